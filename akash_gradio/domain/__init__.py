@@ -1,0 +1,1 @@
+"""What every part of the house speaks: plain values, standard library only."""

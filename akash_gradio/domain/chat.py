@@ -1,0 +1,82 @@
+"""What a visitor asks: turns, a conversation, sampling, a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+
+class Role(StrEnum):
+    """Who speaks; the values are the wire's own."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Default(Enum):
+    """The two ways of leaving a sampling parameter alone."""
+
+    CATALOG = "catalog"
+    """Send the value of the model's catalog entry, if it has one."""
+    ENDPOINT = "endpoint"
+    """Send nothing: the endpoint's own default holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One thing that was said. `reasoning` is kept for the reader and never sent again."""
+
+    role: Role
+    content: str
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """What was said so far, oldest first, under an optional system prompt."""
+
+    turns: tuple[Turn, ...] = ()
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Three-state parameters: a value (mine, and 0 is a value), the catalog's, the endpoint's own.
+
+    temperature: 0 to 2. top_p: 0 to 1. max_tokens: of the answer. seed: any integer.
+    stop: up to four strings. Penalties: -2 to 2.
+    Only temperature and top_p have catalog values (the guide's fields); for the
+    others `Default.CATALOG` means that nothing is sent.
+    """
+
+    temperature: float | Default = Default.CATALOG
+    top_p: float | Default = Default.CATALOG
+    max_tokens: int | Default = Default.ENDPOINT
+    seed: int | Default = Default.ENDPOINT
+    stop: tuple[str, ...] | Default = Default.ENDPOINT
+    presence_penalty: float | Default = Default.ENDPOINT
+    frequency_penalty: float | Default = Default.ENDPOINT
+
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """One question to one model.
+
+    model: the catalog id. stream: ask the endpoint for a stream; the events are the
+    same either way. endpoint: the alias to pin the request to, None for the router's
+    choice. extra: fields passed to the endpoint untouched.
+    """
+
+    model: str
+    conversation: Conversation
+    sampling: Sampling = Sampling()
+    stream: bool = True
+    endpoint: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=lambda: NOTHING)

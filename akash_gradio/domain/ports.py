@@ -1,0 +1,58 @@
+"""How the page sees what answers: a protocol, so that it never knows the network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.events import Event
+from akash_gradio.domain.model import ServedModel
+
+
+class EndpointState(StrEnum):
+    """An endpoint as its breaker sees it."""
+
+    UNKNOWN = "unknown"
+    """Not asked yet."""
+    READY = "ready"
+    RESTING = "resting"
+    """Asked for a pause (Retry-After)."""
+    DOWN = "down"
+    """Its breaker is open."""
+    STARTING = "starting"
+    """The embedded model, not loaded yet."""
+    DRAINED = "drained"
+    """Weight 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointStatus:
+    """One endpoint now. models: what it serves by catalog id, None while not yet discovered.
+
+    reason: the last failure's class name, `key` after 401 or 403, "" when all is well.
+    first_token_s: seconds, moving average of real traffic; None before any.
+    """
+
+    alias: str
+    state: EndpointState
+    weight: int
+    priority: int
+    models: tuple[ServedModel, ...] | None
+    in_flight: int = 0
+    reason: str = ""
+    first_token_s: float | None = None
+
+
+class Answerer(Protocol):
+    """What the page, comparison lanes and `/v1` ask. The gateway is one; tests have fakes."""
+
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """Ask; hold the generator with `aclosing`. Raises errors of `domain.errors`."""
+        ...
+
+    def endpoints(self) -> tuple[EndpointStatus, ...]:
+        """Every endpoint's state now, in the order of the configuration."""
+        ...

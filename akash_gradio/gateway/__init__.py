@@ -1,0 +1,1 @@
+"""Which endpoint answers, and that somebody does. Knows nothing of Gradio."""
