@@ -1,0 +1,55 @@
+"""What a behavior is, and the list of them all, which `zoo` fills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tests.stubs.wire import TEXT
+
+if TYPE_CHECKING:
+    from tests.stubs.endpoint import Exchange
+
+Act: TypeAlias = "Callable[[Exchange], Coroutine[Any, Any, None]]"
+
+
+class Ends(Enum):
+    """What a careful client makes of it."""
+
+    WHOLE = "the right text"
+    NEVER_STARTS = "a failure before the first token"
+    BREAKS_OFF = "a failure after the first token"
+    REFUSES = "the request is at fault"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Animal:
+    """One behavior. error: the class that a client should see. text, thoughts: what it says.
+
+    listens: False for a closed port. scheme: of its URL.
+    """
+
+    name: str
+    act: Act
+    ends: Ends
+    error: str = ""
+    text: str = TEXT
+    thoughts: str = ""
+    listens: bool = True
+    scheme: str = "http"
+
+
+ZOO: dict[str, Animal] = {}
+
+
+def named(behavior: object) -> Animal:
+    """The animal for a name, an animal or a bare function."""
+    if isinstance(behavior, Animal):
+        return behavior
+    if isinstance(behavior, str):
+        return ZOO[behavior]
+    if callable(behavior):
+        return Animal(name=getattr(behavior, "__name__", "custom"), act=behavior, ends=Ends.WHOLE)
+    raise TypeError(f"no behavior: {behavior!r}")

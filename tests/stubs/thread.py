@@ -1,0 +1,97 @@
+"""A stub for synchronous tests: the same endpoint, in a thread with a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, Self, TypeVar
+
+from tests.stubs.endpoint import Seen, StubEndpoint
+
+T = TypeVar("T")
+
+
+class StubThread:
+    """`with StubThread("perfect") as stub:`; takes what `StubEndpoint` takes."""
+
+    def __init__(self, behavior: object = "perfect", **options: Any) -> None:
+        self._behavior, self._options = behavior, options
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="stub endpoint", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        if self._failure:
+            raise self._failure
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+        if self._failure:
+            raise self._failure
+
+    @property
+    def url(self) -> str:
+        return self._stub.url
+
+    @property
+    def requests(self) -> list[Seen]:
+        return list(self._stub.requests)
+
+    @property
+    def chats(self) -> list[Seen]:
+        return [seen for seen in self.requests if seen.method == "POST"]
+
+    @property
+    def open_connections(self) -> int:
+        return self._stub.open_connections
+
+    @property
+    def most_connections(self) -> int:
+        return self._stub.most_connections
+
+    @property
+    def closed_at(self) -> float | None:
+        return self._stub.closed_at
+
+    def behave(self, behavior: object) -> None:
+        self._stub.behave(behavior)
+
+    def asked(self, count: int = 1, within_s: float = 5.0) -> None:
+        self._do(self._stub.asked(count, within_s))
+
+    def closed(self, within_s: float = 0.2) -> float:
+        return self._do(self._stub.closed(within_s))
+
+    def quiet(self, within_s: float = 0.5) -> None:
+        self._do(self._stub.quiet(within_s))
+
+    def listen(self) -> None:
+        self._do(self._stub.listen())
+
+    def kill(self) -> None:
+        async def kill() -> None:
+            self._stub.kill()
+
+        self._do(kill())
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._live())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _live(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        async with StubEndpoint(self._behavior, **self._options) as self._stub:
+            self._ready.set()
+            await self._over.wait()

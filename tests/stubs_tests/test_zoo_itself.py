@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.stubs import ZOO, Ends, StubEndpoint, StubThread, that, wire
+from tests.stubs.zoo import MEBIBYTE
+
+STREAM = {"model": "m", "messages": [{"role": "user", "content": "Grüße"}], "stream": True}
+WHOLE = STREAM | {"stream": False}
+TIMEOUT_S = 0.2
+
+HARD_TO_READ = {"byte_order_mark", "data_over_several_lines", "whole_json_for_a_stream"}
+FATES: dict[str, str] = {
+    "refuses": "ConnectError",
+    "speaks_no_tls": "ConnectError",
+    "resets_at_once": "ReadError",
+    "closes_at_once": "RemoteProtocolError",
+    "hangs_before_headers": "ReadTimeout",
+    "hangs_after_headers": "200, ReadTimeout",
+    "hangs_after_role": "200, ReadTimeout",
+    "cuts_before_first_token": "200, RemoteProtocolError",
+    "resets_before_first_token": "200, ReadError",
+    "cuts_in_the_headers": "RemoteProtocolError",
+    "speaks_no_http": "RemoteProtocolError",
+    "shorter_than_promised": "200, RemoteProtocolError",
+    "lies_about_gzip": "200, DecodingError",
+    "cuts_in_the_middle": "200, RemoteProtocolError",
+    "resets_in_the_middle": "200, ReadError",
+    "hangs_in_the_middle": "200, ReadTimeout",
+}
+"""Where the connection itself fails: what httpx makes of it."""
+ENDLESS = {
+    "headers_drop_by_drop",
+    "comments_for_ever",
+    "empty_deltas_for_ever",
+    "endless_line",
+    "comments_after_the_first_token",
+    "endless_line_in_the_middle",
+}
+
+
+@asynccontextmanager
+async def post(
+    stub: StubEndpoint, body: dict[str, Any] = STREAM, **headers: str
+) -> AsyncIterator[httpx.Response]:
+    url = f"{stub.url}/chat/completions"
+    async with (
+        httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client,
+        client.stream("POST", url, json=body, headers=headers) as response,
+    ):
+        yield response
+
+
+def chunks(body: bytes) -> list[Any]:
+    lines = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    values = (line.removeprefix(b"data:").strip() for line in lines if line.startswith(b"data:"))
+    return [json.loads(value) for value in values if value != b"[DONE]"]
+
+
+def joined(body: bytes, field: str) -> str:
+    choices = [choice for chunk in chunks(body) for choice in chunk.get("choices", ())]
+    return "".join((choice["delta"] or {}).get(field) or "" for choice in choices)
+
+
+def untagged(text: str) -> str:
+    return text.removeprefix("<think>").rpartition("</think>")[2]
+
+
+async def fate(name: str) -> str:
+    status = ""
+    try:
+        async with StubEndpoint(name) as stub, post(stub) as response:
+            status = str(response.status_code)
+            await response.aread()
+    except httpx.HTTPError as error:
+        return ", ".join(filter(None, (status, type(error).__name__)))
+    return status
+
+
+@pytest.mark.parametrize("name", sorted(set(that(Ends.WHOLE)) - HARD_TO_READ - {"echoes"}))
+async def test_streams_its_text(name: str) -> None:
+    async with StubEndpoint(name) as stub:
+        question = STREAM | {"stream_options": {"include_usage": True}}
+        if name == "rejects_stream_options":
+            question = STREAM
+        async with post(stub, question) as response:
+            body = await response.aread()
+    if name == "whole_json_typed_as_stream":
+        assert json.loads(body) == wire.completion()
+    else:
+        assert untagged(joined(body, "content")) == ZOO[name].text
+    if name == "perfect":
+        assert chunks(body)[-1]["usage"] == wire.USAGE
+        assert body.endswith(wire.DONE)
+    if name in ("reasoning", "reasoning_content"):
+        assert joined(body, name) == ZOO[name].thoughts
+
+
+@pytest.mark.parametrize("name", that(Ends.WHOLE))
+async def test_answers_whole_where_no_stream_was_asked(name: str) -> None:
+    async with StubEndpoint(name) as stub, post(stub, WHOLE) as response:
+        reply = json.loads(await response.aread())
+    expected = "Grüße" if name == "echoes" else wire.TEXT
+    assert reply["choices"][0]["message"]["content"] == expected
+
+
+@pytest.mark.parametrize("name", FATES)
+async def test_fails_on_the_wire_as_named(name: str) -> None:
+    assert await fate(name) == FATES[name]
+
+
+@pytest.mark.parametrize("name", [name for name in ZOO if name.startswith("status_")])
+async def test_gives_the_status_in_its_name(name: str) -> None:
+    assert await fate(name) == name.removeprefix("status_")
+
+
+async def test_has_no_animal_without_an_end() -> None:
+    assert {animal.ends for animal in ZOO.values()} == set(Ends)
+    assert all(animal.error for animal in ZOO.values() if animal.ends is not Ends.WHOLE)
+
+
+@pytest.mark.parametrize("name", sorted(ENDLESS))
+async def test_goes_on_until_the_client_leaves(name: str) -> None:
+    async with StubEndpoint(name) as stub:
+        reader, writer = await asyncio.open_connection("127.0.0.1", stub.port)
+        writer.write(raw_question())
+        async with asyncio.timeout(2):
+            for _ in range(4):
+                assert await reader.read(4096)
+        assert stub.closed_at is None
+        writer.close()
+        await stub.closed()
+
+
+async def test_writes_each_byte_by_itself() -> None:
+    async with StubEndpoint("split_into_bytes") as stub:
+        reader, writer = await asyncio.open_connection("127.0.0.1", stub.port)
+        writer.write(raw_question())
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(12) == b"1\r\nd\r\n1\r\na\r\n"
+        writer.close()
+
+
+@pytest.mark.parametrize("name", that(Ends.BREAKS_OFF))
+async def test_says_something_before_it_breaks_off(name: str) -> None:
+    async with StubEndpoint(name) as stub:
+        received = b""
+        try:
+            async with post(stub) as response:
+                async for data in response.aiter_bytes():
+                    received += data
+                    if len(received) > MEBIBYTE or received.count(b": keep-alive") > 3:
+                        break
+        except httpx.HTTPError:
+            pass
+    whole_events = received[: received.index(wire.TOKENS[2].encode())]
+    assert whole_events.count(b"data:") == 4
+    assert b'"finish_reason":"stop"' not in received
+
+
+@pytest.mark.parametrize("name", ["rests_by_seconds", "rests_by_date", "rests_by_milliseconds"])
+async def test_asks_for_seven_seconds_of_rest(name: str) -> None:
+    async with StubEndpoint(name) as stub, post(stub) as response:
+        headers = response.headers
+    assert response.status_code == 429
+    if name == "rests_by_seconds":
+        assert headers["retry-after"] == "7"
+    elif name == "rests_by_date":
+        assert parsedate_to_datetime(headers["retry-after"]).tzinfo is not None
+    else:
+        assert headers["retry-after-ms"] == "7000"
+
+
+@pytest.mark.parametrize("name", [name for name in ZOO if name.startswith("overflow_")])
+async def test_says_how_long_the_request_was(name: str) -> None:
+    async with StubEndpoint(name) as stub, post(stub) as response:
+        body = (await response.aread()).decode()
+    assert response.status_code == 400
+    assert "8192" in body
+    assert "9001" in body
+
+
+@pytest.mark.parametrize("name", ["redirects_302", "redirects_307"])
+async def test_points_to_another_host_that_is_itself(name: str) -> None:
+    async with StubEndpoint(name) as stub, post(stub) as response:
+        location = httpx.URL(response.headers["location"])
+    assert (location.host, location.port) == ("localhost", stub.port)
+
+
+async def test_rejects_stream_options_only_where_they_are() -> None:
+    async with StubEndpoint("rejects_stream_options") as stub:
+        async with post(stub, STREAM | {"stream_options": {}}) as response:
+            assert response.status_code == 400
+        async with post(stub) as response:
+            assert response.status_code == 200
+
+
+async def test_lists_its_models_and_remembers_what_it_was_asked() -> None:
+    async with StubEndpoint(models=("a", "b"), key="sesame") as stub:
+        async with httpx.AsyncClient(base_url=stub.url, trust_env=False) as client:
+            assert (await client.get("/models")).status_code == 401
+            listed = await client.get("/models", headers={"Authorization": "Bearer sesame"})
+            assert stub.open_connections == 1
+        await stub.quiet()
+    assert [model["id"] for model in listed.json()["data"]] == ["a", "b"]
+    assert listed.json()["data"][0]["context_length"] == 8192
+    assert [(seen.method, seen.path) for seen in stub.requests] == [("GET", "/v1/models")] * 2
+    assert stub.requests[1].headers["authorization"] == "Bearer sesame"
+
+
+async def test_tells_when_the_client_left() -> None:
+    async with StubEndpoint("hangs_before_headers") as stub:
+        _, writer = await asyncio.open_connection("127.0.0.1", stub.port)
+        writer.write(raw_question())
+        await stub.asked()
+        with pytest.raises(AssertionError, match="a client that leaves"):
+            await stub.closed(0.02)
+        writer.close()
+        await stub.closed(0.2)
+        await stub.quiet()
+
+
+async def test_dies_and_comes_back_on_the_same_port() -> None:
+    async with StubEndpoint("hangs_in_the_middle") as stub:
+        async with post(stub) as response:
+            stub.kill()
+            with pytest.raises(httpx.ReadError):
+                await response.aread()
+        with pytest.raises(httpx.ConnectError):
+            await post(stub).__aenter__()
+        stub.behave("perfect")
+        await stub.listen()
+        async with post(stub) as response:
+            assert joined(await response.aread(), "content") == wire.TEXT
+
+
+async def test_keeps_its_port_while_it_is_not_up_yet() -> None:
+    async with StubEndpoint(listening=False) as stub:
+        with pytest.raises(httpx.ConnectError):
+            await post(stub).__aenter__()
+        await stub.listen()
+        async with post(stub) as response:
+            assert response.status_code == 200
+
+
+async def test_raises_the_mistakes_of_a_behavior() -> None:
+    async def mistaken(_: object) -> None:
+        raise ZeroDivisionError
+
+    stub = await StubEndpoint(mistaken).__aenter__()
+    with pytest.raises(httpx.HTTPError):
+        await post(stub).__aenter__()
+    with pytest.raises(ZeroDivisionError):
+        await stub.__aexit__()
+
+
+async def test_leaves_no_task_and_no_connection() -> None:
+    async with StubEndpoint("hangs_after_role") as stub:
+        _, writer = await asyncio.open_connection("127.0.0.1", stub.port)
+        writer.write(raw_question())
+        await stub.asked()
+    assert stub.open_connections == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_answers_a_tls_greeting_in_plain_text() -> None:
+    async with StubEndpoint("speaks_no_tls") as stub:
+        assert stub.url.startswith("https:")
+        with pytest.raises(ssl.SSLError):
+            await asyncio.open_connection(
+                "127.0.0.1", stub.port, ssl=ssl.create_default_context(), server_hostname="x"
+            )
+
+
+def test_runs_in_a_thread_for_synchronous_tests() -> None:
+    with StubThread("hangs_after_role", models=("a",)) as stub:
+        url = f"{stub.url}/chat/completions"
+        with httpx.Client(trust_env=False) as client:
+            with client.stream("POST", url, json=STREAM) as response:
+                assert response.status_code == 200
+                stub.asked()
+                assert stub.closed_at is None
+            assert stub.closed() == stub.closed_at
+            stub.behave("perfect")
+            assert joined(client.post(url, json=STREAM).content, "content") == wire.TEXT
+            assert [seen.json["stream"] for seen in stub.chats] == [True, True]
+            stub.kill()
+            with pytest.raises(httpx.HTTPError):
+                client.post(url, json=STREAM)
+    assert stub.open_connections == 0
+
+
+def raw_question() -> bytes:
+    body = json.dumps(STREAM).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
