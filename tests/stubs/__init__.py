@@ -5,6 +5,7 @@
 """
 
 from tests.stubs.animal import ZOO, Animal, Ends, named
+from tests.stubs.configured import entry, settings_for
 from tests.stubs.endpoint import Exchange, Seen, StubEndpoint
 from tests.stubs.thread import StubThread
 from tests.stubs.zoo import that
@@ -17,6 +18,8 @@ __all__ = [
     "Seen",
     "StubEndpoint",
     "StubThread",
+    "entry",
     "named",
+    "settings_for",
     "that",
 ]

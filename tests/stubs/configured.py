@@ -1,0 +1,40 @@
+"""Settings that name stubs as the endpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from akash_gradio.settings import Settings, read_settings
+
+
+class Stub(Protocol):
+    """A `StubEndpoint` or a `StubThread`."""
+
+    @property
+    def url(self) -> str: ...
+
+
+SHORT: Mapping[str, str] = {
+    "CONNECT_TIMEOUT": "2",
+    "FIRST_TOKEN_TIMEOUT": "0.3",
+    "IDLE_TIMEOUT": "0.3",
+    "RETRY_DELAY": "0",
+    "EMBEDDED": "off",
+}
+"""Times for tests on loopback sockets."""
+
+
+def entry(stub: Stub, **fields: Any) -> dict[str, Any]:
+    """An entry of ENDPOINTS that serves the model `m`; `models=None` leaves it to discovery."""
+    given = {"url": stub.url, "models": ["m"], **fields}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def settings_for(*entries: Mapping[str, Any], **variables: object) -> Settings:
+    """Settings with these endpoints and short times; variables by their names."""
+    more = {name: str(value) for name, value in variables.items()}
+    settings = read_settings({**SHORT, "ENDPOINTS": json.dumps(entries), **more}, None)
+    assert not settings.problems, settings.problems
+    return settings
