@@ -1,0 +1,188 @@
+"""Bytes of an endpoint's answer in, events out; and whether it was an answer at all.
+
+What came decides how it is read, not what its headers claim: an event stream, a whole
+JSON completion, or something that is not the protocol. However the bytes are cut, the
+events are the same; an error comes after the events of the bytes before it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from akash_gradio.domain.errors import (
+    EndpointError,
+    EndpointGarbled,
+    EndpointSilent,
+    RequestRefused,
+)
+from akash_gradio.domain.events import Event
+from akash_gradio.gateway.chunks import ChunkReader
+from akash_gradio.gateway.refusals import fault_error, fault_in, read_fault, refusal
+from akash_gradio.gateway.sse import ErrorData, Oversized, SSEDecoder
+
+__all__ = ["BODY_BYTES", "ReplyReader", "refusal"]
+
+BODY_BYTES: Final = 16 << 20
+
+_BLANK: Final = b" \t\r\n\xef\xbb\xbf"
+"""What may come before anything: keep-alive blank lines, a byte-order mark."""
+_WORDLESS: Final = frozenset({"length", "content_filter", "tool_calls", "function_call"})
+"""Reasons to finish that make an answer of no words an answer."""
+
+
+class ReplyReader:
+    """Reads one answer. Live state: `feed` each read, stop when `done`, `close` in any case.
+
+    alias: of the endpoint, for the errors. content_type: as the headers said it.
+    starts_in_reasoning: the prompt opened `<think>`, so the text begins inside it.
+    done: nothing more can come; what is left to say, an error perhaps, comes from `close`.
+    """
+
+    def __init__(
+        self, alias: str, content_type: str | None, *, starts_in_reasoning: bool = False
+    ) -> None:
+        self.done = False
+        self._alias = alias
+        self._declared_html = "html" in (content_type or "").lower()
+        self._chunks = ChunkReader(alias, starts_in_reasoning=starts_in_reasoning)
+        self._begun = False
+        self._stream = SSEDecoder()
+        self._body: bytearray | None = None
+        self._failure: EndpointError | RequestRefused | None = None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """As the endpoint gave it; None when it gave none, also after a whole answer."""
+        return self._chunks.finish_reason
+
+    @property
+    def upstream_id(self) -> str:
+        """The endpoint's own id of the answer, "" when it gave none."""
+        return self._chunks.upstream_id
+
+    @property
+    def fingerprint(self) -> str:
+        """Its `system_fingerprint`, "" when it gave none."""
+        return self._chunks.fingerprint
+
+    @property
+    def model(self) -> str:
+        """The model that it says it is, "" when it says nothing."""
+        return self._chunks.model
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that these bytes complete: text, reasoning, tool calls and usage.
+
+        Raises EndpointGarbled, EndpointRefused or RequestRefused. Where events came before
+        the error in the same read, they are returned, `done` is set, and the error waits
+        for the next call.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self.done:
+            return []
+        if not self._begun:
+            data = data.lstrip(_BLANK)
+            if not data:
+                return []
+            self._sniff(data[0])
+        if self._body is not None:
+            return self._gather(self._body, data)
+        return self._follow(data)
+
+    def close(self) -> list[Event]:
+        """The last events, at the end of the body or after `done`.
+
+        Raises what `feed` raises, EndpointGarbled `cut` when the body ended in the middle,
+        and EndpointSilent when it was well-formed and had no word in it.
+        """
+        if self._failure is not None:
+            raise self._failure
+        events: list[Event] = []
+        if self._body is not None:
+            self._read_body(bytes(self._body), events)
+        elif not self.done:
+            for payload in self._ended():
+                self._payload(payload, events, last=True)
+        self._chunks.flush(events)
+        self._judge()
+        return events
+
+    def _sniff(self, first: int) -> None:
+        if first == ord("<"):
+            raise EndpointGarbled(self._alias, "html")
+        if first in b"{[":
+            self._body = bytearray()
+        elif not 0x20 < first < 0x7F:  # compressed without saying so, UTF-16, no text at all
+            raise EndpointGarbled(self._alias, "encoding")
+        self._begun = True
+
+    def _gather(self, body: bytearray, data: bytes) -> list[Event]:
+        body += data
+        if len(body) > BODY_BYTES:
+            raise EndpointGarbled(self._alias, "too_long")
+        return []
+
+    def _follow(self, data: bytes) -> list[Event]:
+        events: list[Event] = []
+        try:
+            try:
+                payloads, oversized = self._stream.feed(data), False
+            except Oversized as error:
+                payloads, oversized = error.payloads, True
+            for payload in payloads:
+                self._payload(payload, events)
+                if self.done:
+                    return events
+            if oversized:
+                raise EndpointGarbled(self._alias, "too_long")
+        except (EndpointError, RequestRefused) as error:
+            if not events:
+                raise
+            self._failure, self.done = error, True
+        return events
+
+    def _ended(self) -> list[bytes]:
+        try:
+            return self._stream.close()
+        except Oversized:
+            raise EndpointGarbled(self._alias, "too_long") from None
+
+    def _payload(self, payload: bytes, events: list[Event], *, last: bool = False) -> None:
+        if type(payload) is ErrorData:
+            raise fault_error(self._alias, read_fault(payload))
+        text = str(payload, "utf-8", "replace").strip()
+        if text == "[DONE]":
+            self.done = True
+        elif text:
+            self._chunks.read(self._parsed(text, cut=last), events)
+
+    def _read_body(self, body: bytes, events: list[Event]) -> None:
+        body = body.rstrip()
+        value = self._parsed(str(body, "utf-8", "replace"), cut=body[-1] not in b"}]")
+        if not isinstance(value, dict) or "choices" not in value:
+            fault = fault_in(value)
+            if fault is None:
+                raise EndpointGarbled(self._alias, "shape")
+            raise fault_error(self._alias, fault)
+        self._chunks.read(value, events)
+
+    def _parsed(self, text: str, *, cut: bool) -> object:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise EndpointGarbled(self._alias, "cut" if cut else "json") from None
+
+    def _judge(self) -> None:
+        """Raise unless what came was an answer, and all of it."""
+        chunks = self._chunks
+        whole = self.done or self._body is not None or chunks.finish_reason is not None
+        if chunks.said and not whole:
+            raise EndpointGarbled(self._alias, "cut")
+        if chunks.said or chunks.finish_reason in _WORDLESS:
+            return
+        if self._begun and self._body is None and not self._stream.understood:
+            what = "html" if self._declared_html else "shape"
+            raise EndpointGarbled(self._alias, what)
+        raise EndpointSilent(self._alias)

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import io
+import logging
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akash_gradio.gateway.redaction import REMOVED, SecretFilter, scrub
+
+KEY = "correct-horse-battery"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Incorrect API key provided: sk-proj-abc123DEF456.", "sk-proj-abc123DEF456"),
+        ("Incorrect API key provided: sk-ab***********wxyz", "wxyz"),
+        ("token hf_abcDEF123456 is bad", "hf_abcDEF123456"),
+        ("Authorization: Bearer abc", "abc"),
+        ("sent bearer abcdefgh", "abcdefgh"),
+        ('{"authorization": "Basic dXNlcjpwYXNz"}', "dXNlcjpwYXNz"),
+        ("Invalid API key: hunter2", "hunter2"),
+        ('{"api_key":"hunter2"}', "hunter2"),
+        ("GET https://h/v1?key=hunter2&x=1", "hunter2"),
+        ("https://user:hunter2@host/v1", "hunter2"),
+        ("https://user:hunt@er2@host/v1", "hunt"),
+        ("AIzaSyA1234567890abcdef", "SyA1234567890"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "eyJzdWIi"),
+        ("bad key 0123456789abcdef0123456789abcdef", "0123456789abcdef"),
+        ("bad key Zm9vYmFyYmF6cXV4-Zm9vYmFyYmF6cXV4_1", "Zm9vYmFyYmF6cXV4"),
+    ],
+)
+def test_removes_what_looks_like_a_key(text: str, secret: str) -> None:
+    assert secret not in scrub(text)
+    assert REMOVED in scrub(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The model `Meta-Llama-4-Maverick-17B-128E-Instruct-FP8` does not exist.",
+        "The model `meta-llama/Llama-3.3-70B-Instruct-Turbo` does not exist.",
+        "request 123e4567-e89b-12d3-a456-426614174000 failed",
+        "This model's maximum context length is 4096 tokens, prompt_tokens: 5000",
+        "see https://example.com/docs?page=2#keys",
+        'File "/usr/lib/python3.11/site-packages/akash_gradio/gateway/reading.py", line 12',
+        "Unexpected token: } at 12",
+        "",
+    ],
+)
+def test_leaves_ordinary_words_alone(text: str) -> None:
+    assert scrub(text) == text
+
+
+@given(st.text())
+def test_any_text_can_be_scrubbed(text: str) -> None:
+    scrub(text)
+
+
+def written(log: logging.Logger, *secrets: str) -> tuple[SecretFilter, io.StringIO]:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s %(fact)s", defaults={"fact": ""}))
+    filter_ = SecretFilter(*secrets)
+    handler.addFilter(filter_)
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.DEBUG)
+    return filter_, stream
+
+
+@pytest.fixture
+def log(request: pytest.FixtureRequest) -> logging.Logger:
+    return logging.Logger(request.node.name)
+
+
+class Holder:
+    def __repr__(self) -> str:
+        return f"Holder({KEY})"
+
+
+class Broken:
+    def __str__(self) -> str:
+        raise RuntimeError(KEY)
+
+
+@pytest.mark.parametrize(
+    ("message", "args"),
+    [
+        (f"key is {KEY}", ()),
+        ("key is %s", (KEY,)),
+        ("key is %(key)s", ({"key": KEY},)),
+        ("%s", ([{"deep": (KEY,)}],)),
+        ("%s", (Holder(),)),
+        ("%r", (Holder(),)),
+        ("%s", (ValueError(KEY),)),
+        (Holder(), ()),
+        ("correct-%s", ("horse-battery",)),
+        ("%s", (Broken(),)),
+    ],
+)
+def test_a_known_secret_never_reaches_the_message(
+    log: logging.Logger, message: object, args: tuple[object, ...]
+) -> None:
+    _, stream = written(log, KEY)
+    log.info(message, *args)
+    assert stream.getvalue()
+    assert KEY not in stream.getvalue()
+
+
+def test_a_known_secret_never_reaches_the_traceback(log: logging.Logger) -> None:
+    _, stream = written(log, KEY)
+    try:
+        raise ValueError(KEY)
+    except ValueError:
+        log.exception("failed")
+    assert "ValueError" in stream.getvalue()
+    assert KEY not in stream.getvalue()
+
+
+def test_a_known_secret_never_reaches_the_extras() -> None:
+    record = logging.makeLogRecord({"msg": "x", "headers": {"auth": KEY}, "seconds": 1.5})
+    assert SecretFilter(KEY).filter(record)
+    assert KEY not in repr(record.__dict__)
+    assert record.__dict__["seconds"] == 1.5
+
+
+def test_no_handler_finds_the_exception_itself_again() -> None:
+    try:
+        raise ValueError(KEY)
+    except ValueError:
+        record = logging.makeLogRecord({"msg": "x", "exc_info": sys.exc_info()})
+    SecretFilter(KEY).filter(record)
+    assert record.exc_info is None
+
+
+def test_secrets_can_be_added_later_and_are_known_percent_encoded(log: logging.Logger) -> None:
+    filter_, stream = written(log)
+    filter_.add("p@ss word/1")
+    log.info("a p@ss word/1 b p%40ss%20word%2F1 c")
+    assert stream.getvalue().strip() == f"a {REMOVED} b {REMOVED} c"
+
+
+def test_the_longer_of_two_secrets_is_removed_whole() -> None:
+    assert SecretFilter("abcdef", "abcdefghi").clean("abcdefghi") == REMOVED
+
+
+def test_shapes_are_removed_without_being_known(log: logging.Logger) -> None:
+    _, stream = written(log)
+    log.info("api_key=%s", "hunter2")
+    log.info("Bearer %s", "hunter2")
+    assert "hunter2" not in stream.getvalue()
+    assert "api_key=" in stream.getvalue()
+
+
+def test_arguments_without_a_secret_stay_as_they_are() -> None:
+    # uvicorn's access formatter unpacks them.
+    args = ("1.2.3.4:5", "GET", "/v1/models?key=hunter2", "1.1", 200)
+    record = logging.makeLogRecord({"msg": '%s - "%s %s HTTP/%s" %d', "args": args})
+    SecretFilter(KEY).filter(record)
+    assert record.args == ("1.2.3.4:5", "GET", f"/v1/models?key={REMOVED}", "1.1", 200)
+
+
+def test_placeholder_keys_are_no_secrets() -> None:
+    assert SecretFilter("", "none", "EMPTY").clean("none is EMPTY") == "none is EMPTY"
