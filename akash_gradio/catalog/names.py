@@ -1,0 +1,44 @@
+"""What a model's id says about it: a name to read, and its size."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_ACRONYMS: Final = frozenset({"ai", "glm", "gpt", "it", "llm", "oss", "vl"})
+_SIZE: Final = re.compile(r"\d+(?:\.\d+)?[bmt]|\d+x\d+b|a\d+(?:\.\d+)?b", re.IGNORECASE)
+_TOTAL: Final = re.compile(
+    r"(?<![A-Za-z0-9.])"
+    r"(\d+x\d+(?:\.\d+)?B|\d+(?:\.\d+)?[BMT](?:-\d+E)?)"
+    r"(?:[-_ ]A(\d+(?:\.\d+)?B))?"
+    r"(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+
+
+def readable_name(model_id: str) -> str:
+    """`meta-llama/Llama-3.3-70B-Instruct` → `Llama 3.3 70B Instruct`; the id itself if empty."""
+    last = model_id.rstrip("/").rsplit("/", maxsplit=1)[-1].removesuffix(".gguf")
+    words = [_readable_word(word) for word in re.split(r"[-_:\s]+", last) if word]
+    return " ".join(words) or model_id
+
+
+def size_in(model_id: str) -> str:
+    """The size that an id tells, `""` when it tells none.
+
+    `Llama-3.3-70B` → `70B`; `Qwen3-235B-A22B` → `235B (22B active)`; `8x7B` and
+    `17B-128E` stay as they are: their totals can't be told from the id.
+    """
+    found = _TOTAL.search(model_id)
+    if not found:
+        return ""
+    total, active = found[1].upper().replace("X", "x"), found[2]
+    return f"{total} ({active.upper()} active)" if active else total
+
+
+def _readable_word(word: str) -> str:
+    if word != word.lower():
+        return word
+    if word in _ACRONYMS or _SIZE.fullmatch(word):
+        return word.upper().replace("X", "x")
+    return word[0].upper() + word[1:]

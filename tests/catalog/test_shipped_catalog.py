@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from akash_gradio.catalog.reading import read_catalog
+from akash_gradio.domain.model import ModelCard
+
+CATALOG = read_catalog(None)
+
+CONTEXT_FIGURE = re.compile(
+    r"\b(\d+(?:\.\d+)?)(K)\b|\b(\d+(?:\.\d+)?)(M)(?= (?:tokens|context))|\b([\d,]{4,}) tokens"
+    r"|(one) (million) tokens"
+)
+
+
+def each_card() -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("card", CATALOG.cards, ids=lambda card: card.id)
+
+
+def texts(card: ModelCard) -> str:
+    return "\n".join([card.description, card.about_content, card.info_content, *card.starters])
+
+
+def context_figures(text: str) -> list[tuple[float, float]]:
+    """Each context window that a text tells, in tokens, as the least and most it may mean."""
+    found = []
+    for k, _, m, _, tokens, one, _ in CONTEXT_FIGURE.findall(text):
+        if k:
+            found.append((float(k) * 1000, float(k) * 1024))
+        elif m or one:
+            found.append((float(m or 1) * 1000**2, float(m or 1) * 1024**2))
+        else:
+            found.append((float(tokens.replace(",", "")),) * 2)
+    return found
+
+
+def test_the_shipped_catalog_has_no_mistake() -> None:
+    assert CATALOG.problems == ()
+    assert len(CATALOG.cards) >= 20
+
+
+@each_card()
+def test_an_entry_has_what_a_card_shows(card: ModelCard) -> None:
+    assert card.available is None
+    assert card.token_limit
+    assert card.parameters
+    assert card.architecture
+    assert card.hf_repo
+    assert 30 <= len(card.description) <= 90
+    assert len(card.about_content) > 100
+    assert 3 <= len(card.info_content.splitlines()) <= 4
+    assert all(line.startswith("* ") for line in card.info_content.splitlines())
+    assert len(card.name) <= 24
+    assert not card.starters or 3 <= len(card.starters) <= 4
+
+
+@each_card()
+def test_the_figures_in_the_text_agree_with_the_context_window(card: ModelCard) -> None:
+    assert card.token_limit is not None
+    for least, most in context_figures(texts(card)):
+        assert least <= card.token_limit <= most
+
+
+def test_figures_are_found_in_every_form() -> None:
+    found = context_figures("128K context, 131,072 tokens, 1M context, one million tokens, 135M")
+    assert found == [(128000, 131072), (131072, 131072), (1e6, 2**20), (1e6, 2**20)]
+
+
+@each_card()
+def test_the_context_window_is_told_in_the_bullets(card: ModelCard) -> None:
+    assert len(context_figures(card.info_content)) == 1
+
+
+@each_card()
+def test_the_size_in_the_name_agrees_with_the_parameters(card: ModelCard) -> None:
+    for figure in re.findall(r"\b(\d+(?:\.\d+)?)[BM]\b", card.name):
+        told = float(re.match(r"[\d.]+", card.parameters)[0])  # type: ignore[index]
+        assert abs(told - float(figure)) <= 0.06 * float(figure)
+
+
+@each_card()
+def test_a_thinking_model_is_said_to_think(card: ModelCard) -> None:
+    if card.reasoning:
+        assert re.search(r"think|reason|thought", texts(card), re.IGNORECASE)
+
+
+@each_card()
+def test_a_model_that_sees_is_said_to_see(card: ModelCard) -> None:
+    assert card.vision is bool(re.search(r"picture", texts(card), re.IGNORECASE))
+
+
+@each_card()
+def test_the_repository_is_the_id_except_for_the_model_on_this_computer(card: ModelCard) -> None:
+    if card.id != "smollm2-135m-instruct":
+        assert card.hf_repo == card.id
+
+
+def test_the_model_on_this_computer_says_what_it_is() -> None:
+    card = CATALOG.get("smollm2-135m-instruct")
+    assert card is not None
+    assert card.name == "SmolLM2 135M"
+    assert card.token_limit == 8192
+    assert card.hf_repo == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert "very small model that runs on this computer, to try things out" in card.description
+    assert "wrong" in card.info_content
+
+
+def test_no_entry_asks_for_a_picture_that_is_not_shipped() -> None:
+    assert {card.thumbnail_id for card in CATALOG.cards} == {""}
+    assert not any(card.custom_headers or card.deploy_url for card in CATALOG.cards)
+
+
+def test_names_are_unique() -> None:
+    names = [card.name for card in CATALOG.cards]
+    assert len(names) == len(set(names))
