@@ -1,0 +1,177 @@
+"""One endpoint as it is now: what it serves, how it fares, how much it is doing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
+from akash_gradio.domain.model import ServedModel
+from akash_gradio.domain.ports import EndpointState, EndpointStatus
+from akash_gradio.gateway.breaker import Breaker
+from akash_gradio.gateway.policies import Candidate
+
+if TYPE_CHECKING:
+    from akash_gradio.endpoint_list import EndpointSettings
+
+MODEL_MISSING_S: Final = 60.0
+"""Seconds without a question for a model that the endpoint did not find (404)."""
+AVERAGE_SHARE: Final = 0.2
+"""Of the newest time to first token in the moving average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A model that the endpoint said it hasn't got. until: monotonic seconds."""
+
+    until: float
+    error: EndpointError
+
+
+class Endpoint:
+    """Live state of one endpoint. All times are `now` of the gateway's clock, in seconds."""
+
+    def __init__(self, entry: EndpointSettings) -> None:
+        self.entry = entry
+        self.alias: str = entry.name
+        self.knows_usage = True
+        """Whether it takes `stream_options`; False once it refused them."""
+        self.listed = False
+        """Whether its list of models was asked for, in vain or not."""
+        self.in_flight = 0
+        self.last_failure: EndpointError | None = None
+        self._breaker = Breaker()
+        self._models: dict[str, ServedModel] | None = None
+        if entry.models is not None:
+            self._models = {model: ServedModel(id=model) for model in entry.models}
+        self._missing: dict[str, Missing] = {}
+        self._proved = False
+        self._reason = ""
+        self._first_token_s: float | None = None
+
+    @property
+    def models(self) -> tuple[ServedModel, ...] | None:
+        """What it serves, None while that isn't known."""
+        return None if self._models is None else tuple(self._models.values())
+
+    @property
+    def drained(self) -> bool:
+        """Weight 0: never asked."""
+        return self.entry.weight == 0
+
+    @property
+    def busy(self) -> bool:
+        """As many requests in flight as it takes."""
+        most = self.entry.max_concurrency
+        return most is not None and self.in_flight >= most
+
+    def serves(self, model: str) -> bool:
+        """Whether it lists the model."""
+        return self._models is not None and model in self._models
+
+    def ready_in(self, model: str, now: float) -> float:
+        """Seconds until it may be asked for the model, 0 when it may now."""
+        missing = self._missing.get(model)
+        wait_s = self._breaker.ready_in(now)
+        return max(wait_s, missing.until - now) if missing else wait_s
+
+    def cause(self, model: str, now: float) -> EndpointError | None:
+        """The last failure that keeps this model from being asked for here."""
+        missing = self._missing.get(model)
+        return missing.error if missing and missing.until > now else self.last_failure
+
+    def candidate(self) -> Candidate:
+        """What a policy sees of it."""
+        return Candidate(alias=self.alias, weight=self.entry.weight, in_flight=self.in_flight)
+
+    def enters(self) -> bool:
+        """A request is sent. Returns whether it is the breaker's probe."""
+        self.in_flight += 1
+        return self._breaker.begin()
+
+    def leaves(self, probe: bool) -> None:
+        """The request is over, however it went."""
+        self.in_flight -= 1
+        self._breaker.abandoned(probe)
+
+    def begins(self, model: str, probe: bool, first_token_s: float | None) -> None:
+        """Its first token came, after so many seconds (None: not to be counted)."""
+        self._breaker.first_token(probe)
+        self._missing.pop(model, None)
+        if first_token_s is not None:
+            before = self._first_token_s if self._first_token_s is not None else first_token_s
+            self._first_token_s = before + AVERAGE_SHARE * (first_token_s - before)
+
+    def answers(self) -> None:
+        """An answer came whole."""
+        self._breaker.succeeded()
+        self._proved, self._reason = True, ""
+
+    def refuses(self, probe: bool) -> None:
+        """It found fault with the request, so it is well itself."""
+        self._breaker.alive(probe)
+        self._proved = True
+
+    def fails(
+        self, error: EndpointError, model: str, now: float, probe: bool, rest_s: float
+    ) -> None:
+        """An attempt or an answer failed. rest_s: after a 429 that names no time."""
+        status = error.status if isinstance(error, EndpointRefused) else None
+        asked_s = error.retry_after_s if isinstance(error, EndpointRefused) else None
+        self.last_failure, self._reason = error, type(error).__name__
+        if asked_s is not None or status == 429:
+            self._breaker.rest(now, rest_s if asked_s is None else asked_s)
+        if status == 404:
+            self._missing[model] = Missing(now + MODEL_MISSING_S, error)
+        if status in (404, 429):
+            self._breaker.alive(probe)
+            return
+        wrong_key = status in (401, 403)
+        if wrong_key:
+            self._reason = "key"
+        self._breaker.failed(now, probe, at_once=wrong_key)
+
+    def refused_usage(self, refusal: RequestRefused) -> bool:
+        """Whether it refused because of `stream_options`; then they aren't sent any more."""
+        words = refusal.detail.lower()
+        if not self.knows_usage or not ("stream_options" in words or "include_usage" in words):
+            return False
+        self.knows_usage = False
+        return True
+
+    def lists(self, models: tuple[ServedModel, ...]) -> None:
+        """Its `/v1/models` came."""
+        self._models = {model.id: model for model in models}
+        self.listed = True
+        if not self._breaker.open:
+            self._proved, self._reason = True, ""
+
+    def lists_nothing(self, error: EndpointError | RequestRefused) -> None:
+        """Its `/v1/models` could not be had; what it listed before stays."""
+        self.listed = True
+        refused = isinstance(error, EndpointRefused) and error.status in (401, 403)
+        self._reason = "key" if refused else type(error).__name__
+        if isinstance(error, EndpointError):
+            self.last_failure = error
+
+    def status(self, now: float) -> EndpointStatus:
+        """What the page shows."""
+        return EndpointStatus(
+            alias=self.alias,
+            state=self._state(now),
+            weight=self.entry.weight,
+            priority=self.entry.priority,
+            models=self.models,
+            in_flight=self.in_flight,
+            reason=self._reason,
+            first_token_s=self._first_token_s,
+        )
+
+    def _state(self, now: float) -> EndpointState:
+        if self.drained:
+            return EndpointState.DRAINED
+        if self._breaker.open or (self._models is None and self.listed):
+            return EndpointState.DOWN
+        if self._breaker.resting(now):
+            return EndpointState.RESTING
+        return EndpointState.READY if self._proved else EndpointState.UNKNOWN

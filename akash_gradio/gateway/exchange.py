@@ -1,0 +1,203 @@
+"""One endpoint asked once: from the open connection to the last event, and everything freed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from akash_gradio.domain.errors import (
+    EndpointError,
+    EndpointRefused,
+    EndpointTimeout,
+    RequestRefused,
+)
+from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from akash_gradio.gateway.endpoint import Endpoint
+from akash_gradio.gateway.patience import OutOfPatience, Patience
+from akash_gradio.gateway.reading import ReplyReader, refusal
+from akash_gradio.gateway.retries import rest_asked_s
+from akash_gradio.gateway.transport import Answer, Transport
+
+CHAT_PATH: Final = "/chat/completions"
+USAGE_WITHIN_S: Final = 2.0
+"""After the finish reason, for the usage that follows it."""
+END_WITHIN_S: Final = 0.2
+"""After the usage, for the end of the stream."""
+BODY_END_WITHIN_S: Final = 0.05
+"""After the last event, for the end of the body, so that the connection can be used again."""
+REFUSAL_WITHIN_S: Final = 5.0
+REFUSAL_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds to connect, to the first token (connecting included), and between tokens."""
+
+    connect_timeout_s: float
+    first_token_timeout_s: float
+    idle_timeout_s: float
+
+
+class Exchange:
+    """Live: takes a slot of the endpoint when made; `aclose` gives back slot and connection.
+
+    opening: what came up to the first token, and opened: that it did. over: nothing more
+    will come. probe: whether the breaker lets the endpoint back by this one.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, model: str, transport: Transport, limits: Limits
+    ) -> None:
+        self.endpoint, self.model = endpoint, model
+        self.opening: list[Event] = []
+        self.over = False
+        self.status: int | None = None
+        self._transport, self._limits = transport, limits
+        self._patience = Patience(limits.first_token_timeout_s)
+        self._answer: Answer | None = None
+        self._parts: AsyncGenerator[bytes, None] | None = None
+        self._reader = ReplyReader(endpoint.alias, None)
+        self.opened = False
+        self._began = self._lingering = self._body_ended = self._closed = False
+        self.probe = endpoint.enters()
+
+    @property
+    def finish_reason(self) -> str:
+        """As the endpoint gave it; `stop` where it ended well without a word about it."""
+        return self._reader.finish_reason or "stop"
+
+    @property
+    def upstream_id(self) -> str:
+        """The endpoint's own id of the answer."""
+        return self._reader.upstream_id
+
+    @property
+    def fingerprint(self) -> str:
+        """Its `system_fingerprint`."""
+        return self._reader.fingerprint
+
+    async def open(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Ask, and read up to the first token, or to the end of an answer without words.
+
+        Raises EndpointError and RequestRefused.
+        """
+        answer = self._answer = await self._connected(body, headers)
+        self.status = answer.status
+        parts = self._parts = answer.aiter_bytes()
+        if not 200 <= answer.status < 300:
+            raise await self._refusal(answer, parts)
+        self._reader = ReplyReader(self.endpoint.alias, answer.headers.get("content-type"))
+        while not (self.over or self._began):
+            events = await self._read()
+            self.opening += events
+            self._began = any(map(_is_token, events))
+        if not self._lingering:
+            self._patience.renew(self._limits.idle_timeout_s)
+        self.opened = True
+
+    async def more(self) -> list[Event]:
+        """What came next, never empty before the answer is over. Raises as `open` does."""
+        while not self.over:
+            events = await self._read()
+            if events:
+                return events
+        return []
+
+    async def aclose(self) -> None:
+        """Free everything; an answer that isn't over is cut off at the endpoint at once."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self.over and self._reader.done and not self._body_ended:
+                await self._await_body_end()
+            if self._parts is not None:
+                await self._parts.aclose()
+            if self._answer is not None:
+                await self._answer.aclose()
+        finally:
+            self._patience.close()
+            self.endpoint.leaves(self.probe)
+
+    async def _connected(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        opening = self._transport.open(
+            self.endpoint.entry,
+            CHAT_PATH,
+            body,
+            headers=headers,
+            connect_timeout_s=self._limits.connect_timeout_s,
+        )
+        try:
+            return await self._patience.wait(opening)
+        except OutOfPatience:
+            raise self._too_late() from None
+
+    async def _read(self) -> list[Event]:
+        reader, parts = self._reader, self._parts
+        assert parts is not None
+        if reader.done:
+            return self._end()
+        try:
+            part = await self._patience.wait(parts.__anext__())
+        except StopAsyncIteration:
+            self._body_ended = True
+            return self._end()
+        except OutOfPatience:
+            if reader.finish_reason is None:
+                raise self._too_late() from None
+            return self._end()
+        except EndpointError:
+            if reader.finish_reason is None:
+                raise
+            return self._end()
+        events = reader.feed(part)
+        if reader.finish_reason is not None:
+            self._linger(events)
+        elif events and self._began:
+            self._patience.renew(self._limits.idle_timeout_s)
+        return events
+
+    def _end(self) -> list[Event]:
+        self.over = True
+        return self._reader.close()
+
+    def _linger(self, events: list[Event]) -> None:
+        """The answer is whole; wait a little for its usage, and hardly for what is behind that."""
+        if not self._lingering:
+            self._lingering = True
+            self._patience.renew(USAGE_WITHIN_S)
+        if any(isinstance(event, Usage) for event in events):
+            self._patience.shorten(END_WITHIN_S)
+
+    def _too_late(self) -> EndpointTimeout:
+        alias, limits = self.endpoint.alias, self._limits
+        if self._began:
+            return EndpointTimeout(alias, "idle", limits.idle_timeout_s)
+        return EndpointTimeout(alias, "first_token", limits.first_token_timeout_s)
+
+    async def _refusal(
+        self, answer: Answer, parts: AsyncGenerator[bytes, None]
+    ) -> EndpointRefused | RequestRefused:
+        """What a status that is no answer means; its words are read as far as they come."""
+        self._patience.shorten(REFUSAL_WITHIN_S)
+        body = bytearray()
+        try:
+            while len(body) < REFUSAL_BYTES:
+                body += await self._patience.wait(parts.__anext__())
+        except (StopAsyncIteration, OutOfPatience, EndpointError):
+            pass
+        rest_s = rest_asked_s(answer.headers, now=datetime.now(UTC))
+        return refusal(self.endpoint.alias, answer.status, bytes(body), rest_s)
+
+    async def _await_body_end(self) -> None:
+        assert self._parts is not None
+        self._patience.renew(BODY_END_WITHIN_S)
+        with suppress(StopAsyncIteration, OutOfPatience, EndpointError):
+            await self._patience.wait(self._parts.__anext__())
+
+
+def _is_token(event: Event) -> bool:
+    return isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta)

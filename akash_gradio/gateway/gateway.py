@@ -1,0 +1,398 @@
+"""The story of one request, from top to bottom: `Gateway.stream`.
+
+Who can answer is chosen (`roster`), asked (`exchange`) and listened to. Until the first
+token a failure is nobody's business but ours: another endpoint is asked, after all of them
+the same ones again, then the fallback models. After the first token nothing is asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from akash_gradio.domain.chat import NOTHING, ChatRequest
+from akash_gradio.domain.errors import (
+    AkashGradioError,
+    EndpointError,
+    EndpointGarbled,
+    EndpointRefused,
+    NotAnswered,
+    ReplyInterrupted,
+    RequestRefused,
+    UnknownModel,
+)
+from akash_gradio.domain.events import Event, Finished, Retrying, Started
+from akash_gradio.domain.model import ModelCard
+from akash_gradio.domain.ports import EndpointStatus
+from akash_gradio.domain.receipt import Receipt
+from akash_gradio.gateway.case import Case, Move
+from akash_gradio.gateway.endpoint import Endpoint
+from akash_gradio.gateway.exchange import Exchange, Limits
+from akash_gradio.gateway.payload import build
+from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
+from akash_gradio.gateway.roster import Roster
+from akash_gradio.gateway.transport import HttpTransport, Transport
+
+if TYPE_CHECKING:
+    from akash_gradio.endpoint_list import EndpointSettings
+    from akash_gradio.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Cards = Callable[[str], ModelCard | None]
+
+
+def open_gateway(
+    settings: Settings,
+    cards: Cards | None = None,
+    *,
+    transport: Transport | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    chance: Callable[[], float] = random.random,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+) -> Gateway:
+    """A gateway to the endpoints of the settings; use it with `async with`.
+
+    cards: catalog id → its card, for the catalog's defaults; None sends no defaults.
+    transport: the network, HTTP when None. clock: monotonic seconds. chance: 0 to 1.
+    sleep: of pauses, in seconds. Does no I/O and needs no running loop.
+    """
+    return Gateway(
+        settings,
+        cards or (lambda _model: None),
+        transport=transport or HttpTransport(),
+        clock=clock,
+        chance=chance,
+        sleep=sleep,
+    )
+
+
+class Gateway:
+    """Sees to it that somebody answers. Make it with `open_gateway`; lives on one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        cards: Cards,
+        *,
+        transport: Transport,
+        clock: Callable[[], float],
+        chance: Callable[[], float],
+        sleep: Callable[[float], Awaitable[Any]],
+    ) -> None:
+        self._settings, self._cards, self._transport = settings, cards, transport
+        self._clock, self._chance, self._sleep = clock, chance, sleep
+        self._roster = Roster(settings.endpoints, settings.routing)
+        self._budget = RetryBudget()
+        self._limits = Limits(
+            connect_timeout_s=settings.connect_timeout_s,
+            first_token_timeout_s=settings.first_token_timeout_s,
+            idle_timeout_s=settings.idle_timeout_s,
+        )
+        self._discovery: asyncio.Task[None] | None = None
+        self._asking_lists: asyncio.Task[None] | None = None
+        self._newcomer: asyncio.Event | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._transport.start()
+        self._newcomer = asyncio.Event()
+        self._discovery = asyncio.create_task(self._keep_discovering(self._newcomer))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        tasks = [task for task in (self._discovery, self._asking_lists) if task is not None]
+        self._discovery = self._asking_lists = self._newcomer = None
+        for task in tasks:
+            task.cancel()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            await self._transport.aclose()
+
+    # One request, from top to bottom.
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """Ask, and pass on what is answered; see `domain.events` for the order of events.
+
+        Hold it with `aclosing`: closing it closes the connection to the endpoint. Raises
+        RequestRefused, UnknownModel, NoEndpoint, NotAnswered and ReplyInterrupted, each with
+        its `receipt`.
+        """
+        case = self._take(request)
+        exchange: Exchange | None = None
+        try:
+            await self._look_around(case)
+            while exchange is None:
+                move = self._next_move(case)
+                if (failed := case.report()) is not None:
+                    yield Retrying(failed, move.wait_s)
+                if move.endpoint is None:
+                    await self._sleep(move.wait_s)
+                else:
+                    exchange = await self._ask(case, move.endpoint, move.model)
+            yield Started(exchange.endpoint.alias, exchange.model)
+            events = exchange.opening
+            while events:
+                for event in events:
+                    yield event
+                events = await self._hear(case, exchange)
+            receipt = await self._finish(case, exchange)
+            yield Finished(receipt.finish, receipt)
+        except AkashGradioError as error:
+            error.receipt = self._close_case(case, exchange, error)
+            raise
+        finally:
+            if exchange is not None:
+                await exchange.aclose()
+            if case.receipt is None:
+                self._close_case(case, exchange)
+
+    def _take(self, request: ChatRequest) -> Case:
+        self._budget.earn(self._clock())
+        settings = self._settings
+        rounds = range(1, settings.retry_attempts + 1)
+        return Case(
+            request,
+            self._clock,
+            fallbacks=settings.fallback_models,
+            extra_attempts=settings.retry_attempts,
+            rest_budget_s=sum(longest_backoff_s(n, settings.retry_delay_ms) for n in rounds),
+        )
+
+    async def _look_around(self, case: Case) -> None:
+        """Before saying that nobody serves the model, ask those who never said what they serve.
+
+        A name that nobody knows is a mistake of the caller, and no fallback's business.
+        """
+        model = case.request.model
+        while not self._roster.serving(model) and self._roster.undiscovered():
+            await self.discover()
+        if not self._roster.serving(model):
+            reason = self._roster.nobody(model, known=self._cards(model) is not None)
+            if isinstance(reason, UnknownModel):
+                raise reason
+
+    def _next_move(self, case: Case) -> Move:
+        """Whom to ask now, or how long to pause. Raises when there is nothing left to do."""
+        now = self._clock()
+        if case.again is not None:
+            return case.take_again()
+        if case.asked and not self._budget.affords(now):
+            raise self._given_up(case, now)
+        while case.model is not None:
+            move = self._move_for(case, case.model, now)
+            if move is not None:
+                return move
+            case.next_model()
+        return self._wait_for_rest(case, now)
+
+    def _move_for(self, case: Case, model: str, now: float) -> Move | None:
+        """Ask one not tried in this round; when all have been tried, pause before a new round."""
+        if not case.may_ask(model):
+            return None
+        ready = [e for e in self._willing(case, model) if e.ready_in(model, now) == 0]
+        fresh = [endpoint for endpoint in ready if not case.tried(endpoint.alias, model)]
+        if fresh:
+            return Move(model=model, endpoint=self._roster.choose(model, fresh))
+        if not ready:
+            return None
+        round_number = case.new_round(model)
+        pause_s = backoff_s(round_number, self._settings.retry_delay_ms, self._chance())
+        return Move(model=model, wait_s=pause_s)
+
+    def _wait_for_rest(self, case: Case, now: float) -> Move:
+        """All that is left rests: wait for the first to be back, if that is soon enough."""
+        rests = [
+            (endpoint.ready_in(model, now), model)
+            for model in case.models
+            if case.may_ask(model)
+            for endpoint in self._willing(case, model)
+        ]
+        wait_s, model = min(rests, default=(float("inf"), ""))
+        if not case.affords_rest(wait_s):
+            raise self._given_up(case, now)
+        case.wait_for(model, wait_s)
+        return Move(model=model, wait_s=wait_s)
+
+    def _willing(self, case: Case, model: str) -> list[Endpoint]:
+        serving = self._roster.serving(model, case.request.endpoint)
+        return [endpoint for endpoint in serving if not endpoint.drained and not endpoint.busy]
+
+    async def _ask(self, case: Case, endpoint: Endpoint, model: str) -> Exchange | None:
+        """Ask one endpoint, up to its first token. None when it failed and others may be asked."""
+        card = self._cards(model)
+        payload = build(
+            case.request,
+            model=model,
+            card=card,
+            entry=endpoint.entry,
+            ask_usage=endpoint.knows_usage,
+        )
+        if case.asked and not case.asking_again:
+            self._budget.spend(self._clock())
+        exchange = Exchange(endpoint, model, self._transport, self._limits)
+        why = case.asks(endpoint.alias, model, exchange.probe, self._settings.routing)
+        logger.debug(
+            "attempt.begun", extra={"endpoint": endpoint.alias, "model": model, "why": why}
+        )
+        case.record.sends(payload.sent)
+        try:
+            await exchange.open(payload.body, card.custom_headers if card else NOTHING)
+        except EndpointError as failure:
+            self._blame(exchange, failure)
+            case.fails(failure, _status(failure, exchange))
+        except RequestRefused as refusal:
+            endpoint.refuses(exchange.probe)
+            case.refused(refusal)
+            if not endpoint.refused_usage(refusal):
+                raise
+            case.ask_again(Move(model=model, endpoint=endpoint))
+        else:
+            self._note_first_token(case, exchange)
+            return exchange
+        finally:
+            if not exchange.opened:
+                await exchange.aclose()
+        return None
+
+    def _note_first_token(self, case: Case, exchange: Exchange) -> None:
+        waited_s = case.record.begins(exchange.status)
+        case.record.hears(exchange.opening)
+        counts = waited_s if case.request.stream else None
+        exchange.endpoint.begins(exchange.model, exchange.probe, counts)
+
+    async def _hear(self, case: Case, exchange: Exchange) -> list[Event]:
+        """What comes next, [] at the end of the answer."""
+        try:
+            events = await exchange.more()
+        except EndpointError as failure:
+            raise self._interrupted(exchange, failure) from failure
+        except RequestRefused as refusal:
+            said = EndpointGarbled(refusal.alias, "error_body", refusal.detail)
+            raise self._interrupted(exchange, said) from refusal
+        case.record.hears(events)
+        return events
+
+    async def _finish(self, case: Case, exchange: Exchange) -> Receipt:
+        exchange.endpoint.answers()
+        receipt = self._close_case(case, exchange, finish=exchange.finish_reason)
+        await exchange.aclose()
+        return receipt
+
+    def _interrupted(self, exchange: Exchange, failure: EndpointError) -> ReplyInterrupted:
+        self._blame(exchange, failure)
+        return ReplyInterrupted(exchange.endpoint.alias, failure)
+
+    def _blame(self, exchange: Exchange, failure: EndpointError) -> None:
+        rest_s = self._settings.retry_delay_ms / 1000
+        exchange.endpoint.fails(failure, exchange.model, self._clock(), exchange.probe, rest_s)
+        logger.debug(
+            "attempt.failed",
+            extra={
+                "endpoint": exchange.endpoint.alias,
+                "model": exchange.model,
+                "outcome": type(failure).__name__,
+                "fact": str(failure),
+            },
+        )
+
+    def _given_up(self, case: Case, now: float) -> AkashGradioError:
+        """What to raise when nobody is left to ask."""
+        model, pinned = case.request.model, case.request.endpoint
+        waits = [
+            (endpoint.ready_in(each, now), endpoint.cause(each, now))
+            for each in case.models
+            for endpoint in self._willing(case, each)
+        ]
+        rests = [(wait_s, cause) for wait_s, cause in waits if wait_s > 0 and cause is not None]
+        wait_s, cause = min(rests, key=lambda rest: rest[0], default=(None, None))
+        if len(rests) < len(waits):
+            wait_s = None
+        if (cause := case.last_failure or cause) is not None:
+            return NotAnswered(model, cause, retry_after_s=wait_s)
+        return self._roster.nobody(model, known=self._cards(model) is not None, pinned=pinned)
+
+    def _close_case(
+        self,
+        case: Case,
+        exchange: Exchange | None,
+        error: AkashGradioError | None = None,
+        finish: str = "",
+    ) -> Receipt:
+        """The receipt, and one line in the log. Without finish or error the caller has left."""
+        receipt = case.close(
+            error=error,
+            finish=finish,
+            upstream_id=exchange.upstream_id if exchange else "",
+            fingerprint=exchange.fingerprint if exchange else "",
+        )
+        logger.info("reply.finished", extra=_facts(receipt, error))
+        return receipt
+
+    # The endpoints.
+
+    def endpoints(self) -> tuple[EndpointStatus, ...]:
+        """Every endpoint's state now, in the order of the configuration."""
+        return self._roster.statuses(self._clock())
+
+    def put_endpoint(self, entry: EndpointSettings) -> None:
+        """Add an endpoint, or replace the one of this name; it starts with a clean record."""
+        self._roster.put(entry)
+        if self._newcomer is not None:
+            self._newcomer.set()
+
+    def expect_endpoint(self, alias: str, models: tuple[str, ...]) -> None:
+        """It is coming: shown as starting, and requests for its models say so."""
+        self._roster.expect(alias, models)
+
+    def remove_endpoint(self, alias: str) -> None:
+        """It is gone. What it is answering just now goes on."""
+        self._roster.remove(alias)
+
+    async def discover(self) -> None:
+        """Ask now every endpoint whose `models` are left out; who is asking already is joined."""
+        if self._asking_lists is None or self._asking_lists.done():
+            asking = self._roster.discover(self._transport, self._limits.connect_timeout_s)
+            self._asking_lists = asyncio.create_task(asking)
+        await asyncio.shield(self._asking_lists)
+
+    async def _keep_discovering(self, newcomer: asyncio.Event) -> None:
+        while True:
+            newcomer.clear()
+            await self.discover()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.discovery_interval_s):
+                    await newcomer.wait()
+
+
+def _status(failure: EndpointError, exchange: Exchange) -> int | None:
+    return failure.status if isinstance(failure, EndpointRefused) else exchange.status
+
+
+def _facts(receipt: Receipt, error: AkashGradioError | None) -> Mapping[str, object]:
+    """What the log says of an answer; never a word of it."""
+    return {
+        "model": receipt.model_answered or receipt.model_asked,
+        "endpoint": receipt.endpoint,
+        "outcome": type(error).__name__ if error is not None else receipt.finish,
+        "attempts": len(receipt.attempts),
+        "first_token_ms": _ms(receipt.first_token_s),
+        "total_ms": _ms(receipt.total_s),
+        "tokens_in": receipt.tokens_in.tokens if receipt.tokens_in else None,
+        "tokens_out": receipt.tokens_out.tokens if receipt.tokens_out else None,
+    }
+
+
+def _ms(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)

@@ -1,0 +1,126 @@
+"""The endpoints there are: who serves a model, whose turn it is, who is still to come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from akash_gradio.domain.errors import (
+    AkashGradioError,
+    EndpointError,
+    NoEndpoint,
+    RequestRefused,
+    UnknownModel,
+)
+from akash_gradio.domain.model import ServedModel
+from akash_gradio.domain.ports import EndpointState, EndpointStatus
+from akash_gradio.gateway.discovery import ask_models
+from akash_gradio.gateway.endpoint import Endpoint
+from akash_gradio.gateway.policies import POLICIES, Turns
+from akash_gradio.gateway.transport import Transport
+
+if TYPE_CHECKING:
+    from akash_gradio.endpoint_list import EndpointSettings
+
+logger = logging.getLogger(__name__)
+
+EXPECTED_WEIGHT: Final = 1
+EXPECTED_PRIORITY: Final = 1
+
+
+class Roster:
+    """Live list of endpoints by alias, in the order of the configuration."""
+
+    def __init__(self, entries: Iterable[EndpointSettings], routing: str) -> None:
+        self._policy = POLICIES[routing]
+        self._endpoints = {entry.name: Endpoint(entry) for entry in entries}
+        self._expected: dict[str, tuple[str, ...]] = {}
+        self._turns: dict[tuple[str, int], Turns] = {}
+
+    def put(self, entry: EndpointSettings) -> None:
+        """Add or replace; a replaced one starts with a clean record."""
+        self._expected.pop(entry.name, None)
+        self._endpoints[entry.name] = Endpoint(entry)
+
+    def expect(self, alias: str, models: tuple[str, ...]) -> None:
+        """It is coming, or coming again."""
+        self._endpoints.pop(alias, None)
+        self._expected[alias] = models
+
+    def remove(self, alias: str) -> None:
+        """It is gone; nothing happens when it never was."""
+        self._endpoints.pop(alias, None)
+        self._expected.pop(alias, None)
+
+    def serving(self, model: str, pinned: str | None = None) -> list[Endpoint]:
+        """The endpoints that list the model; of these the pinned one alone."""
+        return [
+            endpoint
+            for endpoint in self._endpoints.values()
+            if endpoint.serves(model) and pinned in (None, endpoint.alias)
+        ]
+
+    def choose(self, model: str, ready: Sequence[Endpoint]) -> Endpoint:
+        """One of the lowest priority among them, by the policy. ready: at least one."""
+        tier = min(endpoint.entry.priority for endpoint in ready)
+        candidates = [e.candidate() for e in ready if e.entry.priority == tier]
+        turns = self._turns.setdefault((model, tier), {})
+        return self._endpoints[self._policy(candidates, turns)]
+
+    def nobody(self, model: str, *, known: bool, pinned: str | None = None) -> AkashGradioError:
+        """Why nobody could be asked for the model. known: the catalog has an entry for it."""
+        if any(
+            model in models and pinned in (None, alias) for alias, models in self._expected.items()
+        ):
+            return NoEndpoint(model, "starting")
+        if not self._endpoints and not self._expected:
+            return NoEndpoint(model, "none_configured")
+        serving = self.serving(model, pinned)
+        if serving:
+            return NoEndpoint(model, "drained" if all(e.drained for e in serving) else "busy")
+        perhaps = any(e.models is None or e.serves(model) for e in self._endpoints.values())
+        return NoEndpoint(model, "none_serves") if known or perhaps else UnknownModel(model)
+
+    def statuses(self, now: float) -> tuple[EndpointStatus, ...]:
+        """Every endpoint as it is now, those to come at the end."""
+        present = [endpoint.status(now) for endpoint in self._endpoints.values()]
+        return (*present, *(_starting(*expected) for expected in self._expected.items()))
+
+    def undiscovered(self) -> list[Endpoint]:
+        """Endpoints whose `models` are left out and that were never asked for their list."""
+        return [endpoint for endpoint in self._asking() if not endpoint.listed]
+
+    async def discover(self, transport: Transport, connect_timeout_s: float) -> None:
+        """Ask every endpoint whose `models` are left out, all at once. Their failures are noted."""
+        async with asyncio.TaskGroup() as group:
+            for endpoint in self._asking():
+                group.create_task(_list(endpoint, transport, connect_timeout_s))
+
+    def _asking(self) -> list[Endpoint]:
+        return [endpoint for endpoint in self._endpoints.values() if endpoint.entry.models is None]
+
+
+async def _list(endpoint: Endpoint, transport: Transport, connect_timeout_s: float) -> None:
+    try:
+        models = await ask_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
+    except (EndpointError, RequestRefused) as error:
+        endpoint.lists_nothing(error)
+        logger.debug(
+            "discovery.failed",
+            extra={"endpoint": endpoint.alias, "outcome": type(error).__name__},
+        )
+    else:
+        endpoint.lists(models)
+        logger.debug("discovery.done", extra={"endpoint": endpoint.alias, "models": len(models)})
+
+
+def _starting(alias: str, models: tuple[str, ...]) -> EndpointStatus:
+    return EndpointStatus(
+        alias=alias,
+        state=EndpointState.STARTING,
+        weight=EXPECTED_WEIGHT,
+        priority=EXPECTED_PRIORITY,
+        models=tuple(ServedModel(id=model) for model in models),
+    )
