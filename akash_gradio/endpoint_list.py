@@ -68,7 +68,9 @@ class EndpointSettings(BaseModel):
         values = [self.api_key, *self.custom_headers.values()]
         if any(re.search(r"[\r\n\0]", v.get_secret_value()) for v in values if v):
             raise ValueError("a key or header value holds a line break; remove it")
-        if any(not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) for name in self.custom_headers):
+        if any(
+            not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) for name in self.custom_headers
+        ):
             raise ValueError("a header's name may hold letters, digits and - only")
         return self
 
@@ -117,7 +119,9 @@ def read_endpoints(
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
-        place = f" (line {error.lineno}, column {error.colno})" if hasattr(error, "lineno") else ""
+        place = ""
+        if isinstance(error, json.JSONDecodeError):
+            place = f" (line {error.lineno}, column {error.colno})"
         mend = f'it is not JSON{place}; write [{{"url": "https://host/v1", "apiKey": "…"}}]'
         return (), (_problem(where, "", "", mend),)
     if not isinstance(raw, list):
@@ -150,7 +154,9 @@ def _read_entries(
             problems.extend(_entry_problems(place, error))
             continue
         if entry.name in entries or entry.name == EMBEDDED_ALIAS:
-            problems.append(_problem(place, "name", entry.name, "this name is taken; choose another"))
+            problems.append(
+                _problem(place, "name", entry.name, "this name is taken; choose another")
+            )
             continue
         entries[entry.name] = entry
     return tuple(entries.values()), tuple(problems)

@@ -1,6 +1,6 @@
 """Every environment variable, in one frozen class, read once in `app.py`.
 
-`python -m akash_gradio.settings` rewrites `.env.example` and the README's table from it.
+`python -m akash_gradio.settings_docs` rewrites `.env.example` and the README's table from it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from akash_gradio.domain.model import Problem
 from akash_gradio.endpoint_list import EndpointSettings, base_url, read_endpoints
@@ -120,11 +126,28 @@ class Settings(BaseSettings):
         "GRADIO_SERVER_NAME", "127.0.0.1", "Address to listen on; `0.0.0.0` for all."
     )
     server_port: int = _variable(
-        "GRADIO_SERVER_PORT", 7860, "Port to listen on (`PORT` is read too).", "PORT", ge=0, le=65535
+        "GRADIO_SERVER_PORT",
+        7860,
+        "Port to listen on (`PORT` is read too).",
+        "PORT",
+        ge=0,
+        le=65535,
     )
 
-    endpoints: Annotated[tuple[EndpointSettings, ...], NoDecode] = Field((), init=False, exclude=True)
+    endpoints: Annotated[tuple[EndpointSettings, ...], NoDecode] = Field((), exclude=True)
     problems: Annotated[tuple[Problem, ...], NoDecode] = Field((), exclude=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only the values given: `read_settings` gathers them, one by one."""
+        return (init_settings,)
 
     @field_validator("fallback_models", mode="before")
     @classmethod
@@ -178,35 +201,23 @@ def read_settings(
     known = _known(values)
     problems: list[Problem] = []
     try:
-        settings = _OnlyInit(**known)
+        settings = Settings(**known)
     except ValidationError as error:
         problems, wrong = _problems(error)
-        settings = _OnlyInit(**{k: v for k, v in known.items() if k not in wrong})
+        settings = Settings(**{k: v for k, v in known.items() if k not in wrong})
     endpoints, more = _endpoints(settings, values)
-    return settings.model_copy(
-        update={"endpoints": endpoints, "problems": (*problems, *more)}
-    )
-
-
-class _OnlyInit(Settings):
-    """Takes its values from the caller alone: `read_settings` has gathered them already."""
-
-    @classmethod
-    def settings_customise_sources(cls, settings_cls, init_settings, **_others):  # type: ignore[no-untyped-def]
-        return (init_settings,)
+    return settings.model_copy(update={"endpoints": endpoints, "problems": (*problems, *more)})
 
 
 def _dotenv(env_file: Path | None) -> dict[str, str]:
     if env_file is None or not env_file.is_file():
         return {}
-    from dotenv import dotenv_values
-
     return {name: value for name, value in dotenv_values(env_file).items() if value is not None}
 
 
-def _known(values: Mapping[str, str]) -> dict[str, str]:
+def _known(values: Mapping[str, str]) -> dict[str, Any]:
     """Field → text, for the variables that are set; the first of a field's names wins."""
-    found = {}
+    found: dict[str, Any] = {}
     for field, info in Settings.model_fields.items():
         alias = info.validation_alias
         names = alias.choices if isinstance(alias, AliasChoices) else [alias]

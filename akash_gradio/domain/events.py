@@ -70,4 +70,6 @@ class Finished:
     receipt: Receipt
 
 
-Event: TypeAlias = Started | Retrying | TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+Event: TypeAlias = (
+    Started | Retrying | TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+)

@@ -1,0 +1,55 @@
+# Two commands: `make run` opens the page, `make test` runs every check.
+# Both make the virtual environment first and install what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: run test check unit browser screens bench docs clean help
+
+help:  ## Show the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(STAMP)  ## Open the page at http://localhost:7860
+	$(BIN)/python app.py
+
+test: $(DEV_STAMP)  ## Lint, types and every test, the browser's too
+	@sh tests/install_system.sh
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -q -n 2 -m "not browser and not embedded"
+	$(BIN)/python -m pytest -q -m "browser or embedded"
+
+check: $(DEV_STAMP)  ## Lint and types alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(DEV_STAMP)  ## The fast tests alone
+	$(BIN)/python -m pytest -q -n 2 -m "not browser and not embedded"
+
+screens: $(DEV_STAMP)  ## Screenshots of every screen and state into build/screens/
+	@sh tests/install_system.sh
+	$(BIN)/python -m tests.browser.screens
+
+docs: $(STAMP)  ## Write .env.example and the README's table from the settings
+	$(BIN)/python -m akash_gradio.settings_docs
+
+clean:  ## Remove the environment and what was built
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info
+
+$(VENV)/bin/python:
+	@echo "Making the virtual environment in $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): $(VENV)/bin/python requirements.txt
+	@echo "Installing what the page needs"
+	$(PIP) install --progress-bar on -r requirements.txt
+	@touch $@
+
+$(DEV_STAMP): $(STAMP) requirements.txt requirements-dev.txt
+	@echo "Installing what the tests need"
+	$(PIP) install --progress-bar on -r requirements-dev.txt
+	@touch $@

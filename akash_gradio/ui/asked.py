@@ -1,0 +1,121 @@
+"""What the page's script sends, checked where it enters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
+
+BODY_LIMIT_BYTES: Final = 4_000_000
+"""Of one request: the whole chat travels with each message."""
+MESSAGE_LIMIT_BYTES: Final = 1_000_000
+
+
+class Fault(Exception):
+    """The request is at fault. kind: a key of `words.REQUEST_FAULTS`; facts fill its words."""
+
+    def __init__(self, kind: str, status: int = 400, **facts: str) -> None:
+        super().__init__(kind)
+        self.kind, self.status, self.facts = kind, status, facts
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AskedTurn(_Checked):
+    """One turn as the browser keeps it."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+Asked = TypeVar("Asked", bound=_Checked)
+Unset = Literal["catalog", "endpoint"]
+
+
+class AskedSettings(_Checked):
+    """The settings of a chat; a number is the visitor's own value, a word leaves it alone."""
+
+    system: str = ""
+    temperature: Annotated[float, Field(ge=0, le=2)] | Unset = "catalog"
+    top_p: Annotated[float, Field(ge=0, le=1)] | Unset = "catalog"
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Annotated[list[str], Field(max_length=4)] = []
+    stream: bool = True
+
+
+class AskedReply(_Checked):
+    """One message with the chat before it; the last turn is the visitor's."""
+
+    model: Annotated[str, Field(min_length=1, max_length=300)]
+    turns: Annotated[list[AskedTurn], Field(min_length=1, max_length=2000)]
+    settings: AskedSettings = AskedSettings()
+
+
+class AskedRender(_Checked):
+    """Texts of a kept chat to be drawn again."""
+
+    texts: Annotated[list[str], Field(max_length=200)]
+
+
+def read_reply(body: bytes) -> ChatRequest:
+    """The request that the page's JSON asks for. Raises Fault."""
+    asked = _validated(AskedReply, body)
+    last = asked.turns[-1].text
+    size = len(last.encode("utf-8", "replace"))
+    if size > MESSAGE_LIMIT_BYTES:
+        raise Fault("too_long", 413, size=_megabytes(size), limit=_megabytes(MESSAGE_LIMIT_BYTES))
+    if asked.turns[-1].role != "user" or not last.strip():
+        raise Fault("empty")
+    turns = tuple(
+        Turn(role=Role(turn.role), content=_clean(turn.text))
+        for turn in asked.turns
+        if turn.text.strip()
+    )
+    return ChatRequest(
+        model=asked.model,
+        conversation=Conversation(turns=turns, system=_clean(asked.settings.system)),
+        sampling=_sampling(asked.settings),
+        stream=asked.settings.stream,
+    )
+
+
+def read_render(body: bytes) -> list[str]:
+    """The texts to be drawn. Raises Fault."""
+    return _validated(AskedRender, body).texts
+
+
+def _validated(kind: type[Asked], body: bytes) -> Asked:
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Fault("shape", mend=f"{place}: {first['msg']}" if place else first["msg"]) from None
+
+
+def _sampling(settings: AskedSettings) -> Sampling:
+    def state(value: Any) -> Any:
+        return Default(value) if isinstance(value, str) else value
+
+    own = Default.ENDPOINT
+    return Sampling(
+        temperature=state(settings.temperature),
+        top_p=state(settings.top_p),
+        max_tokens=own if settings.max_tokens is None else settings.max_tokens,
+        seed=own if settings.seed is None else settings.seed,
+        stop=tuple(settings.stop) or own,
+    )
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates can't be sent as UTF-8; everything else is the visitor's own."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.1f}"

@@ -1,0 +1,62 @@
+"""The page: its sections drawn, then tied together."""
+
+from __future__ import annotations
+
+import hashlib
+from html import escape
+
+import gradio as gr
+
+from akash_gradio import __version__
+from akash_gradio.ui import words
+from akash_gradio.ui.chat import render_chat
+from akash_gradio.ui.gallery import render_gallery
+from akash_gradio.ui.pieces import piece
+from akash_gradio.ui.routes import ASSETS
+from akash_gradio.ui.settings_drawer import render_settings
+from akash_gradio.ui.wiring import wire_open_chat, wire_reset, wire_settings
+
+
+def build_ui() -> gr.Blocks:
+    """The Blocks of the page. It holds nothing of a visitor and needs `page_routes` beside it."""
+    title = words.PAGE["title"]
+    with gr.Blocks(title=title, fill_width=True, fill_height=True, analytics_enabled=False) as page:
+        with gr.Row(elem_id="shell"):
+            gr.HTML(
+                piece("sidebar", title=title, version=__version__),
+                elem_id="sidebar",
+                apply_default_css=False,
+            )
+            with gr.Column(elem_id="main"):
+                gr.HTML(piece("topbar"), elem_id="topbar", apply_default_css=False)
+                render_gallery()
+                render_chat()
+        with gr.Column(elem_id="drawer"):
+            settings = render_settings()
+        wire_settings(settings)
+        wire_open_chat(settings)
+        wire_reset(settings)
+    return page
+
+
+def page_head() -> str:
+    """What goes into `<head>`: our stylesheet and script, named by their content."""
+    stamp = _stamp()
+    return "\n".join(
+        (
+            '<meta name="viewport" content="width=device-width, initial-scale=1, '
+            'interactive-widget=resizes-content, viewport-fit=cover">',
+            f'<meta name="description" content="{escape(words.PAGE["title"])}">',
+            f'<script src="page/assets/js/theme.js?{stamp}"></script>',
+            f'<link rel="stylesheet" href="page/assets/css/page.css?{stamp}">',
+            f'<script type="module" src="page/assets/js/app.js?{stamp}"></script>',
+        )
+    )
+
+
+def _stamp() -> str:
+    """Changes whenever a file of ours does, so that browsers never mix two versions."""
+    digest = hashlib.sha256()
+    for path in sorted(ASSETS.rglob("*.[cj]s*")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,42 @@
+"""What the page is made from, handed over once by `app.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from akash_gradio.catalog.listing import Listing, list_models
+from akash_gradio.catalog.reading import Catalog
+from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.domain.model import Problem
+from akash_gradio.domain.ports import Answerer
+from akash_gradio.domain.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The parts behind the page.
+
+    problems: mistakes in the configuration, shown to visitors without secrets.
+    progress: of the embedded model; None when it isn't wanted.
+    default_model: the id that is open at first, "" for the gallery.
+    """
+
+    answerer: Answerer
+    catalog: Catalog
+    thumbnails: Thumbnails
+    problems: tuple[Problem, ...] = ()
+    progress: Callable[[], Progress | None] = lambda: None
+    default_model: str = ""
+
+    def listings(self) -> tuple[Listing, ...]:
+        """The models that visitors see now, with who serves them."""
+        return tuple(
+            listing
+            for listing in list_models(self.catalog, self.answerer.endpoints())
+            if listing.shown
+        )
+
+    def listing(self, model: str) -> Listing | None:
+        """The shown model with this id; None when there is none."""
+        return next((found for found in self.listings() if found.card.id == model), None)

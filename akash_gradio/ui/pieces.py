@@ -1,0 +1,41 @@
+"""The page's HTML pieces, by Jinja with escaping on; a section's skeleton or one card."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from akash_gradio.ui import words
+from akash_gradio.ui.present import CardView, Notice, PanelView
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("akash_gradio.ui", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.globals.update(w=words.PAGE, p=words.PANEL, s=words.SETTINGS)
+    return environment
+
+
+def piece(name: str, **values: Any) -> str:
+    """The template of that name, filled. Values are escaped unless the template says `safe`."""
+    return _environment().get_template(f"{name}.html").render(**values)
+
+
+def card_html(card: CardView) -> str:
+    """One card of the gallery."""
+    return piece("card", card=card)
+
+
+def panel_html(card: PanelView) -> str:
+    """One model's panel."""
+    return piece("panel", card=card)
+
+
+def notice_html(notice: Notice) -> str:
+    """One bar above the content."""
+    return piece("notice", notice=notice)

@@ -1,0 +1,393 @@
+"""Domain → screen: what a card, a receipt, an error and a notice say. No HTML, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from akash_gradio.catalog.listing import Listing
+from akash_gradio.domain import errors
+from akash_gradio.domain.model import ModelCard, Problem
+from akash_gradio.domain.ports import EndpointState, EndpointStatus
+from akash_gradio.domain.progress import Progress, Stage
+from akash_gradio.domain.receipt import Attempt, Count, Receipt
+from akash_gradio.ui import words
+from akash_gradio.ui.markdown import render
+
+MEGABYTE: Final = 1_000_000
+
+
+# ── models ──────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRow:
+    """One endpoint in a model's panel."""
+
+    alias: str
+    state: str
+    state_word: str
+    detail: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardView:
+    """A model as the gallery and its panel show it; every text is still to be escaped."""
+
+    id: str
+    name: str
+    description: str
+    state: str
+    state_word: str
+    reason: str
+    can_chat: bool
+    badges: tuple[str, ...]
+    picture: str
+    picture_dark: str
+    about_link: str
+    chat_link: str
+    context_tokens: int
+    reasoning: bool
+    vision: bool
+    discovered: bool
+    deploy_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelView(CardView):
+    """The same with all that the panel adds. about, info: rendered blocks, safe HTML."""
+
+    about: tuple[str, ...]
+    info: tuple[str, ...]
+    facts: tuple[tuple[str, str, str], ...]
+    defaults: tuple[tuple[str, str], ...]
+    endpoints: tuple[EndpointRow, ...]
+
+
+def card_view(listing: Listing) -> CardView:
+    """What the gallery shows of one model."""
+    return CardView(**_card_fields(listing))
+
+
+def panel_view(listing: Listing) -> PanelView:
+    """What the model's own panel shows."""
+    card = listing.card
+    return PanelView(
+        **_card_fields(listing),
+        about=render(card.about_content),
+        info=render(card.info_content),
+        facts=_facts(card),
+        defaults=_defaults(card),
+        endpoints=tuple(_endpoint_row(status) for status in listing.endpoints),
+    )
+
+
+def _card_fields(listing: Listing) -> dict[str, Any]:
+    card = listing.card
+    link = quote(card.id, safe="/:")
+    first = min((e.first_token_s for e in listing.endpoints if e.first_token_s), default=None)
+    word = words.STATES[listing.state]
+    if listing.state in ("ready", "slow") and first is not None:
+        word = f"{word} {_seconds(first)}"
+    return {
+        "id": card.id,
+        "name": card.name,
+        "description": card.description or _stand_in(card, listing),
+        "state": listing.state,
+        "state_word": word,
+        "reason": words.REASONS.get(listing.reason, ""),
+        "can_chat": bool(listing.endpoints),
+        "badges": _badges(card),
+        "picture": f"page/thumbnail/light?model={quote(card.id, safe='')}",
+        "picture_dark": f"page/thumbnail/dark?model={quote(card.id, safe='')}",
+        "about_link": f"./?about={link}",
+        "chat_link": f"./?model={link}",
+        "context_tokens": card.context_tokens or 0,
+        "reasoning": card.reasoning,
+        "vision": card.vision,
+        "discovered": card.discovered,
+        "deploy_url": card.deploy_url,
+    }
+
+
+def _stand_in(card: ModelCard, listing: Listing) -> str:
+    """What a model without a description says of itself: who serves it."""
+    aliases = ", ".join(e.alias for e in listing.endpoints[:3])
+    return f"{card.id} · {aliases}" if aliases else card.id
+
+
+def _badges(card: ModelCard) -> tuple[str, ...]:
+    found = [short_tokens(card.context_tokens) if card.context_tokens else "", card.parameters]
+    found.append(card.architecture.partition(",")[0])
+    found += [words.PANEL["reasoning"]] * card.reasoning + [words.PANEL["vision"]] * card.vision
+    return tuple(badge for badge in found if badge)
+
+
+def short_tokens(tokens: int) -> str:
+    """A context length as people write it: 131072 → `128K`, 128000 → `128K`, 1048576 → `1M`."""
+    for size, unit in ((1024 * 1024, "M"), (1_000_000, "M"), (1024, "K"), (1000, "K")):
+        if tokens >= size and tokens % size == 0:
+            return f"{tokens // size}{unit}"
+    if tokens >= 1_000_000:
+        return f"{tokens / 1_000_000:.1f}".rstrip("0").rstrip(".") + "M"
+    return f"{tokens / 1000:.0f}K" if tokens >= 1000 else str(tokens)
+
+
+def _facts(card: ModelCard) -> tuple[tuple[str, str, str], ...]:
+    name = words.PANEL
+    context = name["context_value"].format(tokens=f"{card.context_tokens or 0:,}")
+    rows = [
+        (name["context"], context if card.context_tokens else "", ""),
+        (name["parameters"], card.parameters, ""),
+        (name["architecture"], card.architecture, ""),
+        (name["repository"], card.hf_repo, f"https://huggingface.co/{card.hf_repo}"),
+        (name["id"], card.id, ""),
+    ]
+    return tuple(row for row in rows if row[1])
+
+
+def _defaults(card: ModelCard) -> tuple[tuple[str, str], ...]:
+    own = words.PANEL["own"]
+    return tuple(
+        (words.PANEL[name], own if value is None else f"{value:g}")
+        for name, value in (("temperature", card.temperature), ("top_p", card.top_p))
+    )
+
+
+def _endpoint_row(status: EndpointStatus) -> EndpointRow:
+    parts = [words.PANEL["weight"].format(weight=status.weight)]
+    if status.priority != 1:
+        parts.append(words.PANEL["priority"].format(priority=status.priority))
+    if status.first_token_s is not None:
+        parts.append(_seconds(status.first_token_s))
+    return EndpointRow(
+        alias=status.alias,
+        state=str(status.state),
+        state_word=words.STATES[str(status.state)],
+        detail=" · ".join(parts),
+        reason=words.REASONS.get(status.reason, ""),
+    )
+
+
+# ── receipts ────────────────────────────────────────────────────────────────
+
+
+def receipt_view(receipt: Receipt) -> dict[str, Any]:
+    """The quiet line, the amber flags, the rows and the timeline of one receipt, all in words.
+
+    Times of the timeline are in seconds from the request's arrival.
+    """
+    return {
+        "line": _receipt_line(receipt),
+        "flags": _receipt_flags(receipt),
+        "rows": _receipt_rows(receipt),
+        "attempts": [_attempt_view(attempt) for attempt in receipt.attempts],
+        "first_s": receipt.first_token_s,
+        "total_s": receipt.total_s,
+        "first_word": words.RECEIPT_ROWS["first"],
+        "total_word": words.RECEIPT_ROWS["total"],
+    }
+
+
+def _receipt_line(receipt: Receipt) -> list[str]:
+    parts = [receipt.endpoint]
+    if receipt.first_token_s is not None:
+        parts.append(_seconds(receipt.first_token_s))
+    if receipt.tokens_per_s is not None:
+        parts.append(f"{receipt.tokens_per_s:.0f} tok/s")
+    if receipt.tokens_out is not None:
+        parts.append(f"{receipt.tokens_out.tokens} tok")
+    return [part for part in parts if part]
+
+
+def _receipt_flags(receipt: Receipt) -> list[str]:
+    flags = []
+    if len(receipt.attempts) > 1:
+        flags.append(words.ATTEMPTS.format(count=len(receipt.attempts)))
+    if receipt.fallback:
+        flags.append(words.FALLBACK.format(model=receipt.model_answered))
+    if receipt.finish in words.FINISH:
+        flags.append(words.FINISH[receipt.finish])
+    if receipt.tokens_out is not None and not receipt.tokens_out.reported:
+        flags.append(words.ESTIMATED)
+    return flags
+
+
+def _receipt_rows(receipt: Receipt) -> list[tuple[str, str]]:
+    name = words.RECEIPT_ROWS
+    sent = ", ".join(f"{key} {value}" for key, value in receipt.sent.items())
+    speed = f"{receipt.tokens_per_s:.1f} tok/s" if receipt.tokens_per_s is not None else ""
+    first = _seconds(receipt.first_token_s) if receipt.first_token_s is not None else ""
+    rows = [
+        (name["model"], receipt.model_answered),
+        (name["asked"], receipt.model_asked if receipt.fallback else ""),
+        (name["endpoint"], receipt.endpoint),
+        (name["first"], first),
+        (name["total"], _seconds(receipt.total_s)),
+        (name["speed"], speed),
+        (name["tokens_in"], _count(receipt.tokens_in)),
+        (name["tokens_out"], _count(receipt.tokens_out)),
+        (name["tokens_reasoning"], _count(receipt.tokens_reasoning)),
+        (name["sent"], sent or name["sent_none"]),
+        (name["finish"], receipt.finish),
+        (name["upstream_id"], receipt.upstream_id),
+        (name["fingerprint"], receipt.fingerprint),
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _attempt_view(attempt: Attempt) -> dict[str, Any]:
+    outcome = attempt.outcome if attempt.status is None else f"{attempt.outcome} {attempt.status}"
+    return {
+        "endpoint": attempt.endpoint,
+        "why": words.WHY.get(attempt.why, attempt.why),
+        "outcome": outcome,
+        "ok": attempt.outcome == "ok",
+        "seconds": attempt.elapsed_ms / 1000,
+    }
+
+
+def _count(count: Count | None) -> str:
+    if count is None:
+        return ""
+    return f"{count.tokens:,} ({words.REPORTED if count.reported else words.ESTIMATED})"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+
+
+# ── errors ──────────────────────────────────────────────────────────────────
+
+
+def error_view(error: errors.AkashGradioError, model_name: str) -> dict[str, Any]:
+    """What happened, whose fault, what to do; the endpoint's own words apart, for details."""
+    text = _error_words(error)
+    facts = _error_facts(error, model_name)
+    return {
+        "title": text.title.format_map(facts),
+        "mend": text.mend.format_map(facts),
+        "details": facts["detail"],
+        "retry": not isinstance(error, errors.RequestRefused | errors.UnknownModel),
+    }
+
+
+def _error_words(error: errors.AkashGradioError) -> words.ErrorWords:
+    if isinstance(error, errors.NoEndpoint):
+        special = words.ERRORS.get(f"NoEndpoint.{error.reason}")
+        if special is not None:
+            return special
+    names = (kind.__name__ for kind in type(error).__mro__)
+    return next(words.ERRORS[name] for name in names if name in words.ERRORS)
+
+
+def _error_facts(error: errors.AkashGradioError, model_name: str) -> dict[str, str]:
+    facts = {"model": model_name, "alias": getattr(error, "alias", ""), "counts": ""}
+    facts["detail"] = str(getattr(error, "detail", ""))
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, errors.EndpointError):
+        facts["cause"] = failure_words(cause)
+        facts["detail"] = str(getattr(cause, "detail", ""))
+    if isinstance(error, errors.NotAnswered):
+        facts["tries"] = _tries(error.receipt)
+        facts["again"] = _again(error.retry_after_s)
+    if isinstance(error, errors.ContextExceeded) and error.asked_tokens and error.limit_tokens:
+        facts["counts"] = words.COUNTS.format(
+            asked=f"{error.asked_tokens:,}", limit=f"{error.limit_tokens:,}"
+        )
+    if isinstance(error, errors.EndpointError):
+        facts.update(_failure_facts(error))
+    return facts
+
+
+def failure_words(error: errors.EndpointError) -> str:
+    """One sentence for one failed attempt."""
+    if isinstance(error, errors.EndpointRefused) and error.status in words.REFUSED_STATUS:
+        return words.REFUSED_STATUS[error.status].format(alias=error.alias)
+    return words.ERRORS[type(error).__name__].title.format_map(_failure_facts(error))
+
+
+def _failure_facts(error: errors.EndpointError) -> dict[str, str]:
+    facts = {"alias": error.alias}
+    if isinstance(error, errors.EndpointUnreachable):
+        facts["reason"] = words.UNREACHABLE.get(error.reason, error.reason)
+    if isinstance(error, errors.EndpointGarbled):
+        facts["what"] = words.GARBLED.get(error.what, error.what)
+    if isinstance(error, errors.EndpointTimeout):
+        facts["after_s"] = f"{error.after_s:g}"
+    if isinstance(error, errors.EndpointRefused):
+        facts["status"] = str(error.status)
+    return facts
+
+
+def _tries(receipt: Receipt | None) -> str:
+    count = len(receipt.attempts) if receipt else 1
+    return words.TRIES_ONE if count == 1 else words.TRIES_MANY.format(count=count)
+
+
+def _again(retry_after_s: float | None) -> str:
+    if retry_after_s is None or retry_after_s < 1:
+        return words.AGAIN
+    return words.AGAIN_IN.format(seconds=f"{retry_after_s:.0f}")
+
+
+# ── notices ─────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A bar above the gallery and the chat. share: percent done; endless: working, no measure."""
+
+    title: str
+    body: str = ""
+    lines: tuple[str, ...] = ()
+    calm: bool = False
+    share: int | None = None
+    endless: bool = False
+
+
+def notices(
+    problems: Sequence[Problem],
+    endpoints: Sequence[EndpointStatus],
+    progress: Progress | None,
+) -> tuple[Notice, ...]:
+    """All that a visitor should know before asking, most pressing first."""
+    found = [_problem_notice(problems)] if problems else []
+    if progress is not None and progress.stage is not Stage.READY:
+        found.append(_progress_notice(progress))
+    elif progress is not None:
+        found.append(Notice(title=words.EMBEDDED["note"], calm=True))
+    if not endpoints and progress is None and not problems:
+        found.append(Notice(title=words.NOTICES["none"], body=words.NOTICES["none_mend"]))
+    if endpoints and all(status.state is EndpointState.DOWN for status in endpoints):
+        found.append(Notice(title=words.NOTICES["all_down"], body=words.NOTICES["all_down_mend"]))
+    return tuple(found)
+
+
+def _problem_notice(problems: Sequence[Problem]) -> Notice:
+    title = words.NOTICES["problems"]
+    if len(problems) > 1:
+        title = words.NOTICES["problems_many"].format(count=len(problems))
+    return Notice(title=title, lines=tuple(str(problem) for problem in problems))
+
+
+def _progress_notice(progress: Progress) -> Notice:
+    if progress.stage is Stage.UNAVAILABLE:
+        reason = words.EMBEDDED_REASONS.get(progress.reason, progress.detail)
+        other = progress.reason not in ("no_wheel", "no_libgomp", "no_avx2")
+        more = words.EMBEDDED["or_off"] if other else ""
+        return Notice(
+            title=words.EMBEDDED["unavailable"].format(reason=reason),
+            body=words.EMBEDDED["unavailable_mend"].format(more=more),
+            lines=(progress.detail,) if progress.detail and progress.detail != reason else (),
+        )
+    title = words.EMBEDDED[progress.stage].format(
+        done=f"{progress.done_bytes / MEGABYTE:.0f}", total=f"{progress.total_bytes / MEGABYTE:.0f}"
+    )
+    measured = progress.stage is Stage.FETCHING and progress.total_bytes > 0
+    share = min(100, 100 * progress.done_bytes // progress.total_bytes) if measured else None
+    body = words.EMBEDDED["first_time"]
+    return Notice(title=title, body=body, calm=True, share=share, endless=not measured)

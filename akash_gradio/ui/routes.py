@@ -1,0 +1,174 @@
+"""The page's own addresses, beside Gradio's: models, panels, pictures, answers.
+
+All are below `page/`, relative to wherever the app is mounted, and none keeps anything
+of a visitor: what an answer needs travels with its request, so that any replica can give it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from akash_gradio import __version__
+from akash_gradio.domain.model import ModelCard
+from akash_gradio.ui import present, words
+from akash_gradio.ui.asked import BODY_LIMIT_BYTES, Fault, read_render, read_reply
+from akash_gradio.ui.event_stream import EventStream
+from akash_gradio.ui.handlers.reply import reply
+from akash_gradio.ui.house import House
+from akash_gradio.ui.markdown import render
+from akash_gradio.ui.pieces import card_html, notice_html, panel_html
+
+ASSETS: Final = Path(__file__).resolve().parents[2] / "assets"
+Answer = Callable[[Request], Awaitable[ASGIApp]]
+
+
+def page_routes(house: House) -> list[BaseRoute]:
+    """Every address of the page, to be put before Gradio's."""
+
+    async def models(request: Request) -> ASGIApp:
+        return _unchanged(request, JSONResponse(models_view(house)))
+
+    async def boot(_request: Request) -> ASGIApp:
+        return JSONResponse(boot_view(house))
+
+    async def panel(request: Request) -> ASGIApp:
+        listing = house.listing(request.query_params.get("model", ""))
+        if listing is None:
+            return _failure(words.ERRORS["UnknownModel"], 404, model=request.query_params["model"])
+        return JSONResponse({"html": panel_html(present.panel_view(listing))})
+
+    async def thumbnail(request: Request) -> ASGIApp:
+        model = request.query_params.get("model", "")
+        listing = house.listing(model)
+        card = listing.card if listing else ModelCard(id=model[:300], name=model[:300])
+        dark = request.path_params["theme"] == "dark"
+        picture = house.thumbnails.picture(card, dark=dark)
+        headers = {"cache-control": "max-age=3600", **_PICTURE_HEADERS}
+        return Response(picture.content, media_type=picture.media_type, headers=headers)
+
+    async def answer(request: Request) -> ASGIApp:
+        asked = read_reply(await _body(request))
+        listing = house.listing(asked.model)
+        name = listing.card.name if listing else asked.model
+        return EventStream(reply(asked, house.answerer, model_name=name))
+
+    async def draw(request: Request) -> ASGIApp:
+        texts = read_render(await _body(request))
+        return JSONResponse({"blocks": [list(render(text)) for text in texts]})
+
+    return [
+        Route("/page/boot", _Endpoint(boot), methods=["GET"]),
+        Route("/page/models", _Endpoint(models), methods=["GET"]),
+        Route("/page/panel", _Endpoint(panel), methods=["GET"]),
+        Route("/page/thumbnail/{theme}", _Endpoint(thumbnail), methods=["GET"]),
+        Route("/page/reply", _Endpoint(answer), methods=["POST"]),
+        Route("/page/render", _Endpoint(draw), methods=["POST"]),
+        Mount("/page/assets", StaticFiles(directory=ASSETS), name="page-assets"),
+    ]
+
+
+_PICTURE_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "x-content-type-options": "nosniff",
+}
+
+
+def boot_view(house: House) -> dict[str, Any]:
+    """All that the script needs once: words and the model that is open at first."""
+    return {
+        "words": dict(words.PAGE),
+        "default_model": house.default_model,
+        "version": __version__,
+    }
+
+
+def models_view(house: House) -> dict[str, Any]:
+    """The models, their cards and the notices, as they are now."""
+    listings = house.listings()
+    cards = [present.card_view(listing) for listing in listings]
+    return {
+        "models": [
+            {
+                "id": card.id,
+                "name": card.name,
+                "description": card.description,
+                "state": card.state,
+                "state_word": card.state_word,
+                "can_chat": card.can_chat,
+                "badges": card.badges[:2],
+                "picture": card.picture,
+                "picture_dark": card.picture_dark,
+                "context_tokens": card.context_tokens,
+                "reasoning": card.reasoning,
+                "vision": card.vision,
+                "temperature": listing.card.temperature,
+                "top_p": listing.card.top_p,
+                "starters": listing.card.starters,
+                "html": card_html(card),
+            }
+            for card, listing in zip(cards, listings, strict=True)
+        ],
+        "notices": [notice_html(notice) for notice in _notices(house)],
+        "waking": any(card.state == "starting" for card in cards) or _waking(house),
+    }
+
+
+def _notices(house: House) -> tuple[present.Notice, ...]:
+    return present.notices(house.problems, house.answerer.endpoints(), house.progress())
+
+
+def _waking(house: House) -> bool:
+    progress = house.progress()
+    return progress is not None and progress.stage not in ("ready", "unavailable")
+
+
+class _Endpoint:
+    """Runs one answer; a Fault becomes a sentence with its status."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._answer(Request(scope, receive))
+        except Fault as fault:
+            response = _failure(words.REQUEST_FAULTS[fault.kind], fault.status, **fault.facts)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+
+def _failure(text: words.ErrorWords, status: int, **facts: str) -> JSONResponse:
+    view = {"title": text.title.format(**facts), "mend": text.mend.format(**facts), "details": ""}
+    return JSONResponse({"error": {**view, "retry": False}}, status_code=status)
+
+
+def _unchanged(request: Request, response: JSONResponse) -> Response:
+    """304 when the browser has it already."""
+    tag = f'"{hashlib.sha256(bytes(response.body)).hexdigest()[:24]}"'
+    response.headers["etag"] = tag
+    response.headers["cache-control"] = "no-cache"
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"etag": tag})
+    return response
+
+
+async def _body(request: Request) -> bytes:
+    """The request's body. Raises Fault past the limit, before it is all in memory."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > BODY_LIMIT_BYTES:
+            limit = f"{BODY_LIMIT_BYTES / 1_000_000:.1f}"
+            raise Fault("too_long", 413, size=f"over {limit}", limit=limit)
+        parts.append(part)
+    return b"".join(parts)

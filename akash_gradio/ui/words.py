@@ -1,0 +1,338 @@
+"""Every sentence that people read on the page, in one file, ready for a second language.
+
+Braces are filled with `str.format`. `PAGE` travels to the browser; the rest is used here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+PAGE: Final[Mapping[str, str]] = {
+    "title": "Akash Gradio",
+    "new_chat": "New chat",
+    "models": "Models",
+    "menu": "Menu",
+    "close": "Close",
+    "history_empty": "Chats appear here. They stay in this browser.",
+    "history_off": "This browser keeps no data for this page, so chats end with the tab.",
+    "today": "Today",
+    "yesterday": "Yesterday",
+    "week": "This week",
+    "older": "Older",
+    "rename": "Rename",
+    "delete": "Delete",
+    "chat_title": "Title of this chat",
+    "deleted": "Chat deleted",
+    "turn_deleted": "Message deleted",
+    "undo": "Undo",
+    "theme": "Theme",
+    "theme_system": "System",
+    "theme_light": "Light",
+    "theme_dark": "Dark",
+    "about": "About",
+    "choose_model": "Choose a model",
+    "search_models": "Search models",
+    "no_match": "No model matches “{query}”.",
+    "clear_search": "Clear the search",
+    "one_model": "1 model",
+    "many_models": "{count} models",
+    "some_models": "{shown} of {count} models",
+    "sort_served": "Ready first",
+    "sort_name": "Name",
+    "sort_context": "Longest context",
+    "filter_all": "All",
+    "filter_ready": "Ready",
+    "filter_reasoning": "Reasoning",
+    "filter_vision": "Vision",
+    "no_models_title": "No model yet",
+    "settings": "Settings",
+    "message": "Message",
+    "message_to": "Message {model}",
+    "send": "Send",
+    "stop": "Stop",
+    "send_hint": "Enter sends, Shift+Enter starts a new line",
+    "you": "You",
+    "copy": "Copy",
+    "copied": "Copied",
+    "copy_failed": "The browser did not allow copying. Select the text instead.",
+    "regenerate": "Regenerate",
+    "edit": "Edit",
+    "save_and_send": "Send again",
+    "cancel": "Cancel",
+    "previous_version": "Previous version",
+    "next_version": "Next version",
+    "thinking": "Thinking…",
+    "thought": "Thought for {seconds} s",
+    "thought_some": "Thoughts",
+    "waiting": "Waiting for the first token",
+    "waiting_s": "Waiting for the first token · {seconds} s",
+    "trying_another": "{endpoint} did not answer. Trying another endpoint",
+    "trying_again": "{endpoint} did not answer. Trying again in {seconds} s",
+    "stopped": "stopped",
+    "interrupted": "interrupted",
+    "empty_start": "What would you like to ask?",
+    "details": "Details",
+    "try_again": "Try again",
+    "to_the_end": "To the latest message",
+    "earlier": "Show earlier messages",
+    "answer_done": "{model} answered: {text}",
+    "answer_began": "{model} is answering.",
+    "too_long": "This message has {size} MB; the longest accepted is {limit} MB. "
+    "Shorten it, nothing was lost.",
+    "offline_title": "This page can't reach its server",
+    "offline_mend": "Check your connection, or that the program still runs. Your message is kept.",
+    "offline_badge": "no connection to the server",
+    "tokens": "tok",
+    "mine": "mine",
+    "defaults": "defaults",
+    "starting": "Waiting until the model has started. Your message is sent then.",
+    "retry_kept": "Your message is back in the box.",
+    "receipt": "Receipt",
+    "open_receipt": "Show what happened",
+}
+
+
+class ErrorWords(NamedTuple):
+    """What an error says to a visitor: what happened and whose fault, then what to do."""
+
+    title: str
+    mend: str
+
+
+ERRORS: Final[Mapping[str, ErrorWords]] = {
+    "AkashGradioError": ErrorWords(
+        "Something went wrong on this server.", "Try again; your message is kept."
+    ),
+    "RequestRefused": ErrorWords(
+        "{alias} does not accept this request.",
+        "The request is at fault, so no other endpoint was asked. "
+        "Change the message or the settings; the endpoint's own words are under details.",
+    ),
+    "ContextExceeded": ErrorWords(
+        "This chat is longer than the model can read{counts}.",
+        "Start a new chat, shorten the message, or choose a model with a longer context.",
+    ),
+    "UnknownModel": ErrorWords(
+        "There is no model called “{model}” here.", "Choose one under Models."
+    ),
+    "NoEndpoint": ErrorWords("No endpoint serves {model} now.", "Choose another model."),
+    "NoEndpoint.none_configured": ErrorWords(
+        "No endpoint is configured.",
+        "The host sets ENDPOINTS (or API_ENDPOINT and API_KEY) and starts the program again.",
+    ),
+    "NoEndpoint.none_serves": ErrorWords(
+        "No endpoint serves {model}.", "Choose a model that is ready under Models."
+    ),
+    "NoEndpoint.drained": ErrorWords(
+        "The endpoints of {model} take no new requests: their weight is 0.",
+        "Choose another model, or ask the host.",
+    ),
+    "NoEndpoint.starting": ErrorWords("{model} is still starting.", "It answers in a moment."),
+    "NoEndpoint.busy": ErrorWords(
+        "Every endpoint of {model} is busy.", "Try again in a moment; your message is kept."
+    ),
+    "NotAnswered": ErrorWords(
+        "Nobody answered for {model}.",
+        "{tries} failed; the last: {cause} {again}",
+    ),
+    "ReplyInterrupted": ErrorWords(
+        "The answer broke off.",
+        "{cause} What had come is kept; regenerate to ask again.",
+    ),
+    "EndpointError": ErrorWords("{alias} failed.", "Try again."),
+    "EndpointUnreachable": ErrorWords("{alias} can't be reached ({reason}).", "Try again."),
+    "EndpointTimeout": ErrorWords("{alias} said nothing for {after_s} s.", "Try again."),
+    "EndpointRefused": ErrorWords("{alias} answered with status {status}.", "Try again."),
+    "EndpointGarbled": ErrorWords(
+        "{alias} sent something that is not the protocol ({what}).", "Try again."
+    ),
+    "EndpointSilent": ErrorWords("{alias} sent an empty answer.", "Try again."),
+}
+
+REFUSED_STATUS: Final[Mapping[int, str]] = {
+    401: "{alias} does not accept the host's key (401).",
+    402: "{alias} wants to be paid first (402).",
+    403: "{alias} does not allow this with the host's key (403).",
+    404: "{alias} does not know this model (404).",
+    429: "{alias} has too much to do (429).",
+}
+
+UNREACHABLE: Final[Mapping[str, str]] = {
+    "dns": "its name is unknown",
+    "refused": "the connection was refused",
+    "tls": "its certificate or TLS failed",
+    "reset": "the connection was reset",
+    "connect": "no connection",
+}
+
+GARBLED: Final[Mapping[str, str]] = {
+    "html": "a web page",
+    "json": "broken JSON",
+    "error_body": "an error",
+    "too_long": "a line without end",
+    "shape": "JSON of another shape",
+    "encoding": "a broken compression",
+    "cut": "it ended in the middle",
+}
+
+TRIES_ONE: Final = "One attempt"
+TRIES_MANY: Final = "{count} attempts"
+AGAIN_IN: Final = "Try again in {seconds} s."
+AGAIN: Final = "Try again; your message is kept."
+COUNTS: Final = " ({asked} of {limit} tokens)"
+
+FINISH: Final[Mapping[str, str]] = {
+    "length": "cut at the token limit",
+    "content_filter": "filtered by the endpoint",
+    "interrupted": "interrupted",
+    "cancelled": "stopped",
+}
+ATTEMPTS: Final = "{count} attempts"
+FALLBACK: Final = "fallback: {model}"
+ESTIMATED: Final = "estimated"
+REPORTED: Final = "reported"
+
+RECEIPT_ROWS: Final[Mapping[str, str]] = {
+    "model": "Model",
+    "asked": "Asked for",
+    "endpoint": "Endpoint",
+    "first": "First token",
+    "total": "Total",
+    "speed": "Speed",
+    "tokens_in": "Tokens in",
+    "tokens_out": "Tokens out",
+    "tokens_reasoning": "of these, reasoning",
+    "finish": "Finish",
+    "sent": "Parameters sent",
+    "sent_none": "none, the endpoint's own hold",
+    "upstream_id": "Upstream id",
+    "fingerprint": "Fingerprint",
+    "attempts": "Attempts",
+}
+
+WHY: Final[Mapping[str, str]] = {
+    "weighted": "its weighted turn",
+    "least_busy": "the least busy",
+    "pinned": "asked for by name",
+    "failover": "the next in line",
+    "retry": "another round",
+    "fallback": "the fallback model",
+    "probe": "a probe after a rest",
+}
+
+STATES: Final[Mapping[str, str]] = {
+    "ready": "ready",
+    "slow": "slow",
+    "down": "down",
+    "resting": "resting",
+    "starting": "starting",
+    "unknown": "not asked yet",
+    "drained": "drained",
+    "unserved": "not served",
+    "hidden": "hidden",
+}
+
+REASONS: Final[Mapping[str, str]] = {
+    "no_endpoint": "No endpoint lists this model.",
+    "not_discovered_yet": "No endpoint has said yet that it serves this model.",
+    "drained": "Its endpoints have weight 0 and take no new requests.",
+    "down": "Its endpoints failed lately and are tried again soon.",
+    "starting": "It is being started.",
+    "resting": "Its endpoints asked for a pause.",
+    "available_false": "The catalog says available = false.",
+    "key": "The endpoint does not accept the host's key.",
+}
+
+PANEL: Final[Mapping[str, str]] = {
+    "back": "All models",
+    "about": "About",
+    "info": "Info",
+    "facts": "Facts",
+    "endpoints": "Endpoints",
+    "defaults": "Defaults",
+    "start": "Start chat",
+    "deploy": "Deploy on Akash",
+    "context": "Context",
+    "context_value": "{tokens} tokens",
+    "parameters": "Parameters",
+    "architecture": "Architecture",
+    "repository": "Hugging Face",
+    "id": "Model id",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "own": "the endpoint's own",
+    "weight": "weight {weight}",
+    "priority": "priority {priority}",
+    "discovered": "This model was found at an endpoint and has no catalog entry yet. "
+    "Add one to CATALOG_FILE to describe it.",
+    "no_about": "The catalog says nothing more about this model.",
+    "no_endpoints": "No endpoint serves this model now.",
+    "chat": "Chat",
+    "reasoning": "Reasoning",
+    "vision": "Vision",
+}
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "title": "Settings of this chat",
+    "system": "System prompt",
+    "system_hint": "How the model should answer, in every turn of this chat",
+    "temperature": "Temperature",
+    "top_p": "Top P",
+    "catalog": "Catalog",
+    "endpoint": "Endpoint's own",
+    "mine": "Mine",
+    "max_tokens": "Max tokens of an answer",
+    "seed": "Seed",
+    "stop": "Stop sequences, one a line",
+    "empty_own": "empty: the endpoint's own",
+    "empty_none": "empty: none",
+    "stream": "Stream the answer as it is written",
+    "reset": "Reset to defaults",
+}
+
+EMBEDDED: Final[Mapping[str, str]] = {
+    "waiting": "Getting the small model ready",
+    "fetching": "Fetching the small model: {done} of {total} MB",
+    "checking": "Checking the small model's file",
+    "loading": "Loading the small model",
+    "restarting": "The small model stopped; starting it again",
+    "first_time": "Only the first start fetches it. You may write already; it is sent when ready.",
+    "note": "A very small model that runs on this computer, to try things out. "
+    "For a real one, set ENDPOINTS and start again.",
+    "unavailable": "The small model can't run here: {reason}",
+    "unavailable_mend": "Set ENDPOINTS (or API_ENDPOINT and API_KEY) to use a model elsewhere"
+    "{more}.",
+    "or_off": ", or EMBEDDED_MODEL to use other weights",
+}
+
+EMBEDDED_REASONS: Final[Mapping[str, str]] = {
+    "no_wheel": "its runtime has no build for this platform.",
+    "no_libgomp": "the system library libgomp1 is missing (apt-get install libgomp1).",
+    "no_avx2": "this processor lacks the AVX2 instructions.",
+    "download_failed": "its weights could not be downloaded.",
+    "hash_mismatch": "the downloaded weights are not the expected ones, so they were discarded.",
+    "disk_full": "there is no room for its weights on the disk.",
+    "not_found": "the file that EMBEDDED_MODEL names does not exist.",
+    "not_a_model": "the file that EMBEDDED_MODEL names is no GGUF model.",
+    "load_failed": "it could not be loaded.",
+    "crashed": "it stopped several times in a row.",
+}
+
+NOTICES: Final[Mapping[str, str]] = {
+    "problems": "The configuration has a mistake",
+    "problems_many": "The configuration has {count} mistakes",
+    "none": "No endpoint is configured",
+    "none_mend": "Set ENDPOINTS (or API_ENDPOINT and API_KEY), or EMBEDDED=on, and start again.",
+    "all_down": "No endpoint answers at the moment",
+    "all_down_mend": "They are tried again by themselves. Messages you send are kept.",
+}
+
+REQUEST_FAULTS: Final[Mapping[str, ErrorWords]] = {
+    "shape": ErrorWords("This page sent something that the server does not understand.", "{mend}"),
+    "too_long": ErrorWords(
+        "This message is too long: {size} MB, {limit} MB are accepted.",
+        "Shorten it; nothing was lost.",
+    ),
+    "empty": ErrorWords("There is nothing to send.", "Write a message first."),
+}

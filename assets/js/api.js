@@ -1,0 +1,52 @@
+// The page's own addresses, relative to wherever it is mounted.
+
+const at = (path) => new URL(`page/${path}`, document.baseURI.replace(/[?#].*$/, ""));
+
+export class Refused extends Error {
+  constructor(view) {
+    super(view.title);
+    this.view = view;
+  }
+}
+
+async function json(response) {
+  const body = await response.json().catch(() => null);
+  if (response.ok && body) return body;
+  throw body?.error ? new Refused(body.error) : new TypeError(`status ${response.status}`);
+}
+
+export const boot = async () => json(await fetch(at("boot")));
+
+export const models = async () => json(await fetch(at("models"), { cache: "no-cache" }));
+
+export const panel = async (model) => json(await fetch(at(`panel?model=${encodeURIComponent(model)}`)));
+
+export const render = async (texts) => json(await post("render", { texts }));
+
+const post = (path, body, signal) =>
+  fetch(at(path), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
+
+/** The events of one answer, as they come. Throws Refused, TypeError or AbortError. */
+export async function* reply(body, signal) {
+  const response = await post("reply", body, signal);
+  if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
+    await json(response);
+    throw new TypeError("not an event stream");
+  }
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n\n");
+    rest = lines.pop();
+    for (const line of lines) {
+      if (line.startsWith("data: ")) yield JSON.parse(line.slice(6));
+    }
+  }
+}

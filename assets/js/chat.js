@@ -1,0 +1,202 @@
+// The open chat: what was said, asking, stopping, asking again.
+
+import { $, announce, fill } from "./dom.js";
+import { DEFAULTS } from "./settings.js";
+import * as api from "./api.js";
+
+const MESSAGE_LIMIT_BYTES = 1_000_000;
+
+export function newChat(model, settings = {}) {
+  const now = Date.now();
+  return { id: crypto.randomUUID?.() ?? `${now}-${Math.random()}`, title: "", created: now, updated: now, model, settings: { ...DEFAULTS, ...settings }, turns: [] };
+}
+
+/** What the store keeps of a version: texts and receipt, never HTML. */
+function kept({ text, reasoning, thought_s, model, model_name, receipt, error, stopped }) {
+  return { text, reasoning, thought_s, model, model_name, receipt, error, stopped };
+}
+
+export function bodyOf(chat) {
+  const turns = chat.turns.map((turn) =>
+    turn.role === "user" ? { role: "user", text: turn.text } : { role: "assistant", shown: turn.shown, versions: turn.versions.filter((v) => !v.live).map(kept) });
+  return { turns: turns.filter((turn) => turn.role === "user" || turn.versions.length), settings: chat.settings };
+}
+
+export class Asking {
+  /** page: thread, models, settings, words, and what to do when something changed. */
+  constructor(page) {
+    this.page = page;
+    this.running = null;
+  }
+
+  get chat() {
+    return this.page.chat;
+  }
+
+  /** A new message of the visitor. Returns a sentence when it can't be sent. */
+  send(text) {
+    const size = new Blob([text]).size;
+    if (size > MESSAGE_LIMIT_BYTES) {
+      const mb = (bytes) => (bytes / 1e6).toFixed(1);
+      return fill(this.page.words.too_long, { size: mb(size), limit: mb(MESSAGE_LIMIT_BYTES) });
+    }
+    const { chat, page } = this;
+    page.thread.following = true;
+    if (!chat.title) chat.title = text.trim().replace(/\s+/g, " ").slice(0, 60);
+    this.#push({ role: "user", text });
+    this.#ask();
+    return null;
+  }
+
+  /** Another version of the answer at `place`; what came after it goes. */
+  regenerate(place) {
+    if (this.running) return;
+    this.#cut(place + 1);
+    this.#ask(place);
+  }
+
+  /** The turn at `place` said otherwise; what came after it goes. */
+  edit(place, text) {
+    if (this.running) return;
+    const { chat, page } = this;
+    chat.turns[place] = { role: "user", text };
+    page.thread.replace(place, chat.turns[place]);
+    this.#cut(place + 1);
+    this.#ask();
+  }
+
+  walk(place, shown) {
+    const turn = this.chat.turns[place];
+    turn.shown = Math.max(0, Math.min(turn.versions.length - 1, shown));
+    this.page.saved();
+    this.page.thread.show(this.chat, this.page.model());
+  }
+
+  stop() {
+    this.running?.abort();
+  }
+
+  #push(turn) {
+    const { chat, page } = this;
+    chat.turns.push(turn);
+    return page.thread.add(turn, chat.turns.length - 1);
+  }
+
+  #cut(place) {
+    this.chat.turns.length = Math.min(place, this.chat.turns.length);
+    this.page.thread.cutFrom(place);
+  }
+
+  async #ask(again = null) {
+    const { chat, page } = this;
+    const model = page.models.find(chat.model);
+    const version = { text: "", reasoning: "", model: chat.model, model_name: model?.name ?? chat.model, live: true };
+    const before = chat.turns.slice(0, again ?? chat.turns.length);
+    const turn = again == null ? { role: "assistant", shown: 0, versions: [version] } : chat.turns[again];
+    if (again != null) {
+      turn.versions = turn.versions.filter((old) => old.text || old.reasoning);
+      turn.versions.push(version);
+      turn.shown = turn.versions.length - 1;
+    }
+    const place = again ?? chat.turns.length;
+    const node = again == null ? this.#push(turn) : page.thread.replace(again, turn);
+    page.thread.keeping(() => {});
+    const control = new AbortController();
+    this.running = control;
+    page.busy(true);
+    const waited = this.#waiting(version, node);
+    page.saved();
+    try {
+      await this.#follow(this.#body(before), control.signal, version, node);
+    } catch (error) {
+      this.#broke(error, version);
+    }
+    clearInterval(waited);
+    version.live = false;
+    this.running = null;
+    this.#settle(chat, turn, version, place);
+  }
+
+  #settle(chat, turn, version, place) {
+    const { page } = this;
+    version.blocks ??= [];
+    chat.updated = Date.now();
+    if (page.chat === chat) page.thread.keeping(() => page.thread.replace(place, turn));
+    page.busy(false);
+    page.saved(chat);
+    if (version.error) announce(`${version.error.title} ${version.error.mend}`);
+    else announce(fill(page.words.answer_done, { model: version.model_name, text: version.text.slice(0, 300) }));
+    page.models.watch();
+  }
+
+  #body(turns) {
+    const said = turns.map((turn) =>
+      turn.role === "user" ? { role: "user", text: turn.text } : { role: "assistant", text: turn.versions[turn.shown].text });
+    return { model: this.chat.model, turns: said, settings: this.page.settings.sent() };
+  }
+
+  async #follow(body, signal, version, node) {
+    let ended = false;
+    for await (const event of api.reply(body, signal)) {
+      take(version, event, this.page.words);
+      this.page.thread.keeping(() => this.page.thread.grow(node, version, event));
+      if (event.type === "started") announce(fill(this.page.words.answer_began, { model: version.model_name }));
+      ended ||= event.type === "done";
+    }
+    if (!ended) throw new TypeError("the stream ended early");
+  }
+
+  #broke(error, version) {
+    const { words } = this.page;
+    if (error.name === "AbortError") {
+      version.stopped = true;
+      version.receipt = stoppedReceipt(version, words);
+    } else if (error.view) {
+      version.error = error.view;
+    } else {
+      version.error = { title: words.offline_title, mend: words.offline_mend, details: "", retry: true };
+    }
+  }
+
+  /** Seconds are counted from the second on, until the first token. */
+  #waiting(version, node) {
+    const began = Date.now();
+    const { words, thread } = this.page;
+    version.status = words.waiting;
+    thread.grow(node, version, { type: "waiting" });
+    return setInterval(() => {
+      if (version.text || version.reasoning || !version.live || version.retrying) return;
+      const seconds = Math.round((Date.now() - began) / 1000);
+      if (seconds < 2 || version.starting) return;
+      version.status = fill(words.waiting_s, { seconds });
+      thread.grow(node, version, { type: "waiting" });
+    }, 1000);
+  }
+}
+
+/** Fold one event of the server into the version. */
+function take(version, event, words) {
+  if (event.type === "patch") {
+    const [text, blocks] = event.part === "answer" ? ["text", "blocks"] : ["reasoning", "reasoning_blocks"];
+    version[text] += event.text;
+    version[blocks] = [...(version[blocks] ?? []).slice(0, event.keep), ...event.blocks];
+  } else if (event.type === "started") {
+    Object.assign(version, { endpoint: event.endpoint, first_s: event.first_s });
+  } else if (event.type === "retrying") {
+    version.retrying = true;
+    const facts = { endpoint: event.endpoint, seconds: event.wait_s };
+    version.status = fill(event.wait_s >= 1 ? words.trying_again : words.trying_another, facts);
+  } else if (event.type === "starting") {
+    version.starting = true;
+    version.status = words.starting;
+  } else if (event.type === "thought") {
+    version.thought_s = event.seconds;
+  } else if (event.type === "done") {
+    Object.assign(version, { receipt: event.receipt, error: event.error, thought_s: event.thought_s });
+  }
+}
+
+function stoppedReceipt(version, words) {
+  const line = [version.endpoint, version.first_s != null && `${version.first_s.toFixed(2)} s`].filter(Boolean);
+  return { line, flags: [words.stopped].filter(() => false), rows: [], attempts: [], total_s: 0 };
+}

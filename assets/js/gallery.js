@@ -1,0 +1,175 @@
+// The models: cards with search, filters and order; one model's panel; the model menu.
+
+import { $, announce, el, fill, fromServer } from "./dom.js";
+import * as api from "./api.js";
+
+const ORDER = { ready: 0, slow: 1, starting: 2, unknown: 3, resting: 4, down: 5, drained: 6, unserved: 7 };
+const BY = {
+  served: (a, b) => ORDER[a.state] - ORDER[b.state] || a.place - b.place,
+  name: (a, b) => a.name.localeCompare(b.name),
+  context: (a, b) => b.context_tokens - a.context_tokens || a.place - b.place,
+};
+
+export class Models {
+  list = [];
+  waking = false;
+
+  constructor(words, onchange) {
+    this.words = words;
+    this.onchange = onchange;
+    this.filter = "all";
+  }
+
+  find(id) {
+    return this.list.find((model) => model.id === id);
+  }
+
+  /** The model to open when nobody chose: the first that can be asked. */
+  first() {
+    return this.list.find((model) => model.can_chat) ?? this.list[0];
+  }
+
+  /** Ask the server, then again: each second while something wakes up, else rarely. */
+  async watch() {
+    try {
+      this.take(await api.models());
+      this.#reached(true);
+    } catch {
+      this.#reached(false);
+    }
+    clearTimeout(this.timer);
+    const pause = this.unreached ? 3000 : this.waking ? 700 : document.hidden ? 60000 : 10000;
+    this.timer = setTimeout(() => this.watch(), pause);
+  }
+
+  take(view) {
+    const text = JSON.stringify(view);
+    if (text === this.taken) return;
+    this.taken = text;
+    this.list = view.models.map((model, place) => ({ ...model, place }));
+    this.waking = view.waking;
+    showNotices(view.notices);
+    this.draw();
+    this.onchange();
+  }
+
+  #reached(reached) {
+    if (this.unreached === !reached) return;
+    this.unreached = !reached;
+    if (!reached) announce(this.words.offline_badge);
+  }
+
+  wire() {
+    $("#model-search").addEventListener("input", () => this.draw());
+    $("#model-sort").addEventListener("change", () => this.draw());
+    $("#clear-search").addEventListener("click", () => {
+      $("#model-search").value = "";
+      this.#choose("all");
+      $("#model-search").focus();
+    });
+    for (const chip of document.querySelectorAll("[data-filter]")) {
+      chip.addEventListener("click", () => this.#choose(chip.dataset.filter));
+    }
+  }
+
+  #choose(filter) {
+    this.filter = filter;
+    for (const chip of document.querySelectorAll("[data-filter]")) {
+      chip.setAttribute("aria-pressed", String(chip.dataset.filter === filter));
+    }
+    this.draw();
+  }
+
+  #matches(model, query) {
+    const wanted = {
+      all: true,
+      ready: model.state === "ready" || model.state === "slow",
+      reasoning: model.reasoning,
+      vision: model.vision,
+    }[this.filter];
+    const text = `${model.name} ${model.id} ${model.description} ${model.badges.join(" ")}`.toLowerCase();
+    return wanted && query.split(/\s+/).every((part) => text.includes(part));
+  }
+
+  draw() {
+    const cards = $("#cards");
+    if (!cards) return;
+    const query = $("#model-search").value.trim().toLowerCase();
+    const shown = this.list.filter((model) => this.#matches(model, query)).sort(BY[$("#model-sort").value]);
+    cards.setAttribute("aria-busy", "false");
+    const focused = document.activeElement?.closest?.(".card")?.dataset.model;
+    cards.replaceChildren(...shown.map((model) => fromServer(model.html)));
+    themePictures(cards);
+    if (focused) cards.querySelector(`[data-model="${CSS.escape(focused)}"] a`)?.focus();
+    for (const name of ["reasoning", "vision"]) {
+      $(`[data-filter="${name}"]`).hidden = !this.list.some((model) => model[name]);
+    }
+    this.#count(shown.length, $("#model-search").value.trim());
+  }
+
+  #count(shown, query) {
+    const count = this.list.length;
+    const say = shown === count ? (count === 1 ? this.words.one_model : this.words.many_models) : this.words.some_models;
+    $("#model-count").textContent = count ? fill(say, { count, shown }) : "";
+    $("#no-match").hidden = shown > 0 || count === 0;
+    $("#no-match-text").textContent = fill(this.words.no_match, { query: query || this.filter });
+  }
+
+  async openPanel(id) {
+    const panel = $("#panel .html-container > div") ?? $("#panel");
+    try {
+      const { html } = await api.panel(id);
+      panel.replaceChildren(fromServer(html));
+      themePictures(panel);
+    } catch (error) {
+      const title = error.view?.title ?? this.words.offline_title;
+      const mend = error.view?.mend ?? this.words.offline_mend;
+      panel.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, mend)));
+    }
+  }
+
+  /** The menu in the top bar. onpick is told the id. */
+  menu(current, onpick) {
+    const box = $("#pick-menu");
+    const list = el("div", { class: "menu-list" });
+    const draw = (query = "") => {
+      const models = this.list.filter((m) => m.can_chat && `${m.name} ${m.id}`.toLowerCase().includes(query));
+      list.replaceChildren(...models.sort(BY.served).map((model) => this.#item(model, current, onpick)));
+    };
+    draw();
+    box.replaceChildren();
+    if (this.list.length > 8) {
+      const label = this.words.search_models;
+      const input = el("input", { class: "field-input", type: "search", placeholder: label, "aria-label": label, oninput: (e) => draw(e.target.value.trim().toLowerCase()) });
+      box.append(el("div", { class: "menu-search" }, el("div", { class: "field" }, input)));
+    }
+    box.append(list);
+    return box;
+  }
+
+  #item(model, current, onpick) {
+    const picture = window.akashTheme.dark ? model.picture_dark : model.picture;
+    const state = el("span", { class: `state ${model.state}` }, model.state_word);
+    return el(
+      "button",
+      { type: "button", class: "menu-item", "aria-checked": String(model.id === current), role: "menuitemradio", onclick: () => onpick(model.id) },
+      el("img", { src: picture, alt: "", width: 28, height: 28 }),
+      el("span", { style: "min-width:0" }, el("b", {}, model.name), el("small", {}, model.badges.join(" · "))),
+      state,
+    );
+  }
+}
+
+function showNotices(notices) {
+  for (const place of document.querySelectorAll("[data-notices]")) {
+    place.replaceChildren(...notices.map(fromServer));
+  }
+}
+
+export function themePictures(root = document) {
+  const { dark } = window.akashTheme;
+  for (const picture of root.querySelectorAll("img[data-dark]")) {
+    const wanted = dark ? picture.dataset.dark : picture.dataset.light;
+    if (picture.getAttribute("src") !== wanted) picture.src = wanted;
+  }
+}

@@ -1,0 +1,267 @@
+// One chat on the screen: its turns, and the answer that grows.
+// Settled turns are never touched while an answer comes; only its last blocks are.
+
+import { $, copyText, el, fill, icon, iconButton, patchBlocks } from "./dom.js";
+import { receiptLine } from "./receipt.js";
+import * as api from "./api.js";
+
+const LAST_TURNS = 30;
+const NEAR_END = 80;
+
+export class Thread {
+  /** acts: what the buttons of a turn do: regenerate, edit, walk, retry, starter. */
+  constructor(words, acts) {
+    this.words = words;
+    this.acts = acts;
+    this.root = $("#thread");
+    this.scroller = $("#scroller");
+    this.following = true;
+    this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    $("#to-end").addEventListener("click", () => this.toEnd());
+    this.root.addEventListener("click", (event) => this.#copyCode(event));
+  }
+
+  /** Draw a chat from its turns. */
+  async show(chat, model) {
+    this.chat = chat;
+    if (chat.turns.length === 0) return this.#hero(model);
+    const from = Math.max(0, chat.turns.length - (this.more ?? LAST_TURNS));
+    await drawMissing(chat.turns.slice(from));
+    if (this.chat !== chat) return;
+    const turns = chat.turns.slice(from).map((turn, place) => this.node(turn, from + place));
+    this.root.className = "thread";
+    this.root.replaceChildren(...turns);
+    if (from > 0) {
+      const earlier = () => { this.more = (this.more ?? LAST_TURNS) + 100; this.show(chat, model); };
+      this.root.prepend(el("button", { type: "button", class: "btn", style: "margin:0 auto 24px;display:flex", onclick: earlier }, this.words.earlier));
+    }
+    this.toEnd();
+  }
+
+  node(turn, place) {
+    return turn.role === "user" ? this.#userNode(turn, place) : this.#answerNode(turn, place);
+  }
+
+  add(turn, place) {
+    if (this.root.classList.contains("hero")) {
+      this.root.className = "thread";
+      this.root.replaceChildren();
+    }
+    const node = this.node(turn, place);
+    this.root.append(node);
+    return node;
+  }
+
+  replace(place, turn) {
+    const node = this.node(turn, place);
+    this.root.querySelector(`[data-place="${place}"]`).replaceWith(node);
+    return node;
+  }
+
+  cutFrom(place) {
+    for (const node of [...this.root.querySelectorAll("[data-place]")]) {
+      if (Number(node.dataset.place) >= place) node.remove();
+    }
+  }
+
+  /** Run a change of the page; keep the reader at the end if they were there. */
+  keeping(change) {
+    change();
+    if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  toEnd() {
+    this.following = true;
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    $("#to-end").hidden = true;
+  }
+
+  #scrolled() {
+    const { scrollTop, clientHeight, scrollHeight } = this.scroller;
+    this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    $("#to-end").hidden = this.following;
+  }
+
+  #hero(model) {
+    this.root.className = "hero";
+    const parts = [];
+    if (model) {
+      const { picture, picture_dark } = model;
+      const src = window.akashTheme.dark ? picture_dark : picture;
+      parts.push(el("img", { src, "data-dark": picture_dark, "data-light": picture, width: 56, height: 56, alt: "" }));
+    }
+    parts.push(el("h2", {}, model?.name ?? this.words.empty_start), el("p", { dir: "auto" }, model?.description ?? ""));
+    const starters = (model?.starters ?? []).map((text) => el("button", { type: "button", onclick: () => this.acts.starter(text) }, text));
+    if (starters.length) parts.push(el("div", { class: "starters" }, ...starters));
+    this.root.replaceChildren(...parts);
+  }
+
+  #userNode(turn, place) {
+    const { words, acts } = this;
+    const node = el("article", { class: "turn user", "data-place": place, "aria-label": words.you });
+    const bubble = el("div", { class: "bubble", dir: "auto" }, turn.text);
+    const copy = iconButton("copy", words.copy, (event) => copied(event, turn.text, words));
+    const edit = iconButton("edit", words.edit, () => this.#edit(node, turn, place));
+    node.append(el("h3", { class: "sr-only" }, words.you), bubble, el("div", { class: "turn-tools" }, copy, edit));
+    node.reset = () => node.replaceWith(this.#userNode(turn, place));
+    node.acts = acts;
+    return node;
+  }
+
+  #edit(node, turn, place) {
+    const { words, acts } = this;
+    const box = el("textarea", { dir: "auto", "aria-label": words.edit, rows: 3 });
+    box.value = turn.text;
+    const send = () => { if (box.value.trim()) acts.edit(place, box.value); };
+    const keys = (event) => {
+      if (event.key === "Escape") node.reset();
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
+        event.preventDefault();
+        send();
+      }
+    };
+    box.addEventListener("keydown", keys);
+    const row = el("div", { class: "row" },
+      el("button", { type: "button", class: "btn", onclick: () => node.reset() }, words.cancel),
+      el("button", { type: "button", class: "btn primary", onclick: send }, words.save_and_send));
+    node.replaceChildren(el("div", { class: "edit-box" }, box, row));
+    box.focus();
+  }
+
+  #answerNode(turn, place) {
+    const version = turn.versions[turn.shown];
+    const node = el("article", { class: "turn assistant", "data-place": place, "aria-label": version.model_name ?? "" });
+    node.append(el("h3", { class: "sr-only" }, version.model_name ?? ""));
+    const thoughts = this.#thoughts(version);
+    const body = el("div", { class: "prose-block", dir: "auto" });
+    patchBlocks(body, 0, version.blocks ?? []);
+    node.append(thoughts.node, body);
+    const parts = { node, body, thoughts, foot: el("div", {}) };
+    node.append(parts.foot);
+    node.parts = parts;
+    if (version.live) this.#status(parts, version);
+    else this.#foot(parts, turn, version, place);
+    return node;
+  }
+
+  #thoughts(version) {
+    const label = el("span", {}, this.#thoughtWords(version));
+    const text = el("div", { class: "prose-block", dir: "auto", tabindex: 0, role: "region", "aria-label": this.words.thought_some });
+    patchBlocks(text, 0, version.reasoning_blocks ?? []);
+    const node = el("details", { class: "thoughts" }, el("summary", {}, icon("right"), label), text);
+    node.hidden = !version.reasoning;
+    return { node, label, text };
+  }
+
+  #thoughtWords({ thought_s: seconds, live }) {
+    if (seconds != null) return fill(this.words.thought, { seconds: seconds < 10 ? seconds : Math.round(seconds) });
+    return live ? this.words.thinking : this.words.thought_some;
+  }
+
+  /** What is said until the first token. */
+  #status(parts, version) {
+    const dots = el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i"));
+    const say = el("span", { class: "say" }, version.status ?? "");
+    parts.foot.replaceChildren(el("div", { class: "status" }, dots, say));
+  }
+
+  #foot(parts, turn, version, place) {
+    const { words, acts } = this;
+    const flags = version.stopped ? [words.stopped] : [];
+    const foot = el("div", { class: "answer-foot" });
+    parts.foot.replaceChildren();
+    if (version.error) parts.foot.append(this.#failure(version.error, place));
+    let sheet = null;
+    if (version.receipt) {
+      const receipt = receiptLine(version.receipt, words, flags);
+      foot.append(receipt.line);
+      sheet = receipt.sheet;
+    }
+    const tools = el("div", { class: "turn-tools" });
+    if (turn.versions.length > 1) tools.append(this.#versions(turn, place));
+    if (version.text) tools.append(iconButton("copy", words.copy, (event) => copied(event, version.text, words)));
+    tools.append(iconButton("again", words.regenerate, () => acts.regenerate(place)));
+    foot.append(tools);
+    parts.foot.append(foot);
+    if (sheet) parts.foot.append(sheet);
+  }
+
+  #versions(turn, place) {
+    const { words, acts } = this;
+    const count = turn.versions.length;
+    const walk = (step) => () => acts.walk(place, turn.shown + step);
+    return el("span", { class: "versions" },
+      iconButton("left", words.previous_version, walk(-1), { disabled: turn.shown === 0 }),
+      el("span", {}, `${turn.shown + 1}/${count}`),
+      iconButton("right", words.next_version, walk(1), { disabled: turn.shown === count - 1 }));
+  }
+
+  #failure(error, place) {
+    const { words, acts } = this;
+    const box = el("div", {}, el("b", {}, error.title), el("p", {}, error.mend));
+    if (error.details) {
+      box.append(el("details", {}, el("summary", {}, words.details), el("pre", {}, error.details)));
+    }
+    if (error.retry) {
+      box.append(el("button", { type: "button", class: "btn", onclick: () => acts.regenerate(place) }, words.try_again));
+    }
+    return el("div", { class: "failure", role: "alert" }, icon("alert"), box);
+  }
+
+  /** The growing answer: apply what came. */
+  grow(node, version, event) {
+    const { parts } = node;
+    if (event.type === "patch") {
+      const answer = event.part === "answer";
+      patchBlocks(answer ? parts.body : parts.thoughts.text, event.keep, event.blocks);
+      if (answer) parts.foot.replaceChildren();
+      else this.#showThoughts(parts, version);
+    } else if (event.type === "thought") {
+      parts.thoughts.label.textContent = this.#thoughtWords(version);
+    } else {
+      this.#status(parts, version);
+    }
+  }
+
+  #showThoughts(parts, version) {
+    parts.thoughts.node.hidden = false;
+    parts.thoughts.label.textContent = this.#thoughtWords(version);
+    parts.foot.replaceChildren();
+  }
+
+  #copyCode(event) {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const code = button.closest(".code").querySelector("code").textContent;
+    copyText(code, this.words).then((done) => {
+      if (!done) return;
+      button.textContent = this.words.copied;
+      setTimeout(() => (button.textContent = this.words.copy), 1500);
+    });
+  }
+}
+
+async function copied(event, text, words) {
+  const button = event.currentTarget;
+  if (!(await copyText(text, words))) return;
+  button.replaceChildren(icon("check"));
+  button.setAttribute("aria-label", words.copied);
+  setTimeout(() => {
+    button.replaceChildren(icon("copy"));
+    button.setAttribute("aria-label", words.copy);
+  }, 1500);
+}
+
+/** Kept chats hold texts, not HTML: have the server draw those that are to be seen. */
+async function drawMissing(turns) {
+  const wanted = [];
+  for (const turn of turns) {
+    const version = turn.versions?.[turn.shown];
+    if (!version) continue;
+    if (version.text && !version.blocks) wanted.push([version, "text", "blocks"]);
+    if (version.reasoning && !version.reasoning_blocks) wanted.push([version, "reasoning", "reasoning_blocks"]);
+  }
+  if (!wanted.length) return;
+  const { blocks } = await api.render(wanted.map(([version, text]) => version[text]));
+  wanted.forEach(([version, , place], index) => (version[place] = blocks[index]));
+}

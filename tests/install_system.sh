@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs from Debian what the tests need and pip can't give: Chromium for the browser
+# tests, libgomp for the embedded model, fonts for scripts that the screens show.
+set -eu
+
+missing=""
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+ldconfig -p | grep -q 'libgomp\.so\.1' || missing="$missing libgomp1"
+for font in fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; do
+  dpkg -s "$font" >/dev/null 2>&1 || missing="$missing $font"
+done
+[ -z "$missing" ] && exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+  echo "The browser tests need:$missing. Install them with your system's package manager," >&2
+  echo "or run the other tests with: make unit" >&2
+  exit 1
+fi
+sudo=""
+[ "$(id -u)" -eq 0 ] || sudo="sudo"
+echo "Installing$missing"
+$sudo apt-get update -qq
+# shellcheck disable=SC2086 # the list is meant to be split
+DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends $missing
