@@ -91,6 +91,12 @@ def wants_usage(x: Exchange) -> bool:
     return bool((x.seen.json.get("stream_options") or {}).get("include_usage"))
 
 
+def letters(count: int) -> bytes:
+    """A delta of so many letters, made faster than JSON's encoder would."""
+    before, _, after = says("@").partition(b"@")
+    return before + b"x" * count + after
+
+
 async def tell(x: Exchange, *pieces: bytes, content_type: str = "text/event-stream") -> None:
     """A chunked stream of these pieces, well ended."""
     await x.open_stream(content_type)
@@ -393,7 +399,7 @@ _thinker(
 
 @whole(text="x" * (MEBIBYTE // 2))
 async def half_a_mebibyte_in_a_line(x: Exchange) -> None:
-    await tell(x, opening(), says("x" * (MEBIBYTE // 2)), ending(), DONE)
+    await tell(x, opening(), letters(MEBIBYTE // 2), ending(), DONE)
 
 
 async def rejects_stream_options(x: Exchange) -> None:
@@ -479,7 +485,7 @@ async def resets_before_first_token(x: Exchange) -> None:
     await reset_when_read(x)
 
 
-@fails("EndpointGarbled")
+@fails("EndpointUnreachable EndpointGarbled")
 async def cuts_in_the_headers(x: Exchange) -> None:
     await x.write(b"HTTP/1.1 200 OK\r\ncontent-ty")
 
@@ -561,12 +567,12 @@ async def lies_about_gzip(x: Exchange) -> None:
 
 @fails("EndpointGarbled")
 async def twenty_mebibytes_in_a_line(x: Exchange) -> None:
-    await tell(x, opening(), says("x" * 20 * MEBIBYTE), ending(), DONE)
+    await tell(x, opening(), letters(20 * MEBIBYTE), ending(), DONE)
 
 
 @fails("EndpointGarbled")
 async def two_mebibytes_in_a_line(x: Exchange) -> None:
-    await tell(x, opening(), says("x" * 2 * MEBIBYTE), ending(), DONE)
+    await tell(x, opening(), letters(2 * MEBIBYTE), ending(), DONE)
 
 
 @fails("EndpointGarbled")
