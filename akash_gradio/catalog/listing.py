@@ -158,7 +158,5 @@ def _smallest_limit(served: list[_Served]) -> int | None:
 
 def _rank(listing: Listing) -> int:
     if not listing.shown:
-        return 3
-    if listing.state is ListingState.UNSERVED:
         return 2
-    return 1 if listing.card.discovered else 0
+    return 1 if listing.state is ListingState.UNSERVED else 0
