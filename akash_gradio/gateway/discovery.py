@@ -14,7 +14,7 @@ from akash_gradio.domain.errors import EndpointGarbled, EndpointTimeout
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.gateway.reading import refusal
 from akash_gradio.gateway.retries import rest_asked_s
-from akash_gradio.gateway.transport import Answer, Transport
+from akash_gradio.gateway.transport import Answer, Transport, hide_secrets
 
 if TYPE_CHECKING:
     from akash_gradio.endpoint_list import EndpointSettings
@@ -60,7 +60,9 @@ async def ask_models(
         raise EndpointTimeout(entry.name, "first_token", ANSWER_WITHIN_S) from None
     if not 200 <= answer.status < 300:
         rest_s = rest_asked_s(answer.headers, now=datetime.now(UTC))
-        raise refusal(entry.name, answer.status, body, rest_s)
+        refused = refusal(entry.name, answer.status, body, rest_s)
+        hide_secrets(refused, entry, NOTHING)
+        raise refused
     return by_catalog_ids(read_models(entry.name, body), entry.model_map)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from akash_gradio.domain.chat import NOTHING
 from akash_gradio.domain.errors import (
     EndpointError,
     EndpointRefused,
@@ -19,7 +20,7 @@ from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.patience import OutOfPatience, Patience
 from akash_gradio.gateway.reading import ReplyReader, refusal
 from akash_gradio.gateway.retries import rest_asked_s
-from akash_gradio.gateway.transport import Answer, Transport
+from akash_gradio.gateway.transport import Answer, Transport, hide_secrets
 
 CHAT_PATH: Final = "/chat/completions"
 USAGE_WITHIN_S: Final = 2.0
@@ -57,6 +58,7 @@ class Exchange:
         self.status: int | None = None
         self._transport, self._limits = transport, limits
         self._patience = Patience(limits.first_token_timeout_s)
+        self._headers: Mapping[str, str] = NOTHING
         self._answer: Answer | None = None
         self._parts: AsyncGenerator[bytes, None] | None = None
         self._reader = ReplyReader(endpoint.alias, None)
@@ -84,26 +86,24 @@ class Exchange:
 
         Raises EndpointError and RequestRefused.
         """
-        answer = self._answer = await self._connected(body, headers)
-        self.status = answer.status
-        parts = self._parts = answer.aiter_bytes()
-        if not 200 <= answer.status < 300:
-            raise await self._refusal(answer, parts)
-        self._reader = ReplyReader(self.endpoint.alias, answer.headers.get("content-type"))
-        while not (self.over or self._began):
-            events = await self._read()
-            self.opening += events
-            self._began = any(map(_is_token, events))
-        if not self._lingering:
-            self._patience.renew(self._limits.idle_timeout_s)
+        self._headers = headers
+        try:
+            await self._until_first_token(body)
+        except (EndpointError, RequestRefused) as error:
+            hide_secrets(error, self.endpoint.entry, headers)
+            raise
         self.opened = True
 
     async def more(self) -> list[Event]:
         """What came next, never empty before the answer is over. Raises as `open` does."""
-        while not self.over:
-            events = await self._read()
-            if events:
-                return events
+        try:
+            while not self.over:
+                events = await self._read()
+                if events:
+                    return events
+        except (EndpointError, RequestRefused) as error:
+            hide_secrets(error, self.endpoint.entry, self._headers)
+            raise
         return []
 
     async def aclose(self) -> None:
@@ -122,12 +122,26 @@ class Exchange:
             self._patience.close()
             self.endpoint.leaves(self.probe)
 
-    async def _connected(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _until_first_token(self, body: bytes) -> None:
+        answer = self._answer = await self._connected(body)
+        self.status = answer.status
+        parts = self._parts = answer.aiter_bytes()
+        if not 200 <= answer.status < 300:
+            raise await self._refusal(answer, parts)
+        self._reader = ReplyReader(self.endpoint.alias, answer.headers.get("content-type"))
+        while not (self.over or self._began):
+            events = await self._read()
+            self.opening += events
+            self._began = any(map(_is_token, events))
+        if not self._lingering:
+            self._patience.renew(self._limits.idle_timeout_s)
+
+    async def _connected(self, body: bytes) -> Answer:
         opening = self._transport.open(
             self.endpoint.entry,
             CHAT_PATH,
             body,
-            headers=headers,
+            headers=self._headers,
             connect_timeout_s=self._limits.connect_timeout_s,
         )
         try:

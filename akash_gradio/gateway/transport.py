@@ -12,19 +12,22 @@ import asyncio
 import ipaddress
 import logging
 import ssl
-import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from akash_gradio import __version__
 from akash_gradio.domain.errors import (
+    AkashGradioError,
     EndpointError,
     EndpointGarbled,
+    EndpointRefused,
     EndpointTimeout,
     EndpointUnreachable,
+    RequestRefused,
 )
 from akash_gradio.gateway.encoding import BrokenEncoding, Decode, decoder
+from akash_gradio.gateway.redaction import SecretFilter
 
 if TYPE_CHECKING:
     import aiohttp
@@ -170,6 +173,8 @@ class HttpTransport:
 
     def _proxy_for(self, url: str) -> str:
         """The environment's proxy for this URL, "" for none. This machine needs none."""
+        import urllib.request
+
         if self._proxies is None:
             self._proxies = urllib.request.getproxies()
         if not self._proxies:
@@ -229,7 +234,7 @@ def _wire_headers(
 ) -> list[tuple[bytes, bytes]]:
     """What is sent, each name once: ours, over them the model's, over them the endpoint's.
 
-    Secrets become text here and nowhere else.
+    Secrets become text here, and in `hide_secrets`.
     """
     headers = {
         "user-agent": f"akash-gradio/{__version__}",
@@ -246,6 +251,18 @@ def _wire_headers(
     if body is not None:
         headers["content-type"] = "application/json"
     return [(name.encode("ascii"), value.encode()) for name, value in headers.items()]
+
+
+def hide_secrets(
+    error: AkashGradioError, entry: EndpointSettings, of_model: Mapping[str, str]
+) -> None:
+    """Take what was sent in headers out of the endpoint's own words: some repeat it there."""
+    if not isinstance(error, EndpointRefused | EndpointGarbled | RequestRefused):
+        return
+    secrets = [secret.get_secret_value() for secret in entry.custom_headers.values()]
+    if entry.api_key is not None:
+        secrets.append(entry.api_key.get_secret_value())
+    error.detail = SecretFilter(*secrets, *of_model.values()).clean(error.detail)
 
 
 def _fits(name: str, value: str) -> bool:
@@ -277,7 +294,7 @@ def _opening_failure(alias: str, error: Exception, connect_timeout_s: float) -> 
     """Told by aiohttp's error, which is more exact than httpx's around it."""
     import aiohttp
 
-    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    cause = _aiohttp_error(error)
     if isinstance(cause, aiohttp.ServerTimeoutError):
         return EndpointTimeout(alias, "connect", connect_timeout_s)
     if isinstance(cause, aiohttp.ClientConnectorDNSError):
@@ -287,6 +304,8 @@ def _opening_failure(alias: str, error: Exception, connect_timeout_s: float) -> 
     if isinstance(cause, aiohttp.ClientConnectorError):
         refused = isinstance(cause.os_error, ConnectionRefusedError)
         return EndpointUnreachable(alias, "refused" if refused else "connect")
+    if isinstance(cause, aiohttp.ServerDisconnectedError) and not isinstance(cause.message, str):
+        return EndpointGarbled(alias, "cut")  # its message is the head, as far as it came
     if isinstance(cause, aiohttp.ClientConnectionError | ConnectionError):
         return EndpointUnreachable(alias, "reset")
     if isinstance(cause, aiohttp.ClientHttpProxyError):
@@ -299,7 +318,15 @@ def _opening_failure(alias: str, error: Exception, connect_timeout_s: float) -> 
 def _reading_failure(alias: str, error: Exception) -> EndpointError:
     import aiohttp
 
-    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-    if isinstance(cause, aiohttp.ClientPayloadError):
+    if isinstance(_aiohttp_error(error), aiohttp.ClientPayloadError):
         return EndpointGarbled(alias, "cut")
     return EndpointUnreachable(alias, "reset")
+
+
+def _aiohttp_error(error: Exception) -> BaseException:
+    """aiohttp's own, where httpx's is around it; else the error itself."""
+    import aiohttp
+
+    inner = error.__cause__
+    wrapped = isinstance(inner, aiohttp.ClientError) and not isinstance(error, aiohttp.ClientError)
+    return inner if wrapped and inner is not None else error
