@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from akash_gradio.domain.errors import (
@@ -503,6 +503,9 @@ def test_reasoning_alone_is_an_answer() -> None:
 
 # Properties
 
+# Hypothesis times each example by the wall clock, which a busy machine stretches.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 CHUNKS = st.sampled_from(
     [
         delta("Hello 😀\u2028"),
@@ -530,6 +533,7 @@ CHUNKS = st.sampled_from(
 )
 
 
+@patient
 @given(st.lists(CHUNKS), st.lists(st.integers(0, 2000), max_size=8), st.booleans())
 def test_any_cutting_gives_the_same_story(
     chunks: list[bytes], places: list[int], inside: bool
@@ -542,6 +546,7 @@ def test_any_cutting_gives_the_same_story(
     assert story([bytes([b]) for b in body], starts_in_reasoning=inside) == whole
 
 
+@patient
 @given(st.lists(CHUNKS | st.binary(max_size=40)))
 def test_any_bytes_raise_nothing_but_the_errors_of_the_tree(reads: list[bytes]) -> None:
     text, reasoning, _, _ = story(reads)
@@ -560,6 +565,7 @@ CHOICES = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4).map(
 )
 
 
+@patient
 @given(st.lists(JSON | CHOICES, max_size=4), st.booleans())
 def test_any_json_raises_nothing_but_the_errors_of_the_tree(values: list[Any], sse: bool) -> None:
     if sse:
@@ -605,8 +611,8 @@ def seconds(body: Callable[[int], list[bytes]], size: int) -> float:
         lambda n: [b'data: {"choices":[{"delta":{"content":"' + b"\\ud83d" * n + b'"}}]}\n\n'],
     ],
 )
-def test_four_times_the_bytes_never_cost_sixteen_times_the_time(
+def test_eight_times_the_bytes_cost_far_less_than_sixty_four_times_the_time(
     body: Callable[[int], list[bytes]],
 ) -> None:
-    size = 20_000
-    assert seconds(body, 4 * size) < 10 * seconds(body, size) + 0.02
+    size = 10_000
+    assert seconds(body, 8 * size) < 24 * seconds(body, size) + 0.05

@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akash_gradio.gateway.reasoning import BLANK_CHARACTERS, ThinkSplitter
@@ -85,6 +85,7 @@ TEXTS = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(0, 400)), st.booleans())
 def test_any_cutting_gives_the_same_split(text: str, places: list[int], inside: bool) -> None:
     edges = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
@@ -92,6 +93,7 @@ def test_any_cutting_gives_the_same_split(text: str, places: list[int], inside: 
     assert split(*pieces, starts_in_reasoning=inside) == split(text, starts_in_reasoning=inside)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab<c/ ", min_size=1))
 def test_text_without_a_tag_passes_whole(text: str) -> None:
     assert split(*text) == ("", text)

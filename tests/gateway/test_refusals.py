@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akash_gradio.domain.errors import (
@@ -236,6 +236,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON, st.sampled_from([400, 404, 429, 500]))
 def test_any_json_gives_an_error_of_the_tree_that_can_be_printed(body: object, status: int) -> None:
     error = refused(status, body)
@@ -243,6 +244,7 @@ def test_any_json_gives_an_error_of_the_tree_that_can_be_printed(body: object, s
     error.detail.encode()
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_give_an_error_of_the_tree(body: bytes) -> None:
     assert isinstance(refused(500, body), AkashGradioError)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akash_gradio.gateway.sse import ErrorData, Oversized, SSEDecoder
@@ -141,6 +141,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES).map(b"".join), st.lists(st.integers(0, 500)))
 def test_any_cutting_gives_the_same_events(body: bytes, places: list[int]) -> None:
     def marked(reads: list[bytes]) -> list[tuple[bytes, type]]:
@@ -149,6 +150,7 @@ def test_any_cutting_gives_the_same_events(body: bytes, places: list[int]) -> No
     assert marked(cut(body, places)) == marked([body])
 
 
+@settings(deadline=None)
 @given(st.binary(), st.lists(st.integers(0, 500)))
 def test_any_bytes_are_read_without_an_error(body: bytes, places: list[int]) -> None:
     decode(*cut(body, places))
