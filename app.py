@@ -15,6 +15,7 @@ from akash_gradio.catalog.reading import read_catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.embedded.progress import terminal_progress
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
+from akash_gradio.embedded.weights import served_id
 from akash_gradio.endpoint_list import EMBEDDED_ALIAS
 from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.logs import set_up_logs
@@ -59,13 +60,14 @@ def assemble(settings: Settings) -> Parts:
 
 
 def _embedded(settings: Settings, gateway: Gateway) -> EmbeddedEndpoint:
+    model_id = served_id(settings.embedded_model)
     embedded = EmbeddedEndpoint(
         settings,
         on_ready=gateway.put_endpoint,
-        on_down=lambda: gateway.expect_endpoint(EMBEDDED_ALIAS, (embedded.model_id,)),
+        on_down=lambda: gateway.expect_endpoint(EMBEDDED_ALIAS, (model_id,)),
         on_progress=terminal_progress(),
     )
-    gateway.expect_endpoint(EMBEDDED_ALIAS, (embedded.model_id,))
+    gateway.expect_endpoint(EMBEDDED_ALIAS, (model_id,))
     return embedded
 
 

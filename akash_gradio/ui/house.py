@@ -30,13 +30,10 @@ class House:
     default_model: str = ""
 
     def listings(self) -> tuple[Listing, ...]:
-        """The models that visitors see now, with who serves them."""
-        return tuple(
-            listing
-            for listing in list_models(self.catalog, self.answerer.endpoints())
-            if listing.shown
-        )
+        """Every model of the catalog and the endpoints now, with who serves it; see `shown`."""
+        return list_models(self.catalog, self.answerer.endpoints())
 
     def listing(self, model: str) -> Listing | None:
         """The shown model with this id; None when there is none."""
-        return next((found for found in self.listings() if found.card.id == model), None)
+        found = (one for one in self.listings() if one.shown and one.card.id == model)
+        return next(found, None)

@@ -240,7 +240,9 @@ def _receipt_rows(receipt: Receipt) -> list[tuple[str, str]]:
 
 
 def _attempt_view(attempt: Attempt) -> dict[str, Any]:
-    outcome = attempt.outcome if attempt.status is None else f"{attempt.outcome} {attempt.status}"
+    outcome = words.OUTCOMES.get(attempt.outcome, attempt.outcome)
+    if attempt.status is not None and attempt.outcome != "ok":
+        outcome = f"{outcome} ({attempt.status})"
     return {
         "endpoint": attempt.endpoint,
         "why": words.WHY.get(attempt.why, attempt.why),

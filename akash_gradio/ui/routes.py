@@ -93,7 +93,7 @@ def boot_view(house: House) -> dict[str, Any]:
 
 def models_view(house: House) -> dict[str, Any]:
     """The models, their cards and the notices, as they are now."""
-    listings = house.listings()
+    listings = [listing for listing in house.listings() if listing.shown]
     cards = [present.card_view(listing) for listing in listings]
     return {
         "models": [
@@ -116,6 +116,11 @@ def models_view(house: House) -> dict[str, Any]:
                 "html": card_html(card),
             }
             for card, listing in zip(cards, listings, strict=True)
+        ],
+        "hidden": [
+            {"name": listing.card.name, "reason": words.REASONS.get(listing.reason, "")}
+            for listing in house.listings()
+            if not listing.shown
         ],
         "notices": [notice_html(notice) for notice in _notices(house)],
         "waking": any(card.state == "starting" for card in cards) or _waking(house),

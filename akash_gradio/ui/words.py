@@ -45,7 +45,10 @@ PAGE: Final[Mapping[str, str]] = {
     "filter_ready": "Ready",
     "filter_reasoning": "Reasoning",
     "filter_vision": "Vision",
-    "no_models_title": "No model yet",
+    "no_models": "No endpoint serves a model yet.",
+    "hidden_one": "1 model of the catalog is not shown",
+    "hidden_many": "{count} models of the catalog are not shown",
+    "unknown_model": "There is no model called “{model}” here.",
     "settings": "Settings",
     "message": "Message",
     "message_to": "Message {model}",
@@ -209,6 +212,19 @@ RECEIPT_ROWS: Final[Mapping[str, str]] = {
     "upstream_id": "Upstream id",
     "fingerprint": "Fingerprint",
     "attempts": "Attempts",
+}
+
+OUTCOMES: Final[Mapping[str, str]] = {
+    "ok": "answered",
+    "cancelled": "stopped",
+    "EndpointUnreachable": "not reachable",
+    "EndpointTimeout": "silent for too long",
+    "EndpointRefused": "refused",
+    "EndpointGarbled": "not the protocol",
+    "EndpointSilent": "empty answer",
+    "RequestRefused": "refused the request",
+    "ContextExceeded": "too long for the model",
+    "ReplyInterrupted": "broke off",
 }
 
 WHY: Final[Mapping[str, str]] = {

@@ -9,6 +9,16 @@ import { History, wireFrame } from "./sidebar.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
 
+const OPEN_CHAT = "akash-gradio.open-chat";
+
+function lastOpenChat() {
+  try {
+    return sessionStorage.getItem(OPEN_CHAT);
+  } catch {
+    return null;
+  }
+}
+
 class Page {
   chat = newChat("");
 
@@ -104,7 +114,7 @@ class Page {
   #show() {
     const model = this.model();
     this.settings.open(this.chat.settings, model);
-    this.history.mark(this.chat.id);
+    this.#remember();
     this.thread.show(this.chat, model).catch(() => toast(this.words.offline_title));
     this.#head();
     this.#composer();
@@ -142,7 +152,17 @@ class Page {
   saved(chat = this.chat) {
     if (!chat.turns.length) return;
     this.history.save(chat, bodyOf(chat)).catch(() => toast(this.words.history_off));
-    if (chat === this.chat) this.history.mark(chat.id);
+    if (chat === this.chat) this.#remember();
+  }
+
+  /** A reload comes back to the chat that was open in this tab. */
+  #remember() {
+    this.history.mark(this.chat.id);
+    try {
+      sessionStorage.setItem(OPEN_CHAT, this.chat.id);
+    } catch {
+      // No storage in this frame: a reload begins a new chat.
+    }
   }
 
   busy(running) {
@@ -267,9 +287,16 @@ class Page {
 
   async start() {
     await this.models.watch();
-    this.routed = true;
-    await this.route();
     await this.history.load();
+    this.routed = true;
+    const last = lastOpenChat();
+    await this.route();
+    await this.#reopen(last);
+  }
+
+  async #reopen(id) {
+    const entry = this.history.entries.find((one) => one.id === id);
+    if (entry && document.documentElement.dataset.view === "chat" && entry.model === this.chat.model) await this.openChat(id);
   }
 }
 

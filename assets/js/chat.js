@@ -150,7 +150,7 @@ export class Asking {
     const { words } = this.page;
     if (error.name === "AbortError") {
       version.stopped = true;
-      version.receipt = stoppedReceipt(version, words);
+      version.receipt = stoppedReceipt(version);
     } else if (error.view) {
       version.error = error.view;
     } else {
@@ -196,7 +196,7 @@ function take(version, event, words) {
   }
 }
 
-function stoppedReceipt(version, words) {
+function stoppedReceipt(version) {
   const line = [version.endpoint, version.first_s != null && `${version.first_s.toFixed(2)} s`].filter(Boolean);
-  return { line, flags: [words.stopped].filter(() => false), rows: [], attempts: [], total_s: 0 };
+  return { line, flags: [], rows: [], attempts: [], total_s: 0 };
 }

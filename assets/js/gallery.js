@@ -47,6 +47,7 @@ export class Models {
     if (text === this.taken) return;
     this.taken = text;
     this.list = view.models.map((model, place) => ({ ...model, place }));
+    this.hidden = view.hidden;
     this.waking = view.waking;
     showNotices(view.notices);
     this.draw();
@@ -105,6 +106,16 @@ export class Models {
       $(`[data-filter="${name}"]`).hidden = !this.list.some((model) => model[name]);
     }
     this.#count(shown.length, $("#model-search").value.trim());
+    this.#unshown();
+  }
+
+  /** Catalog models that nobody serves: a host wants to know why they are missing. */
+  #unshown() {
+    const count = this.hidden.length;
+    $("#unshown").hidden = count === 0;
+    $("#unshown-title").textContent = fill(count === 1 ? this.words.hidden_one : this.words.hidden_many, { count });
+    const rows = this.hidden.map(({ name, reason }) => el("div", {}, el("dt", {}, name), el("dd", {}, reason)));
+    $("#unshown-list").replaceChildren(...rows);
   }
 
   #count(shown, query) {
@@ -112,6 +123,7 @@ export class Models {
     const say = shown === count ? (count === 1 ? this.words.one_model : this.words.many_models) : this.words.some_models;
     $("#model-count").textContent = count ? fill(say, { count, shown }) : "";
     $("#no-match").hidden = shown > 0 || count === 0;
+    $("#no-models").hidden = count > 0;
     $("#no-match-text").textContent = fill(this.words.no_match, { query: query || this.filter });
   }
 

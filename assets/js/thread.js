@@ -24,7 +24,7 @@ export class Thread {
   /** Draw a chat from its turns. */
   async show(chat, model) {
     this.chat = chat;
-    if (chat.turns.length === 0) return this.#hero(model);
+    if (chat.turns.length === 0) return this.#hero(model, chat.model);
     const from = Math.max(0, chat.turns.length - (this.more ?? LAST_TURNS));
     await drawMissing(chat.turns.slice(from));
     if (this.chat !== chat) return;
@@ -82,7 +82,7 @@ export class Thread {
     $("#to-end").hidden = this.following;
   }
 
-  #hero(model) {
+  #hero(model, id) {
     this.root.className = "hero";
     const parts = [];
     if (model) {
@@ -90,7 +90,8 @@ export class Thread {
       const src = window.akashTheme.dark ? picture_dark : picture;
       parts.push(el("img", { src, "data-dark": picture_dark, "data-light": picture, width: 56, height: 56, alt: "" }));
     }
-    parts.push(el("h2", {}, model?.name ?? this.words.empty_start), el("p", { dir: "auto" }, model?.description ?? ""));
+    const unknown = id ? fill(this.words.unknown_model, { model: id }) : "";
+    parts.push(el("h2", {}, model?.name ?? this.words.empty_start), el("p", { dir: "auto" }, model?.description ?? unknown));
     const starters = (model?.starters ?? []).map((text) => el("button", { type: "button", onclick: () => this.acts.starter(text) }, text));
     if (starters.length) parts.push(el("div", { class: "starters" }, ...starters));
     this.root.replaceChildren(...parts);
