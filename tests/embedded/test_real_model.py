@@ -1,0 +1,173 @@
+"""The shipped weights in the real server; they are downloaded once into the cache folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from akash_gradio.embedded.child import running_server
+from akash_gradio.embedded.progress import Progress
+from akash_gradio.embedded.server import Parameters
+from akash_gradio.embedded.supervisor import EmbeddedEndpoint, server_command
+from akash_gradio.embedded.weights import SMOLLM2, fetch_weights
+from akash_gradio.endpoint_list import EndpointSettings
+from akash_gradio.settings import read_settings
+from tests.embedded.fabricated import gone_within, sha256
+
+pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
+MODEL = "smollm2-135m-instruct"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def endpoint() -> AsyncIterator[EndpointSettings]:
+    ready: asyncio.Future[EndpointSettings] = asyncio.get_running_loop().create_future()
+    shown: list[Progress] = []
+    embedded = EmbeddedEndpoint(read_settings(), ready.set_result, lambda: None, shown.append)
+    task = asyncio.create_task(embedded.run())
+    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+    if task.done() or embedded.progress.stage == "unavailable":
+        pytest.fail(f"the model can't run here: {embedded.progress}")
+    yield ready.result()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def client(endpoint: EndpointSettings) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {name: value.get_secret_value() for name, value in endpoint.custom_headers.items()}
+    headers["Authorization"] = f"Bearer {endpoint.api_key.get_secret_value()}"
+    async with httpx.AsyncClient(base_url=endpoint.url, headers=headers, timeout=120) as client:
+        yield client
+
+
+def body(text: str, **fields: object) -> dict[str, object]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": text}], **fields}
+
+
+async def pieces(client: httpx.AsyncClient, text: str, **fields: object) -> AsyncIterator[dict]:
+    asked = body(text, stream=True, stream_options={"include_usage": True}, **fields)
+    async with client.stream("POST", "/chat/completions", json=asked) as response:
+        response.raise_for_status()
+        async for line in response.aiter_lines():
+            if line.startswith("data: {"):
+                yield json.loads(line[6:])
+
+
+async def test_a_streamed_question_is_answered(client):
+    async with aclosing(pieces(client, "Count from one to ten.", temperature=0)) as got:
+        chunks = [chunk async for chunk in got]
+    text = "".join(
+        choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"]
+    )
+    assert "10" in text
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"]["completion_tokens"] > 3
+
+
+async def test_without_the_key_nothing_is_answered(endpoint):
+    async with httpx.AsyncClient(base_url=endpoint.url) as stranger:
+        for path in ("/models", "/chat/completions"):
+            response = await stranger.post(path, json=body("hello"))
+            assert response.status_code == 401
+        response = await stranger.get("/models")
+        assert response.status_code == 401
+
+
+async def test_it_lists_its_one_model(client, endpoint):
+    listed = (await client.get("/models")).json()["data"]
+    assert [each["id"] for each in listed] == [MODEL] == list(endpoint.models)
+
+
+async def test_no_page_and_no_slots_are_served(client, endpoint):
+    root = endpoint.url.removesuffix("/v1")
+    assert (await client.get(f"{root}/")).status_code == 404
+    assert (await client.get(f"{root}/slots")).status_code == 501
+
+
+async def test_a_web_page_elsewhere_may_not_read_it(client):
+    response = await client.get("/models", headers={"Origin": "https://evil.example"})
+    assert response.headers.get("Access-Control-Allow-Origin", "") == ""
+
+
+async def test_temperature_zero_with_a_seed_repeats(client):
+    asked = body("Tell me about the sea.", temperature=0, seed=7, max_tokens=40)
+    answers = [
+        (await client.post("/chat/completions", json=asked)).json()["choices"][0]["message"]
+        for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
+
+
+async def test_a_prompt_past_the_context_is_refused_with_the_counts(client):
+    response = await client.post("/chat/completions", json=body("word " * 5000))
+    error = response.json()["error"]
+    assert response.status_code == 400
+    assert error["type"] == "exceed_context_size_error"
+    assert error["n_ctx"] == 4096
+    assert error["n_prompt_tokens"] > 5000
+
+
+async def test_a_client_that_leaves_frees_its_slot(client):
+    long = "Count from one to a thousand."
+    for _ in range(4):  # twice as many as there are slots
+        async with aclosing(pieces(client, long, max_tokens=3000, ignore_eos=True)) as got:
+            await anext(got)
+    began = time.monotonic()
+    async with aclosing(pieces(client, "Hello", max_tokens=3)) as got:
+        await anext(got)
+    assert time.monotonic() - began < 5.0
+
+
+def parameters(path: Path, *, n_predict: int = -1) -> Parameters:
+    return Parameters(
+        model_path=str(path),
+        alias=MODEL,
+        api_key="k",
+        n_ctx=512,
+        n_parallel=1,
+        n_predict=n_predict,
+        n_threads=1,
+    )
+
+
+async def test_an_answer_without_max_tokens_ends_where_the_server_says(endpoint):
+    weights = await fetch_weights(None, read_settings().cache_dir, lambda _p: None)
+    allowed = parameters(weights.path, n_predict=8)
+    async with running_server(server_command(), allowed, load_timeout_s=60) as child:
+        headers = {"Authorization": "Bearer k"}
+        async with httpx.AsyncClient(headers=headers, timeout=60) as client:
+            asked = body("Count.", ignore_eos=True)
+            response = await client.post(f"{child.url}/v1/chat/completions", json=asked)
+    answer = response.json()
+    assert answer["usage"]["completion_tokens"] == 8
+    assert answer["choices"][0]["finish_reason"] == "length"
+
+
+async def test_closing_ends_the_child_in_less_than_a_second_even_in_an_answer(endpoint):
+    weights = await fetch_weights(None, read_settings().cache_dir, lambda _p: None)
+    async with AsyncExitStack() as stack:
+        server = running_server(server_command(), parameters(weights.path), load_timeout_s=60)
+        child = await stack.enter_async_context(server)
+        headers = {"Authorization": "Bearer k"}
+        async with httpx.AsyncClient(base_url=f"{child.url}/v1", headers=headers) as client:
+            asked = body("Count.", stream=True, max_tokens=400, ignore_eos=True)
+            async with client.stream("POST", "/chat/completions", json=asked) as response:
+                await anext(response.aiter_lines())
+                began = time.monotonic()
+                await stack.aclose()
+                assert time.monotonic() - began < 1.0
+    assert gone_within(child.process_id, 0)
+
+
+async def test_the_cached_weights_are_the_pinned_ones(endpoint):
+    path = read_settings().cache_dir / "weights" / os.path.basename(SMOLLM2.member)
+    assert sha256(path.read_bytes()) == SMOLLM2.sha256
