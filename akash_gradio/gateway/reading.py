@@ -103,8 +103,7 @@ class ReplyReader:
         if self._body is not None:
             self._read_body(bytes(self._body), events)
         elif not self.done:
-            for payload in self._ended():
-                self._payload(payload, events, last=True)
+            self._read_rest(events)
         self._chunks.flush(events)
         self._judge()
         return events
@@ -143,11 +142,17 @@ class ReplyReader:
             self._failure, self.done = error, True
         return events
 
-    def _ended(self) -> list[bytes]:
+    def _read_rest(self, events: list[Event]) -> None:
+        """The event that no blank line ended: it counts when it is whole."""
         try:
-            return self._stream.close()
+            for payload in self._stream.close():
+                self._payload(payload, events, last=True)
         except Oversized:
             raise EndpointGarbled(self._alias, "too_long") from None
+        except EndpointGarbled as error:
+            # After the finish reason the answer is whole, and half a usage report no loss.
+            if error.what != "cut" or self.finish_reason is None:
+                raise
 
     def _payload(self, payload: bytes, events: list[Event], *, last: bool = False) -> None:
         if type(payload) is ErrorData:

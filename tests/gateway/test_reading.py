@@ -466,6 +466,10 @@ def test_a_body_that_ends_in_the_middle_was_cut(reads: list[bytes]) -> None:
     assert garbled(*reads).what == "cut"
 
 
+def test_half_an_event_after_the_finish_reason_is_no_loss() -> None:
+    assert read(delta("x", "stop"), b'data: {"choices": [], "usa') == [TextDelta("x")]
+
+
 @pytest.mark.parametrize(
     "reads",
     [
