@@ -10,19 +10,23 @@ class Stage(StrEnum):
     """The embedded model's life, in order; the last two can come at any time."""
 
     WAITING = "waiting"
+    """Not begun, or another process is fetching the same weights."""
     FETCHING = "fetching"
     CHECKING = "checking"
+    """Unpacking, and comparing hashes."""
     LOADING = "loading"
     READY = "ready"
     RESTARTING = "restarting"
+    """It crashed."""
     UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One moment of it. Bytes are of the download; total_bytes is 0 while unknown.
+    """Where the embedded model stands.
 
-    reason: why it is unavailable, one word for the program. detail: the same for people.
+    done_bytes, total_bytes: of the download, while it is fetched; total_bytes is 0 when unknown.
+    reason: why it is unavailable, one word for the program. detail: more for people.
     """
 
     stage: Stage

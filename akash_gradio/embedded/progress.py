@@ -1,44 +1,23 @@
-"""How far the embedded model is, and the line about it on the terminal."""
+"""The line on the terminal about how far the embedded model is."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal, TextIO, TypeAlias
+from typing import Final, TextIO, TypeAlias
 
-Stage: TypeAlias = Literal[
-    "waiting", "fetching", "checking", "loading", "ready", "restarting", "unavailable"
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where the embedded model stands.
-
-    stage: waiting (not begun, or another process is fetching the same weights), fetching,
-    checking (unpacking and comparing hashes), loading, ready, restarting (it crashed),
-    unavailable. done_bytes, total_bytes: while fetching; total None when unknown.
-    reason, detail: of `EmbeddedUnavailable`, "" otherwise.
-    """
-
-    stage: Stage
-    done_bytes: int = 0
-    total_bytes: int | None = None
-    reason: str = ""
-    detail: str = ""
-
+from akash_gradio.domain.progress import Progress, Stage
 
 OnProgress: TypeAlias = Callable[[Progress], None]
 
 _SAYS: Final[dict[Stage, str]] = {
-    "waiting": "Embedded model: waiting",
-    "fetching": "Embedded model: fetching the weights",
-    "checking": "Embedded model: checking the weights",
-    "loading": "Embedded model: loading",
-    "ready": "Embedded model: ready",
-    "restarting": "Embedded model: it stopped, starting it again",
-    "unavailable": "Embedded model: unavailable",
+    Stage.WAITING: "Embedded model: waiting",
+    Stage.FETCHING: "Embedded model: fetching the weights",
+    Stage.CHECKING: "Embedded model: checking the weights",
+    Stage.LOADING: "Embedded model: loading",
+    Stage.READY: "Embedded model: ready",
+    Stage.RESTARTING: "Embedded model: it stopped, starting it again",
+    Stage.UNAVAILABLE: "Embedded model: unavailable",
 }
 
 
@@ -63,7 +42,7 @@ def terminal_progress(stream: TextIO | None = None) -> OnProgress:
         if not rewrite:
             out.write(line + "\n")
         else:
-            settled = progress.stage in ("ready", "unavailable")
+            settled = progress.stage in (Stage.READY, Stage.UNAVAILABLE)
             out.write("\r" + line.ljust(width) + ("\n" if settled else ""))
             width = 0 if settled else len(line)
         out.flush()
@@ -87,7 +66,7 @@ def _line(progress: Progress) -> str:
     says = _SAYS[progress.stage]
     if progress.reason:
         return f"{says} ({progress.reason}) {progress.detail}".rstrip()
-    if progress.stage != "fetching" or not progress.done_bytes:
+    if progress.stage is not Stage.FETCHING or not progress.done_bytes:
         return says
     done_mb = progress.done_bytes // 1_000_000
     if not progress.total_bytes:

@@ -14,10 +14,11 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.embedded import server
 from akash_gradio.embedded.child import ServerCrashed, running_server
 from akash_gradio.embedded.errors import EmbeddedUnavailable, Reason
-from akash_gradio.embedded.progress import OnProgress, Progress
+from akash_gradio.embedded.progress import OnProgress
 from akash_gradio.embedded.server import Parameters
 from akash_gradio.embedded.weights import SMOLLM2, Weights, fetch_weights
 from akash_gradio.endpoint_list import EMBEDDED_ALIAS, EndpointSettings
@@ -66,7 +67,7 @@ class EmbeddedEndpoint:
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.progress = Progress(stage="waiting")
+        self.progress = Progress(stage=Stage.WAITING)
         self._settings = settings
         self._on_ready, self._on_down, self._on_progress = on_ready, on_down, on_progress
         self._fetch = fetch or self._fetch_weights
@@ -111,13 +112,13 @@ class EmbeddedEndpoint:
                     raise EmbeddedUnavailable(Reason.KEEPS_CRASHING, str(crash)) from None
                 if now - began > CRASH_WINDOW_S:
                     pause_s = 1.0
-            self._show(Progress(stage="restarting"))
+            self._show(Progress(stage=Stage.RESTARTING))
             await self._pause(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _serve(self, weights: Weights) -> None:
         """One life of the child, from its start to its crash."""
-        self._show(Progress(stage="loading"))
+        self._show(Progress(stage=Stage.LOADING))
         key = SecretStr(secrets.token_urlsafe(32))
         parameters = _parameters(weights, key)
         async with running_server(
@@ -125,7 +126,7 @@ class EmbeddedEndpoint:
         ) as child:
             self._on_ready(_endpoint(child.url, key, weights.model_id))
             try:
-                self._show(Progress(stage="ready"))
+                self._show(Progress(stage=Stage.READY))
                 await child.ended()
             finally:
                 self._on_down()
@@ -137,7 +138,7 @@ class EmbeddedEndpoint:
     def _give_up(self, error: EmbeddedUnavailable) -> None:
         facts = {"reason": str(error.reason), "detail": error.detail}
         logger.warning("embedded.unavailable", extra=facts)
-        self._show(Progress(stage="unavailable", reason=str(error.reason), detail=error.detail))
+        self._show(Progress(stage=Stage.UNAVAILABLE, reason=str(error.reason), detail=error.detail))
 
     def _show(self, progress: Progress) -> None:
         self.progress = progress

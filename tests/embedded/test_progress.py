@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from akash_gradio.embedded.progress import Progress, terminal_progress
+from akash_gradio.domain.progress import Progress, Stage
+from akash_gradio.embedded.progress import terminal_progress
 
 
 class Terminal(io.StringIO):
@@ -13,7 +14,7 @@ class Terminal(io.StringIO):
 
 
 def fetching(done: int) -> Progress:
-    return Progress(stage="fetching", done_bytes=done * 1_000_000, total_bytes=100_000_000)
+    return Progress(stage=Stage.FETCHING, done_bytes=done * 1_000_000, total_bytes=100_000_000)
 
 
 def test_a_log_gets_one_line_for_each_tenth():
@@ -40,7 +41,7 @@ def test_a_shorter_line_covers_the_longer_one_before_it():
     show = terminal_progress(terminal)
     show(fetching(50))
     before = len(terminal.getvalue())
-    show(Progress(stage="ready"))
+    show(Progress(stage=Stage.READY))
     last = terminal.getvalue()[before:]
     assert last.endswith("\n")
     assert len(last) >= before
@@ -49,14 +50,16 @@ def test_a_shorter_line_covers_the_longer_one_before_it():
 def test_the_same_progress_twice_is_one_line():
     log = io.StringIO()
     show = terminal_progress(log)
-    show(Progress(stage="loading"))
-    show(Progress(stage="loading"))
+    show(Progress(stage=Stage.LOADING))
+    show(Progress(stage=Stage.LOADING))
     assert log.getvalue() == "Embedded model: loading\n"
 
 
 def test_what_is_wrong_is_named():
     log = io.StringIO()
-    unavailable = Progress(stage="unavailable", reason="no_libgomp", detail="apt-get install it")
+    unavailable = Progress(
+        stage=Stage.UNAVAILABLE, reason="no_libgomp", detail="apt-get install it"
+    )
     terminal_progress(log)(unavailable)
     assert log.getvalue() == "Embedded model: unavailable (no_libgomp) apt-get install it\n"
 
@@ -64,5 +67,5 @@ def test_what_is_wrong_is_named():
 @pytest.mark.parametrize("total", [None, 0])
 def test_a_download_of_unknown_size_counts_without_percent(total):
     log = io.StringIO()
-    terminal_progress(log)(Progress(stage="fetching", done_bytes=3_000_000, total_bytes=total))
+    terminal_progress(log)(Progress(stage=Stage.FETCHING, done_bytes=3_000_000, total_bytes=total))
     assert log.getvalue() == "Embedded model: fetching the weights, 3 MB\n"

