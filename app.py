@@ -132,7 +132,7 @@ except ImportError:
     pass
 else:
 
-    @spaces.GPU
+    @spaces.GPU  # type: ignore[untyped-decorator, unused-ignore] # the Space brings it, untyped
     def _unused() -> None:
         """Nothing here runs on a GPU."""
 

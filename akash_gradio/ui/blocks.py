@@ -20,7 +20,8 @@ from akash_gradio.ui.wiring import wire_open_chat, wire_reset, wire_settings
 def build_ui() -> gr.Blocks:
     """The Blocks of the page. It holds nothing of a visitor and needs `page_routes` beside it."""
     title = words.PAGE["title"]
-    with gr.Blocks(title=title, fill_width=True, fill_height=True, analytics_enabled=False) as page:
+    page = gr.Blocks(title=title, fill_width=True, fill_height=True, analytics_enabled=False)
+    with page:
         with gr.Row(elem_id="shell"):
             gr.HTML(
                 piece("sidebar", title=title, version=__version__),
