@@ -142,13 +142,11 @@ class Endpoint:
     def lists(self, models: tuple[ServedModel, ...]) -> None:
         """Its `/v1/models` came."""
         self._models = {model.id: model for model in models}
-        self.listed = True
         if not self._breaker.open:
             self._proved, self._reason = True, ""
 
     def lists_nothing(self, error: EndpointError | RequestRefused) -> None:
         """Its `/v1/models` could not be had; what it listed before stays."""
-        self.listed = True
         refused = isinstance(error, EndpointRefused) and error.status in (401, 403)
         self._reason = "key" if refused else type(error).__name__
         if isinstance(error, EndpointError):

@@ -96,7 +96,6 @@ class Gateway:
             idle_timeout_s=settings.idle_timeout_s,
         )
         self._discovery: asyncio.Task[None] | None = None
-        self._asking_lists: asyncio.Task[None] | None = None
         self._newcomer: asyncio.Event | None = None
 
     async def __aenter__(self) -> Self:
@@ -111,12 +110,12 @@ class Gateway:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        tasks = [task for task in (self._discovery, self._asking_lists) if task is not None]
-        self._discovery = self._asking_lists = self._newcomer = None
-        for task in tasks:
-            task.cancel()
+        discovery, self._discovery, self._newcomer = self._discovery, None, None
         try:
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if discovery is not None:
+                discovery.cancel()
+                await asyncio.gather(discovery, return_exceptions=True)
+            await self._roster.stop_asking()
         finally:
             await self._transport.aclose()
 
@@ -177,7 +176,8 @@ class Gateway:
         """
         model = case.request.model
         while not self._roster.serving(model) and self._roster.undiscovered():
-            await self.discover()
+            lists = self._ask_lists(again=False)
+            await asyncio.wait(lists, return_when=asyncio.FIRST_COMPLETED)
         if not self._roster.serving(model):
             reason = self._roster.nobody(model, known=self._cards(model) is not None)
             if isinstance(reason, UnknownModel):
@@ -361,16 +361,19 @@ class Gateway:
         self._roster.remove(alias)
 
     async def discover(self) -> None:
-        """Ask now every endpoint whose `models` are left out; who is asking already is joined."""
-        if self._asking_lists is None or self._asking_lists.done():
-            asking = self._roster.discover(self._transport, self._limits.connect_timeout_s)
-            self._asking_lists = asyncio.create_task(asking)
-        await asyncio.shield(self._asking_lists)
+        """Ask now every endpoint whose `models` are left out, and wait until all have said it."""
+        lists = self._ask_lists(again=True)
+        if lists:
+            await asyncio.wait(lists)
+
+    def _ask_lists(self, *, again: bool) -> set[asyncio.Task[None]]:
+        timeout_s = self._limits.connect_timeout_s
+        return self._roster.ask_lists(self._transport, timeout_s, again=again)
 
     async def _keep_discovering(self, newcomer: asyncio.Event) -> None:
         while True:
             newcomer.clear()
-            await self.discover()
+            self._ask_lists(again=True)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.discovery_interval_s):
                     await newcomer.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from akash_gradio.domain.errors import (
@@ -38,6 +39,8 @@ class Roster:
         self._endpoints = {entry.name: Endpoint(entry) for entry in entries}
         self._expected: dict[str, tuple[str, ...]] = {}
         self._turns: dict[tuple[str, int], Turns] = {}
+        self._lists: dict[Endpoint, asyncio.Task[None]] = {}
+        """Who is being asked for its list just now."""
 
     def put(self, entry: EndpointSettings) -> None:
         """Add or replace; a replaced one starts with a clean record."""
@@ -88,17 +91,37 @@ class Roster:
         present = [endpoint.status(now) for endpoint in self._endpoints.values()]
         return (*present, *(_starting(*expected) for expected in self._expected.items()))
 
-    def undiscovered(self) -> list[Endpoint]:
-        """Endpoints whose `models` are left out and that were never asked for their list."""
-        return [endpoint for endpoint in self._asking() if not endpoint.listed]
+    def undiscovered(self) -> bool:
+        """Whether an endpoint with its `models` left out has not yet said what it serves."""
+        return any(not endpoint.listed for endpoint in self._open_lists())
 
-    async def discover(self, transport: Transport, connect_timeout_s: float) -> None:
-        """Ask every endpoint whose `models` are left out, all at once. Their failures are noted."""
-        async with asyncio.TaskGroup() as group:
-            for endpoint in self._asking():
-                group.create_task(_list(endpoint, transport, connect_timeout_s))
+    def ask_lists(
+        self, transport: Transport, connect_timeout_s: float, *, again: bool
+    ) -> set[asyncio.Task[None]]:
+        """Ask every endpoint whose `models` are left out; who is being asked already goes on.
 
-    def _asking(self) -> list[Endpoint]:
+        again: those too that were asked before. Returns the tasks; their failures are noted
+        at the endpoints.
+        """
+        wanted = [e for e in self._open_lists() if again or not e.listed]
+        for endpoint in wanted:
+            if endpoint not in self._lists:
+                task = asyncio.create_task(_list(endpoint, transport, connect_timeout_s))
+                self._lists[endpoint] = task
+                task.add_done_callback(partial(self._list_came, endpoint))
+        return {self._lists[endpoint] for endpoint in wanted}
+
+    async def stop_asking(self) -> None:
+        """No list is waited for any more, and no task is left."""
+        tasks = list(self._lists.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _list_came(self, endpoint: Endpoint, _task: asyncio.Task[None]) -> None:
+        self._lists.pop(endpoint, None)
+
+    def _open_lists(self) -> list[Endpoint]:
         return [endpoint for endpoint in self._endpoints.values() if endpoint.entry.models is None]
 
 
@@ -114,6 +137,8 @@ async def _list(endpoint: Endpoint, transport: Transport, connect_timeout_s: flo
     else:
         endpoint.lists(models)
         logger.debug("discovery.done", extra={"endpoint": endpoint.alias, "models": len(models)})
+    finally:
+        endpoint.listed = True
 
 
 def _starting(alias: str, models: tuple[str, ...]) -> EndpointStatus:

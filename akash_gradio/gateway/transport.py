@@ -12,7 +12,8 @@ import asyncio
 import ipaddress
 import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -99,14 +100,14 @@ class HttpTransport:
     """The real one. Makes nothing before `start` or the first `open`; then lives on one loop."""
 
     def __init__(self) -> None:
-        self._transports: dict[str, AiohttpTransport] = {}
-        """Proxy URL ("" for none) → the transport that goes through it."""
+        self._transports: dict[tuple[str, bool], AiohttpTransport] = {}
+        """Proxy URL ("" for none), whether connections are used again → the transport."""
         self._tls: ssl.SSLContext | None = None
         self._proxies: dict[str, str] | None = None
 
     async def start(self) -> None:
         """Load the client and the certificates (half a second of CPU, once)."""
-        self._through("")
+        self._through("", reuse=True)
 
     async def open(
         self,
@@ -130,7 +131,7 @@ class HttpTransport:
                 # aiohttp's limit for all of connecting: name, socket and TLS.
                 extensions={"timeout": {"pool": connect_timeout_s}},
             )
-            transport = self._through(self._proxy_for(entry.url))
+            transport = self._through(self._proxy_for(entry.url), reuse=not _closes(request))
             response = await transport.handle_async_request(request)
         except _client_errors() as error:
             failure = _opening_failure(entry.name, error, connect_timeout_s)
@@ -150,26 +151,18 @@ class HttpTransport:
             # Sockets are closed by callbacks of the loop's next turn.
             await asyncio.sleep(0)
 
-    def _through(self, proxy: str) -> AiohttpTransport:
-        if proxy not in self._transports:
+    def _through(self, proxy: str, *, reuse: bool) -> AiohttpTransport:
+        if (proxy, reuse) not in self._transports:
             import httpx
             from httpx_aiohttp import AiohttpTransport
 
-            self._tls = self._tls or httpx.create_ssl_context()
-            self._transports[proxy] = AiohttpTransport(
-                verify=self._tls, proxy=httpx.Proxy(proxy) if proxy else None, client=self._session
+            tls = self._tls = self._tls or httpx.create_ssl_context()
+            self._transports[proxy, reuse] = AiohttpTransport(
+                verify=tls,
+                proxy=httpx.Proxy(proxy) if proxy else None,
+                client=partial(_session, tls, reuse),
             )
-        return self._transports[proxy]
-
-    def _session(self) -> aiohttp.ClientSession:
-        """No limit of connections (each endpoint has its own), no cookies, no proxies of its own:
-        aiohttp would read ~/.netrc in a thread for each request.
-        """
-        import aiohttp
-
-        assert self._tls is not None
-        connector = aiohttp.TCPConnector(limit=0, ssl=self._tls, keepalive_timeout=KEEP_IDLE_S)
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._transports[proxy, reuse]
 
     def _proxy_for(self, url: str) -> str:
         """The environment's proxy for this URL, "" for none. This machine needs none."""
@@ -187,6 +180,24 @@ class HttpTransport:
         return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
+def _session(tls: ssl.SSLContext, reuse: bool) -> aiohttp.ClientSession:
+    """No limit of connections (each endpoint has its own), no cookies, no proxies of its own:
+    aiohttp would read ~/.netrc in a thread for each request.
+    """
+    import aiohttp
+
+    if reuse:
+        connector = aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=KEEP_IDLE_S)
+    else:
+        connector = aiohttp.TCPConnector(limit=0, ssl=tls, force_close=True)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _closes(request: httpx.Request) -> bool:
+    """Whether it says `Connection: close`, which aiohttp sends and doesn't obey by itself."""
+    return "close" in request.headers.get("connection", "").lower()
+
+
 class _HttpAnswer:
     def __init__(self, alias: str, response: httpx.Response, decode: Decode | None) -> None:
         self._alias, self._response, self._decode = alias, response, decode
@@ -194,9 +205,11 @@ class _HttpAnswer:
         self.headers: Mapping[str, str] = response.headers
 
     async def aiter_bytes(self) -> AsyncGenerator[bytes, None]:
-        """The stream of aiohttp's packets; a generator of its own, closed with this one."""
+        """aiohttp's packets. They come from a generator of their own, closed with this one."""
+        import httpx
+
         stream = self._response.stream
-        assert isinstance(stream, AsyncIterator) or hasattr(stream, "__aiter__")
+        assert isinstance(stream, httpx.AsyncByteStream)
         packets = stream.__aiter__()
         failure: EndpointError
         try:
