@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,7 +24,7 @@ class Fault(Exception):
 
 
 class _Checked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class AskedTurn(_Checked):
@@ -44,7 +46,7 @@ class AskedSettings(_Checked):
     top_p: Annotated[float, Field(ge=0, le=1)] | Unset = "catalog"
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    stop: Annotated[list[str], Field(max_length=4)] = []
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=4)] = []
     stream: bool = True
 
 
@@ -65,20 +67,17 @@ class AskedRender(_Checked):
 def read_reply(body: bytes) -> ChatRequest:
     """The request that the page's JSON asks for. Raises Fault."""
     asked = _validated(AskedReply, body)
-    last = asked.turns[-1].text
-    size = len(last.encode("utf-8", "replace"))
+    last = _clean(asked.turns[-1].text)
+    size = len(last.encode())
     if size > MESSAGE_LIMIT_BYTES:
         raise Fault("too_long", 413, size=_megabytes(size), limit=_megabytes(MESSAGE_LIMIT_BYTES))
     if asked.turns[-1].role != "user" or not last.strip():
         raise Fault("empty")
-    turns = tuple(
-        Turn(role=Role(turn.role), content=_clean(turn.text))
-        for turn in asked.turns
-        if turn.text.strip()
-    )
+    turns = (Turn(role=Role(turn.role), content=_clean(turn.text)) for turn in asked.turns)
+    said = tuple(turn for turn in turns if turn.content.strip())
     return ChatRequest(
         model=asked.model,
-        conversation=Conversation(turns=turns, system=_clean(asked.settings.system)),
+        conversation=Conversation(turns=said, system=_clean(asked.settings.system)),
         sampling=_sampling(asked.settings),
         stream=asked.settings.stream,
     )
@@ -91,10 +90,12 @@ def read_render(body: bytes) -> list[str]:
 
 def _validated(kind: type[Asked], body: bytes) -> Asked:
     try:
-        return kind.model_validate_json(body)
+        return kind.model_validate_json(_without_halves(body))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        # Of a union pydantic also names the branch, in words that are no field's.
+        fields = [str(part) for part in first["loc"] if re.fullmatch(r"\w{1,40}", str(part))]
+        place = ".".join(fields)
         raise Fault("shape", mend=f"{place}: {first['msg']}" if place else first["msg"]) from None
 
 
@@ -112,9 +113,26 @@ def _sampling(settings: AskedSettings) -> Sampling:
     )
 
 
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _without_halves(body: bytes) -> bytes:
+    r"""The JSON with U+FFFD for half characters (`\ud83d`): scripts write them, pydantic refuses.
+
+    Rare: `JSON.stringify` escapes nothing but the halves. Whole pairs are joined.
+    """
+    if not _HALF.search(body):
+        return body
+    try:
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return body
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
 def _clean(text: str) -> str:
-    """Lone surrogates can't be sent as UTF-8; everything else is the visitor's own."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    """The text without NUL, which many a server takes for its end; the rest is the visitor's."""
+    return text.replace("\0", "")
 
 
 def _megabytes(size: int) -> str:
