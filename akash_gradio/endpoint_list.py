@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -16,15 +17,15 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
-    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from akash_gradio.domain.model import Problem
+from akash_gradio.mistakes import expected, kind, shown
 
 EMBEDDED_ALIAS: Final = "this-computer"
 _API_PATHS: Final = ("/chat/completions", "/completions", "/models")
-_VARIABLE: Final = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+_VARIABLE: Final = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 _SECRET_FIELDS: Final = frozenset({"apiKey", "customHeaders", "url"})
 
 
@@ -43,11 +44,11 @@ class EndpointSettings(BaseModel):
 
     url: str
     api_key: SecretStr | None = None
-    weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
-    priority: Annotated[int, Field(ge=0)] = 1
+    weight: int = Field(1, ge=0, le=1_000_000)
+    priority: int = Field(1, ge=0)
     models: Annotated[tuple[str, ...], Field(strict=False)] | None = None
-    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[\w .:-]+$")]
-    max_concurrency: Annotated[int, Field(ge=1)] | None = None
+    name: str = Field(max_length=60)
+    max_concurrency: int | None = Field(None, ge=1)
     custom_headers: dict[str, SecretStr] = Field(default_factory=dict)
     model_map: dict[str, str] = Field(default_factory=dict)
 
@@ -63,16 +64,35 @@ class EndpointSettings(BaseModel):
             raise ValueError("name at least one model id, or leave the field out to discover them")
         return models
 
-    @model_validator(mode="after")
-    def _headers_fit_on_the_wire(self) -> EndpointSettings:
-        values = [self.api_key, *self.custom_headers.values()]
-        if any(re.search(r"[\r\n\0]", v.get_secret_value()) for v in values if v):
-            raise ValueError("a key or header value holds a line break; remove it")
-        if any(
-            not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) for name in self.custom_headers
-        ):
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[\w .:-]*", name):
+            raise ValueError("begin it with a letter; write letters, digits, spaces and . : - _")
+        return name
+
+    @field_validator("api_key")
+    @classmethod
+    def _key_fits_on_the_wire(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            _check_wire(key.get_secret_value())
+        return key
+
+    @field_validator("custom_headers")
+    @classmethod
+    def _headers_fit_on_the_wire(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if not all(re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) for name in headers):
             raise ValueError("a header's name may hold letters, digits and - only")
-        return self
+        for value in headers.values():
+            _check_wire(value.get_secret_value())
+        return headers
+
+
+def _check_wire(value: str) -> None:
+    if re.search(r"[\r\n\0]", value):
+        raise ValueError("it holds a line break; remove it")
+    if not re.fullmatch(r"[\x20-\x7e]*", value):
+        raise ValueError("it holds a character that a header can't carry; copy it again")
 
 
 def base_url(url: str) -> str:
@@ -81,22 +101,26 @@ def base_url(url: str) -> str:
     `https://h`, `https://h/`, `https://h/v1` and `https://h/v1/chat/completions` all give
     `https://h/v1`. Raises ValueError with the mend.
     """
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        if "port" in str(error).lower():
+            raise ValueError("its port must be a number from 1 to 65535") from None
+        raise ValueError("its host can't be read; write it as in https://host/v1") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError("start it with https:// or http://")
-    if not parts.hostname:
-        raise ValueError("name a host after the scheme, as in https://host/v1")
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise ValueError("take the user and password out of it; keys go into apiKey")
+    if not parts.hostname or re.search(r"[\s\\\x00-\x1f]", parts.netloc + parts.path):
+        raise ValueError("name a host after the scheme, without spaces, as in https://host/v1")
     if parts.query or parts.fragment:
         raise ValueError("leave out everything from the ? or # on")
-    try:
-        _ = parts.port
-    except ValueError:
-        raise ValueError("its port must be a number from 1 to 65535") from None
+    if port == 0:
+        raise ValueError("its port must be a number from 1 to 65535")
     path = parts.path.rstrip("/")
     for tail in _API_PATHS:
-        path = path.removesuffix(tail)
+        path = path.removesuffix(tail).rstrip("/")
     if not re.search(r"/v\d+\w*$", path):
         path += "/v1"
     return f"{parts.scheme}://{parts.netloc}{path}"
@@ -109,13 +133,16 @@ def read_endpoints(
 
     text: JSON, or the path of a `.json` file. environment: where `"$NAME"` is looked up.
     """
-    where = "ENDPOINTS"
-    if text.strip().endswith(".json"):
-        where = Path(text.strip()).name
+    where, text = "ENDPOINTS", _unquoted(text.strip())
+    if text.endswith(".json") and not text.startswith(("[", "{")):
+        path = Path(text)
         try:
-            text = Path(text.strip()).expanduser().read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            return (), (_problem("ENDPOINTS", "", where, "the file can't be read; check its path"),)
+            text = path.expanduser().read_text(encoding="utf-8-sig")
+        except (OSError, ValueError, RuntimeError):
+            mend = "the file can't be read; check its path"
+            told = path.name if re.fullmatch(r"[\w.-]{1,60}", path.name) else ""
+            return (), (_problem(where, "", told, mend),)
+        where = path.name
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -125,11 +152,32 @@ def read_endpoints(
         mend = f'it is not JSON{place}; write [{{"url": "https://host/v1", "apiKey": "…"}}]'
         return (), (_problem(where, "", "", mend),)
     if not isinstance(raw, list):
-        return (), (_problem(where, "", type(raw).__name__, "put the entries into a list: [{…}]"),)
+        return (), (_problem(where, "", kind(raw), "put the entries into a list: [{…}]"),)
     if not raw:
         mend = "the list is empty; add an entry, or unset the variable for the embedded model"
         return (), (_problem(where, "", "[]", mend),)
     return _read_entries(where, raw, environment)
+
+
+def read_short_form(
+    url: str, key: SecretStr | None, model: str | None
+) -> tuple[tuple[EndpointSettings, ...], tuple[Problem, ...]]:
+    """The one endpoint of API_ENDPOINT, API_KEY and DEFAULT_MODEL, or what is wrong with it."""
+    models = [model] if model else None
+    given = {"name": "endpoint-1", "url": url, "apiKey": key, "models": models}
+    try:
+        return (EndpointSettings.model_validate(given),), ()
+    except ValidationError as error:
+        variables = {"url": "API_ENDPOINT", "apiKey": "API_KEY", "models": "DEFAULT_MODEL"}
+        found = _entry_problems("", error)
+        return (), tuple(_problem(variables[p.field], "", p.value, p.mend) for p in found)
+
+
+def _unquoted(text: str) -> str:
+    # `docker run --env-file` hands the quotes of a .env line on.
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1].strip()
+    return text
 
 
 def _read_entries(
@@ -140,12 +188,12 @@ def _read_entries(
     for number, item in enumerate(raw, start=1):
         place = f"{where}[{number}]"
         if not isinstance(item, dict):
-            problems.append(_problem(place, "", type(item).__name__, 'write {"url": …}'))
+            problems.append(_problem(place, "", kind(item), 'write {"url": "https://host/v1"}'))
             continue
         filled, missing = _fill(item, environment)
         if missing:
             field, name = missing
-            problems.append(_problem(place, field, f"${name}", f"set the variable {name}"))
+            problems.append(_unset(place, field, name))
             continue
         filled.setdefault("name", f"endpoint-{number}")
         try:
@@ -162,25 +210,32 @@ def _read_entries(
     return tuple(entries.values()), tuple(problems)
 
 
+def _unset(place: str, field: str, name: str) -> Problem:
+    if name.isupper():
+        return _problem(place, field, f"${name}", f"set the variable {name}")
+    # It may be a password that begins with $, and so it isn't told.
+    mend = "a value that begins with $ names a variable, and none of that name is set"
+    return _problem(place, field, "", mend)
+
+
 def _fill(
     item: Mapping[str, Any], environment: Mapping[str, str]
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
     """Put variables in the place of `"$NAME"`; the first that isn't set comes back by name."""
-    filled = dict(item)
-    headers = item.get("customHeaders", item.get("custom_headers"))
-    if isinstance(headers, dict):
-        filled.pop("custom_headers", None)
-        filled["customHeaders"] = dict(headers)
-    holders = [(filled, key) for key in ("apiKey", "api_key")]
-    if isinstance(headers, dict):
-        holders += [(filled["customHeaders"], key) for key in headers]
+    names = EndpointSettings.model_fields
+    filled = {to_camel(key) if key in names else key: value for key, value in item.items()}
+    holders: list[tuple[dict[str, Any], str]] = [(filled, "apiKey")]
+    if isinstance(filled.get("customHeaders"), dict):
+        headers = filled["customHeaders"] = dict(filled["customHeaders"])
+        holders += [(headers, key) for key in headers]
     for holder, key in holders:
         value = holder.get(key)
         match = _VARIABLE.fullmatch(value) if isinstance(value, str) else None
         if match:
-            name = match[1]
+            name = match[1] or match[2]
             if not environment.get(name):
-                return filled, (key, name)
+                field = key if holder is filled else "customHeaders"
+                return filled, (field, name)
             holder[key] = environment[name].strip()
         elif isinstance(value, str):
             holder[key] = value.strip()
@@ -190,19 +245,32 @@ def _fill(
 
 
 def _entry_problems(place: str, error: ValidationError) -> list[Problem]:
-    found = []
+    fields = {to_camel(name): info for name, info in EndpointSettings.model_fields.items()}
+    found: dict[str, Problem] = {}
     for item in error.errors(include_url=False, include_context=False):
-        field = str(item["loc"][0]) if item["loc"] else ""
-        shown = "" if field in _SECRET_FIELDS or not field else repr(item["input"])[:60]
-        known = ", ".join(to_camel(name) for name in EndpointSettings.model_fields)
-        mend = {
-            "extra_forbidden": f"there is no such field; known are {known}",
-            "missing": "it is required",
-        }.get(item["type"], item["msg"].removeprefix("Value error, "))
-        if item["type"] in ("extra_forbidden", "missing"):
-            shown = ""
-        found.append(_problem(place, field, shown, mend))
-    return found
+        field = str(item["loc"][0])
+        value = "" if field in _SECRET_FIELDS else shown(item["input"])
+        if item["type"] == "extra_forbidden":
+            problem = _unknown_field(place, field, list(fields))
+        elif item["type"] == "missing":
+            problem = _problem(place, field, "", "it is required")
+        elif item["type"] == "value_error":
+            problem = _problem(place, field, value, item["msg"].removeprefix("Value error, "))
+        else:
+            problem = _problem(place, field, value, expected(fields[field]))
+        found.setdefault(field, problem)
+    return list(found.values())
+
+
+def _unknown_field(place: str, field: str, known: list[str]) -> Problem:
+    by_folded = {name.casefold(): name for name in known}
+    folded = field.casefold().replace("_", "").replace("-", "")
+    close = difflib.get_close_matches(folded, by_folded, n=1)
+    mend = f"known are {', '.join(known)}"
+    if close:
+        mend = f"did you mean {by_folded[close[0]]}?"
+    told = field if re.fullmatch(r"[A-Za-z_-]{1,40}", field) else ""
+    return _problem(place, told, "", f"there is no such field; {mend}")
 
 
 def _problem(where: str, field: str, value: str, mend: str) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from akash_gradio.gateway.redaction import SecretFilter
 from akash_gradio.settings import Settings
@@ -17,25 +17,46 @@ class FactsFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """The line, with the record's extras behind it."""
+        record.message = _escaped(record.message)
         facts: dict[str, Any] = {k: v for k, v in record.__dict__.items() if k not in _PLAIN}
         line = super().formatMessage(record)
-        return " ".join([line, *(f"{key}={_one_line(value)}" for key, value in facts.items())])
+        return " ".join([line, *(f"{key}={_one_word(value)}" for key, value in facts.items())])
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole entry; a traceback's lines are set in, so that none passes for an entry."""
+        first, *rest = super().format(record).split("\n")
+        return "\n".join([first, *(f"    {_escaped(line)}" for line in rest)])
 
 
-def _one_line(value: object) -> str:
+def _one_word(value: object) -> str:
     text = str(value)
-    return repr(text) if not text.isprintable() or " " in text else text
+    plain = text and text.isprintable() and not set(" \"'=") & set(text)
+    return text if plain else repr(text)
 
 
-def set_up_logs(settings: Settings) -> None:
-    """Our loggers to standard error: INFO, or DEBUG where DEBUG=true; known secrets filtered."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(FactsFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    handler.addFilter(SecretFilter(*_secrets(settings)))
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def set_up_logs(settings: Settings, stream: TextIO | None = None) -> None:
+    """Our loggers to standard error: INFO, or DEBUG where DEBUG=true; known secrets filtered.
+
+    stream: another place to write to.
+    """
     logger = logging.getLogger("akash_gradio")
-    logger.handlers = [handler]
+    logger.handlers = [log_handler(settings, stream)]
     logger.propagate = False
     logger.setLevel(logging.DEBUG if settings.debug else logging.INFO)
+
+
+def log_handler(settings: Settings, stream: TextIO | None = None) -> logging.Handler:
+    """One that writes our lines without the settings' secrets; stream: standard error if None."""
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler.setFormatter(FactsFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    handler.addFilter(SecretFilter(*_secrets(settings)))
+    return handler
 
 
 def _secrets(settings: Settings) -> list[str]:

@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -21,7 +20,9 @@ from pydantic_settings import (
 )
 
 from akash_gradio.domain.model import Problem
-from akash_gradio.endpoint_list import EndpointSettings, base_url, read_endpoints
+from akash_gradio.endpoint_list import EndpointSettings, read_endpoints, read_short_form
+from akash_gradio.env_file import read_env_file
+from akash_gradio.mistakes import as_written, expected, shown
 
 
 class Routing(StrEnum):
@@ -41,6 +42,8 @@ class EmbeddedMode(StrEnum):
 
 def _variable(name: str, default: Any, says: str, *also: str, **limits: Any) -> Any:
     alias = AliasChoices(name, *also) if also else name
+    if isinstance(default, float):
+        limits["allow_inf_nan"] = False
     return Field(default, validation_alias=alias, description=says, **limits)
 
 
@@ -61,7 +64,11 @@ class Settings(BaseSettings):
         '"models":["id"]}]`, or the path of a `.json` file. Fields: docs/llm-gateway.md.',
     )
     api_endpoint: str | None = _variable(
-        "API_ENDPOINT", None, "Short form for one endpoint: its base URL."
+        # Somebody may write a password into it.
+        "API_ENDPOINT",
+        None,
+        "Short form for one endpoint: its base URL.",
+        repr=False,
     )
     api_key: SecretStr | None = _variable("API_KEY", None, "Short form for one endpoint: its key.")
     default_model: str | None = _variable(
@@ -100,6 +107,7 @@ class Settings(BaseSettings):
         60.0,
         "Seconds between questions for `/v1/models`, where `models` is left out.",
         ge=1,
+        le=86_400,
     )
     debug: bool = _variable(
         "DEBUG", False, "`true` logs connections, choices and parsing; never keys or prompts."
@@ -156,10 +164,20 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("routing", "embedded", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        if isinstance(value, str):
+            return value.lower().replace("-", "_")
+        return value
+
     @field_validator("cache_dir", "catalog_file")
     @classmethod
     def _home(cls, path: Path | None) -> Path | None:
-        return path.expanduser() if path else None
+        try:
+            return path.expanduser() if path else None
+        except RuntimeError:
+            raise ValueError("there is no such user after the ~; write the whole path") from None
 
     @property
     def endpoints_configured(self) -> bool:
@@ -180,11 +198,17 @@ FILLED: Final = frozenset({"endpoints", "problems"})
 
 def variables() -> dict[str, str]:
     """Field → the name of its environment variable, in the order of the documentation."""
+    return {field: choices[0] for field, choices in _names().items()}
+
+
+def _names() -> dict[str, tuple[str, ...]]:
+    """Field → every variable that sets it, the first before the others."""
     names = {}
     for field, info in Settings.model_fields.items():
         alias = info.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
         if field not in FILLED:
-            names[field] = str(alias.choices[0] if isinstance(alias, AliasChoices) else alias)
+            names[field] = tuple(str(name) for name in choices)
     return names
 
 
@@ -193,51 +217,57 @@ def read_settings(
 ) -> Settings:
     """The settings, with the default in the place of each value that is wrong, and a problem told.
 
-    environment: for tests; the process's own when None. env_file: read beneath it.
+    environment: for tests; the process's own when None. env_file: read beneath it; a blank
+    variable counts as unset and hides nothing.
     """
-    values = _dotenv(env_file)
-    values.update(os.environ if environment is None else environment)
-    values = {name: value for name, value in values.items() if value.strip()}
-    known = _known(values)
-    problems: list[Problem] = []
+    from_file, problems = read_env_file(env_file)
+    own = os.environ if environment is None else environment
+    values = {
+        name: value
+        for source in (from_file, own)
+        for name, value in source.items()
+        if value.strip()
+    }
+    names = _names_set(values)
+    known: dict[str, Any] = {field: values[name].strip() for field, name in names.items()}
     try:
         settings = Settings(**known)
     except ValidationError as error:
-        problems, wrong = _problems(error)
+        wrong = _problems(error, names, known)
+        problems += tuple(wrong.values())
         settings = Settings(**{k: v for k, v in known.items() if k not in wrong})
     endpoints, more = _endpoints(settings, values)
     return settings.model_copy(update={"endpoints": endpoints, "problems": (*problems, *more)})
 
 
-def _dotenv(env_file: Path | None) -> dict[str, str]:
-    if env_file is None or not env_file.is_file():
-        return {}
-    return {name: value for name, value in dotenv_values(env_file).items() if value is not None}
-
-
-def _known(values: Mapping[str, str]) -> dict[str, Any]:
-    """Field → text, for the variables that are set; the first of a field's names wins."""
-    found: dict[str, Any] = {}
-    for field, info in Settings.model_fields.items():
-        alias = info.validation_alias
-        names = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        text = next((values[str(n)] for n in names if str(n) in values), None)
-        if text is not None and field not in FILLED:
-            found[field] = text.strip()
+def _names_set(values: Mapping[str, str]) -> dict[str, str]:
+    """Field → the variable that sets it; the first of a field's names wins."""
+    found: dict[str, str] = {}
+    for field, choices in _names().items():
+        name = next((name for name in choices if name in values), None)
+        if name is not None:
+            found[field] = name
     return found
 
 
-def _problems(error: ValidationError) -> tuple[list[Problem], set[str]]:
-    names = variables()
-    found, wrong = [], set()
-    for item in error.errors(include_url=False, include_context=False):
-        field = str(item["loc"][0])
-        wrong.add(field)
-        name = names.get(field, field)
-        default = Settings.model_fields[field].default
-        mend = f"{item['msg']}; the default ({default}) is used until it is mended"
-        found.append(Problem(where=name, field="", value=repr(item["input"])[:60], mend=mend))
-    return found, wrong
+def _problems(
+    error: ValidationError, names: Mapping[str, str], known: Mapping[str, str]
+) -> dict[str, Problem]:
+    """Field → what is wrong with it."""
+    fields = {name: field for field, choices in _names().items() for name in (field, *choices)}
+    found: dict[str, Problem] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        field = fields[str(item["loc"][0])]
+        info = Settings.model_fields[field]
+        mend = item["msg"].removeprefix("Value error, ")
+        if item["type"] != "value_error":
+            mend = expected(info)
+        default = as_written(info.default)
+        until = f"until then {default} is used" if default else "until then it counts as unset"
+        found[field] = Problem(
+            where=names[field], field="", value=shown(known[field]), mend=f"{mend}; {until}"
+        )
+    return found
 
 
 def _endpoints(
@@ -251,10 +281,4 @@ def _endpoints(
         return found, problems
     if settings.api_endpoint is None:
         return (), ()
-    try:
-        url = base_url(settings.api_endpoint)
-    except ValueError as error:
-        return (), (Problem(where="API_ENDPOINT", field="", value="", mend=str(error)),)
-    models = (settings.default_model,) if settings.default_model else None
-    entry = EndpointSettings(name="endpoint-1", url=url, api_key=settings.api_key, models=models)
-    return (entry,), ()
+    return read_short_form(settings.api_endpoint, settings.api_key, settings.default_model)

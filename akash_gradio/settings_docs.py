@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pydantic_core import PydanticUndefined
-
+from akash_gradio.mistakes import as_written
 from akash_gradio.settings import Settings, variables
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -47,19 +45,9 @@ def with_table(readme: str) -> str:
 def _rows() -> list[tuple[str, str, str]]:
     fields = Settings.model_fields
     return [
-        (name, _default(fields[field].default), fields[field].description or "")
+        (name, as_written(fields[field].default), fields[field].description or "")
         for field, name in variables().items()
     ]
-
-
-def _default(value: Any) -> str:
-    if value is None or value is PydanticUndefined or value == ():
-        return ""
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:
