@@ -44,7 +44,7 @@ class ChunkReader:
         choices = chunk.get("choices")
         if not choices or chunk.get("error"):
             self._raise_fault(chunk)
-        if not (self.upstream_id and self.model and self.fingerprint):
+        if not self.upstream_id:
             self._name(chunk)
         usage = chunk.get("usage")
         if choices:

@@ -48,6 +48,9 @@ class ThinkSplitter:
         """The reasoning and the answer in more text, in this order; what may be a tag waits."""
         if self._at is _At.PLAIN:
             return "", text
+        if self._at is _At.TEXT and not self._held and "<" not in text:
+            self._backticks += text.count("`")
+            return "", text
         text, reasoning = self._held + text, ""
         self._held = ""
         if self._at is _At.OPENING:

@@ -18,7 +18,7 @@ _CR: Final = 13
 _FIELDS: Final = frozenset({b"event", b"id", b"retry", b"data", b"error"})
 
 
-class Oversized(Exception):  # noqa: N818 - it says what came, as the domain's errors do
+class Oversized(Exception):
     """More than the decoder will hold. payloads: the whole events that came before it."""
 
     def __init__(self, payloads: list[bytes]) -> None:
