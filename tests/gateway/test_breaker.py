@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+
+from akash_gradio.gateway.breaker import Breaker
+
+
+def fail(breaker: Breaker, times: int, now: float = 0.0) -> None:
+    for _ in range(times):
+        breaker.failed(now, breaker.begin())
+
+
+def opened(now: float = 0.0) -> Breaker:
+    breaker = Breaker()
+    fail(breaker, 3, now)
+    return breaker
+
+
+def test_lets_requests_through_at_first() -> None:
+    assert Breaker().ready(0)
+
+
+def test_opens_after_three_failures_in_a_row() -> None:
+    breaker = Breaker()
+    fail(breaker, 2)
+    assert breaker.ready(0)
+    fail(breaker, 1)
+    assert not breaker.ready(0)
+    assert breaker.ready_in(1) == 4
+
+
+def test_an_answer_between_them_breaks_the_row() -> None:
+    breaker = Breaker()
+    fail(breaker, 2)
+    breaker.succeeded()
+    fail(breaker, 2)
+    assert breaker.ready(0)
+
+
+def test_opens_when_half_of_the_last_twenty_failed_though_never_three_in_a_row() -> None:
+    breaker = Breaker()
+    for _ in range(9):
+        fail(breaker, 1)
+        breaker.succeeded()
+    assert breaker.ready(0)
+    fail(breaker, 1)
+    assert not breaker.ready(0)
+
+
+def test_forgets_what_lies_more_than_twenty_back() -> None:
+    breaker = Breaker()
+    for _ in range(9):
+        fail(breaker, 1)
+        breaker.succeeded()
+    for _ in range(20):
+        breaker.succeeded()
+    fail(breaker, 2)
+    assert breaker.ready(0)
+
+
+def test_lets_one_probe_through_after_the_rest() -> None:
+    breaker = opened()
+    assert breaker.ready(5)
+    assert breaker.begin() is True
+    assert not breaker.ready(5)
+    assert breaker.open
+
+
+def test_the_probes_first_token_closes_it() -> None:
+    breaker = opened()
+    breaker.first_token(breaker.begin())
+    assert breaker.ready(5)
+    assert not breaker.open
+    assert breaker.begin() is False
+
+
+def test_a_failed_probe_doubles_the_rest_up_to_five_minutes() -> None:
+    breaker, now, rests = opened(), 0.0, []
+    for _ in range(8):
+        rests.append(breaker.ready_in(now))
+        now += rests[-1]
+        breaker.failed(now, breaker.begin())
+    assert rests == [5, 10, 20, 40, 80, 160, 300, 300]
+
+
+def test_a_whole_answer_makes_the_next_rest_short_again() -> None:
+    breaker = opened()
+    breaker.failed(5, breaker.begin())
+    breaker.first_token(breaker.begin())
+    breaker.succeeded()
+    fail(breaker, 3, 100)
+    assert breaker.ready_in(100) == 5
+
+
+def test_a_first_token_alone_does_not_make_the_next_rest_short() -> None:
+    breaker = opened()
+    breaker.first_token(breaker.begin())
+    fail(breaker, 3, 100)
+    assert breaker.ready_in(100) == 10
+
+
+def test_a_probe_that_its_caller_left_makes_room_for_the_next() -> None:
+    breaker = opened()
+    breaker.abandoned(breaker.begin())
+    assert breaker.ready(5)
+    assert breaker.begin() is True
+
+
+def test_what_was_sent_before_it_opened_neither_closes_nor_prolongs_it() -> None:
+    breaker = Breaker()
+    late = breaker.begin()
+    fail(breaker, 3)
+    breaker.failed(4, late)
+    breaker.succeeded()
+    breaker.first_token(late)
+    assert breaker.open
+    assert breaker.ready_in(4) == 1
+
+
+def test_a_rest_that_was_asked_for_opens_nothing() -> None:
+    breaker = Breaker()
+    breaker.rest(0, 7)
+    assert not breaker.ready(6.9)
+    assert breaker.resting(6.9)
+    assert not breaker.open
+    assert breaker.ready(7)
+    assert breaker.begin() is False
+
+
+def test_a_shorter_rest_does_not_cut_a_longer_one() -> None:
+    breaker = Breaker()
+    breaker.rest(0, 7)
+    breaker.rest(0, 1)
+    assert breaker.ready_in(0) == 7
+
+
+def test_a_wrong_key_opens_it_at_once() -> None:
+    breaker = Breaker()
+    breaker.failed(0, breaker.begin(), at_once=True)
+    assert breaker.ready_in(0) == 5
+
+
+@pytest.mark.parametrize("probe", [True, False])
+def test_a_probe_that_was_told_to_wait_shows_that_somebody_is_there(probe: bool) -> None:
+    breaker = opened()
+    breaker.begin()
+    breaker.alive(probe)
+    assert breaker.open is not probe

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
+from akash_gradio.domain.errors import RequestRefused
+from akash_gradio.domain.model import ModelCard
+from akash_gradio.endpoint_list import EndpointSettings
+from akash_gradio.gateway.payload import Payload, build
+
+ENTRY = EndpointSettings(name="a", url="http://a.test")
+CARD = ModelCard(id="m", name="M", temperature=0.6, top_p=0.95)
+
+
+def made(
+    request: ChatRequest | None = None, entry: EndpointSettings = ENTRY, **more: Any
+) -> Payload:
+    return build(request or asked(), **{"model": "m", "card": CARD, "entry": entry, **more})
+
+
+def asked(**more: Any) -> ChatRequest:
+    said = Conversation(turns=(Turn(role=Role.USER, content="Hi"),))
+    return ChatRequest(**{"model": "m", "conversation": said, **more})
+
+
+def body(payload: Payload) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(payload.body)
+    return value
+
+
+def test_sends_the_conversation_oldest_first_without_its_reasoning() -> None:
+    said = Conversation(
+        system="Be brief.",
+        turns=(
+            Turn(role=Role.USER, content="1+1?"),
+            Turn(role=Role.ASSISTANT, content="2", reasoning="secret thoughts"),
+            Turn(role=Role.USER, content="So?"),
+        ),
+    )
+    assert body(made(asked(conversation=said))) == {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "1+1?"},
+            {"role": "assistant", "content": "2"},
+            {"role": "user", "content": "So?"},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": 0.6,
+        "top_p": 0.95,
+    }
+
+
+def test_mine_is_sent_and_nought_is_a_value() -> None:
+    mine = Sampling(temperature=0, top_p=0.0, max_tokens=5, seed=0, stop=("a", "b"))
+    payload = made(asked(sampling=mine))
+    expected = {"temperature": 0, "top_p": 0.0, "max_tokens": 5, "seed": 0}
+    assert dict(payload.sent) == {**expected, "stop": ("a", "b")}
+    assert body(payload) | {"stop": ["a", "b"], **expected} == body(payload)
+
+
+def test_the_catalogs_value_is_sent_where_there_is_one() -> None:
+    assert made(card=ModelCard(id="m", name="M", top_p=0.5)).sent == {"top_p": 0.5}
+    assert made(card=None).sent == {}
+
+
+def test_the_endpoints_own_means_that_nothing_is_sent() -> None:
+    own = Sampling(temperature=Default.ENDPOINT, top_p=Default.ENDPOINT)
+    assert made(asked(sampling=own)).sent == {}
+
+
+@given(st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_a_number_that_is_none_is_left_out(number: float) -> None:
+    own = Sampling(temperature=number, top_p=Default.ENDPOINT, stop=())
+    assert made(asked(sampling=own)).sent == {}
+
+
+def test_extra_goes_untouched_but_never_over_model_messages_or_stream() -> None:
+    extra = {"tools": [{"x": 1}], "model": "evil", "messages": [], "stream": False, "top_k": 40}
+    payload = made(asked(extra=extra))
+    sent = body(payload)
+    assert (sent["tools"], sent["top_k"], sent["model"]) == ([{"x": 1}], 40, "m")
+    assert sent["stream"] is True
+    assert sent["messages"]
+    assert dict(payload.sent) == {"top_k": 40, "temperature": 0.6, "top_p": 0.95}
+
+
+def test_extra_goes_before_the_catalog_and_behind_mine() -> None:
+    extra = {"temperature": 1.5, "seed": 1}
+    assert made(asked(extra=extra)).sent["temperature"] == 1.5
+    mine = asked(extra=extra, sampling=Sampling(temperature=0.2, top_p=Default.ENDPOINT))
+    assert dict(made(mine).sent) == {"temperature": 0.2, "seed": 1}
+
+
+def test_usage_is_asked_beside_other_stream_options_and_only_in_streams() -> None:
+    extra = {"stream_options": {"chunk": 2}}
+    assert body(made(asked(extra=extra)))["stream_options"] == {"chunk": 2, "include_usage": True}
+    assert "stream_options" not in body(made(asked(extra=extra, stream=False)))
+    assert "stream_options" not in body(made(ask_usage=False))
+
+
+def test_the_endpoints_own_id_is_asked_for() -> None:
+    entry = ENTRY.model_copy(update={"model_map": {"m": "org/m"}})
+    assert body(made(entry=entry))["model"] == "org/m"
+    assert body(made(entry=entry, model="n"))["model"] == "n"
+
+
+def test_refuses_an_extra_that_json_cannot_say() -> None:
+    with pytest.raises(RequestRefused):
+        made(asked(extra={"x": [math.nan]}))
+
+
+@given(st.text(st.characters(), max_size=50))
+def test_any_text_goes_over_as_utf_8(text: str) -> None:
+    said = Conversation(turns=(Turn(role=Role.USER, content=text),))
+    sent = body(made(asked(conversation=said)))["messages"][0]["content"]
+    if not any("\ud800" <= each <= "\udfff" for each in text):
+        assert sent == text
+
+
+def test_half_a_character_does_not_break_the_request() -> None:
+    said = Conversation(turns=(Turn(role=Role.USER, content="a\ud83d b"),))
+    assert body(made(asked(conversation=said)))["messages"][0]["content"] == "a\ufffd b"

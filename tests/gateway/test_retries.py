@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from akash_gradio.gateway.retries import (
+    BUDGET_FLOOR,
+    RetryBudget,
+    backoff_s,
+    longest_backoff_s,
+    parse_retry_after,
+    rest_asked_s,
+)
+
+NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("9999", 120.0),
+        ("Thu, 05 Nov 2026 12:00:09 GMT", 9.0),
+        ("Thursday, 05-Nov-26 12:00:09 GMT", 9.0),
+        ("Thu, 05 Nov 2026 11:00:00 GMT", 0.0),
+        ("Thu, 05 Nov 2099 12:00:00 GMT", 120.0),
+        ("Thu, 05 Nov 2026 13:00:09 +0100", 9.0),
+    ],
+)
+def test_reads_a_retry_after(value: str, seconds: float) -> None:
+    assert parse_retry_after(value, now=NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "value", ["", "soon", "-5", "nan", "inf", "1e9", "٣", "1 2", "Thu, 99 Nov 2026", "9" * 400]
+)
+def test_a_retry_after_that_means_nothing_is_none(value: str) -> None:
+    assert parse_retry_after(value, now=NOW) is None
+
+
+@given(st.text())
+def test_any_retry_after_is_none_or_within_the_cap(value: str) -> None:
+    seconds = parse_retry_after(value, now=NOW)
+    assert seconds is None or 0 <= seconds <= 120
+
+
+@given(st.integers(0, 119))
+def test_a_date_is_as_good_as_seconds(seconds: int) -> None:
+    date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+    assert parse_retry_after(date, now=NOW) == seconds
+
+
+def test_milliseconds_go_before_seconds() -> None:
+    headers = {"retry-after": "9", "retry-after-ms": "250"}
+    assert rest_asked_s(headers, now=NOW) == 0.25
+    assert rest_asked_s({**headers, "retry-after-ms": "soon"}, now=NOW) == 9
+    assert rest_asked_s({}, now=NOW) is None
+
+
+def test_the_pause_doubles_each_round_up_to_thirty_seconds() -> None:
+    assert [longest_backoff_s(n, 1000) for n in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
+    assert longest_backoff_s(10_000, 30_000) == 30
+    assert longest_backoff_s(3, 0) == 0
+
+
+@given(st.integers(1, 50), st.integers(0, 30_000), st.floats(0, 1))
+def test_the_jitter_is_full(round_number: int, delay_ms: int, chance: float) -> None:
+    pause_s = backoff_s(round_number, delay_ms, chance)
+    assert pause_s == chance * longest_backoff_s(round_number, delay_ms)
+    assert 0 <= pause_s <= 30
+
+
+def drained(budget: RetryBudget, now: float) -> int:
+    """How many retries it paid for."""
+    count = 0
+    while budget.affords(now):
+        budget.spend(now)
+        count += 1
+    return count
+
+
+def test_the_budget_has_a_floor_for_quiet_times() -> None:
+    assert drained(RetryBudget(), 0) == BUDGET_FLOOR
+
+
+@given(st.integers(0, 300))
+def test_the_budget_adds_a_fifth_of_the_recent_requests(requests: int) -> None:
+    budget = RetryBudget()
+    for _ in range(requests):
+        budget.earn(0)
+    assert drained(budget, 1) == BUDGET_FLOOR + requests // 5
+
+
+def test_the_budget_forgets_what_is_old() -> None:
+    budget = RetryBudget()
+    for _ in range(100):
+        budget.earn(0)
+    assert drained(budget, 0) == BUDGET_FLOOR + 20
+    assert not budget.affords(9.5)
+    assert drained(budget, 11) == BUDGET_FLOOR
+
+
+def test_an_outage_costs_at_most_a_fifth_more() -> None:
+    budget, retries = RetryBudget(), 0
+    for second in range(200):
+        for _ in range(100):
+            budget.earn(second)
+        retries += drained(budget, second)
+    assert retries <= 200 * 100 * 0.2 + 21 * BUDGET_FLOOR
