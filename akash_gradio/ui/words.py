@@ -314,8 +314,9 @@ EMBEDDED: Final[Mapping[str, str]] = {
     "loading": "Loading the small model",
     "restarting": "The small model stopped; starting it again",
     "first_time": "Only the first start fetches it. You may write already; it is sent when ready.",
-    "note": "A very small model that runs on this computer, to try things out. "
-    "For a real one, set ENDPOINTS and start again.",
+    "note": "A very small model that runs on this computer",
+    "note_more": "It is here to try things out, and often wrong. "
+    "For a real one, set ENDPOINTS (or API_ENDPOINT and API_KEY) and start again.",
     "unavailable": "The small model can't run here: {reason}",
     "unavailable_mend": "Set ENDPOINTS (or API_ENDPOINT and API_KEY) to use a model elsewhere"
     "{more}.",
