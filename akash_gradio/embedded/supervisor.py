@@ -163,6 +163,8 @@ def _endpoint(url: str, key: SecretStr, model_id: str) -> EndpointSettings:
         name=EMBEDDED_ALIAS,
         url=url,
         api_key=key,
+        weight=1,
+        priority=1,
         models=(model_id,),
         max_concurrency=SLOTS,
         # Reused connections to it fail now and then.

