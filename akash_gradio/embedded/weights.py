@@ -283,7 +283,7 @@ async def _watched(own: Path, total_bytes: int, on_progress: OnProgress) -> Asyn
 
 
 async def _watch(own: Path, total_bytes: int, on_progress: OnProgress) -> None:
-    told = Progress(stage="fetching", total_bytes=total_bytes)
+    told = Progress(stage=Stage.FETCHING, total_bytes=total_bytes)
     while True:
         done_bytes = min(_largest_wheel_bytes(own), total_bytes)
         if done_bytes > told.done_bytes:

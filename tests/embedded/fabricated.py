@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from akash_gradio.embedded.progress import Progress
+from akash_gradio.domain.progress import Progress
 from akash_gradio.embedded.weights import Source
 
 MEMBER = "tiny_weights/Tiny-1M.Q4.gguf"
