@@ -24,7 +24,7 @@ from pygments.util import ClassNotFound
 
 from akash_gradio.ui.untrusted import as_attribute, as_text
 
-HIGHLIGHT_LIMIT_CHARS: Final = 50_000
+HIGHLIGHT_LIMIT_CHARS: Final = 30_000
 """Longer code is shown plain: a lexer holds the event loop for everybody meanwhile."""
 
 CODE_TAIL: Final = "</code></pre></div>"
@@ -151,7 +151,8 @@ def highlight(code: str, language: str) -> str:
         return as_text(code)
     # Lexers are other people's code over any text at all, and color is only decoration.
     try:
-        parts = _runs(lexer(), code)
+        # PHP in an answer often begins without its opening tag.
+        parts = _runs(lexer(startinline="<?" not in code), code)
     except Exception:
         return as_text(code)
     # Colors must never change what is read or copied.

@@ -13,11 +13,19 @@ from typing import Any, Final, NamedTuple
 from markdown_it.token import Token
 
 from akash_gradio.ui.code import CODE_TAIL, code_head
-from akash_gradio.ui.markdown_html import INLINE_LIMIT_CHARS, Drawing, parser
+from akash_gradio.ui.markdown_html import Drawing, is_too_much, parser
 from akash_gradio.ui.untrusted import as_text, visible
 
-FREE_TAIL_CHARS: Final = 8_000
-"""An open tail up to here is drawn at each patch; a longer one when it has grown by an eighth."""
+FREE_TAIL: Final = 4_000
+"""An open tail of this size is drawn at each patch, a longer one more and more seldom."""
+
+FREE_CODE: Final = 32_000
+"""The same for an open code block, which is only escaped."""
+
+LINE_SIZE: Final = 60
+"""A line costs the parser about what this many characters cost in a line."""
+
+_STEP: Final = 128_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +41,13 @@ class Patch:
     append: str = ""
 
 
-def render(text: str) -> tuple[str, ...]:
-    """The HTML of each top-level block, in order; joined it is the whole answer."""
-    return tuple(block.html for block in Drawing(visible(text)).blocks)
+def render(text: str, *, soft_breaks: bool = False) -> tuple[str, ...]:
+    """The HTML of each top-level block, in order; joined it is the whole answer.
+
+    soft_breaks: a single line end is a space, as in files that people wrap by hand.
+    """
+    drawing = Drawing(visible(text), soft_breaks=soft_breaks)
+    return tuple(block.html for block in drawing.blocks)
 
 
 def plain(text: str) -> str:
@@ -51,7 +63,7 @@ def _words(token: Token, env: dict[str, Any]) -> str:
     """The words of one token of a block."""
     if token.type != "inline":
         return token.content
-    if len(token.content) > INLINE_LIMIT_CHARS:
+    if is_too_much(token.content):
         return token.content
     children: list[Token] = []
     parser().inline.parse(token.content, parser(), env, children)
@@ -74,7 +86,7 @@ class GrowingMarkdown:
         self._sent: list[str] = []
         self._settled = 0
         self._tail = ""
-        self._drawn_chars = 0
+        self._drawn_size = 0
         self._fence: _OpenFence | None = None
         self._memo: dict[tuple[str, ...], str] = {}
         self._needs_whole = False
@@ -100,7 +112,7 @@ class GrowingMarkdown:
         if self._fence is not None and not (grown := self._fence.add(new)).closed:
             return self._grow_code(self._fence, grown.shown)
         self._reopen_tail(new)
-        if self._is_too_soon(len(self._tail)):
+        if _is_too_soon(_size(self._tail), self._drawn_size, FREE_TAIL):
             return None
         return self._draw_growing()
 
@@ -125,11 +137,8 @@ class GrowingMarkdown:
             return
         if finishing:
             self._fence.add(new)
-        self._tail, self._fence = self._fence.source, None
-
-    def _is_too_soon(self, size_chars: int) -> bool:
-        """Whether drawing now would make the sum of all drawings more than linear."""
-        return FREE_TAIL_CHARS < size_chars < self._drawn_chars * 9 // 8
+        # A size of 0: code that is complete is drawn at once.
+        self._tail, self._fence, self._drawn_size = self._fence.source, None, 0
 
     def _draw_growing(self) -> Patch | None:
         shown = _without_loose_end(self._tail)
@@ -145,7 +154,7 @@ class GrowingMarkdown:
         patch = self._replace_from(self._settled, blocks)
         self._settled += settled
         self._tail = self._tail[_offset(self._tail, line) :]
-        self._drawn_chars = len(self._tail)
+        self._drawn_size = _size(self._tail)
         return patch
 
     def _grow_code(self, fence: _OpenFence, shown: str) -> Patch | None:
@@ -153,9 +162,9 @@ class GrowingMarkdown:
             return None
         if self._append_code:
             return Patch(self._settled + 1, (), shown)
-        if self._is_too_soon(fence.size_chars):
+        if _is_too_soon(fence.size_chars, self._drawn_size, FREE_CODE):
             return None
-        self._drawn_chars = fence.size_chars
+        self._drawn_size = fence.size_chars
         return self._replace_from(self._settled, [fence.html()])
 
     def _replace_from(self, first: int, blocks: list[str]) -> Patch | None:
@@ -169,6 +178,19 @@ class GrowingMarkdown:
             return None
         self._sent[keep:] = blocks[same:]
         return Patch(keep, tuple(blocks[same:]))
+
+
+def _size(text: str) -> int:
+    return len(text) + LINE_SIZE * text.count("\n")
+
+
+def _is_too_soon(size: int, drawn: int, free: int) -> bool:
+    """Whether an open tail should grow more before it is drawn again.
+
+    The step grows with the square of the size, to a quarter of it: short tails look alive, and
+    the sum of all drawings stays within a constant and five times the text.
+    """
+    return size > free and size - drawn < min(drawn * drawn // _STEP, drawn // 4)
 
 
 def _is_half(character: str) -> bool:
@@ -192,18 +214,17 @@ def _settled(drawing: Drawing, text: str) -> tuple[int, int]:
     The parser goes down the lines and never looks back, so only the end of the last settled
     block matters. It is sure when its lines are complete and it ends itself (a heading, a rule,
     a closed fence or formula), or when a complete line follows that starts a block of its own
-    after whatever stands above: after a blank line, or a heading or a fence. Nothing is sure
-    from a line on whose formula is not decided yet.
+    after whatever stands above: after a blank line, or a heading or a fence.
     """
     lines = text.split("\n")[:-1]
-    limit = min(len(lines), drawing.undecided)
+    complete = len(lines)
     best = (0, 0)
     for number, block in enumerate(drawing.blocks):
-        if block.first < limit and (
+        if block.first < complete and (
             block.starts_anywhere or (block.first > 0 and not lines[block.first - 1].strip(" \t"))
         ):
             best = (number, block.first)
-        if block.ends_itself and block.last <= limit:
+        if block.ends_itself and block.last <= complete:
             best = (number + 1, block.last)
     return best
 
@@ -212,7 +233,7 @@ def _open_fence_line(drawing: Drawing, text: str) -> int | None:
     """The first line of the code block that is open at the end, None when there is none."""
     block = drawing.blocks[-1]
     first = block.first
-    if block.kind != "fence" or block.ends_itself or drawing.undecided <= first:
+    if block.kind != "fence" or block.ends_itself:
         return None
     at = _offset(text, first)
     return first if text[at] in "`~" and "\n" in text[at:] else None

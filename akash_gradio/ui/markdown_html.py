@@ -27,7 +27,11 @@ from akash_gradio.ui.math import math_block, math_inline, math_source, to_mathml
 from akash_gradio.ui.untrusted import as_attribute, as_text
 
 INLINE_LIMIT_CHARS: Final = 20_000
-"""A longer paragraph is shown without bold, links and the like."""
+BRACKETS_LIMIT: Final = 400
+"""A paragraph with more is shown without bold, links and the like; brackets cost their square."""
+
+COLUMNS_LIMIT: Final = 40
+"""A wider table is shown as text: each short row would be filled up with empty cells."""
 
 NESTING_LIMIT: Final = 40
 """Quotes and lists inside each other; what is deeper is shown as one paragraph."""
@@ -55,14 +59,20 @@ class Drawing:
 
     growing: more will come, so its end is shown for now, not for good.
     memo: HTML of the last pass by what it came from; `self.memo` is that of this one.
-    undecided: the first line whose meaning hangs on text that has not come.
     references: whether it defines links, which may change any block of the answer.
+    soft_breaks: a line end in a paragraph is a space, not a break.
     """
 
     def __init__(
-        self, text: str, *, growing: bool = False, memo: dict[tuple[str, ...], str] | None = None
+        self,
+        text: str,
+        *,
+        growing: bool = False,
+        memo: dict[tuple[str, ...], str] | None = None,
+        soft_breaks: bool = False,
     ) -> None:
         self._parser = parser()
+        self._soft_breaks = soft_breaks
         self._env: dict[str, Any] = {"growing": growing}
         self._old = memo if memo is not None else {}
         self.memo: dict[tuple[str, ...], str] = {}
@@ -73,7 +83,6 @@ class Drawing:
         self.references = "references" in self._env
         if self.references:
             self._old = {}
-        self.undecided: int = self._env.get("undecided", self._lines)
         self.blocks = tuple(map(self._block, _top_level(tokens)))
 
     def _block(self, tokens: list[Token]) -> Block:
@@ -114,7 +123,7 @@ class Drawing:
 
     def _paragraph(self, token: Token, *, is_item: bool) -> str:
         content = token.content
-        if len(content) > INLINE_LIMIT_CHARS:
+        if is_too_much(content):
             return as_text(content).replace("\n", "<br>\n")
         box = _BOXES.get(content[:4].lower(), "") if is_item else ""
         if self._env["growing"] and token.map and token.map[1] > self._complete_lines:
@@ -128,6 +137,9 @@ class Drawing:
         tokens: list[Token] = []
         self._env["open_end"] = open_end
         self._parser.inline.parse(content, self._parser, self._env, tokens)
+        for token in tokens:
+            if self._soft_breaks and token.type == "softbreak":
+                token.type, token.content = "text", "\n"
         return "".join(_inline_html(tokens))
 
     def _remember(self, key: tuple[str, ...]) -> str | None:
@@ -137,6 +149,11 @@ class Drawing:
     def _keep(self, key: tuple[str, ...], html: str) -> str:
         self.memo[key] = html
         return html
+
+
+def is_too_much(content: str) -> bool:
+    """Whether a paragraph is too long or too bracketed to look for marks in it."""
+    return len(content) > INLINE_LIMIT_CHARS or content.count("[") > BRACKETS_LIMIT
 
 
 def _top_level(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -329,6 +346,8 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     So says GFM; and what such a line is must not hang on the line after it (`_settled`).
     """
     at = state.bMarks[start] + state.tShift[start]
+    if state.src.count("|", at, state.eMarks[start]) > COLUMNS_LIMIT:
+        return False
     return not _NO_TABLE.match(state.src, at) and table_rule(state, start, end, silent)
 
 

@@ -111,8 +111,8 @@ _REOPENED: Final = re.compile(r"(?<!\\)\\\[")
 def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     r"""A block rule: `$$ … $$` (no blank line inside, as in LaTeX) and `\[ … \]`.
 
-    When the text ends before it is decided, the line goes to `env["undecided"]` (the first of
-    them), and with `env["growing"]` the rest is a `math_open` token.
+    When the text ends before it is decided and `env["growing"]` is set, all the rest is one
+    `math_open` token: nothing after it can be taken for settled.
     """
     if state.is_code_block(start):
         return False
@@ -123,10 +123,8 @@ def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     last, closed = _closing_line(state, start, end, at + 2, opener)
     if last is None:
         return False
-    if not closed:
-        state.env["undecided"] = min(start, state.env.get("undecided", start))
-        if not state.env.get("growing"):
-            return False
+    if not closed and not state.env.get("growing"):
+        return False
     if not silent:
         _push_block(state, start, last, opener if closed else "")
     return True
