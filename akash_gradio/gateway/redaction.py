@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ REMOVED: Final = "[removed]"
 SHORTEST_SECRET: Final = 6
 """Characters. Shorter ones (`EMPTY`, `none`) are placeholders, and common words in a log."""
 
+_SHORTEST_BEGINNING: Final = 4
 _MOST_CHARACTERS: Final = 65_536
 
 _LOGIN_IN_URL: Final = re.compile(r"(?<=://)[^\s/]+@")
@@ -54,6 +55,20 @@ def _if_random(run: re.Match[str]) -> str:
         if not solid.isalpha() and not solid.isdigit():
             return REMOVED
     return run.group()
+
+
+def without_begun_secret(text: str, secrets: Iterable[str]) -> str:
+    """text without the beginning of a secret at its end, where it may have been cut.
+
+    Beginnings of under 4 characters stay, and so do those of secrets under 6.
+    """
+    for secret in secrets:
+        if len(secret) < SHORTEST_SECRET:
+            continue
+        for length in range(min(len(secret) - 1, len(text)), _SHORTEST_BEGINNING - 1, -1):
+            if text.endswith(secret[:length]):
+                return text[:-length] + REMOVED
+    return text
 
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}

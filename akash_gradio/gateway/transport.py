@@ -28,7 +28,7 @@ from akash_gradio.domain.errors import (
     RequestRefused,
 )
 from akash_gradio.gateway.encoding import BrokenEncoding, Decode, decoder
-from akash_gradio.gateway.redaction import SecretFilter
+from akash_gradio.gateway.redaction import SecretFilter, without_begun_secret
 
 if TYPE_CHECKING:
     import aiohttp
@@ -275,7 +275,9 @@ def hide_secrets(
     secrets = [secret.get_secret_value() for secret in entry.custom_headers.values()]
     if entry.api_key is not None:
         secrets.append(entry.api_key.get_secret_value())
-    error.detail = SecretFilter(*secrets, *of_model.values()).clean(error.detail)
+    secrets += of_model.values()
+    cleaned = SecretFilter(*secrets).clean(error.detail)
+    error.detail = without_begun_secret(cleaned, secrets)
 
 
 def _fits(name: str, value: str) -> bool:

@@ -200,6 +200,21 @@ async def test_tells_the_words_of_a_refusal_without_the_key_in_them() -> None:
     assert KEY not in raised.value.detail
 
 
+@pytest.mark.parametrize("before", [500 - len(KEY) + 1, 480, 490])
+async def test_shows_no_half_of_a_key_where_long_words_are_cut(before: int) -> None:
+    async def act(x: Exchange) -> None:
+        await x.reply(wire.pack(wire.error("~" * before + KEY)), 400)
+
+    async with (
+        StubEndpoint(act) as stub,
+        open_gateway(settings_for(entry(stub, apiKey=KEY))) as gateway,
+    ):
+        with pytest.raises(RequestRefused) as raised:
+            await anext(gateway.stream(REQUEST))
+    assert "~~~" in raised.value.detail
+    assert KEY[:4] not in raised.value.detail
+
+
 async def test_finds_what_it_looks_for() -> None:
     with everything_logged() as logged:
         logging.getLogger("somewhere").debug("sent", extra={"header": f"Bearer {KEY}"})
