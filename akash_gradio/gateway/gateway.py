@@ -174,12 +174,12 @@ class Gateway:
 
         A name that nobody knows is a mistake of the caller, and no fallback's business.
         """
-        model = case.request.model
-        while not self._roster.serving(model) and self._roster.undiscovered():
+        model, pinned = case.request.model, case.request.endpoint
+        while not self._roster.serving(model, pinned) and self._roster.undiscovered():
             lists = self._ask_lists(again=False)
             await asyncio.wait(lists, return_when=asyncio.FIRST_COMPLETED)
-        if not self._roster.serving(model):
-            reason = self._roster.nobody(model, known=self._cards(model) is not None)
+        if not self._roster.serving(model, pinned):
+            reason = self._roster.nobody(model, known=self._cards(model) is not None, pinned=pinned)
             if isinstance(reason, UnknownModel):
                 raise reason
 

@@ -682,6 +682,13 @@ async def test_asks_what_an_endpoint_serves_before_it_says_that_nobody_does() ->
     assert (model.id, model.token_limit) == ("m", 4096)
 
 
+async def test_a_pinned_endpoint_is_asked_what_it_serves_though_another_serves_it() -> None:
+    house = House(named("a"), {"name": "b"})
+    house.network.lists["b"] = listing("m")
+    assert receipt_of(await house.ask(endpoint="b")).endpoint == "b"
+    assert (await house.fail(endpoint="nobody")).reason == "none_serves"
+
+
 async def test_an_endpoint_that_was_down_at_first_joins_when_it_is_up() -> None:
     house = House({"name": "a"})
     house.network.lists["a"] = REFUSED
