@@ -22,6 +22,7 @@ class Parameters(TypedDict):
 
     n_ctx: context in tokens, divided among the n_parallel slots. n_predict: the
     longest answer in tokens where a request names none; -1 for what the context holds.
+    repeat_penalty: the default divisor of what was just said; 1 leaves it alone.
     api_key: asked of everybody who connects, so that no other user of the machine can use
     the model.
     """
@@ -32,6 +33,7 @@ class Parameters(TypedDict):
     n_ctx: int
     n_parallel: int
     n_predict: int
+    repeat_penalty: float
     n_threads: int
 
 
@@ -72,6 +74,7 @@ def start(parameters: Parameters) -> Any:
     params.n_ctx = parameters["n_ctx"]
     params.n_parallel = parameters["n_parallel"]
     params.n_predict = parameters["n_predict"]
+    params.sampling.penalty_repeat = parameters["repeat_penalty"]
     params.cpuparams.n_threads = parameters["n_threads"]
     params.cpuparams_batch.n_threads = parameters["n_threads"]
     params.cache_ram_mib = 64

@@ -135,6 +135,7 @@ def parameters(path: Path, *, n_predict: int = -1) -> Parameters:
         n_ctx=512,
         n_parallel=1,
         n_predict=n_predict,
+        repeat_penalty=1.0,
         n_threads=1,
     )
 

@@ -17,6 +17,7 @@ PARAMETERS = {
     "n_ctx": 8192,
     "n_parallel": 2,
     "n_predict": 1024,
+    "repeat_penalty": 1.1,
     "n_threads": 1,
 }
 
@@ -25,7 +26,7 @@ XLLAMACPP = """
 import os, sys, types
 class CommonParams(types.SimpleNamespace):
     def __init__(self):
-        holders = ("model", "cpuparams", "cpuparams_batch")
+        holders = ("model", "cpuparams", "cpuparams_batch", "sampling")
         super().__init__(**{name: types.SimpleNamespace() for name in holders})
 class Server:
     listening_address = "http://127.0.0.1:4"
@@ -89,6 +90,7 @@ def test_the_settings_that_matter_are_made(started):
         "n_ctx": "8192",
         "n_parallel": "2",
         "n_predict": "1024",
+        "sampling": "{'penalty_repeat': 1.1}",
         "cpuparams": "{'n_threads': 1}",
         "cpuparams_batch": "{'n_threads': 1}",
         "cache_ram_mib": "64",
