@@ -42,8 +42,6 @@ class EmbeddedMode(StrEnum):
 
 def _variable(name: str, default: Any, says: str, *also: str, **limits: Any) -> Any:
     alias = AliasChoices(name, *also) if also else name
-    if isinstance(default, float):
-        limits["allow_inf_nan"] = False
     return Field(default, validation_alias=alias, description=says, **limits)
 
 
