@@ -24,7 +24,7 @@ class Fault(Exception):
 
 
 class _Checked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class AskedTurn(_Checked):

@@ -37,3 +37,8 @@ class House:
         """The shown model with this id; None when there is none."""
         found = (one for one in self.listings() if one.shown and one.card.id == model)
         return next(found, None)
+
+    def name_of(self, model: str) -> str:
+        """What people call the model with this id, shown or not; the id when nobody knows it."""
+        cards = (listing.card for listing in self.listings())
+        return next((card.name for card in cards if card.id == model), model)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from akash_gradio.catalog.listing import Listing
+from akash_gradio.catalog.listing import Listing, ListingState
 from akash_gradio.domain import errors
 from akash_gradio.domain.model import ModelCard, Problem
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
@@ -77,8 +77,8 @@ def panel_view(listing: Listing) -> PanelView:
     card = listing.card
     return PanelView(
         **_card_fields(listing),
-        about=render(card.about_content),
-        info=render(card.info_content),
+        about=render(card.about_content, soft_breaks=True),
+        info=render(card.info_content, soft_breaks=True),
         facts=_facts(card),
         defaults=_defaults(card),
         endpoints=tuple(_endpoint_row(status) for status in listing.endpoints),
@@ -99,7 +99,7 @@ def _card_fields(listing: Listing) -> dict[str, Any]:
         "state": listing.state,
         "state_word": word,
         "reason": words.REASONS.get(listing.reason, ""),
-        "can_chat": bool(listing.endpoints),
+        "can_chat": bool(listing.endpoints) and listing.state is not ListingState.UNSERVED,
         "badges": _badges(card),
         "picture": f"page/thumbnail/light?model={quote(card.id, safe='')}",
         "picture_dark": f"page/thumbnail/dark?model={quote(card.id, safe='')}",
@@ -128,12 +128,12 @@ def _badges(card: ModelCard) -> tuple[str, ...]:
 
 def short_tokens(tokens: int) -> str:
     """A context length as people write it: 131072 → `128K`, 128000 → `128K`, 1048576 → `1M`."""
-    for size, unit in ((1024 * 1024, "M"), (1_000_000, "M"), (1024, "K"), (1000, "K")):
-        if tokens >= size and tokens % size == 0:
-            return f"{tokens // size}{unit}"
-    if tokens >= 1_000_000:
-        return f"{tokens / 1_000_000:.1f}".rstrip("0").rstrip(".") + "M"
-    return f"{tokens / 1000:.0f}K" if tokens >= 1000 else str(tokens)
+    thousand = 1024 if tokens % 1024 == 0 and tokens % 1000 else 1000
+    if tokens < thousand:
+        return str(tokens)
+    if tokens < thousand**2:
+        return f"{tokens / thousand:.0f}K"
+    return f"{tokens / thousand**2:.1f}".removesuffix(".0") + "M"
 
 
 def _facts(card: ModelCard) -> tuple[tuple[str, str, str], ...]:
@@ -175,14 +175,15 @@ def _endpoint_row(status: EndpointStatus) -> EndpointRow:
 # ── receipts ────────────────────────────────────────────────────────────────
 
 
-def receipt_view(receipt: Receipt) -> dict[str, Any]:
+def receipt_view(receipt: Receipt, name_of: Callable[[str], str] = str) -> dict[str, Any]:
     """The quiet line, the amber flags, the rows and the timeline of one receipt, all in words.
 
-    Times of the timeline are in seconds from the request's arrival.
+    name_of: the name that people read, of a model id. Times of the timeline are in seconds
+    from the request's arrival.
     """
     return {
         "line": _receipt_line(receipt),
-        "flags": _receipt_flags(receipt),
+        "flags": _receipt_flags(receipt, name_of),
         "rows": _receipt_rows(receipt),
         "attempts": [_attempt_view(attempt) for attempt in receipt.attempts],
         "first_s": receipt.first_token_s,
@@ -203,12 +204,12 @@ def _receipt_line(receipt: Receipt) -> list[str]:
     return [part for part in parts if part]
 
 
-def _receipt_flags(receipt: Receipt) -> list[str]:
+def _receipt_flags(receipt: Receipt, name_of: Callable[[str], str]) -> list[str]:
     flags = []
     if len(receipt.attempts) > 1:
         flags.append(words.ATTEMPTS.format(count=len(receipt.attempts)))
     if receipt.fallback:
-        flags.append(words.FALLBACK.format(model=receipt.model_answered))
+        flags.append(words.FALLBACK.format(model=name_of(receipt.model_answered)))
     if receipt.finish in words.FINISH:
         flags.append(words.FINISH[receipt.finish])
     if receipt.tokens_out is not None and not receipt.tokens_out.reported:
@@ -282,6 +283,11 @@ def _error_words(error: errors.AkashGradioError) -> words.ErrorWords:
         special = words.ERRORS.get(f"NoEndpoint.{error.reason}")
         if special is not None:
             return special
+    return _nearest_words(error)
+
+
+def _nearest_words(error: errors.AkashGradioError) -> words.ErrorWords:
+    """The words of the error's class, or of the class above that has some."""
     names = (kind.__name__ for kind in type(error).__mro__)
     return next(words.ERRORS[name] for name in names if name in words.ERRORS)
 
@@ -309,7 +315,7 @@ def failure_words(error: errors.EndpointError) -> str:
     """One sentence for one failed attempt."""
     if isinstance(error, errors.EndpointRefused) and error.status in words.REFUSED_STATUS:
         return words.REFUSED_STATUS[error.status].format(alias=error.alias)
-    return words.ERRORS[type(error).__name__].title.format_map(_failure_facts(error))
+    return _nearest_words(error).title.format_map(_failure_facts(error))
 
 
 def _failure_facts(error: errors.EndpointError) -> dict[str, str]:
@@ -361,7 +367,7 @@ def notices(
     if progress is not None and progress.stage is not Stage.READY:
         found.append(_progress_notice(progress))
     elif progress is not None:
-        found.append(Notice(title=words.EMBEDDED["note"], calm=True))
+        found.append(Notice(title=words.EMBEDDED["note"], body=words.EMBEDDED["note_more"], calm=True))
     if not endpoints and progress is None and not problems:
         found.append(Notice(title=words.NOTICES["none"], body=words.NOTICES["none_mend"]))
     if endpoints and all(status.state is EndpointState.DOWN for status in endpoints):

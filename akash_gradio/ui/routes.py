@@ -6,6 +6,7 @@ of a visitor: what an answer needs travels with its request, so that any replica
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,7 +19,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from akash_gradio import __version__
-from akash_gradio.domain.model import ModelCard
 from akash_gradio.ui import present, words
 from akash_gradio.ui.asked import BODY_LIMIT_BYTES, Fault, read_render, read_reply
 from akash_gradio.ui.event_stream import EventStream
@@ -41,29 +41,30 @@ def page_routes(house: House) -> list[BaseRoute]:
         return JSONResponse(boot_view(house))
 
     async def panel(request: Request) -> ASGIApp:
-        listing = house.listing(request.query_params.get("model", ""))
+        model = request.query_params.get("model", "")
+        listing = house.listing(model)
         if listing is None:
-            return _failure(words.ERRORS["UnknownModel"], 404, model=request.query_params["model"])
+            return _unknown(model)
         return JSONResponse({"html": panel_html(present.panel_view(listing))})
 
     async def thumbnail(request: Request) -> ASGIApp:
         model = request.query_params.get("model", "")
         listing = house.listing(model)
-        card = listing.card if listing else ModelCard(id=model[:300], name=model[:300])
+        if listing is None:  # none is drawn for it: pictures are kept, and ids are without end
+            return _unknown(model)
         dark = request.path_params["theme"] == "dark"
-        picture = house.thumbnails.picture(card, dark=dark)
+        picture = house.thumbnails.picture(listing.card, dark=dark)
         headers = {"cache-control": "max-age=3600", **_PICTURE_HEADERS}
         return Response(picture.content, media_type=picture.media_type, headers=headers)
 
     async def answer(request: Request) -> ASGIApp:
         asked = read_reply(await _body(request))
-        listing = house.listing(asked.model)
-        name = listing.card.name if listing else asked.model
-        return EventStream(reply(asked, house.answerer, model_name=name))
+        return EventStream(reply(asked, house.answerer, name_of=house.name_of))
 
     async def draw(request: Request) -> ASGIApp:
         texts = read_render(await _body(request))
-        return JSONResponse({"blocks": [list(render(text)) for text in texts]})
+        # In a thread: a long chat takes a second to draw, and others wait for their tokens.
+        return JSONResponse({"blocks": await asyncio.to_thread(_drawn, texts)})
 
     return [
         Route("/page/boot", _Endpoint(boot), methods=["GET"]),
@@ -152,18 +153,26 @@ class _Endpoint:
         await response(scope, receive, send)
 
 
+def _drawn(texts: list[str]) -> list[tuple[str, ...]]:
+    return [render(text) for text in texts]
+
+
+def _unknown(model: str) -> JSONResponse:
+    return _failure(words.ERRORS["UnknownModel"], 404, model=model[:300])
+
+
 def _failure(text: words.ErrorWords, status: int, **facts: str) -> JSONResponse:
     view = {"title": text.title.format(**facts), "mend": text.mend.format(**facts), "details": ""}
     return JSONResponse({"error": {**view, "retry": False}}, status_code=status)
 
 
 def _unchanged(request: Request, response: JSONResponse) -> Response:
-    """304 when the browser has it already."""
+    """304 when the browser has it already; proxies that compress put `W/` before the tag."""
     tag = f'"{hashlib.sha256(bytes(response.body)).hexdigest()[:24]}"'
     response.headers["etag"] = tag
     response.headers["cache-control"] = "no-cache"
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers={"etag": tag})
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"etag": tag, "cache-control": "no-cache"})
     return response
 
 

@@ -246,14 +246,17 @@ def page(house: House) -> Starlette:
 
 
 class Visit:
-    """One request to an ASGI app, whose visitor reads as it comes and may leave."""
+    """One POST to an ASGI app, whose visitor reads as it comes and may leave.
 
-    def __init__(self, app: ASGIApp, path: str = "/", body: bytes = b"", method: str = "POST"):
+    parts: of the body; the last one ends it. Without any it never comes.
+    """
+
+    def __init__(self, app: ASGIApp, path: str = "/", parts: Sequence[bytes] = (b"",)) -> None:
         self._scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
-            "method": method,
+            "method": "POST",
             "scheme": "http",
             "path": path,
             "raw_path": path.encode(),
@@ -265,7 +268,9 @@ class Visit:
         }
         self._app = app
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
-        self._to_app.put_nowait({"type": "http.request", "body": body, "more_body": False})
+        for left, part in zip(range(len(parts) - 1, -1, -1), parts, strict=True):
+            more = {"body": part, "more_body": left > 0}
+            self._to_app.put_nowait({"type": "http.request", **more})
         self.messages: list[Message] = []
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
         self.refuses_after: int | None = None
@@ -285,6 +290,10 @@ class Visit:
 
     async def next_message(self) -> Message:
         return await self._arrived.get()
+
+    @property
+    def unread_parts(self) -> int:
+        return self._to_app.qsize()
 
     @property
     def status(self) -> int:

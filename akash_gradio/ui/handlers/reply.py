@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, Final
 
 from akash_gradio.domain.chat import ChatRequest
@@ -18,32 +20,67 @@ from akash_gradio.domain.events import (
     Started,
     TextDelta,
 )
-from akash_gradio.domain.ports import Answerer
+from akash_gradio.domain.ports import Answerer, EndpointState
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.ui import present
 from akash_gradio.ui.markdown import GrowingMarkdown
+
+logger = logging.getLogger(__name__)
 
 PAUSE_S: Final = 0.05
 """Between two updates of the page: at most 20 a second, however fast tokens come."""
 STARTING_PAUSE_S: Final = 0.5
 
 PageEvent = dict[str, Any]
-Sleep = Callable[[float], Awaitable[None]]
+Sleep = Callable[[float], Awaitable[Any]]
+NameOf = Callable[[str], str]
+"""The name that people read, of a model id."""
+
+
+class _Part:
+    """The answer or its reasoning, and how much of it the page has been told. Live state."""
+
+    def __init__(self) -> None:
+        self._growing = GrowingMarkdown()
+        self._told_chars = 0
+        self._blocks = 0
+
+    def add(self, text: str) -> None:
+        self._growing.add(text)
+
+    def patch(self, *, final: bool) -> PageEvent | None:
+        """What the page is to change. The last one brings all of the text, drawn or not."""
+        patch = self._growing.finish() if final else self._growing.patch()
+        new = self._growing.text[self._told_chars :]
+        if patch is None and not (final and new):
+            return None
+        keep, blocks = (patch.keep, list(patch.blocks)) if patch else (self._blocks, [])
+        self._told_chars += len(new)
+        self._blocks = keep + len(blocks)
+        return {"keep": keep, "blocks": blocks, "text": new}
 
 
 class _Growing:
-    """The answer as far as it came, and what of it the page has not been told."""
+    """The answer as far as it came, and what of it the page has not been told. Live state.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    It is drawn where it is drained, so that a burst costs one drawing.
+    """
+
+    def __init__(self, clock: Callable[[], float], name_of: NameOf) -> None:
         self.changed = asyncio.Event()
-        self.ended = False
-        self._clock = clock
+        self.told_all = False
+        self._clock, self._name_of = clock, name_of
         self._began = clock()
         self._notes: list[PageEvent] = []
-        self._parts = {"reasoning": GrowingMarkdown(), "answer": GrowingMarkdown()}
-        self._told = {"reasoning": 0, "answer": 0}
+        self._last: PageEvent | None = None
+        self._parts = {"reasoning": _Part(), "answer": _Part()}
         self._thought_from: float | None = None
         self._thought_s: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more comes."""
+        return self._last is not None
 
     def take(self, event: Event) -> None:
         """Fold one event of the gateway in."""
@@ -74,28 +111,25 @@ class _Growing:
     def end(self, receipt: Receipt | None, **more: Any) -> None:
         """The last event: the receipt, and the error if there is one."""
         self._end_thought()
-        self._notes.extend(self._patches(final=True))
-        view = present.receipt_view(receipt) if receipt is not None else None
-        self.note(type="done", receipt=view, thought_s=self._thought_s, **more)
-        self.ended = True
+        view = present.receipt_view(receipt, self._name_of) if receipt is not None else None
+        self._last = {"type": "done", "receipt": view, "thought_s": self._thought_s, **more}
+        self.changed.set()
 
-    def drain(self) -> Iterator[PageEvent]:
+    def drain(self) -> list[PageEvent]:
         """All that the page has not been told yet, in order."""
         self.changed.clear()
-        notes, self._notes = self._notes, []
-        yield from notes
-        if not self.ended:
-            yield from self._patches(final=False)
+        events, self._notes = self._notes, []
+        events += self._patches()
+        if self._last is not None:
+            events.append(self._last)
+            self.told_all = True
+        return events
 
-    def _patches(self, *, final: bool) -> Iterator[PageEvent]:
-        for part, growing in self._parts.items():
-            patch = growing.finish() if final else growing.patch()
-            if patch is None:
-                continue
-            new = growing.text[self._told[part] :]
-            self._told[part] = len(growing.text)
-            blocks = list(patch.blocks)
-            yield {"type": "patch", "part": part, "keep": patch.keep, "blocks": blocks, "text": new}
+    def _patches(self) -> Iterator[PageEvent]:
+        for name, part in self._parts.items():
+            patch = part.patch(final=self.ended)
+            if patch is not None:
+                yield {"type": "patch", "part": name, **patch}
 
     def _end_thought(self) -> None:
         if self._thought_from is not None and self._thought_s is None:
@@ -107,7 +141,7 @@ async def reply(
     request: ChatRequest,
     answerer: Answerer,
     *,
-    model_name: str,
+    name_of: NameOf = str,
     clock: Callable[[], float] = time.monotonic,
     sleep: Sleep = asyncio.sleep,
 ) -> AsyncGenerator[PageEvent, None]:
@@ -116,50 +150,58 @@ async def reply(
     One task collects from the gateway; this generator wakes at its own pace and tells
     all that has come since. Errors become the last event; closing this closes the endpoint.
     """
-    growing = _Growing(clock)
-    collector = asyncio.ensure_future(_collect(request, answerer, growing, model_name, sleep))
+    growing = _Growing(clock, name_of)
+    collector = asyncio.ensure_future(_collect(request, answerer, growing, name_of, sleep))
     try:
-        while not growing.ended:
+        while not growing.told_all:
             await growing.changed.wait()
             for event in growing.drain():
                 yield event
-            if not growing.ended:
+            if not growing.told_all:
                 await sleep(PAUSE_S)
-        for event in growing.drain():
-            yield event
-        await collector
     finally:
         collector.cancel()
-        with suppress(asyncio.CancelledError):
-            await collector
+        await asyncio.wait([collector])
 
 
 async def _collect(
-    request: ChatRequest, answerer: Answerer, growing: _Growing, model_name: str, sleep: Sleep
+    request: ChatRequest, answerer: Answerer, growing: _Growing, name_of: NameOf, sleep: Sleep
 ) -> None:
+    """Fold the answer in, whatever becomes of it: an end always comes, unless cancelled."""
     try:
         await _ask(request, answerer, growing, sleep)
     except AkashGradioError as error:
-        growing.end(error.receipt, error=present.error_view(error, model_name))
-    except asyncio.CancelledError:
-        raise
-    except Exception:
-        growing.end(None, error=present.error_view(AkashGradioError(), model_name))
-        raise
+        view = present.error_view(error, name_of(request.model))
+        growing.end(error.receipt, error=view)
+    except Exception as error:
+        # Its text may hold the prompt: only what kind it is and where it was raised is told.
+        frames = traceback.extract_tb(error.__traceback__)
+        where = " ".join(f"{frame.name}:{frame.lineno}" for frame in frames[-5:])
+        logger.error("reply.failed", extra={"kind": type(error).__name__, "where": where})
+        growing.end(None, error=present.error_view(AkashGradioError(), name_of(request.model)))
 
 
-async def _ask(
-    request: ChatRequest, answerer: Answerer, growing: _Growing, sleep: Sleep
-) -> None:
+async def _ask(request: ChatRequest, answerer: Answerer, growing: _Growing, sleep: Sleep) -> None:
     """Fold the answer in; a model that is being started is waited for: nothing is lost."""
-    while True:
+    waited = False
+    while not growing.ended:
         try:
             async with aclosing(answerer.stream(request)) as events:
                 async for event in events:
                     growing.take(event)
-            return
+            if not growing.ended:
+                raise AkashGradioError("a reply without an end")
         except NoEndpoint as error:
             if error.reason != "starting":
                 raise
-            growing.note(type="starting")
-            await sleep(STARTING_PAUSE_S)
+            if not waited:
+                growing.note(type="starting")
+            waited = True
+            await _until_started(answerer, sleep)
+
+
+async def _until_started(answerer: Answerer, sleep: Sleep) -> None:
+    """Wait until nothing is starting any more, whether it is ready or was given up."""
+    await sleep(STARTING_PAUSE_S)
+    while any(status.state is EndpointState.STARTING for status in answerer.endpoints()):
+        await sleep(STARTING_PAUSE_S)

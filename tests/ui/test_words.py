@@ -1,0 +1,98 @@
+"""The sentences and the places that use them fit together: none missing, none left over."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from akash_gradio.ui import words
+
+ROOT = Path(__file__).resolve().parents[2]
+UI = ROOT / "akash_gradio" / "ui"
+SCRIPTS = "\n".join(path.read_text() for path in sorted((ROOT / "assets" / "js").glob("*.js")))
+TEMPLATES = "\n".join(path.read_text() for path in sorted((UI / "templates").glob("*.html")))
+PYTHON = "\n".join(path.read_text() for path in sorted(UI.rglob("*.py")) if path.name != "words.py")
+MARKS = "\n".join(re.findall(r"\{[{%].*?[%}]\}", TEMPLATES, re.DOTALL))
+
+
+def in_templates(letter: str) -> set[str]:
+    return set(re.findall(rf"(?<![\w.]){letter}\.(\w+)", MARKS))
+
+
+def in_python(*names: str) -> set[str]:
+    """What stands in brackets behind the name: `words.PANEL["own"]`, `name["own"]`."""
+    found = set()
+    for name in names:
+        found |= set(re.findall(rf'\b{name}\["(\w+)"\]', PYTHON))
+    return found
+
+
+IN_SCRIPTS = set(re.findall(r"\bwords\.(\w+)", SCRIPTS)) - {"js"}
+PAGE_USED = in_templates("w") | IN_SCRIPTS | in_python(r"words\.PAGE")
+PANEL_USED = in_templates("p") | in_python(r"words\.PANEL")
+SETTINGS_USED = in_templates("s") | in_python(r"words\.SETTINGS")
+
+
+def test_every_word_that_a_script_asks_for_exists():
+    assert sorted(IN_SCRIPTS - set(words.PAGE)) == []
+
+
+@pytest.mark.parametrize(("letter", "table"), [("w", "PAGE"), ("p", "PANEL"), ("s", "SETTINGS")])
+def test_every_word_that_a_template_asks_for_exists(letter: str, table: str):
+    assert sorted(in_templates(letter) - set(getattr(words, table))) == []
+
+
+def test_every_word_of_the_page_is_used():
+    assert sorted(set(words.PAGE) - PAGE_USED) == []
+
+
+def test_every_word_of_the_panel_is_used():
+    by_local_name = in_python("name") | set(re.findall(r'\("(temperature|top_p)", card', PYTHON))
+    assert sorted(set(words.PANEL) - PANEL_USED - by_local_name) == []
+
+
+def test_every_word_of_the_settings_is_used():
+    assert sorted(set(words.SETTINGS) - SETTINGS_USED - in_python("s")) == []
+
+
+def test_every_word_of_the_receipt_is_used():
+    used = in_python("name") | in_python(r"words\.RECEIPT_ROWS")
+    assert sorted(set(words.RECEIPT_ROWS) - used) == []
+
+
+def test_every_notice_is_used():
+    assert set(words.NOTICES) == in_python(r"words\.NOTICES")
+
+
+def test_every_single_sentence_is_used():
+    single = [name for name, value in vars(words).items() if name.isupper() and value]
+    assert [name for name in single if not re.search(rf"\bwords\.{name}\b", PYTHON)] == []
+
+
+def test_every_fault_of_a_request_has_words_and_no_more():
+    assert set(words.REQUEST_FAULTS) == set(re.findall(r'\bFault\(\s*"(\w+)"', PYTHON))
+
+
+def test_the_facts_that_a_script_fills_in_are_those_of_the_sentence():
+    filled = re.findall(r"fill\((?:[\w.]*\.)?words\.(\w+), \{([^}]*)\}\)", SCRIPTS)
+    assert filled
+    for key, given in filled:
+        wanted = {name for _, name, _, _ in Formatter().parse(words.PAGE[key]) if name}
+        assert wanted <= set(re.findall(r"\w+", given)), key
+
+
+def test_no_sentence_is_empty_or_has_loose_blanks():
+    def sentences(value: object) -> list[str]:
+        if isinstance(value, str):
+            return [value]
+        if isinstance(value, tuple):
+            return list(value)
+        return [each for one in getattr(value, "values", list)() for each in sentences(one)]
+
+    tables = [value for name, value in vars(words).items() if name.isupper()]
+    for sentence in [each for table in tables for each in sentences(table)]:
+        assert sentence.strip(), tables
+        assert "  " not in sentence, sentence
