@@ -41,7 +41,7 @@ HANGS = object()
 
 @dataclass
 class Says:
-    """An answer. parts: bytes, an exception to raise, or HANGS."""
+    """An answer. parts: bytes, an async function that gives them, an error to raise, or HANGS."""
 
     parts: Sequence[Any] = ()
     status: int = 200
@@ -100,7 +100,7 @@ class FakeAnswer:
                 await asyncio.get_running_loop().create_future()
             if isinstance(part, Exception):
                 raise part
-            yield part
+            yield await part() if callable(part) else part
 
     async def aclose(self) -> None:
         self._network.closed.append(self._alias)

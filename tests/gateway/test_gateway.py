@@ -139,6 +139,14 @@ async def test_ends_soon_after_the_finish_reason_when_nothing_follows() -> None:
     assert receipt_of(events).finish == "stop"
 
 
+async def test_waits_for_usage_two_seconds_at_most() -> None:
+    house = House(named("a"), IDLE_TIMEOUT=60)
+    house.network.enqueue("a", says("hi", tail=(HANGS,)))
+    async with asyncio.timeout(10):
+        events = await house.ask()
+    assert receipt_of(events).tokens_out.reported is False
+
+
 async def test_an_answer_without_words_that_says_why_is_an_answer() -> None:
     house = House(named("a"))
     house.network.enqueue("a", says(finish="length"))
@@ -342,6 +350,18 @@ async def test_a_silence_after_the_first_token_is_an_interruption() -> None:
     assert error.cause.stage == "idle"
 
 
+async def test_signs_of_life_without_a_word_are_a_silence_too() -> None:
+    async def ping() -> bytes:
+        await asyncio.sleep(0.01)  # real: the timer of the gateway is
+        return b": ping\n\n"
+
+    house = House(named("a"), IDLE_TIMEOUT=0.05)
+    house.network.enqueue("a", Says(parts=(delta("he"), *[ping] * 200)))
+    error = await house.fail()
+    assert isinstance(error, ReplyInterrupted)
+    assert isinstance(error.cause, EndpointTimeout)
+
+
 async def test_a_slow_reader_is_no_silence_of_the_endpoint() -> None:
     house = House(named("a"), IDLE_TIMEOUT=0.02)
     async with aclosing(house.gateway.stream(request())) as stream:
@@ -400,6 +420,12 @@ async def test_a_rest_that_is_too_long_is_told_instead_of_waited_for() -> None:
     assert isinstance(again.cause, EndpointRefused)
     assert (again.cause.status, again.receipt.attempts) == (429, ())
     assert house.network.opened == ["a"]
+
+
+async def test_no_time_to_wait_is_told_while_another_endpoint_is_ready() -> None:
+    house = House(named("a"), named("b"), RETRY_ATTEMPTS=0)
+    house.network.enqueue("a", refuses(429, retry_after="60"))
+    assert (await house.fail()).retry_after_s is None
 
 
 async def test_many_429_never_open_the_breaker() -> None:

@@ -48,6 +48,14 @@ async def test_many_waits_share_the_seconds_unless_they_are_renewed() -> None:
     patience.close()
 
 
+async def test_a_timer_armed_before_the_renewal_does_not_strike_after_it() -> None:
+    patience = Patience(0.02)
+    await patience.wait(asyncio.sleep(0))
+    patience.renew(60)
+    await patience.wait(asyncio.sleep(0.05))
+    patience.close()
+
+
 async def test_can_be_shortened_and_not_prolonged_so() -> None:
     patience = Patience(0.02)
     patience.shorten(60)

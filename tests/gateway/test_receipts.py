@@ -48,6 +48,14 @@ def test_fewer_than_two_tokens_have_no_speed() -> None:
     assert tokens_per_s(2, 2.0) == 1.0
 
 
+def test_all_in_one_lump_has_no_speed() -> None:
+    clock = Clock()
+    record = begun(clock)
+    clock.now += 0.001
+    record.hears([TextDelta("x" * 400), TextDelta("y" * 400)])
+    assert record.receipt("stop").tokens_per_s is None
+
+
 def test_reported_and_estimated_are_never_mixed_in_one_count() -> None:
     clock = Clock()
     record = begun(clock)
