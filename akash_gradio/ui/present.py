@@ -367,7 +367,9 @@ def notices(
     if progress is not None and progress.stage is not Stage.READY:
         found.append(_progress_notice(progress))
     elif progress is not None:
-        found.append(Notice(title=words.EMBEDDED["note"], body=words.EMBEDDED["note_more"], calm=True))
+        found.append(
+            Notice(title=words.EMBEDDED["note"], body=words.EMBEDDED["note_more"], calm=True)
+        )
     if not endpoints and progress is None and not problems:
         found.append(Notice(title=words.NOTICES["none"], body=words.NOTICES["none_mend"]))
     if endpoints and all(status.state is EndpointState.DOWN for status in endpoints):
