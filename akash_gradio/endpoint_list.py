@@ -22,10 +22,10 @@ from pydantic.alias_generators import to_camel
 
 from akash_gradio.domain.model import Problem
 from akash_gradio.mistakes import expected, kind, shown
+from akash_gradio.references import referred, unset
 
 EMBEDDED_ALIAS: Final = "this-computer"
 _API_PATHS: Final = ("/chat/completions", "/completions", "/models")
-_VARIABLE: Final = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 _SECRET_FIELDS: Final = frozenset({"apiKey", "customHeaders", "url"})
 
 
@@ -193,7 +193,7 @@ def _read_entries(
         filled, missing = _fill(item, environment)
         if missing:
             field, name = missing
-            problems.append(_unset(place, field, name))
+            problems.append(unset(place, field, name))
             continue
         filled.setdefault("name", f"endpoint-{number}")
         try:
@@ -210,14 +210,6 @@ def _read_entries(
     return tuple(entries.values()), tuple(problems)
 
 
-def _unset(place: str, field: str, name: str) -> Problem:
-    if name.isupper():
-        return _problem(place, field, f"${name}", f"set the variable {name}")
-    # It may be a password that begins with $, and so it isn't told.
-    mend = "a value that begins with $ names a variable, and none of that name is set"
-    return _problem(place, field, "", mend)
-
-
 def _fill(
     item: Mapping[str, Any], environment: Mapping[str, str]
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
@@ -230,9 +222,8 @@ def _fill(
         holders += [(headers, key) for key in headers]
     for holder, key in holders:
         value = holder.get(key)
-        match = _VARIABLE.fullmatch(value) if isinstance(value, str) else None
-        if match:
-            name = match[1] or match[2]
+        name = referred(value)
+        if name is not None:
             if not environment.get(name):
                 field = key if holder is filled else "customHeaders"
                 return filled, (field, name)

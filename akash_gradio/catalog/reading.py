@@ -28,9 +28,9 @@ from pydantic.alias_generators import to_camel
 
 from akash_gradio.catalog.names import readable_name
 from akash_gradio.domain.model import ModelCard, Problem
+from akash_gradio.references import referred, unset
 
 SHIPPED: Final = "models.toml"
-_VARIABLE: Final = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OUR_HEADERS: Final = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 _HF_REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -210,14 +210,11 @@ def _fill_variables(
         return []
     filled, problems = dict(headers), []
     for header, value in headers.items():
-        match = _VARIABLE.fullmatch(value.strip()) if isinstance(value, str) else None
-        if match and environment.get(match[1]):
-            filled[header] = environment[match[1]].strip()
-        elif match:
-            mend = f"set the variable {match[1]}"
-            problems.append(
-                Problem(where=where, field="customHeaders", value=f"${match[1]}", mend=mend)
-            )
+        name = referred(value)
+        if name is not None and environment.get(name):
+            filled[header] = environment[name].strip()
+        elif name is not None:
+            problems.append(unset(where, "customHeaders", name))
     fields["custom_headers"] = filled
     return problems
 

@@ -24,13 +24,11 @@ PAGE: Final[Mapping[str, str]] = {
     "delete": "Delete",
     "chat_title": "Title of this chat",
     "deleted": "Chat deleted",
-    "turn_deleted": "Message deleted",
     "undo": "Undo",
     "theme": "Theme",
     "theme_system": "System",
     "theme_light": "Light",
     "theme_dark": "Dark",
-    "about": "About",
     "choose_model": "Choose a model",
     "search_models": "Search models",
     "no_match": "No model matches “{query}”.",
@@ -73,7 +71,6 @@ PAGE: Final[Mapping[str, str]] = {
     "trying_another": "{endpoint} did not answer. Trying another endpoint",
     "trying_again": "{endpoint} did not answer. Trying again in {seconds} s",
     "stopped": "stopped",
-    "interrupted": "interrupted",
     "empty_start": "What would you like to ask?",
     "details": "Details",
     "try_again": "Try again",
@@ -86,12 +83,9 @@ PAGE: Final[Mapping[str, str]] = {
     "offline_title": "This page can't reach its server",
     "offline_mend": "Check your connection, or that the program still runs. Your message is kept.",
     "offline_badge": "no connection to the server",
-    "tokens": "tok",
     "mine": "mine",
     "defaults": "defaults",
     "starting": "Waiting until the model has started. Your message is sent then.",
-    "retry_kept": "Your message is back in the box.",
-    "receipt": "Receipt",
     "open_receipt": "Show what happened",
 }
 
@@ -211,7 +205,6 @@ RECEIPT_ROWS: Final[Mapping[str, str]] = {
     "sent_none": "none, the endpoint's own hold",
     "upstream_id": "Upstream id",
     "fingerprint": "Fingerprint",
-    "attempts": "Attempts",
 }
 
 OUTCOMES: Final[Mapping[str, str]] = {
@@ -327,13 +320,15 @@ EMBEDDED_REASONS: Final[Mapping[str, str]] = {
     "no_wheel": "its runtime has no build for this platform.",
     "no_libgomp": "the system library libgomp1 is missing (apt-get install libgomp1).",
     "no_avx2": "this processor lacks the AVX2 instructions.",
+    "no_pip": "this Python has no pip to download the weights with.",
     "download_failed": "its weights could not be downloaded.",
     "hash_mismatch": "the downloaded weights are not the expected ones, so they were discarded.",
     "disk_full": "there is no room for its weights on the disk.",
+    "cache_unwritable": "the folder for its weights (CACHE_DIR) can't be written to.",
     "not_found": "the file that EMBEDDED_MODEL names does not exist.",
     "not_a_model": "the file that EMBEDDED_MODEL names is no GGUF model.",
     "load_failed": "it could not be loaded.",
-    "crashed": "it stopped several times in a row.",
+    "keeps_crashing": "it stopped several times in a row.",
 }
 
 NOTICES: Final[Mapping[str, str]] = {
