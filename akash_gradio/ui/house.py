@@ -38,6 +38,11 @@ class House:
         found = (one for one in self.listings() if one.shown and one.card.id == model)
         return next(found, None)
 
+    def withheld(self, model: str) -> bool:
+        """Whether the catalog keeps this model from visitors (`available = false`)."""
+        card = self.catalog.get(model)
+        return card is not None and card.available is False
+
     def name_of(self, model: str) -> str:
         """What people call the model with this id, shown or not; the id when nobody knows it."""
         cards = (listing.card for listing in self.listings())

@@ -332,7 +332,6 @@ def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             and len(line) >= len(token.markup)
             and not line.strip(token.markup[0])
             and not state.is_code_block(last)
-            and state.sCount[last] >= state.blkIndent
         )
     return True
 

@@ -168,7 +168,7 @@ def _endpoint_row(status: EndpointStatus) -> EndpointRow:
         state=str(status.state),
         state_word=words.STATES[str(status.state)],
         detail=" · ".join(parts),
-        reason=words.REASONS.get(status.reason, ""),
+        reason=words.REASONS.get(status.reason, words.OUTCOMES.get(status.reason, "")),
     )
 
 
@@ -386,13 +386,12 @@ def _problem_notice(problems: Sequence[Problem]) -> Notice:
 
 def _progress_notice(progress: Progress) -> Notice:
     if progress.stage is Stage.UNAVAILABLE:
-        reason = words.EMBEDDED_REASONS.get(progress.reason, progress.detail)
+        reason = words.EMBEDDED_REASONS.get(progress.reason, words.EMBEDDED_REASONS["load_failed"])
         other = progress.reason not in ("no_wheel", "no_libgomp", "no_avx2")
         more = words.EMBEDDED["or_off"] if other else ""
         return Notice(
             title=words.EMBEDDED["unavailable"].format(reason=reason),
             body=words.EMBEDDED["unavailable_mend"].format(more=more),
-            lines=(progress.detail,) if progress.detail and progress.detail != reason else (),
         )
     title = words.EMBEDDED[progress.stage].format(
         done=f"{progress.done_bytes / MEGABYTE:.0f}", total=f"{progress.total_bytes / MEGABYTE:.0f}"

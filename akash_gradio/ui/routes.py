@@ -59,6 +59,8 @@ def page_routes(house: House) -> list[BaseRoute]:
 
     async def answer(request: Request) -> ASGIApp:
         asked = read_reply(await _body(request))
+        if house.withheld(asked.model):
+            return _unknown(asked.model)
         return EventStream(reply(asked, house.answerer, name_of=house.name_of))
 
     async def draw(request: Request) -> ASGIApp:
@@ -144,13 +146,28 @@ class _Endpoint:
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         try:
-            response = await self._answer(Request(scope, receive))
+            _refuse_strangers(request)
+            response = await self._answer(request)
         except Fault as fault:
             response = _failure(words.REQUEST_FAULTS[fault.kind], fault.status, **fault.facts)
         except ClientDisconnect:
             return
         await response(scope, receive, send)
+
+
+def _refuse_strangers(request: Request) -> None:
+    """Other websites may not ask in a visitor's name: browsers say where a request comes from.
+
+    JSON can't be sent by a plain form, so that an old browser has to ask first. Raises Fault.
+    """
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise Fault("stranger", 403)
+    if request.method == "POST":
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Fault("shape", 415, mend="Content-Type: application/json")
 
 
 def _drawn(texts: list[str]) -> list[tuple[str, ...]]:
@@ -183,6 +200,6 @@ async def _body(request: Request) -> bytes:
         size += len(part)
         if size > BODY_LIMIT_BYTES:
             limit = f"{BODY_LIMIT_BYTES / 1_000_000:.1f}"
-            raise Fault("too_long", 413, size=f"over {limit}", limit=limit)
+            raise Fault("chat_too_long", 413, limit=limit)
         parts.append(part)
     return b"".join(parts)

@@ -346,5 +346,10 @@ REQUEST_FAULTS: Final[Mapping[str, ErrorWords]] = {
         "This message is too long: {size} MB, {limit} MB are accepted.",
         "Shorten it; nothing was lost.",
     ),
+    "chat_too_long": ErrorWords(
+        "This chat is too long to be sent: {limit} MB are accepted.",
+        "Start a new chat; this one is kept.",
+    ),
+    "stranger": ErrorWords("Another website asked for this.", "Open this page itself."),
     "empty": ErrorWords("There is nothing to send.", "Write a message first."),
 }

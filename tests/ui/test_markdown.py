@@ -249,6 +249,8 @@ def test_the_hostile_corpus_is_harmless_whole_and_growing(path: Path) -> None:
         ["\\[\n\na\n\n", "# b\n\n", "\\[\n", "c"],
         ["```\na\n``", "` b\n", "```", "\n", "c"],
         ["~~~\n", "```\n", "~~~~\n", "a"],
+        ["```\na\n    ```\n", "b\n"],
+        ["- ```\n  a\n```\n", "b\n"],
         ["  ```\n  a\n", "    b\n", "  ```\n\n", "c"],
         ["[a]: http://b\n'c\n", "# d\n'\n\n", "[a]"],
         ["$$\na", "\n\n", "b\n$$\n", "c\n\nd"],

@@ -303,7 +303,28 @@ def test_an_unknown_model_is_told_as_the_end_of_the_answer(tmp_path: Path):
 @pytest.mark.parametrize("path", ["reply", "render"])
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"[" * 100_000], ids=lambda b: str(b[:4]))
 def test_what_is_not_asked_properly_is_a_sentence(client: TestClient, path: str, body: bytes):
-    told(client.post(f"/page/{path}", content=body), 400)
+    asked = client.post(f"/page/{path}", content=body, headers={"content-type": "application/json"})
+    told(asked, 400)
+
+
+@pytest.mark.parametrize("path", ["reply", "render"])
+def test_a_plain_form_of_another_website_is_not_read(client: TestClient, path: str):
+    told(client.post(f"/page/{path}", content=b"{}", headers={"content-type": "text/plain"}), 415)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_website_may_not_ask(client: TestClient, answerer: FakeAnswerer, site: str):
+    headers = {"sec-fetch-site": site}
+    told(client.post("/page/reply", json=asking("x"), headers=headers), 403)
+    assert not answerer.opened
+
+
+def test_a_model_that_is_not_available_is_not_asked(tmp_path: Path):
+    hidden = ModelCard(id="kept/back", name="Kept back", available=False)
+    answerer = FakeAnswerer([errors.UnknownModel("never asked")])
+    client = TestClient(page(house(answerer, tmp_path, catalog=Catalog(cards=(hidden,)))))
+    told(client.post("/page/reply", json=asking(model="kept/back")), 404)
+    assert not answerer.opened
 
 
 def test_a_message_of_two_megabytes_is_told_its_size(client: TestClient, answerer: FakeAnswerer):
