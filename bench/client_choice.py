@@ -1,0 +1,195 @@
+"""Which HTTP client? CPU time for each chunk of a stream, of four ways to read it.
+
+`python -m bench.client_choice` starts an endpoint in one process and reads it from another,
+client after client, several rounds in turn. Absolute figures follow the machine and what
+else runs on it; the ratios within one run are what counts. docs/routing.md has a run.
+httpx2 is measured where it is installed; the app doesn't need it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import uvloop
+
+CHUNK = {
+    "id": "chatcmpl-bench",
+    "object": "chat.completion.chunk",
+    "created": 1_700_000_000,
+    "model": "bench",
+    "choices": [{"index": 0, "delta": {"content": " word"}, "finish_reason": None}],
+}
+EVENT = f"data: {json.dumps(CHUNK)}\n\n".encode()
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+)
+BODY = b'{"model":"bench","messages":[{"role":"user","content":"hi"}],"stream":true}'
+
+Read = Callable[[str], AsyncGenerator[bytes, None]]
+"""A URL → the pieces of one answer, as the client hands them out."""
+
+
+async def serve(tokens: int, rate: float) -> None:
+    """Print a free port, then answer each connection with so many tokens at so many a second."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD)
+        due = time.monotonic()
+        for _ in range(tokens):
+            writer.write(b"%x\r\n%b\r\n" % (len(EVENT), EVENT))
+            due += 1 / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def with_httpx(transport: Any = None) -> Read:
+    """httpx as its documentation shows it, over a transport or its own."""
+    import httpx
+
+    limits = httpx.Limits(max_connections=None)
+    return _with_client(httpx.AsyncClient(transport=transport, timeout=60, limits=limits))
+
+
+def with_httpx_over_aiohttp() -> Read:
+    """The same, over aiohttp's connections."""
+    import aiohttp
+    from httpx_aiohttp import AiohttpTransport
+
+    def session() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+
+    return with_httpx(AiohttpTransport(client=session))
+
+
+def with_httpx2() -> Read:
+    """httpx's successor, its own transport."""
+    httpx2: Any = importlib.import_module("httpx2")
+    limits = httpx2.Limits(max_connections=None)
+    return _with_client(httpx2.AsyncClient(timeout=60, limits=limits))
+
+
+def with_gateway() -> Read:
+    """The gateway's own: httpx's transport over aiohttp, called without httpx's client."""
+    from akash_gradio.domain.chat import NOTHING
+    from akash_gradio.endpoint_list import EndpointSettings
+    from akash_gradio.gateway.transport import HttpTransport
+
+    transport = HttpTransport()
+
+    async def read(url: str) -> AsyncGenerator[bytes, None]:
+        entry = EndpointSettings.model_validate({"name": "bench", "url": url})
+        answer = await transport.open(
+            entry, "/chat/completions", BODY, headers=NOTHING, connect_timeout_s=60
+        )
+        async with aclosing(answer.aiter_bytes()) as pieces:
+            async for piece in pieces:
+                yield piece
+        await answer.aclose()
+
+    return read
+
+
+def _with_client(client: Any) -> Read:
+    async def read(url: str) -> AsyncGenerator[bytes, None]:
+        asked = client.stream("POST", f"{url}/v1/chat/completions", content=BODY)
+        async with asked as response, aclosing(response.aiter_raw()) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    return read
+
+
+CLIENTS: dict[str, Callable[[], Read]] = {
+    "httpx": with_httpx,
+    "httpx2": with_httpx2,
+    "httpx over aiohttp": with_httpx_over_aiohttp,
+    "the gateway's transport": with_gateway,
+}
+
+
+async def measure(name: str, url: str, streams: int) -> float:
+    """CPU microseconds of this process for each token, all streams at once."""
+    read = CLIENTS[name]()
+
+    async def tokens_of_one() -> int:
+        size = 0
+        async with aclosing(read(url)) as pieces:
+            async for piece in pieces:
+                size += len(piece)
+        return size // len(EVENT)
+
+    await tokens_of_one()
+    began_s = time.process_time()
+    tokens = sum(await asyncio.gather(*(tokens_of_one() for _ in range(streams))))
+    return (time.process_time() - began_s) * 1e6 / tokens
+
+
+def in_a_process(*arguments: object) -> float:
+    """`measure` in a fresh interpreter."""
+    command = [sys.executable, "-m", "bench.client_choice", *map(str, arguments)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def compare(streams: int, tokens: int, rate: float, rounds: int) -> None:
+    """Measure every client, round after round, and print medians and ratios."""
+    here = [n for n in CLIENTS if n != "httpx2" or importlib.util.find_spec("httpx2")]
+    command = [sys.executable, "-m", "bench.client_choice", "--serve"]
+    command += ["--tokens", str(tokens), "--rate", str(rate)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        measured: dict[str, list[float]] = {name: [] for name in here}
+        for _ in range(rounds):
+            for name in here:
+                measured[name].append(
+                    in_a_process("--client", name, "--url", url, "--streams", streams)
+                )
+        server.terminate()
+    base = statistics.median(measured["httpx"])
+    print(f"{streams} streams of {rate:g} tok/s, {tokens} tokens each, median of {rounds} rounds")
+    print("| client | CPU µs for each token | of httpx's | rounds |\n|---|---|---|---|")
+    for name, values in measured.items():
+        middle = statistics.median(values)
+        each = " ".join(f"{value:.0f}" for value in values)
+        print(f"| {name} | {middle:.0f} | {middle / base:.2f} | {each} |")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", type=int, default=50)
+    parser.add_argument("--tokens", type=int, default=150, help="of each stream")
+    parser.add_argument("--rate", type=float, default=50, help="tokens a second of each stream")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--client", help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.serve:
+        uvloop.run(serve(asked.tokens, asked.rate))
+    elif asked.client:
+        print(uvloop.run(measure(asked.client, asked.url, asked.streams)))
+    else:
+        compare(asked.streams, asked.tokens, asked.rate, asked.rounds)
+
+
+if __name__ == "__main__":
+    main()
