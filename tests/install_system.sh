@@ -1,10 +1,12 @@
 #!/bin/sh
 # Installs from Debian what the tests need and pip can't give: Chromium for the browser
-# tests, libgomp for the embedded model, fonts for scripts that the screens show.
+# tests, npm for the accessibility rules, libgomp for the embedded model, fonts for scripts
+# that the screens show.
 set -eu
 
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v npm >/dev/null 2>&1 || missing="$missing npm"
 ldconfig -p | grep -q 'libgomp\.so\.1' || missing="$missing libgomp1"
 for font in fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; do
   dpkg -s "$font" >/dev/null 2>&1 || missing="$missing $font"

@@ -10,6 +10,8 @@ import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
 
 const OPEN_CHAT = "akash-gradio.open-chat";
+const LONGEST_MEASURED = 5_000;
+const LONGEST_WRAPPED = 100_000;
 
 function lastOpenChat() {
   try {
@@ -184,8 +186,7 @@ class Page {
     box.setAttribute("aria-label", label);
     $("#send").disabled = !this.asking.running && (!box.value.trim() || !this.chat.model);
     $("#tune-text").textContent = this.settings.brief(this.words) + (this.settings.changed() ? ` · ${this.words.mine}` : "");
-    box.style.height = "auto";
-    box.style.height = `${box.scrollHeight}px`;
+    fit(box);
   }
 
   #starter(text) {
@@ -298,6 +299,17 @@ class Page {
     const entry = this.history.entries.find((one) => one.id === id);
     if (entry && document.documentElement.dataset.view === "chat" && entry.model === this.chat.model) await this.openChat(id);
   }
+}
+
+/** As high as its text. To wrap and measure a pasted megabyte would hang the page for a minute. */
+function fit(box) {
+  box.wrap = box.value.length > LONGEST_WRAPPED ? "off" : "soft";
+  if (box.value.length > LONGEST_MEASURED) {
+    box.style.height = "40dvh";
+    return;
+  }
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight}px`;
 }
 
 function chatAddress(model) {

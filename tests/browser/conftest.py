@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.endpoints import Pen, Pens, open_pens
+from tests.browser.running import PATIENT, App, running_app
+from tests.browser.visiting import DESKTOP, Watch, open_browser
+
+# Scope "package" is this folder: Playwright's loop must have ended before async tests elsewhere.
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="package")
+def pens() -> Iterator[Pens]:
+    with open_pens(lone=46, pairs=6) as pens:
+        yield pens
+
+
+@pytest.fixture(scope="package")
+def app(pens: Pens, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The program over all pens; what most tests talk to."""
+    folder = tmp_path_factory.mktemp("app")
+    catalog = pens.write_catalog(folder / "models.toml")
+    with running_app(
+        folder, ENDPOINTS=pens.entries(), CATALOG_FILE=catalog, EMBEDDED="off", **PATIENT
+    ) as app:
+        yield app
+
+
+@pytest.fixture
+def pen(pens: Pens) -> Pen:
+    """A model with one endpoint, fresh."""
+    return pens.lone.pop(0)
+
+
+@pytest.fixture
+def pair(pens: Pens) -> Pen:
+    """A model with two endpoints, fresh."""
+    return pens.pairs.pop(0)
+
+
+@dataclass
+class Visits:
+    """Opens browser contexts, each a visitor of its own, and looks after all of them."""
+
+    browser: Browser
+    watch: Watch
+    contexts: list[BrowserContext]
+
+    def __call__(self, app: App, **options: Any) -> Page:
+        """A blank page of a new visitor; options: as of `Browser.new_context`."""
+        context = self.browser.new_context(
+            base_url=app.url, reduced_motion="reduce", **{**DESKTOP, **options}
+        )
+        context.set_default_timeout(15_000)
+        self.watch.over(context, app.url)
+        self.contexts.append(context)
+        return context.new_page()
+
+    def allow(self, pattern: str) -> None:
+        """This console error is what the test is about."""
+        self.watch.allow(pattern)
+
+
+@pytest.fixture
+def start_here(start_app: Callable[..., Any]) -> Iterator[Callable[..., App]]:
+    """Starts a program for one test; it ends after the test's visitors have left."""
+    with ExitStack() as stack:
+        yield lambda name, **variables: stack.enter_context(start_app(name, **variables))
+
+
+@pytest.fixture
+def visit(browser: Browser, start_here: Callable[..., App]) -> Iterator[Visits]:
+    visits = Visits(browser, Watch(), [])
+    yield visits
+    for context in visits.contexts:
+        context.close()
+    assert not visits.watch.left()
+
+
+@pytest.fixture
+def page(visit: Visits, app: App) -> Page:
+    """A new visitor of the shared program."""
+    return visit(app)
+
+
+@pytest.fixture(scope="package")
+def start_app(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Any]:
+    """`with start_app(name, VARIABLE=…) as app:`"""
+
+    def start(name: str, **variables: Any) -> Any:
+        return running_app(tmp_path_factory.mktemp(name), **{**PATIENT, **variables})
+
+    return start
+
+
+@pytest.fixture(scope="package")
+def fallback_app(start_app: Callable[..., Any]) -> Iterator[tuple[App, Pen]]:
+    """The model `broken` fails, and the fallback model's endpoint is the pen's."""
+    with open_pens(lone=2, pairs=0) as pens:
+        broken, spare = pens.lone
+        broken.stub.behave("status_500")
+        entries = [{"url": broken.stub.url, "models": ["broken"]}, *spare.entries()]
+        with start_app("fallback", ENDPOINTS=entries, FALLBACK_MODEL=spare.model) as app:
+            yield app, spare

@@ -1,0 +1,137 @@
+"""The real program as a process of its own, and what the browser tests ask of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 60.0
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "PIP_INDEX_URL")
+PATIENT: dict[str, Any] = {
+    "RETRY_ATTEMPTS": "1",
+    "RETRY_DELAY": "1",
+    "FIRST_TOKEN_TIMEOUT": "30",
+    "IDLE_TIMEOUT": "30",
+    "CONNECT_TIMEOUT": "2",
+}
+"""Quick retries, and time for an endpoint that is silent on purpose."""
+
+
+@dataclass(slots=True)
+class App:
+    """`python app.py`, live. url: where its page is. log: what it wrote, both streams."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def children(self) -> list[int]:
+        """Process ids of its children."""
+        return [pid for pid, parent in _parents() if parent == self.process.pid]
+
+    def answers(self) -> bool:
+        """Whether the page can be opened now."""
+        try:
+            with urlopen(f"{self.url}/page/boot", timeout=10) as response:
+                return bool(response.status == 200)
+        except (URLError, OSError):
+            return False
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Send it a signal and wait for its end."""
+        self.process.send_signal(number)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def running_app(folder: Path, *, port: int = 0, **variables: Any) -> Iterator[App]:
+    """The program with these variables and no others, from its first answer to its end.
+
+    folder: its working directory and log. port: a free one when 0. A list or dict becomes JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    app = _start(folder, port, variables)
+    try:
+        wait_until(lambda: app.process.poll() is not None or app.answers(), START_S, "the page")
+        assert app.process.poll() is None, f"the program ended:\n{app.log}"
+        yield app
+    finally:
+        if app.process.poll() is None:
+            app.end()
+
+
+def _start(folder: Path, port: int, variables: dict[str, Any]) -> App:
+    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    environment |= {"CACHE_DIR": str(folder / "cache"), "GRADIO_SERVER_PORT": str(port)}
+    environment |= {name: _text(value) for name, value in variables.items()}
+    log_file = folder / "app.log"
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "app.py")],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    return App(process, f"http://127.0.0.1:{port}", log_file)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        return int(reserved.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], Any], within_s: float, what: str) -> None:
+    """Wait until it holds. Raises AssertionError after `within_s` seconds."""
+    end = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < end, f"{what}: not within {within_s:g} s"
+        time.sleep(0.02)
+
+
+def alive(process_id: int) -> bool:
+    """Whether the process runs; one that has ended and is not yet reaped doesn't."""
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        yield int(folder.name), int(parent)

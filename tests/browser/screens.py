@@ -1,0 +1,483 @@
+"""Pictures of every screen and state, into build/screens/: `python -m tests.browser.screens`.
+
+`--docs` writes the README's two pictures into docs/pictures/ instead.
+A word after it takes only the screens whose name has it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.browser.endpoints import (
+    Act,
+    Gate,
+    breaking_off,
+    endless,
+    held,
+    open_pens,
+    saying,
+    silent,
+    thinking,
+    words_of,
+)
+from tests.browser.running import PATIENT, ROOT, App, running_app
+from tests.browser.visiting import (
+    DESKTOP,
+    PHONE,
+    answer_text,
+    ask,
+    chat_with,
+    last_answer,
+    open_browser,
+    open_settings,
+    opened,
+    send,
+    settled,
+)
+from tests.stubs import StubThread
+
+SCREENS: Final = ROOT / "build" / "screens"
+PICTURES: Final = ROOT / "docs" / "pictures"
+LLAMA: Final = "meta-llama/Llama-3.3-70B-Instruct"
+DEEPSEEK: Final = "deepseek-ai/DeepSeek-V4-Pro"
+LONGEST_BYTES: Final = 400_000
+
+RICH: Final = """\
+## Three ways to sort
+
+A **comparison sort** needs at least $$\\log_2 n!$$ comparisons, which is about \\(n \\log n\\).
+
+| algorithm | best | worst | stable |
+|---|---|---|:-:|
+| insertion | n | n² | yes |
+| merge | n log n | n log n | yes |
+| quick | n log n | n² | no |
+
+```python
+def merge(left: list[int], right: list[int]) -> list[int]:
+    # Both are sorted already.
+    out = []
+    while left and right:
+        out.append((left if left[0] <= right[0] else right).pop(0))
+    return [*out, *left, *right]
+```
+
+1. Split the list in two
+2. Sort each half
+   - by the same rule
+   - until one element is left
+3. Merge them
+
+> Simplicity is prerequisite for reliability.
+
+$$\\sum_{k=0}^{\\lceil \\log_2 n \\rceil} 2^k \\cdot \\frac{n}{2^k} = O(n \\log n)$$
+"""
+SHORT: Final = """\
+A hash table keeps each value in a slot that is **computed from its key**, so it finds it \
+without looking at the others.
+
+```python
+slot = hash(key) % len(table)
+```
+
+| operation | array | hash table |
+|---|---|---|
+| find by key | O(n) | O(1) on average |
+| keep an order | yes | no |
+
+Two keys can fall into one slot. Then the slot holds both, and the table looks twice.
+"""
+THOUGHTS: Final = "\n\n".join(
+    f"Step {number}: I should check the bounds of this part before I go on." for number in range(20)
+)
+LONG_CODE: Final = "```javascript\n" + "\n".join(
+    f"const value{n} = compute({n}, {{ retries: {n % 5}, label: 'a label that is rather long "
+    f"and does not fit into the column at all, number {n}' }});"
+    for n in range(60)
+)
+SCRIPTS: Final = """\
+مرحبًا! هذه فقرة بالعربية مع كلمة English في وسطها، ورقم 42.
+
+- النقطة الأولى
+- النقطة الثانية
+
+これは日本語の段落です。禁則処理と折り返しを確かめるために、少し長めの文章を書いています。
+
+한국어 문장도 있습니다. 中文也在这里。
+"""
+
+
+@dataclass(slots=True)
+class Studio:
+    """The programs that the pictures are taken of, and their endpoints."""
+
+    browser: Browser
+    main: App
+    many: App
+    nothing: App
+    down: App
+    mistakes: App
+    broken: App
+    llama: StubThread
+    deepseek: tuple[StubThread, StubThread]
+    wanted: str = ""
+    taken: list[Path] = field(default_factory=list)
+
+
+@contextmanager
+def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
+    """Every configuration at once."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+
+        def start(name: str, **variables: Any) -> App:
+            given = {"EMBEDDED": "off", **PATIENT, "RETRY_DELAY": "4000", **variables}
+            return stack.enter_context(running_app(folder / name, **given))
+
+        llama, first, second = (stack.enter_context(StubThread()) for _ in range(3))
+        names = tuple(f"maker-{n % 9}/model-{n:03}-instruct" for n in range(200))
+        many = stack.enter_context(StubThread(models=names))
+        entries = [
+            {"name": "akash-eu-1", "url": llama.url, "weight": 2, "models": [*MAIN_MODELS]},
+            {"name": "akash-us-1", "url": first.url, "models": [DEEPSEEK]},
+            {"name": "akash-us-2", "url": second.url, "models": [DEEPSEEK], "priority": 2},
+        ]
+        wrong = [{"url": llama.url, "wieght": 2}, {"url": "ftp://host"}, entries[0]]
+        pens = stack.enter_context(open_pens(lone=1, pairs=0))
+        pens.lone[0].stub.kill()
+        yield Studio(
+            browser=browser,
+            main=start("main", ENDPOINTS=entries),
+            many=start("many", API_ENDPOINT=many.url),
+            nothing=start("nothing"),
+            down=start("down", ENDPOINTS=pens.entries(), RETRY_ATTEMPTS="3", RETRY_DELAY="1"),
+            mistakes=start("mistakes", ENDPOINTS=wrong, RETRY_DELAY="many"),
+            broken=start("broken", EMBEDDED="on", EMBEDDED_MODEL="/models/absent.gguf"),
+            llama=llama,
+            deepseek=(first, second),
+            wanted=wanted,
+        )
+
+
+MAIN_MODELS: Final = (
+    LLAMA,
+    "meta-llama/Llama-3.1-8B-Instruct",
+    "meta-llama/Llama-4-Maverick-17B-128E-Instruct",
+    "deepseek-ai/DeepSeek-V3.2",
+    "Qwen/Qwen3-32B",
+)
+
+
+Shot = Callable[[str], None]
+
+
+def take_all(studio: Studio) -> None:
+    """Every screen, on a desk and a phone, light and dark."""
+    for width, device in (("1440", DESKTOP), ("390", PHONE)):
+        for theme in ("light", "dark"):
+            for draw in SCREENS_OF:
+                _take(studio, draw, width, device, theme)
+
+
+def _take(
+    studio: Studio,
+    draw: Callable[[Studio, Callable[[App], Page], Shot], None],
+    width: str,
+    device: dict[str, Any],
+    theme: str,
+) -> None:
+    if studio.wanted and studio.wanted not in draw.__name__:
+        return
+    pages: list[Page] = []
+
+    def visit(app: App) -> Page:
+        look = {**device, "color_scheme": theme, "reduced_motion": "reduce"}
+        context = studio.browser.new_context(base_url=app.url, **look)
+        pages.append(context.new_page())
+        return pages[-1]
+
+    def shot(name: str) -> None:
+        path = SCREENS / f"{name}.{width}.{theme}.png"
+        pages[-1].screenshot(path=path)
+        studio.taken.append(path)
+
+    try:
+        draw(studio, visit, shot)
+    finally:
+        for page in pages:
+            page.context.close()
+
+
+# ── the screens; each draws one or more pictures ─────────────────────────────
+
+Visit = Callable[[App], Page]
+
+
+def models(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = opened(visit(studio.main), "/?view=models")
+    expect(page.locator(".card").first).to_be_visible()
+    _pictures_drawn(page)
+    shot("models")
+    page.fill("#model-search", "no such model")
+    expect(page.locator("#no-match")).to_be_visible()
+    shot("models-no-match")
+    if page.locator("#menu").is_visible():
+        page.click("#menu")
+        expect(page.locator("#sidebar")).to_be_visible()
+        shot("sidebar")
+
+
+def models_200(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = opened(visit(studio.many), "/?view=models")
+    expect(page.locator(".card")).to_have_count(200)
+    _pictures_drawn(page)
+    shot("models-200")
+
+
+def panel(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = opened(visit(studio.main), f"/?about={DEEPSEEK}")
+    expect(page.locator("#panel h1")).to_be_visible()
+    _pictures_drawn(page)
+    shot("panel")
+
+
+def chat_empty(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = chat_with(visit(studio.main), LLAMA)
+    _pictures_drawn(page)
+    shot("chat-empty")
+    page.click("#pick")
+    expect(page.locator("#pick-menu")).to_be_visible()
+    _pictures_drawn(page)
+    shot("model-menu")
+
+
+def chat_waiting(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = _asking(studio, visit, silent(), "Are you there?")
+    expect(last_answer(page).locator(".status")).to_contain_text(" s")
+    shot("chat-waiting")
+
+
+def chat_trying_another(studio: Studio, visit: Visit, shot: Shot) -> None:
+    first, second = studio.deepseek
+    first.behave("status_500")
+    second.behave(silent())
+    page = chat_with(visit(studio.main), DEEPSEEK)
+    send(page, "Who answers?")
+    expect(last_answer(page).locator(".status")).to_contain_text("Trying")
+    shot("chat-trying-another")
+
+
+def chat_streaming(studio: Studio, visit: Visit, shot: Shot) -> None:
+    act = held(Gate(), words_of(RICH[:520]))
+    page = _asking(studio, visit, act, "How do computers sort?")
+    expect(answer_text(page)).to_contain_text("def merge")
+    shot("chat-streaming")
+
+
+def chat_answer(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = _asked(studio, visit, saying(*words_of(RICH), tokens_per_s=400), "How do they sort?")
+    page.locator("#scroller").evaluate("(node) => node.scrollTo(0, 0)")
+    shot("chat-answer")
+    page.locator("#scroller").evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
+    page.locator(".receipt").last.click()
+    page.locator("#scroller").evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
+    expect(page.locator(".sheet")).to_be_visible()
+    shot("chat-receipt")
+    page.locator(".turn.user").hover()
+    page.get_by_label("Edit").click()
+    shot("chat-edit")
+
+
+def chat_reasoning(studio: Studio, visit: Visit, shot: Shot) -> None:
+    act = thinking(words_of(THOUGHTS), words_of("After all that, the answer is **42**."), 0.002)
+    page = _asked(studio, visit, act, "Think hard.")
+    page.locator(".thoughts summary").click()
+    shot("chat-reasoning")
+
+
+def chat_stopped(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = _asking(studio, visit, endless(40), "Count.")
+    expect(answer_text(page)).to_contain_text("word9")
+    page.click("#send")
+    settled(page)
+    shot("chat-stopped")
+
+
+def chat_interrupted(studio: Studio, visit: Visit, shot: Shot) -> None:
+    act = breaking_off("This much came, ", "and then the line was cut ")
+    _asked(studio, visit, act, "Tell me everything.")
+    shot("chat-interrupted")
+
+
+def chat_error(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = chat_with(visit(studio.down), "lone-00")
+    ask(page, "Is anybody there?")
+    expect(page.locator(".failure")).to_be_visible()
+    shot("chat-error")
+    opened(page, "/?view=models")
+    expect(page.locator("#gallery .notice")).to_be_visible()
+    shot("all-down")
+
+
+def chat_long_code(studio: Studio, visit: Visit, shot: Shot) -> None:
+    _asked(studio, visit, saying(*LONG_CODE.splitlines(keepends=True)), "Write sixty lines.")
+    shot("chat-long-code")
+
+
+def chat_rtl_cjk(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = _asked(studio, visit, saying(*SCRIPTS), "اكتب بثلاث لغات من فضلك")
+    ask(page, "日本語でもう一度お願いします")
+    shot("chat-rtl-cjk")
+
+
+def settings(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = chat_with(visit(studio.main), LLAMA)
+    open_settings(page)
+    shot("settings")
+
+
+def no_endpoint(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = opened(visit(studio.nothing))
+    expect(page.locator(".notice").first).to_be_visible()
+    shot("no-endpoint")
+
+
+def mistakes(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = opened(visit(studio.mistakes), "/?view=models")
+    expect(page.locator("#gallery .notice")).to_be_visible()
+    shot("mistakes")
+
+
+def embedded_unavailable(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = opened(visit(studio.broken))
+    expect(page.locator("[data-notices]:visible .notice")).to_contain_text("can't run here")
+    shot("embedded-unavailable")
+
+
+def embedded_fetching(studio: Studio, visit: Visit, shot: Shot) -> None:
+    from akash_gradio.domain.progress import Progress, Stage
+    from akash_gradio.ui import present
+    from akash_gradio.ui.pieces import notice_html
+
+    progress = Progress(stage=Stage.FETCHING, done_bytes=38_000_000, total_bytes=92_871_040)
+    notice = notice_html(present.notices((), (), progress)[0])
+
+    def fetching(route: Route) -> None:
+        view = json.loads(route.fetch().text())
+        view["notices"], view["waking"] = [notice], True
+        for model in view["models"]:
+            model.update(state="starting", state_word="starting")
+        route.fulfill(json=view)
+
+    page = visit(studio.broken)
+    page.route("**/page/models", fetching)
+    opened(page)
+    expect(page.locator("[data-notices]:visible .progress")).to_be_visible()
+    shot("embedded-fetching")
+
+
+SCREENS_OF: Final = (
+    models,
+    models_200,
+    panel,
+    chat_empty,
+    chat_waiting,
+    chat_trying_another,
+    chat_streaming,
+    chat_answer,
+    chat_reasoning,
+    chat_stopped,
+    chat_interrupted,
+    chat_error,
+    chat_long_code,
+    chat_rtl_cjk,
+    settings,
+    no_endpoint,
+    mistakes,
+    embedded_unavailable,
+    embedded_fetching,
+)
+
+
+def _asking(studio: Studio, visit: Visit, act: Act, text: str) -> Page:
+    studio.llama.behave(act)
+    page = chat_with(visit(studio.main), LLAMA)
+    send(page, text)
+    return page
+
+
+def _asked(studio: Studio, visit: Visit, act: Act, text: str) -> Page:
+    page = _asking(studio, visit, act, text)
+    settled(page, 1)
+    return page
+
+
+def _pictures_drawn(page: Page) -> None:
+    """Wait for every picture that is in view."""
+    page.wait_for_function(
+        "[...document.images].filter((one) => one.checkVisibility() && "
+        "one.getBoundingClientRect().top < innerHeight).every((one) => one.complete)"
+    )
+
+
+# ── the README's two ─────────────────────────────────────────────────────────
+
+
+def take_docs(studio: Studio) -> None:
+    """docs/pictures/chat.png and models.png, each at most 400 kB."""
+    size: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "device_scale_factor": 2}
+    context = studio.browser.new_context(
+        base_url=studio.main.url, color_scheme="light", reduced_motion="reduce", **size
+    )
+    page = context.new_page()
+    opened(page, "/?view=models")
+    expect(page.locator(".card").first).to_be_visible()
+    _pictures_drawn(page)
+    _write(page, PICTURES / "models.png")
+    studio.llama.behave(saying(*words_of(SHORT), tokens_per_s=90))
+    chat_with(page, LLAMA)
+    ask(page, "Explain how a hash table works to somebody who knows arrays.")
+    page.locator(".receipt").hover()
+    _write(page, PICTURES / "chat.png")
+    context.close()
+
+
+def _write(page: Page, path: Path) -> None:
+    """The page, in as many colors as fit."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    for colors in (256, 128, 64):
+        content = io.BytesIO()
+        picture.quantize(colors, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
+        if content.tell() <= LONGEST_BYTES:
+            break
+    path.write_bytes(content.getvalue())
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit status."""
+    docs = "--docs" in arguments
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    with open_browser() as browser, open_studio(browser, wanted) as studio:
+        if docs:
+            take_docs(studio)
+        else:
+            take_all(studio)
+            sys.stdout.write(f"{len(studio.taken)} pictures in {SCREENS}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

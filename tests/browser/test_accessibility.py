@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.axe import axe_source, grave_findings
+from tests.browser.conftest import Visits
+from tests.browser.endpoints import Pen, breaking_off, thinking
+from tests.browser.running import App
+from tests.browser.visiting import DESKTOP, PHONE, ask, chat_with, open_settings, opened
+
+pytestmark = pytest.mark.browser
+
+RICH = """\
+## A heading
+
+A paragraph with `code`, **bold** and [a link](https://example.com).
+
+| name | value |
+|---|--:|
+| one | 1 |
+
+```python
+def f(x):
+    return "text"  # a comment
+```
+
+> A quotation
+
+1. first
+2. second: $$a^2 + b^2$$
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["1440", "390"])
+def test_axe_finds_nothing_grave(
+    visit: Visits, app: App, pen: Pen, axe: str, theme: str, size: str
+) -> None:
+    page = visit(app, **(DESKTOP if size == "1440" else PHONE), color_scheme=theme)
+    found = {name: grave_findings(page, axe) for name in _states(page, pen)}
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def _states(page: Page, pen: Pen) -> Iterator[str]:
+    opened(page, "/?view=models")
+    expect(page.locator(".card").first).to_be_visible()
+    yield "models"
+    opened(page, f"/?about={pen.model}")
+    expect(page.locator("#panel h1")).to_be_visible()
+    yield "panel"
+    chat_with(page, pen.model)
+    yield "empty chat"
+    pen.stub.behave(thinking(["Let me think."], [RICH]))
+    ask(page, "Show everything")
+    page.locator(".thoughts summary").click()
+    page.locator(".receipt").click()
+    yield "answer"
+    pen.stub.behave(breaking_off("As far as I came"))
+    ask(page, "Break")
+    yield "interrupted"
+    open_settings(page)
+    yield "settings"
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return axe_source()
