@@ -185,7 +185,9 @@ class Page {
     box.placeholder = label;
     box.setAttribute("aria-label", label);
     $("#send").disabled = !this.asking.running && (!box.value.trim() || !this.chat.model);
-    $("#tune-text").textContent = this.settings.brief(this.words) + (this.settings.changed() ? ` · ${this.words.mine}` : "");
+    const brief = this.settings.brief(this.words) + (this.settings.changed() ? ` · ${this.words.mine}` : "");
+    $("#tune-text").textContent = brief;
+    $("#tune").setAttribute("aria-label", `${this.words.settings}: ${brief}`);
     fit(box);
   }
 
