@@ -1,0 +1,1 @@
+"""The benchmarks: `make bench`. Figures and targets: bench/results.md."""

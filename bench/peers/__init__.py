@@ -1,0 +1,1 @@
+"""What is run beside ours to compare with."""

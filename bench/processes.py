@@ -1,0 +1,130 @@
+"""Processes under test: pinned to a core, watched through /proc. Linux only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from bench.programs import BUILD, ROOT
+
+SYSTEM_CORE: Final = 0
+LOAD_CORE: Final = 1
+"""For the stand-in endpoint and the load client."""
+
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class DidNotStart(Exception):
+    """A process ended, or was not ready in time. The text is its last words."""
+
+
+def pinned(command: list[str], core: int) -> list[str]:
+    """The command on one core; as it is where there is one core only, or no taskset."""
+    if shutil.which("taskset") is None or core not in os.sched_getaffinity(0):
+        return command
+    return ["taskset", "-c", str(core), *command]
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Running:
+    """A process and its children, in a session of their own. Live state."""
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        *,
+        core: int = SYSTEM_CORE,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        folder = BUILD / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = folder / f"{name}.log"
+        # Not in the repository's folder: a .env there is for people's own use.
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                pinned(command, core),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+                start_new_session=True,
+            )
+        self.name = name
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def cpu_s(self) -> float:
+        """User and system seconds of the whole session so far, ended children included."""
+        ticks = 0
+        for fields in self._stats():
+            ticks += sum(int(field) for field in fields[11:15])
+        return ticks / _TICKS_PER_S
+
+    def memory_mb(self) -> float:
+        """Resident megabytes (10^6 bytes) of the whole session."""
+        return sum(int(fields[21]) for fields in self._stats()) * _PAGE_BYTES / 1e6
+
+    def _stats(self) -> Iterator[list[str]]:
+        """Of each process: the fields of /proc/PID/stat behind its name. Source: proc(5)."""
+        for place in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = place.read_text().rpartition(") ")[2].split()
+            except OSError:
+                continue  # it ended meanwhile
+            if int(fields[3]) == self._process.pid:
+                yield fields
+
+    def settle(self, within_s: float = 10.0) -> None:
+        """Wait until it has done what it was left with: less than a tenth of a core in use."""
+        until, before = time.monotonic() + within_s, self.cpu_s()
+        while time.monotonic() < until:
+            time.sleep(0.2)
+            now = self.cpu_s()
+            if now - before <= 0.02:
+                return
+            before = now
+
+    def pause(self) -> None:
+        """Stop it from running until `resume`: so it costs the others nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End the whole session."""
+        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(3)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+
+    def last_words(self) -> str:
+        """The last line of its log, shortened."""
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return lines[-1].strip()[:200] if lines else "it said nothing"
+
+    def _signal(self, number: int) -> None:
+        if self.alive:
+            os.killpg(self._process.pid, number)

@@ -1,0 +1,301 @@
+"""Figures → tables, ratios and bench/results.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from bench.programs import ROOT
+
+OURS: Final = "akash_gradio"
+Row = tuple[str, ...]
+Table = Mapping[str, Mapping[str, float | None]]
+"""Name of a system, a reader or a page → its figures by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Everything that was measured. notes: what could not be, and why."""
+
+    gateways: Table = field(default_factory=dict)
+    readers: Table = field(default_factory=dict)
+    pages: Table = field(default_factory=dict)
+    import_cpu_s: float | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a table. added: shown less what the endpoint itself takes."""
+
+    title: str
+    figure: str
+    digits: int = 1
+    added: bool = False
+
+
+CALLS: Final = (
+    Column(title="req/s at 1", figure="requests_per_s_1", digits=0),
+    Column(title="at 16", figure="requests_per_s_16", digits=0),
+    Column(title="at 64", figure="requests_per_s_64", digits=0),
+    Column(title="CPU ms each, 64", figure="cpu_ms_per_call_64", digits=2),
+    Column(title="added ms p50 at 1", figure="call_p50_1", added=True),
+    Column(title="p99", figure="call_p99_1", added=True),
+    Column(title="p50 at 16", figure="call_p50_16", added=True),
+    Column(title="p99", figure="call_p99_16", added=True),
+    Column(title="p50 at 64", figure="call_p50_64", added=True),
+    Column(title="p99", figure="call_p99_64", added=True),
+)
+STREAMS: Final = (
+    Column(title="added first token ms p50", figure="first_p50", added=True),
+    Column(title="p99", figure="first_p99", added=True),
+    Column(title="tokens/s", figure="tokens_per_s", digits=0),
+    Column(title="CPU s per 100k tokens, 20 streams", figure="cpu_s_20"),
+    Column(title="100 streams", figure="cpu_s_100"),
+    Column(title="streams of 50 tok/s held", figure="streams_held", digits=0),
+    Column(title="MB at 0 streams", figure="memory_0", digits=0),
+    Column(title="100", figure="memory_100", digits=0),
+    Column(title="400", figure="memory_400", digits=0),
+)
+READERS: Final = (
+    Column(title="µs of CPU for each chunk", figure="cpu_us", digits=0),
+    Column(title="tokens/s read", figure="tokens_per_s", digits=0),
+)
+PAGES: Final = (
+    Column(title="CPU s per 1 000 tokens, empty chat", figure="cpu_s_0", digits=3),
+    Column(title="lag ms p50", figure="lag_p50_0", digits=0),
+    Column(title="p99", figure="lag_p99_0", digits=0),
+    Column(title="CPU s per 1 000 tokens, 100 turns", figure="cpu_s_100", digits=3),
+    Column(title="lag ms p50", figure="lag_p50_100", digits=0),
+    Column(title="p99", figure="lag_p99_100", digits=0),
+    Column(title="lag ms p99 at 50 visitors", figure="lag_p99_crowd", digits=0),
+)
+
+
+def table(title: str, columns: Sequence[Column], figures: Table) -> str:
+    """A table in Markdown that can be read as it is; columns without a figure are left out."""
+    wanted = [c for c in columns if any(c.figure in row for row in figures.values())]
+    rows: list[Row] = [(title, *(column.title for column in wanted))]
+    for name, own in figures.items():
+        rows.append((name, *(_cell(column, own, figures.get("direct", {})) for column in wanted)))
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = [_line(row, widths) for row in rows]
+    lines.insert(1, _line(tuple("-" * width for width in widths), widths))
+    return "\n".join(lines)
+
+
+def _line(row: Row, widths: Sequence[int]) -> str:
+    first, *rest = row
+    cells = [first.ljust(widths[0])]
+    cells += [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(
+    column: Column, own: Mapping[str, float | None], direct: Mapping[str, float | None]
+) -> str:
+    value, base = own.get(column.figure), direct.get(column.figure)
+    if value is None or (column.added and base is None):
+        return "–"
+    if column.added and base is not None:
+        value = value if own is direct else value - base
+    return f"{value:,.{column.digits}f}".replace(",", " ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """One target of the design. value: what was measured, None when it could not be.
+
+    limit: the value must be at least (or, with at_most, at most) this.
+    """
+
+    what: str
+    value: float | None
+    limit: float
+    at_most: bool = False
+    unit: str = "×"
+
+    @property
+    def verdict(self) -> str:
+        if self.value is None:
+            return "not measured"
+        met = self.value <= self.limit if self.at_most else self.value >= self.limit
+        return "met" if met else "missed"
+
+
+def goals(results: Results) -> tuple[Goal, ...]:
+    """The targets, each against its baseline of the same run."""
+    gateways, readers, pages = results.gateways, results.readers, results.pages
+
+    def ratio(figures: Table, figure: str, other: str, ours: str = OURS) -> float | None:
+        own = figures.get(ours, {}).get(figure)
+        base = figures.get(other, {}).get(figure)
+        return own / base if own is not None and base else None
+
+    def added(figure: str) -> float | None:
+        own = gateways.get(OURS, {}).get(figure)
+        base = gateways.get("direct", {}).get(figure)
+        return None if own is None or base is None else own - base
+
+    held, per_s = "streams_held", "requests_per_s_64"
+    two = "akash_gradio_two"
+    return (
+        Goal(what="streams held, of LiteLLM's", value=ratio(gateways, held, "litellm"), limit=40),
+        Goal(what="streams held, of bare's", value=ratio(gateways, held, "bare"), limit=3),
+        *(
+            Goal(
+                what=f"CPU per token at {streams} streams, of bare_asgi's, {says}",
+                value=ratio(gateways, f"cpu_s_{streams}", "bare_asgi", ours),
+                limit=1.3,
+                at_most=True,
+            )
+            for streams in (20, 100)
+            for ours, says in ((OURS, "one endpoint"), (two, "two endpoints"))
+        ),
+        Goal(
+            what="requests/s at 64, of LiteLLM's", value=ratio(gateways, per_s, "litellm"), limit=30
+        ),
+        Goal(
+            what="requests/s at 64, of Portkey's", value=ratio(gateways, per_s, "portkey"), limit=3
+        ),
+        Goal(
+            what="added first token, p50",
+            value=added("first_p50"),
+            limit=2,
+            at_most=True,
+            unit="ms",
+        ),
+        Goal(
+            what="added first token, p99",
+            value=added("first_p99"),
+            limit=15,
+            at_most=True,
+            unit="ms",
+        ),
+        Goal(
+            what="memory at 400 streams",
+            value=gateways.get(OURS, {}).get("memory_400"),
+            limit=70,
+            at_most=True,
+            unit="MB",
+        ),
+        Goal(
+            what="import akash_gradio.gateway",
+            value=results.import_cpu_s,
+            limit=0.3,
+            at_most=True,
+            unit="CPU s",
+        ),
+        Goal(
+            what="in process, of openai's SDK",
+            value=ratio(readers, "cpu_us", "openai", "gateway"),
+            limit=0.25,
+            at_most=True,
+        ),
+        Goal(
+            what="in process, of LiteLLM's Router",
+            value=ratio(readers, "cpu_us", "litellm", "gateway"),
+            limit=0.1,
+            at_most=True,
+        ),
+        Goal(
+            what="page, CPU per token at 100 turns, of gr.ChatInterface's",
+            value=ratio(pages, "cpu_s_100", "chat_interface", "page"),
+            limit=0.1,
+            at_most=True,
+        ),
+        Goal(
+            what="page, lag p99 at 50 visitors",
+            value=pages.get("page", {}).get("lag_p99_crowd"),
+            limit=150,
+            at_most=True,
+            unit="ms",
+        ),
+    )
+
+
+def goals_table(found: Sequence[Goal]) -> str:
+    """The targets as a table."""
+    rows: list[Row] = [("target", "limit", "measured", "")]
+    for goal in found:
+        sign = "≤" if goal.at_most else "≥"
+        value = "–" if goal.value is None else f"{goal.value:.3g} {goal.unit}"
+        rows.append((goal.what, f"{sign} {goal.limit:g} {goal.unit}", value, goal.verdict))
+    widths = [max(len(row[place]) for row in rows) for place in range(4)]
+    lines = [_line(row, widths) for row in rows]
+    lines.insert(1, _line(tuple("-" * width for width in widths), widths))
+    return "\n".join(lines)
+
+
+def tables(results: Results) -> str:
+    """All that was measured, as Markdown."""
+    parts = []
+    if results.gateways:
+        parts.append(table("whole answers", CALLS, results.gateways))
+        parts.append(table("streams", STREAMS, results.gateways))
+    if results.readers:
+        parts.append(table("in process", READERS, results.readers))
+    if results.pages:
+        parts.append(table("the page", PAGES, results.pages))
+    if results.import_cpu_s is not None:
+        parts.append(f"`import akash_gradio.gateway`: {results.import_cpu_s:.2f} CPU s")
+    parts.append(goals_table(goals(results)))
+    parts += [f"- {note}" for note in results.notes]
+    return "\n\n".join(parts)
+
+
+def document(results: Results, when: datetime, took_s: float, load: float) -> str:
+    """bench/results.md."""
+    versions = [f"- {name}: {found}" for name, found in results.versions.items()]
+    return f"""# What was measured
+
+Written by `make bench`, {when:%Y-%m-%d %H:%M} UTC, in {took_s / 60:.0f} minutes;
+commit {_commit()}.
+
+Machine: {_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, Linux \
+{platform.release()}; Python {platform.python_version()}. Load average at the start: {load:.1f} \
+(above 0.5 the figures say little; the ratios hold longer).
+
+Repeat it: `make bench` on a machine that does nothing else. `.venv/bin/python -m bench.run --help`
+has parts of it.
+
+How: the system under test runs alone on core 0 (the others are stopped meanwhile), a stand-in
+endpoint and a load client in C (`bench/upstream.c`, `bench/load.c`) on core 1. Each token is
+numbered and time-stamped by the endpoint; the client checks that none is missing, doubled or
+foreign, and knows its lag. *Added* is a percentile less the same percentile of `direct`, whose
+own is given in its row. Streams are held while the p99 lag is below 100 ms and 95 % of the tokens
+come. Memory is resident memory while streams of 2 tokens a second are open.
+
+{tables(results)}
+
+## Versions
+
+{chr(10).join(versions)}
+"""
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _memory_gb() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
