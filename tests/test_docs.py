@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from pydantic.alias_generators import to_camel
+
+from akash_gradio.catalog.reading import read_catalog
+from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.domain.model import ModelCard
+from akash_gradio.endpoint_list import EndpointSettings, base_url, read_endpoints
+from akash_gradio.gateway import breaker, retries
+from akash_gradio.gateway.policies import Candidate, Turns, weighted
+from akash_gradio.settings import read_settings, variables
+from akash_gradio.ui import words
+from akash_gradio.ui.house import House
+from akash_gradio.ui.routes import page_routes
+from tests.ui.fakes import FakeAnswerer
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
+RUNS = "<!-- runs against examples/custom_endpoint.py -->"
+NOT_OURS = {
+    "GRADIO_ANALYTICS_ENABLED", "GRADIO_SSR_MODE", "HTTPS_PROXY", "NO_PROXY", "AKASHML_KEY",
+    "HF_TOKEN",
+}  # fmt: skip
+"""Variables that documents name and the settings don't read."""
+
+
+class Fence(NamedTuple):
+    page: str
+    line: int
+    language: str
+    text: str
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def fences(path: Path) -> Iterator[Fence]:
+    found = re.finditer(r"^( *)```(\w*)\n(.*?)^\1```$", text_of(path), re.M | re.S)
+    for match in found:
+        line = text_of(path).count("\n", 0, match.start()) + 1
+        text = re.sub(rf"^{match[1]}", "", match[3], flags=re.M)
+        yield Fence(path.name, line, match[2], text)
+
+
+def all_fences(*languages: str) -> list[Any]:
+    found = [fence for page in PAGES for fence in fences(page)]
+    return [
+        pytest.param(fence, id=f"{fence.page}:{fence.line}")
+        for fence in found
+        if fence.language in languages
+    ]
+
+
+def prose(path: Path) -> str:
+    return re.sub(r"^ *```.*?^ *```$", "", text_of(path), flags=re.M | re.S)
+
+
+def anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.M)
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
+
+
+def table(path: Path, heading: str) -> list[list[str]]:
+    """The rows of the first table under a line of text, backticks kept."""
+    after = text_of(path).split(heading, maxsplit=1)[1].splitlines()
+    start = next(number for number, line in enumerate(after) if line.startswith("|"))
+    rows = []
+    for line in after[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+# ── links, names, blocks ─────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        aim = page.parent / name if name else page
+        assert aim.exists(), target
+        assert not anchor or anchor in anchors(aim), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    named = r"`((?:tests|bench|examples|assets|akash_gradio|docs)/[\w./-]*)`"
+    for name in re.findall(named, prose(page)):
+        if name != "assets/thumbnails/":  # people make it
+            assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_variable_that_is_named_is_read(page: Path) -> None:
+    named = set(re.findall(r"`\$?\{?([A-Z][A-Z0-9]*_[A-Z0-9_]+)\}?(?:=[^`]*)?`", prose(page)))
+    assert named - NOT_OURS <= set(variables().values())
+
+
+def test_every_variable_is_in_the_readme() -> None:
+    for name in variables().values():
+        assert f"`{name}`" in text_of(ROOT / "README.md"), name
+
+
+@pytest.mark.parametrize("fence", all_fences("python"))
+def test_python_compiles(fence: Fence) -> None:
+    compile(fence.text, fence.page, "exec")
+
+
+@pytest.mark.parametrize("fence", all_fences("json"))
+def test_json_parses(fence: Fence) -> None:
+    json.loads(fence.text)
+
+
+@pytest.mark.parametrize("fence", all_fences("toml"))
+def test_every_catalog_example_is_read_without_a_problem(fence: Fence, tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(fence.text, encoding="utf-8")
+    catalog = read_catalog(path)
+    assert (len(catalog.cards), catalog.problems) == (1, ())
+
+
+# ── what stands in tables and examples ───────────────────────────────────────
+
+
+def endpoint_examples() -> list[Any]:
+    found = []
+    for page in PAGES:
+        for fence in fences(page):
+            starts = [m.end() for m in re.finditer(r"ENDPOINTS='?(?=\[)", fence.text)]
+            if fence.language == "json" and '"url"' in fence.text:
+                starts.append(0)
+            found += [
+                pytest.param(fence.text[start:], id=f"{page.name}:{fence.line}") for start in starts
+            ]
+    return found
+
+
+@pytest.mark.parametrize("text", endpoint_examples())
+def test_every_example_of_endpoints_is_read_without_a_problem(text: str) -> None:
+    raw, end = json.JSONDecoder().raw_decode(text)
+    environment = dict.fromkeys(re.findall(r'"\$(\w+)"', text[:end]), "value")
+    found, problems = read_endpoints(text[:end], environment)
+    assert (len(found), problems) == (len(raw), ())
+
+
+def test_the_env_example_is_read_as_it_stands(tmp_path: Path) -> None:
+    text = next(
+        fence.text
+        for fence in fences(DOCS / "model-integration.md")
+        if fence.text.startswith("MY_KEY=")
+    )
+    path = tmp_path / ".env"
+    path.write_text(text, encoding="utf-8")
+    settings = read_settings({}, path)
+    assert settings.problems == ()
+    assert [endpoint.name for endpoint in settings.endpoints] == ["mine", "spare"]
+
+
+def test_every_field_of_an_endpoint_is_documented() -> None:
+    rows = table(DOCS / "llm-gateway.md", "## ENDPOINTS")
+    named = [quoted(row[0])[0] for row in rows]
+    assert sorted(named) == sorted(map(to_camel, EndpointSettings.model_fields))
+
+
+def test_every_form_of_an_address_goes_where_the_table_says() -> None:
+    for written, goes in table(DOCS / "llm-gateway.md", "### Forms of the address"):
+        for url in quoted(written):
+            assert f"{base_url(url)}/…" == quoted(goes)[0]
+
+
+CATALOG_ROWS = table(DOCS / "model-integration.md", "The same in JSON is")
+
+
+def test_every_field_of_the_catalog_is_documented() -> None:
+    ours = {field.name for field in fields(ModelCard)} - {"discovered"}
+    assert {quoted(row[1])[0] for row in CATALOG_ROWS} == ours
+    for row in CATALOG_ROWS:
+        guide, snake = quoted(row[0])[0], quoted(row[1])[0]
+        assert guide in (to_camel(snake), snake)
+
+
+@pytest.mark.parametrize("row", CATALOG_ROWS, ids=lambda row: quoted(row[0])[0])
+def test_every_example_of_a_catalog_field_is_right_in_every_spelling(
+    row: list[str], tmp_path: Path
+) -> None:
+    for spelling in {*quoted(row[0]), *quoted(row[1])}:
+        example = quoted(row[5])[0]
+        others = "" if spelling == "id" else 'id = "m"\n'
+        path = tmp_path / "models.toml"
+        path.write_text(f"[[models]]\n{others}{spelling} = {example}\n", encoding="utf-8")
+        catalog = read_catalog(path, {"TEAM": "demo"})
+        assert (len(catalog.cards), catalog.problems) == (1, ()), spelling
+
+
+def test_the_catalog_example_sets_every_field() -> None:
+    fence = next(f for f in fences(DOCS / "model-integration.md") if f.language == "toml")
+    (entry,) = tomllib.loads(fence.text)["models"]
+    assert set(entry) == {quoted(row[0])[0] for row in CATALOG_ROWS}
+
+
+def test_the_catalog_points_to_its_fields() -> None:
+    assert "docs/model-integration.md" in text_of(ROOT / "akash_gradio/catalog/models.toml")
+
+
+@pytest.mark.parametrize(("title", "weights"), [("2 and 1:", (2, 1)), ("5, 1 and 1:", (5, 1, 1))])
+def test_the_worked_examples_are_computed(title: str, weights: tuple[int, ...]) -> None:
+    among = [
+        Candidate(alias=alias, weight=weight) for alias, weight in zip("abc", weights, strict=False)
+    ]
+    turns: Turns = {}
+    for row in table(DOCS / "routing.md", f"eights {title}"):
+        before = [turns.get(one.alias, 0) + one.weight for one in among]
+        chosen = weighted(among, turns)
+        after = [turns[one.alias] for one in among]
+        assert row[1:] == [*map(str, before), chosen, *map(str, after)]
+    assert all(value == 0 for value in turns.values())
+
+
+def test_the_numbers_of_the_breaker_and_the_budget_are_the_codes() -> None:
+    text = text_of(DOCS / "llm-gateway.md")
+    row, of, window = breaker.FAILURES_IN_A_ROW, breaker.FAILURES_IN_WINDOW, breaker.WINDOW
+    assert f"{row} failures in a row, or {of} of its last {window}" in text
+    assert f"{breaker.FIRST_REST_S:g} s at first" in text
+    assert f"{breaker.LONGEST_REST_S / 60:g} min at most" in text
+    assert f"{retries.BUDGET_FLOOR} in {retries.BUDGET_WINDOW_S:g} s" in text
+    assert f"{retries.LONGEST_PAUSE_S:g} s at most" in text
+    default = read_settings({}, None)
+    rounds = range(1, default.retry_attempts + 1)
+    pauses = sum(retries.longest_backoff_s(n, default.retry_delay_ms) for n in rounds)
+    assert f"({pauses:g} s with the defaults)" in text
+
+
+def test_the_words_of_the_page_are_quoted_as_they_are() -> None:
+    for says, _ in table(DOCS / "model-integration.md", "### The model isn't there"):
+        assert says in words.REASONS.values()
+    assert words.PAGE["hidden_one"] in text_of(DOCS / "model-integration.md")
+
+
+def test_every_address_of_the_page_is_documented(tmp_path: Path) -> None:
+    from akash_gradio.catalog.reading import Catalog
+
+    house = House(answerer=FakeAnswerer(), catalog=Catalog(), thumbnails=Thumbnails(tmp_path))
+    listed = " ".join(row[0] for row in table(DOCS / "frontend.md", "## Addresses"))
+    for route in page_routes(house):
+        address = getattr(route, "path", "").lstrip("/").partition("{")[0]
+        if address.startswith("page/"):
+            assert address in listed
+
+
+# ── what is deployed ─────────────────────────────────────────────────────────
+
+
+def test_the_space_has_a_front_matter_that_fits() -> None:
+    fence = next(f for f in fences(DOCS / "deployment.md") if "sdk_version" in f.text)
+    front = yaml.safe_load(fence.text.strip().strip("-"))
+    assert len(front["short_description"]) <= 60
+    assert isinstance(front["python_version"], str)
+    assert f"gradio=={front['sdk_version']}\n" in text_of(ROOT / "requirements.txt")
+    assert (ROOT / front["app_file"]).exists()
+
+
+def test_a_space_gets_the_library_that_the_image_gets() -> None:
+    for package in text_of(ROOT / "packages.txt").split():
+        assert package in text_of(ROOT / "Dockerfile")
+
+
+def test_the_image_gets_nothing_but_what_is_let_in() -> None:
+    ignored = text_of(ROOT / ".dockerignore").splitlines()
+    let_in = {line[1:] for line in ignored if line.startswith("!")}
+    copied: set[str] = set()
+    for line in text_of(ROOT / "Dockerfile").splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            copied.update(line.split()[1:-1])
+    assert "*" in ignored
+    assert copied == let_in
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_sdl_is_what_the_app_reads() -> None:
+    sdl = yaml.safe_load(text_of(ROOT / "deploy.yml"))
+    (service,) = sdl["services"].values()
+    environment = dict(line.split("=", maxsplit=1) for line in service["env"])
+    settings = read_settings(environment, None)
+    assert settings.problems == ()
+    (exposed,) = service["expose"]
+    assert exposed["port"] == settings.server_port
+    assert settings.first_token_timeout_s * 1000 < exposed["http_options"]["read_timeout"] <= 60_000
+    assert exposed["http_options"]["max_body_size"] > 4_000_000
+    assert not service["image"].endswith(":latest")
+    assert sdl["deployment"]["app"]["akash"]["count"] == 1
+
+
+# ── what is run ──────────────────────────────────────────────────────────────
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def example_endpoint() -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "examples" / "custom_endpoint.py")],
+        env={**os.environ, "PORT": str(port), "API_KEY": "secret"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert any("running on" in line for line in process.stderr), "it ended before it listened"
+    yield f"http://127.0.0.1:{port}"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+
+
+async def test_the_python_example_says_what_the_document_says(
+    example_endpoint: str, tmp_path: Path
+) -> None:
+    after = text_of(DOCS / "llm-gateway.md").split(RUNS, maxsplit=1)[1]
+    program = after.split("```python\n", maxsplit=1)[1].split("```", maxsplit=1)[0]
+    expected = after.split("```text\n", maxsplit=1)[1].split("```", maxsplit=1)[0]
+    path = tmp_path / "ask.py"
+    path.write_text(program, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "API_ENDPOINT": example_endpoint,
+        "API_KEY": "secret",
+        "PYTHONPATH": str(ROOT),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(path), env=environment, cwd=tmp_path, stdout=subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert said.decode() == expected
