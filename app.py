@@ -13,6 +13,7 @@ from typing import Any
 
 from akash_gradio.catalog.reading import read_catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.embedded.progress import terminal_progress
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import served_id
@@ -60,14 +61,23 @@ def assemble(settings: Settings) -> Parts:
 
 
 def _embedded(settings: Settings, gateway: Gateway) -> EmbeddedEndpoint:
-    model_id = served_id(settings.embedded_model)
+    models = (served_id(settings.embedded_model),)
+    tell = terminal_progress()
+
+    def show(progress: Progress) -> None:
+        if progress.stage is Stage.UNAVAILABLE:  # nobody is to wait for it
+            gateway.remove_endpoint(EMBEDDED_ALIAS)
+        elif progress.stage is not Stage.READY:
+            gateway.expect_endpoint(EMBEDDED_ALIAS, models)
+        tell(progress)
+
     embedded = EmbeddedEndpoint(
         settings,
         on_ready=gateway.put_endpoint,
-        on_down=lambda: gateway.expect_endpoint(EMBEDDED_ALIAS, (model_id,)),
-        on_progress=terminal_progress(),
+        on_down=lambda: gateway.expect_endpoint(EMBEDDED_ALIAS, models),
+        on_progress=show,
     )
-    gateway.expect_endpoint(EMBEDDED_ALIAS, (model_id,))
+    gateway.expect_endpoint(EMBEDDED_ALIAS, models)
     return embedded
 
 

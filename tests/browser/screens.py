@@ -357,6 +357,7 @@ def no_endpoint(studio: Studio, visit: Visit, shot: Shot) -> None:
 def mistakes(studio: Studio, visit: Visit, shot: Shot) -> None:
     page = opened(visit(studio.mistakes), "/?view=models")
     expect(page.locator("#gallery .notice")).to_be_visible()
+    _pictures_drawn(page)
     shot("mistakes")
 
 
@@ -383,7 +384,7 @@ def embedded_fetching(studio: Studio, visit: Visit, shot: Shot) -> None:
 
     page = visit(studio.broken)
     page.route("**/page/models", fetching)
-    opened(page)
+    opened(page, "/?view=models")
     expect(page.locator("[data-notices]:visible .progress")).to_be_visible()
     shot("embedded-fetching")
 

@@ -14,6 +14,8 @@ from tests.browser.conftest import Visits
 from tests.browser.running import App, alive, wait_until
 from tests.browser.visiting import (
     answer_text,
+    ask,
+    chat_with,
     last_answer,
     open_settings,
     opened,
@@ -85,6 +87,9 @@ def test_missing_weights_are_named_and_what_to_set(
     notice = page.locator("[data-notices]:visible .notice")
     expect(notice).to_contain_text("the file that EMBEDDED_MODEL names does not exist")
     expect(notice).to_contain_text("Set ENDPOINTS")
+    chat_with(page, "absent")
+    ask(page, "Is anybody there?")
+    expect(last_answer(page).locator(".failure")).to_contain_text("No endpoint")
 
 
 def _ask(page: Page, text: str) -> None:
