@@ -34,6 +34,9 @@ screens: $(DEV_STAMP)  ## Screenshots of every screen and state into build/scree
 	@sh tests/install_system.sh
 	$(BIN)/python -m tests.browser.screens
 
+bench: $(STAMP)  ## Measure it beside other gateways, into bench/results.md (12 minutes)
+	$(BIN)/python -m bench.run
+
 docs: $(STAMP)  ## Write .env.example and the README's table from the settings
 	$(BIN)/python -m akash_gradio.settings_docs
 

@@ -70,7 +70,10 @@ static void add(Samples *samples, int64_t ns) {
 }
 
 static void note(const char *what) {
-    if (!first_failure[0]) snprintf(first_failure, sizeof first_failure, "%s", what);
+    if (first_failure[0]) return;
+    snprintf(first_failure, sizeof first_failure, "%s", what);
+    for (char *at = first_failure; *at; at++)  // it goes into JSON as it is
+        if (*at == '"' || *at == '\\' || *at < ' ' || *at > '~') *at = ' ';
 }
 
 static void disconnect(Caller *caller) {
@@ -218,8 +221,6 @@ static size_t read_head(Caller *caller) {
     if (strncmp(bytes, "HTTP/1.1 200", 12)) {
         char what[120];
         snprintf(what, sizeof what, "%.40s: %.70s", bytes, end + 4);
-        for (char *at = what; *at; at++)
-            if (*at == '"' || *at == '\\' || (unsigned char)*at < ' ') *at = ' ';
         fail(caller, what);
         return 0;
     }
@@ -244,12 +245,15 @@ static size_t read_some(Caller *caller, const char *bytes, size_t length) {
         if (caller->left == 2) answer_ended(caller);
         return (size_t)(end - bytes) + (caller->left == 2 ? 4 : 2);
     }
-    size_t taken = length;
+    size_t taken = length, line_end = caller->framing == BY_CHUNKS ? 2 : 0;
     if (caller->framing != BY_CLOSE) {
+        size_t text = caller->left > line_end ? caller->left - line_end : 0;
         if (taken > caller->left) taken = caller->left;
         caller->left -= taken;
+        read_body(caller, bytes, taken < text ? taken : text);
+    } else {
+        read_body(caller, bytes, taken);
     }
-    read_body(caller, bytes, taken);
     if (!caller->left && caller->framing == BY_CHUNKS) caller->in_chunk = false;
     if (!caller->left && caller->framing == BY_LENGTH) answer_ended(caller);
     return taken;

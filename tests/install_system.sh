@@ -1,11 +1,12 @@
 #!/bin/sh
 # Installs from Debian what the tests need and pip can't give: Chromium for the browser
-# tests, npm for the accessibility rules, libgomp for the embedded model, fonts for scripts
-# that the screens show.
+# tests, npm for the accessibility rules, a C compiler for the benchmark's programs, libgomp
+# for the embedded model, fonts for scripts that the screens show.
 set -eu
 
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
 ldconfig -p | grep -q 'libgomp\.so\.1' || missing="$missing libgomp1"
 for font in fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; do
