@@ -264,6 +264,13 @@ def test_the_words_of_the_page_are_quoted_as_they_are() -> None:
     assert words.PAGE["hidden_one"] in text_of(DOCS / "model-integration.md")
 
 
+def test_every_error_that_troubleshooting_quotes_is_one_of_the_pages() -> None:
+    told = [*(one.title for one in words.ERRORS.values()), *words.REFUSED_STATUS.values()]
+    for row in table(DOCS / "model-integration.md", "### It is there and doesn't answer"):
+        parts = [part.strip(" .") for part in re.split(r"…|\(the.*|\(a.*", row[0])]
+        assert any(all(part in sentence for part in parts) for sentence in told), row[0]
+
+
 def test_every_address_of_the_page_is_documented(tmp_path: Path) -> None:
     from akash_gradio.catalog.reading import Catalog
 
