@@ -2,89 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from akash_gradio.catalog.reading import read_catalog
+from akash_gradio.api.routes import api_routes
 from akash_gradio.catalog.thumbnails import Thumbnails
-from akash_gradio.domain.progress import Progress, Stage
-from akash_gradio.embedded.progress import terminal_progress
-from akash_gradio.embedded.supervisor import EmbeddedEndpoint
-from akash_gradio.embedded.weights import served_id
-from akash_gradio.endpoint_list import EMBEDDED_ALIAS
-from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.logs import set_up_logs
+from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import Settings, read_settings
 from akash_gradio.ui.house import House
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the page stands on; `open` starts it with the server's event loop."""
+    """What the page shows, and the service that it stands on."""
 
     house: House
-    gateway: Gateway
-    embedded: EmbeddedEndpoint | None
-
-    @asynccontextmanager
-    async def open(self, _app: object) -> AsyncIterator[None]:
-        """The gateway and, where it is wanted, the model on this machine, until the server ends."""
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.gateway)
-            if self.embedded is not None:
-                running = asyncio.create_task(self.embedded.run())
-                stack.push_async_callback(_end, running)
-            yield
+    service: Service
 
 
 def assemble(settings: Settings) -> Parts:
     """Everything behind the page, from the settings alone; nothing is opened yet."""
-    catalog = read_catalog(settings.catalog_file, os.environ)
+    service = assemble_service(settings, os.environ)
+    embedded, catalog = service.embedded, service.catalog
     thumbnails = Thumbnails(Path(__file__).parent / "assets" / "thumbnails")
-    gateway = open_gateway(settings, catalog.get)
-    embedded = _embedded(settings, gateway) if settings.embedded_wanted else None
     house = House(
-        answerer=gateway,
+        answerer=service.gateway,
         catalog=catalog,
         thumbnails=thumbnails,
-        problems=(*settings.problems, *catalog.problems, *thumbnails.problems(catalog.cards)),
+        problems=(*service.problems, *thumbnails.problems(catalog.cards)),
         progress=(lambda: embedded.progress) if embedded else (lambda: None),
         default_model=settings.default_model or "",
     )
-    return Parts(house, gateway, embedded)
-
-
-def _embedded(settings: Settings, gateway: Gateway) -> EmbeddedEndpoint:
-    models = (served_id(settings.embedded_model),)
-    tell = terminal_progress()
-
-    def show(progress: Progress) -> None:
-        if progress.stage is Stage.UNAVAILABLE:  # nobody is to wait for it
-            gateway.remove_endpoint(EMBEDDED_ALIAS)
-        elif progress.stage is not Stage.READY:
-            gateway.expect_endpoint(EMBEDDED_ALIAS, models)
-        tell(progress)
-
-    embedded = EmbeddedEndpoint(
-        settings,
-        on_ready=gateway.put_endpoint,
-        on_down=lambda: gateway.expect_endpoint(EMBEDDED_ALIAS, models),
-        on_progress=show,
-    )
-    gateway.expect_endpoint(EMBEDDED_ALIAS, models)
-    return embedded
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    return Parts(house, service)
 
 
 def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
@@ -106,8 +59,8 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
         "share": False,
         "quiet": True,
         "app_kwargs": {
-            "routes": page_routes(parts.house),
-            "lifespan": parts.open,
+            "routes": [*page_routes(parts.house), *api_routes(parts.service.api)],
+            "lifespan": parts.service.open,
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,
@@ -115,10 +68,10 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Serve until the process is ended."""
+def main(host: str | None = None, port: int | None = None) -> None:
+    """Serve until the process is ended. host, port: in the place of the settings'."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    settings = read_settings()
+    settings = _at(read_settings(), host, port)
     set_up_logs(settings)
     parts = assemble(settings)
     for problem in parts.house.problems:
@@ -128,6 +81,11 @@ def main() -> None:
     page = build_ui()
     sys.stderr.write(f"Akash Gradio: http://{_reached(settings)}\n")
     page.queue(default_concurrency_limit=None).launch(**launch_options(parts, settings))
+
+
+def _at(settings: Settings, host: str | None, port: int | None) -> Settings:
+    asked = {"server_name": host, "server_port": port}
+    return settings.model_copy(update={k: v for k, v in asked.items() if v is not None})
 
 
 def _reached(settings: Settings) -> str:

@@ -64,4 +64,6 @@ def _secrets(settings: Settings) -> list[str]:
     for endpoint in settings.endpoints:
         found += [endpoint.api_key] if endpoint.api_key else []
         found += endpoint.custom_headers.values()
+    found += [key.key for key in settings.gateway_keys]
+    found += [settings.proxy_key] if settings.proxy_key else []
     return [secret.get_secret_value() for secret in found]

@@ -22,6 +22,7 @@ from pydantic_settings import (
 from akash_gradio.domain.model import Problem
 from akash_gradio.endpoint_list import EndpointSettings, read_endpoints, read_short_form
 from akash_gradio.env_file import read_env_file
+from akash_gradio.key_list import GatewayKey, read_keys
 from akash_gradio.mistakes import as_written, expected, shown
 
 
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     """What the environment and `.env` say. Build it with `read_settings`, which never raises.
 
     endpoints, problems: filled by `read_settings` from ENDPOINTS or the short form.
+    gateway_keys: filled by it from GATEWAY_API_KEYS and PROXY_API_KEY.
     """
 
     model_config = SettingsConfigDict(
@@ -107,6 +109,16 @@ class Settings(BaseSettings):
         ge=1,
         le=86_400,
     )
+    gateway_keys_text: SecretStr | None = _variable(
+        "GATEWAY_API_KEYS",
+        None,
+        "Who may ask at `/v1`: a comma list of keys, or JSON: "
+        '`[{"name":"ann","key":"…","models":["id"],"limits":{"requestsPerMinute":60}}]`. '
+        "Without keys it answers this machine alone.",
+    )
+    proxy_key: SecretStr | None = _variable(
+        "PROXY_API_KEY", None, "One more key for `/v1`, as the older gateway calls it."
+    )
     debug: bool = _variable(
         "DEBUG", False, "`true` logs connections, choices and parsing; never keys or prompts."
     )
@@ -141,6 +153,7 @@ class Settings(BaseSettings):
     )
 
     endpoints: Annotated[tuple[EndpointSettings, ...], NoDecode] = Field((), exclude=True)
+    gateway_keys: Annotated[tuple[GatewayKey, ...], NoDecode] = Field((), exclude=True)
     problems: Annotated[tuple[Problem, ...], NoDecode] = Field((), exclude=True)
 
     @classmethod
@@ -183,6 +196,11 @@ class Settings(BaseSettings):
         return self.endpoints_text is not None or self.api_endpoint is not None
 
     @property
+    def gateway_keys_configured(self) -> bool:
+        """True when somebody named a key, rightly or not."""
+        return self.gateway_keys_text is not None or self.proxy_key is not None
+
+    @property
     def embedded_wanted(self) -> bool:
         """Whether the model on this machine is to run."""
         if self.embedded is EmbeddedMode.AUTO:
@@ -190,7 +208,7 @@ class Settings(BaseSettings):
         return self.embedded is EmbeddedMode.ON
 
 
-FILLED: Final = frozenset({"endpoints", "problems"})
+FILLED: Final = frozenset({"endpoints", "gateway_keys", "problems"})
 """Fields that are no variables."""
 
 
@@ -235,7 +253,10 @@ def read_settings(
         problems += tuple(wrong.values())
         settings = Settings(**{k: v for k, v in known.items() if k not in wrong})
     endpoints, more = _endpoints(settings, values)
-    return settings.model_copy(update={"endpoints": endpoints, "problems": (*problems, *more)})
+    keys, wrong_keys = _keys(settings, values)
+    problems = (*problems, *more, *wrong_keys)
+    filled = {"endpoints": endpoints, "gateway_keys": keys, "problems": problems}
+    return settings.model_copy(update=filled)
 
 
 def _names_set(values: Mapping[str, str]) -> dict[str, str]:
@@ -280,3 +301,22 @@ def _endpoints(
     if settings.api_endpoint is None:
         return (), ()
     return read_short_form(settings.api_endpoint, settings.api_key, settings.default_model)
+
+
+def _keys(
+    settings: Settings, values: Mapping[str, str]
+) -> tuple[tuple[GatewayKey, ...], tuple[Problem, ...]]:
+    found: tuple[GatewayKey, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    if settings.gateway_keys_text is not None:
+        found, problems = read_keys(settings.gateway_keys_text.get_secret_value(), values)
+    if settings.proxy_key is not None:
+        known = {key.key for key in found}
+        try:
+            proxy = GatewayKey(name="PROXY_API_KEY", key=settings.proxy_key)
+        except ValidationError:
+            mend = "write it in ASCII letters, digits and signs, without spaces"
+            problems += (Problem(where="PROXY_API_KEY", field="", value="", mend=mend),)
+        else:
+            found += () if proxy.key in known else (proxy,)
+    return found, problems

@@ -25,7 +25,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "references": {"domain"},
     "env_file": {"domain"},
     "endpoint_list": {"domain", "mistakes", "references"},
-    "settings": {"domain", "mistakes", "endpoint_list", "env_file"},
+    "key_list": {"domain", "mistakes", "references"},
+    "settings": {"domain", "mistakes", "endpoint_list", "env_file", "key_list"},
     "settings_docs": {"settings", "mistakes"},
     "logs": {"settings", "gateway"},
     "catalog": {"domain", "references"},
@@ -33,8 +34,12 @@ MAY_KNOW: dict[str, set[str]] = {
     "embedded": {"domain"} | CONFIGURED,
     "compare": LOWER,
     "check": LOWER | {"compare"},
-    "api": LOWER | {"compare"},
-    "ui": {"domain", "catalog", "compare", "check"},
+    "leaving": set(),
+    "api": LOWER | {"compare", "key_list", "leaving"},
+    "ui": {"domain", "catalog", "compare", "check", "leaving"},
+    "service": LOWER | {"api", "embedded"},
+    "serve": {"settings", "logs", "service", "api"},
+    "__main__": {"serve"},
 }
 """Part of the package → the other parts that it may import, for type checks too."""
 
@@ -49,7 +54,7 @@ NEVER: dict[str, tuple[str, ...]] = {
 }
 """Part → what none of its modules imports, not even inside a function."""
 
-ENVIRONMENT_READERS = ("akash_gradio/settings.py", "app.py")
+ENVIRONMENT_READERS = ("akash_gradio/settings.py", "akash_gradio/__main__.py", "app.py")
 TRANSPORT = "akash_gradio/gateway/transport.py"
 
 
@@ -57,7 +62,7 @@ def part_of(module: str) -> str:
     """`akash_gradio.ui.words` → `ui`; "" for the package itself and what it defines."""
     _, _, rest = module.partition(".")
     part = rest.partition(".")[0]
-    return "" if part.startswith("__") else part
+    return "" if part.startswith("__") and part != "__main__" else part
 
 
 def violations(root: Path, where: str) -> Iterator[str]:
@@ -257,6 +262,8 @@ BANNED: dict[str, tuple[str, ...]] = {
                 "akash_gradio.gateway", "akash_gradio.embedded", "akash_gradio.ui", *OURS_ABOVE),
     "embedded": ("gradio", "starlette", "fastapi", "httpx", "httpx_aiohttp", "aiohttp",
                  "akash_gradio.gateway", "akash_gradio.catalog", "akash_gradio.ui", *OURS_ABOVE),
+    "api": ("gradio", "fastapi", "httpx", "httpx_aiohttp", "aiohttp", "akash_gradio.embedded",
+            "akash_gradio.ui"),
     "ui": ("httpx", "httpx_aiohttp", "aiohttp", "akash_gradio.api",
            "akash_gradio.gateway", "akash_gradio.embedded", "akash_gradio.settings"),
 }  # fmt: skip

@@ -50,6 +50,8 @@ DEFAULTS: dict[str, Any] = {
     "IDLE_TIMEOUT": 30.0,
     "ROUTING": Routing.WEIGHTED,
     "DISCOVERY_INTERVAL": 60.0,
+    "GATEWAY_API_KEYS": None,
+    "PROXY_API_KEY": None,
     "DEBUG": False,
     "CATALOG_FILE": None,
     "EMBEDDED": EmbeddedMode.AUTO,

@@ -3,6 +3,7 @@
 Begin at `gateway.py`, which tells the story of one request.
 """
 
-from akash_gradio.gateway.gateway import Gateway, open_gateway
+from akash_gradio.gateway.gateway import Gateway, Relayed, open_gateway
+from akash_gradio.gateway.relayed import RelayRequest
 
-__all__ = ["Gateway", "open_gateway"]
+__all__ = ["Gateway", "RelayRequest", "Relayed", "open_gateway"]

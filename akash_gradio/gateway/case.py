@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import (
     AkashGradioError,
     EndpointError,
@@ -16,6 +15,7 @@ from akash_gradio.domain.errors import (
 from akash_gradio.domain.receipt import Attempt, Receipt
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.receipts import Record
+from akash_gradio.gateway.relayed import Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Case:
 
     def __init__(
         self,
-        request: ChatRequest,
+        request: Question,
         clock: Callable[[], float],
         *,
         fallbacks: tuple[str, ...],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from akash_gradio.domain.chat import NOTHING
 from akash_gradio.domain.errors import (
@@ -15,10 +15,11 @@ from akash_gradio.domain.errors import (
     EndpointTimeout,
     RequestRefused,
 )
-from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.patience import OutOfPatience, Patience
-from akash_gradio.gateway.reading import ReplyReader, refusal
+from akash_gradio.gateway.reading import refusal
+from akash_gradio.gateway.relayed import Heard
 from akash_gradio.gateway.retries import rest_asked_s
 from akash_gradio.gateway.transport import Answer, Transport, hide_secrets
 
@@ -42,6 +43,46 @@ class Limits:
     idle_timeout_s: float
 
 
+class Reader(Protocol):
+    """Reads one answer: a `ReplyReader`, or a `RelayReader` that passes it on."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing more can come."""
+        ...
+
+    @property
+    def finish_reason(self) -> str | None:
+        """As the endpoint gave it, None before."""
+        ...
+
+    @property
+    def upstream_id(self) -> str:
+        """The endpoint's own id of the answer."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Its `system_fingerprint`."""
+        ...
+
+    def feed(self, data: bytes) -> Sequence[Heard]:
+        """What the bytes say. Raises EndpointError and RequestRefused."""
+        ...
+
+    def close(self) -> Sequence[Heard]:
+        """What is left to say at the end. Raises as `feed` does."""
+        ...
+
+
+class MakeReader(Protocol):
+    """A new reader, once the answer's head has come."""
+
+    def __call__(self, alias: str, content_type: str | None) -> Reader:
+        """alias: of the endpoint. content_type: as the headers say it."""
+        ...
+
+
 class Exchange:
     """Live: takes a slot of the endpoint when made; `aclose` gives back slot and connection.
 
@@ -50,10 +91,15 @@ class Exchange:
     """
 
     def __init__(
-        self, endpoint: Endpoint, model: str, transport: Transport, limits: Limits
+        self,
+        endpoint: Endpoint,
+        model: str,
+        transport: Transport,
+        limits: Limits,
+        make_reader: MakeReader,
     ) -> None:
         self.endpoint, self.model = endpoint, model
-        self.opening: list[Event] = []
+        self.opening: list[Heard] = []
         self.over = False
         self.status: int | None = None
         self._transport, self._limits = transport, limits
@@ -61,7 +107,8 @@ class Exchange:
         self._headers: Mapping[str, str] = NOTHING
         self._answer: Answer | None = None
         self._parts: AsyncGenerator[bytes, None] | None = None
-        self._reader = ReplyReader(endpoint.alias, None)
+        self._make_reader = make_reader
+        self._reader = make_reader(endpoint.alias, None)
         self.opened = False
         self._began = self._lingering = self._body_ended = self._closed = False
         self.probe = endpoint.enters()
@@ -94,7 +141,7 @@ class Exchange:
             raise
         self.opened = True
 
-    async def more(self) -> list[Event]:
+    async def more(self) -> Sequence[Heard]:
         """What came next, never empty before the answer is over. Raises as `open` does."""
         try:
             while not self.over:
@@ -128,7 +175,7 @@ class Exchange:
         parts = self._parts = answer.aiter_bytes()
         if not 200 <= answer.status < 300:
             raise await self._refusal(answer, parts)
-        self._reader = ReplyReader(self.endpoint.alias, answer.headers.get("content-type"))
+        self._reader = self._make_reader(self.endpoint.alias, answer.headers.get("content-type"))
         while not (self.over or self._began):
             events = await self._read()
             self.opening += events
@@ -149,7 +196,7 @@ class Exchange:
         except OutOfPatience:
             raise self._too_late() from None
 
-    async def _read(self) -> list[Event]:
+    async def _read(self) -> Sequence[Heard]:
         reader, parts = self._reader, self._parts
         assert parts is not None
         if reader.done:
@@ -174,11 +221,11 @@ class Exchange:
             self._patience.renew(self._limits.idle_timeout_s)
         return events
 
-    def _end(self) -> list[Event]:
+    def _end(self) -> Sequence[Heard]:
         self.over = True
         return self._reader.close()
 
-    def _linger(self, events: list[Event]) -> None:
+    def _linger(self, events: Sequence[Heard]) -> None:
         """The answer is whole; wait a little for its usage, and hardly for what is behind that."""
         if not self._lingering:
             self._lingering = True
@@ -213,5 +260,5 @@ class Exchange:
             await self._patience.wait(self._parts.__anext__())
 
 
-def _is_token(event: Event) -> bool:
+def _is_token(event: Heard) -> bool:
     return isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta)

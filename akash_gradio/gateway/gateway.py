@@ -11,10 +11,12 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from akash_gradio.domain.chat import NOTHING, ChatRequest
 from akash_gradio.domain.errors import (
@@ -33,8 +35,11 @@ from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway.case import Case, Move
 from akash_gradio.gateway.endpoint import Endpoint
-from akash_gradio.gateway.exchange import Exchange, Limits
-from akash_gradio.gateway.payload import build
+from akash_gradio.gateway.exchange import Exchange, Limits, MakeReader
+from akash_gradio.gateway.payload import Payload, build
+from akash_gradio.gateway.reading import ReplyReader
+from akash_gradio.gateway.relayed import Heard, Passed, Question, RelayRequest, build_relayed
+from akash_gradio.gateway.relaying import RelayReader
 from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
 from akash_gradio.gateway.roster import Roster
 from akash_gradio.gateway.transport import HttpTransport, Transport
@@ -45,7 +50,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+WHOLE_ANSWER_TIMES: Final = 5
+"""A caller who wants no stream sees the first token with the last: so many times as long may
+it take."""
+
 Cards = Callable[[str], ModelCard | None]
+Relayed: TypeAlias = Retrying | Started | bytes | Finished
 
 
 def open_gateway(
@@ -56,12 +66,14 @@ def open_gateway(
     clock: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
 ) -> Gateway:
     """A gateway to the endpoints of the settings; use it with `async with`.
 
     cards: catalog id → its card, for the catalog's defaults; None sends no defaults.
     transport: the network, HTTP when None. clock: monotonic seconds. chance: 0 to 1.
-    sleep: of pauses, in seconds. Does no I/O and needs no running loop.
+    sleep: of pauses, in seconds. on_receipt: called at each answer's end, also without one.
+    Does no I/O and needs no running loop.
     """
     return Gateway(
         settings,
@@ -70,6 +82,7 @@ def open_gateway(
         clock=clock,
         chance=chance,
         sleep=sleep,
+        on_receipt=on_receipt,
     )
 
 
@@ -85,9 +98,11 @@ class Gateway:
         clock: Callable[[], float],
         chance: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]],
+        on_receipt: Callable[[Receipt], None],
     ) -> None:
         self._settings, self._cards, self._transport = settings, cards, transport
         self._clock, self._chance, self._sleep = clock, chance, sleep
+        self._on_receipt = on_receipt
         self._roster = Roster(settings.endpoints, settings.routing)
         self._budget = RetryBudget()
         self._limits = Limits(
@@ -121,13 +136,26 @@ class Gateway:
 
     # One request, from top to bottom.
 
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Ask, and pass on what is answered; see `domain.events` for the order of events.
 
         Hold it with `aclosing`: closing it closes the connection to the endpoint. Raises
         RequestRefused, UnknownModel, NoEndpoint, NotAnswered and ReplyInterrupted, each with
         its `receipt`.
         """
+        return self._tell(request, _as_it_is)
+
+    def relay(self, request: RelayRequest) -> AsyncGenerator[Relayed, None]:
+        """The same with the endpoint's own bytes: `Retrying* Started bytes* Finished`.
+
+        Each `bytes` holds whole events of a stream, without `[DONE]`; or, where no stream was
+        asked, there is one, the whole JSON answer. Hold it and mind its errors as `stream`'s.
+        """
+        return self._tell(request, _bytes_alone)
+
+    async def _tell(
+        self, request: Question, shown: Callable[[Sequence[Heard]], Sequence[Any]]
+    ) -> AsyncGenerator[Any, None]:
         case = self._take(request)
         exchange: Exchange | None = None
         try:
@@ -141,9 +169,9 @@ class Gateway:
                 else:
                     exchange = await self._ask(case, move.endpoint, move.model)
             yield Started(exchange.endpoint.alias, exchange.model)
-            events = exchange.opening
+            events: Sequence[Heard] = exchange.opening
             while events:
-                for event in events:
+                for event in shown(events):
                     yield event
                 events = await self._hear(case, exchange)
             receipt = await self._finish(case, exchange)
@@ -157,14 +185,17 @@ class Gateway:
             if case.receipt is None:
                 self._close_case(case, exchange)
 
-    def _take(self, request: ChatRequest) -> Case:
+    def _take(self, request: Question) -> Case:
         self._budget.earn(self._clock())
         settings = self._settings
+        fallbacks = settings.fallback_models
+        if isinstance(request, RelayRequest) and request.models is not None:
+            fallbacks = tuple(model for model in fallbacks if model in request.models)
         rounds = range(1, settings.retry_attempts + 1)
         return Case(
             request,
             self._clock,
-            fallbacks=settings.fallback_models,
+            fallbacks=fallbacks,
             extra_attempts=settings.retry_attempts,
             rest_budget_s=sum(longest_backoff_s(n, settings.retry_delay_ms) for n in rounds),
         )
@@ -232,16 +263,11 @@ class Gateway:
     async def _ask(self, case: Case, endpoint: Endpoint, model: str) -> Exchange | None:
         """Ask one endpoint, up to its first token. None when it failed and others may be asked."""
         card = self._cards(model)
-        payload = build(
-            case.request,
-            model=model,
-            card=card,
-            entry=endpoint.entry,
-            ask_usage=endpoint.knows_usage,
-        )
+        payload, make_reader = _worded(case.request, endpoint, model, card)
         if case.asked and not case.asking_again:
             self._budget.spend(self._clock())
-        exchange = Exchange(endpoint, model, self._transport, self._limits)
+        limits = self._limits_of(case.request)
+        exchange = Exchange(endpoint, model, self._transport, limits, make_reader)
         why = case.asks(endpoint.alias, model, exchange.probe, self._settings.routing)
         logger.debug(
             "attempt.begun", extra={"endpoint": endpoint.alias, "model": model, "why": why}
@@ -266,13 +292,19 @@ class Gateway:
                 await exchange.aclose()
         return None
 
+    def _limits_of(self, request: Question) -> Limits:
+        if isinstance(request, RelayRequest) and not request.stream:
+            first_s = self._limits.first_token_timeout_s
+            return replace(self._limits, first_token_timeout_s=WHOLE_ANSWER_TIMES * first_s)
+        return self._limits
+
     def _note_first_token(self, case: Case, exchange: Exchange) -> None:
         waited_s = case.record.begins(exchange.status)
         case.record.hears(exchange.opening)
         counts = waited_s if case.request.stream else None
         exchange.endpoint.begins(exchange.model, exchange.probe, counts)
 
-    async def _hear(self, case: Case, exchange: Exchange) -> list[Event]:
+    async def _hear(self, case: Case, exchange: Exchange) -> Sequence[Heard]:
         """What comes next, [] at the end of the answer."""
         try:
             events = await exchange.more()
@@ -338,6 +370,7 @@ class Gateway:
             fingerprint=exchange.fingerprint if exchange else "",
         )
         logger.info("reply.finished", extra=_facts(receipt, error))
+        self._on_receipt(receipt)
         return receipt
 
     # The endpoints.
@@ -377,6 +410,32 @@ class Gateway:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.discovery_interval_s):
                     await newcomer.wait()
+
+
+def _worded(
+    request: Question, endpoint: Endpoint, model: str, card: ModelCard | None
+) -> tuple[Payload, MakeReader]:
+    """What to say to the endpoint, and how to read what it says."""
+    entry, ask_usage = endpoint.entry, endpoint.knows_usage
+    if isinstance(request, ChatRequest):
+        payload = build(request, model=model, card=card, entry=entry, ask_usage=ask_usage)
+        return payload, ReplyReader
+    reader = partial(
+        RelayReader,
+        stream=request.stream,
+        usage=request.wants_usage,
+        answers=request.answers,
+        rename=model if entry.model_map.get(model, model) != model else "",
+    )
+    return build_relayed(request, model=model, entry=entry, ask_usage=ask_usage), reader
+
+
+def _as_it_is(heard: Sequence[Heard]) -> Sequence[Heard]:
+    return heard
+
+
+def _bytes_alone(heard: Sequence[Heard]) -> Sequence[bytes]:
+    return [event.data for event in heard if type(event) is Passed]
 
 
 def _status(failure: EndpointError, exchange: Exchange) -> int | None:

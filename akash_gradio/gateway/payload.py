@@ -51,7 +51,7 @@ def build(
     fields_sent |= {k: v for k, v in request.extra.items() if k not in NEVER_FROM_EXTRA}
     fields_sent |= _parameters(request.sampling, card, fields_sent)
     _ask_for_usage(fields_sent, request.stream and ask_usage)
-    return Payload(body=_encoded(fields_sent, entry.name), sent=_sent(fields_sent))
+    return Payload(body=encoded(fields_sent, entry.name), sent=parameters_in(fields_sent))
 
 
 def _messages(request: ChatRequest) -> Iterator[dict[str, str]]:
@@ -92,15 +92,18 @@ def _ask_for_usage(body: dict[str, Any], wanted: bool) -> None:
         }
 
 
-def _encoded(body: dict[str, Any], alias: str) -> bytes:
+def encoded(body: Mapping[str, Any], alias: str) -> bytes:
+    """The body as JSON in UTF-8. Raises RequestRefused when JSON can't say it."""
     try:
         text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         raise RequestRefused(alias, 400, "a number in the request is not finite") from None
+    except RecursionError:
+        raise RequestRefused(alias, 400, "the request is nested too deeply") from None
     return mended(text).encode()
 
 
-def _sent(body: Mapping[str, Any]) -> dict[str, Any]:
+def parameters_in(body: Mapping[str, Any]) -> dict[str, Any]:
     """Sampling parameters, and whatever else is a plain number; never words of the caller."""
     return {
         name: tuple(value) if isinstance(value, list) else value

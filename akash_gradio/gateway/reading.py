@@ -71,6 +71,16 @@ class ReplyReader:
         """The model that it says it is, "" when it says nothing."""
         return self._chunks.model
 
+    @property
+    def said(self) -> bool:
+        """Whether any text, reasoning or tool call came."""
+        return self._chunks.said
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it reads a stream and holds no part of an event."""
+        return self._begun and self._body is None and self._stream.at_rest
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete: text, reasoning, tool calls and usage.
 
@@ -161,16 +171,21 @@ class ReplyReader:
         if text == "[DONE]":
             self.done = True
         elif text:
-            self._chunks.read(self._parsed(text, cut=last), events)
+            self._understand(text, self._parsed(text, cut=last), events)
 
     def _read_body(self, body: bytes, events: list[Event]) -> None:
         body = body.rstrip()
-        value = self._parsed(str(body, "utf-8", "replace"), cut=body[-1] not in b"}]")
+        text = str(body, "utf-8", "replace")
+        value = self._parsed(text, cut=body[-1] not in b"}]")
         if not isinstance(value, dict) or "choices" not in value:
             fault = fault_in(value)
             if fault is None:
                 raise EndpointGarbled(self._alias, "shape")
             raise fault_error(self._alias, fault)
+        self._understand(text, value, events)
+
+    def _understand(self, text: str, value: object, events: list[Event]) -> None:
+        """A chunk of a stream or a whole completion: text as it came, value what it says."""
         self._chunks.read(value, events)
 
     def _parsed(self, text: str, *, cut: bool) -> object:

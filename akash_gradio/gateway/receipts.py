@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from akash_gradio.domain.chat import NOTHING, ChatRequest, Conversation
-from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from akash_gradio.domain.chat import NOTHING, Conversation
+from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
+from akash_gradio.gateway.relayed import Heard, Passed, Question, RelayRequest
 
 BYTES_PER_TOKEN: Final = 4
 TOKENS_PER_MESSAGE: Final = 4
@@ -35,6 +36,17 @@ def prompt_tokens(conversation: Conversation) -> int:
     texts = [turn.content for turn in conversation.turns]
     if conversation.system:
         texts.append(conversation.system)
+    return _message_tokens(texts)
+
+
+def question_tokens(request: Question) -> int:
+    """Estimated tokens of what is asked; pictures and such count nothing."""
+    if isinstance(request, RelayRequest):
+        return _message_tokens(request.texts())
+    return prompt_tokens(request.conversation)
+
+
+def _message_tokens(texts: Iterable[str]) -> int:
     return sum(estimated_tokens(utf8_length(text)) + TOKENS_PER_MESSAGE for text in texts)
 
 
@@ -52,7 +64,7 @@ class Record:
     `hears` with whatever came (the first of it is the first token).
     """
 
-    def __init__(self, request: ChatRequest, clock: Callable[[], float]) -> None:
+    def __init__(self, request: Question, clock: Callable[[], float]) -> None:
         self._request, self._clock = request, clock
         self._arrived = clock()
         self._attempts: list[Attempt] = []
@@ -98,7 +110,7 @@ class Record:
         if self._settle("cancelled", None) is None and self._first_token is not None:
             self.breaks_off("cancelled")
 
-    def hears(self, events: Iterable[Event]) -> None:
+    def hears(self, events: Iterable[Heard]) -> None:
         """What came in one read."""
         said = False
         for event in events:
@@ -111,6 +123,9 @@ class Record:
             elif isinstance(event, ToolCallDelta):
                 self._answer_bytes += utf8_length(event.name) + utf8_length(event.arguments)
                 said = True
+            elif isinstance(event, Passed):
+                self._answer_bytes += BYTES_PER_TOKEN * event.events
+                said = said or event.events > 0
             elif isinstance(event, Usage):
                 self._usage = _later(self._usage, event)
         if said:
@@ -158,7 +173,7 @@ class Record:
     def _tokens_in(self) -> Count:
         if self._usage.prompt_tokens is not None:
             return Count(tokens=self._usage.prompt_tokens, reported=True)
-        return Count(tokens=prompt_tokens(self._request.conversation), reported=False)
+        return Count(tokens=question_tokens(self._request), reported=False)
 
     def _tokens_out(self) -> Count | None:
         """Reasoning is in it, as in the reports of endpoints."""

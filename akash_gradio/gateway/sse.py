@@ -49,6 +49,12 @@ class SSEDecoder:
         self._after_cr = False
         self._at_start = True
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether it holds no part of an event."""
+        held = self._rest or self._data or self._is_error or self._after_cr
+        return not held
+
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that these bytes complete; lines of one joined by LF.
 

@@ -1,18 +1,15 @@
-"""A server-sent event stream as a bare ASGI response.
-
-Starlette's StreamingResponse notices a visitor who left only at its next send; here
-a listener ends the producer at once, also while the endpoint is silent.
-"""
+"""A server-sent event stream as a bare ASGI response."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
+
+from akash_gradio.leaving import until_left
 
 HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -29,16 +26,8 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the events end or the client leaves, whichever comes first."""
-        producer = asyncio.ensure_future(self._send_all(send))
-        listener = asyncio.ensure_future(_left(receive))
-        try:
-            await asyncio.wait({producer, listener}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (producer, listener):
-                task.cancel()
-            results = await asyncio.gather(producer, listener, return_exceptions=True)
-        if isinstance(results[0], Exception) and not isinstance(results[0], OSError):
-            raise results[0]
+        with suppress(OSError):  # a client that is gone at a send
+            await until_left(self._send_all(send), receive)
 
     async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
@@ -48,7 +37,3 @@ class EventStream:
                 await send({"type": "http.response.body", "body": line, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,0 +1,131 @@
+"""The addresses of the OpenAI-compatible face, to be served alone or beside the page."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from akash_gradio.api.call import Call
+from akash_gradio.api.completions import complete
+from akash_gradio.api.door import Door
+from akash_gradio.api.faults import SERVER, Fault, no_such_model
+from akash_gradio.api.metrics import CONTENT_TYPE, Metrics
+from akash_gradio.api.models import answerable, model_objects, why_none
+from akash_gradio.api.question import LeftEarly
+from akash_gradio.catalog.reading import Catalog
+from akash_gradio.domain.ports import EndpointStatus
+from akash_gradio.gateway import Relayed, RelayRequest
+
+logger = logging.getLogger(__name__)
+
+Answer = Callable[[Call], Awaitable[None]]
+GET: Final = frozenset({"GET", "HEAD"})
+POST: Final = frozenset({"POST"})
+
+
+class Source(Protocol):
+    """What the API speaks for: a `Gateway`."""
+
+    def relay(self, request: RelayRequest) -> AsyncGenerator[Relayed, None]:
+        """See `Gateway.relay`."""
+        ...
+
+    def endpoints(self) -> tuple[EndpointStatus, ...]:
+        """Every endpoint's state now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """What the addresses need."""
+
+    gateway: Source
+    catalog: Catalog
+    door: Door
+    metrics: Metrics
+
+
+def api_routes(api: Api) -> list[BaseRoute]:
+    """Every address, none of which the page has."""
+    created = int(time.time())
+
+    async def completions(call: Call) -> None:
+        await complete(call, api.gateway, api.door)
+
+    async def models(call: Call) -> None:
+        caller = api.door.admit(call.scope)
+        found = model_objects(api.catalog, api.gateway.endpoints(), caller, created)
+        await call.reply_json({"object": "list", "data": found})
+
+    async def model(call: Call) -> None:
+        caller = api.door.admit(call.scope)
+        wanted = call.scope["path_params"]["model"]
+        found = model_objects(api.catalog, api.gateway.endpoints(), caller, created)
+        one = next((each for each in found if each["id"] == wanted), None)
+        if one is None:
+            raise no_such_model(wanted)
+        await call.reply_json(one)
+
+    async def health(call: Call) -> None:
+        endpoints = api.gateway.endpoints()
+        count = answerable(endpoints)
+        if count:
+            await call.reply_json({"status": "ok", "models": count})
+        else:
+            await call.reply_json({"status": "unavailable", "reason": why_none(endpoints)}, 503)
+
+    async def numbers(call: Call) -> None:
+        api.door.admit_to_numbers(call.scope)
+        await call.reply(api.metrics.page(), content_type=CONTENT_TYPE)
+
+    async def nothing(call: Call) -> None:
+        api.door.admit(call.scope)
+        path = call.scope["path"]
+        raise Fault(status=404, message=f"there is nothing at {path[:200]}", code="not_found")
+
+    return [
+        Route("/v1/chat/completions", _Address(completions, POST)),
+        Route("/v1/models", _Address(models, GET)),
+        Route("/v1/models/{model:path}", _Address(model, GET)),
+        Route("/v1/{rest:path}", _Address(nothing, GET | POST)),
+        Route("/healthz", _Address(health, GET)),
+        Route("/metrics", _Address(numbers, GET)),
+    ]
+
+
+class _Address:
+    """Gives one answer; whatever goes wrong is told in OpenAI's shape."""
+
+    def __init__(self, answer: Answer, methods: frozenset[str]) -> None:
+        self._answer, self._methods = answer, methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(scope, receive, send)
+        try:
+            if scope["method"] not in self._methods:
+                allowed = ", ".join(sorted(self._methods))
+                raise Fault(status=405, message=f"ask with {allowed}", headers={"allow": allowed})
+            await self._answer(call)
+        except Fault as fault:
+            logger.debug("api.refused", extra={"request": call.id, "status": fault.status})
+            await call.fail(fault)
+        except (LeftEarly, OSError):
+            return
+        except Exception as error:  # a mistake of ours: the caller gets its shape, the log no word
+            logger.error("api.failed", extra={"request": call.id, "outcome": _place(error)})
+            await call.fail(Fault(status=500, message="the gateway failed", type=SERVER))
+
+
+def _place(error: Exception) -> str:
+    """What it was and where; its message might hold what somebody wrote."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else "?"
+    return f"{type(error).__name__} in {where}"

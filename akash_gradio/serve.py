@@ -1,0 +1,82 @@
+"""`/v1` alone, without the page: `python -m akash_gradio serve --no-ui`."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from starlette.routing import Router
+
+from akash_gradio.api.routes import api_routes
+from akash_gradio.logs import set_up_logs
+from akash_gradio.service import Service, assemble_service
+from akash_gradio.settings import read_settings
+
+LAST_WORDS_S: Final = 30
+"""Seconds that answers have to come to their end when the server is told to stop."""
+
+
+def api_app(service: Service) -> Router:
+    """The addresses as an ASGI app. A bare router: each layer of middleware costs every token."""
+    return Router(routes=api_routes(service.api), lifespan=service.open)
+
+
+def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn is to serve it: uvloop and httptools where they are installed."""
+    return uvicorn.Config(
+        api_app(service),
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=75,  # longer than clients and proxies keep an idle connection
+        timeout_graceful_shutdown=LAST_WORDS_S,
+    )
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Serve until the process is ended. arguments: without the program's name."""
+    asked = _read(arguments)
+    settings = read_settings(environment)
+    if not asked.no_ui:
+        _serve_page(asked)
+        return
+    set_up_logs(settings)
+    service = assemble_service(settings, environment)
+    for problem in service.problems:
+        sys.stderr.write(f"Configuration: {problem}\n")
+    host = asked.host or settings.server_name
+    port = settings.server_port if asked.port is None else asked.port
+    sys.stderr.write(f"Akash Gradio: http://{_reached(host)}:{port}/v1\n")
+    uvicorn.Server(server_config(service, host, port)).run()
+
+
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m akash_gradio")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="serve the page and /v1, or /v1 alone")
+    serve.add_argument("--no-ui", action="store_true", help="serve /v1 alone, without the page")
+    serve.add_argument("--host", help="address to listen on (GRADIO_SERVER_NAME)")
+    serve.add_argument("--port", type=int, help="port to listen on (GRADIO_SERVER_PORT)")
+    return parser.parse_args(arguments)
+
+
+def _serve_page(asked: argparse.Namespace) -> None:
+    """What `python app.py` does; the file lies beside the package, where a Space wants it."""
+    page = runpy.run_path(str(Path(__file__).resolve().parents[1] / "app.py"), run_name="app")
+    page["main"](host=asked.host, port=asked.port)
+
+
+def _reached(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,102 @@
+"""Everything behind the page and behind `/v1`: catalog, gateway, the model on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from akash_gradio.api.door import Door
+from akash_gradio.api.metrics import Metrics
+from akash_gradio.api.routes import Api
+from akash_gradio.catalog.reading import Catalog, read_catalog
+from akash_gradio.domain.model import Problem
+from akash_gradio.domain.progress import Progress, Stage
+from akash_gradio.embedded.progress import terminal_progress
+from akash_gradio.embedded.supervisor import EmbeddedEndpoint
+from akash_gradio.embedded.weights import served_id
+from akash_gradio.endpoint_list import EMBEDDED_ALIAS
+from akash_gradio.gateway import Gateway, open_gateway
+from akash_gradio.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What answers; `open` starts it with the server's event loop.
+
+    embedded: None where the model on this machine isn't wanted. problems: of the settings
+    and of the catalog.
+    """
+
+    catalog: Catalog
+    gateway: Gateway
+    embedded: EmbeddedEndpoint | None
+    api: Api
+    problems: tuple[Problem, ...]
+
+    @asynccontextmanager
+    async def open(self, _app: object) -> AsyncIterator[None]:
+        """The gateway and, where it is wanted, the model on this machine, until the server ends."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.gateway)
+            if self.embedded is not None:
+                running = asyncio.create_task(self.embedded.run())
+                stack.push_async_callback(_end, running)
+            yield
+
+
+def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Service:
+    """The service from the settings alone; nothing is opened yet.
+
+    environment: where the catalog's `"$NAME"` values are looked up.
+    """
+    catalog = read_catalog(settings.catalog_file, environment)
+    metrics = Metrics()
+    gateway = open_gateway(settings, catalog.get, on_receipt=metrics.observe)
+    metrics.known = lambda model: _known(model, catalog, gateway)
+    metrics.watch(gateway.endpoints)
+    door = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
+    return Service(
+        catalog=catalog,
+        gateway=gateway,
+        embedded=_embedded(settings, gateway) if settings.embedded_wanted else None,
+        api=Api(gateway=gateway, catalog=catalog, door=door, metrics=metrics),
+        problems=(*settings.problems, *catalog.problems),
+    )
+
+
+def _known(model: str, catalog: Catalog, gateway: Gateway) -> bool:
+    card = catalog.get(model)
+    if card is not None and card.id == model:
+        return True
+    return any(
+        model == served.id for status in gateway.endpoints() for served in status.models or ()
+    )
+
+
+def _embedded(settings: Settings, gateway: Gateway) -> EmbeddedEndpoint:
+    models = (served_id(settings.embedded_model),)
+    tell = terminal_progress()
+
+    def show(progress: Progress) -> None:
+        if progress.stage is Stage.UNAVAILABLE:  # nobody is to wait for it
+            gateway.remove_endpoint(EMBEDDED_ALIAS)
+        elif progress.stage is not Stage.READY:
+            gateway.expect_endpoint(EMBEDDED_ALIAS, models)
+        tell(progress)
+
+    embedded = EmbeddedEndpoint(
+        settings,
+        on_ready=gateway.put_endpoint,
+        on_down=lambda: gateway.expect_endpoint(EMBEDDED_ALIAS, models),
+        on_progress=show,
+    )
+    gateway.expect_endpoint(EMBEDDED_ALIAS, models)
+    return embedded
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
