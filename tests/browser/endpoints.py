@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.stubs import Exchange, StubThread, wire
-from tests.stubs.zoo import answer
+from tests.stubs.zoo import answer, streamed
 
 Act = Callable[[Exchange], Coroutine[Any, Any, None]]
 
@@ -74,10 +74,20 @@ def open_pens(lone: int, pairs: int) -> Iterator[Pens]:
 
 
 def saying(*tokens: str, tokens_per_s: float | None = None) -> Act:
-    """Answers with this text, at a pace."""
+    """Answers with this text, at a pace, and counts its tokens."""
+    usage = {"prompt_tokens": 13, "completion_tokens": len(tokens)}
 
     async def act(x: Exchange) -> None:
-        await answer(x, tokens, tokens_per_s)
+        if not streamed(x):
+            await answer(x, tokens)
+            return
+        await x.open_stream()
+        await x.piece(wire.opening())
+        for token in tokens:
+            await asyncio.sleep(1 / tokens_per_s if tokens_per_s else 0)
+            await x.piece(wire.says(token))
+        await x.piece(wire.ending() + wire.usage_event(usage) + wire.DONE)
+        await x.end()
 
     return act
 
