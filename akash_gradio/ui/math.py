@@ -45,6 +45,8 @@ _ENVIRONMENT: Final = re.compile(
     r"\\(begin|end)\{(aligned|alignedat|eqnarray\*?|flalign\*?|gather\*?|gathered|multline\*?|"
     r"equation\*?|displaymath|math)\}"
 )
+_FUNCTION: Final = re.compile(r"<mi>([A-Za-z]{2,})</mi>(<mo[^>]*>\()?")
+_THIN: Final = "0.167em"
 _LIMIT: Final = re.compile(r"\\(lim|max|min|sup|inf|limsup|liminf)\s*_")
 
 
@@ -58,9 +60,16 @@ def to_mathml(source: str, *, display: bool) -> str | None:
     # The converter's errors have no common root, and it runs out of stack on deep nesting.
     try:
         root = convert_to_element(_known(source, display), display="block" if display else "inline")
-        return _html(root)
+        return _FUNCTION.sub(_spaced, _html(root))
     except Exception:
         return None
+
+
+def _spaced(match: re.Match[str]) -> str:
+    """A function's name as an operator, so that `n log n` is not drawn as `nlogn`."""
+    name, bracket = match.groups(default="")
+    behind = "0" if bracket else _THIN
+    return f'<mo lspace="{_THIN}" rspace="{behind}">{name}</mo>{bracket}'
 
 
 def math_source(source: str) -> str:
