@@ -26,6 +26,7 @@ from bench.systems import LITELLM, OPENAI, NotInstalled, install_litellm, instal
 STREAMS: Final = 50
 TOKENS_PER_S: Final = 50
 RAMP_S: Final = 1.0
+LONGEST_START_S: Final = 120.0
 
 Read = Callable[[str], AsyncGenerator[str, None]]
 """A question → the pieces of text of its answer."""
@@ -165,13 +166,17 @@ def measure(
 
 def _measure_one(candidate: Candidate, port: int, seconds: float) -> dict[str, float | None]:
     command = [str(candidate.python), "-m", "bench.in_process", candidate.reader.__name__]
-    done = subprocess.run(
-        pinned([*command, str(port), str(seconds)], SYSTEM_CORE),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-    )
+    try:
+        done = subprocess.run(
+            pinned([*command, str(port), str(seconds)], SYSTEM_CORE),
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            timeout=seconds + LONGEST_START_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise NotInstalled("it came to no end") from None
     if done.returncode:
         raise NotInstalled((done.stderr.strip().splitlines() or ["it said nothing"])[-1][:200])
     figures: dict[str, float | None] = json.loads(done.stdout.splitlines()[-1])

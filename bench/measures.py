@@ -129,7 +129,6 @@ def cpu(system: UnderTest, plan: Plan) -> Figures:
         seen, cpu_s = _with_cpu(system, ask)
         if cpu_s is not None and seen.tokens_in_all:
             figures[f"cpu_s_{streams}"] = 100_000 * cpu_s / seen.tokens_in_all
-        system.process.settle()
     return figures
 
 
@@ -190,7 +189,9 @@ def _with_cpu(system: UnderTest, ask: Ask) -> tuple[Seen, float | None]:
         return _checked(system.target, ask), None
     before = system.process.cpu_s()
     seen = _checked(system.target, ask)
-    return seen, system.process.cpu_s() - before
+    spent_s = system.process.cpu_s() - before
+    system.process.settle()
+    return seen, spent_s
 
 
 def _checked(target: Target, ask: Ask) -> Seen:

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Final
 
 from bench import in_process, page
-from bench.client import start_upstream
+from bench.client import start_upstream, wait_ready
 from bench.measures import FULL, MEASURES, QUICK, Plan, WrongAnswers
 from bench.processes import DidNotStart
 from bench.programs import BUILD, ROOT, NoCompiler
@@ -111,12 +111,13 @@ def _gateways(
         for _ in range(rounds):
             for title, measure in MEASURES:
                 for one in running:
-                    with _awake(one):
-                        try:
+                    try:
+                        with _awake(one):
                             figures = measure(one, plan)
-                        except WrongAnswers as error:
-                            notes.append(f"`{one.name}`, {title}: {error}")
-                            continue
+                    except (WrongAnswers, DidNotStart) as error:
+                        notes.append(f"`{one.name}`, {title}: {error}")
+                        print(notes[-1], flush=True)
+                        continue
                     heard[one.name].append(figures)
                     print(f"{title:14} {one.name:16} {_short(figures)}", flush=True)
     return {name: _medians(rows) for name, rows in heard.items()}
@@ -124,13 +125,14 @@ def _gateways(
 
 @contextmanager
 def _awake(system: UnderTest) -> Iterator[None]:
-    """It runs, all others are stopped."""
+    """It runs and answers, all others are stopped. Raises DidNotStart when it answers no more."""
     if system.process is None:
         yield
         return
     system.process.resume()
     try:
-        system.process.settle(2)
+        wait_ready(system.process, system.target, within_s=60)
+        system.process.settle()
         yield
     finally:
         system.process.settle()
