@@ -34,6 +34,6 @@ COPY akash_gradio akash_gradio
 USER 1000
 VOLUME /data
 EXPOSE 7860
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import os, urllib.request as r; e = os.environ; p = e.get('GRADIO_SERVER_PORT') or e.get('PORT') or 7860; r.urlopen(f'http://127.0.0.1:{p}/page/boot', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=180s \
+    CMD ["python", "-c", "import os, urllib.request as r; e = os.environ; p = e.get('GRADIO_SERVER_PORT') or e.get('PORT') or 7860; r.urlopen(f'http://127.0.0.1:{p}/healthz', timeout=4)"]
 CMD ["python", "app.py"]
