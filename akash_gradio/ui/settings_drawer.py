@@ -48,7 +48,12 @@ def render_settings() -> SettingsPanel:
     gr.HTML(piece("drawer_head"), apply_default_css=False)
     return SettingsPanel(
         system=gr.Textbox(
-            label=s["system"], placeholder=s["system_hint"], lines=4, max_lines=12, elem_id="system"
+            label=s["system"],
+            placeholder=s["system_hint"],
+            lines=4,
+            max_lines=12,
+            elem_id="system",
+            interactive=True,
         ),
         temperature_of=_whose(s["temperature"]),
         temperature=_level(s["temperature"], maximum=2, value=0.7, name="temperature"),
@@ -57,7 +62,12 @@ def render_settings() -> SettingsPanel:
         max_tokens=_whole(s["max_tokens"], s["empty_own"], minimum=1, name="max-tokens"),
         seed=_whole(s["seed"], s["empty_none"], minimum=None, name="seed"),
         stop=gr.Textbox(
-            label=s["stop"], placeholder=s["empty_none"], lines=1, max_lines=4, elem_id="stop"
+            label=s["stop"],
+            placeholder=s["empty_none"],
+            lines=1,
+            max_lines=4,
+            elem_id="stop",
+            interactive=True,
         ),
         stream=gr.Checkbox(label=s["stream"], value=True, elem_id="stream"),
         reset=gr.Button(s["reset"], elem_classes="reset", elem_id="settings-reset"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import gradio as gr
+
 from akash_gradio.ui.settings_drawer import SettingsPanel
 
 _TELL: Final = "(value) => { window.akashGradio?.settings.told(%r, value); }"
@@ -16,8 +18,14 @@ _RESET: Final = "() => { window.akashGradio.settings.reset(); }"
 
 
 def wire_settings(panel: SettingsPanel) -> None:
-    """A control that a visitor moves tells the chat its new value."""
+    """A control that a visitor moves tells the chat its new value.
+
+    Not the textboxes: Gradio's event for them tells of keys alone, and misses a paste, a
+    deletion and dictation. The script listens to them itself.
+    """
     for name, control in panel.values().items():
+        if isinstance(control, gr.Textbox):
+            continue
         control.input(fn=None, inputs=[control], js=_TELL % name, queue=False)  # type: ignore[attr-defined]
 
 

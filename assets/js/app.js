@@ -220,6 +220,7 @@ class Page {
   wire() {
     this.frame = wireFrame();
     this.models.wire();
+    this.settings.wire();
     const box = $("#message");
     box.addEventListener("input", () => { this.#note(null); this.#composer(); });
     box.addEventListener("keydown", (event) => {
@@ -322,7 +323,7 @@ function chatAddress(model) {
 const [boot, store] = await Promise.all([
   api.boot(),
   openStore(),
-  ...["#sidebar .side", "#send", "#cards", "#pick-menu", "#panel", "#settings-reset", "#close-settings"].map(arrived),
+  ...["#sidebar .side", "#send", "#cards", "#pick-menu", "#panel", "#system", "#stop", "#settings-reset", "#close-settings"].map(arrived),
 ]);
 const page = new Page(boot, store);
 window.akashGradio = page;

@@ -22,6 +22,13 @@ export class Settings {
     this.onchange = onchange;
   }
 
+  /** Gradio's event for a textbox misses a paste, a deletion and dictation. */
+  wire() {
+    for (const name of ["system", "stop"]) {
+      $(`#${name}`).addEventListener("input", (event) => this.told(name, event.target.value));
+    }
+  }
+
   /** Another chat, or another model: the controls follow. */
   open(values, card) {
     this.values = { ...DEFAULTS, ...values };

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.endpoints import Pen, Pens, open_pens
 from tests.browser.running import PATIENT, App, running_app
-from tests.browser.visiting import DESKTOP, Watch, open_browser
+from tests.browser.visiting import DESKTOP, LONG_MS, Watch, open_browser
 
 # Scope "package" is this folder: Playwright's loop must have ended before async tests elsewhere.
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=LONG_MS)
     with open_browser() as browser:
         yield browser
 
@@ -63,7 +64,7 @@ class Visits:
         context = self.browser.new_context(
             base_url=app.url, reduced_motion="reduce", **{**DESKTOP, **options}
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(LONG_MS)
         self.watch.over(context, app.url)
         self.contexts.append(context)
         return context.new_page()

@@ -166,6 +166,16 @@ def test_one_model_opens_its_chat(visit: Visits, start_here: Callable[..., App])
         expect(answer_text(page)).to_have_text("At your service.")
 
 
+LAG_LIMIT_MS = 400
+FILTERED_MS = """(query) => new Promise((done) => {
+  const box = document.querySelector("#model-search");
+  const began = performance.now();
+  box.value = query;
+  box.dispatchEvent(new Event("input", {bubbles: true}));
+  requestAnimationFrame(() => setTimeout(() => done(performance.now() - began)));
+})"""
+
+
 def test_two_hundred_models_are_filtered_at_once(
     visit: Visits, start_here: Callable[..., App]
 ) -> None:
@@ -175,18 +185,9 @@ def test_two_hundred_models_are_filtered_at_once(
         page = opened(visit(app))
         expect(page.locator(".card")).to_have_count(200)
         for query, count in (("model-1", 100), ("model-19", 10), ("model-199", 1)):
-            took_ms = page.evaluate(
-                """(query) => new Promise((done) => {
-                  const box = document.querySelector("#model-search");
-                  const began = performance.now();
-                  box.value = query;
-                  box.dispatchEvent(new Event("input", {bubbles: true}));
-                  requestAnimationFrame(() => setTimeout(() => done(performance.now() - began)));
-                })""",
-                query,
-            )
+            took_ms = min(page.evaluate(FILTERED_MS, query) for _ in range(3))
             expect(page.locator(".card")).to_have_count(count)
-            assert took_ms < 500, f"{query}: {took_ms:.0f} ms"
+            assert took_ms < LAG_LIMIT_MS, f"{query}: {took_ms:.0f} ms"
         page.fill("#model-search", "")
         expect(page.locator("#model-count")).to_have_text("200 models")
 
