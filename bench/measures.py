@@ -71,7 +71,7 @@ def memory(system: UnderTest, plan: Plan) -> Figures:
     figures: dict[str, float | None] = {"memory_0": process.memory_mb()}
     for streams in plan.memory_streams:
         ramp_s = 2 * plan.ramp_s
-        ask = Ask(callers=streams, seconds=plan.hold_s, ramp_s=ramp_s, tokens=10_000, rate=2.0)
+        ask = Ask(callers=streams, seconds=plan.hold_s, ramp_s=ramp_s, tokens=10_000, rate=3.0)
         load, most = start_load(system.target, ask), 0.0
         while load.poll() is None:
             most = max(most, process.memory_mb())

@@ -271,7 +271,7 @@ endpoint and a load client in C (`bench/upstream.c`, `bench/load.c`) on core 1. 
 numbered and time-stamped by the endpoint; the client checks that none is missing, doubled or
 foreign, and knows its lag. *Added* is a percentile less the same percentile of `direct`, whose
 own is given in its row. Streams are held while the p99 lag is below 100 ms and 95 % of the tokens
-come. Memory is resident memory while streams of 2 tokens a second are open.
+come. Memory is resident memory while streams of 3 tokens a second are open.
 
 {tables(results)}
 
