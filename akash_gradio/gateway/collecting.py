@@ -18,8 +18,9 @@ def chunks_of(completion: Mapping[str, Any], *, usage: bool) -> Iterator[dict[st
     common["object"] = "chat.completion.chunk"
     choices = [choice for choice in completion["choices"] if isinstance(choice, dict)]
     for position, choice in enumerate(choices):
-        said = {k: v for k, v in choice.items() if k not in ("message", "text")}
-        said = {"index": position, **said, "delta": _delta(choice), "finish_reason": None}
+        said = {k: v for k, v in choice.items() if k not in ("delta", "message", "text")}
+        delta = {"role": "assistant", **delta_of(choice)}
+        said = {"index": position, **said, "delta": delta, "finish_reason": None}
         yield {**common, "choices": [said]}
     for position, choice in enumerate(choices):
         end = {"index": choice.get("index", position), "delta": {}}
@@ -31,16 +32,19 @@ def chunks_of(completion: Mapping[str, Any], *, usage: bool) -> Iterator[dict[st
         yield {**common, "choices": [], "usage": completion["usage"]}
 
 
-def _delta(choice: Mapping[str, Any]) -> dict[str, Any]:
+def delta_of(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """What a choice says, as a delta, also where a server calls it otherwise."""
+    delta = choice.get("delta")
+    if isinstance(delta, dict):
+        return delta
     message = choice.get("message")
     if not isinstance(message, dict):
-        return {"role": "assistant", "content": choice.get("text")}
-    delta = {"role": "assistant", **message}
-    calls = delta.get("tool_calls")
-    if isinstance(calls, list):
-        numbered = [call for call in calls if isinstance(call, dict)]
-        delta["tool_calls"] = [{"index": i, **call} for i, call in enumerate(numbered)]
-    return delta
+        return {"content": choice["text"]} if "text" in choice else {}
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list):
+        return message
+    numbered = enumerate(call for call in calls if isinstance(call, dict))
+    return {**message, "tool_calls": [{"index": i, **call} for i, call in numbered]}
 
 
 class Collector:
@@ -66,10 +70,9 @@ class Collector:
 
     def _add_choice(self, index: int, choice: Mapping[str, Any]) -> None:
         kept = self._choices.setdefault(index, {"index": index, "message": {}})
+        _merge(kept["message"], delta_of(choice))
         for name, value in choice.items():
-            if name in ("delta", "message"):
-                _merge(kept["message"], value or {})
-            elif name != "index":
+            if name not in ("delta", "message", "text", "index"):
                 kept[name] = _sum(name, kept.get(name), value)
 
     def _finished(self, index: int) -> dict[str, Any]:

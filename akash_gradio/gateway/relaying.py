@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from akash_gradio.domain.events import Event
-from akash_gradio.gateway.collecting import Collector, chunks_of
+from akash_gradio.gateway.collecting import Collector, chunks_of, delta_of
 from akash_gradio.gateway.reading import ReplyReader
 from akash_gradio.gateway.relayed import Heard, Passed
 from akash_gradio.gateway.sse import LINE_BYTES
@@ -163,6 +163,9 @@ class _Streamed:
         """One event's data, as text and as what it says."""
         if value.get("usage") and not value.get("choices") and not self._usage:
             return
+        mended = _mended(value)
+        if mended is not value:
+            text, value = _packed(mended), mended
         # A line end inside it stands between two tokens of JSON.
         line = self._names.in_text(_with_no_line_ends(text.replace("\n", " ")), value)
         self._out.append(_event(line))
@@ -253,6 +256,16 @@ class _Names:
                 self._spelled = spelled.encode(), renamed.encode()
 
 
+def _mended(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same chunk where it is well, else with the lists and objects that clients rely on."""
+    choices = chunk.get("choices")
+    if choices and all(choice.get("delta") is not None for choice in choices):
+        return chunk
+    if choices == []:
+        return chunk
+    return {**chunk, "choices": [{**c, "delta": delta_of(c)} for c in choices or ()]}
+
+
 def _plain(part: bytes) -> bool:
     """Whether these are whole events of one line of JSON each, that each say more of the answer
     and nothing else. Only counted, not parsed: what a read costs must not grow with its events.
@@ -262,7 +275,7 @@ def _plain(part: bytes) -> bool:
         part.startswith(b'data: {"')
         and part.endswith(b"}\n\n")
         and part.count(b'}\n\ndata: {"') * 2 + 2 == lines
-        and part.count(b'"choices"') * 2 == lines
+        and lines in (part.count(b'"delta":{') * 2, part.count(b'"delta": {') * 2)
         and b"\r" not in part
         and b'"error"' not in part
         and _is_null(part, b'"finish_reason"')

@@ -1,0 +1,207 @@
+"""`/v1` on a loopback socket in this event loop, and a client that sees every byte."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Self
+
+import uvicorn
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+from akash_gradio.api.door import Door
+from akash_gradio.api.metrics import Metrics
+from akash_gradio.api.routes import Api
+from akash_gradio.catalog.reading import Catalog
+from akash_gradio.domain.model import ModelCard
+from akash_gradio.gateway import Gateway, open_gateway
+from akash_gradio.gateway.transport import HttpTransport
+from akash_gradio.serve import server_config
+from akash_gradio.service import Service
+from akash_gradio.settings import Settings
+from tests.stubs import StubEndpoint, entry, settings_for
+
+PATIENT = {"FIRST_TOKEN_TIMEOUT": 20, "IDLE_TIMEOUT": 20}
+"""For whatever is not about time, so that a busy machine changes nothing."""
+CHAT = "/v1/chat/completions"
+
+
+@cache
+def network() -> HttpTransport:
+    """One for all tests, each of which closes it: reading the certificates takes a while."""
+    return HttpTransport()
+
+
+@dataclass
+class Served:
+    """A running `/v1`. url: of an OpenAI client's `base_url`."""
+
+    port: int
+    gateway: Gateway
+    metrics: Metrics
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @asynccontextmanager
+    async def client(self, key: str = "any", **more: Any) -> AsyncIterator[AsyncOpenAI]:
+        """OpenAI's own, that doesn't hide an error by asking again."""
+        http = DefaultAsyncHttpxClient(verify=False, trust_env=False)  # no certificates to load
+        options = {"max_retries": 0, "timeout": 20, **more}
+        async with AsyncOpenAI(
+            base_url=self.url, api_key=key, http_client=http, **options
+        ) as client:
+            yield client
+
+    async def connect(self) -> Connection:
+        return await Connection.to(self.port)
+
+    async def ask(self, body: object, **headers: str) -> Said:
+        """One question, one whole answer, on a connection of its own."""
+        async with await self.connect() as connection:
+            await connection.send("POST", CHAT, body, headers)
+            return await connection.said()
+
+    async def get(self, path: str, **headers: str) -> Said:
+        async with await self.connect() as connection:
+            await connection.send("GET", path, None, headers)
+            return await connection.said()
+
+
+@dataclass
+class Said:
+    """An answer. pieces: the chunks of its body as the server cut it."""
+
+    status: int
+    headers: dict[str, str]
+    pieces: list[bytes] = field(default_factory=list)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        found = self.json["error"]
+        assert set(found) == {"message", "type", "param", "code"}
+        assert found["message"]
+        return dict(found)
+
+
+class Connection:
+    """HTTP/1.1 by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def to(cls, port: int) -> Self:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 24))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._writer.close()
+
+    async def send(
+        self, method: str, path: str, body: object, headers: Mapping[str, str] | None = None
+    ) -> None:
+        data = body if isinstance(body, bytes) else b"" if body is None else _json(body)
+        given = {"host": "127.0.0.1", "content-length": str(len(data)), **(headers or {})}
+        lines = [f"{method} {path} HTTP/1.1"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in given.items()]
+        self._writer.write("\r\n".join([*lines, "", ""]).encode() + data)
+        await self._writer.drain()
+
+    async def said(self) -> Said:
+        """The whole answer."""
+        said = await self.head()
+        if said.headers.get("transfer-encoding") == "chunked":
+            while piece := await self.piece():
+                said.pieces.append(piece)
+        else:
+            length = int(said.headers.get("content-length", "0"))
+            said.pieces.append(await self._reader.readexactly(length))
+        return said
+
+    async def head(self) -> Said:
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        pairs = [line.split(": ", 1) for line in head[1:] if line]
+        return Said(int(head[0].split()[1]), {name.lower(): value for name, value in pairs})
+
+    async def piece(self) -> bytes:
+        """The next chunk, b"" at the end."""
+        size = int(await self._reader.readuntil(b"\r\n"), 16)
+        data = await self._reader.readexactly(size + 2)
+        return data[:-2]
+
+    def hang_up(self) -> None:
+        """Leave without a word more."""
+        link = self._writer.get_extra_info("socket")
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served]:
+    """A server with these settings, on a port of its own."""
+    catalog = Catalog(cards=cards)
+    metrics = Metrics(lambda model: model in {"m", "other-model", "spare"})
+    gateway = open_gateway(settings, catalog.get, transport=network(), on_receipt=metrics.observe)
+    metrics.watch(gateway.endpoints)
+    door = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
+    api = Api(gateway=gateway, catalog=catalog, door=door, metrics=metrics)
+    service = Service(catalog=catalog, gateway=gateway, embedded=None, api=api, problems=())
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    config = server_config(service, "127.0.0.1", 0)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    try:
+        yield Served(listener.getsockname()[1], gateway, metrics)
+    finally:
+        await server.shutdown(sockets=[listener])
+
+
+@asynccontextmanager
+async def pair(
+    bad: object, **variables: object
+) -> AsyncIterator[tuple[Served, StubEndpoint, StubEndpoint]]:
+    """One endpoint that misbehaves and is asked first, one that is perfect, `/v1` over both."""
+    async with StubEndpoint(bad) as first, StubEndpoint("perfect") as second:
+        entries = entry(first, name="bad", weight=1000), entry(second, name="good")
+        async with serving(settings_for(*entries, **(PATIENT | variables))) as served:
+            yield served, first, second
+
+
+@asynccontextmanager
+async def alone(
+    behavior: object = "perfect", fields: Mapping[str, Any] | None = None, **variables: object
+) -> AsyncIterator[tuple[Served, StubEndpoint]]:
+    """One endpoint, asked once; fields: more of its entry."""
+    async with StubEndpoint(behavior) as stub:
+        given = entry(stub, name="only", **(fields or {}))
+        options = PATIENT | {"RETRY_ATTEMPTS": 0} | variables
+        async with serving(settings_for(given, **options)) as served:
+            yield served, stub
+
+
+def question(text: str = "Grüße", **more: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()

@@ -1,0 +1,164 @@
+"""OpenAI's own SDK against `/v1` over every misbehaving endpoint: it notices nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionChunk
+
+from tests.api.serving import alone, pair
+from tests.stubs import ZOO, Ends, that, wire
+
+MESSAGES: Any = [{"role": "user", "content": "Grüße"}]
+TAGGED = {
+    "think_tags_split": "<think>" + "".join(wire.THOUGHTS) + "</think>" + wire.TEXT,
+    "think_end_alone": "".join(wire.THOUGHTS) + "</think>" + wire.TEXT,
+}
+"""`/v1` passes on what the endpoint says; a client knows its model."""
+ANSWERING = sorted(set(that(Ends.WHOLE)) - {"echoes"})
+
+
+def patience(name: str) -> dict[str, object]:
+    if "Timeout" in ZOO[name].error:
+        return {"FIRST_TOKEN_TIMEOUT": 0.3, "IDLE_TIMEOUT": 0.3}
+    return {}
+
+
+async def streamed(client: AsyncOpenAI, into: list[str], **more: Any) -> dict[str, str]:
+    """The text, as far as it came, and the headers."""
+    asking = client.chat.completions.with_raw_response
+    raw = await asking.create(model="m", messages=MESSAGES, stream=True, **more)
+    chunk: ChatCompletionChunk
+    async for chunk in raw.parse():
+        for choice in chunk.choices:
+            into.append(choice.delta.content or "")  # noqa: PERF401 - kept when it raises
+    return dict(raw.headers)
+
+
+async def whole(client: AsyncOpenAI) -> tuple[str | None, dict[str, str]]:
+    raw = await client.chat.completions.with_raw_response.create(model="m", messages=MESSAGES)
+    return raw.parse().choices[0].message.content, dict(raw.headers)
+
+
+@pytest.mark.parametrize("name", that(Ends.NEVER_STARTS))
+async def test_a_failure_before_the_first_token_is_invisible(name: str) -> None:
+    async with pair(name, **patience(name)) as (served, bad, good), served.client() as client:
+        text: list[str] = []
+        headers = await streamed(client, text)
+    assert "".join(text) == wire.TEXT
+    assert (headers["x-endpoint"], headers["x-attempts"]) == ("good", "2")
+    assert headers["x-accel-buffering"] == "no"
+    assert "x-fallback-model" not in headers
+    assert len(good.chats) == 1
+    assert len(bad.chats) == (0 if name in {"refuses", "speaks_no_tls"} else 1)
+
+
+@pytest.mark.parametrize("name", that(Ends.NEVER_STARTS))
+async def test_the_same_where_no_stream_is_asked(name: str) -> None:
+    options = dict.fromkeys(patience(name), 0.06)  # five times as long for a whole answer
+    async with pair(name, **options) as (served, _bad, _good), served.client() as client:
+        text, headers = await whole(client)
+    assert text == wire.TEXT
+    assert (headers["x-endpoint"], headers["x-attempts"]) == ("good", "2")
+
+
+@pytest.mark.parametrize("name", ANSWERING)
+async def test_every_way_of_streaming_is_understood(name: str) -> None:
+    async with alone(name) as (served, _), served.client() as client:
+        text: list[str] = []
+        await streamed(client, text)
+    assert "".join(text) == TAGGED.get(name, ZOO[name].text)
+
+
+@pytest.mark.parametrize("name", ["perfect", "float_usage", "whole_json_typed_as_stream"])
+async def test_a_whole_answer_is_understood(name: str) -> None:
+    async with alone(name) as (served, stub), served.client() as client:
+        text, headers = await whole(client)
+    assert text == wire.TEXT
+    assert headers["content-type"] == "application/json"
+    assert "stream" not in stub.chats[0].json
+
+
+@pytest.mark.parametrize("name", that(Ends.BREAKS_OFF))
+async def test_what_was_said_is_delivered_and_then_the_sdk_raises(name: str) -> None:
+    async with pair(name, **patience(name)) as (served, _bad, good), served.client() as client:
+        text: list[str] = []
+        with pytest.raises(openai.APIError) as raised:
+            await streamed(client, text)
+        assert [status.in_flight for status in served.gateway.endpoints()] == [0, 0]
+    assert "".join(text) == ZOO[name].text
+    assert raised.value.code == "reply_interrupted"
+    assert not good.chats
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("name", that(Ends.REFUSES))
+async def test_a_refusal_keeps_its_status_and_its_words(name: str, stream: bool) -> None:
+    kinds: dict[int, type[openai.APIStatusError]] = {
+        400: openai.BadRequestError,
+        413: openai.APIStatusError,
+        422: openai.UnprocessableEntityError,
+    }
+    async with pair(name) as (served, bad, good), served.client() as client:
+        with pytest.raises(openai.APIStatusError) as raised:
+            await client.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
+    assert isinstance(raised.value, kinds[raised.value.status_code])
+    assert raised.value.type == "invalid_request_error"
+    if ZOO[name].error == "ContextExceeded":
+        assert raised.value.code == "context_length_exceeded"
+        assert "8192" in raised.value.message
+    else:
+        assert f"told with {raised.value.status_code}" in raised.value.message
+    assert (len(bad.chats), len(good.chats)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "status"),
+    [
+        ("refuses", openai.InternalServerError, 502),
+        ("status_500", openai.InternalServerError, 502),
+        ("status_401", openai.InternalServerError, 502),
+        ("html_with_200", openai.InternalServerError, 502),
+        ("done_only", openai.InternalServerError, 502),
+        ("status_429", openai.RateLimitError, 429),
+        ("rests_by_seconds", openai.RateLimitError, 429),
+        ("hangs_after_headers", openai.InternalServerError, 504),
+        ("hangs_before_headers", openai.InternalServerError, 504),
+    ],
+)
+async def test_when_nobody_answers_the_status_says_why(
+    name: str, kind: type[openai.APIStatusError], status: int
+) -> None:
+    async with alone(name, **patience(name)) as (served, _), served.client() as client:
+        with pytest.raises(kind) as raised:
+            await streamed(client, [])
+        assert raised.value.status_code == status
+        if status == 429:
+            assert int(raised.value.response.headers["retry-after"]) >= 1
+        if name == "rests_by_seconds":
+            with pytest.raises(openai.RateLimitError) as again:
+                await streamed(client, [])
+            assert 1 <= int(again.value.response.headers["retry-after"]) <= 7
+
+
+async def test_endpoints_that_rest_after_failing_are_told_with_503_and_when_to_ask_again() -> None:
+    async with alone("status_500") as (served, stub), served.client() as client:
+        for _ in range(3):
+            with pytest.raises(openai.InternalServerError):
+                await whole(client)
+        with pytest.raises(openai.InternalServerError) as raised:
+            await whole(client)
+    assert raised.value.status_code == 503
+    assert 1 <= int(raised.value.response.headers["retry-after"]) <= 5
+    assert len(stub.chats) == 3
+
+
+async def test_an_unknown_model_is_not_found() -> None:
+    async with alone() as (served, stub), served.client() as client:
+        with pytest.raises(openai.NotFoundError) as raised:
+            await client.chat.completions.create(model="nope", messages=MESSAGES)
+    assert (raised.value.code, raised.value.param) == ("model_not_found", "model")
+    assert not stub.chats
