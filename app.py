@@ -10,6 +10,7 @@ from typing import Any
 
 from akash_gradio.api.routes import api_routes
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import set_up_logs
 from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import Settings, read_settings
@@ -79,6 +80,7 @@ def main(host: str | None = None, port: int | None = None) -> None:
     from akash_gradio.ui.blocks import build_ui
 
     page = build_ui()
+    load_client()  # Gradio gives the server 5 s to come up, also on a busy machine
     sys.stderr.write(f"Akash Gradio: http://{_reached(settings)}\n")
     page.queue(default_concurrency_limit=None).launch(**launch_options(parts, settings))
 

@@ -72,7 +72,7 @@ def list_models(catalog: Catalog, endpoints: Sequence[EndpointStatus]) -> tuple[
     """
     served = _by_id(endpoints)
     waiting = any(endpoint.models is None for endpoint in endpoints)
-    entries = [_entry(card, served.pop(card.id.casefold(), []), waiting) for card in catalog.cards]
+    entries = [_entry(card, served.pop(card.id, []), waiting) for card in catalog.cards]
     discovered = sorted(
         (_listing(_discovered(found), found) for found in served.values()),
         key=lambda listing: (listing.card.name.casefold(), listing.card.id),
@@ -81,24 +81,23 @@ def list_models(catalog: Catalog, endpoints: Sequence[EndpointStatus]) -> tuple[
 
 
 def served_by(card: ModelCard, endpoints: Iterable[EndpointStatus]) -> tuple[EndpointStatus, ...]:
-    """The endpoints that list this model; upper and lower case of the id are the same."""
-    wanted = card.id.casefold()
+    """The endpoints that list this model by its very id, as the gateway asks for it."""
     return tuple(
         endpoint
         for endpoint in endpoints
-        if any(model.id.casefold() == wanted for model in endpoint.models or ())
+        if any(model.id == card.id for model in endpoint.models or ())
     )
 
 
 def _by_id(endpoints: Sequence[EndpointStatus]) -> dict[str, list[_Served]]:
-    """Folded id → each endpoint that serves it, once, and how it calls it."""
+    """Id → each endpoint that serves it, once, and how it calls it."""
     found: dict[str, list[_Served]] = {}
     for endpoint in endpoints:
         listed: dict[str, ServedModel] = {}
         for model in endpoint.models or ():
-            listed.setdefault(model.id.casefold(), model)
-        for folded, model in listed.items():
-            found.setdefault(folded, []).append((endpoint, model))
+            listed.setdefault(model.id, model)
+        for model_id, model in listed.items():
+            found.setdefault(model_id, []).append((endpoint, model))
     return found
 
 

@@ -45,10 +45,8 @@ class Catalog:
     problems: tuple[Problem, ...] = ()
 
     def get(self, model_id: str) -> ModelCard | None:
-        """The entry of this id; upper and lower case are the same if none is exactly so."""
-        wanted = model_id.casefold()
-        alike = [card for card in self.cards if card.id.casefold() == wanted]
-        return next((card for card in alike if card.id == model_id), alike[0] if alike else None)
+        """The entry of this very id."""
+        return next((card for card in self.cards if card.id == model_id), None)
 
 
 def read_catalog(path: Path | None, environment: Mapping[str, str] | None = None) -> Catalog:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
@@ -18,11 +19,20 @@ HEADERS: Final = (
 )
 
 
-class EventStream:
-    """Sends each mapping of `events` as one `data:` line of JSON, then ends."""
+BEAT: Final = b": waiting\n\n"
+"""A comment, which readers skip. Proxies cut a connection that is silent for a minute."""
 
-    def __init__(self, events: AsyncGenerator[Mapping[str, Any], None]) -> None:
-        self._events = events
+
+class EventStream:
+    """Sends each mapping of `events` as one `data:` line of JSON, then ends.
+
+    beat_s: seconds between comments that keep the connection open.
+    """
+
+    def __init__(
+        self, events: AsyncGenerator[Mapping[str, Any], None], *, beat_s: float = 15.0
+    ) -> None:
+        self._events, self._beat_s = events, beat_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the events end or the client leaves, whichever comes first."""
@@ -31,9 +41,19 @@ class EventStream:
 
     async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
-        async with aclosing(self._events) as events:
-            async for event in events:
-                line = b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
-                await send({"type": "http.response.body", "body": line, "more_body": True})
+        beating = asyncio.create_task(self._beat(send))
+        try:
+            async with aclosing(self._events) as events:
+                async for event in events:
+                    line = b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
+                    await send({"type": "http.response.body", "body": line, "more_body": True})
+        finally:
+            beating.cancel()
+            await asyncio.wait({beating})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    async def _beat(self, send: Send) -> None:
+        with suppress(OSError):
+            while True:
+                await asyncio.sleep(self._beat_s)
+                await send({"type": "http.response.body", "body": BEAT, "more_body": True})

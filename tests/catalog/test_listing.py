@@ -124,11 +124,13 @@ def test_a_discovered_model_gets_a_card_made_from_its_id() -> None:
     assert outcome(listing) == (True, "ready", "")
 
 
-def test_ids_match_in_any_case_and_the_entry_keeps_its_own() -> None:
+def test_an_id_in_another_case_is_another_model_as_it_is_for_the_gateway() -> None:
     catalog = Catalog(cards=(card("Org/Model"),))
-    listing = only(catalog, endpoint("org/model", "ORG/MODEL"), endpoint("Org/Model", alias="f"))
-    assert listing.card.id == "Org/Model"
-    assert [e.alias for e in listing.endpoints] == ["e", "f"]
+    listings = list_models(catalog, [endpoint("org/model"), endpoint("Org/Model", alias="f")])
+    assert [(one.card.id, [e.alias for e in one.endpoints]) for one in listings] == [
+        ("Org/Model", ["f"]),
+        ("org/model", ["e"]),
+    ]
 
 
 def test_discovery_fills_only_a_missing_context_and_takes_the_smallest() -> None:
@@ -142,7 +144,7 @@ def test_discovery_fills_only_a_missing_context_and_takes_the_smallest() -> None
 
 def test_an_entry_that_is_not_available_hides_the_discovered_model_too() -> None:
     catalog = Catalog(cards=(card("a", available=False),))
-    assert [listing.shown for listing in list_models(catalog, [endpoint("A")])] == [False]
+    assert [listing.shown for listing in list_models(catalog, [endpoint("a")])] == [False]
 
 
 def test_the_order_is_served_entries_then_discovered_then_unserved_then_hidden() -> None:
@@ -173,7 +175,7 @@ def test_the_order_is_served_entries_then_discovered_then_unserved_then_hidden()
 
 
 def test_served_by_names_the_endpoints_of_one_model() -> None:
-    first, second = endpoint("a", alias="first"), endpoint("A", "b", alias="second")
+    first, second = endpoint("a", alias="first"), endpoint("a", "b", alias="second")
     assert served_by(card("a"), [first, second, UNDISCOVERED]) == (first, second)
     assert served_by(card("b"), [first, second, UNDISCOVERED]) == (second,)
 
@@ -202,10 +204,10 @@ def test_every_entry_and_every_served_model_is_listed_exactly_once(
     catalog: Catalog, endpoints: list[EndpointStatus]
 ) -> None:
     listings = list_models(catalog, endpoints)
-    listed = [listing.card.id.casefold() for listing in listings]
-    served = {m.id.casefold() for e in endpoints for m in e.models or ()}
+    listed = [listing.card.id for listing in listings]
+    served = {m.id for e in endpoints for m in e.models or ()}
     assert len(listed) == len(set(listed))
-    assert set(listed) == served | {c.id.casefold() for c in catalog.cards}
+    assert set(listed) == served | {c.id for c in catalog.cards}
     for listing in listings:
         assert listing.endpoints == served_by(listing.card, endpoints)
         assert listing.shown is (listing.state is not ListingState.HIDDEN)

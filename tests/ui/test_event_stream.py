@@ -51,6 +51,17 @@ async def test_sends_each_event_as_it_comes_in_a_message_of_its_own():
     assert stream.messages[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
 
+async def test_comments_keep_the_connection_open_while_nothing_comes():
+    gate = Gate()
+    stream = Visit(EventStream(Producer(gate, {"n": 1}).events(), beat_s=0.001))
+    running = asyncio.ensure_future(stream.run())
+    _start, *comments = [await stream.next_message() for _ in range(3)]
+    assert [comment["body"] for comment in comments] == [b": waiting\n\n"] * 2
+    gate.open()
+    await running
+    assert not tasks_left()
+
+
 @pytest.mark.parametrize("silent_from", [0, 1])
 async def test_a_visitor_who_leaves_a_silent_endpoint_ends_it_at_once(silent_from: int):
     gate = Gate()
