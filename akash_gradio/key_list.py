@@ -93,7 +93,7 @@ def _read_items(
                 continue
             given["key"] = environment[name].strip()
         try:
-            key = GatewayKey.model_validate({**given, "key": _secret(given.get("key"))})
+            key = GatewayKey.model_validate({k: _secret(k, v) for k, v in given.items()})
         except ValidationError as error:
             problems += _item_problems(place, error)
             continue
@@ -106,8 +106,8 @@ def _read_items(
     return tuple(found.values()), tuple(problems)
 
 
-def _secret(value: object) -> object:
-    return SecretStr(value) if isinstance(value, str) else value
+def _secret(field: str, value: object) -> object:
+    return SecretStr(value) if field == "key" and isinstance(value, str) else value
 
 
 def _item_problems(place: str, error: ValidationError) -> list[Problem]:

@@ -20,6 +20,7 @@ from akash_gradio.api.metrics import Metrics
 from akash_gradio.api.routes import Api
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.domain.model import ModelCard
+from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.gateway.transport import HttpTransport
 from akash_gradio.serve import server_config
@@ -40,11 +41,12 @@ def network() -> HttpTransport:
 
 @dataclass
 class Served:
-    """A running `/v1`. url: of an OpenAI client's `base_url`."""
+    """A running `/v1`. url: of an OpenAI client's `base_url`. receipts: of each answer."""
 
     port: int
     gateway: Gateway
     metrics: Metrics
+    receipts: asyncio.Queue[Receipt]
 
     @property
     def url(self) -> str:
@@ -125,6 +127,14 @@ class Connection:
         self._writer.write("\r\n".join([*lines, "", ""]).encode() + data)
         await self._writer.drain()
 
+    async def send_chunked(self, path: str, chunks: list[bytes]) -> None:
+        """A body of no told length, as far as the server takes it."""
+        head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n"
+        self._writer.write(head.encode())
+        for chunk in chunks:
+            self._writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            await self._writer.drain()
+
     async def said(self) -> Said:
         """The whole answer."""
         said = await self.head()
@@ -159,7 +169,13 @@ async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served
     """A server with these settings, on a port of its own."""
     catalog = Catalog(cards=cards)
     metrics = Metrics(lambda model: model in {"m", "other-model", "spare"})
-    gateway = open_gateway(settings, catalog.get, transport=network(), on_receipt=metrics.observe)
+    receipts: asyncio.Queue[Receipt] = asyncio.Queue()
+
+    def note(receipt: Receipt) -> None:
+        metrics.observe(receipt)
+        receipts.put_nowait(receipt)
+
+    gateway = open_gateway(settings, catalog.get, transport=network(), on_receipt=note)
     metrics.watch(gateway.endpoints)
     door = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
     api = Api(gateway=gateway, catalog=catalog, door=door, metrics=metrics)
@@ -171,7 +187,7 @@ async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
     try:
-        yield Served(listener.getsockname()[1], gateway, metrics)
+        yield Served(listener.getsockname()[1], gateway, metrics, receipts)
     finally:
         await server.shutdown(sockets=[listener])
 

@@ -1,0 +1,123 @@
+"""Whatever is sent, a 4xx comes back and the server lives."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.serving import CHAT, alone, question
+
+GOOD = question()
+
+
+def packed(**more: Any) -> bytes:
+    return json.dumps({**GOOD, **more}).encode()
+
+
+BODIES: dict[str, bytes] = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "text": b"hello",
+    "html": b"<html>",
+    "a list": b"[]",
+    "null": b"null",
+    "a number": b"5",
+    "two values": b"{}{}",
+    "deep lists": b"[" * 100_000,
+    "deep and closed": packed(x=0).replace(b'"x": 0', b'"x": ' + b"[" * 50_000 + b"]" * 50_000),
+    "deep objects": b'{"a":' * 100_000,
+    "a huge integer": packed(x=0).replace(b'"x": 0', b'"seed": ' + b"9" * 100_000),
+    "a huge float": packed(x=0).replace(b'"x": 0', b'"temperature": 1e999'),
+    "NaN": packed(temperature=float("nan")),
+    "Infinity": packed(temperature=float("-inf")),
+    "half a character": packed(messages=[{"role": "user", "content": "\ud83d"}]),
+    "the other half": packed(user="\ude00"),
+    "half a character as a name": packed(**{"\udfff": 1}),
+    "no UTF-8": packed(user="x").replace(b'"x"', b'"\xff\xfe"'),
+    "UTF-16": json.dumps(GOOD).encode("utf-16"),
+    "a control character": packed(user="x").replace(b'"x"', b'"\x00"'),
+    "no model": json.dumps({"messages": GOOD["messages"]}).encode(),
+    "no name": packed(model=" "),
+    "a model that is a number": packed(model=5),
+    "no messages": json.dumps({"model": "m"}).encode(),
+    "messages empty": packed(messages=[]),
+    "messages a text": packed(messages="hi"),
+    "a message that is a text": packed(messages=["hi"]),
+    "stream a text": packed(stream="yes"),
+    "stream a number": packed(stream=1),
+    "stream options a list": packed(stream=True, stream_options=[]),
+    "n a text": packed(n="2"),
+    "n zero": packed(n=0),
+    "n without end": packed(n=10**9),
+}
+
+
+async def test_no_body_harms_the_server() -> None:
+    async with alone() as (served, stub):
+        for name, body in BODIES.items():
+            said = await served.ask(body)
+            assert said.status == 400, name
+            assert said.error["type"] == "invalid_request_error", name
+            assert said.headers["content-type"] == "application/json", name
+        assert not stub.chats
+        assert (await served.ask(GOOD)).status == 200
+
+
+async def test_a_field_of_the_wrong_type_is_named() -> None:
+    async with alone() as (served, _):
+        assert (await served.ask(packed(model=5))).error["param"] == "model"
+        assert (await served.ask(packed(messages="hi"))).error["param"] == "messages"
+
+
+async def test_odd_bodies_that_are_well_formed_pass() -> None:
+    async with alone() as (served, stub):
+        twice = b'{"model":"x","model":"m","messages":[{"role":"user","content":"\\ud83d\\ude00"}]}'
+        assert (await served.ask(twice)).status == 200
+        assert (await served.ask(b"\xef\xbb\xbf" + packed())).status == 200
+        assert (await served.ask(packed(x=[[[[[1]]]]], seed=2**63))).status == 200
+    assert stub.chats[0].json["messages"][0]["content"] == "😀"
+    assert stub.chats[2].json["seed"] == 2**63
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told at first", "without a length"])
+async def test_twenty_megabytes_are_too_large(told: bool) -> None:
+    mebibyte = b"x" * (1 << 20)
+    async with alone() as (served, stub), await served.connect() as connection:
+        if told:
+            await connection.send("POST", CHAT, mebibyte, {"content-length": str(20 << 20)})
+        else:
+            await connection.send_chunked(CHAT, [mebibyte] * 11)
+        said = await connection.said()
+        assert (said.status, said.error["code"]) == (413, "request_too_large")
+        assert not stub.chats
+        assert (await served.ask(GOOD)).status == 200
+
+
+async def test_nine_megabytes_are_passed_on() -> None:
+    async with alone() as (served, stub):
+        assert (await served.ask(question("x" * 9_000_000))).status == 200
+    assert len(stub.chats[0].json["messages"][0]["content"]) == 9_000_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", CHAT, 405),
+        ("PUT", CHAT, 405),
+        ("POST", "/v1/models", 405),
+        ("POST", "/v1/embeddings", 404),
+        ("GET", "/v1/nothing/here", 404),
+        ("GET", "/v1/models/nope", 404),
+        ("GET", "/v1/models/a%2Fb", 404),
+    ],
+)
+async def test_what_is_not_there_is_told_in_the_same_shape(
+    method: str, path: str, status: int
+) -> None:
+    async with alone() as (served, _), await served.connect() as connection:
+        await connection.send(method, path, b"{}")
+        said = await connection.said()
+    assert said.status == status
+    assert said.error["type"] == "invalid_request_error"

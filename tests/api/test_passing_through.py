@@ -1,0 +1,229 @@
+"""What a caller sends arrives, what an endpoint says comes back, at once and untouched."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from akash_gradio.domain.model import ModelCard
+from tests.api.serving import CHAT, PATIENT, alone, pair, question, serving
+from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
+from tests.stubs.wire import DONE, chunk, event, opening, says, story, usage_event
+from tests.stubs.zoo import tell
+
+MESSAGES: Any = [{"role": "user", "content": "hi"}]
+USAGE_ON: Any = {"include_usage": True}
+
+
+async def test_streamed_bytes_are_the_endpoints_own() -> None:
+    async with alone() as (served, _):
+        said = await served.ask(question(stream=True))
+    assert said.body == story().replace("\u2028".encode(), rb"\u2028")
+    assert said.headers["content-type"] == "text/event-stream; charset=utf-8"
+
+
+async def test_no_event_waits_for_the_next() -> None:
+    gates = [asyncio.Event() for _ in range(3)]
+
+    async def act(x: Exchange) -> None:
+        await x.open_stream()
+        await x.piece(opening())
+        for number, gate in enumerate(gates):
+            await x.piece(says(str(number)))
+            await gate.wait()
+        await x.piece(wire.ending() + DONE)
+        await x.end()
+
+    async with alone(act) as (served, _), await served.connect() as connection:
+        await connection.send("POST", CHAT, question(stream=True))
+        await connection.head()
+        assert await connection.piece() == opening() + says("0")
+        gates[0].set()
+        assert await connection.piece() == says("1")
+        gates[1].set()
+        assert await connection.piece() == says("2")
+        gates[2].set()
+        rest = b""
+        while piece := await connection.piece():
+            rest += piece
+        assert rest == wire.ending() + DONE
+
+
+async def test_unknown_fields_travel_both_ways() -> None:
+    async def act(x: Exchange) -> None:
+        if x.seen.json.get("stream"):
+            odd = chunk({"content": "a", "x_delta": {"deep": [1]}}, x_top=1.5)
+            await tell(x, opening(), event(odd), event({**odd, "x_top": 2}), wire.ending(), DONE)
+        else:
+            await x.reply(b'{"choices":[{"message":{"content":"a"},"x":1}],  "x_top":1.50}')
+
+    asked = question(top_k=3, x_odd={"a": [None, 1.5, "é"]}, logit_bias={"1": -100})
+    asked["messages"][0]["x_name"] = "y"
+    async with alone(act) as (served, stub):
+        streamed = await served.ask({**asked, "stream": True})
+        whole = await served.ask(asked)
+    assert stub.chats[0].json == {**asked, "stream": True, "stream_options": USAGE_ON}
+    assert stub.chats[1].json == asked
+    values = [json.loads(line[6:]) for line in streamed.body.split(b"\n\n")[1:3]]
+    assert [value["x_top"] for value in values] == [1.5, 2]
+    assert values[0]["choices"][0]["delta"]["x_delta"] == {"deep": [1]}
+    assert whole.body == b'{"choices":[{"message":{"content":"a"},"x":1}],  "x_top":1.50}'
+
+
+async def test_tool_calls_pass_through_the_sdk() -> None:
+    tools: Any = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+
+    async def act(x: Exchange) -> None:
+        def call(**more: Any) -> bytes:
+            return event(chunk({"tool_calls": [{"index": 0, **more}]}))
+
+        first = call(id="call_1", type="function", function={"name": "f", "arguments": ""})
+        arguments = [call(function={"arguments": part}) for part in ('{"a"', ":1}")]
+        await tell(x, opening(), first, *arguments, wire.ending("tool_calls"), DONE)
+
+    async with alone(act) as (served, stub), served.client() as client:
+        asked = client.chat.completions.stream(model="m", messages=MESSAGES, tools=tools)
+        async with asked as events:
+            final = await events.get_final_completion()
+    (choice,) = final.choices
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.tool_calls is not None
+    assert choice.message.tool_calls[0].function.arguments == '{"a":1}'
+    assert stub.chats[0].json["tools"] == tools
+
+
+async def test_the_caller_alone_says_how_to_sample() -> None:
+    card = ModelCard(
+        id="m", name="M", temperature=0.3, top_p=0.9, custom_headers={"X-Card": "of-the-card"}
+    )
+    async with (
+        StubEndpoint() as stub,
+        serving(settings_for(entry(stub), **PATIENT), card) as served,
+    ):
+        await served.ask(question())
+    (seen,) = stub.chats
+    assert "temperature" not in seen.json
+    assert "top_p" not in seen.json
+    assert seen.headers["x-card"] == "of-the-card"
+    assert "authorization" not in seen.headers
+
+
+async def test_the_callers_key_reaches_no_endpoint() -> None:
+    async with StubEndpoint(key="key-of-the-endpoint") as stub:
+        given = entry(stub, apiKey="key-of-the-endpoint")
+        async with serving(settings_for(given, GATEWAY_API_KEYS="key-of-the-caller")) as served:
+            said = await served.ask(question(), authorization="Bearer key-of-the-caller")
+    assert said.status == 200
+    assert stub.chats[0].headers["authorization"] == "Bearer key-of-the-endpoint"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_model_is_called_as_the_caller_called_it(stream: bool) -> None:
+    async def act(x: Exchange) -> None:
+        own = {"model": x.seen.json["model"]}
+        if x.seen.json.get("stream"):
+            parts = [event({**chunk({"content": text}), **own}) for text in "abc"]
+            await tell(x, *parts, wire.ending(), DONE)
+        else:
+            await x.reply(wire.pack({**wire.completion(), **own}))
+
+    async with alone(act, {"modelMap": {"m": "org/own"}}) as (served, stub):
+        said = await served.ask(question(stream=stream))
+    assert stub.chats[0].json["model"] == "org/own"
+    assert b"org/own" not in said.body
+    assert b'"model":"m"' in said.body
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("name", ["perfect", "rejects_stream_options", "whole_json_for_a_stream"])
+async def test_usage_comes_when_it_is_asked_for_and_only_then(name: str, wanted: bool) -> None:
+    more = {"stream_options": {"include_usage": True}} if wanted else {}
+    async with alone(name) as (served, _), served.client() as client:
+        stream = await client.chat.completions.create(
+            model="m", messages=MESSAGES, stream=True, **more
+        )
+        chunks = [each async for each in stream]
+    found = [each.usage for each in chunks if each.usage]
+    assert len(found) == wanted
+    if found:
+        assert chunks[-1].choices == []
+        assert found[0].completion_tokens > 0
+        assert found[0].prompt_tokens > 0
+        estimated = (found[0].model_extra or {}).get("estimated", False)
+        assert estimated == (name == "rejects_stream_options")
+
+
+async def test_usage_that_came_beside_words_is_not_told_twice() -> None:
+    async with alone("usage_on_every_chunk") as (served, _):
+        said = await served.ask(question(stream=True, stream_options=USAGE_ON))
+    assert b'"choices":[]' not in said.body
+    assert said.body.endswith(DONE)
+
+
+async def test_a_fallback_is_named() -> None:
+    async with StubEndpoint("status_500") as bad, StubEndpoint() as good:
+        entries = entry(bad, name="bad"), entry(good, name="spare one", models=["other-model"])
+        settings = settings_for(*entries, FALLBACK_MODEL="other-model", **PATIENT)
+        async with serving(settings) as served:
+            said = await served.ask(question())
+    assert said.status == 200
+    assert good.chats[0].json["model"] == "other-model"
+    assert said.headers["x-fallback-model"] == "other-model"
+    assert said.headers["x-endpoint"] == "spare one"
+    assert said.headers["x-attempts"] == str(1 + len(bad.chats))
+
+
+async def test_a_whole_answer_may_take_longer_than_a_first_token() -> None:
+    async def act(x: Exchange) -> None:
+        await asyncio.sleep(0.3)
+        await x.reply(wire.pack(wire.completion()))
+
+    async with alone(act, FIRST_TOKEN_TIMEOUT=0.2) as (served, _):
+        assert (await served.ask(question())).status == 200
+
+
+async def test_each_answer_has_an_id_of_its_own() -> None:
+    async with pair("status_500") as (served, _, _):
+        ids = {(await served.ask(question())).headers["x-request-id"] for _ in range(2)}
+        ids |= {(await served.get("/v1/models")).headers["x-request-id"]}
+    assert len(ids) == 3
+
+
+async def test_two_hundred_streams_at_once_keep_apart() -> None:
+    texts = [f"№{number} 👩‍🚀 {'abcdefghij' * 6} {number * 7919}" for number in range(200)]
+    before = asyncio.all_tasks()
+    async with StubEndpoint("echoes") as one, StubEndpoint("echoes") as two:
+        entries = entry(one, name="one", weight=2), entry(two, name="two")
+        options = {"FIRST_TOKEN_TIMEOUT": 60, "IDLE_TIMEOUT": 60}
+        async with serving(settings_for(*entries, **options)) as served:
+            asked = [served.ask(question(text, stream=True)) for text in texts]
+            answers = await asyncio.gather(*asked)
+            assert [status.in_flight for status in served.gateway.endpoints()] == [0, 0]
+    for text, answer in zip(texts, answers, strict=True):
+        pieces = [says(text[i : i + 3]) for i in range(0, len(text), 3)]
+        assert answer.body == opening() + b"".join(pieces) + wire.ending() + DONE
+        assert answer.headers["x-attempts"] == "1"
+    assert asyncio.all_tasks() == before
+
+
+async def test_an_endpoint_killed_under_load_loses_no_question() -> None:
+    async with StubEndpoint("echoes") as one, StubEndpoint("echoes") as two:
+        entries = entry(one, name="one", weight=5), entry(two, name="two")
+        async with serving(settings_for(*entries, **PATIENT)) as served:
+            first = [await served.ask(question(f"a{n}", stream=True)) for n in range(5)]
+            one.kill()
+            rest = await asyncio.gather(
+                *(served.ask(question(f"b{n}", stream=True)) for n in range(40))
+            )
+    assert {said.status for said in (*first, *rest)} == {200}
+    assert all(said.body.endswith(DONE) for said in (*first, *rest))
+    assert {said.headers["x-endpoint"] for said in rest} == {"two"}
+
+
+async def test_usage_chunks_of_the_endpoint_are_kept_as_they_came() -> None:
+    async with alone() as (served, _):
+        said = await served.ask(question(stream=True, stream_options=USAGE_ON))
+    assert said.body.endswith(wire.ending() + usage_event() + DONE)
