@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test check unit browser screens bench docs clean help
+.PHONY: run test check unit browser screens bench chaos docs clean help
 
 help:  ## Show the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ screens: $(DEV_STAMP)  ## Screenshots of every screen and state into build/scree
 
 bench: $(STAMP)  ## Measure it beside other gateways, into bench/results.md (12 minutes)
 	$(BIN)/python -m bench.run
+
+chaos: $(DEV_STAMP)  ## Stream through endpoints that die and recover, for SECONDS=60
+	$(BIN)/python -m tests.chaos.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 docs: $(STAMP)  ## Write .env.example and the README's table from the settings
 	$(BIN)/python -m akash_gradio.settings_docs
