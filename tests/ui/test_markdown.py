@@ -126,7 +126,8 @@ def applied(blocks: list[str], patch: Patch | None) -> list[str]:
 
 
 def grown(chunks: list[str], *, append_code: bool = False) -> list[str]:
-    growing, blocks = GrowingMarkdown(append_code=append_code), []
+    growing = GrowingMarkdown(append_code=append_code)
+    blocks: list[str] = []
     for chunk in chunks:
         growing.add(chunk)
         blocks = applied(blocks, growing.patch())
@@ -180,7 +181,8 @@ LINES = st.lists(
 
 
 def rechunked(text: str, cuts: list[int]) -> list[str]:
-    chunks, at = [], 0
+    chunks: list[str] = []
+    at = 0
     for cut in cuts:
         chunks.append(text[at : at + cut])
         at += cut
@@ -205,7 +207,8 @@ def test_patches_end_the_same_however_the_text_is_cut(
 @settings(max_examples=200, deadline=None)
 @given(ANSWERS | LINES)
 def test_every_page_on_the_way_is_harmless(chunks: list[str]) -> None:
-    growing, blocks = GrowingMarkdown(), []
+    growing = GrowingMarkdown()
+    blocks: list[str] = []
     for chunk in chunks:
         growing.add(chunk)
         blocks = applied(blocks, growing.patch())
@@ -533,6 +536,11 @@ def test_code_in_an_unknown_language_is_plain(info: str) -> None:
 
 def test_long_code_is_plain() -> None:
     assert "hl-" not in page("```python\n" + "x = 1\n" * (HIGHLIGHT_LIMIT_CHARS // 5) + "```")
+
+
+@pytest.mark.parametrize("code", ["a\n" + "\n" * 20 + "b", "x" * 600, "/*\n" * 21])
+def test_code_that_could_hold_a_lexer_for_long_is_plain(code: str) -> None:
+    assert highlight(f"'s' {code}", "css") == as_text(f"'s' {code}")
 
 
 @pytest.mark.parametrize("name", sorted(LEXERS))
