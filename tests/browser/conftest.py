@@ -12,7 +12,8 @@ from tests.browser.endpoints import Pen, Pens, open_pens
 from tests.browser.running import PATIENT, App, running_app
 from tests.browser.visiting import DESKTOP, LONG_MS, Watch, open_browser
 
-# Scope "package" is this folder: Playwright's loop must have ended before async tests elsewhere.
+# Scope "package" ends with this folder, which therefore has an `__init__.py`: Playwright's loop
+# must have ended before async tests of other folders begin.
 
 
 @pytest.fixture(scope="package")

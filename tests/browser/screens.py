@@ -16,10 +16,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.request import urlopen
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
+from akash_gradio.domain.progress import Progress, Stage
+from akash_gradio.ui import present
+from akash_gradio.ui.pieces import notice_html
 from tests.browser.endpoints import (
     Act,
     Gate,
@@ -368,24 +372,28 @@ def embedded_unavailable(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 
 def embedded_fetching(studio: Studio, visit: Visit, shot: Shot) -> None:
-    from akash_gradio.domain.progress import Progress, Stage
-    from akash_gradio.ui import present
-    from akash_gradio.ui.pieces import notice_html
-
     progress = Progress(stage=Stage.FETCHING, done_bytes=38_000_000, total_bytes=92_871_040)
-    notice = notice_html(present.notices((), (), progress)[0])
-
-    def fetching(route: Route) -> None:
-        view = json.loads(route.fetch().text())
-        view["notices"], view["waking"] = [notice], True
-        for model in view["models"]:
-            model.update(state="starting", state_word="starting")
-        route.fulfill(json=view)
-
-    page = visit(studio.broken)
-    page.route("**/page/models", fetching)
-    opened(page, "/?view=models")
+    with urlopen(f"{studio.main.url}/page/models") as response:
+        view = json.load(response)
+    small = "smollm2-135m-instruct"
+    picture = f"page/thumbnail/{{}}?model={small}"
+    coming = {
+        "id": small,
+        "name": "SmolLM2 135M",
+        "description": "A very small model that runs on this computer.",
+        "picture": picture.format("light"),
+        "picture_dark": picture.format("dark"),
+        "state": "starting",
+        "state_word": "starting",
+        "starters": [],
+    }
+    view["models"] = [{**view["models"][0], **coming}]
+    view["notices"] = [notice_html(present.notices((), (), progress)[0])]
+    page = visit(studio.main)
+    page.route("**/page/models", lambda route: route.fulfill(json=view))
+    opened(page)
     expect(page.locator("[data-notices]:visible .progress")).to_be_visible()
+    _pictures_drawn(page)
     shot("embedded-fetching")
 
 
