@@ -75,11 +75,14 @@ class GrowingMarkdown:
 
     append_code: an open code block grows by `Patch.append` instead of being sent anew.
 
+    drawn_chars: how many characters all drawings together took in.
+
     A patch costs what the open tail costs, not the answer. The tail begins at the last line
     from which the parser would go on the same way whatever comes: see `_settled`.
     """
 
     def __init__(self, *, append_code: bool = False) -> None:
+        self.drawn_chars = 0
         self._append_code = append_code
         self._parts: list[str] = []
         self._waiting: list[str] = []
@@ -120,6 +123,7 @@ class GrowingMarkdown:
         """The last patch: after it the blocks are exactly those of `render(text)`."""
         self._reopen_tail(self._take(hold=False), finishing=True)
         drawing = Drawing(self._tail, memo=self._memo)
+        self.drawn_chars += len(self._tail)
         if self._needs_whole or drawing.references:
             return self._replace_from(0, list(render(self.text)))
         return self._replace_from(self._settled, [block.html for block in drawing.blocks])
@@ -144,6 +148,7 @@ class GrowingMarkdown:
         shown = _without_loose_end(self._tail)
         drawing = Drawing(shown, growing=True, memo=self._memo)
         self._memo = drawing.memo
+        self.drawn_chars += len(shown)
         self._needs_whole = self._needs_whole or drawing.references
         blocks = [block.html for block in drawing.blocks]
         settled, line = _settled(drawing, shown)

@@ -60,7 +60,7 @@ def to_mathml(source: str, *, display: bool) -> str | None:
     # The converter's errors have no common root, and it runs out of stack on deep nesting.
     try:
         root = convert_to_element(_known(source, display), display="block" if display else "inline")
-        return _FUNCTION.sub(_spaced, _html(root))
+        return _FUNCTION.sub(_spaced, safe_mathml(root))
     except Exception:
         return None
 
@@ -90,22 +90,21 @@ def _environment(match: re.Match[str]) -> str:
     return f"\\{side}{{{'matrix' if name in ('gather', 'gathered', 'multline') else 'align*'}}}"
 
 
-class _NotMathError(ValueError):
-    """The converter gave something that is not known MathML."""
+def safe_mathml(element: Element) -> str:
+    """The element as HTML, from listed names only. Its text has entities and raw characters.
 
-
-def _html(element: Element) -> str:
-    """The element as HTML, from listed names only. Its text has entities and raw characters."""
+    Raises ValueError for an element that is not MathML and for LaTeX left in it.
+    """
     tag, text = element.tag, _ENTITY.sub(_character, element.text or "")
     # An unknown command comes back as its own name, a stray alignment mark as itself.
     if not _ELEMENT.fullmatch(tag) or (tag != "mtext" and (text.startswith("\\") or text == "&")):
-        raise _NotMathError(tag)
+        raise ValueError(tag)
     attributes = "".join(
         f' {name}="{as_attribute(value)}"'
         for name, value in element.attrib.items()
         if _ATTRIBUTE.fullmatch(f"{name}={value}")
     )
-    return f"<{tag}{attributes}>{as_text(text)}{''.join(map(_html, element))}</{tag}>"
+    return f"<{tag}{attributes}>{as_text(text)}{''.join(map(safe_mathml, element))}</{tag}>"
 
 
 def _character(match: re.Match[str]) -> str:

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from akash_gradio.ui import markdown, markdown_html, math
 from akash_gradio.ui.code import CLASSES, CODE_TAIL, HIGHLIGHT_LIMIT_CHARS, LEXERS, highlight
 from akash_gradio.ui.markdown import GrowingMarkdown, Patch, plain, render
-from akash_gradio.ui.math import to_mathml
+from akash_gradio.ui.math import LIMIT_CHARS, safe_mathml, to_mathml
 from akash_gradio.ui.untrusted import as_attribute, as_text, visible
 
 HOSTILE = sorted((Path(__file__).parent / "hostile").glob("*.md"))
@@ -317,19 +316,20 @@ def test_a_long_code_block_is_highlighted_when_it_closes() -> None:
     assert growing.finish() is None
 
 
-def test_an_open_code_block_is_highlighted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    real = markdown_html.code_block
-
-    def counted(code: str, info: str, *, highlighted: bool = True) -> str:
-        if highlighted:
-            calls.append(code)
-        return real(code, info, highlighted=highlighted)
-
-    monkeypatch.setattr(markdown_html, "code_block", counted)
+def test_code_is_colored_when_it_closes_and_not_sent_again() -> None:
     line = "total = sum(x for x in range(10))  # adds\n"
-    grown(["```python\n", *[line] * 300, "```\n", "and ", "so ", "on"])
-    assert calls == [line * 300]
+    growing = GrowingMarkdown()
+    growing.add("```python\n")
+    for _ in range(300):
+        growing.add(line)
+        patch = growing.patch()
+        assert patch is not None
+        assert "hl-" not in patch.blocks[0]
+    growing.add("```\n")
+    assert growing.patch() == Patch(0, render(growing.text))
+    growing.add("and so on")
+    assert growing.patch() == Patch(1, ('<p dir="auto">and so on</p>',))
+    assert growing.drawn_chars < 2 * len(growing.text)
 
 
 @pytest.mark.parametrize(
@@ -360,27 +360,22 @@ def test_half_a_mark_does_not_flicker(begun: str, shown: str) -> None:
 # ── What it costs: counted, not timed ────────────────────────────────────────────────────────
 
 
-def parsed_chars(monkeypatch: pytest.MonkeyPatch, chunks: list[str]) -> int:
+def drawn_chars(text: str, step: int) -> int:
     """How many characters all drawings of the growing answer took in."""
-    sizes: list[int] = []
-    real = markdown.Drawing.__init__
-
-    def counted(self: markdown.Drawing, text: str, **options: object) -> None:
-        sizes.append(len(text))
-        real(self, text, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(markdown.Drawing, "__init__", counted)
-    grown(chunks)
-    return sum(sizes)
+    growing = GrowingMarkdown()
+    for at in range(0, len(text), step):
+        growing.add(text[at : at + step])
+        growing.patch()
+    growing.finish()
+    return growing.drawn_chars
 
 
 PARAGRAPH = "Some words about a thing, **bold** and `code`, and so on. "
 
 
-def test_a_patch_costs_its_tail_and_not_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_patch_costs_its_tail_and_not_the_answer() -> None:
     text = "".join(f"## Part {n}\n\n{PARAGRAPH * 4}\n\n" for n in range(200))
-    chunks = [text[at : at + 20] for at in range(0, len(text), 20)]
-    assert parsed_chars(monkeypatch, chunks) < 12 * len(text)
+    assert drawn_chars(text, 20) < 12 * len(text)
 
 
 @pytest.mark.parametrize(
@@ -400,11 +395,8 @@ def test_a_patch_costs_its_tail_and_not_the_answer(monkeypatch: pytest.MonkeyPat
     ],
     ids=lambda text: repr(text[:8]),
 )
-def test_an_answer_without_end_is_not_drawn_again_and_again(
-    monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    chunks = [text[at : at + 50] for at in range(0, len(text), 50)]
-    assert parsed_chars(monkeypatch, chunks) < 600_000 + 6 * len(text)
+def test_an_answer_without_end_is_not_drawn_again_and_again(text: str) -> None:
+    assert drawn_chars(text, 50) < 600_000 + 6 * len(text)
 
 
 @pytest.mark.parametrize(
@@ -624,7 +616,7 @@ def test_each_way_of_writing_math_is_mathml(text: str, count: int) -> None:
         "\\begin{matrix} a",
         "a & b",
         "\\frac",
-        "x" * (math.LIMIT_CHARS + 1),
+        "x" * (LIMIT_CHARS + 1),
     ],
     ids=lambda source: source[:12],
 )
@@ -634,18 +626,12 @@ def test_latex_that_is_not_understood_is_shown_as_it_is(source: str) -> None:
     assert as_text(source) in html
 
 
-def test_the_converter_can_bring_no_element_or_attribute_of_its_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def evil(*_: object, **__: object) -> Element:
-        root = Element("math", {"onclick": "x", "style": "y", "display": "block"})
-        root.text = "&#x3c;script&#x3e;"
-        return root
-
-    monkeypatch.setattr(math, "convert_to_element", evil)
-    assert to_mathml("x", display=True) == '<math display="block">&lt;script&gt;</math>'
-    monkeypatch.setattr(math, "convert_to_element", lambda *_, **__: Element("script"))
-    assert to_mathml("x", display=True) is None
+def test_the_converter_can_bring_no_element_or_attribute_of_its_own() -> None:
+    root = Element("math", {"onclick": "x", "style": "y", "display": "block"})
+    root.text = "&#x3c;script&#x3e;"
+    assert safe_mathml(root) == '<math display="block">&lt;script&gt;</math>'
+    with pytest.raises(ValueError, match="script"):
+        safe_mathml(Element("script"))
 
 
 def test_a_formula_cannot_draw_over_the_page() -> None:
