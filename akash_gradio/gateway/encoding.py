@@ -41,6 +41,8 @@ class _Zlib:
         self._window_bits = window_bits
         self._stream = zlib.decompressobj(window_bits)
         self._begun = False
+        self._head = b""
+        """zlib's header has two bytes: before them it isn't known whether there is one."""
 
     def __call__(self, data: bytes) -> Iterator[bytes]:
         while data:
@@ -60,8 +62,10 @@ class _Zlib:
             self._begun = True
             self._window_bits = -zlib.MAX_WBITS
             self._stream = zlib.decompressobj(self._window_bits)
-            return self._inflate(data)
-        self._begun = True
+            return self._inflate(self._head + data)
+        if not self._begun:
+            self._head += data[:2]
+            self._begun = len(self._head) >= 2
         return piece
 
 

@@ -51,7 +51,7 @@ async def test_between_two_rounds() -> None:
             await connection.send("POST", CHAT, question())
             await stub.asked()
             connection.hang_up()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert (await served.receipts.get()).finish == "cancelled"
     assert asyncio.all_tasks() == before
 

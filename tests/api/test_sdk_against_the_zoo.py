@@ -23,7 +23,7 @@ ANSWERING = sorted(set(that(Ends.WHOLE)) - {"echoes"})
 
 def patience(name: str) -> dict[str, object]:
     if "Timeout" in ZOO[name].error:
-        return {"FIRST_TOKEN_TIMEOUT": 0.3, "IDLE_TIMEOUT": 0.3}
+        return {"FIRST_TOKEN_TIMEOUT": 0.8, "IDLE_TIMEOUT": 1.5}
     return {}
 
 

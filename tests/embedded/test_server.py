@@ -72,14 +72,14 @@ def test_it_answers_with_its_address_and_ends_when_its_input_closes(started):
     process = started(XLLAMACPP)
     assert ask(process) == {"url": "http://127.0.0.1:4"}
     assert process.poll() is None
-    said, _ = process.communicate(timeout=5)
+    said, _ = process.communicate(timeout=30)
     assert (process.returncode, said) == (0, "")
 
 
 def test_the_settings_that_matter_are_made(started):
     process = started(XLLAMACPP)
     ask(process)
-    _, errors = process.communicate(timeout=5)
+    _, errors = process.communicate(timeout=30)
     made = dict(line.split(" ", 1) for line in errors.splitlines())
     assert made.pop("chatter") == "on standard output"
     assert made == {
@@ -104,13 +104,13 @@ def test_the_settings_that_matter_are_made(started):
 def test_the_key_is_never_printed(started):
     process = started(XLLAMACPP)
     answer = ask(process)
-    said = process.communicate(timeout=5)
+    said = process.communicate(timeout=30)
     assert "the-key" not in f"{answer}{said}"
 
 
 def test_an_input_that_closes_at_once_ends_it_without_a_word(started):
     process = started(XLLAMACPP)
-    assert process.communicate(timeout=5) == ("", "")
+    assert process.communicate(timeout=30) == ("", "")
     assert process.returncode == 0
 
 
@@ -119,7 +119,7 @@ def test_a_signal_ends_it_without_a_traceback(started, number):
     process = started(XLLAMACPP)
     ask(process)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=5)
+    _, errors = process.communicate(timeout=30)
     assert process.returncode == -number
     assert "Traceback" not in errors
 
@@ -136,5 +136,5 @@ def test_a_signal_ends_it_without_a_traceback(started, number):
 def test_what_keeps_it_from_serving_is_named(started, module, reason):
     process = started(module)
     assert ask(process)["error"] == reason
-    _, errors = process.communicate(timeout=5)
+    _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (1, "")

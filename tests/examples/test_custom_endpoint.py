@@ -41,7 +41,7 @@ def server() -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=KEY) as client:
         yield client
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def ask(content: str, **more: Any) -> dict[str, Any]:
@@ -148,5 +148,5 @@ def test_stops_answering_when_the_client_leaves(streamed: bool) -> None:
         client.sendall(head.encode() + body)
         assert client.recv(15) == b"HTTP/1.1 200 OK"
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode in (0, -signal.SIGTERM)

@@ -397,7 +397,7 @@ async def test_lets_an_endpoint_join_that_was_down_at_the_start() -> None:
 async def test_starts_in_spite_of_an_endpoint_that_cannot_list_its_models(name: str) -> None:
     async with StubEndpoint(name, everywhere=True) as bad, StubEndpoint() as good:
         entries = entry(bad, models=None, weight=9), entry(good, models=None)
-        async with open_gateway(settings_for(*entries)) as gateway, asyncio.timeout(3):
+        async with open_gateway(settings_for(*entries)) as gateway, asyncio.timeout(15):
             assert (await put(gateway, ask())).text == wire.TEXT
 
 

@@ -17,9 +17,9 @@ class Stub(Protocol):
 
 
 SHORT: Mapping[str, str] = {
-    "CONNECT_TIMEOUT": "2",
-    "FIRST_TOKEN_TIMEOUT": "0.3",
-    "IDLE_TIMEOUT": "0.3",
+    "CONNECT_TIMEOUT": "20",
+    "FIRST_TOKEN_TIMEOUT": "0.8",
+    "IDLE_TIMEOUT": "1.5",
     "RETRY_DELAY": "0",
     "EMBEDDED": "off",
 }

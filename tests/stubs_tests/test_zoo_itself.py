@@ -16,7 +16,7 @@ from tests.stubs.zoo import MEBIBYTE
 
 STREAM = {"model": "m", "messages": [{"role": "user", "content": "Grüße"}], "stream": True}
 WHOLE = STREAM | {"stream": False}
-TIMEOUT_S = 0.2
+TIMEOUT_S = 1.5
 
 HARD_TO_READ = {"byte_order_mark", "data_over_several_lines", "whole_json_for_a_stream"}
 FATES: dict[str, str] = {
@@ -135,7 +135,7 @@ async def test_goes_on_until_the_client_leaves(name: str) -> None:
     async with StubEndpoint(name) as stub:
         reader, writer = await asyncio.open_connection("127.0.0.1", stub.port)
         writer.write(raw_question())
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             for _ in range(4):
                 assert await reader.read(4096)
         assert stub.closed_at is None
