@@ -186,10 +186,7 @@ def receipt_view(receipt: Receipt, name_of: Callable[[str], str] = str) -> dict[
         "flags": _receipt_flags(receipt, name_of),
         "rows": _receipt_rows(receipt),
         "attempts": [_attempt_view(attempt) for attempt in receipt.attempts],
-        "first_s": receipt.first_token_s,
         "total_s": receipt.total_s,
-        "first_word": words.RECEIPT_ROWS["first"],
-        "total_word": words.RECEIPT_ROWS["total"],
     }
 
 

@@ -1,8 +1,8 @@
 // The page's script: waits for Gradio to draw the frame, then ties everything together.
 
 import * as api from "./api.js";
-import { Asking, bodyOf, newChat } from "./chat.js";
-import { $, arrived, icon, toast } from "./dom.js";
+import { Asking, bodyOf, chatOf, newChat } from "./chat.js";
+import { $, arrived, fill, icon, toast } from "./dom.js";
 import { Models, themePictures } from "./gallery.js";
 import { Settings } from "./settings.js";
 import { History, wireFrame } from "./sidebar.js";
@@ -31,7 +31,7 @@ class Page {
     this.models = new Models(this.words, () => this.#modelsChanged());
     this.history = new History(this.words, store, {
       open: (id) => this.openChat(id),
-      removed: (id) => id === this.chat.id && this.startChat(this.chat.model),
+      removed: (id) => this.#removed(id),
       renamed: ({ id, title }) => id === this.chat.id && (this.chat.title = title),
     });
     this.asking = new Asking(this);
@@ -62,6 +62,19 @@ class Page {
     this.#view("models");
   }
 
+  /** Back and forward: to the chat that was open then, as far as it is kept. */
+  #goneTo(id) {
+    if (!id) return this.route();
+    if (id === this.chat.id) {
+      this.#enter(this.chat);
+      return this.#address();
+    }
+    if (this.history.entry(id)) return this.openChat(id, { push: false });
+    this.asking.stop();
+    this.chat = newChat("");
+    this.route();
+  }
+
   go(address) {
     history.pushState(null, "", address);
     this.route();
@@ -69,24 +82,20 @@ class Page {
 
   #view(name, then) {
     document.documentElement.dataset.view = name;
-    for (const link of document.querySelectorAll("#go-models")) {
-      if (name === "models") link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
-    }
+    if (name === "models") $("#go-models").setAttribute("aria-current", "page");
+    else $("#go-models").removeAttribute("aria-current");
     if (name !== "chat") this.frame.closeDrawer();
     then?.();
   }
 
   #chatWith(model) {
-    const chat = this.chat;
-    if (chat.model !== model) {
-      if (chat.turns.length && document.documentElement.dataset.view === "chat" && !this.asking.running) {
-        chat.model = model;
-        this.saved();
-      } else {
-        this.chat = newChat(model);
-      }
-    }
+    if (this.chat.model === model) return this.#enter(this.chat);
+    this.asking.stop();
+    this.#enter(newChat(model));
+  }
+
+  #enter(chat) {
+    this.chat = chat;
     this.#view("chat");
     this.#show();
   }
@@ -94,40 +103,50 @@ class Page {
   startChat(model) {
     this.asking.stop();
     const id = model || this.defaultModel || this.models.first()?.id || "";
-    this.chat = newChat(id);
     history.pushState(null, "", chatAddress(id));
-    this.#view("chat");
-    this.#show();
+    this.#enter(newChat(id));
     $("#message").focus();
   }
 
-  async openChat(id) {
-    if (id === this.chat.id && document.documentElement.dataset.view === "chat") return;
-    this.asking.stop();
-    const entry = this.history.entries.find((one) => one.id === id);
-    const body = await this.history.store.read(id);
-    if (!entry || !body) return;
-    this.chat = { ...entry, settings: body.settings, turns: body.turns };
-    history.pushState(null, "", chatAddress(entry.model));
-    this.#view("chat");
-    this.#show();
+  async openChat(id, { push = true } = {}) {
+    const isOpen = id === this.chat.id;
+    if (isOpen && document.documentElement.dataset.view === "chat") return;
+    if (!isOpen) this.asking.stop();
+    const chat = isOpen ? this.chat : await this.history.read(id).catch(() => null);
+    if (!chat) return toast(this.words.history_unread);
+    if (push) history.pushState(null, "", chatAddress(chat.model));
+    this.#enter(chat);
+  }
+
+  /** An answer that is still coming to a removed chat must not bring it back. */
+  #removed(id) {
+    if (id !== this.chat.id) return;
+    this.chat.removed = true;
+    this.startChat(this.chat.model);
   }
 
   #show() {
     const model = this.model();
     this.settings.open(this.chat.settings, model);
     this.#remember();
-    this.thread.show(this.chat, model).catch(() => toast(this.words.offline_title));
+    history.replaceState({ chat: this.chat.id }, "");
+    this.thread.show(this.chat, model);
     this.#head();
     this.#composer();
   }
 
+  /** The chat's model may have changed since this entry of the browser's history was made. */
+  #address() {
+    history.replaceState(history.state, "", chatAddress(this.chat.model));
+  }
+
   #head() {
     const model = this.model();
+    const { unreached } = this.models;
     $("#pick-name").textContent = model?.name ?? (this.chat.model || this.words.choose_model);
     const state = $("#pick-state");
-    state.className = model ? `only-chat state ${model.state}` : "only-chat";
-    state.textContent = model?.state_word ?? "";
+    state.className = model ? `only-chat state ${unreached ? "down" : model.state}` : "only-chat";
+    state.textContent = unreached ? this.words.offline_badge : (model?.state_word ?? "");
     const name = model?.name ?? this.chat.model;
     const title = document.documentElement.dataset.view === "chat" && name ? `${name} · ${this.words.title}` : this.words.title;
     if (document.title !== title) document.title = title;
@@ -152,8 +171,8 @@ class Page {
 
   /** Keep the chat, if there is something to keep. */
   saved(chat = this.chat) {
-    if (!chat.turns.length) return;
-    this.history.save(chat, bodyOf(chat)).catch(() => toast(this.words.history_off));
+    if (!chat.turns.length || chat.removed || this.left) return;
+    this.history.save(chat, bodyOf(chat)).catch((error) => this.history.complain(error));
     if (chat === this.chat) this.#remember();
   }
 
@@ -181,7 +200,7 @@ class Page {
   #composer() {
     const box = $("#message");
     const model = this.model();
-    const label = model ? this.words.message_to.replace("{model}", model.name) : this.words.message;
+    const label = model ? fill(this.words.message_to, { model: model.name }) : this.words.message;
     box.placeholder = label;
     box.setAttribute("aria-label", label);
     $("#send").disabled = !this.asking.running && (!box.value.trim() || !this.chat.model);
@@ -241,8 +260,9 @@ class Page {
     this.#wireMenu();
     document.addEventListener("click", (event) => this.#followLink(event));
     document.addEventListener("akash-theme", () => themePictures());
-    addEventListener("popstate", () => this.route());
-    addEventListener("pagehide", () => this.saved());
+    addEventListener("popstate", (event) => this.#goneTo(event.state?.chat));
+    addEventListener("pagehide", () => { this.saved(); this.left = true; }); // an answer that leaving cuts is no failure
+    addEventListener("pageshow", () => (this.left = false));
   }
 
   /** Links of the page change the view without loading it again. */
@@ -263,7 +283,7 @@ class Page {
       pick.focus();
       if (id === this.chat.model) return;
       this.chat.model = id;
-      history.replaceState(null, "", chatAddress(id));
+      this.#address();
       this.saved();
       this.#show();
     };
@@ -274,15 +294,20 @@ class Page {
       pick.setAttribute("aria-expanded", "true");
       (box.querySelector("input") ?? box.querySelector("button"))?.focus();
     });
-    box.setAttribute("role", "menu");
     box.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;
       if (event.key === "Escape") { close(); pick.focus(); event.stopPropagation(); }
-      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      if (!step) return;
-      event.preventDefault();
       const items = [...box.querySelectorAll(".menu-item")];
-      const next = items.indexOf(document.activeElement) + step;
-      items[Math.max(0, Math.min(items.length - 1, next))]?.focus();
+      const at = items.indexOf(document.activeElement);
+      if (at < 0 && event.key === "Enter") return items[0]?.click();
+      const last = items.length - 1;
+      const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: at < 0 ? null : 0, End: at < 0 ? null : last }[event.key];
+      if (next == null) return;
+      event.preventDefault();
+      items[Math.max(0, Math.min(last, next))]?.focus();
+    });
+    box.addEventListener("focusout", ({ relatedTarget: to }) => {
+      if (to && to !== pick && !box.contains(to)) close();
     });
     document.addEventListener("click", (event) => {
       if (!box.hidden && !event.target.closest("#pick-menu, #pick")) close();
@@ -299,8 +324,10 @@ class Page {
   }
 
   async #reopen(id) {
-    const entry = this.history.entries.find((one) => one.id === id);
-    if (entry && document.documentElement.dataset.view === "chat" && entry.model === this.chat.model) await this.openChat(id);
+    const entry = this.history.entry(id);
+    if (document.documentElement.dataset.view === "chat" && entry?.model === this.chat.model) {
+      await this.openChat(id, { push: false });
+    }
   }
 }
 

@@ -1,10 +1,11 @@
 // The open chat: what was said, asking, stopping, asking again.
 
-import { $, announce, fill } from "./dom.js";
+import { announce, fill, toast } from "./dom.js";
 import { DEFAULTS } from "./settings.js";
 import * as api from "./api.js";
 
 const MESSAGE_LIMIT_BYTES = 1_000_000;
+const TITLE_LENGTH = 60;
 
 export function newChat(model, settings = {}) {
   const now = Date.now();
@@ -16,11 +17,31 @@ function kept({ text, reasoning, thought_s, model, model_name, receipt, error, s
   return { text, reasoning, thought_s, model, model_name, receipt, error, stopped };
 }
 
-export function bodyOf(chat) {
-  const turns = chat.turns.map((turn) =>
-    turn.role === "user" ? { role: "user", text: turn.text } : { role: "assistant", shown: turn.shown, versions: turn.versions.filter((v) => !v.live).map(kept) });
-  return { turns: turns.filter((turn) => turn.role === "user" || turn.versions.length), settings: chat.settings };
+/** What has come of an answer that still grows is kept too: the tab may close at any time. */
+function asStopped(version) {
+  return version.live ? { ...version, stopped: true, receipt: stoppedReceipt(version) } : version;
 }
+
+/** Turns as the store has them. A `shown` that names no version would leave nothing to draw. */
+function keptTurns(turns) {
+  const all = turns.map((turn) => {
+    if (turn.role === "user") return { role: "user", text: turn.text };
+    const versions = turn.versions.filter((version) => !version.live || saidSomething(version)).map(asStopped).map(kept);
+    return { role: "assistant", shown: Math.min(turn.shown, versions.length - 1), versions };
+  });
+  return all.filter((turn) => turn.role === "user" || turn.versions.length);
+}
+
+export function bodyOf(chat) {
+  return { turns: keptTurns(chat.turns), settings: chat.settings };
+}
+
+/** A chat from the store. HTML is never taken from there. */
+export function chatOf(entry, body) {
+  return { ...entry, settings: body.settings, turns: keptTurns(body.turns) };
+}
+
+const saidSomething = (version) => Boolean(version.text || version.reasoning);
 
 export class Asking {
   /** page: thread, models, settings, words, and what to do when something changed. */
@@ -42,7 +63,7 @@ export class Asking {
     }
     const { chat, page } = this;
     page.thread.following = true;
-    if (!chat.title) chat.title = text.trim().replace(/\s+/g, " ").slice(0, 60);
+    if (!chat.title) chat.title = titleFrom(text);
     this.#push({ role: "user", text });
     this.#ask();
     return null;
@@ -50,15 +71,16 @@ export class Asking {
 
   /** Another version of the answer at `place`; what came after it goes. */
   regenerate(place) {
-    if (this.running) return;
+    if (this.#busy()) return;
     this.#cut(place + 1);
     this.#ask(place);
   }
 
   /** The turn at `place` said otherwise; what came after it goes. */
   edit(place, text) {
-    if (this.running) return;
+    if (this.#busy()) return;
     const { chat, page } = this;
+    page.thread.following = true;
     chat.turns[place] = { role: "user", text };
     page.thread.replace(place, chat.turns[place]);
     this.#cut(place + 1);
@@ -69,11 +91,16 @@ export class Asking {
     const turn = this.chat.turns[place];
     turn.shown = Math.max(0, Math.min(turn.versions.length - 1, shown));
     this.page.saved();
-    this.page.thread.show(this.chat, this.page.model());
+    this.page.thread.turnTo(place, turn);
   }
 
   stop() {
     this.running?.abort();
+  }
+
+  #busy() {
+    if (this.running) toast(this.page.words.busy);
+    return Boolean(this.running);
   }
 
   #push(turn) {
@@ -94,20 +121,21 @@ export class Asking {
     const before = chat.turns.slice(0, again ?? chat.turns.length);
     const turn = again == null ? { role: "assistant", shown: 0, versions: [version] } : chat.turns[again];
     if (again != null) {
-      turn.versions = turn.versions.filter((old) => old.text || old.reasoning);
+      turn.versions = turn.versions.filter(saidSomething);
       turn.versions.push(version);
       turn.shown = turn.versions.length - 1;
     }
     const place = again ?? chat.turns.length;
-    const node = again == null ? this.#push(turn) : page.thread.replace(again, turn);
+    if (again == null) this.#push(turn);
+    else page.thread.replace(again, turn);
     page.thread.keeping(() => {});
     const control = new AbortController();
     this.running = control;
     page.busy(true);
-    const waited = this.#waiting(version, node);
+    const waited = this.#waiting(version);
     page.saved();
     try {
-      await this.#follow(this.#body(before), control.signal, version, node);
+      await this.#follow(this.#body(before), control.signal, version);
     } catch (error) {
       this.#broke(error, version);
     }
@@ -124,9 +152,15 @@ export class Asking {
     if (page.chat === chat) page.thread.keeping(() => page.thread.replace(place, turn));
     page.busy(false);
     page.saved(chat);
-    if (version.error) announce(`${version.error.title} ${version.error.mend}`);
-    else announce(fill(page.words.answer_done, { model: version.model_name, text: version.text.slice(0, 300) }));
+    if (page.chat === chat) this.#tell(version);
     page.models.watch();
+  }
+
+  /** How it ended, for those who hear the page. */
+  #tell({ error, stopped, model_name: model, text }) {
+    const { words } = this.page;
+    if (error) announce(`${error.title} ${error.mend}`);
+    else announce(stopped ? words.stopped : fill(words.answer_done, { model, text: text.slice(0, 300) }));
   }
 
   #body(turns) {
@@ -135,15 +169,15 @@ export class Asking {
     return { model: this.chat.model, turns: said, settings: this.page.settings.sent() };
   }
 
-  async #follow(body, signal, version, node) {
-    let ended = false;
+  async #follow(body, signal, version) {
+    const { thread, words } = this.page;
     for await (const event of api.reply(body, signal)) {
-      take(version, event, this.page.words);
-      this.page.thread.keeping(() => this.page.thread.grow(node, version, event));
-      if (event.type === "started") announce(fill(this.page.words.answer_began, { model: version.model_name }));
-      ended ||= event.type === "done";
+      take(version, event, words);
+      if (event.type === "done") return;
+      thread.keeping(() => thread.grow(version, event));
+      if (event.type === "started") announce(fill(words.answer_began, { model: version.model_name }));
     }
-    if (!ended) throw new TypeError("the stream ended early");
+    throw new TypeError("the stream ended early");
   }
 
   #broke(error, version) {
@@ -159,17 +193,17 @@ export class Asking {
   }
 
   /** Seconds are counted from the second on, until the first token. */
-  #waiting(version, node) {
+  #waiting(version) {
     const began = Date.now();
     const { words, thread } = this.page;
     version.status = words.waiting;
-    thread.grow(node, version, { type: "waiting" });
+    thread.grow(version, { type: "waiting" });
     return setInterval(() => {
-      if (version.text || version.reasoning || !version.live || version.retrying) return;
+      if (saidSomething(version) || version.retrying) return;
       const seconds = Math.round((Date.now() - began) / 1000);
       if (seconds < 2 || version.starting) return;
       version.status = fill(words.waiting_s, { seconds });
-      thread.grow(node, version, { type: "waiting" });
+      thread.grow(version, { type: "waiting" });
     }, 1000);
   }
 }
@@ -194,6 +228,12 @@ function take(version, event, words) {
   } else if (event.type === "done") {
     Object.assign(version, { receipt: event.receipt, error: event.error, thought_s: event.thought_s });
   }
+}
+
+/** The message's beginning; never half of a character. */
+function titleFrom(text) {
+  const line = text.trim().slice(0, 1000).replace(/\s+/g, " ");
+  return [...line].slice(0, TITLE_LENGTH).join("");
 }
 
 function stoppedReceipt(version) {

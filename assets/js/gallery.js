@@ -12,7 +12,10 @@ const BY = {
 
 export class Models {
   list = [];
+  hidden = [];
   waking = false;
+  unreached = false;
+  #cards = new Map(); // model id → its card, drawn anew only when the server's HTML differs
 
   constructor(words, onchange) {
     this.words = words;
@@ -49,7 +52,8 @@ export class Models {
     this.list = view.models.map((model, place) => ({ ...model, place }));
     this.hidden = view.hidden;
     this.waking = view.waking;
-    showNotices(view.notices);
+    if (String(view.notices) !== this.notices) showNotices(view.notices);
+    this.notices = String(view.notices);
     this.draw();
     this.onchange();
   }
@@ -58,6 +62,7 @@ export class Models {
     if (this.unreached === !reached) return;
     this.unreached = !reached;
     if (!reached) announce(this.words.offline_badge);
+    this.onchange();
   }
 
   wire() {
@@ -98,15 +103,33 @@ export class Models {
     const query = $("#model-search").value.trim().toLowerCase();
     const shown = this.list.filter((model) => this.#matches(model, query)).sort(BY[$("#model-sort").value]);
     cards.setAttribute("aria-busy", "false");
-    const focused = document.activeElement?.closest?.(".card")?.dataset.model;
-    cards.replaceChildren(...shown.map((model) => fromServer(model.html)));
+    this.#place(cards, shown.map((model) => this.#card(model)));
     themePictures(cards);
-    if (focused) cards.querySelector(`[data-model="${CSS.escape(focused)}"] a`)?.focus();
     for (const name of ["reasoning", "vision"]) {
       $(`[data-filter="${name}"]`).hidden = !this.list.some((model) => model[name]);
     }
     this.#count(shown.length, $("#model-search").value.trim());
     this.#unshown();
+  }
+
+  #card({ id, html }) {
+    const known = this.#cards.get(id);
+    if (known?.html === html) return known.node;
+    const node = fromServer(html).firstElementChild;
+    this.#cards.set(id, { html, node });
+    return node;
+  }
+
+  /** Put the cards there, if they aren't; what had the focus keeps it. */
+  #place(grid, nodes) {
+    const same = grid.children.length === nodes.length && nodes.every((node, place) => node === grid.children[place]);
+    if (same) return;
+    const link = document.activeElement?.closest?.(".card a");
+    const model = link?.closest(".card").dataset.model;
+    grid.replaceChildren(...nodes);
+    if (!link) return;
+    const card = nodes.find((node) => node.dataset.model === model);
+    card?.querySelector("chat" in link.dataset ? "[data-chat]" : "[data-about]")?.focus({ preventScroll: true });
   }
 
   /** Catalog models that nobody serves: a host wants to know why they are missing. */
@@ -121,7 +144,8 @@ export class Models {
   #count(shown, query) {
     const count = this.list.length;
     const say = shown === count ? (count === 1 ? this.words.one_model : this.words.many_models) : this.words.some_models;
-    $("#model-count").textContent = count ? fill(say, { count, shown }) : "";
+    const said = count ? fill(say, { count, shown }) : "";
+    if ($("#model-count").textContent !== said) $("#model-count").textContent = said;
     $("#no-match").hidden = shown > 0 || count === 0;
     $("#no-models").hidden = count > 0;
     $("#no-match-text").textContent = fill(this.words.no_match, { query: query || this.filter });
@@ -143,7 +167,7 @@ export class Models {
   /** The menu in the top bar. onpick is told the id. */
   menu(current, onpick) {
     const box = $("#pick-menu");
-    const list = el("div", { class: "menu-list" });
+    const list = el("div", { class: "menu-list", role: "menu", "aria-label": this.words.choose_model });
     const draw = (query = "") => {
       const models = this.list.filter((m) => m.can_chat && `${m.name} ${m.id}`.toLowerCase().includes(query));
       list.replaceChildren(...models.sort(BY.served).map((model) => this.#item(model, current, onpick)));

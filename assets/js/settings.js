@@ -85,7 +85,8 @@ export class Settings {
   }
 
   changed() {
-    return Object.entries(DEFAULTS).some(([name, value]) => (this.values[name] ?? null) !== value && (this.values[name] || value));
+    const mine = Object.entries(this.values).filter(([, value]) => value != null && value !== "");
+    return mine.some(([name, value]) => value !== DEFAULTS[name]);
   }
 
   #fill() {

@@ -1,8 +1,10 @@
 // The list of chats, and the page's frame: menu, theme, drawer.
 
+import { chatOf } from "./chat.js";
 import { $, el, iconButton, toast } from "./dom.js";
 
 const DAY = 86_400_000;
+const LISTED = 300;
 
 export class History {
   constructor(words, store, acts) {
@@ -13,29 +15,56 @@ export class History {
   }
 
   async load() {
-    this.entries = (await this.store.list()).sort((a, b) => b.updated - a.updated);
+    try {
+      this.entries = (await this.store.list()).sort(newestFirst);
+    } catch (error) {
+      this.complain(error);
+    }
     this.draw();
+  }
+
+  entry(id) {
+    return this.entries.find((entry) => entry.id === id);
+  }
+
+  /** The kept chat; null when there is none. Rejects where the store can't be read. */
+  async read(id) {
+    const body = await this.store.read(id);
+    const entry = this.entry(id);
+    return entry && body ? chatOf(entry, body) : null;
   }
 
   async save(chat, body) {
     const { id, title, created, updated, model } = chat;
-    const entry = { id, title, created, updated, model };
-    this.entries = [entry, ...this.entries.filter((other) => other.id !== id)].sort((a, b) => b.updated - a.updated);
+    const entry = this.entry(id) ?? {};
+    if (!entry.id) this.entries.push(entry);
+    Object.assign(entry, { id, title, created, updated, model });
+    this.entries.sort(newestFirst);
     this.draw();
     await this.store.write(entry, body);
   }
 
   async remove(entry) {
-    const body = await this.store.read(entry.id);
-    this.entries = this.entries.filter((other) => other.id !== entry.id);
-    await this.store.remove(entry.id);
-    this.draw();
-    this.acts.removed(entry.id);
-    const undo = async () => {
-      await this.store.write(entry, body);
-      await this.load();
-    };
-    toast(this.words.deleted, this.words.undo, undo);
+    try {
+      const body = await this.store.read(entry.id);
+      this.entries = this.entries.filter((other) => other.id !== entry.id);
+      this.draw();
+      this.acts.removed(entry.id);
+      await this.store.remove(entry.id);
+      toast(this.words.deleted, this.words.undo, () => this.#restore(entry, body));
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  async #restore(entry, body) {
+    await this.store.write(entry, body).catch((error) => this.complain(error));
+    await this.load();
+  }
+
+  /** Why the store refused, in a sentence. */
+  complain(error) {
+    toast(error?.name === "QuotaExceededError" ? this.words.history_full : this.words.history_off);
   }
 
   mark(id) {
@@ -43,23 +72,29 @@ export class History {
     this.draw();
   }
 
+  /** Nothing is drawn again that looks the same, nor while a title is being written. */
   draw() {
     const root = $("#history");
-    if (!root) return;
+    const listed = this.entries.slice(0, LISTED);
+    const look = JSON.stringify([this.current, listed.map(({ id, title, updated }) => [id, title, this.#day(updated)])]);
+    if (!root || this.renaming || look === this.look) return;
+    this.look = look;
     const { words } = this;
     if (!this.entries.length) {
       root.replaceChildren(el("p", { class: "history-empty" }, this.store.keeps ? words.history_empty : words.history_off));
       return;
     }
+    const focused = document.activeElement?.closest?.(".history-row")?.dataset.chatId;
     const parts = [];
     let group = null;
-    for (const entry of this.entries.slice(0, 300)) {
+    for (const entry of listed) {
       const day = this.#day(entry.updated);
       if (day !== group) parts.push(el("h2", { class: "history-day" }, day));
       group = day;
       parts.push(this.#row(entry));
     }
     root.replaceChildren(...parts);
+    if (focused) focusRow(focused);
   }
 
   #day(time) {
@@ -71,7 +106,7 @@ export class History {
 
   #row(entry) {
     const { words, acts } = this;
-    const row = el("div", { class: "history-row", "aria-current": entry.id === this.current ? "true" : null });
+    const row = el("div", { class: "history-row", "data-chat-id": entry.id, "aria-current": entry.id === this.current ? "true" : null });
     row.append(
       el("button", { type: "button", class: "history-open", dir: "auto", title: entry.title, onclick: () => acts.open(entry.id) }, entry.title || words.new_chat),
       iconButton("edit", `${words.rename}: ${entry.title}`, () => this.#rename(row, entry)),
@@ -83,37 +118,62 @@ export class History {
   #rename(row, entry) {
     const input = el("input", { type: "text", maxlength: 120, "aria-label": this.words.chat_title });
     input.value = entry.title;
-    const done = (keep) => async () => {
-      if (!input.isConnected) return;
-      if (keep && input.value.trim()) entry.title = input.value.trim();
-      await this.store.write(entry);
-      this.acts.renamed(entry);
-      this.draw();
+    const done = (keep) => {
+      if (this.renaming !== entry.id) return;
+      this.renaming = null;
+      if (keep && input.value.trim()) this.#retitle(entry, input.value.trim());
+      this.look = null;
+      row.replaceWith(this.#row(entry)); // this row alone: a click on another one led here
     };
     input.addEventListener("keydown", (event) => {
-      if (event.isComposing) return;
-      if (event.key === "Enter") done(true)();
-      if (event.key === "Escape") done(false)();
+      if (event.isComposing || event.keyCode === 229) return;
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.stopPropagation();
+      done(event.key === "Enter");
+      focusRow(entry.id);
     });
-    input.addEventListener("blur", done(true));
+    input.addEventListener("blur", () => done(true));
+    this.renaming = entry.id;
     row.replaceChildren(input);
     input.select();
   }
+
+  #retitle(entry, title) {
+    entry.title = title;
+    this.acts.renamed(entry);
+    this.store.write(entry).catch((error) => this.complain(error));
+  }
 }
 
-/** Menu button, scrim, theme and drawer; Escape closes what is open. */
+function focusRow(id) {
+  $(`[data-chat-id="${CSS.escape(id)}"] .history-open`)?.focus({ preventScroll: true });
+}
+
+const newestFirst = (a, b) => b.updated - a.updated;
+
+/** Menu button, scrim, theme and drawer; Escape closes what is open, the topmost first. */
 export function wireFrame() {
   const root = document.documentElement;
   const sidebar = (open) => {
     root.dataset.sidebar = open ? "open" : "closed";
     $("#menu").setAttribute("aria-expanded", String(open));
+    if (open) $("#new-chat").focus();
+    else if ($("#sidebar").contains(document.activeElement)) $("#menu").focus();
   };
+  let opener = $("#open-settings");
   const drawer = (open) => {
+    const inside = $("#drawer").contains(document.activeElement);
     root.dataset.drawer = open ? "open" : "closed";
     $("#open-settings").setAttribute("aria-expanded", String(open));
     if (open) $("#close-settings").focus();
+    else if (inside) opener.focus();
   };
-  const toggle = () => drawer(root.dataset.drawer !== "open");
+  const toggle = (event) => {
+    opener = event.currentTarget;
+    drawer(root.dataset.drawer !== "open");
+  };
+  $("#drawer").setAttribute("role", "dialog");
+  $("#drawer").setAttribute("aria-labelledby", "drawer-title");
   $("#menu").addEventListener("click", () => sidebar(root.dataset.sidebar !== "open"));
   $("#scrim").addEventListener("click", () => sidebar(false));
   $("#sidebar").addEventListener("click", (event) => {
@@ -121,11 +181,11 @@ export function wireFrame() {
   });
   $("#open-settings").addEventListener("click", toggle);
   $("#tune").addEventListener("click", toggle);
-  $("#close-settings").addEventListener("click", () => { drawer(false); $("#open-settings").focus(); });
+  $("#close-settings").addEventListener("click", () => drawer(false));
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.isComposing) return;
-    sidebar(false);
-    drawer(false);
+    if (root.dataset.sidebar === "open") sidebar(false);
+    else if (root.dataset.drawer === "open") drawer(false);
   });
   wireTheme();
   return { closeDrawer: () => drawer(false) };

@@ -49,6 +49,7 @@ class BrowserStore {
     const both = this.database.transaction(["chats", "bodies"], "readwrite");
     both.objectStore("chats").put(entry);
     if (body) both.objectStore("bodies").put({ id: entry.id, ...body });
+    both.commit(); // a page that is being left gets no time to hear of success first
     return finished(both);
   }
 

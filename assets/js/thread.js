@@ -1,21 +1,23 @@
 // One chat on the screen: its turns, and the answer that grows.
 // Settled turns are never touched while an answer comes; only its last blocks are.
 
-import { $, copyText, el, fill, icon, iconButton, patchBlocks } from "./dom.js";
+import { $, copyText, el, fill, icon, iconButton, patchBlocks, toast } from "./dom.js";
 import { receiptLine } from "./receipt.js";
 import * as api from "./api.js";
 
 const LAST_TURNS = 30;
+const EARLIER_TURNS = 100;
 const NEAR_END = 80;
 
 export class Thread {
-  /** acts: what the buttons of a turn do: regenerate, edit, walk, retry, starter. */
+  /** acts: what the buttons of a turn do: regenerate, edit, walk, starter. */
   constructor(words, acts) {
     this.words = words;
     this.acts = acts;
     this.root = $("#thread");
     this.scroller = $("#scroller");
     this.following = true;
+    this.growing = new WeakMap(); // version that is still coming → the parts that show it
     this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     $("#to-end").addEventListener("click", () => this.toEnd());
     this.root.addEventListener("click", (event) => this.#copyCode(event));
@@ -23,19 +25,45 @@ export class Thread {
 
   /** Draw a chat from its turns. */
   async show(chat, model) {
+    if (this.chat !== chat) {
+      this.last = LAST_TURNS;
+      this.root.replaceChildren(); // its buttons would act on the new chat
+    }
     this.chat = chat;
     if (chat.turns.length === 0) return this.#hero(model, chat.model);
-    const from = Math.max(0, chat.turns.length - (this.more ?? LAST_TURNS));
-    await drawMissing(chat.turns.slice(from));
+    const from = Math.max(0, chat.turns.length - this.last);
+    await this.#drawMissing(chat.turns.slice(from));
     if (this.chat !== chat) return;
     const turns = chat.turns.slice(from).map((turn, place) => this.node(turn, from + place));
     this.root.className = "thread";
     this.root.replaceChildren(...turns);
     if (from > 0) {
-      const earlier = () => { this.more = (this.more ?? LAST_TURNS) + 100; this.show(chat, model); };
-      this.root.prepend(el("button", { type: "button", class: "btn", style: "margin:0 auto 24px;display:flex", onclick: earlier }, this.words.earlier));
+      this.root.prepend(el("button", { type: "button", class: "btn earlier", onclick: () => this.#earlier(model) }, this.words.earlier));
     }
     this.toEnd();
+  }
+
+  /** More of the chat above; what was being read stays where it is. */
+  async #earlier(model) {
+    const below = this.scroller.scrollHeight - this.scroller.scrollTop;
+    this.last += EARLIER_TURNS;
+    await this.show(this.chat, model);
+    this.scroller.scrollTop = this.scroller.scrollHeight - below;
+  }
+
+  /** Another version of the answer at `place`; the reader stays, and so does the focus. */
+  async turnTo(place, turn) {
+    const { chat } = this;
+    await this.#drawMissing([turn]);
+    if (this.chat !== chat) return;
+    const pressed = document.activeElement?.closest(".versions button")?.getAttribute("aria-label");
+    const node = this.replace(place, turn);
+    const arrows = [...node.querySelectorAll(".versions button:not([disabled])")];
+    if (pressed) (arrows.find((arrow) => arrow.getAttribute("aria-label") === pressed) ?? arrows[0])?.focus();
+  }
+
+  async #drawMissing(turns) {
+    await drawMissing(turns).catch(() => toast(this.words.offline_title));
   }
 
   node(turn, place) {
@@ -54,7 +82,10 @@ export class Thread {
 
   replace(place, turn) {
     const node = this.node(turn, place);
-    this.root.querySelector(`[data-place="${place}"]`).replaceWith(node);
+    const old = this.root.querySelector(`[data-place="${place}"]`);
+    const focused = old?.contains(document.activeElement);
+    old?.replaceWith(node);
+    if (focused) node.focus({ preventScroll: true });
     return node;
   }
 
@@ -83,6 +114,9 @@ export class Thread {
   }
 
   #hero(model, id) {
+    const look = JSON.stringify([id, model?.name, model?.description, model?.picture, model?.starters]);
+    if (this.root.className === "hero" && this.root.firstChild && look === this.heroLook) return;
+    this.heroLook = look;
     this.root.className = "hero";
     const parts = [];
     if (model) {
@@ -98,14 +132,12 @@ export class Thread {
   }
 
   #userNode(turn, place) {
-    const { words, acts } = this;
-    const node = el("article", { class: "turn user", "data-place": place, "aria-label": words.you });
+    const { words } = this;
+    const node = el("article", { class: "turn user", "data-place": place, "aria-label": words.you, tabindex: -1 });
     const bubble = el("div", { class: "bubble", dir: "auto" }, turn.text);
     const copy = iconButton("copy", words.copy, (event) => copied(event, turn.text, words));
     const edit = iconButton("edit", words.edit, () => this.#edit(node, turn, place));
     node.append(el("h3", { class: "sr-only" }, words.you), bubble, el("div", { class: "turn-tools" }, copy, edit));
-    node.reset = () => node.replaceWith(this.#userNode(turn, place));
-    node.acts = acts;
     return node;
   }
 
@@ -114,16 +146,20 @@ export class Thread {
     const box = el("textarea", { dir: "auto", "aria-label": words.edit, rows: 3 });
     box.value = turn.text;
     const send = () => { if (box.value.trim()) acts.edit(place, box.value); };
+    const leave = () => this.replace(place, turn);
     const keys = (event) => {
-      if (event.key === "Escape") node.reset();
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
+      if (event.isComposing || event.keyCode === 229) return;
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        leave();
+      } else if (event.key === "Enter" && !event.shiftKey) {
         event.preventDefault();
         send();
       }
     };
     box.addEventListener("keydown", keys);
     const row = el("div", { class: "row" },
-      el("button", { type: "button", class: "btn", onclick: () => node.reset() }, words.cancel),
+      el("button", { type: "button", class: "btn", onclick: leave }, words.cancel),
       el("button", { type: "button", class: "btn primary", onclick: send }, words.save_and_send));
     node.replaceChildren(el("div", { class: "edit-box" }, box, row));
     box.focus();
@@ -131,24 +167,23 @@ export class Thread {
 
   #answerNode(turn, place) {
     const version = turn.versions[turn.shown];
-    const node = el("article", { class: "turn assistant", "data-place": place, "aria-label": version.model_name ?? "" });
+    const node = el("article", { class: "turn assistant", "data-place": place, "aria-label": version.model_name ?? "", tabindex: -1 });
     node.append(el("h3", { class: "sr-only" }, version.model_name ?? ""));
     const thoughts = this.#thoughts(version);
     const body = el("div", { class: "prose-block", dir: "auto" });
-    patchBlocks(body, 0, version.blocks ?? []);
-    node.append(thoughts.node, body);
-    const parts = { node, body, thoughts, foot: el("div", {}) };
-    node.append(parts.foot);
-    node.parts = parts;
-    if (version.live) this.#status(parts, version);
-    else this.#foot(parts, turn, version, place);
+    put(body, version.blocks, version.text);
+    const parts = { body, thoughts, foot: el("div", {}) };
+    node.append(thoughts.node, body, parts.foot);
+    if (!version.live) this.#foot(parts, turn, version, place);
+    else this.growing.set(version, parts);
+    if (version.live && !version.text && !version.reasoning) this.#status(parts, version);
     return node;
   }
 
   #thoughts(version) {
     const label = el("span", {}, this.#thoughtWords(version));
     const text = el("div", { class: "prose-block", dir: "auto", tabindex: 0, role: "region", "aria-label": this.words.thought_some });
-    patchBlocks(text, 0, version.reasoning_blocks ?? []);
+    put(text, version.reasoning_blocks, version.reasoning);
     const node = el("details", { class: "thoughts" }, el("summary", {}, icon("right"), label), text);
     node.hidden = !version.reasoning;
     return { node, label, text };
@@ -206,12 +241,13 @@ export class Thread {
     if (error.retry) {
       box.append(el("button", { type: "button", class: "btn", onclick: () => acts.regenerate(place) }, words.try_again));
     }
-    return el("div", { class: "failure", role: "alert" }, icon("alert"), box);
+    return el("div", { class: "failure" }, icon("alert"), box);
   }
 
-  /** The growing answer: apply what came. */
-  grow(node, version, event) {
-    const { parts } = node;
+  /** The growing answer: apply what came. Not seen when another chat is open. */
+  grow(version, event) {
+    const parts = this.growing.get(version);
+    if (!parts) return;
     if (event.type === "patch") {
       const answer = event.part === "answer";
       patchBlocks(answer ? parts.body : parts.thoughts.text, event.keep, event.blocks);
@@ -240,6 +276,12 @@ export class Thread {
       setTimeout(() => (button.textContent = this.words.copy), 1500);
     });
   }
+}
+
+/** A text's blocks; the plain text when the server could not be asked to draw them. */
+function put(container, blocks, text) {
+  if (blocks || !text) patchBlocks(container, 0, blocks ?? []);
+  else container.append(el("div", { class: "undrawn" }, text));
 }
 
 async function copied(event, text, words) {
