@@ -28,6 +28,7 @@ class Metrics:
 
     def __init__(self, known: Callable[[str], bool] = lambda _model: False) -> None:
         self.known = known
+        self._labels: set[str] = set()
         self._registry = CollectorRegistry()
         self._requests = self._counter(
             "requests", "Answers, by how they ended.", "model", "outcome"
@@ -71,7 +72,11 @@ class Metrics:
             self._tokens.labels(model, direction, source).inc(count.tokens)
 
     def _label(self, model: str) -> str:
-        return model if self.known(model) else OTHER
+        if model not in self._labels:
+            if not self.known(model):
+                return OTHER
+            self._labels.add(model)
+        return model
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(f"akash_gradio_{name}", says, labels, registry=self._registry)

@@ -108,7 +108,7 @@ class Exchange:
         self._answer: Answer | None = None
         self._parts: AsyncGenerator[bytes, None] | None = None
         self._make_reader = make_reader
-        self._reader = make_reader(endpoint.alias, None)
+        self._reader: Reader | None = None
         self.opened = False
         self._began = self._lingering = self._body_ended = self._closed = False
         self.probe = endpoint.enters()
@@ -116,17 +116,17 @@ class Exchange:
     @property
     def finish_reason(self) -> str:
         """As the endpoint gave it; `stop` where it ended well without a word about it."""
-        return self._reader.finish_reason or "stop"
+        return (self._reader.finish_reason if self._reader else None) or "stop"
 
     @property
     def upstream_id(self) -> str:
         """The endpoint's own id of the answer."""
-        return self._reader.upstream_id
+        return self._reader.upstream_id if self._reader else ""
 
     @property
     def fingerprint(self) -> str:
         """Its `system_fingerprint`."""
-        return self._reader.fingerprint
+        return self._reader.fingerprint if self._reader else ""
 
     async def open(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Ask, and read up to the first token, or to the end of an answer without words.
@@ -159,7 +159,8 @@ class Exchange:
             return
         self._closed = True
         try:
-            if self.over and self._reader.done and not self._body_ended:
+            done = self._reader is not None and self._reader.done
+            if self.over and done and not self._body_ended:
                 await self._await_body_end()
             if self._parts is not None:
                 await self._parts.aclose()
@@ -198,22 +199,23 @@ class Exchange:
 
     async def _read(self) -> Sequence[Heard]:
         reader, parts = self._reader, self._parts
+        assert reader is not None
         assert parts is not None
         if reader.done:
-            return self._end()
+            return self._end(reader)
         try:
             part = await self._patience.wait(parts.__anext__())
         except StopAsyncIteration:
             self._body_ended = True
-            return self._end()
+            return self._end(reader)
         except OutOfPatience:
             if reader.finish_reason is None:
                 raise self._too_late() from None
-            return self._end()
+            return self._end(reader)
         except EndpointError:
             if reader.finish_reason is None:
                 raise
-            return self._end()
+            return self._end(reader)
         events = reader.feed(part)
         if reader.finish_reason is not None:
             self._linger(events)
@@ -221,9 +223,9 @@ class Exchange:
             self._patience.renew(self._limits.idle_timeout_s)
         return events
 
-    def _end(self) -> Sequence[Heard]:
+    def _end(self, reader: Reader) -> Sequence[Heard]:
         self.over = True
-        return self._reader.close()
+        return reader.close()
 
     def _linger(self, events: Sequence[Heard]) -> None:
         """The answer is whole; wait a little for its usage, and hardly for what is behind that."""
