@@ -6,6 +6,7 @@ A word after it takes only the screens whose name has it.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -21,6 +22,8 @@ from urllib.request import urlopen
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.ui import present
 from akash_gradio.ui.pieces import notice_html
@@ -376,13 +379,12 @@ def embedded_fetching(studio: Studio, visit: Visit, shot: Shot) -> None:
     with urlopen(f"{studio.main.url}/page/models") as response:
         view = json.load(response)
     small = "smollm2-135m-instruct"
-    picture = f"page/thumbnail/{{}}?model={small}"
     coming = {
         "id": small,
         "name": "SmolLM2 135M",
         "description": "A very small model that runs on this computer.",
-        "picture": picture.format("light"),
-        "picture_dark": picture.format("dark"),
+        "picture": _monogram(small, dark=False),
+        "picture_dark": _monogram(small, dark=True),
         "state": "starting",
         "state_word": "starting",
         "starters": [],
@@ -431,6 +433,12 @@ def _asked(studio: Studio, visit: Visit, act: Act, text: str) -> Page:
     page = _asking(studio, visit, act, text)
     settled(page, 1)
     return page
+
+
+def _monogram(model: str, *, dark: bool) -> str:
+    thumbnails = Thumbnails(ROOT / "assets" / "thumbnails")
+    picture = thumbnails.picture(ModelCard(id=model, name="SmolLM2 135M"), dark=dark)
+    return f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode()}"
 
 
 def _pictures_drawn(page: Page) -> None:
