@@ -312,6 +312,8 @@ def failure_words(error: errors.EndpointError) -> str:
     """One sentence for one failed attempt."""
     if isinstance(error, errors.EndpointRefused) and error.status in words.REFUSED_STATUS:
         return words.REFUSED_STATUS[error.status].format(alias=error.alias)
+    if isinstance(error, errors.EndpointGarbled) and error.what == "cut":
+        return words.CUT.format(alias=error.alias)
     return _nearest_words(error).title.format_map(_failure_facts(error))
 
 

@@ -159,6 +159,8 @@ REFUSED_STATUS: Final[Mapping[int, str]] = {
     429: "{alias} has too much to do (429).",
 }
 
+CUT: Final = "{alias} broke off in the middle."
+
 UNREACHABLE: Final[Mapping[str, str]] = {
     "dns": "its name is unknown",
     "refused": "the connection was refused",
@@ -174,7 +176,6 @@ GARBLED: Final[Mapping[str, str]] = {
     "too_long": "a line without end",
     "shape": "JSON of another shape",
     "encoding": "a broken compression",
-    "cut": "it ended in the middle",
 }
 
 TRIES_ONE: Final = "One attempt"

@@ -56,7 +56,11 @@ def test_the_words_for_a_failures_fact_are_those_that_failures_have():
         return set(re.findall(r"`(\w+)`", kind.__doc__ or ""))
 
     assert set(words.UNREACHABLE) == told(errors.EndpointUnreachable)
-    assert set(words.GARBLED) == told(errors.EndpointGarbled)
+    assert set(words.GARBLED) == told(errors.EndpointGarbled) - {"cut"}
+
+
+def test_a_connection_that_ends_is_not_called_another_protocol():
+    assert failure_words(errors.EndpointGarbled("e", "cut")) == "e broke off in the middle."
 
 
 @pytest.mark.parametrize("error", every_error(), ids=str)
