@@ -222,6 +222,7 @@ def test_several_answers_at_once_end_when_all_have_ended():
         ([says("a"), b'data: {"choices": [{"delta":\n\n'], EndpointGarbled),
         ([says("a"), b"<html>\n\n", says("b")], EndpointGarbled),
         ([says("a"), event({"detail": "worker died"})], EndpointGarbled),
+        ([says("a"), event({**chunk({"content": ""}), **wire.error("no")})], EndpointGarbled),
         ([says("a"), says("b")[:-20]], EndpointGarbled),
         ([says("a"), b'data: {"x": "' + b"x" * (1 << 21)], EndpointGarbled),
         ([opening(), wire.ending(), DONE], EndpointSilent),
