@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -74,13 +75,28 @@ def read_reply(body: bytes) -> ChatRequest:
     if asked.turns[-1].role != "user" or not last.strip():
         raise Fault("empty")
     turns = (Turn(role=Role(turn.role), content=_clean(turn.text)) for turn in asked.turns)
-    said = tuple(turn for turn in turns if turn.content.strip())
+    said = (turn for turn in turns if turn.content.strip())
     return ChatRequest(
         model=asked.model,
-        conversation=Conversation(turns=said, system=_clean(asked.settings.system)),
+        conversation=Conversation(turns=_in_turn(said), system=_clean(asked.settings.system)),
         sampling=_sampling(asked.settings),
         stream=asked.settings.stream,
     )
+
+
+def _in_turn(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+    """The same words with speakers that take turns, as strict chat templates ask.
+
+    A question that was never answered stands before the next one, as one.
+    """
+    said: list[Turn] = []
+    for turn in turns:
+        if said and said[-1].role is turn.role:
+            before = said.pop().content
+            said.append(Turn(role=turn.role, content=f"{before}\n\n{turn.content}"))
+        else:
+            said.append(turn)
+    return tuple(said)
 
 
 def read_render(body: bytes) -> list[str]:

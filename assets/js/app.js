@@ -347,8 +347,19 @@ function chatAddress(model) {
   return model ? `./?model=${id}` : "./";
 }
 
+/** The server may be starting again: ask until it answers. */
+async function booted() {
+  for (;;) {
+    try {
+      return await api.boot();
+    } catch {
+      await new Promise((again) => setTimeout(again, 2000));
+    }
+  }
+}
+
 const [boot, store] = await Promise.all([
-  api.boot(),
+  booted(),
   openStore(),
   ...["#sidebar .side", "#send", "#cards", "#pick-menu", "#panel", "#system", "#stop", "#settings-reset", "#close-settings"].map(arrived),
 ]);

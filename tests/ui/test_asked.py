@@ -194,8 +194,10 @@ def test_the_last_word_must_be_the_visitors(said: tuple[str, ...]):
     assert fault(body(*said)).kind == "empty"
 
 
-def test_turns_without_a_word_are_left_out():
-    assert len(read_reply(body("Hi", "", "Again", "\0", "Now")).conversation.turns) == 3
+def test_questions_that_were_never_answered_stand_before_the_next_one():
+    turns = read_reply(body("Hi", "", "Again", "Yes?", "One", "\0", "Two")).conversation.turns
+    assert [turn.content for turn in turns] == ["Hi\n\nAgain", "Yes?", "One\n\nTwo"]
+    assert [turn.role for turn in turns] == [Role.USER, Role.ASSISTANT, Role.USER]
 
 
 @pytest.mark.parametrize(
