@@ -18,6 +18,7 @@ export function receiptLine(view, words, extraFlags = []) {
     line.addEventListener("click", () => {
       sheet.hidden = !sheet.hidden;
       line.setAttribute("aria-expanded", String(!sheet.hidden));
+      sheet.scrollIntoView({ block: "nearest" });
     });
   }
   return { line, sheet };
