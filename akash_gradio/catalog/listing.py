@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -78,15 +78,6 @@ def list_models(catalog: Catalog, endpoints: Sequence[EndpointStatus]) -> tuple[
         key=lambda listing: (listing.card.name.casefold(), listing.card.id),
     )
     return tuple(sorted([*entries, *discovered], key=_rank))
-
-
-def served_by(card: ModelCard, endpoints: Iterable[EndpointStatus]) -> tuple[EndpointStatus, ...]:
-    """The endpoints that list this model by its very id, as the gateway asks for it."""
-    return tuple(
-        endpoint
-        for endpoint in endpoints
-        if any(model.id == card.id for model in endpoint.models or ())
-    )
 
 
 def _by_id(endpoints: Sequence[EndpointStatus]) -> dict[str, list[_Served]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import logging
 import re
@@ -43,11 +42,6 @@ class Picture:
 
     content: bytes
     media_type: str
-
-    @property
-    def data_uri(self) -> str:
-        """The picture as an address of its own."""
-        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
 
 
 class Thumbnails:

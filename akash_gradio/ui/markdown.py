@@ -30,15 +30,10 @@ _STEP: Final = 128_000
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Keep the first `keep` blocks, put `blocks` in the place of the rest.
-
-    append: text, not HTML, to add to the end of the code in block `keep - 1`; blocks is empty
-    then. Comes only when asked for.
-    """
+    """Keep the first `keep` blocks, put `blocks` in the place of the rest."""
 
     keep: int
     blocks: tuple[str, ...]
-    append: str = ""
 
 
 def render(text: str, *, soft_breaks: bool = False) -> tuple[str, ...]:
@@ -73,17 +68,14 @@ def _words(token: Token, env: dict[str, Any]) -> str:
 class GrowingMarkdown:
     """An answer that still comes. Live state, for one answer (or its reasoning), one task.
 
-    append_code: an open code block grows by `Patch.append` instead of being sent anew.
-
     drawn_chars: how many characters all drawings together took in.
 
     A patch costs what the open tail costs, not the answer. The tail begins at the last line
     from which the parser would go on the same way whatever comes: see `_settled`.
     """
 
-    def __init__(self, *, append_code: bool = False) -> None:
+    def __init__(self) -> None:
         self.drawn_chars = 0
-        self._append_code = append_code
         self._parts: list[str] = []
         self._waiting: list[str] = []
         self._sent: list[str] = []
@@ -165,8 +157,6 @@ class GrowingMarkdown:
     def _grow_code(self, fence: _OpenFence, shown: str) -> Patch | None:
         if not shown:
             return None
-        if self._append_code:
-            return Patch(self._settled + 1, (), shown)
         if _is_too_soon(fence.size_chars, self._drawn_size, FREE_CODE):
             return None
         self._drawn_size = fence.size_chars

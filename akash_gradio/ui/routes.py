@@ -96,7 +96,8 @@ def boot_view(house: House) -> dict[str, Any]:
 
 def models_view(house: House) -> dict[str, Any]:
     """The models, their cards and the notices, as they are now."""
-    listings = [listing for listing in house.listings() if listing.shown]
+    every = house.listings()
+    listings = [listing for listing in every if listing.shown]
     cards = [present.card_view(listing) for listing in listings]
     return {
         "models": [
@@ -122,7 +123,7 @@ def models_view(house: House) -> dict[str, Any]:
         ],
         "hidden": [
             {"name": listing.card.name, "reason": words.REASONS.get(listing.reason, "")}
-            for listing in house.listings()
+            for listing in every
             if not listing.shown
         ],
         "notices": [notice_html(notice) for notice in _notices(house)],

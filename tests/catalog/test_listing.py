@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akash_gradio.catalog.listing import Listing, ListingState, list_models, served_by
+from akash_gradio.catalog.listing import Listing, ListingState, list_models
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.domain.model import ModelCard, ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
@@ -174,12 +174,6 @@ def test_the_order_is_served_entries_then_discovered_then_unserved_then_hidden()
     ]
 
 
-def test_served_by_names_the_endpoints_of_one_model() -> None:
-    first, second = endpoint("a", alias="first"), endpoint("a", "b", alias="second")
-    assert served_by(card("a"), [first, second, UNDISCOVERED]) == (first, second)
-    assert served_by(card("b"), [first, second, UNDISCOVERED]) == (second,)
-
-
 ids = st.sampled_from(["a", "A", "b", "org/c", "org/C", "d-7B"])
 statuses = st.builds(
     lambda models, state, weight, known: endpoint(
@@ -209,6 +203,7 @@ def test_every_entry_and_every_served_model_is_listed_exactly_once(
     assert len(listed) == len(set(listed))
     assert set(listed) == served | {c.id for c in catalog.cards}
     for listing in listings:
-        assert listing.endpoints == served_by(listing.card, endpoints)
+        serving = [e for e in endpoints if listing.card.id in {m.id for m in e.models or ()}]
+        assert list(listing.endpoints) == serving
         assert listing.shown is (listing.state is not ListingState.HIDDEN)
         assert (listing.reason == "") is (listing.state is ListingState.READY)

@@ -117,15 +117,11 @@ def applied(blocks: list[str], patch: Patch | None) -> list[str]:
         return blocks
     assert patch.keep <= len(blocks)
     kept = blocks[: patch.keep]
-    if patch.append:
-        assert patch.blocks == ()
-        assert patch.keep == len(blocks)
-        kept[-1] = kept[-1].removesuffix(CODE_TAIL) + as_text(patch.append) + CODE_TAIL
     return kept + list(patch.blocks)
 
 
-def grown(chunks: list[str], *, append_code: bool = False) -> list[str]:
-    growing = GrowingMarkdown(append_code=append_code)
+def grown(chunks: list[str]) -> list[str]:
+    growing = GrowingMarkdown()
     blocks: list[str] = []
     for chunk in chunks:
         growing.add(chunk)
@@ -189,18 +185,16 @@ def rechunked(text: str, cuts: list[int]) -> list[str]:
 
 
 @settings(max_examples=400, deadline=None)
-@given(ANSWERS | LINES, st.booleans())
-def test_patches_end_at_the_rendering_of_the_whole(chunks: list[str], append_code: bool) -> None:
-    assert grown(chunks, append_code=append_code) == list(render("".join(chunks)))
+@given(ANSWERS | LINES)
+def test_patches_end_at_the_rendering_of_the_whole(chunks: list[str]) -> None:
+    assert grown(chunks) == list(render("".join(chunks)))
 
 
 @settings(max_examples=200, deadline=None)
-@given(LINES, st.lists(st.integers(1, 7), max_size=200), st.booleans())
-def test_patches_end_the_same_however_the_text_is_cut(
-    lines: list[str], cuts: list[int], append_code: bool
-) -> None:
+@given(LINES, st.lists(st.integers(1, 7), max_size=200))
+def test_patches_end_the_same_however_the_text_is_cut(lines: list[str], cuts: list[int]) -> None:
     text = "".join(lines)
-    assert grown(rechunked(text, cuts), append_code=append_code) == list(render(text))
+    assert grown(rechunked(text, cuts)) == list(render(text))
 
 
 @settings(max_examples=200, deadline=None)
@@ -233,7 +227,7 @@ def test_the_hostile_corpus_is_harmless_whole_and_growing(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     page(text)
     assert grown([text[at : at + 9] for at in range(0, len(text), 9)]) == list(render(text))
-    assert grown(list(text), append_code=True) == list(render(text))
+    assert grown(list(text)) == list(render(text))
 
 
 @pytest.mark.parametrize(
@@ -292,12 +286,15 @@ def test_a_definition_at_the_end_still_makes_links_of_what_stands_above() -> Non
     assert 'href="https://a.b"' in "".join(render(text))
 
 
-def test_an_open_code_block_grows_by_its_text_alone_when_asked() -> None:
-    growing = GrowingMarkdown(append_code=True)
+def test_an_open_code_block_is_sent_without_a_line_that_may_close_it() -> None:
+    growing = GrowingMarkdown()
     growing.add("Look:\n\n```python\nx = 1\n")
     growing.patch()
     growing.add("y = '<'\n``")
-    assert growing.patch() == Patch(2, (), "y = '<'\n")
+    grew = growing.patch()
+    assert grew is not None
+    assert grew.keep == 1
+    assert grew.blocks[0].endswith("x = 1\n" + as_text("y = '<'\n") + CODE_TAIL)
     growing.add("`\n")
     closed = growing.patch()
     assert closed is not None
