@@ -44,7 +44,7 @@ def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Serve until the process is ended. arguments: without the program's name."""
+    """Serve until the process is ended. arguments: what follows `serve`."""
     asked = _read(arguments)
     settings = read_settings(environment)
     if not asked.no_ui:
@@ -61,12 +61,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m akash_gradio")
-    commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("serve", help="serve the page and /v1, or /v1 alone")
-    serve.add_argument("--no-ui", action="store_true", help="serve /v1 alone, without the page")
-    serve.add_argument("--host", help="address to listen on (GRADIO_SERVER_NAME)")
-    serve.add_argument("--port", type=int, help="port to listen on (GRADIO_SERVER_PORT)")
+    parser = argparse.ArgumentParser(
+        prog="python -m akash_gradio serve", description="Serve the page and /v1, or /v1 alone."
+    )
+    parser.add_argument("--no-ui", action="store_true", help="serve /v1 alone, without the page")
+    parser.add_argument("--host", help="address to listen on (GRADIO_SERVER_NAME)")
+    parser.add_argument("--port", type=int, help="port to listen on (GRADIO_SERVER_PORT)")
     return parser.parse_args(arguments)
 
 

@@ -39,7 +39,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "ui": {"domain", "catalog", "compare", "check", "leaving"},
     "service": LOWER | {"api", "embedded"},
     "serve": {"settings", "logs", "service", "api"},
-    "__main__": {"serve"},
+    "__main__": {"serve", "compare", "check"},
 }
 """Part of the package → the other parts that it may import, for type checks too."""
 

@@ -43,13 +43,15 @@ def build_ui() -> gr.Blocks:
 def page_head() -> str:
     """What goes into `<head>`: our stylesheet and script, named by their content."""
     stamp = _stamp()
+    styles = sorted(path.name for path in (ASSETS / "css").glob("*.css"))
+    styles.sort(key=lambda name: name != "page.css")  # the tokens first; each screen has its own
     return "\n".join(
         (
             '<meta name="viewport" content="width=device-width, initial-scale=1, '
             'interactive-widget=resizes-content, viewport-fit=cover">',
             f'<meta name="description" content="{escape(words.PAGE["title"])}">',
             f'<script src="page/assets/js/theme.js?{stamp}"></script>',
-            f'<link rel="stylesheet" href="page/assets/css/page.css?{stamp}">',
+            *(f'<link rel="stylesheet" href="page/assets/css/{s}?{stamp}">' for s in styles),
             f'<script type="module" src="page/assets/js/app.js?{stamp}"></script>',
         )
     )

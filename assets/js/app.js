@@ -23,6 +23,7 @@ function lastOpenChat() {
 
 class Page {
   chat = newChat("");
+  views = {}; // what `?view=` names beside the models: { name: { open(query) } }
 
   constructor(boot, store) {
     this.words = boot.words;
@@ -53,7 +54,9 @@ class Page {
     const query = new URLSearchParams(location.search);
     const model = query.get("model");
     const about = query.get("about");
+    const view = this.views[query.get("view")];
     if (about) return this.#view("about", () => this.models.openPanel(about));
+    if (view) return this.#view(query.get("view"), () => view.open(query));
     if (model) return this.#chatWith(model);
     const only = this.models.list.filter((one) => one.can_chat);
     if (!query.has("view") && (this.defaultModel || only.length === 1)) {
@@ -82,8 +85,10 @@ class Page {
 
   #view(name, then) {
     document.documentElement.dataset.view = name;
-    if (name === "models") $("#go-models").setAttribute("aria-current", "page");
-    else $("#go-models").removeAttribute("aria-current");
+    for (const link of document.querySelectorAll(".side-link[data-go]")) {
+      if (link.dataset.go === name) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
     if (name !== "chat") this.frame.closeDrawer();
     then?.();
   }
