@@ -66,4 +66,5 @@ def _secrets(settings: Settings) -> list[str]:
         found += endpoint.custom_headers.values()
     found += [key.key for key in settings.gateway_keys]
     found += [settings.proxy_key] if settings.proxy_key else []
+    found += [settings.database_url] if settings.database_url else []
     return [secret.get_secret_value() for secret in found]

@@ -140,6 +140,17 @@ class Settings(BaseSettings):
         Path("~/.cache/akash-gradio"),
         "Where the weights and drawn thumbnails are kept.",
     )
+    data_dir: Path | None = _variable(
+        "DATA_DIR",
+        None,
+        "Where votes and prompt-set runs are kept; without it votes stay in the browser.",
+    )
+    database_url: SecretStr | None = _variable(
+        "DATABASE_URL",
+        None,
+        "Votes in PostgreSQL instead: `postgresql://user:password@host/name` "
+        "(needs `pip install -r requirements-postgres.txt`).",
+    )
     server_name: str = _variable(
         "GRADIO_SERVER_NAME", "127.0.0.1", "Address to listen on; `0.0.0.0` for all."
     )
@@ -182,7 +193,14 @@ class Settings(BaseSettings):
             return value.lower().replace("-", "_")
         return value
 
-    @field_validator("cache_dir", "catalog_file")
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("write postgresql://user:password@host/name")
+        return url
+
+    @field_validator("cache_dir", "catalog_file", "data_dir")
     @classmethod
     def _home(cls, path: Path | None) -> Path | None:
         try:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs from Debian what the tests need and pip can't give: Chromium for the browser
 # tests, npm for the accessibility rules, a C compiler for the benchmark's programs, libgomp
-# for the embedded model, fonts for scripts that the screens show.
+# for the embedded model, PostgreSQL for the votes, fonts for scripts that the screens show.
 set -eu
 
 missing=""
@@ -9,6 +9,8 @@ command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
 ldconfig -p | grep -q 'libgomp\.so\.1' || missing="$missing libgomp1"
+set -- /usr/lib/postgresql/*/bin/postgres
+[ -x "$1" ] || command -v postgres >/dev/null 2>&1 || missing="$missing postgresql"
 for font in fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; do
   dpkg -s "$font" >/dev/null 2>&1 || missing="$missing $font"
 done

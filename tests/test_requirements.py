@@ -15,6 +15,8 @@ from tests.imports import imports_of, sources
 ROOT = Path(__file__).resolve().parents[1]
 SPACE_ALONE = {"spaces"}
 """Imported where a Space has it; never needed."""
+EXTRA = {"psycopg": "requirements-postgres.txt"}
+"""Imported where a setting asks for it; the list that declares it."""
 
 
 def declared(name: str) -> dict[str, Requirement]:
@@ -56,7 +58,10 @@ def test_the_project_file_reads_both_lists() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     dynamic = project["tool"]["setuptools"]["dynamic"]
     assert dynamic["dependencies"] == {"file": ["requirements.txt"]}
-    assert dynamic["optional-dependencies"]["dev"] == {"file": ["requirements-dev.txt"]}
+    assert dynamic["optional-dependencies"] == {
+        "dev": {"file": ["requirements-dev.txt"]},
+        "postgres": {"file": ["requirements-postgres.txt"]},
+    }
     assert {"dependencies", "optional-dependencies"} <= set(project["project"]["dynamic"])
 
 
@@ -67,7 +72,15 @@ def test_no_requirement_stands_in_both_lists() -> None:
 @pytest.mark.parametrize("module", sorted(third_party().keys() - SPACE_ALONE))
 def test_whatever_the_package_imports_is_declared(module: str) -> None:
     distributions = {canonicalize_name(d) for d in packages_distributions().get(module, [])}
-    assert distributions & declared("requirements.txt").keys(), third_party()[module]
+    listed = declared(EXTRA.get(module, "requirements.txt"))
+    assert distributions & listed.keys(), third_party()[module]
+
+
+def test_the_tests_have_the_extras_as_they_are_declared() -> None:
+    needed = declared("requirements-dev.txt")
+    for listed in EXTRA.values():
+        for name, requirement in declared(listed).items():
+            assert str(needed[name]) == str(requirement)
 
 
 def test_the_walk_finds_the_packages_of_the_design() -> None:

@@ -57,6 +57,8 @@ DEFAULTS: dict[str, Any] = {
     "EMBEDDED": EmbeddedMode.AUTO,
     "EMBEDDED_MODEL": None,
     "CACHE_DIR": Path("~/.cache/akash-gradio").expanduser(),
+    "DATA_DIR": None,
+    "DATABASE_URL": None,
     "GRADIO_SERVER_NAME": "127.0.0.1",
     "GRADIO_SERVER_PORT": 7860,
 }

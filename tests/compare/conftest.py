@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLANTED = "planted-Zq81xTnpW0"
+"""A password that must be seen nowhere."""
+
+
+def program(name: str) -> str:
+    """Debian keeps the server's programs off the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else name
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of our own, on a loopback port."""
+    folder = Path(tempfile.mkdtemp(prefix="akash-postgres-"))
+    options: dict[str, Any] = {"cwd": folder}
+    if os.getuid() == 0:  # it refuses to run as root
+        shutil.chown(folder, "postgres")
+        options["user"] = "postgres"
+    data, port = folder / "data", free_port()
+    make = [program("initdb"), "-D", str(data), "-U", "ann", "-A", "trust", "--no-sync"]
+    subprocess.run(make, check=True, capture_output=True, **options)
+    serve = f"-c listen_addresses=127.0.0.1 -c fsync=off -p {port} -k {folder}"
+    control = [program("pg_ctl"), "-D", str(data), "-w"]
+    log = ["-l", str(folder / "log")]
+    subprocess.run([*control, *log, "-o", serve, "start"], check=True, timeout=60, **options)
+    try:
+        yield f"postgresql://ann:{PLANTED}@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=False, **options)
+        shutil.rmtree(folder)
