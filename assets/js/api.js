@@ -32,8 +32,10 @@ const post = (path, body, signal) =>
   });
 
 /** The events of one answer, as they come. Throws Refused, TypeError or AbortError. */
-export async function* reply(body, signal) {
-  const response = await post("reply", body, signal);
+export const reply = (body, signal) => events("reply", body, signal);
+
+async function* events(path, body, signal) {
+  const response = await post(path, body, signal);
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
     await json(response);
     throw new TypeError("not an event stream");

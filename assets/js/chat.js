@@ -1,5 +1,6 @@
 // The open chat: what was said, asking, stopping, asking again.
 
+import { saidSomething, stoppedReceipt, take } from "./answer.js";
 import { announce, fill, toast } from "./dom.js";
 import { DEFAULTS } from "./settings.js";
 import * as api from "./api.js";
@@ -40,8 +41,6 @@ export function bodyOf(chat) {
 export function chatOf(entry, body) {
   return { ...entry, settings: body.settings, turns: keptTurns(body.turns) };
 }
-
-const saidSomething = (version) => Boolean(version.text || version.reasoning);
 
 export class Asking {
   /** page: thread, models, settings, words, and what to do when something changed. */
@@ -208,35 +207,8 @@ export class Asking {
   }
 }
 
-/** Fold one event of the server into the version. */
-function take(version, event, words) {
-  if (event.type === "patch") {
-    const [text, blocks] = event.part === "answer" ? ["text", "blocks"] : ["reasoning", "reasoning_blocks"];
-    version[text] += event.text;
-    version[blocks] = [...(version[blocks] ?? []).slice(0, event.keep), ...event.blocks];
-  } else if (event.type === "started") {
-    Object.assign(version, { endpoint: event.endpoint, first_s: event.first_s });
-  } else if (event.type === "retrying") {
-    version.retrying = true;
-    const facts = { endpoint: event.endpoint, seconds: event.wait_s };
-    version.status = fill(event.wait_s >= 1 ? words.trying_again : words.trying_another, facts);
-  } else if (event.type === "starting") {
-    version.starting = true;
-    version.status = words.starting;
-  } else if (event.type === "thought") {
-    version.thought_s = event.seconds;
-  } else if (event.type === "done") {
-    Object.assign(version, { receipt: event.receipt, error: event.error, thought_s: event.thought_s });
-  }
-}
-
 /** The message's beginning; never half of a character. */
 function titleFrom(text) {
   const line = text.trim().slice(0, 1000).replace(/\s+/g, " ");
   return [...line].slice(0, TITLE_LENGTH).join("");
-}
-
-function stoppedReceipt(version) {
-  const line = [version.endpoint, version.first_s != null && `${version.first_s.toFixed(2)} s`].filter(Boolean);
-  return { line, flags: [], rows: [], attempts: [], total_s: 0 };
 }

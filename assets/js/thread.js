@@ -1,7 +1,8 @@
 // One chat on the screen: its turns, and the answer that grows.
 // Settled turns are never touched while an answer comes; only its last blocks are.
 
-import { $, copyText, el, fill, icon, iconButton, patchBlocks, toast } from "./dom.js";
+import { copied, failureOf, put, statusOf, thoughtsOf, thoughtWords } from "./answer.js";
+import { $, copyText, el, iconButton, patchBlocks, toast, fill } from "./dom.js";
 import { receiptLine } from "./receipt.js";
 import * as api from "./api.js";
 
@@ -169,36 +170,15 @@ export class Thread {
     const version = turn.versions[turn.shown];
     const node = el("article", { class: "turn assistant", "data-place": place, "aria-label": version.model_name ?? "", tabindex: -1 });
     node.append(el("h3", { class: "sr-only" }, version.model_name ?? ""));
-    const thoughts = this.#thoughts(version);
+    const thoughts = thoughtsOf(version, this.words);
     const body = el("div", { class: "prose-block", dir: "auto" });
     put(body, version.blocks, version.text);
     const parts = { body, thoughts, foot: el("div", {}) };
     node.append(thoughts.node, body, parts.foot);
     if (!version.live) this.#foot(parts, turn, version, place);
     else this.growing.set(version, parts);
-    if (version.live && !version.text && !version.reasoning) this.#status(parts, version);
+    if (version.live && !version.text && !version.reasoning) parts.foot.replaceChildren(statusOf(version));
     return node;
-  }
-
-  #thoughts(version) {
-    const label = el("span", {}, this.#thoughtWords(version));
-    const text = el("div", { class: "prose-block", dir: "auto", tabindex: 0, role: "region", "aria-label": this.words.thought_some });
-    put(text, version.reasoning_blocks, version.reasoning);
-    const node = el("details", { class: "thoughts" }, el("summary", {}, icon("right"), label), text);
-    node.hidden = !version.reasoning;
-    return { node, label, text };
-  }
-
-  #thoughtWords({ thought_s: seconds, live }) {
-    if (seconds != null) return fill(this.words.thought, { seconds: seconds < 10 ? seconds : Math.round(seconds) });
-    return live ? this.words.thinking : this.words.thought_some;
-  }
-
-  /** What is said until the first token. */
-  #status(parts, version) {
-    const dots = el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i"));
-    const say = el("span", { class: "say" }, version.status ?? "");
-    parts.foot.replaceChildren(el("div", { class: "status" }, dots, say));
   }
 
   #foot(parts, turn, version, place) {
@@ -206,7 +186,7 @@ export class Thread {
     const flags = version.stopped ? [words.stopped] : [];
     const foot = el("div", { class: "answer-foot" });
     parts.foot.replaceChildren();
-    if (version.error) parts.foot.append(this.#failure(version.error, place));
+    if (version.error) parts.foot.append(failureOf(version.error, words, () => acts.regenerate(place)));
     let sheet = null;
     if (version.receipt) {
       const receipt = receiptLine(version.receipt, words, flags);
@@ -232,18 +212,6 @@ export class Thread {
       iconButton("right", words.next_version, walk(1), { disabled: turn.shown === count - 1 }));
   }
 
-  #failure(error, place) {
-    const { words, acts } = this;
-    const box = el("div", {}, el("b", {}, error.title), el("p", {}, error.mend));
-    if (error.details) {
-      box.append(el("details", {}, el("summary", {}, words.details), el("pre", {}, error.details)));
-    }
-    if (error.retry) {
-      box.append(el("button", { type: "button", class: "btn", onclick: () => acts.regenerate(place) }, words.try_again));
-    }
-    return el("div", { class: "failure" }, icon("alert"), box);
-  }
-
   /** The growing answer: apply what came. Not seen when another chat is open. */
   grow(version, event) {
     const parts = this.growing.get(version);
@@ -254,15 +222,15 @@ export class Thread {
       if (answer) parts.foot.replaceChildren();
       else this.#showThoughts(parts, version);
     } else if (event.type === "thought") {
-      parts.thoughts.label.textContent = this.#thoughtWords(version);
+      parts.thoughts.label.textContent = thoughtWords(version, this.words);
     } else {
-      this.#status(parts, version);
+      parts.foot.replaceChildren(statusOf(version));
     }
   }
 
   #showThoughts(parts, version) {
     parts.thoughts.node.hidden = false;
-    parts.thoughts.label.textContent = this.#thoughtWords(version);
+    parts.thoughts.label.textContent = thoughtWords(version, this.words);
     parts.foot.replaceChildren();
   }
 
@@ -276,23 +244,6 @@ export class Thread {
       setTimeout(() => (button.textContent = this.words.copy), 1500);
     });
   }
-}
-
-/** A text's blocks; the plain text when the server could not be asked to draw them. */
-function put(container, blocks, text) {
-  if (blocks || !text) patchBlocks(container, 0, blocks ?? []);
-  else container.append(el("div", { class: "undrawn" }, text));
-}
-
-async function copied(event, text, words) {
-  const button = event.currentTarget;
-  if (!(await copyText(text, words))) return;
-  button.replaceChildren(icon("check"));
-  button.setAttribute("aria-label", words.copied);
-  setTimeout(() => {
-    button.replaceChildren(icon("copy"));
-    button.setAttribute("aria-label", words.copy);
-  }, 1500);
 }
 
 /** Kept chats hold texts, not HTML: have the server draw those that are to be seen. */
