@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from akash_gradio import __version__
 from akash_gradio.ui import present, words
-from akash_gradio.ui.asked import BODY_LIMIT_BYTES, Fault, read_render, read_reply
+from akash_gradio.ui.address import PageAddress, failure, read_body
+from akash_gradio.ui.asked import read_render, read_reply
 from akash_gradio.ui.event_stream import EventStream
 from akash_gradio.ui.handlers.reply import reply
 from akash_gradio.ui.house import House
@@ -28,7 +28,6 @@ from akash_gradio.ui.markdown import render
 from akash_gradio.ui.pieces import card_html, notice_html, panel_html
 
 ASSETS: Final = Path(__file__).resolve().parents[2] / "assets"
-Answer = Callable[[Request], Awaitable[ASGIApp]]
 
 
 def page_routes(house: House) -> list[BaseRoute]:
@@ -58,23 +57,23 @@ def page_routes(house: House) -> list[BaseRoute]:
         return Response(picture.content, media_type=picture.media_type, headers=headers)
 
     async def answer(request: Request) -> ASGIApp:
-        asked = read_reply(await _body(request))
+        asked = read_reply(await read_body(request))
         if house.withheld(asked.model):
             return _unknown(asked.model)
         return EventStream(reply(asked, house.answerer, name_of=house.name_of))
 
     async def draw(request: Request) -> ASGIApp:
-        texts = read_render(await _body(request))
+        texts = read_render(await read_body(request))
         # In a thread: a long chat takes a second to draw, and others wait for their tokens.
         return JSONResponse({"blocks": await asyncio.to_thread(_drawn, texts)})
 
     return [
-        Route("/page/boot", _Endpoint(boot), methods=["GET"]),
-        Route("/page/models", _Endpoint(models), methods=["GET"]),
-        Route("/page/panel", _Endpoint(panel), methods=["GET"]),
-        Route("/page/thumbnail/{theme}", _Endpoint(thumbnail), methods=["GET"]),
-        Route("/page/reply", _Endpoint(answer), methods=["POST"]),
-        Route("/page/render", _Endpoint(draw), methods=["POST"]),
+        Route("/page/boot", PageAddress(boot), methods=["GET"]),
+        Route("/page/models", PageAddress(models), methods=["GET"]),
+        Route("/page/panel", PageAddress(panel), methods=["GET"]),
+        Route("/page/thumbnail/{theme}", PageAddress(thumbnail), methods=["GET"]),
+        Route("/page/reply", PageAddress(answer), methods=["POST"]),
+        Route("/page/render", PageAddress(draw), methods=["POST"]),
         Mount("/page/assets", StaticFiles(directory=ASSETS), name="page-assets"),
     ]
 
@@ -140,48 +139,12 @@ def _waking(house: House) -> bool:
     return progress is not None and progress.stage not in ("ready", "unavailable")
 
 
-class _Endpoint:
-    """Runs one answer; a Fault becomes a sentence with its status."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        try:
-            _refuse_strangers(request)
-            response = await self._answer(request)
-        except Fault as fault:
-            response = _failure(words.REQUEST_FAULTS[fault.kind], fault.status, **fault.facts)
-        except ClientDisconnect:
-            return
-        await response(scope, receive, send)
-
-
-def _refuse_strangers(request: Request) -> None:
-    """Other websites may not ask in a visitor's name: browsers say where a request comes from.
-
-    JSON can't be sent by a plain form, so that an old browser has to ask first. Raises Fault.
-    """
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        raise Fault("stranger", 403)
-    if request.method == "POST":
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Fault("shape", 415, mend="Content-Type: application/json")
-
-
 def _drawn(texts: list[str]) -> list[tuple[str, ...]]:
     return [render(text) for text in texts]
 
 
 def _unknown(model: str) -> JSONResponse:
-    return _failure(words.ERRORS["UnknownModel"], 404, model=model[:300])
-
-
-def _failure(text: words.ErrorWords, status: int, **facts: str) -> JSONResponse:
-    view = {"title": text.title.format(**facts), "mend": text.mend.format(**facts), "details": ""}
-    return JSONResponse({"error": {**view, "retry": False}}, status_code=status)
+    return failure(words.ERRORS["UnknownModel"], 404, model=model[:300])
 
 
 def _unchanged(request: Request, response: JSONResponse) -> Response:
@@ -192,15 +155,3 @@ def _unchanged(request: Request, response: JSONResponse) -> Response:
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"etag": tag, "cache-control": "no-cache"})
     return response
-
-
-async def _body(request: Request) -> bytes:
-    """The request's body. Raises Fault past the limit, before it is all in memory."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > BODY_LIMIT_BYTES:
-            limit = f"{BODY_LIMIT_BYTES / 1_000_000:.1f}"
-            raise Fault("chat_too_long", 413, limit=limit)
-        parts.append(part)
-    return b"".join(parts)

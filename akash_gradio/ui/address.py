@@ -1,0 +1,64 @@
+"""One address of the page: what is asked is checked, and a fault becomes a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from akash_gradio.ui import words
+from akash_gradio.ui.asked import BODY_LIMIT_BYTES, Fault
+
+Answer = Callable[[Request], Awaitable[ASGIApp]]
+
+
+class PageAddress:
+    """Runs one answer; a Fault becomes a sentence with its status."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, unless the visitor left before all was asked."""
+        request = Request(scope, receive)
+        try:
+            _refuse_strangers(request)
+            response = await self._answer(request)
+        except Fault as fault:
+            response = failure(words.REQUEST_FAULTS[fault.kind], fault.status, **fault.facts)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+
+def _refuse_strangers(request: Request) -> None:
+    """Other websites may not ask in a visitor's name: browsers say where a request comes from.
+
+    JSON can't be sent by a plain form, so that an old browser has to ask first. Raises Fault.
+    """
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise Fault("stranger", 403)
+    if request.method == "POST":
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Fault("shape", 415, mend="Content-Type: application/json")
+
+
+def failure(text: words.ErrorWords, status: int, **facts: str) -> JSONResponse:
+    """An error as the page shows it: `{"error": {title, mend, details, retry}}`."""
+    view = {"title": text.title.format(**facts), "mend": text.mend.format(**facts), "details": ""}
+    return JSONResponse({"error": {**view, "retry": False}}, status_code=status)
+
+
+async def read_body(request: Request, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
+    """The request's body. Raises Fault past the limit, before it is all in memory."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit_bytes:
+            limit = f"{limit_bytes / 1_000_000:.1f}"
+            raise Fault("chat_too_long", 413, limit=limit)
+        parts.append(part)
+    return b"".join(parts)
