@@ -71,7 +71,8 @@ class ChatRequest:
 
     model: the catalog id. stream: ask the endpoint for a stream; the events are the
     same either way. endpoint: the alias to pin the request to, None for the router's
-    choice. extra: fields passed to the endpoint untouched.
+    choice. fallback: whether another model may answer when this one's endpoints fail;
+    a comparison says no. extra: fields passed to the endpoint untouched.
     """
 
     model: str
@@ -79,4 +80,5 @@ class ChatRequest:
     sampling: Sampling = Sampling()
     stream: bool = True
     endpoint: str | None = None
+    fallback: bool = True
     extra: Mapping[str, Any] = field(default_factory=lambda: NOTHING)

@@ -54,6 +54,12 @@ class ModelCard:
             return None
         return int(self.token_limit * self.context_window_multiplier)
 
+    def cost(self, tokens_in: int, tokens_out: int) -> float | None:
+        """US dollars for so many tokens; None when the catalog has not both prices."""
+        if self.prompt_price is None or self.completion_price is None:
+            return None
+        return (tokens_in * self.prompt_price + tokens_out * self.completion_price) / 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:

@@ -189,7 +189,9 @@ class Gateway:
         self._budget.earn(self._clock())
         settings = self._settings
         fallbacks = settings.fallback_models
-        if isinstance(request, RelayRequest) and request.models is not None:
+        if isinstance(request, ChatRequest) and not request.fallback:
+            fallbacks = ()
+        elif isinstance(request, RelayRequest) and request.models is not None:
             fallbacks = tuple(model for model in fallbacks if model in request.models)
         rounds = range(1, settings.retry_attempts + 1)
         return Case(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
 
 BODY_LIMIT_BYTES: Final = 4_000_000
@@ -59,6 +61,38 @@ class AskedReply(_Checked):
     settings: AskedSettings = AskedSettings()
 
 
+class AskedLane(AskedReply):
+    """One lane of a comparison. endpoint: the alias that is to answer, None for any."""
+
+    letter: Literal["A", "B", "C", "D"]
+    endpoint: Annotated[str, Field(min_length=1, max_length=300)] | None = None
+
+
+RunId = Annotated[str, Field(pattern=r"^[\w-]{16,64}$")]
+"""Made by the page and not to be guessed: who knows it may stop the run's lanes."""
+
+
+class AskedCompare(_Checked):
+    """One question to several lanes, each with what was said in it before."""
+
+    run: RunId
+    lanes: Annotated[list[AskedLane], Field(min_length=1, max_length=len(LETTERS))]
+
+
+class AskedStop(_Checked):
+    """One lane of a running comparison is to end."""
+
+    run: RunId
+    letter: str
+
+
+class AskedDiff(_Checked):
+    """Two answers to be set beside each other."""
+
+    a: Annotated[str, Field(max_length=MESSAGE_LIMIT_BYTES)]
+    b: Annotated[str, Field(max_length=MESSAGE_LIMIT_BYTES)]
+
+
 class AskedRender(_Checked):
     """Texts of a kept chat to be drawn again."""
 
@@ -67,7 +101,37 @@ class AskedRender(_Checked):
 
 def read_reply(body: bytes) -> ChatRequest:
     """The request that the page's JSON asks for. Raises Fault."""
-    asked = _validated(AskedReply, body)
+    return _request(_validated(AskedReply, body))
+
+
+def read_compare(body: bytes) -> tuple[str, dict[str, ChatRequest]]:
+    """The run's id, and what each lane asks, by its letter. Raises Fault.
+
+    A lane is answered by its own model or not at all: a fallback would be compared in its name.
+    """
+    asked = _validated(AskedCompare, body)
+    lanes: dict[str, ChatRequest] = {
+        lane.letter: replace(_request(lane), endpoint=lane.endpoint, fallback=False)
+        for lane in asked.lanes
+    }
+    if len(lanes) < len(asked.lanes):
+        raise Fault("shape", mend="lanes.letter: two lanes have the same letter")
+    return asked.run, lanes
+
+
+def read_stop(body: bytes) -> tuple[str, str]:
+    """The run and the lane that is to end. Raises Fault."""
+    asked = _validated(AskedStop, body)
+    return asked.run, asked.letter
+
+
+def read_diff(body: bytes) -> tuple[str, str]:
+    """The two texts. Raises Fault."""
+    asked = _validated(AskedDiff, body)
+    return asked.a, asked.b
+
+
+def _request(asked: AskedReply) -> ChatRequest:
     last = _clean(asked.turns[-1].text)
     size = len(last.encode())
     if size > MESSAGE_LIMIT_BYTES:

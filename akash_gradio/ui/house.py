@@ -11,6 +11,7 @@ from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.ports import Answerer
 from akash_gradio.domain.progress import Progress
+from akash_gradio.domain.receipt import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +48,10 @@ class House:
         """What people call the model with this id, shown or not; the id when nobody knows it."""
         cards = (listing.card for listing in self.listings())
         return next((card.name for card in cards if card.id == model), model)
+
+    def cost_of(self, receipt: Receipt) -> float | None:
+        """US dollars by the catalog's prices of the model that answered; None when unknown."""
+        card = self.catalog.get(receipt.model_answered)
+        if card is None or receipt.tokens_in is None or receipt.tokens_out is None:
+            return None
+        return card.cost(receipt.tokens_in.tokens, receipt.tokens_out.tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -175,22 +176,37 @@ def _endpoint_row(status: EndpointStatus) -> EndpointRow:
 # ── receipts ────────────────────────────────────────────────────────────────
 
 
-def receipt_view(receipt: Receipt, name_of: Callable[[str], str] = str) -> dict[str, Any]:
+def receipt_view(
+    receipt: Receipt, name_of: Callable[[str], str] = str, cost: float | None = None
+) -> dict[str, Any]:
     """The quiet line, the amber flags, the rows and the timeline of one receipt, all in words.
 
-    name_of: the name that people read, of a model id. Times of the timeline are in seconds
-    from the request's arrival.
+    name_of: the name that people read, of a model id. cost: US dollars, None when unknown.
+    Times of the timeline are in seconds from the request's arrival. facts: the numbers alone,
+    for what is measured against another answer.
     """
     return {
-        "line": _receipt_line(receipt),
+        "line": _receipt_line(receipt, cost),
         "flags": _receipt_flags(receipt, name_of),
-        "rows": _receipt_rows(receipt),
+        "rows": _receipt_rows(receipt, cost),
+        "facts": _receipt_facts(receipt, cost),
         "attempts": [_attempt_view(attempt) for attempt in receipt.attempts],
         "total_s": receipt.total_s,
     }
 
 
-def _receipt_line(receipt: Receipt) -> list[str]:
+def _receipt_facts(receipt: Receipt, cost: float | None) -> dict[str, Any]:
+    tokens = receipt.tokens_out
+    return {
+        "first_token_s": receipt.first_token_s,
+        "tokens_per_s": receipt.tokens_per_s,
+        "tokens_out": tokens.tokens if tokens else None,
+        "reported": tokens.reported if tokens else None,
+        "cost": cost,
+    }
+
+
+def _receipt_line(receipt: Receipt, cost: float | None) -> list[str]:
     parts = [receipt.endpoint]
     if receipt.first_token_s is not None:
         parts.append(_seconds(receipt.first_token_s))
@@ -198,6 +214,8 @@ def _receipt_line(receipt: Receipt) -> list[str]:
         parts.append(f"{receipt.tokens_per_s:.0f} tok/s")
     if receipt.tokens_out is not None:
         parts.append(f"{receipt.tokens_out.tokens} tok")
+    if cost is not None:
+        parts.append(_dollars(cost))
     return [part for part in parts if part]
 
 
@@ -214,7 +232,7 @@ def _receipt_flags(receipt: Receipt, name_of: Callable[[str], str]) -> list[str]
     return flags
 
 
-def _receipt_rows(receipt: Receipt) -> list[tuple[str, str]]:
+def _receipt_rows(receipt: Receipt, cost: float | None) -> list[tuple[str, str]]:
     name = words.RECEIPT_ROWS
     sent = ", ".join(f"{key} {value}" for key, value in receipt.sent.items())
     speed = f"{receipt.tokens_per_s:.1f} tok/s" if receipt.tokens_per_s is not None else ""
@@ -229,6 +247,7 @@ def _receipt_rows(receipt: Receipt) -> list[tuple[str, str]]:
         (name["tokens_in"], _count(receipt.tokens_in)),
         (name["tokens_out"], _count(receipt.tokens_out)),
         (name["tokens_reasoning"], _count(receipt.tokens_reasoning)),
+        (name["cost"], "" if cost is None else _dollars(cost)),
         (name["sent"], sent or name["sent_none"]),
         (name["finish"], receipt.finish),
         (name["upstream_id"], receipt.upstream_id),
@@ -254,6 +273,12 @@ def _count(count: Count | None) -> str:
     if count is None:
         return ""
     return f"{count.tokens:,} ({words.REPORTED if count.reported else words.ESTIMATED})"
+
+
+def _dollars(cost: float) -> str:
+    """`$0.0021`, `$1.24`: two digits that say something."""
+    digits = 2 if cost >= 0.1 or cost <= 0 else 1 - math.floor(math.log10(cost))
+    return f"${cost:.{digits}f}"
 
 
 def _seconds(value: float) -> str:

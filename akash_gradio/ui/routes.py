@@ -21,6 +21,7 @@ from akash_gradio import __version__
 from akash_gradio.ui import present, words
 from akash_gradio.ui.address import PageAddress, failure, read_body
 from akash_gradio.ui.asked import read_render, read_reply
+from akash_gradio.ui.compare_routes import compare_routes
 from akash_gradio.ui.event_stream import EventStream
 from akash_gradio.ui.handlers.reply import reply
 from akash_gradio.ui.house import House
@@ -60,7 +61,9 @@ def page_routes(house: House) -> list[BaseRoute]:
         asked = read_reply(await read_body(request))
         if house.withheld(asked.model):
             return _unknown(asked.model)
-        return EventStream(reply(asked, house.answerer, name_of=house.name_of))
+        return EventStream(
+            reply(asked, house.answerer, name_of=house.name_of, cost_of=house.cost_of)
+        )
 
     async def draw(request: Request) -> ASGIApp:
         texts = read_render(await read_body(request))
@@ -74,6 +77,7 @@ def page_routes(house: House) -> list[BaseRoute]:
         Route("/page/thumbnail/{theme}", PageAddress(thumbnail), methods=["GET"]),
         Route("/page/reply", PageAddress(answer), methods=["POST"]),
         Route("/page/render", PageAddress(draw), methods=["POST"]),
+        *compare_routes(house),
         Mount("/page/assets", StaticFiles(directory=ASSETS), name="page-assets"),
     ]
 
@@ -116,6 +120,7 @@ def models_view(house: House) -> dict[str, Any]:
                 "temperature": listing.card.temperature,
                 "top_p": listing.card.top_p,
                 "starters": listing.card.starters,
+                "endpoints": [status.alias for status in listing.endpoints],
                 "html": card_html(card),
             }
             for card, listing in zip(cards, listings, strict=True)

@@ -205,6 +205,7 @@ RECEIPT_ROWS: Final[Mapping[str, str]] = {
     "tokens_in": "Tokens in",
     "tokens_out": "Tokens out",
     "tokens_reasoning": "of these, reasoning",
+    "cost": "Cost",
     "finish": "Finish",
     "sent": "Parameters sent",
     "sent_none": "none, the endpoint's own hold",

@@ -539,6 +539,13 @@ async def test_fallbacks_come_in_order_each_with_its_endpoints() -> None:
     assert house.network.opened == ["a", "b", "c", "d"]
 
 
+async def test_a_request_that_wants_its_own_model_alone_gets_no_fallback() -> None:
+    house = House(named("a"), named("b", models=["n"]), FALLBACK_MODEL="n")
+    house.network.otherwise["a"] = refuses(401)
+    assert isinstance(await house.fail(fallback=False), NotAnswered)
+    assert set(house.network.opened) == {"a"}
+
+
 async def test_an_unknown_model_is_no_fallbacks_business() -> None:
     house = House(named("a"), FALLBACK_MODEL="m")
     assert isinstance(await house.fail("typo"), UnknownModel)

@@ -355,3 +355,23 @@ def test_says_when_nobody_answers():
     (notice,) = notices((), (down, down), None)
     assert notice.title == "No endpoint answers at the moment"
     assert notices((), (down, serving("m")), None) == ()
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        (0.0, "$0.00"),
+        (1.239, "$1.24"),
+        (0.104, "$0.10"),
+        (0.001044, "$0.0010"),
+        (2.1e-6, "$0.0000021"),
+    ],
+)
+def test_a_cost_has_two_digits_that_say_something(cost: float, said: str):
+    assert receipt_view(a_receipt(), cost=cost)["line"][-1] == said
+
+
+def test_without_a_price_nothing_is_said_of_costs():
+    view = receipt_view(a_receipt())
+    assert "Cost" not in dict(view["rows"])
+    assert view["facts"]["cost"] is None

@@ -35,6 +35,13 @@ PageEvent = dict[str, Any]
 Sleep = Callable[[float], Awaitable[Any]]
 NameOf = Callable[[str], str]
 """The name that people read, of a model id."""
+CostOf = Callable[[Receipt], float | None]
+"""US dollars that an answer cost; None when its price isn't known."""
+
+
+def free(_receipt: Receipt) -> float | None:
+    """No price is known."""
+    return None
 
 
 class _Part:
@@ -66,10 +73,10 @@ class _Growing:
     It is drawn where it is drained, so that a burst costs one drawing.
     """
 
-    def __init__(self, clock: Callable[[], float], name_of: NameOf) -> None:
+    def __init__(self, clock: Callable[[], float], name_of: NameOf, cost_of: CostOf) -> None:
         self.changed = asyncio.Event()
         self.told_all = False
-        self._clock, self._name_of = clock, name_of
+        self._clock, self._name_of, self._cost_of = clock, name_of, cost_of
         self._began = clock()
         self._notes: list[PageEvent] = []
         self._last: PageEvent | None = None
@@ -111,7 +118,9 @@ class _Growing:
     def end(self, receipt: Receipt | None, **more: Any) -> None:
         """The last event: the receipt, and the error if there is one."""
         self._end_thought()
-        view = present.receipt_view(receipt, self._name_of) if receipt is not None else None
+        view = None
+        if receipt is not None:
+            view = present.receipt_view(receipt, self._name_of, self._cost_of(receipt))
         self._last = {"type": "done", "receipt": view, "thought_s": self._thought_s, **more}
         self.changed.set()
 
@@ -142,6 +151,7 @@ async def reply(
     answerer: Answerer,
     *,
     name_of: NameOf = str,
+    cost_of: CostOf = free,
     clock: Callable[[], float] = time.monotonic,
     sleep: Sleep = asyncio.sleep,
 ) -> AsyncGenerator[PageEvent, None]:
@@ -150,7 +160,7 @@ async def reply(
     One task collects from the gateway; this generator wakes at its own pace and tells
     all that has come since. Errors become the last event; closing this closes the endpoint.
     """
-    growing = _Growing(clock, name_of)
+    growing = _Growing(clock, name_of, cost_of)
     collector = asyncio.ensure_future(_collect(request, answerer, growing, name_of, sleep))
     try:
         while not growing.told_all:
