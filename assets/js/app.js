@@ -1,11 +1,12 @@
 // The page's script: waits for Gradio to draw the frame, then ties everything together.
 
 import * as api from "./api.js";
-import { Asking, bodyOf, chatOf, newChat } from "./chat.js";
+import { Asking, newChat } from "./chat.js";
+import { Chats } from "./chats.js";
 import { $, arrived, fill, icon, toast } from "./dom.js";
+import { wireFrame } from "./frame.js";
 import { Models, themePictures } from "./gallery.js";
 import { Settings } from "./settings.js";
-import { History, wireFrame } from "./sidebar.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
 
@@ -30,11 +31,8 @@ class Page {
     this.defaultModel = boot.default_model;
     this.settings = new Settings((values) => this.#settingsChanged(values));
     this.models = new Models(this.words, () => this.#modelsChanged());
-    this.history = new History(this.words, store, {
-      open: (id) => this.openChat(id),
-      removed: (id) => this.#removed(id),
-      renamed: ({ id, title }) => id === this.chat.id && (this.chat.title = title),
-    });
+    this.chats = new Chats(this, store);
+    this.history = this.chats.history;
     this.asking = new Asking(this);
     this.thread = new Thread(this.words, {
       regenerate: (place) => this.asking.regenerate(place),
@@ -123,18 +121,22 @@ class Page {
     this.#enter(chat);
   }
 
-  /** An answer that is still coming to a removed chat must not bring it back. */
-  #removed(id) {
-    if (id !== this.chat.id) return;
-    this.chat.removed = true;
-    this.startChat(this.chat.model);
+  /** The open chat was changed elsewhere. */
+  showAgain() {
+    this.settings.open(this.chat.settings, this.model());
+    this.thread.show(this.chat, this.model());
+    this.#composer();
+  }
+
+  /** Whether what is on the screen must not be exchanged now. */
+  inUse() {
+    return Boolean(this.asking.running || document.querySelector("#thread .edit-box"));
   }
 
   #show() {
     const model = this.model();
     this.settings.open(this.chat.settings, model);
-    this.#remember();
-    history.replaceState({ chat: this.chat.id }, "");
+    this.remember();
     this.thread.show(this.chat, model);
     this.#head();
     this.#composer();
@@ -177,18 +179,19 @@ class Page {
   /** Keep the chat, if there is something to keep. */
   saved(chat = this.chat) {
     if (!chat.turns.length || chat.removed || this.left) return;
-    this.history.save(chat, bodyOf(chat)).catch((error) => this.history.complain(error));
-    if (chat === this.chat) this.#remember();
+    this.history.save(chat).catch((error) => this.chats.complain(error));
+    if (chat === this.chat) this.remember();
   }
 
   /** A reload comes back to the chat that was open in this tab. */
-  #remember() {
-    this.history.mark(this.chat.id);
+  remember() {
+    this.chats.sidebar.mark(this.chat.id);
     try {
       sessionStorage.setItem(OPEN_CHAT, this.chat.id);
     } catch {
       // No storage in this frame: a reload begins a new chat.
     }
+    history.replaceState({ chat: this.chat.id }, "");
   }
 
   busy(running) {
@@ -243,6 +246,7 @@ class Page {
 
   wire() {
     this.frame = wireFrame();
+    this.chats.sidebar.wire();
     this.models.wire();
     this.settings.wire();
     const box = $("#message");
@@ -266,8 +270,13 @@ class Page {
     document.addEventListener("click", (event) => this.#followLink(event));
     document.addEventListener("akash-theme", () => themePictures());
     addEventListener("popstate", (event) => this.#goneTo(event.state?.chat));
-    addEventListener("pagehide", () => { this.saved(); this.left = true; }); // an answer that leaving cuts is no failure
+    addEventListener("pagehide", () => this.#leave());
     addEventListener("pageshow", () => (this.left = false));
+  }
+
+  #leave() {
+    this.history.leave(this.asking.running ? [this.asking.growing] : []);
+    this.left = true; // an answer that leaving cuts is no failure
   }
 
   /** Links of the page change the view without loading it again. */

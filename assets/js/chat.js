@@ -3,43 +3,16 @@
 import { saidSomething, stoppedReceipt, take } from "./answer.js";
 import { announce, fill, toast } from "./dom.js";
 import { DEFAULTS } from "./settings.js";
+import { newId } from "./turns.js";
 import * as api from "./api.js";
 
 const MESSAGE_LIMIT_BYTES = 1_000_000;
 const TITLE_LENGTH = 60;
+const KEPT_EACH_MS = 4000;
 
 export function newChat(model, settings = {}) {
   const now = Date.now();
-  return { id: crypto.randomUUID?.() ?? `${now}-${Math.random()}`, title: "", created: now, updated: now, model, settings: { ...DEFAULTS, ...settings }, turns: [] };
-}
-
-/** What the store keeps of a version: texts and receipt, never HTML. */
-function kept({ text, reasoning, thought_s, model, model_name, receipt, error, stopped }) {
-  return { text, reasoning, thought_s, model, model_name, receipt, error, stopped };
-}
-
-/** What has come of an answer that still grows is kept too: the tab may close at any time. */
-function asStopped(version) {
-  return version.live ? { ...version, stopped: true, receipt: stoppedReceipt(version) } : version;
-}
-
-/** Turns as the store has them. A `shown` that names no version would leave nothing to draw. */
-function keptTurns(turns) {
-  const all = turns.map((turn) => {
-    if (turn.role === "user") return { role: "user", text: turn.text };
-    const versions = turn.versions.filter((version) => !version.live || saidSomething(version)).map(asStopped).map(kept);
-    return { role: "assistant", shown: Math.min(turn.shown, versions.length - 1), versions };
-  });
-  return all.filter((turn) => turn.role === "user" || turn.versions.length);
-}
-
-export function bodyOf(chat) {
-  return { turns: keptTurns(chat.turns), settings: chat.settings };
-}
-
-/** A chat from the store. HTML is never taken from there. */
-export function chatOf(entry, body) {
-  return { ...entry, settings: body.settings, turns: keptTurns(body.turns) };
+  return { id: newId(), title: "", created: now, updated: now, model, settings: { ...DEFAULTS, ...settings }, turns: [] };
 }
 
 export class Asking {
@@ -47,6 +20,7 @@ export class Asking {
   constructor(page) {
     this.page = page;
     this.running = null;
+    this.growing = null; // the chat whose answer is coming
   }
 
   get chat() {
@@ -63,7 +37,7 @@ export class Asking {
     const { chat, page } = this;
     page.thread.following = true;
     if (!chat.title) chat.title = titleFrom(text);
-    this.#push({ role: "user", text });
+    this.#push({ id: newId(), role: "user", text });
     this.#ask();
     return null;
   }
@@ -80,7 +54,7 @@ export class Asking {
     if (this.#busy()) return;
     const { chat, page } = this;
     page.thread.following = true;
-    chat.turns[place] = { role: "user", text };
+    chat.turns[place] = { id: newId(), role: "user", text };
     page.thread.replace(place, chat.turns[place]);
     this.#cut(place + 1);
     this.#ask();
@@ -116,9 +90,9 @@ export class Asking {
   async #ask(again = null) {
     const { chat, page } = this;
     const model = page.models.find(chat.model);
-    const version = { text: "", reasoning: "", model: chat.model, model_name: model?.name ?? chat.model, live: true };
+    const version = { id: newId(), text: "", reasoning: "", model: chat.model, model_name: model?.name ?? chat.model, live: true };
     const before = chat.turns.slice(0, again ?? chat.turns.length);
-    const turn = again == null ? { role: "assistant", shown: 0, versions: [version] } : chat.turns[again];
+    const turn = again == null ? { id: newId(), role: "assistant", shown: 0, versions: [version] } : chat.turns[again];
     if (again != null) {
       turn.versions = turn.versions.filter(saidSomething);
       turn.versions.push(version);
@@ -130,24 +104,28 @@ export class Asking {
     page.thread.keeping(() => {});
     const control = new AbortController();
     this.running = control;
+    this.growing = chat;
     page.busy(true);
     const waited = this.#waiting(version);
     page.saved();
+    const kept = setInterval(() => page.saved(chat), KEPT_EACH_MS);
     try {
       await this.#follow(this.#body(before), control.signal, version);
     } catch (error) {
       this.#broke(error, version);
     }
     clearInterval(waited);
+    clearInterval(kept);
     version.live = false;
-    this.running = null;
-    this.#settle(chat, turn, version, place);
+    this.running = this.growing = null;
+    this.#settle(chat, turn, version);
   }
 
-  #settle(chat, turn, version, place) {
+  #settle(chat, turn, version) {
     const { page } = this;
     version.blocks ??= [];
     chat.updated = Date.now();
+    const place = chat.turns.indexOf(turn); // another tab's turns may have come before it
     if (page.chat === chat) page.thread.keeping(() => page.thread.replace(place, turn));
     page.busy(false);
     page.saved(chat);

@@ -1,70 +1,47 @@
-// The list of chats, and the page's frame: menu, theme, drawer.
+// The list of chats: groups, search, and what can be done with one of them.
 
-import { chatOf } from "./chat.js";
-import { $, el, iconButton, toast } from "./dom.js";
+import { $, el, icon } from "./dom.js";
+import { menuButton } from "./menus.js";
+import { excerpt } from "./searching.js";
 
 const DAY = 86_400_000;
-const LISTED = 300;
+const FIRST_ROWS = 80;
+const MORE_ROWS = 200;
+const NEAR_END = 400;
+const EXCERPTS = 12;
+const PAUSE_MS = 120;
 
-export class History {
-  constructor(words, store, acts) {
-    this.words = words;
-    this.store = store;
-    this.acts = acts;
-    this.entries = [];
+export class Sidebar {
+  /** acts: open(id), rename(entry, title), pin(entry), duplicate(id), remove(entry). */
+  constructor(words, history, acts) {
+    Object.assign(this, { words, history, acts });
+    this.rows = FIRST_ROWS;
+    this.query = "";
+    this.month = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { month: "long", year: "numeric" });
   }
 
-  async load() {
-    try {
-      this.entries = (await this.store.list()).sort(newestFirst);
-    } catch (error) {
-      this.complain(error);
-    }
-    this.draw();
-  }
-
-  entry(id) {
-    return this.entries.find((entry) => entry.id === id);
-  }
-
-  /** The kept chat; null when there is none. Rejects where the store can't be read. */
-  async read(id) {
-    const body = await this.store.read(id);
-    const entry = this.entry(id);
-    return entry && body ? chatOf(entry, body) : null;
-  }
-
-  async save(chat, body) {
-    const { id, title, created, updated, model } = chat;
-    const entry = this.entry(id) ?? {};
-    if (!entry.id) this.entries.push(entry);
-    Object.assign(entry, { id, title, created, updated, model });
-    this.entries.sort(newestFirst);
-    this.draw();
-    await this.store.write(entry, body);
-  }
-
-  async remove(entry) {
-    try {
-      const body = await this.store.read(entry.id);
-      this.entries = this.entries.filter((other) => other.id !== entry.id);
-      this.draw();
-      this.acts.removed(entry.id);
-      await this.store.remove(entry.id);
-      toast(this.words.deleted, this.words.undo, () => this.#restore(entry, body));
-    } catch (error) {
-      this.complain(error);
-    }
-  }
-
-  async #restore(entry, body) {
-    await this.store.write(entry, body).catch((error) => this.complain(error));
-    await this.load();
-  }
-
-  /** Why the store refused, in a sentence. */
-  complain(error) {
-    toast(error?.name === "QuotaExceededError" ? this.words.history_full : this.words.history_off);
+  wire() {
+    const box = $("#chat-search");
+    box.addEventListener("input", () => {
+      clearTimeout(this.pause);
+      this.pause = setTimeout(() => this.find(box.value.trim()), PAUSE_MS);
+    });
+    box.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;
+      if (event.key === "Escape" && box.value) {
+        event.stopPropagation();
+        box.value = "";
+        this.find("");
+      }
+      if (event.key !== "ArrowDown" && event.key !== "Enter") return;
+      event.preventDefault();
+      const first = $("#history .history-open");
+      if (event.key === "Enter") first?.click();
+      else first?.focus();
+    });
+    const root = $("#history");
+    root.addEventListener("keydown", (event) => this.#walk(event));
+    root.addEventListener("scroll", () => this.#scrolled(root), { passive: true });
   }
 
   mark(id) {
@@ -72,48 +49,133 @@ export class History {
     this.draw();
   }
 
+  async find(query) {
+    this.query = query;
+    this.rows = FIRST_ROWS;
+    if (query) {
+      const found = await this.history.search(query);
+      if (this.query !== query) return;
+      this.found = found;
+    }
+    this.draw();
+    $("#history").scrollTop = 0;
+    if (query) await this.#excerpts(query);
+  }
+
+  /** A chat came, went or was renamed; what is searched for is searched again. */
+  changed() {
+    if (this.query) this.find(this.query);
+    else this.draw();
+  }
+
+  // ── drawing ─────────────────────────────────────────────────────────────
+
   /** Nothing is drawn again that looks the same, nor while a title is being written. */
   draw() {
     const root = $("#history");
-    const listed = this.entries.slice(0, LISTED);
-    const look = JSON.stringify([this.current, listed.map(({ id, title, updated }) => [id, title, this.#day(updated)])]);
+    const groups = this.#groups();
+    const listed = groups.flatMap(([name, entries]) => entries.map((entry) => [name, entry])).slice(0, this.rows);
+    const look = JSON.stringify([this.current, this.query, listed.map(([name, { id, title, pinned }]) => [name, id, title, pinned])]);
     if (!root || this.renaming || look === this.look) return;
     this.look = look;
-    const { words } = this;
-    if (!this.entries.length) {
-      root.replaceChildren(el("p", { class: "history-empty" }, this.store.keeps ? words.history_empty : words.history_off));
+    if (!listed.length) {
+      root.replaceChildren(el("p", { class: "history-empty" }, this.#emptyWords()));
       return;
     }
     const focused = document.activeElement?.closest?.(".history-row")?.dataset.chatId;
-    const parts = [];
-    let group = null;
-    for (const entry of listed) {
-      const day = this.#day(entry.updated);
-      if (day !== group) parts.push(el("h2", { class: "history-day" }, day));
-      group = day;
-      parts.push(this.#row(entry));
-    }
-    root.replaceChildren(...parts);
+    const scrolled = root.scrollTop;
+    root.replaceChildren(...this.#parts(listed));
+    root.scrollTop = scrolled;
     if (focused) focusRow(focused);
   }
 
-  #day(time) {
+  #emptyWords() {
+    const { words, history } = this;
+    if (this.query) return words.search_none;
+    return history.store.keeps ? words.history_empty : words.history_off;
+  }
+
+  #parts(listed) {
+    const parts = [];
+    let group = null;
+    for (const [name, entry] of listed) {
+      if (name !== group) parts.push(el("h2", { class: "history-day" }, name));
+      group = name;
+      parts.push(this.#row(entry));
+    }
+    return parts;
+  }
+
+  /** [name, entries] in the order of the list. */
+  #groups() {
+    const { words } = this;
+    if (this.query) return [[words.search_titles, this.found.inTitle], [words.search_texts, this.found.inText]];
+    const groups = new Map([[words.pinned, []]]);
     const today = new Date().setHours(0, 0, 0, 0);
+    for (const entry of this.history.entries) {
+      const name = entry.pinned ? words.pinned : this.#day(entry.updated, today);
+      if (!groups.has(name)) groups.set(name, []);
+      groups.get(name).push(entry);
+    }
+    return [...groups];
+  }
+
+  #day(time, today) {
     if (time >= today) return this.words.today;
     if (time >= today - DAY) return this.words.yesterday;
-    return time >= today - 6 * DAY ? this.words.week : this.words.older;
+    return time >= today - 6 * DAY ? this.words.week : this.month.format(time);
+  }
+
+  #scrolled(root) {
+    if (root.scrollHeight - root.scrollTop - root.clientHeight > NEAR_END) return;
+    if (root.querySelectorAll(".history-row").length < this.rows) return;
+    this.rows += MORE_ROWS;
+    this.draw();
   }
 
   #row(entry) {
     const { words, acts } = this;
     const row = el("div", { class: "history-row", "data-chat-id": entry.id, "aria-current": entry.id === this.current ? "true" : null });
-    row.append(
-      el("button", { type: "button", class: "history-open", dir: "auto", title: entry.title, onclick: () => acts.open(entry.id) }, entry.title || words.new_chat),
-      iconButton("edit", `${words.rename}: ${entry.title}`, () => this.#rename(row, entry)),
-      iconButton("trash", `${words.delete}: ${entry.title}`, () => this.remove(entry)),
-    );
+    const title = entry.title || words.new_chat;
+    const open = el("button", { type: "button", class: "history-open", dir: "auto", title, onclick: () => acts.open(entry.id) }, title);
+    if (entry.pinned) row.append(icon("pin"));
+    row.append(open, menuButton("more", `${words.more}: ${title}`, () => this.#menu(row, entry)));
     return row;
   }
+
+  #menu(row, entry) {
+    const { words, acts } = this;
+    return [
+      { icon: "pin", label: entry.pinned ? words.unpin : words.pin, act: () => acts.pin(entry) },
+      { icon: "edit", label: words.rename, act: () => this.#rename(row, entry) },
+      { icon: "copy", label: words.duplicate, act: () => acts.duplicate(entry.id) },
+      null,
+      { icon: "trash", label: words.delete, act: () => acts.remove(entry), danger: true },
+    ];
+  }
+
+  /** Under a chat whose text was meant: the words around it. Few bodies are read, one by one. */
+  async #excerpts(query) {
+    for (const { id } of this.found.inText.slice(0, EXCERPTS)) {
+      const chat = await this.history.read(id).catch(() => null);
+      if (this.query !== query) return;
+      const text = chat && excerpt(chat.turns, query);
+      const open = $(`[data-chat-id="${CSS.escape(id)}"] .history-open`);
+      if (text && open && !open.querySelector("small")) open.append(el("small", { dir: "auto" }, text));
+    }
+  }
+
+  #walk(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step || !event.target.closest(".history-open")) return;
+    event.preventDefault();
+    const all = [...document.querySelectorAll("#history .history-open")];
+    const next = all[all.indexOf(event.target.closest(".history-open")) + step];
+    if (next) next.focus();
+    else if (step < 0) $("#chat-search").focus();
+  }
+
+  // ── renaming ────────────────────────────────────────────────────────────
 
   #rename(row, entry) {
     const input = el("input", { type: "text", maxlength: 120, "aria-label": this.words.chat_title });
@@ -121,9 +183,10 @@ export class History {
     const done = (keep) => {
       if (this.renaming !== entry.id) return;
       this.renaming = null;
-      if (keep && input.value.trim()) this.#retitle(entry, input.value.trim());
+      const title = input.value.trim();
+      row.replaceWith(this.#row({ ...entry, title: (keep && title) || entry.title })); // this row alone: a click on another one led here
       this.look = null;
-      row.replaceWith(this.#row(entry)); // this row alone: a click on another one led here
+      if (keep && title && title !== entry.title) this.acts.rename(entry, title);
     };
     input.addEventListener("keydown", (event) => {
       if (event.isComposing || event.keyCode === 229) return;
@@ -135,71 +198,11 @@ export class History {
     input.addEventListener("blur", () => done(true));
     this.renaming = entry.id;
     row.replaceChildren(input);
+    input.focus();
     input.select();
-  }
-
-  #retitle(entry, title) {
-    entry.title = title;
-    this.acts.renamed(entry);
-    this.store.write(entry).catch((error) => this.complain(error));
   }
 }
 
 function focusRow(id) {
   $(`[data-chat-id="${CSS.escape(id)}"] .history-open`)?.focus({ preventScroll: true });
-}
-
-const newestFirst = (a, b) => b.updated - a.updated;
-
-/** Menu button, scrim, theme and drawer; Escape closes what is open, the topmost first. */
-export function wireFrame() {
-  const root = document.documentElement;
-  const sidebar = (open) => {
-    root.dataset.sidebar = open ? "open" : "closed";
-    $("#menu").setAttribute("aria-expanded", String(open));
-    if (open) $("#new-chat").focus();
-    else if ($("#sidebar").contains(document.activeElement)) $("#menu").focus();
-  };
-  let opener = $("#open-settings");
-  const drawer = (open) => {
-    const inside = $("#drawer").contains(document.activeElement);
-    root.dataset.drawer = open ? "open" : "closed";
-    $("#open-settings").setAttribute("aria-expanded", String(open));
-    if (open) $("#close-settings").focus();
-    else if (inside) opener.focus();
-  };
-  const toggle = (event) => {
-    opener = event.currentTarget;
-    drawer(root.dataset.drawer !== "open");
-  };
-  $("#drawer").setAttribute("role", "dialog");
-  $("#drawer").setAttribute("aria-labelledby", "drawer-title");
-  $("#menu").addEventListener("click", () => sidebar(root.dataset.sidebar !== "open"));
-  $("#scrim").addEventListener("click", () => sidebar(false));
-  $("#sidebar").addEventListener("click", (event) => {
-    if (event.target.closest("a, .history-open, #new-chat")) sidebar(false);
-  });
-  $("#open-settings").addEventListener("click", toggle);
-  $("#tune").addEventListener("click", toggle);
-  $("#close-settings").addEventListener("click", () => drawer(false));
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.isComposing) return;
-    if (root.dataset.sidebar === "open") sidebar(false);
-    else if (root.dataset.drawer === "open") drawer(false);
-  });
-  wireTheme();
-  return { closeDrawer: () => drawer(false) };
-}
-
-function wireTheme() {
-  const mark = () => {
-    for (const button of document.querySelectorAll("[data-theme-set]")) {
-      button.setAttribute("aria-pressed", String(button.dataset.themeSet === window.akashTheme.choice));
-    }
-  };
-  for (const button of document.querySelectorAll("[data-theme-set]")) {
-    button.addEventListener("click", () => window.akashTheme.set(button.dataset.themeSet));
-  }
-  document.addEventListener("akash-theme", mark);
-  mark();
 }

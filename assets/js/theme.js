@@ -1,4 +1,4 @@
-// Runs before the first paint: the visitor's theme, else the system's.
+// Runs before the first paint: the visitor's theme, else the system's; the sidebar hidden or not.
 (() => {
   const KEY = "akash-gradio.theme";
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -33,6 +33,11 @@
       show();
     },
   };
+  try {
+    document.documentElement.dataset.side = localStorage.getItem("akash-gradio.sidebar") || "there";
+  } catch {
+    // The sidebar is there.
+  }
   system.addEventListener("change", show);
   document.addEventListener("DOMContentLoaded", show);
   show();

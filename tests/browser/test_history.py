@@ -14,6 +14,14 @@ from tests.browser.visiting import answer_text, ask, chat_with, opened, settled
 pytestmark = pytest.mark.browser
 
 
+def of_chat(page: Page, title: str, what: str) -> None:
+    """Choose from the menu of a chat in the list."""
+    row = page.locator(".history-row", has=page.get_by_role("button", name=title, exact=True))
+    row.hover()
+    row.get_by_label(f"More: {title}", exact=True).click()
+    page.get_by_role("menuitem", name=what, exact=True).click()
+
+
 def test_a_chat_survives_a_reload(page: Page, pen: Pen) -> None:
     pen.stub.behave("echoes")
     chat_with(page, pen.model)
@@ -48,8 +56,7 @@ def test_a_chat_survives_a_restart_of_the_server(
 def test_a_chat_can_be_renamed(page: Page, pen: Pen) -> None:
     chat_with(page, pen.model)
     ask(page, "old name")
-    page.locator(".history-row").hover()
-    page.get_by_label("Rename: old name").click()
+    of_chat(page, "old name", "Rename")
     title = page.get_by_label("Title of this chat")
     title.fill("new name")
     title.press("Enter")
@@ -61,8 +68,7 @@ def test_a_chat_can_be_renamed(page: Page, pen: Pen) -> None:
 def test_a_deleted_chat_comes_back_with_undo(page: Page, pen: Pen) -> None:
     chat_with(page, pen.model)
     ask(page, "precious")
-    page.locator(".history-row").hover()
-    page.get_by_label("Delete: precious").click()
+    of_chat(page, "precious", "Delete")
     expect(page.locator("#history .history-open")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="precious", exact=True).click()
@@ -100,3 +106,140 @@ def test_two_visitors_see_nothing_of_each_other(visit: Visits, app: App, pen: Pe
     settled(two)
     expect(two.locator("#history .history-open")).to_have_text("hello")
     assert "my secret" not in app.log
+
+
+# ── the list ─────────────────────────────────────────────────────────────────
+
+KEEP = """async (chats) => {
+  for (const { id, title, ago_days, texts } of chats) {
+    const time = Date.now() - ago_days * 86400000;
+    const entry = { id, title, created: time, updated: time, model: "lone-00" };
+    const turns = texts.map((text, place) => ({ id: `${id}.${place}`, role: "user", text }));
+    await window.akashGradio.history.put({ entry, body: { settings: {}, turns } });
+  }
+}"""
+
+
+def keep(page: Page, *chats: dict[str, Any]) -> None:
+    """Put chats into this browser: id, title, ago_days, texts of the visitor."""
+    page.evaluate(
+        KEEP, [{"title": chat["id"], "ago_days": 0, "texts": ["x"], **chat} for chat in chats]
+    )
+
+
+def listed(page: Page) -> list[str]:
+    """What stands in the list, titles and the names of groups."""
+    return page.locator("#history :is(h2, .history-open)").all_inner_texts()
+
+
+def test_chats_are_grouped_by_day_and_the_pinned_stand_first(page: Page) -> None:
+    opened(page, "/?view=models")
+    keep(page, *({"id": f"{days} days", "ago_days": days} for days in (0, 1, 3, 400)))
+    of_chat(page, "3 days", "Pin")
+    expect(page.locator("#history h2").first).to_have_text("Pinned")
+    page.reload()
+    expect(page.locator("#history .history-open")).to_have_count(4)
+    *rest, month, oldest = listed(page)
+    assert rest == ["Pinned", "3 days", "Today", "0 days", "Yesterday", "1 days"]
+    assert (len(month.split()), oldest) == (2, "400 days")
+    of_chat(page, "3 days", "Unpin")
+    expect(page.locator("#history h2").first).to_have_text("Today")
+
+
+def test_search_finds_titles_and_messages_without_reading_the_chats(page: Page) -> None:
+    opened(page, "/?view=models")
+    keep(
+        page,
+        {"id": "Soup", "texts": ["with leeks", "and Crème fraîche"]},
+        {"id": "Leeks", "texts": ["hello"]},
+        {"id": "Trip", "texts": ["to Lisbon"]},
+    )
+    page.fill("#chat-search", "leek")
+    expect(page.locator("#history .history-open")).to_have_count(2)
+    assert [text.splitlines()[0] for text in listed(page)] == [
+        "In titles",
+        "Leeks",
+        "In messages",
+        "Soup",
+    ]
+    expect(page.locator("#history small")).to_have_text("with leeks")
+    page.evaluate(
+        """() => new Promise((done) => {
+          indexedDB.open("akash-gradio").onsuccess = ({ target: { result } }) => {
+            const all = result.transaction("bodies", "readwrite");
+            all.objectStore("bodies").clear();
+            all.oncomplete = () => { result.close(); done(); };
+          };
+        })"""
+    )
+    page.fill("#chat-search", "creme fraiche")
+    expect(page.locator("#history .history-open")).to_have_text(["Soup"])
+    page.fill("#chat-search", "nowhere")
+    expect(page.locator("#history")).to_have_text("No chat has all of these words.")
+    page.press("#chat-search", "Escape")
+    expect(page.locator("#history .history-open")).to_have_count(3)
+
+
+def test_a_thousand_chats_are_drawn_as_they_come_into_view(page: Page) -> None:
+    opened(page, "/?view=models")
+    keep(page, *({"id": f"chat {n:04}", "ago_days": n} for n in range(1000)))
+    page.reload()
+    rows = page.locator("#history .history-open")
+    expect(rows.first).to_have_text("chat 0000")
+    assert rows.count() < 200
+    page.wait_for_function(
+        """() => {
+          const list = document.querySelector("#history");
+          list.scrollTop = list.scrollHeight;
+          return list.querySelectorAll(".history-open").length === 1000;
+        }"""
+    )
+    expect(rows.last).to_have_text("chat 0999")
+
+
+def test_a_duplicate_goes_its_own_way(page: Page, pen: Pen) -> None:
+    pen.stub.behave("echoes")
+    chat_with(page, pen.model)
+    ask(page, "both have this")
+    of_chat(page, "both have this", "Duplicate")
+    expect(page.locator("#history .history-open")).to_have_count(2)
+    expect(page.locator(".history-row[aria-current] .history-open")).to_have_text(
+        "both have this (copy)"
+    )
+    expect(answer_text(page)).to_have_text("both have this")
+    ask(page, "only the copy")
+    page.get_by_role("button", name="both have this", exact=True).click()
+    expect(page.locator(".turn.user .bubble")).to_have_text(["both have this"])
+
+
+# ── two tabs, and versions of the store ──────────────────────────────────────
+
+
+def two_tabs(page: Page, pen: Pen) -> Page:
+    """Both have the same chat open, with one answer; returns the second."""
+    pen.stub.behave("echoes")
+    chat_with(page, pen.model)
+    ask(page, "the beginning")
+    other = page.context.new_page()
+    chat_with(other, pen.model)
+    other.locator("#history .history-open").click()
+    expect(other.locator(".turn.user")).to_have_count(1)
+    return other
+
+
+def test_what_one_tab_says_is_in_the_other(page: Page, pen: Pen) -> None:
+    other = two_tabs(page, pen)
+    ask(page, "from the first tab")
+    expect(other.locator(".turn.user").last).to_contain_text("from the first tab")
+    expect(other.locator(".turn.assistant")).to_have_count(2)
+    ask(other, "from the second")
+    expect(page.locator(".turn.user")).to_have_count(3)
+    page.reload()
+    expect(page.locator(".turn.user")).to_have_count(3)
+    of_chat(other, "the beginning", "Rename")
+    other.get_by_label("Title of this chat").fill("another name")
+    other.keyboard.press("Enter")
+    expect(page.locator("#history .history-open")).to_have_text("another name")
+    ask(page, "after the renaming")
+    expect(page.locator("#history .history-open")).to_have_text("another name")
+    expect(other.locator(".turn.user").last).to_contain_text("after the renaming")

@@ -1,0 +1,183 @@
+// The kept chats: what the list shows of them, and their way to and from the store.
+// Writings of one tab go one after another; those of two tabs meet by revision.
+
+import { fill } from "./dom.js";
+import { merged } from "./merging.js";
+import { search } from "./searching.js";
+import { Tabs } from "./tabs.js";
+import { bodyOf, chatOf, idsOf, keptTurns, newId } from "./turns.js";
+
+const TRIES = 5;
+
+export class History {
+  /**
+   * acts: drawn() when the list changed; merged(chat) and parted(chat) when this tab and
+   * another wrote the same chat, saved(entry) and gone(id) when only the other did;
+   * changed(entry) when a title or pin was changed, here or there; complain(error).
+   */
+  constructor(words, store, acts) {
+    Object.assign(this, { words, store, acts });
+    this.entries = [];
+    this.waiting = new Map(); // chat → the promise of its next writing
+    this.queue = Promise.resolve();
+    this.tabs = new Tabs((told) => this.#hear(told));
+  }
+
+  async load() {
+    try {
+      await this.#takeUpLeft();
+      this.entries = (await this.store.list()).sort(newestFirst);
+    } catch (error) {
+      this.acts.complain(error);
+    }
+    this.acts.drawn();
+  }
+
+  entry(id) {
+    return this.entries.find((entry) => entry.id === id);
+  }
+
+  /** The kept chat; null when there is none. Rejects where the store can't be read. */
+  async read(id) {
+    const kept = await this.#queued(() => this.store.read(id));
+    return kept && chatOf(kept.entry, kept.body);
+  }
+
+  // ── writing ─────────────────────────────────────────────────────────────
+
+  /** Keep the chat as it is when its turn comes; several asks at once are one writing. */
+  save(chat) {
+    if (this.waiting.has(chat)) return this.waiting.get(chat);
+    this.#show(entryOf(chat));
+    const done = this.#queued(() => {
+      this.waiting.delete(chat);
+      return chat.removed ? null : this.#keep(chat);
+    });
+    this.waiting.set(chat, done);
+    return done;
+  }
+
+  /** Lay down what is not written yet: this page may end before a writing does. */
+  leave(growing) {
+    for (const chat of new Set([...this.waiting.keys(), ...growing])) {
+      if (chat.removed || !chat.turns.length) continue;
+      const { base = [] } = chat;
+      this.store.leave({ id: `${chat.id} ${newId()}`, entry: entryOf(chat), body: bodyOf(chat), base: [...base] });
+    }
+  }
+
+  /** Change what the list shows of a chat: its title, or whether it is pinned. */
+  change(entry, fields) {
+    this.#show({ ...entry, ...fields });
+    return this.#queued(async () => {
+      const next = await this.store.change(entry.id, fields);
+      if (!next) return;
+      this.#written(next, { changed: next });
+      this.acts.changed(next);
+    });
+  }
+
+  /** Delete; resolves with what `restore` brings back. */
+  async remove(entry) {
+    const kept = await this.store.read(entry.id);
+    this.entries = this.entries.filter((other) => other.id !== entry.id);
+    this.texts = null;
+    this.acts.drawn();
+    await this.store.remove(entry.id);
+    this.tabs.tell({ gone: entry.id });
+    return kept;
+  }
+
+  /** Put a chat there, as it was kept or as it comes from a file. */
+  async put({ entry, body }) {
+    const { entry: next } = await this.store.write({ ...entry, rev: 0 }, body);
+    if (next) this.#written(next, { saved: next });
+    return next;
+  }
+
+  async clear() {
+    await this.store.clear();
+    const ids = this.entries.map(({ id }) => id);
+    this.entries = [];
+    this.texts = null;
+    this.acts.drawn();
+    for (const id of ids) this.tabs.tell({ gone: id });
+  }
+
+  /** Titles and texts that have all of the query's terms; see searching.js. */
+  async search(query) {
+    this.texts ??= this.store.texts().then((all) => new Map(all.map(({ id, text }) => [id, text])));
+    return search(this.entries, await this.texts, query);
+  }
+
+  #queued(work) {
+    const done = this.queue.then(work);
+    this.queue = done.catch(() => {});
+    return done;
+  }
+
+  async #keep(chat, acts = this.acts, copyId = newId()) {
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const body = bodyOf(chat);
+      const { entry, theirs } = await this.store.write(entryOf(chat), body);
+      if (entry) {
+        Object.assign(chat, { rev: entry.rev, base: idsOf(body.turns) });
+        return this.#written(entry, { saved: entry });
+      }
+      this.#meet(chat, theirs, acts, copyId);
+    }
+  }
+
+  /** Another tab wrote the chat since this one read it. */
+  #meet(chat, { entry, body }, acts, copyId) {
+    const turns = merged(chat.base ?? [], chat.turns, keptTurns(body.turns));
+    if (turns) {
+      Object.assign(chat, { turns, rev: entry.rev, title: entry.title });
+      return acts.merged(chat);
+    }
+    const title = fill(this.words.copy_of, { title: entry.title });
+    Object.assign(chat, { id: copyId, rev: 0, title, base: [] });
+    this.#show(entry);
+    acts.parted(chat);
+  }
+
+  /** What tabs laid down when they were left. Taken up twice, by two tabs, it is still one. */
+  async #takeUpLeft() {
+    const quiet = { merged() {}, parted() {} };
+    for (const { id, entry, body, base } of await this.store.left()) {
+      await this.#keep({ ...chatOf(entry, body), base }, quiet, id);
+      await this.store.forget(id);
+    }
+  }
+
+  #written(entry, told) {
+    this.#show(entry);
+    this.tabs.tell(told);
+  }
+
+  #show(entry) {
+    const known = this.entry(entry.id);
+    if (known) Object.assign(known, entry);
+    else this.entries.push({ ...entry });
+    this.entries.sort(newestFirst);
+    this.texts = null;
+    this.acts.drawn();
+  }
+
+  #hear({ saved, changed, gone }) {
+    if (gone) {
+      this.entries = this.entries.filter(({ id }) => id !== gone);
+      this.texts = null;
+      this.acts.drawn();
+      this.acts.gone(gone);
+      return;
+    }
+    this.#show(saved ?? changed);
+    if (saved) this.acts.saved(saved);
+    else this.acts.changed(changed);
+  }
+}
+
+const entryOf = ({ id, title, created, updated, model, rev = 0 }) => ({ id, title, created, updated, model, rev });
+
+const newestFirst = (a, b) => b.updated - a.updated;

@@ -1,0 +1,40 @@
+// What a chat is made of, as it is kept: turns and their versions, never HTML.
+// A user turn is { id, role, text }, an answer { id, role, shown, versions }.
+
+import { saidSomething, stoppedReceipt } from "./answer.js";
+
+/** Where the page isn't served by https, browsers give no `randomUUID`. */
+export const newId = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+
+/** What the store keeps of a version: texts and receipt, never HTML. */
+function kept({ id, text, reasoning, thought_s, model, model_name, receipt, error, stopped, edited, continued }) {
+  return { id: id ?? newId(), text, reasoning, thought_s, model, model_name, receipt, error, stopped, edited, continued };
+}
+
+/** What has come of an answer that still grows is kept too: the tab may close at any time. */
+function asStopped(version) {
+  return version.live ? { ...version, stopped: true, receipt: stoppedReceipt(version) } : version;
+}
+
+/** Turns as the store has them. A `shown` that names no version would leave nothing to draw. */
+export function keptTurns(turns) {
+  const all = turns.map((turn) => {
+    const id = turn.id ?? newId();
+    if (turn.role === "user") return { id, role: "user", text: turn.text };
+    const versions = turn.versions.filter((version) => !version.live || saidSomething(version)).map(asStopped).map(kept);
+    return { id, role: "assistant", shown: Math.min(turn.shown, versions.length - 1), versions };
+  });
+  return all.filter((turn) => turn.role === "user" || turn.versions.length);
+}
+
+export function bodyOf(chat) {
+  return { turns: keptTurns(chat.turns), settings: chat.settings };
+}
+
+/** A chat from the store. HTML is never taken from there. */
+export function chatOf(entry, body) {
+  const turns = keptTurns(body.turns);
+  return { ...entry, settings: body.settings, turns, base: idsOf(turns) };
+}
+
+export const idsOf = (turns) => turns.map((turn) => turn.id);
