@@ -10,6 +10,9 @@ from typing import Any
 
 from akash_gradio.api.routes import api_routes
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.edge.closing import Running
+from akash_gradio.edge.middleware import Edge, Rules
+from akash_gradio.edge.serving import serve_until_told
 from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import set_up_logs
 from akash_gradio.service import Service, assemble_service
@@ -23,6 +26,8 @@ class Parts:
 
     house: House
     service: Service
+    rules: Rules
+    running: Running
 
 
 def assemble(settings: Settings) -> Parts:
@@ -38,12 +43,19 @@ def assemble(settings: Settings) -> Parts:
         progress=(lambda: embedded.progress) if embedded else (lambda: None),
         default_model=settings.default_model or "",
     )
-    return Parts(house, service)
+    rules = Rules(
+        allowed_origins=frozenset(settings.allowed_origins),
+        frame_ancestors=" ".join(settings.frame_ancestors),
+    )
+    return Parts(house, service, rules, Running())
 
 
 def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
     """How Gradio is to serve the page: nothing public that a visitor doesn't need."""
+    from starlette.middleware import Middleware
+
     from akash_gradio.ui.blocks import page_head
+    from akash_gradio.ui.refusals import refusal
     from akash_gradio.ui.routes import page_routes
     from akash_gradio.ui.theme import page_theme
 
@@ -57,10 +69,13 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "show_error": False,
+        "max_file_size": "1kb",  # the page uploads nothing to Gradio
+        "prevent_thread_lock": True,
         "share": False,
         "quiet": True,
         "app_kwargs": {
             "routes": [*page_routes(parts.house), *api_routes(parts.service.api)],
+            "middleware": [Middleware(Edge, parts.rules, refusal, parts.running)],
             "lifespan": parts.service.open,
             "docs_url": None,
             "redoc_url": None,
@@ -83,6 +98,7 @@ def main(host: str | None = None, port: int | None = None) -> None:
     load_client()  # Gradio gives the server 5 s to come up, also on a busy machine
     sys.stderr.write(f"Akash Gradio: http://{_reached(settings)}\n")
     page.queue(default_concurrency_limit=None).launch(**launch_options(parts, settings))
+    serve_until_told(page.server, parts.running)
 
 
 def _at(settings: Settings, host: str | None, port: int | None) -> Settings:

@@ -7,18 +7,17 @@ import runpy
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import uvicorn
 from starlette.routing import Router
 
 from akash_gradio.api.routes import api_routes
+from akash_gradio.edge.closing import LAST_WORDS_S
+from akash_gradio.edge.connections import ImpatientProtocol
+from akash_gradio.edge.serving import allow_many_files
 from akash_gradio.logs import set_up_logs
 from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import read_settings
-
-LAST_WORDS_S: Final = 30
-"""Seconds that answers have to come to their end when the server is told to stop."""
 
 
 def api_app(service: Service) -> Router:
@@ -27,11 +26,12 @@ def api_app(service: Service) -> Router:
 
 
 def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
-    """How uvicorn is to serve it: uvloop and httptools where they are installed."""
+    """How uvicorn is to serve it: uvloop where it is installed."""
     return uvicorn.Config(
         api_app(service),
         host=host,
         port=port,
+        http=ImpatientProtocol,
         access_log=False,
         log_level="warning",
         lifespan="on",
@@ -39,7 +39,7 @@ def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=75,  # longer than clients and proxies keep an idle connection
-        timeout_graceful_shutdown=LAST_WORDS_S,
+        timeout_graceful_shutdown=round(LAST_WORDS_S),
     )
 
 
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     host = asked.host or settings.server_name
     port = settings.server_port if asked.port is None else asked.port
     sys.stderr.write(f"Akash Gradio: http://{_reached(host)}:{port}/v1\n")
+    allow_many_files()
     uvicorn.Server(server_config(service, host, port)).run()
 
 

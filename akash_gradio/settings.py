@@ -22,6 +22,8 @@ from pydantic_settings import (
 from akash_gradio.domain.model import Problem
 from akash_gradio.endpoint_list import EndpointSettings, read_endpoints, read_short_form
 from akash_gradio.env_file import read_env_file
+from akash_gradio.host_settings import HostSettings
+from akash_gradio.host_settings import variable as _variable
 from akash_gradio.key_list import GatewayKey, read_keys
 from akash_gradio.mistakes import as_written, expected, shown
 
@@ -41,12 +43,7 @@ class EmbeddedMode(StrEnum):
     OFF = "off"
 
 
-def _variable(name: str, default: Any, says: str, *also: str, **limits: Any) -> Any:
-    alias = AliasChoices(name, *also) if also else name
-    return Field(default, validation_alias=alias, description=says, **limits)
-
-
-class Settings(BaseSettings):
+class Settings(HostSettings):
     """What the environment and `.env` say. Build it with `read_settings`, which never raises.
 
     endpoints, problems: filled by `read_settings` from ENDPOINTS or the short form.
@@ -238,7 +235,8 @@ def variables() -> dict[str, str]:
 def _names() -> dict[str, tuple[str, ...]]:
     """Field → every variable that sets it, the first before the others."""
     names = {}
-    for field, info in Settings.model_fields.items():
+    fields = sorted(Settings.model_fields.items(), key=lambda f: f[0] in HostSettings.model_fields)
+    for field, info in fields:
         alias = info.validation_alias
         choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
         if field not in FILLED:

@@ -26,7 +26,15 @@ MAY_KNOW: dict[str, set[str]] = {
     "env_file": {"domain"},
     "endpoint_list": {"domain", "mistakes", "references"},
     "key_list": {"domain", "mistakes", "references"},
-    "settings": {"domain", "mistakes", "endpoint_list", "env_file", "key_list"},
+    "host_settings": {"domain"},
+    "settings": {
+        "domain",
+        "mistakes",
+        "endpoint_list",
+        "env_file",
+        "key_list",
+        "host_settings",
+    },
     "settings_docs": {"settings", "mistakes"},
     "logs": {"settings", "gateway"},
     "catalog": {"domain", "references"},
@@ -37,8 +45,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "leaving": set(),
     "api": LOWER | {"compare", "key_list", "leaving"},
     "ui": {"domain", "catalog", "compare", "check", "leaving"},
+    "edge": LOWER,
     "service": LOWER | {"api", "embedded"},
-    "serve": {"settings", "logs", "service", "api"},
+    "serve": {"settings", "logs", "service", "api", "edge"},
     "__main__": {"serve", "compare", "check"},
 }
 """Part of the package → the other parts that it may import, for type checks too."""
@@ -51,6 +60,7 @@ NEVER: dict[str, tuple[str, ...]] = {
     "compare": PAGE,
     "embedded": PAGE,
     "api": ("gradio", "gradio_client"),
+    "edge": ("gradio", "gradio_client", "fastapi"),
 }
 """Part → what none of its modules imports, not even inside a function."""
 
@@ -267,6 +277,8 @@ BANNED: dict[str, tuple[str, ...]] = {
                 "akash_gradio.embedded", "akash_gradio.ui"),
     "api": ("gradio", "fastapi", "httpx", "httpx_aiohttp", "aiohttp", "akash_gradio.embedded",
             "akash_gradio.ui"),
+    "edge": ("gradio", "fastapi", "httpx", "httpx_aiohttp", "aiohttp", "akash_gradio.embedded",
+             "akash_gradio.ui", *OURS_ABOVE),
     "ui": ("httpx", "httpx_aiohttp", "aiohttp", "akash_gradio.api",
            "akash_gradio.gateway", "akash_gradio.embedded", "akash_gradio.settings"),
 }  # fmt: skip

@@ -61,6 +61,8 @@ DEFAULTS: dict[str, Any] = {
     "DATABASE_URL": None,
     "GRADIO_SERVER_NAME": "127.0.0.1",
     "GRADIO_SERVER_PORT": 7860,
+    "ALLOWED_ORIGINS": (),
+    "FRAME_ANCESTORS": ("https://huggingface.co",),
 }
 
 

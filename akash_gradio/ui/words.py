@@ -372,3 +372,10 @@ REQUEST_FAULTS: Final[Mapping[str, ErrorWords]] = {
     "stranger": ErrorWords("Another website asked for this.", "Open this page itself."),
     "empty": ErrorWords("There is nothing to send.", "Write a message first."),
 }
+
+EDGE: Final[Mapping[str, ErrorWords]] = {
+    "stranger": REQUEST_FAULTS["stranger"],
+    "too_large": ErrorWords("This is too large: {limit} MB are accepted.", "Send less of it."),
+    "too_slow": ErrorWords("This came too slowly.", "Check your connection and try again."),
+    "closing": ErrorWords("This server is being restarted.", "Try again in a minute."),
+}

@@ -1,0 +1,74 @@
+"""Connections that bring nothing are closed; the server itself would keep them for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_S: Final = 20.0
+"""In which a request's head must have come, from the connection's beginning or the last answer."""
+HEAD_BYTES: Final = 64 * 1024
+
+
+class ImpatientProtocol(HttpToolsProtocol):
+    """uvicorn's own over httptools, with a limit of time and of size for each request's head.
+
+    Between two requests uvicorn's keep-alive timeout holds; this one goes on when a head
+    has begun to come, byte by byte.
+    """
+
+    head_s = HEAD_S
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._timer: asyncio.TimerHandle | None = None
+        self._before: object = None
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection, and the time in which it must say what it wants."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes. Those of a head are counted."""
+        super().data_received(data)
+        if self._timer is None:
+            return
+        self._head_bytes += len(data)
+        if self.cycle is not self._before:
+            self._stop_waiting()
+        elif self._head_bytes > HEAD_BYTES:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """An answer is out; the next head may come."""
+        super().on_response_complete()
+        if self._timer is None and not self.transport.is_closing():
+            self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        self._before, self._head_bytes = self.cycle, 0
+        self._timer = self.loop.call_later(self.head_s, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering or self.transport.is_closing():
+            return
+        if self._head_bytes or self.timeout_keep_alive_task is None:
+            self.transport.close()
+        else:  # idle between two requests, which uvicorn's keep-alive timeout sees to
+            self._wait_for_head()

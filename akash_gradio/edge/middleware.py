@@ -1,0 +1,157 @@
+"""Through here comes every request of the page. Pure ASGI, so that streams pass as they come.
+
+What is refused is refused in this order: a foreign origin, too large a body, no session.
+`/v1` and its neighbors have keys and limits of their own, and their bytes are not touched.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from akash_gradio.edge import policy
+from akash_gradio.edge.bodies import Body, TooLarge, Unfit, check_length, limit_of
+from akash_gradio.edge.closing import Running
+from akash_gradio.edge.messages import (
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answer_json,
+    is_https,
+)
+from akash_gradio.edge.origins import is_foreign
+
+logger = logging.getLogger(__name__)
+
+API: Final = ("/v1/", "/healthz", "/metrics")
+Say = Callable[..., dict[str, object]]
+"""The JSON of a refusal by its kind: `stranger`, `closing`, `too_large`, `too_slow`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the host allows. allowed_origins: lower case, beside the page's own.
+
+    frame_ancestors: as in a Content-Security-Policy, beside the page's own host.
+    """
+
+    allowed_origins: frozenset[str] = frozenset()
+    frame_ancestors: str = "https://huggingface.co"
+
+
+class Edge:
+    """The middleware. say: the words of a refusal, which belong to the page."""
+
+    def __init__(self, app: ASGIApp, rules: Rules, say: Say, running: Running) -> None:
+        self._app, self._rules, self._say, self._running = app, rules, say, running
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, from its refusal or to its end."""
+        if scope["type"] == "websocket":  # the page opens none
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if is_foreign(scope, self._rules.allowed_origins):
+            logger.debug("edge.refused", extra={"outcome": "stranger"})
+            await self._refuse(send, 403, "stranger")
+        elif scope["method"] != "POST":
+            await self._pass(scope, receive, send)
+        elif self._running.closing:
+            await self._refuse(send, 503, "closing")
+        else:
+            with self._running.answer():
+                await self._pass(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(API):
+            await self._app(scope, receive, send)
+            return
+        limit = limit_of(scope["path"])
+        body = Body(receive, limit)
+        dressed = Dressed(scope, send, self._rules, body)
+        try:
+            check_length(scope, limit)
+            await self._app(scope, body.receive, dressed.send)
+        except Exception as error:
+            fault = error if isinstance(error, Unfit) else body.fault
+            if fault is None:
+                raise
+        else:
+            fault = body.fault
+        if fault is not None and not dressed.begun:
+            await self._give_up(dressed.of_edge, fault)
+
+    async def _give_up(self, send: Send, fault: Unfit) -> None:
+        """Close the connection after it: the rest of the body isn't read."""
+        if isinstance(fault, TooLarge):
+            await self._refuse(send, 413, "too_large", limit=f"{fault.limit / 1_000_000:.1f}")
+        else:
+            await self._refuse(send, 408, "too_slow")
+
+    async def _refuse(self, send: Send, status: int, kind: str, **facts: str) -> None:
+        closing = [("connection", "close")]
+        await answer_json(send, status, self._say(kind, **facts), closing)
+
+
+class Dressed:
+    """Live: sends an answer on with the page's headers. begun: its status is out.
+
+    An answer to a body that was given up goes nowhere; the edge has its own.
+    HTML is held until it is whole, because its policy names its scripts; nothing else is.
+    """
+
+    def __init__(self, scope: Scope, send: Send, rules: Rules, body: Body) -> None:
+        self._send, self._rules, self._body = send, rules, body
+        self._https = is_https(scope)
+        self.begun = False
+        self._start: Message | None = None
+        self._html: list[bytes] = []
+
+    async def send(self, message: Message) -> None:
+        """In the place of the server's."""
+        if self._body.fault is None or self.begun:
+            await self.of_edge(message)
+
+    async def of_edge(self, message: Message) -> None:
+        """The same for what the edge itself says."""
+        if message["type"] == "http.response.start":
+            self.begun = True
+            if _kind(message) == b"text/html":
+                self._start = message
+                return
+            message = {**message, "headers": self._headers(message)}
+        elif self._start is not None:
+            self._html.append(message.get("body", b""))
+            if message.get("more_body", False):
+                return
+            html, start, self._start = b"".join(self._html), self._start, None
+            policy_of_page = policy.page_policy(html, self._rules.frame_ancestors)
+            policed = (b"content-security-policy", policy_of_page)
+            await self._send({**start, "headers": [*self._headers(start), policed]})
+            message = {"type": "http.response.body", "body": html}
+        await self._send(message)
+
+    def _headers(self, message: Message) -> list[tuple[bytes, bytes]]:
+        given = list(message.get("headers", ()))
+        names = {name.lower() for name, _ in given}
+        more = list(policy.ALWAYS)
+        if self._https:
+            more.append(policy.HSTS)
+        kind = _kind(message)
+        if kind == b"text/event-stream":
+            more.append((b"x-accel-buffering", b"no"))
+        elif kind == b"image/svg+xml":
+            more.append(policy.PICTURE)
+        return [*given, *((name, value) for name, value in more if name not in names)]
+
+
+def _kind(message: Message) -> bytes:
+    found = (v for name, v in message.get("headers", ()) if name.lower() == b"content-type")
+    return bytes(next(found, b"")).partition(b";")[0].strip().lower()
