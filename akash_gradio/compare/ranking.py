@@ -233,12 +233,13 @@ class _Fits:
         )
 
     def tests(self) -> _Tests:
-        """Every pair tested: twice the log of how much likelier the votes are if they differ."""
+        """Every connected pair: twice the log of how much likelier the votes are if they differ."""
         np, lanes = self._np, len(self._labels)
         scores = self._scores(self._counts[None], 2 * self._shared_ties)
         free = self._strengths(scores)
         best = self._likelihood(scores, free)[0]
-        every = list(combinations(range(lanes), 2))
+        groups = self._groups
+        every = [(a, b) for a, b in combinations(range(lanes), 2) if groups[a] == groups[b]]
         ratios: list[float] = []
         for some in self._batches(np.array(every)):
             equal = self._strengths_of_equals(scores[0], some)
@@ -255,7 +256,7 @@ class _Fits:
         """(fits, lanes, lanes): how often each beat each, ties and the shared ones as halves."""
         np, lanes = self._np, len(self._labels)
         ties = (counts[:, :, 2] + shared_ties) / 2
-        scores = np.zeros((len(counts), lanes, lanes))
+        scores: Array = np.zeros((len(counts), lanes, lanes))
         scores[:, self._first, self._second] = counts[:, :, 0] + ties
         scores[:, self._second, self._first] = counts[:, :, 1] + ties
         return scores
@@ -331,16 +332,18 @@ class _Tests:
         )
 
     def _proven(self, one: int, other: int) -> bool:
-        if self._groups[one] != self._groups[other]:
-            return False
-        return self._ratio[min(one, other), max(one, other)] > self._sure**2
+        return self._of(one, other) > self._sure**2
+
+    def _of(self, one: int, other: int) -> float:
+        """Lanes that no chain of votes connects differ by nothing."""
+        return self._ratio.get((min(one, other), max(one, other)), 0.0)
 
     def _missing(self, upper: int, lower: int) -> int | None:
         """Each vote adds, on average, twice its divergence from a coin's to the ratio."""
         chance = 1 / (1 + math.exp(self._strengths[lower] - self._strengths[upper]))
         gain = 2 * (math.log(2) + sum(p * math.log(p) for p in (chance, 1 - chance) if p > 0))
         needed = (self._sure + NormalDist().inv_cdf(POWER)) ** 2
-        missing = needed - self._ratio[min(upper, lower), max(upper, lower)]
+        missing = needed - self._of(upper, lower)
         if gain * MOST_MISSING < missing:
             return None
         return max(1, math.ceil(missing / gain))
