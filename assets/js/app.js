@@ -6,6 +6,7 @@ import { Chats } from "./chats.js";
 import { $, arrived, fill, icon, toast } from "./dom.js";
 import { wireFrame } from "./frame.js";
 import { Models, themePictures } from "./gallery.js";
+import { wireKeys } from "./keys.js";
 import { Settings } from "./settings.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
@@ -246,7 +247,7 @@ class Page {
 
   wire() {
     this.frame = wireFrame();
-    this.chats.sidebar.wire();
+    this.chats.wire();
     this.models.wire();
     this.settings.wire();
     const box = $("#message");
@@ -270,6 +271,7 @@ class Page {
     document.addEventListener("click", (event) => this.#followLink(event));
     document.addEventListener("akash-theme", () => themePictures());
     addEventListener("popstate", (event) => this.#goneTo(event.state?.chat));
+    wireKeys(this);
     addEventListener("pagehide", () => this.#leave());
     addEventListener("pageshow", () => (this.left = false));
   }

@@ -1,17 +1,61 @@
 // What is done with kept chats, and what the page does when another tab did something.
 
-import { fill, toast } from "./dom.js";
+import * as api from "./api.js";
+import { fill, fromServer, toast } from "./dom.js";
+import { asHtml, asJson, asMarkdown, download, fileName, stylesOf } from "./exporting.js";
 import { History } from "./history.js";
+import { readFile } from "./importing.js";
 import { Sidebar } from "./sidebar.js";
+import { openStorage } from "./storage.js";
+import { MemoryStore } from "./store.js";
 import { bodyOf, newId } from "./turns.js";
 
+const KEEP = "akash-gradio.keep";
+const DRAWN_AT_ONCE = 50;
+
 export class Chats {
-  /** page: the open chat and how another one is opened. */
+  /** page: the open chat and how another one is opened. store: what this browser keeps. */
   constructor(page, store) {
     this.page = page;
     this.words = page.words;
-    this.history = new History(this.words, store, this);
+    this.store = store;
+    this.history = new History(this.words, this.keepsNothing ? new MemoryStore() : store, this);
     this.sidebar = new Sidebar(this.words, this.history, this);
+  }
+
+  wire() {
+    this.sidebar.wire();
+    addEventListener("storage", ({ key }) => key === KEEP && this.#useStore());
+  }
+
+  openStorage(how) {
+    return openStorage(this, how);
+  }
+
+  // ── whether anything is kept ────────────────────────────────────────────
+
+  get canKeep() {
+    return this.store.keeps;
+  }
+
+  get keepsNothing() {
+    try {
+      return localStorage.getItem(KEEP) === "nothing";
+    } catch {
+      return false;
+    }
+  }
+
+  /** From now on chats end with the tab, or are kept again. What was kept stays, hidden. */
+  async keepNothing(nothing) {
+    localStorage.setItem(KEEP, nothing ? "nothing" : "chats");
+    await this.#useStore();
+  }
+
+  async #useStore() {
+    this.history.use(this.keepsNothing ? new MemoryStore() : this.store);
+    await this.history.load();
+    if (this.page.chat.turns.length) this.page.startChat(this.page.chat.model);
   }
 
   // ── asked for by the list ───────────────────────────────────────────────
@@ -70,6 +114,69 @@ export class Chats {
     return read;
   }
 
+  // ── files ───────────────────────────────────────────────────────────────
+
+  /** Give the chat as a file. form: `markdown`, `html` or `json`. */
+  async export(id, form) {
+    const chat = await this.#read(id);
+    if (!chat) return;
+    const { words } = this;
+    try {
+      if (form === "markdown") download(fileName(chat.title, "md"), [asMarkdown(chat, words)], "text/markdown");
+      else if (form === "json") await this.#downloadJson(chat.title, [{ ...chat, ...bodyOf(chat) }]);
+      else download(fileName(chat.title, "html"), [asHtml(chat, await drawnTurns(chat.turns), stylesOf(document.styleSheets), words)], "text/html");
+    } catch {
+      toast(words.offline_title);
+    }
+  }
+
+  async exportAll() {
+    const { store } = this;
+    async function* all() {
+      for (const { id } of await store.list()) {
+        const kept = await store.read(id);
+        if (kept) yield { ...kept.entry, ...kept.body };
+      }
+    }
+    await this.#downloadJson(this.words.all_chats, all());
+  }
+
+  async #downloadJson(title, chats) {
+    const parts = [];
+    for await (const part of asJson(chats)) parts.push(part);
+    download(fileName(title, "json"), parts, "application/json");
+  }
+
+  /** Bring in what a file holds; a chat that is there already is not brought twice. */
+  async importText(text) {
+    const { chats, prompts, faults } = readFile(text);
+    let [added, known] = [0, 0];
+    for (const { entry, body } of chats) {
+      const there = await this.history.read(entry.id);
+      if (there && sameWords(there.turns, body.turns)) known += 1;
+      else {
+        await this.history.put({ entry: there ? { ...entry, id: newId() } : entry, body });
+        added += 1;
+      }
+    }
+    if (prompts.length) document.dispatchEvent(new CustomEvent("akash-prompts", { detail: prompts }));
+    return { added, known, prompts: prompts.length, faults };
+  }
+
+  // ── deleting what is kept, from the dialog ──────────────────────────────
+
+  async removeKept(entry) {
+    if (this.keepsNothing) await this.store.remove(entry.id);
+    else await this.remove(entry);
+  }
+
+  async removeAll() {
+    if (this.keepsNothing) return this.store.clear();
+    this.page.chat.removed = true;
+    await this.history.clear();
+    this.page.startChat(this.page.chat.model);
+  }
+
   // ── told by the history ─────────────────────────────────────────────────
 
   drawn() {
@@ -117,8 +224,28 @@ export class Chats {
     toast(this.words.deleted_elsewhere);
   }
 
-  /** Why the store refused, in a sentence. */
+  /** Why the store refused, in a sentence; what to do about it where something can be done. */
   complain(error) {
-    toast(error?.name === "QuotaExceededError" ? this.words.history_full : this.words.history_off);
+    if (error?.name !== "QuotaExceededError") return toast(this.why(error));
+    toast(this.why(error), this.words.make_room, () => this.openStorage({ full: true }));
+  }
+
+  why(error) {
+    return error?.name === "QuotaExceededError" ? this.words.history_full : this.words.history_off;
   }
 }
+
+/** For each turn the nodes that show its text, drawn by the server. */
+async function drawnTurns(turns) {
+  const nodes = turns.map((turn) => [document.createTextNode(turn.text ?? "")]);
+  const answers = turns.map((turn, place) => [place, turn.versions?.[turn.shown].text]).filter(([, text]) => text);
+  for (let from = 0; from < answers.length; from += DRAWN_AT_ONCE) {
+    const some = answers.slice(from, from + DRAWN_AT_ONCE);
+    const { blocks } = await api.render(some.map(([, text]) => text));
+    some.forEach(([place], index) => (nodes[place] = blocks[index].map(fromServer)));
+  }
+  return nodes;
+}
+
+const wordsOf = (turns) => JSON.stringify(turns.map((turn) => turn.text ?? turn.versions.map(({ text }) => text)));
+const sameWords = (one, other) => wordsOf(one) === wordsOf(other);

@@ -55,6 +55,8 @@ export function wireFrame() {
     if ($(":popover-open, dialog[open]")) return; // the browser closes these itself
     if (root.dataset.sidebar === "open") sidebar(false);
     else if (root.dataset.drawer === "open") drawer(false);
+    else return;
+    event.preventDefault(); // it stops no answer besides
   });
   wireTheme();
   return { closeDrawer: () => drawer(false), openSidebar, toggleSidebar };

@@ -33,6 +33,13 @@ export class History {
     this.acts.drawn();
   }
 
+  /** Another store from now on; what waits to be written is given up with the old one. */
+  use(store) {
+    this.store = store;
+    this.waiting.clear();
+    this.texts = null;
+  }
+
   entry(id) {
     return this.entries.find((entry) => entry.id === id);
   }
@@ -84,7 +91,7 @@ export class History {
     this.texts = null;
     this.acts.drawn();
     await this.store.remove(entry.id);
-    this.tabs.tell({ gone: entry.id });
+    this.#tell({ gone: entry.id });
     return kept;
   }
 
@@ -101,7 +108,7 @@ export class History {
     this.entries = [];
     this.texts = null;
     this.acts.drawn();
-    for (const id of ids) this.tabs.tell({ gone: id });
+    for (const id of ids) this.#tell({ gone: id });
   }
 
   /** Titles and texts that have all of the query's terms; see searching.js. */
@@ -152,7 +159,12 @@ export class History {
 
   #written(entry, told) {
     this.#show(entry);
-    this.tabs.tell(told);
+    this.#tell(told);
+  }
+
+  /** Other tabs hear nothing of chats that are not kept. */
+  #tell(told) {
+    if (this.store.keeps) this.tabs.tell(told);
   }
 
   #show(entry) {
@@ -165,6 +177,7 @@ export class History {
   }
 
   #hear({ saved, changed, gone }) {
+    if (!this.store.keeps) return;
     if (gone) {
       this.entries = this.entries.filter(({ id }) => id !== gone);
       this.texts = null;

@@ -12,7 +12,8 @@ const EXCERPTS = 12;
 const PAUSE_MS = 120;
 
 export class Sidebar {
-  /** acts: open(id), rename(entry, title), pin(entry), duplicate(id), remove(entry). */
+  /** acts: open(id), rename(entry, title), pin(entry), duplicate(id), export(id, form),
+   * remove(entry), openStorage(). */
   constructor(words, history, acts) {
     Object.assign(this, { words, history, acts });
     this.rows = FIRST_ROWS;
@@ -39,6 +40,7 @@ export class Sidebar {
       if (event.key === "Enter") first?.click();
       else first?.focus();
     });
+    $("#your-chats").addEventListener("click", () => this.acts.openStorage());
     const root = $("#history");
     root.addEventListener("keydown", (event) => this.#walk(event));
     root.addEventListener("scroll", () => this.#scrolled(root), { passive: true });
@@ -90,9 +92,10 @@ export class Sidebar {
   }
 
   #emptyWords() {
-    const { words, history } = this;
+    const { words, history, acts } = this;
     if (this.query) return words.search_none;
-    return history.store.keeps ? words.history_empty : words.history_off;
+    if (history.store.keeps) return words.history_empty;
+    return acts.canKeep ? words.keeping_nothing : words.history_off;
   }
 
   #parts(listed) {
@@ -149,6 +152,10 @@ export class Sidebar {
       { icon: "pin", label: entry.pinned ? words.unpin : words.pin, act: () => acts.pin(entry) },
       { icon: "edit", label: words.rename, act: () => this.#rename(row, entry) },
       { icon: "copy", label: words.duplicate, act: () => acts.duplicate(entry.id) },
+      null,
+      { icon: "save", label: words.export_markdown, act: () => acts.export(entry.id, "markdown") },
+      { icon: "save", label: words.export_html, act: () => acts.export(entry.id, "html") },
+      { icon: "save", label: words.export_json, act: () => acts.export(entry.id, "json") },
       null,
       { icon: "trash", label: words.delete, act: () => acts.remove(entry), danger: true },
     ];

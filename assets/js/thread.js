@@ -137,9 +137,14 @@ export class Thread {
     const node = el("article", { class: "turn user", "data-place": place, "aria-label": words.you, tabindex: -1 });
     const bubble = el("div", { class: "bubble", dir: "auto" }, turn.text);
     const copy = iconButton("copy", words.copy, (event) => copied(event, turn.text, words));
-    const edit = iconButton("edit", words.edit, () => this.#edit(node, turn, place));
+    const edit = iconButton("edit", words.edit, () => this.#edit(node, turn, place), { "data-act": "edit" });
     node.append(el("h3", { class: "sr-only" }, words.you), bubble, el("div", { class: "turn-tools" }, copy, edit));
     return node;
+  }
+
+  /** Begin to edit the turn at `place`, as its button does. */
+  edit(place) {
+    this.root.querySelector(`[data-place="${place}"] [data-act="edit"]`)?.click();
   }
 
   #edit(node, turn, place) {

@@ -1,0 +1,100 @@
+// Chats as files: Markdown and HTML to read, JSON to bring back.
+
+import { fill } from "./dom.js";
+
+export const FORMAT = "akash-gradio chats";
+export const FORMAT_VERSION = 1;
+
+/** One chat to read; reasoning and receipts stay out, as they do when an answer is copied. */
+export function asMarkdown(chat, words) {
+  const parts = [`# ${oneLine(chat.title)}`, `*${chat.model} · ${date(chat.updated)}*`];
+  if (chat.settings?.system) parts.push(`> **${words.system_prompt}**\n>\n${quoted(chat.settings.system)}`);
+  for (const turn of chat.turns) {
+    const [name, text] = said(turn, words);
+    parts.push(`## ${oneLine(name)}`, text);
+  }
+  return `${parts.join("\n\n")}\n`;
+}
+
+/**
+ * One chat as a page that needs nothing else.
+ *
+ * drawn: for each turn the nodes that show its text. styles: of the page, as one text.
+ */
+export function asHtml(chat, drawn, styles, words) {
+  const page = document.implementation.createHTMLDocument(chat.title);
+  page.documentElement.lang = document.documentElement.lang;
+  const meta = (attributes) => page.head.prepend(Object.assign(page.createElement("meta"), attributes));
+  meta({ name: "viewport", content: "width=device-width, initial-scale=1" });
+  page.head.prepend(page.createElement("meta"));
+  page.head.firstChild.setAttribute("charset", "utf-8");
+  page.head.append(element(page, "style", "", styles));
+  page.body.className = "gradio-container exported";
+  page.body.append(element(page, "h1", "", chat.title), element(page, "p", "when", `${chat.model} · ${date(chat.updated)}`));
+  if (chat.settings?.system) page.body.append(element(page, "h2", "", words.system_prompt), element(page, "div", "bubble", chat.settings.system));
+  chat.turns.forEach((turn, place) => {
+    const [name] = said(turn, words);
+    const text = element(page, "div", turn.role === "user" ? "bubble" : "prose-block");
+    text.dir = "auto";
+    text.append(...drawn[place].map((node) => page.importNode(node, true)));
+    page.body.append(element(page, "h2", "", name), text);
+  });
+  for (const button of page.body.querySelectorAll("button")) button.remove();
+  return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
+}
+
+/** Chats as this page brings them back, one after another: parts of one JSON text. */
+export async function* asJson(chats) {
+  const head = JSON.stringify({ format: FORMAT, version: FORMAT_VERSION, exported: new Date().toISOString() });
+  yield `${head.slice(0, -1)},"chats":[\n`;
+  let first = true;
+  for await (const { id, title, created, updated, model, pinned, folder, settings, turns } of chats) {
+    yield (first ? "" : ",\n") + JSON.stringify({ id, title, created, updated, model, pinned, folder, settings, turns });
+    first = false;
+  }
+  yield "\n]}\n";
+}
+
+/** The styles that a drawn answer needs, out of all of the page's. */
+export function stylesOf(sheets) {
+  const wanted = /^(:root|\.dark$|.*(\.prose-block|\.code|\.hl-|\.table-scroll|\.math|\.bubble))/;
+  const rules = [...sheets].filter((sheet) => sheet.href?.includes("/page/assets/css/")).flatMap((sheet) => [...sheet.cssRules]);
+  const texts = rules.filter((rule) => wanted.test(rule.selectorText ?? "")).map((rule) => rule.cssText);
+  const dark = texts.filter((text) => text.startsWith(".dark {")).map((text) => text.replace(".dark", ":root"));
+  return [...texts, `@media (prefers-color-scheme: dark) { ${dark.join(" ")} }`, FRAME].join("\n");
+}
+
+const FRAME = `body.exported { max-width: 768px; margin: 0 auto; padding: 32px 16px 64px; background: var(--page); color: var(--text); font: 15px/1.6 system-ui, sans-serif; }
+.exported h1 { font-size: 24px; line-height: 32px; color: var(--heading); }
+.exported > h2 { margin: 32px 0 8px; font-size: 12px; color: var(--quiet); }
+.exported .when { color: var(--quiet); font-size: 14px; }
+.exported .bubble { max-width: none; max-height: none; }`;
+
+/** A file's name from a title: letters of any script, no path and no surprise. */
+export function fileName(title, ending, now = Date.now()) {
+  const words = title.normalize("NFC").replace(/[^\p{L}\p{N}\p{M}]+/gu, "-").replace(/^-+|-+$/g, "");
+  return `${[...words].slice(0, 60).join("") || "chat"}-${date(now)}.${ending}`;
+}
+
+/** Give the visitor a file. */
+export function download(name, parts, type) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(parts, { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function said(turn, words) {
+  if (turn.role === "user") return [words.you, turn.text];
+  const { model_name: name, model, text, error } = turn.versions[turn.shown];
+  return [name || model || words.assistant, text || fill(words.export_nothing, { why: error?.title ?? "" })];
+}
+
+function element(page, tag, className, text = "") {
+  return Object.assign(page.createElement(tag), { className, textContent: text });
+}
+
+const oneLine = (text) => text.replace(/\s+/g, " ").trim();
+const quoted = (text) => text.split("\n").map((line) => `> ${line}`).join("\n");
+const date = (time) => new Date(time).toISOString().slice(0, 10);

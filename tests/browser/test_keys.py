@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visits
+from tests.browser.endpoints import Pen, endless, messages, saying
+from tests.browser.running import App
+from tests.browser.visiting import answer_text, ask, chat_with, last_answer, send, settled
+
+pytestmark = pytest.mark.browser
+
+SHIFTED = "Control+Shift+"
+
+
+def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, pen: Pen) -> None:
+    page = visit(app, permissions=["clipboard-read", "clipboard-write"])
+    keys = page.keyboard
+    pen.stub.behave(endless(40))
+    chat_with(page, pen.model)
+    keys.press("Shift+Escape")
+    keys.type("Count")
+    keys.press("Enter")
+    expect(answer_text(page)).to_contain_text("word5")
+    keys.press("Escape")
+    settled(page)
+    expect(last_answer(page).locator(".flag").first).to_have_text("stopped")
+
+    pen.stub.behave(saying("Second", " answer"))
+    keys.press(f"{SHIFTED}Enter")
+    expect(last_answer(page).locator(".versions")).to_have_text("2/2")
+    settled(page)
+    keys.press(f"{SHIFTED}C")
+    expect(page.locator(".toast")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "Second answer"
+
+    keys.press(f"{SHIFTED}E")
+    expect(page.locator(".edit-box textarea")).to_be_focused()
+    keys.press("Control+A")
+    keys.type("Greet")
+    keys.press("Enter")
+    expect(page.locator(".turn.user .bubble")).to_have_text(["Greet"])
+    settled(page)
+    assert messages(pen.stub) == [("user", "Greet")]
+
+    keys.press(f"{SHIFTED}O")
+    expect(page.locator("#message")).to_be_focused()
+    expect(page.locator(".turn")).to_have_count(0)
+    keys.press("Control+K")
+    expect(page.locator("#chat-search")).to_be_focused()
+    keys.type("greet")
+    expect(page.locator("#history h2")).to_have_text("In messages")
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    expect(page.locator(".turn.user .bubble")).to_have_text(["Greet"])
+
+    keys.press(f"{SHIFTED}M")
+    expect(page.locator("#pick-menu")).to_be_visible()
+    keys.type("lone-40")
+    keys.press("Enter")
+    expect(page.locator("#pick-name")).to_have_text("Lone-40")
+    expect(page.locator(".turn.user .bubble")).to_have_text(["Greet"])
+    keys.press(f"{SHIFTED}S")
+    expect(page.locator("#sidebar")).to_be_hidden()
+    keys.press(f"{SHIFTED}S")
+    expect(page.locator("#sidebar")).to_be_visible()
+
+
+def test_the_sheet_lists_the_keys_and_a_question_mark_in_a_message_is_one(page: Page) -> None:
+    chat_with(page, "lone-00")
+    page.locator("#pick").focus()
+    page.keyboard.press("?")
+    sheet = page.get_by_role("dialog", name="Keys")
+    expect(sheet).to_contain_text("Regenerate the last answer")
+    page.keyboard.press("Escape")
+    expect(sheet).to_have_count(0)
+    expect(page.locator("#pick")).to_be_focused()
+    page.focus("#message")
+    page.keyboard.press("?")
+    expect(page.locator("#message")).to_have_value("?")
+    expect(sheet).to_have_count(0)
+    page.keyboard.press("Control+/")
+    expect(sheet).to_be_visible()
+    page.keyboard.press("Control+/")
+    expect(sheet).to_have_count(0)
+
+
+def test_escape_closes_what_is_open_before_it_stops_an_answer(page: Page, pen: Pen) -> None:
+    pen.stub.behave(endless(40))
+    chat_with(page, pen.model)
+    send(page, "Count")
+    expect(answer_text(page)).to_contain_text("word2")
+    page.click("#open-settings")
+    page.keyboard.press("Escape")
+    expect(page.locator("html")).to_have_attribute("data-drawer", "closed")
+    expect(page.locator("#send")).to_have_attribute("aria-label", "Stop")
+    page.keyboard.press("Escape")
+    settled(page)
+
+
+def test_a_hidden_sidebar_stays_hidden_and_comes_back(page: Page, pen: Pen) -> None:
+    chat_with(page, pen.model)
+    page.get_by_label("Hide the sidebar").click()
+    expect(page.locator("#sidebar")).to_be_hidden()
+    page.reload()
+    expect(page.locator("#message")).to_be_visible()
+    expect(page.locator("#sidebar")).to_be_hidden()
+    page.get_by_label("Menu").click()
+    expect(page.locator("#sidebar")).to_be_visible()
+    ask(page, "still works")
