@@ -15,8 +15,15 @@ def _serve() -> Command:
     return main
 
 
+def _check() -> Command:
+    from akash_gradio.check.command import main
+
+    return main
+
+
 COMMANDS: Mapping[str, tuple[str, Callable[[], Command]]] = {
     "serve": ("serve the page and /v1, or /v1 alone", _serve),
+    "check": ("find out whether an endpoint will serve, and what to change if not", _check),
 }
 """Name → what it does, and how to get it: no command pays for another one's imports."""
 

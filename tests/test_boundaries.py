@@ -58,6 +58,7 @@ NEVER: dict[str, tuple[str, ...]] = {
     "gateway": PAGE,
     "catalog": PAGE,
     "compare": PAGE,
+    "check": PAGE,
     "embedded": PAGE,
     "api": ("gradio", "gradio_client"),
     "edge": ("gradio", "gradio_client", "fastapi"),
@@ -66,6 +67,8 @@ NEVER: dict[str, tuple[str, ...]] = {
 
 ENVIRONMENT_READERS = ("akash_gradio/settings.py", "akash_gradio/__main__.py", "app.py")
 TRANSPORT = "akash_gradio/gateway/transport.py"
+PROBER = "akash_gradio/check/prober.py"
+"""It sees each packet and its time, which the transport hides."""
 
 
 def part_of(module: str) -> str:
@@ -88,7 +91,7 @@ def violations(root: Path, where: str) -> Iterator[str]:
             yield f"{found}: domain knows the standard library only"
         elif found.within(*NEVER.get(part, ())):
             yield f"{found}: never in {part}"
-        elif found.within(*HTTP_CLIENTS) and where != TRANSPORT:
+        elif found.within(*HTTP_CLIENTS) and where not in (TRANSPORT, PROBER):
             yield f"{found}: only {TRANSPORT} knows the HTTP client"
         elif found.within("pydantic", "pydantic_settings") and part == "gateway" and found.runs:
             yield f"{found}: gateway starts without pydantic"
@@ -124,6 +127,8 @@ def test_a_module_knows_only_whom_it_may(where: str) -> None:
         ("embedded/a.py", "from akash_gradio.gateway import Gateway", "may not know gateway"),
         ("embedded/a.py", "from akash_gradio import ui", "may not know ui"),
         ("compare/a.py", "import gradio", "never in compare"),
+        ("check/a.py", "import starlette", "never in check"),
+        ("check/run.py", "import httpx", "knows the HTTP client"),
         ("ui/a.py", "async def f():\n    import aiohttp.web", "knows the HTTP client"),
         ("ui/a.py", "from akash_gradio.gateway import Gateway", "may not know gateway"),
         ("ui/a.py", "importlib.import_module('httpx')", "knows the HTTP client"),
@@ -155,6 +160,7 @@ def test_a_planted_violation_is_seen(tmp_path: Path, where: str, code: str, says
         ("gateway/a.py", "def f():\n    from akash_gradio.settings import Settings"),
         ("gateway/a.py", "from . import policies"),
         ("gateway/a.py", "import httpxtra"),
+        ("check/prober.py", "def f():\n    import httpx"),
         ("ui/a.py", "import gradio as gr\nfrom akash_gradio.domain import chat"),
         ("embedded/a.py", "import os\nrun(env={**os.environ, 'A': 'b'})"),
         ("settings.py", "import os\nx = os.environ"),
@@ -279,6 +285,8 @@ BANNED: dict[str, tuple[str, ...]] = {
             "akash_gradio.ui"),
     "edge": ("gradio", "fastapi", "httpx", "httpx_aiohttp", "aiohttp", "akash_gradio.embedded",
              "akash_gradio.ui", *OURS_ABOVE),
+    "check": ("gradio", "starlette", "fastapi", "httpx", "httpx_aiohttp", "aiohttp",
+              "akash_gradio.api", "akash_gradio.embedded", "akash_gradio.ui"),
     "ui": ("httpx", "httpx_aiohttp", "aiohttp", "akash_gradio.api",
            "akash_gradio.gateway", "akash_gradio.embedded", "akash_gradio.settings"),
 }  # fmt: skip
@@ -296,8 +304,9 @@ def test_the_linter_refuses_the_environment_elsewhere_too() -> None:
     assert "`os.getenv`" in lint(".", "import os\n\nos.getenv('HOME')\n")
 
 
-def test_the_linter_lets_the_transport_have_its_client() -> None:
+def test_the_linter_lets_transport_and_prober_have_their_client() -> None:
     assert lint("gateway", "import httpx\n\nhttpx\n", "transport.py") == ""
+    assert lint("check", "import httpx\n\nhttpx\n", "prober.py") == ""
 
 
 def lint(where: str, code: str, name: str = "planted.py") -> str:

@@ -1,0 +1,128 @@
+"""`python -m akash_gradio check`: one endpoint, or all of them, from a terminal or in CI."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+from pydantic import SecretStr, ValidationError
+
+from akash_gradio.catalog.reading import Catalog, read_catalog
+from akash_gradio.check import report, words
+from akash_gradio.check.probe import Level
+from akash_gradio.check.run import Check, Finding
+from akash_gradio.check.target import Target
+from akash_gradio.endpoint_list import EndpointSettings, base_url
+from akash_gradio.settings import Settings, read_settings
+
+MISUSED: Final = 2
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Check, and print each finding as it comes. 0: nothing fails. 1: something does. 2: misuse."""
+    asked = _read(arguments)
+    settings = read_settings(environment)
+    for problem in settings.problems:
+        sys.stderr.write(f"Configuration: {problem}\n")
+    catalog = read_catalog(settings.catalog_file, environment)
+    try:
+        targets = _targets(asked, settings, catalog, environment)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return MISUSED
+    level = Level.QUICK if asked.quick else Level.FULL if asked.full else Level.STANDARD
+    done = [asyncio.run(_check(target, level, quiet=asked.json)) for target in targets]
+    if asked.json:
+        sys.stdout.write(json.dumps({"endpoints": done}, ensure_ascii=False, indent=2) + "\n")
+    return 0 if all(one["ok"] for one in done) else 1
+
+
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m akash_gradio check", description=words.USAGE)
+    parser.add_argument("endpoint", nargs="?", default="all", help=words.USAGE_ENDPOINT)
+    parser.add_argument("--model", help=words.USAGE_MODEL)
+    parser.add_argument("--key-env", metavar="NAME", help=words.USAGE_KEY)
+    depth = parser.add_mutually_exclusive_group()
+    depth.add_argument("--quick", action="store_true", help=words.USAGE_QUICK)
+    depth.add_argument("--full", action="store_true", help=words.USAGE_FULL)
+    parser.add_argument("--json", action="store_true", help=words.USAGE_JSON)
+    return parser.parse_args(arguments)
+
+
+def _targets(
+    asked: argparse.Namespace,
+    settings: Settings,
+    catalog: Catalog,
+    environment: Mapping[str, str],
+) -> list[Target]:
+    """What is to be checked. Raises ValueError with a sentence."""
+    if "://" in asked.endpoint or re.match(r"[\w.-]+:\d+", asked.endpoint):
+        key = _key(asked.key_env, environment)
+        return [by_url(asked.endpoint, key, asked.model, catalog, asked.key_env or "KEY")]
+    if asked.key_env:
+        raise ValueError(words.KEY_WITH_URL)
+    entries = [e for e in settings.endpoints if asked.endpoint in ("all", e.name)]
+    if not settings.endpoints:
+        raise ValueError(words.NONE_CONFIGURED)
+    if not entries:
+        names = ", ".join(entry.name for entry in settings.endpoints)
+        raise ValueError(words.NO_SUCH_ENDPOINT.format(name=asked.endpoint, names=names))
+    return [configured(entry, asked.model, catalog) for entry in entries]
+
+
+def _key(name: str | None, environment: Mapping[str, str]) -> SecretStr | None:
+    if name is None:
+        return None
+    if not environment.get(name):
+        raise ValueError(words.KEY_UNSET)
+    return SecretStr(environment[name].strip())
+
+
+def by_url(
+    url: str, key: SecretStr | None, model: str | None, catalog: Catalog, key_name: str = "KEY"
+) -> Target:
+    """An endpoint by its address alone. Raises ValueError with a sentence, without the key."""
+    written = url if "://" in url else f"http://{url}"
+    base_url(written)
+    try:
+        entry = EndpointSettings.model_validate(
+            {"url": written, "apiKey": key, "name": words.BY_URL}
+        )
+    except ValidationError as error:
+        mend = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise ValueError(mend.removeprefix("Value error, ")) from None
+    card = catalog.get(model) if model else None
+    name = key_name if re.fullmatch(r"[A-Za-z_]\w*", key_name, re.ASCII) else "KEY"
+    return Target(entry=entry, model=model, card=card, written=url, key_name=name)
+
+
+def configured(entry: EndpointSettings, model: str | None, catalog: Catalog) -> Target:
+    """An endpoint of the configuration. model: the catalog's id, None for its first."""
+    chosen = model or (entry.models[0] if entry.models else None)
+    card = catalog.get(chosen) if chosen else None
+    own = entry.model_map.get(chosen, chosen) if chosen else None
+    return Target(entry=entry, model=own, card=card)
+
+
+async def _check(target: Target, level: Level, *, quiet: bool) -> dict[str, Any]:
+    name = target.entry.name
+    tell = sys.stderr if quiet else sys.stdout
+    tell.write(report.beforehand(name, level) + "\n")
+    tell.flush()
+    check = Check(target, level=level)
+    found: list[Finding] = []
+    async with aclosing(check.findings()) as findings:
+        async for finding in findings:
+            found.append(finding)
+            if not quiet:
+                sys.stdout.write(report.line(finding) + "\n")
+                sys.stdout.flush()
+    if not quiet:
+        sys.stdout.write(report.summary(name, found) + "\n")
+    return report.as_json(name, target.clean(check.seen.model), found, check.capabilities)
