@@ -287,6 +287,9 @@ def _spoken(dialect: str) -> str:
 
 _Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 _Text = Annotated[str, Field(max_length=20_000), BeforeValidator(_dedented)]
+_Stop = Annotated[str, Field(min_length=1, max_length=200)]
+_Effort = Annotated[str, Field(pattern=r"^[a-z]{2,20}$")]
+_Penalty = Annotated[float, Field(ge=-2, le=2)]
 _Price = Annotated[float, Field(ge=0, le=100_000)]
 
 
@@ -321,6 +324,12 @@ class _Entry(BaseModel):
     starters: Annotated[tuple[_Line, ...], Field(strict=False, max_length=12)] = ()
     prompt_price: _Price | None = None
     completion_price: _Price | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Annotated[tuple[_Stop, ...], Field(strict=False, max_length=4)] = ()
+    presence_penalty: _Penalty | None = None
+    frequency_penalty: _Penalty | None = None
+    reasoning_efforts: Annotated[tuple[_Effort, ...], Field(strict=False, max_length=8)] = ()
 
 
 _GUIDE_NAMES: Final = {
@@ -354,5 +363,11 @@ _MENDS: Final = {
     "starters": "write a list of at most 12 lines of text",
     "prompt_price": "write US dollars per million tokens as a number, as in 0.25",
     "completion_price": "write US dollars per million tokens as a number, as in 0.25",
+    "max_tokens": "write the longest answer as a whole number of tokens, as in 1024",
+    "seed": "write a whole number",
+    "stop": "write a list of at most 4 texts",
+    "presence_penalty": "write a number from -2 to 2",
+    "frequency_penalty": "write a number from -2 to 2",
+    "reasoning_efforts": 'write the efforts that the model knows, as in ["low", "medium", "high"]',
 }
 """Our name → what to write instead; one for each field, and a test proves it."""

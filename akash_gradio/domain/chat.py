@@ -48,18 +48,18 @@ class Sampling:
     """Three-state parameters: a value (mine, and 0 is a value), the catalog's, the endpoint's own.
 
     temperature: 0 to 2. top_p: 0 to 1. max_tokens: of the answer. seed: any integer.
-    stop: up to four strings. Penalties: -2 to 2.
-    Only temperature and top_p have catalog values (the guide's fields); for the
-    others `Default.CATALOG` means that nothing is sent.
+    stop: up to four strings. Penalties: -2 to 2. reasoning_effort: a word that the model knows.
+    `Default.CATALOG` sends nothing where the model's entry has no value for it.
     """
 
     temperature: float | Default = Default.CATALOG
     top_p: float | Default = Default.CATALOG
-    max_tokens: int | Default = Default.ENDPOINT
-    seed: int | Default = Default.ENDPOINT
-    stop: tuple[str, ...] | Default = Default.ENDPOINT
-    presence_penalty: float | Default = Default.ENDPOINT
-    frequency_penalty: float | Default = Default.ENDPOINT
+    max_tokens: int | Default = Default.CATALOG
+    seed: int | Default = Default.CATALOG
+    stop: tuple[str, ...] | Default = Default.CATALOG
+    presence_penalty: float | Default = Default.CATALOG
+    frequency_penalty: float | Default = Default.CATALOG
+    reasoning_effort: str | Default = Default.ENDPOINT
 
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

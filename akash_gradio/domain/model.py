@@ -20,6 +20,8 @@ class ModelCard:
     is measured against it (models that count tokens otherwise).
     api_compatibility: `openai-v1`, the one dialect spoken.
     custom_headers: sent with each request for this model; secret, kept out of repr.
+    max_tokens, seed, stop, presence_penalty, frequency_penalty: catalog defaults as well.
+    reasoning_efforts: the efforts that a visitor may choose of, in order; () where it has none.
     prompt_price, completion_price: US dollars per million tokens, None when unknown.
     """
 
@@ -45,6 +47,12 @@ class ModelCard:
     starters: tuple[str, ...] = ()
     prompt_price: float | None = None
     completion_price: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    reasoning_efforts: tuple[str, ...] = ()
     discovered: bool = False
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,6 +39,8 @@ class AskedTurn(_Checked):
 
 Asked = TypeVar("Asked", bound=_Checked)
 Unset = Literal["catalog", "endpoint"]
+_Stop = Annotated[str, Field(min_length=1)]
+_Penalty = Annotated[float, Field(ge=-2, le=2)]
 
 
 class AskedSettings(_Checked):
@@ -47,9 +49,12 @@ class AskedSettings(_Checked):
     system: str = ""
     temperature: Annotated[float, Field(ge=0, le=2)] | Unset = "catalog"
     top_p: Annotated[float, Field(ge=0, le=1)] | Unset = "catalog"
-    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    stop: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=4)] = []
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | Unset | None = "catalog"
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | Unset | None = "catalog"
+    stop: Annotated[list[_Stop], Field(max_length=4)] | Unset = "catalog"
+    presence_penalty: _Penalty | Unset = "catalog"
+    frequency_penalty: _Penalty | Unset = "catalog"
+    reasoning_effort: Annotated[str, Field(pattern=r"^[a-z]{2,20}$")] = "endpoint"
     stream: bool = True
 
 
@@ -180,17 +185,17 @@ def _validated(kind: type[Asked], body: bytes) -> Asked:
 
 
 def _sampling(settings: AskedSettings) -> Sampling:
-    def state(value: Any) -> Any:
-        return Default(value) if isinstance(value, str) else value
+    values = {field.name: getattr(settings, field.name) for field in fields(Sampling)}
+    return Sampling(**{name: _state(value) for name, value in values.items()})
 
-    own = Default.ENDPOINT
-    return Sampling(
-        temperature=state(settings.temperature),
-        top_p=state(settings.top_p),
-        max_tokens=own if settings.max_tokens is None else settings.max_tokens,
-        seed=own if settings.seed is None else settings.seed,
-        stop=tuple(settings.stop) or own,
-    )
+
+def _state(value: Any) -> Any:
+    """A setting as `Sampling` has it: null and the two words of `Unset` leave it alone."""
+    if value is None:
+        return Default.ENDPOINT
+    if value in ("catalog", "endpoint"):
+        return Default(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 _HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")

@@ -196,12 +196,16 @@ def receipt_view(
 
 
 def _receipt_facts(receipt: Receipt, cost: float | None) -> dict[str, Any]:
-    tokens = receipt.tokens_out
+    tokens, tokens_in, thought = receipt.tokens_out, receipt.tokens_in, receipt.tokens_reasoning
     return {
+        "model": receipt.model_answered,
         "first_token_s": receipt.first_token_s,
         "tokens_per_s": receipt.tokens_per_s,
         "tokens_out": tokens.tokens if tokens else None,
         "reported": tokens.reported if tokens else None,
+        "tokens_in": tokens_in.tokens if tokens_in else None,
+        "tokens_in_reported": tokens_in is not None and tokens_in.reported,
+        "tokens_reasoning": thought.tokens if thought else None,
         "cost": cost,
     }
 

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from akash_gradio import __version__
+from akash_gradio.domain.model import ModelCard
 from akash_gradio.ui import present, words
 from akash_gradio.ui.address import PageAddress, failure, read_body
 from akash_gradio.ui.asked import read_render, read_reply
@@ -117,8 +118,8 @@ def models_view(house: House) -> dict[str, Any]:
                 "context_tokens": card.context_tokens,
                 "reasoning": card.reasoning,
                 "vision": card.vision,
-                "temperature": listing.card.temperature,
-                "top_p": listing.card.top_p,
+                **_defaults(listing.card),
+                "reasoning_efforts": listing.card.reasoning_efforts,
                 "starters": listing.card.starters,
                 "endpoints": [status.alias for status in listing.endpoints],
                 "html": card_html(card),
@@ -132,6 +133,19 @@ def models_view(house: House) -> dict[str, Any]:
         ],
         "notices": [notice_html(notice) for notice in _notices(house)],
         "waking": any(card.state == "starting" for card in cards) or _waking(house),
+    }
+
+
+def _defaults(card: ModelCard) -> dict[str, Any]:
+    """The catalog's own values of the parameters that a visitor may set."""
+    return {
+        "temperature": card.temperature,
+        "top_p": card.top_p,
+        "max_tokens": card.max_tokens,
+        "seed": card.seed,
+        "stop": card.stop or None,
+        "presence_penalty": card.presence_penalty,
+        "frequency_penalty": card.frequency_penalty,
     }
 
 

@@ -158,6 +158,44 @@ PAGE: Final[Mapping[str, str]] = {
     "defaults": "defaults",
     "starting": "Waiting until the model has started. Your message is sent then.",
     "open_receipt": "Show what happened",
+    # Around the message: what the model reads, files, saved prompts.
+    "context_title": "What the model reads",
+    "context_label": "Context: {used} of {limit} tokens",
+    "context_label_estimated": "Context: about {used} of {limit} tokens, estimated",
+    "context_system": "System prompt",
+    "context_history": "Earlier messages",
+    "context_message": "Your message",
+    "context_room": "Room for the answer",
+    "context_free": "Free",
+    "context_of": "{used} of {limit}",
+    "context_estimated": "Estimated from the length of the texts. It gets better with each answer "
+    "whose endpoint reports its count.",
+    "context_learned": "Estimated, by what this model's endpoints reported before.",
+    "context_left_one": "The oldest message will be left out: "
+    "{model} reads {limit} tokens, and this chat is longer.",
+    "context_left_many": "The oldest {count} messages will be left out: "
+    "{model} reads {limit} tokens, and this chat is longer.",
+    "context_left_over": "Even without the oldest {count} messages this is longer than "
+    "{model} reads ({limit} tokens). Shorten it, or choose a model that reads more.",
+    "context_over": "This is longer than {model} reads ({limit} tokens). "
+    "The endpoint may refuse it.",
+    "context_longer": "Use {model} ({limit})",
+    "context_send_all": "Send all of it",
+    "context_drop": "Leave out the oldest",
+    "context_line": "Above this line nothing is sent",
+    "left_out_one": "1 message left out",
+    "left_out_many": "{count} messages left out",
+    "with_system": "system prompt",
+    "not_streamed": "not streamed",
+    "own_setting": "{name}: endpoint's own",
+    "set_temperature": "temperature",
+    "set_top_p": "top_p",
+    "set_max_tokens": "max tokens",
+    "set_seed": "seed",
+    "set_stop": "stop",
+    "set_presence_penalty": "presence penalty",
+    "set_frequency_penalty": "frequency penalty",
+    "set_reasoning_effort": "effort",
 }
 
 
@@ -367,8 +405,10 @@ SETTINGS: Final[Mapping[str, str]] = {
     "max_tokens": "Max tokens of an answer",
     "seed": "Seed",
     "stop": "Stop sequences, one a line",
-    "empty_own": "empty: the endpoint's own",
-    "empty_none": "empty: none",
+    "stop_hint": "The answer ends before any of these",
+    "presence_penalty": "Presence penalty",
+    "frequency_penalty": "Frequency penalty",
+    "more": "More settings",
     "stream": "Stream the answer as it is written",
     "reset": "Reset to defaults",
 }

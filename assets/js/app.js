@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { Asking, newChat } from "./chat.js";
 import { Chats } from "./chats.js";
+import { ContextBar } from "./context_bar.js";
 import { $, arrived, fill, icon, toast } from "./dom.js";
 import { wireFrame } from "./frame.js";
 import { Models, themePictures } from "./gallery.js";
@@ -35,6 +36,10 @@ class Page {
     this.chats = new Chats(this, store);
     this.history = this.chats.history;
     this.asking = new Asking(this);
+    this.context = new ContextBar(this.words, {
+      choose: (id) => this.switchModel(id),
+      whole: (whole) => this.settings.told("whole", whole),
+    });
     this.thread = new Thread(this.words, {
       regenerate: (place) => this.asking.regenerate(place),
       edit: (place, text) => this.asking.edit(place, text),
@@ -216,7 +221,20 @@ class Page {
     const brief = this.settings.brief(this.words) + (this.settings.changed() ? ` · ${this.words.mine}` : "");
     $("#tune-text").textContent = brief;
     $("#tune").setAttribute("aria-label", `${this.words.settings}: ${brief}`);
+    const { chat, settings } = this;
+    const draft = { text: box.value, attachments: [] };
+    const plan = this.context.show({ chat, model, settings: settings.values, draft, models: this.models.list });
+    this.thread.dim(plan.from);
     fit(box);
+  }
+
+  /** The chat goes on with another model. */
+  switchModel(id) {
+    if (id === this.chat.model) return;
+    this.chat.model = id;
+    this.#address();
+    this.saved();
+    this.#show();
   }
 
   #starter(text) {
@@ -250,6 +268,7 @@ class Page {
     this.chats.wire();
     this.models.wire();
     this.settings.wire();
+    this.context.wire();
     const box = $("#message");
     box.addEventListener("input", () => { this.#note(null); this.#composer(); });
     box.addEventListener("keydown", (event) => {
@@ -297,11 +316,7 @@ class Page {
     const choose = (id) => {
       close();
       pick.focus();
-      if (id === this.chat.model) return;
-      this.chat.model = id;
-      this.#address();
-      this.saved();
-      this.#show();
+      this.switchModel(id);
     };
     pick.addEventListener("click", () => {
       if (!box.hidden) return close();

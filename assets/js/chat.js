@@ -92,6 +92,8 @@ export class Asking {
     const model = page.models.find(chat.model);
     const version = { id: newId(), text: "", reasoning: "", model: chat.model, model_name: model?.name ?? chat.model, live: true };
     const before = chat.turns.slice(0, again ?? chat.turns.length);
+    const plan = page.context.forTurns(before, model, page.settings.values);
+    Object.assign(version, { left_out: plan.from, settings: page.settings.mine() });
     const turn = again == null ? { id: newId(), role: "assistant", shown: 0, versions: [version] } : chat.turns[again];
     if (again != null) {
       turn.versions = turn.versions.filter(saidSomething);
@@ -110,12 +112,13 @@ export class Asking {
     page.saved();
     const kept = setInterval(() => page.saved(chat), KEPT_EACH_MS);
     try {
-      await this.#follow(this.#body(before), control.signal, version);
+      await this.#follow(this.#body(before.slice(plan.from)), control.signal, version);
     } catch (error) {
       this.#broke(error, version);
     }
     clearInterval(waited);
     clearInterval(kept);
+    page.context.learn(plan.estimated, version.receipt);
     version.live = false;
     this.running = this.growing = null;
     this.#settle(chat, turn, version);

@@ -4,14 +4,14 @@ import { el } from "./dom.js";
 
 const join = (parts) => parts.flatMap((part, place) => (place ? [" · ", part] : [part]));
 
-/** The line; pressing it opens and closes the sheet below. */
-export function receiptLine(view, words, extraFlags = []) {
+/** The line; pressing it opens and closes the sheet below. mine: settings that aren't the defaults. */
+export function receiptLine(view, words, extraFlags = [], mine = []) {
   const flags = [...extraFlags, ...view.flags].map((flag) => el("span", { class: "flag" }, flag));
   const sheet = view.rows?.length ? receiptSheet(view) : null;
   const line = el(
     "button",
     { type: "button", class: "receipt", "aria-expanded": "false", title: words.open_receipt, disabled: !sheet },
-    ...join([...view.line, ...flags]),
+    ...join([...view.line, ...mine, ...flags]),
   );
   if (sheet) {
     sheet.hidden = true;

@@ -1,23 +1,51 @@
 // The open chat's settings, and their way to and from Gradio's controls in the drawer.
-// A three-state parameter is "catalog", "endpoint", or a number: the visitor's own.
+// A three-state parameter is "catalog", "endpoint", or a value: the visitor's own. The visitor's
+// stop sequences are a list, so that a text is never taken for a state.
 
-import { $ } from "./dom.js";
+import { $, fill } from "./dom.js";
 
-export const DEFAULTS = Object.freeze({
-  system: "",
-  temperature: "catalog",
-  top_p: "catalog",
-  max_tokens: null,
-  seed: null,
-  stop: "",
-  stream: true,
-});
-const SLIDERS = { temperature: 0.7, top_p: 0.9 };
+/** What a parameter's control shows, and `mine` begins with, where the catalog has no value. */
+const LEVELS = {
+  temperature: 0.7, top_p: 0.9, max_tokens: 1024, seed: 42, stop: [], presence_penalty: 0, frequency_penalty: 0,
+};
+const PARAMETERS = Object.keys(LEVELS); // in the order of the drawer
+const WHOLE = ["max_tokens", "seed"];
+const states = Object.fromEntries(PARAMETERS.map((name) => [name, "catalog"]));
+
+export const DEFAULTS = Object.freeze({ system: "", ...states, reasoning_effort: "endpoint", stream: true, whole: false });
+
+const isMine = (value) => typeof value === "number" || Array.isArray(value);
+const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean).slice(0, 4);
+
+/** Settings as they are kept now. Older chats have null or a text where nothing was chosen. */
+function read(values) {
+  const known = { ...DEFAULTS, ...values };
+  for (const name of WHOLE) known[name] ??= "catalog";
+  const { stop } = known;
+  if (!Array.isArray(stop) && stop !== "endpoint") known.stop = stop && stop !== "catalog" ? lines(stop) : "catalog";
+  return known;
+}
+
+/** What was asked otherwise than by default, in words: "temperature 0.2", "system prompt". */
+export function differences(mine, words) {
+  const names = {
+    temperature: words.set_temperature, top_p: words.set_top_p, max_tokens: words.set_max_tokens, seed: words.set_seed, stop: words.set_stop,
+    presence_penalty: words.set_presence_penalty, frequency_penalty: words.set_frequency_penalty, reasoning_effort: words.set_reasoning_effort,
+  };
+  return Object.entries(mine ?? {}).flatMap(([key, value]) => {
+    if (key === "system") return words.with_system;
+    if (key === "stream") return words.not_streamed;
+    const name = names[key];
+    if (!name) return []; // kept by another version of the page
+    if (value === "endpoint") return fill(words.own_setting, { name });
+    return `${name} ${Array.isArray(value) ? value.map((text) => JSON.stringify(text)).join(" ") : value}`;
+  });
+}
 
 export class Settings {
   constructor(onchange) {
     this.values = { ...DEFAULTS };
-    this.levels = { ...SLIDERS };
+    this.levels = { ...LEVELS };
     this.card = null;
     this.onchange = onchange;
   }
@@ -27,15 +55,19 @@ export class Settings {
     for (const name of ["system", "stop"]) {
       $(`#${name}`).addEventListener("input", (event) => this.told(name, event.target.value));
     }
+    $("#more-settings").addEventListener("click", (event) => {
+      const open = $("#drawer").classList.toggle("all");
+      event.currentTarget.setAttribute("aria-expanded", String(open));
+    });
   }
 
   /** Another chat, or another model: the controls follow. */
   open(values, card) {
-    this.values = { ...DEFAULTS, ...values };
+    this.values = read(values);
     this.card = card;
-    for (const name of Object.keys(SLIDERS)) {
+    for (const name of PARAMETERS) {
       const value = this.values[name];
-      this.levels[name] = typeof value === "number" ? value : (card?.[name] ?? SLIDERS[name]);
+      this.levels[name] = isMine(value) ? value : (card?.[name] ?? LEVELS[name]);
     }
     this.#fill();
   }
@@ -45,16 +77,22 @@ export class Settings {
     const of = name.match(/^(.*)_of$/)?.[1];
     if (of) {
       this.values[of] = value === "mine" ? this.levels[of] : value;
-    } else if (name in SLIDERS) {
-      const was = this.values[name];
-      this.levels[name] = value;
-      this.values[name] = value;
-      if (typeof was !== "number") this.#fill();
+    } else if (PARAMETERS.includes(name)) {
+      this.#level(name, name === "stop" ? lines(value) : value);
     } else {
       this.values[name] = value;
     }
     this.#mark();
     this.onchange(this.values);
+  }
+
+  /** A value makes the parameter the visitor's own; an emptied number gives it back. */
+  #level(name, value) {
+    const was = this.values[name];
+    const given = value != null && !(WHOLE.includes(name) && !Number.isInteger(value));
+    this.levels[name] = given ? value : (this.card?.[name] ?? LEVELS[name]);
+    this.values[name] = given ? value : "catalog";
+    if (isMine(was) !== given) this.#fill();
   }
 
   reset() {
@@ -64,16 +102,26 @@ export class Settings {
 
   /** What the controls should show, in the order of the drawer. */
   shown() {
-    const { system, temperature, top_p, max_tokens, seed, stop, stream } = this.values;
-    const whose = (value) => (typeof value === "number" ? "mine" : value);
-    return [system, whose(temperature), this.levels.temperature, whose(top_p), this.levels.top_p, max_tokens, seed, stop, stream];
+    const both = PARAMETERS.flatMap((name) => {
+      const level = this.levels[name];
+      const value = this.values[name];
+      return [isMine(value) ? "mine" : value, name === "stop" ? level.join("\n") : level];
+    });
+    return [this.values.system, ...both, this.values.stream];
   }
 
   /** The same as the server asks for it. */
   sent() {
-    const stop = (this.values.stop || "").split("\n").map((line) => line.trim()).filter(Boolean).slice(0, 4);
-    const whole = (value) => (Number.isInteger(value) ? value : null);
-    return { ...this.values, system: this.values.system || "", max_tokens: whole(this.values.max_tokens), seed: whole(this.values.seed), stop };
+    const { whole, ...asked } = this.values;
+    const efforts = this.card?.reasoning_efforts ?? [];
+    if (!efforts.includes(asked.reasoning_effort)) asked.reasoning_effort = "endpoint";
+    return { ...asked, system: asked.system || "" };
+  }
+
+  /** What differs from the defaults, to be shown under the answer; of a system prompt only that it is there. */
+  mine() {
+    const changed = Object.entries(this.sent()).filter(([name, value]) => value !== DEFAULTS[name]);
+    return Object.fromEntries(changed.map(([name, value]) => [name, name === "system" ? true : value]));
   }
 
   /** A few characters for the composer: ".6 / .9", a dash where the endpoint decides. */
@@ -85,8 +133,7 @@ export class Settings {
   }
 
   changed() {
-    const mine = Object.entries(this.values).filter(([, value]) => value != null && value !== "");
-    return mine.some(([name, value]) => value !== DEFAULTS[name]);
+    return Object.keys(this.mine()).length > 0;
   }
 
   #fill() {
@@ -95,8 +142,8 @@ export class Settings {
   }
 
   #mark() {
-    for (const name of Object.keys(SLIDERS)) {
-      $(`#${name}`)?.classList.toggle("rest", typeof this.values[name] !== "number");
+    for (const name of PARAMETERS) {
+      $(`#${name}`)?.classList.toggle("rest", !isMine(this.values[name]));
     }
   }
 }

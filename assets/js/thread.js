@@ -4,6 +4,7 @@
 import { copied, failureOf, put, statusOf, thoughtsOf, thoughtWords } from "./answer.js";
 import { $, copyText, el, iconButton, patchBlocks, toast, fill } from "./dom.js";
 import { receiptLine } from "./receipt.js";
+import { differences } from "./settings.js";
 import * as api from "./api.js";
 
 const LAST_TURNS = 30;
@@ -68,7 +69,24 @@ export class Thread {
   }
 
   node(turn, place) {
-    return turn.role === "user" ? this.#userNode(turn, place) : this.#answerNode(turn, place);
+    const node = turn.role === "user" ? this.#userNode(turn, place) : this.#answerNode(turn, place);
+    this.#dimNode(node);
+    return node;
+  }
+
+  /** The turns before `from` will not be sent: they are dimmed, and a line says where they end. */
+  dim(from) {
+    if (this.dimmed === from) return;
+    this.dimmed = from;
+    for (const node of this.root.querySelectorAll(":scope > [data-place]")) this.#dimNode(node);
+  }
+
+  #dimNode(node) {
+    const place = Number(node.dataset.place);
+    const from = this.dimmed ?? 0;
+    node.classList.toggle("left-out", place < from);
+    if (from && place === from) node.dataset.leftOut = this.words.context_line;
+    else delete node.dataset.leftOut;
   }
 
   add(turn, place) {
@@ -189,12 +207,13 @@ export class Thread {
   #foot(parts, turn, version, place) {
     const { words, acts } = this;
     const flags = version.stopped ? [words.stopped] : [];
+    if (version.left_out) flags.push(fill(version.left_out === 1 ? words.left_out_one : words.left_out_many, { count: version.left_out }));
     const foot = el("div", { class: "answer-foot" });
     parts.foot.replaceChildren();
     if (version.error) parts.foot.append(failureOf(version.error, words, () => acts.regenerate(place)));
     let sheet = null;
     if (version.receipt) {
-      const receipt = receiptLine(version.receipt, words, flags);
+      const receipt = receiptLine(version.receipt, words, flags, differences(version.settings, words));
       foot.append(receipt.line);
       sheet = receipt.sheet;
     }

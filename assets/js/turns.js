@@ -7,8 +7,8 @@ import { saidSomething, stoppedReceipt } from "./answer.js";
 export const newId = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 
 /** What the store keeps of a version: texts and receipt, never HTML. */
-function kept({ id, text, reasoning, thought_s, model, model_name, receipt, error, stopped, edited, continued }) {
-  return { id: id ?? newId(), text, reasoning, thought_s, model, model_name, receipt, error, stopped, edited, continued };
+function kept({ id, text, reasoning, thought_s, model, model_name, receipt, error, stopped, edited, continued, left_out, settings }) {
+  return { id: id ?? newId(), text, reasoning, thought_s, model, model_name, receipt, error, stopped, edited, continued, left_out, settings };
 }
 
 /** What has come of an answer that still grows is kept too: the tab may close at any time. */

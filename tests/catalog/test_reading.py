@@ -41,6 +41,12 @@ GUIDE = {
     "starters": ["Hello?", "Why?"],
     "promptPrice": 0.25,
     "completionPrice": 1,
+    "maxTokens": 2048,
+    "seed": 0,
+    "stop": ["END"],
+    "presencePenalty": -0.5,
+    "frequencyPenalty": 0.5,
+    "reasoningEfforts": ["low", "high"],
 }
 
 GUIDE_CARD = ModelCard(
@@ -66,6 +72,12 @@ GUIDE_CARD = ModelCard(
     starters=("Hello?", "Why?"),
     prompt_price=0.25,
     completion_price=1,
+    max_tokens=2048,
+    seed=0,
+    stop=("END",),
+    presence_penalty=-0.5,
+    frequency_penalty=0.5,
+    reasoning_efforts=("low", "high"),
 )
 
 SNAKE = {
@@ -79,6 +91,10 @@ SNAKE = {
     "customHeaders": "custom_headers",
     "promptPrice": "prompt_price",
     "completionPrice": "completion_price",
+    "maxTokens": "max_tokens",
+    "presencePenalty": "presence_penalty",
+    "frequencyPenalty": "frequency_penalty",
+    "reasoningEfforts": "reasoning_efforts",
 }
 
 WRONG: dict[str, tuple[Any, ...]] = {
@@ -111,6 +127,12 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "starters": ("Hello?", [7], ["x"] * 13),
     "promptPrice": (-1, "free"),
     "completionPrice": (-0.5,),
+    "maxTokens": (0, "1024", 1.5),
+    "seed": ("7", 2**63),
+    "stop": ("END", [""], ["a"] * 5),
+    "presencePenalty": (2.5,),
+    "frequencyPenalty": (-2.5, "high"),
+    "reasoningEfforts": ("high", ["Very high"], [1]),
 }
 
 

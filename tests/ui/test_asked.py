@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -63,9 +64,26 @@ def test_reads_the_other_settings_and_nought_is_a_seed():
     assert request.stream is False
 
 
-def test_nothing_set_is_left_to_the_endpoint():
-    sampling = read_reply(with_settings(max_tokens=None, seed=None, stop=[])).sampling
-    assert (sampling.max_tokens, sampling.seed, sampling.stop) == (Default.ENDPOINT,) * 3
+PARAMETERS = [field.name for field in fields(Sampling) if field.name != "reasoning_effort"]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize("state", list(Default))
+def test_every_parameter_may_be_the_catalogs_or_the_endpoints_own(name: str, state: Default):
+    sampling = read_reply(with_settings(**{name: state.value})).sampling
+    assert sampling == replace(Sampling(), **{name: state})
+
+
+def test_what_older_pages_leave_empty_is_left_to_the_endpoint():
+    sampling = read_reply(with_settings(max_tokens=None, seed=None)).sampling
+    assert (sampling.max_tokens, sampling.seed) == (Default.ENDPOINT,) * 2
+
+
+def test_reads_the_penalties_and_the_effort():
+    sent = with_settings(presence_penalty=-2, frequency_penalty=0, reasoning_effort="high")
+    sampling = read_reply(sent).sampling
+    assert (sampling.presence_penalty, sampling.frequency_penalty) == (-2.0, 0.0)
+    assert sampling.reasoning_effort == "high"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +109,10 @@ def test_nothing_set_is_left_to_the_endpoint():
         {"stop": ["a", "b", "c", "d", "e"]},
         {"stop": [""]},
         {"stop": [1]},
+        {"presence_penalty": 2.1},
+        {"frequency_penalty": "mine"},
+        {"reasoning_effort": "High!"},
+        {"reasoning_effort": 1},
         {"stream": "no"},
         {"stream": 1},
         {"system": 1},
