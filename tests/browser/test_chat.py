@@ -316,8 +316,8 @@ def test_the_sliders_decide_what_the_endpoint_gets(page: Page, pen: Pen) -> None
     open_settings(page)
     page.fill("#system textarea", "Be brief.")
     whose(page, 0, "Endpoint's own")
-    page.fill("#max-tokens input", "55")
-    page.locator("#max-tokens input").blur()
+    page.fill("#max_tokens input", "55")
+    page.locator("#max_tokens input").blur()
     ask(page, "own")
     asked = pen.stub.chats[-1].json
     assert "temperature" not in asked

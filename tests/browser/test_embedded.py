@@ -44,8 +44,8 @@ def chat(visit: Visits, alone: App) -> Page:
     page = opened(visit(alone))
     expect(page.locator("#message")).to_be_visible()
     open_settings(page)
-    page.fill("#max-tokens input", "24")
-    page.locator("#max-tokens input").blur()
+    page.fill("#max_tokens input", "24")
+    page.locator("#max_tokens input").blur()
     page.click("#close-settings")
     return page
 
