@@ -375,3 +375,11 @@ def test_without_a_price_nothing_is_said_of_costs():
     view = receipt_view(a_receipt())
     assert "Cost" not in dict(view["rows"])
     assert view["facts"]["cost"] is None
+
+
+def test_a_receipt_tells_the_page_what_to_learn_from():
+    facts = receipt_view(a_receipt(tokens_reasoning=Count(tokens=7, reported=False)))["facts"]
+    assert (facts["model"], facts["tokens_in"], facts["tokens_in_reported"]) == ("m", 20, True)
+    assert facts["tokens_reasoning"] == 7
+    guessed = receipt_view(a_receipt(tokens_in=Count(tokens=20, reported=False)))["facts"]
+    assert guessed["tokens_in_reported"] is False
