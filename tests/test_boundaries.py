@@ -43,8 +43,9 @@ MAY_KNOW: dict[str, set[str]] = {
     "compare": {"domain", "catalog", "settings"},
     "check": LOWER | {"compare"},
     "leaving": set(),
+    "files": set(),
     "api": LOWER | {"compare", "key_list", "leaving"},
-    "ui": {"domain", "catalog", "compare", "check", "leaving"},
+    "ui": {"domain", "catalog", "compare", "check", "files", "leaving"},
     "edge": LOWER,
     "service": LOWER | {"api", "embedded"},
     "serve": {"settings", "logs", "service", "api", "edge"},
@@ -60,6 +61,7 @@ NEVER: dict[str, tuple[str, ...]] = {
     "compare": PAGE,
     "check": PAGE,
     "embedded": PAGE,
+    "files": PAGE,
     "api": ("gradio", "gradio_client"),
     "edge": ("gradio", "gradio_client", "fastapi"),
 }

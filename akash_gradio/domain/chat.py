@@ -28,11 +28,15 @@ class Default(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One thing that was said. `reasoning` is kept for the reader and never sent again."""
+    """One thing that was said. `reasoning` is kept for the reader and never sent again.
+
+    pictures: of a user's turn, as data URLs (JPEG, PNG, WebP); never addresses of the network.
+    """
 
     role: Role
     content: str
     reasoning: str = ""
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,11 @@ class Conversation:
 
     turns: tuple[Turn, ...] = ()
     system: str = ""
+
+    @property
+    def has_pictures(self) -> bool:
+        """Only a model with vision can answer it."""
+        return any(turn.pictures for turn in self.turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,6 +191,8 @@ class Gateway:
         fallbacks = settings.fallback_models
         if isinstance(request, ChatRequest) and not request.fallback:
             fallbacks = ()
+        if isinstance(request, ChatRequest) and request.conversation.has_pictures:
+            fallbacks = tuple(model for model in fallbacks if self._sees(model))
         elif isinstance(request, RelayRequest) and request.models is not None:
             fallbacks = tuple(model for model in fallbacks if model in request.models)
         rounds = range(1, settings.retry_attempts + 1)
@@ -201,6 +203,10 @@ class Gateway:
             extra_attempts=settings.retry_attempts,
             rest_budget_s=sum(longest_backoff_s(n, settings.retry_delay_ms) for n in rounds),
         )
+
+    def _sees(self, model: str) -> bool:
+        card = self._cards(model)
+        return card is not None and card.vision
 
     async def _look_around(self, case: Case) -> None:
         """Before saying that nobody serves the model, ask those who never said what they serve.

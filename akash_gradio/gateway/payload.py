@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from akash_gradio.domain.chat import ChatRequest, Default, Role, Sampling
+from akash_gradio.domain.chat import ChatRequest, Default, Role, Sampling, Turn
 from akash_gradio.domain.errors import RequestRefused
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.gateway.surrogates import mended
@@ -54,11 +54,17 @@ def build(
     return Payload(body=encoded(fields_sent, entry.name), sent=parameters_in(fields_sent))
 
 
-def _messages(request: ChatRequest) -> Iterator[dict[str, str]]:
+def _messages(request: ChatRequest) -> Iterator[dict[str, Any]]:
     if request.conversation.system:
         yield {"role": Role.SYSTEM.value, "content": request.conversation.system}
     for turn in request.conversation.turns:
-        yield {"role": turn.role.value, "content": turn.content}
+        yield {"role": turn.role.value, "content": _parts(turn) if turn.pictures else turn.content}
+
+
+def _parts(turn: Turn) -> list[dict[str, Any]]:
+    """Pictures, then the words about them; some servers refuse a part without text."""
+    pictures = [{"type": "image_url", "image_url": {"url": url}} for url in turn.pictures]
+    return [*pictures, {"type": "text", "text": turn.content}] if turn.content else pictures
 
 
 def _parameters(

@@ -15,16 +15,20 @@ Answer = Callable[[Request], Awaitable[ASGIApp]]
 
 
 class PageAddress:
-    """Runs one answer; a Fault becomes a sentence with its status."""
+    """Runs one answer; a Fault becomes a sentence with its status.
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    accepts: the media type of a POST. None that a plain form can send: an old browser has to
+    ask first, then, before another website may send it in a visitor's name.
+    """
+
+    def __init__(self, answer: Answer, *, accepts: str = "application/json") -> None:
+        self._answer, self._accepts = answer, accepts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, unless the visitor left before all was asked."""
         request = Request(scope, receive)
         try:
-            _refuse_strangers(request)
+            _refuse_strangers(request, self._accepts)
             response = await self._answer(request)
         except Fault as fault:
             response = failure(words.REQUEST_FAULTS[fault.kind], fault.status, **fault.facts)
@@ -33,17 +37,17 @@ class PageAddress:
         await response(scope, receive, send)
 
 
-def _refuse_strangers(request: Request) -> None:
+def _refuse_strangers(request: Request, accepts: str) -> None:
     """Other websites may not ask in a visitor's name: browsers say where a request comes from.
 
-    JSON can't be sent by a plain form, so that an old browser has to ask first. Raises Fault.
+    Raises Fault.
     """
     if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise Fault("stranger", 403)
     if request.method == "POST":
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Fault("shape", 415, mend="Content-Type: application/json")
+        if kind != accepts:
+            raise Fault("shape", 415, mend=f"Content-Type: {accepts}")
 
 
 def failure(text: words.ErrorWords, status: int, **facts: str) -> JSONResponse:

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
 
-BODY_LIMIT_BYTES: Final = 4_000_000
-"""Of one request: the whole chat travels with each message."""
+BODY_LIMIT_BYTES: Final = 16_000_000
+"""Of one request: the whole chat travels with each message, its pictures too."""
+ATTACHMENT_LIMIT: Final = 10
+"""Of one message."""
 MESSAGE_LIMIT_BYTES: Final = 1_000_000
 
 
@@ -30,11 +32,37 @@ class _Checked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+_PICTURE: Final = r"^data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/]+={0,2}$"
+
+
+class AskedText(_Checked):
+    """The text of a file that belongs to a message."""
+
+    kind: Literal["text"]
+    name: _Name
+    text: str
+
+
+class AskedPicture(_Checked):
+    """A picture that belongs to a message. Never an address: the endpoint would fetch it."""
+
+    kind: Literal["picture"]
+    name: _Name
+    url: Annotated[str, Field(pattern=_PICTURE)]
+
+
+Attachment = Annotated[AskedText | AskedPicture, Field(discriminator="kind")]
+
+
 class AskedTurn(_Checked):
     """One turn as the browser keeps it."""
 
     role: Literal["user", "assistant"]
     text: str
+    attachments: Annotated[
+        tuple[Attachment, ...], Field(max_length=ATTACHMENT_LIMIT, strict=False)
+    ] = ()
 
 
 Asked = TypeVar("Asked", bound=_Checked)
@@ -141,16 +169,34 @@ def _request(asked: AskedReply) -> ChatRequest:
     size = len(last.encode())
     if size > MESSAGE_LIMIT_BYTES:
         raise Fault("too_long", 413, size=_megabytes(size), limit=_megabytes(MESSAGE_LIMIT_BYTES))
-    if asked.turns[-1].role != "user" or not last.strip():
+    turns = [_turn(turn) for turn in asked.turns]
+    if asked.turns[-1].role != "user" or not _says(turns[-1]):
         raise Fault("empty")
-    turns = (Turn(role=Role(turn.role), content=_clean(turn.text)) for turn in asked.turns)
-    said = (turn for turn in turns if turn.content.strip())
+    said = _in_turn(turn for turn in turns if _says(turn))
     return ChatRequest(
         model=asked.model,
-        conversation=Conversation(turns=_in_turn(said), system=_clean(asked.settings.system)),
+        conversation=Conversation(turns=said, system=_clean(asked.settings.system)),
         sampling=_sampling(asked.settings),
         stream=asked.settings.stream,
     )
+
+
+def _turn(asked: AskedTurn) -> Turn:
+    """The turn as the model reads it: its files, each under its name, then the message."""
+    files = [_file(one) for one in asked.attachments if isinstance(one, AskedText)]
+    pictures = (one.url for one in asked.attachments if isinstance(one, AskedPicture))
+    texts = [*files, asked.text] if asked.text.strip() or not files else files
+    content = _clean("\n\n".join(texts))
+    return Turn(role=Role(asked.role), content=content, pictures=tuple(pictures))
+
+
+def _file(asked: AskedText) -> str:
+    name = re.sub(r'[\s"<>]+', " ", asked.name).strip()
+    return f'<file name="{name}">\n{asked.text.strip()}\n</file>'
+
+
+def _says(turn: Turn) -> bool:
+    return bool(turn.content.strip() or turn.pictures)
 
 
 def _in_turn(turns: Iterable[Turn]) -> tuple[Turn, ...]:
@@ -161,8 +207,10 @@ def _in_turn(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     said: list[Turn] = []
     for turn in turns:
         if said and said[-1].role is turn.role:
-            before = said.pop().content
-            said.append(Turn(role=turn.role, content=f"{before}\n\n{turn.content}"))
+            before = said.pop()
+            both = [text for text in (before.content, turn.content) if text]
+            pictures = before.pictures + turn.pictures
+            said.append(Turn(role=turn.role, content="\n\n".join(both), pictures=pictures))
         else:
             said.append(turn)
     return tuple(said)

@@ -15,6 +15,7 @@ from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.ui.address import PageAddress, read_body
 from akash_gradio.ui.asked import BODY_LIMIT_BYTES, read_compare, read_diff, read_stop
 from akash_gradio.ui.event_stream import EventStream
+from akash_gradio.ui.file_routes import check_vision
 from akash_gradio.ui.handlers.compare import Races, compare
 from akash_gradio.ui.house import House
 
@@ -25,6 +26,8 @@ def compare_routes(house: House) -> list[BaseRoute]:
 
     async def ask(request: Request) -> ASGIApp:
         run, lanes = read_compare(await read_body(request, len(LETTERS) * BODY_LIMIT_BYTES))
+        for asked in lanes.values():
+            check_vision(house, asked)
         return EventStream(
             compare(
                 run,

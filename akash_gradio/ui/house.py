@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.reading import Catalog
@@ -12,6 +12,7 @@ from akash_gradio.domain.model import Problem
 from akash_gradio.domain.ports import Answerer
 from akash_gradio.domain.progress import Progress
 from akash_gradio.domain.receipt import Receipt
+from akash_gradio.files.reading import FileReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class House:
     problems: mistakes in the configuration, shown to visitors without secrets.
     progress: of the embedded model; None when it isn't wanted.
     default_model: the id that is open at first, "" for the gallery.
+    files: reads what visitors attach.
     """
 
     answerer: Answerer
@@ -29,6 +31,7 @@ class House:
     problems: tuple[Problem, ...] = ()
     progress: Callable[[], Progress | None] = lambda: None
     default_model: str = ""
+    files: FileReader = field(default_factory=FileReader)
 
     def listings(self) -> tuple[Listing, ...]:
         """Every model of the catalog and the endpoints now, with who serves it; see `shown`."""

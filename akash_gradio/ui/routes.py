@@ -18,17 +18,20 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from akash_gradio import __version__
+from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.ui import present, words
 from akash_gradio.ui.address import PageAddress, failure, read_body
 from akash_gradio.ui.asked import read_render, read_reply
 from akash_gradio.ui.compare_routes import compare_routes
 from akash_gradio.ui.event_stream import EventStream
+from akash_gradio.ui.file_routes import check_vision, file_routes
 from akash_gradio.ui.handlers.reply import reply
 from akash_gradio.ui.house import House
 from akash_gradio.ui.markdown import render
 from akash_gradio.ui.pieces import card_html, notice_html, panel_html
 
+LONG_BODY_BYTES: Final = 500_000
 ASSETS: Final = Path(__file__).resolve().parents[2] / "assets"
 
 
@@ -59,9 +62,10 @@ def page_routes(house: House) -> list[BaseRoute]:
         return Response(picture.content, media_type=picture.media_type, headers=headers)
 
     async def answer(request: Request) -> ASGIApp:
-        asked = read_reply(await read_body(request))
+        asked = await _asked(await read_body(request))
         if house.withheld(asked.model):
             return _unknown(asked.model)
+        check_vision(house, asked)
         return EventStream(
             reply(asked, house.answerer, name_of=house.name_of, cost_of=house.cost_of)
         )
@@ -79,8 +83,16 @@ def page_routes(house: House) -> list[BaseRoute]:
         Route("/page/reply", PageAddress(answer), methods=["POST"]),
         Route("/page/render", PageAddress(draw), methods=["POST"]),
         *compare_routes(house),
+        *file_routes(house),
         Mount("/page/assets", StaticFiles(directory=ASSETS), name="page-assets"),
     ]
+
+
+async def _asked(body: bytes) -> ChatRequest:
+    """What is asked; a chat with pictures is read in a thread: it takes a while."""
+    if len(body) < LONG_BODY_BYTES:
+        return read_reply(body)
+    return await asyncio.to_thread(read_reply, body)
 
 
 _PICTURE_HEADERS: Final = {

@@ -453,7 +453,35 @@ NOTICES: Final[Mapping[str, str]] = {
     "all_down_mend": "They are tried again by themselves. Messages you send are kept.",
 }
 
+FILE_FAULTS: Final[Mapping[str, ErrorWords]] = {
+    "broken": ErrorWords(
+        "it is damaged, or not what its name says.", "Save it anew and try again."
+    ),
+    "locked": ErrorWords("it is locked with a password.", "Save it without one and try again."),
+    "no_text": ErrorWords(
+        "there is no text in it, only pictures of pages.",
+        "Attach the pages as pictures for a model with vision, or a PDF with text.",
+    ),
+    "not_picture": ErrorWords(
+        "it is no picture that can be read here.", "Save it as PNG, JPEG, WebP, GIF or BMP."
+    ),
+    "too_many_pixels": ErrorWords(
+        "it has more than 60 million pixels.", "Make it smaller and try again."
+    ),
+    "too_heavy": ErrorWords(
+        "reading it took too much memory or time.", "Attach a smaller part of it."
+    ),
+    "busy": ErrorWords("too many files are being read here now.", "Try again in a moment."),
+}
+"""Why a file can't be read, and what to do; the page puts its name before."""
+
 REQUEST_FAULTS: Final[Mapping[str, ErrorWords]] = {
+    "no_vision": ErrorWords(
+        "{model} can't see pictures.", "Remove them, or choose a model with vision."
+    ),
+    "file_too_long": ErrorWords(
+        "it has more than {limit} MB.", "Attach a smaller file, or a part of it."
+    ),
     "shape": ErrorWords("This page sent something that the server does not understand.", "{mend}"),
     "too_long": ErrorWords(
         "This message is too long: {size} MB, {limit} MB are accepted.",

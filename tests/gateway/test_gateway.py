@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.domain.chat import Sampling
+from akash_gradio.domain.chat import Conversation, Role, Sampling, Turn
 from akash_gradio.domain.errors import (
     ContextExceeded,
     EndpointGarbled,
@@ -544,6 +544,20 @@ async def test_a_request_that_wants_its_own_model_alone_gets_no_fallback() -> No
     house.network.otherwise["a"] = refuses(401)
     assert isinstance(await house.fail(fallback=False), NotAnswered)
     assert set(house.network.opened) == {"a"}
+
+
+async def test_pictures_go_to_a_fallback_with_vision_alone() -> None:
+    cards = {
+        "m": ModelCard(id="m", name="M", vision=True),
+        "n": ModelCard(id="n", name="N"),
+        "o": ModelCard(id="o", name="O", vision=True),
+    }
+    entries = named("a"), named("b", models=["n"]), named("c", models=["o"])
+    house = House(*entries, cards=cards.get, FALLBACK_MODEL="n, o, p")
+    house.network.otherwise["a"] = refuses(401)
+    picture = Turn(role=Role.USER, content="", pictures=("data:image/png;base64,AA==",))
+    await house.ask(conversation=Conversation(turns=(picture,)))
+    assert house.network.opened == ["a", "c"]
 
 
 async def test_an_unknown_model_is_no_fallbacks_business() -> None:

@@ -128,3 +128,28 @@ def test_any_text_goes_over_as_utf_8(text: str) -> None:
 def test_half_a_character_does_not_break_the_request() -> None:
     said = Conversation(turns=(Turn(role=Role.USER, content="a\ud83d b"),))
     assert body(made(asked(conversation=said)))["messages"][0]["content"] == "a\ufffd b"
+
+
+def test_pictures_go_as_parts_before_the_words_about_them() -> None:
+    url = "data:image/jpeg;base64,AAAA"
+    said = Conversation(
+        turns=(
+            Turn(role=Role.USER, content="What?", pictures=(url,)),
+            Turn(role=Role.ASSISTANT, content="A dot."),
+            Turn(role=Role.USER, content="", pictures=(url, url)),
+        )
+    )
+    picture = {"type": "image_url", "image_url": {"url": url}}
+    assert [one["content"] for one in body(made(asked(conversation=said)))["messages"]] == [
+        [picture, {"type": "text", "text": "What?"}],
+        "A dot.",
+        [picture, picture],
+    ]
+
+
+def test_the_catalogs_own_parameters_are_sent_as_well() -> None:
+    card = ModelCard(id="m", name="M", max_tokens=9, stop=("END",), presence_penalty=0.5, seed=0)
+    sent = made(card=card).sent
+    assert sent == {"max_tokens": 9, "stop": ("END",), "presence_penalty": 0.5, "seed": 0}
+    effort = made(asked(sampling=Sampling(reasoning_effort="high")), card=card)
+    assert body(effort)["reasoning_effort"] == "high"

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from akash_gradio.domain.chat import Default, Role, Sampling
-from akash_gradio.ui.asked import MESSAGE_LIMIT_BYTES, Fault, read_render, read_reply
+from akash_gradio.ui.asked import (
+    ATTACHMENT_LIMIT,
+    MESSAGE_LIMIT_BYTES,
+    Fault,
+    read_render,
+    read_reply,
+)
 
 
 def body(*said: str, **more: Any) -> bytes:
@@ -272,3 +278,65 @@ def test_refuses_texts_of_another_shape(sent: dict[str, Any]):
     with pytest.raises(Fault) as caught:
         read_render(json.dumps(sent).encode())
     assert caught.value.kind == "shape"
+
+
+DOT = "data:image/png;base64,iVBORw0KGgo="
+
+
+def with_files(*files: Any, text: str = "What is this?") -> bytes:
+    return body(turns=[{"role": "user", "text": text, "attachments": list(files)}])
+
+
+def test_files_stand_before_the_message_each_under_its_name():
+    notes = {"kind": "text", "name": 'my "notes"<1>.md', "text": "# Notes\n"}
+    table = {"kind": "text", "name": "a.csv", "text": "x,y"}
+    (turn,) = read_reply(with_files(notes, table)).conversation.turns
+    assert turn.content == (
+        '<file name="my notes 1 .md">\n# Notes\n</file>\n\n'
+        '<file name="a.csv">\nx,y\n</file>\n\nWhat is this?'
+    )
+
+
+def test_pictures_go_beside_the_words_and_may_go_alone():
+    picture = {"kind": "picture", "name": "dot.png", "url": DOT}
+    for text in ("What is this?", ""):
+        conversation = read_reply(with_files(picture, text=text)).conversation
+        assert [(turn.content, turn.pictures) for turn in conversation.turns] == [(text, (DOT,))]
+        assert conversation.has_pictures
+    assert not read_reply(body("Hi")).conversation.has_pictures
+
+
+def test_pictures_of_questions_that_were_never_answered_stay_with_them():
+    picture = {"kind": "picture", "name": "dot.png", "url": DOT}
+    asked = [
+        {"role": "user", "text": "", "attachments": [picture]},
+        {"role": "user", "text": "So?"},
+    ]
+    (turn,) = read_reply(body(turns=asked)).conversation.turns
+    assert (turn.content, turn.pictures) == ("So?", (DOT,))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"kind": "picture", "name": "a", "url": "https://host.example/a.png"},
+        {"kind": "picture", "name": "a", "url": "file:///etc/passwd"},
+        {"kind": "picture", "name": "a", "url": "data:image/svg+xml;base64,PHN2Zz4="},
+        {"kind": "picture", "name": "a", "url": "data:text/html;base64,PHA+"},
+        {"kind": "picture", "name": "a", "url": DOT + "\n"},
+        {"kind": "picture", "name": "a", "url": DOT + " https://host.example"},
+        {"kind": "text", "name": "", "text": "x"},
+        {"kind": "text", "name": "a" * 201, "text": "x"},
+        {"kind": "text", "name": "a", "text": "x", "url": DOT},
+        {"kind": "video", "name": "a", "url": DOT},
+    ],
+    ids=str,
+)
+def test_refuses_files_of_another_shape(file: dict[str, str]):
+    assert fault(with_files(file)).kind == "shape"
+
+
+def test_refuses_more_files_than_a_message_may_have():
+    file = {"kind": "text", "name": "a", "text": "x"}
+    assert read_reply(with_files(*[file] * ATTACHMENT_LIMIT)).conversation.turns
+    assert fault(with_files(*[file] * (ATTACHMENT_LIMIT + 1))).kind == "shape"
