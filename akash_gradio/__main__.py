@@ -21,9 +21,16 @@ def _check() -> Command:
     return main
 
 
+def _catalog() -> Command:
+    from akash_gradio.check.catalog_command import main
+
+    return main
+
+
 COMMANDS: Mapping[str, tuple[str, Callable[[], Command]]] = {
     "serve": ("serve the page and /v1, or /v1 alone", _serve),
     "check": ("find out whether an endpoint will serve, and what to change if not", _check),
+    "catalog": ("check the catalog of models, or make one from a models.ts", _catalog),
 }
 """Name → what it does, and how to get it: no command pays for another one's imports."""
 

@@ -178,7 +178,7 @@ def _known_fields(
     written: dict[str, str] = {}
     problems = []
     for key, value in raw.items():
-        name = _SPELLINGS.get(str(key))
+        name = SPELLINGS.get(str(key))
         if name is None:
             problems.append(_unknown_field(where, str(key)))
         elif name in written:
@@ -191,9 +191,9 @@ def _known_fields(
 
 def _unknown_field(where: str, key: str) -> Problem:
     """Its value is not shown: a key may have been put there."""
-    by_lower = {spelling.lower(): _GUIDE_NAMES[name] for spelling, name in _SPELLINGS.items()}
+    by_lower = {spelling.lower(): GUIDE_NAMES[name] for spelling, name in SPELLINGS.items()}
     close = difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.6)
-    known = ", ".join(_GUIDE_NAMES.values())
+    known = ", ".join(GUIDE_NAMES.values())
     guess = f"did you mean {by_lower[close[0]]}?" if close else f"known are {known}"
     mend = f"there is no such field; {guess}"
     return Problem(where=where, field=key[:_LONGEST_VALUE], value="", mend=mend)
@@ -228,7 +228,7 @@ def _field_problems(
     return [
         Problem(
             where=where,
-            field=written.get(name, _GUIDE_NAMES[name]),
+            field=written.get(name, GUIDE_NAMES[name]),
             value="" if name == "custom_headers" or "@" in shown else shown[:_LONGEST_VALUE],
             mend=_MENDS[name],
         )
@@ -332,12 +332,12 @@ class _Entry(BaseModel):
     reasoning_efforts: Annotated[tuple[_Effort, ...], Field(strict=False, max_length=8)] = ()
 
 
-_GUIDE_NAMES: Final = {
+GUIDE_NAMES: Final = {
     name: name if name in ("top_p", "hf_repo") else to_camel(name) for name in _Entry.model_fields
 }
 """Our name → the guide's spelling of it."""
 
-_SPELLINGS: Final = {spelling: name for name in _GUIDE_NAMES for spelling in (name, to_camel(name))}
+SPELLINGS: Final = {spelling: name for name in GUIDE_NAMES for spelling in (name, to_camel(name))}
 
 _MENDS: Final = {
     "id": 'it is required: the id that the endpoint is asked for, as in "org/model"',

@@ -560,3 +560,21 @@ NONE_CONFIGURED: Final = (
     "(or API_ENDPOINT and API_KEY)."
 )
 NO_SUCH_ENDPOINT: Final = "There is no endpoint called {name}; there are: {names}."
+
+CATALOG_USAGE: Final = "Check the catalog of models, or make one from a models.ts."
+CATALOG_USAGE_CHECK: Final = "find what contradicts itself, and what no endpoint serves"
+CATALOG_USAGE_FILE: Final = "the catalog; else CATALOG_FILE, else the shipped one"
+CATALOG_USAGE_OFFLINE: Final = "don't ask the endpoints what they serve"
+CATALOG_USAGE_IMPORT: Final = "print entries of a TypeScript file as a catalog in TOML"
+CATALOG_USAGE_TS: Final = "a models.ts with export const models = [ … ]"
+CATALOG_WRONG: Final = "Mistakes"
+CATALOG_NOTED: Final = "Worth knowing"
+CATALOG_SUMMARY: Final = "{where}: {models} models, mistakes: {wrong}, remarks: {noted}"
+CATALOG_CLAIM: Final = "the text says “{claims}”; mend the number or the text"
+CATALOG_NO_ENTRY: Final = "it serves this model, and the catalog has no entry for it; add one"
+CATALOG_UNSERVED: Final = "no endpoint serves it; add one, or write available = false"
+CATALOG_PICTURE: Final = (
+    "there is no such picture in assets/thumbnails (.svg, .png or .webp); a monogram is drawn"
+)
+CATALOG_SILENT: Final = "its /v1/models can't be had; what it serves is not known"
+NO_SUCH_FILE: Final = "The file {path} can't be read; check its path."
