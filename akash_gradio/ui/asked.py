@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
+from akash_gradio.ui.going_on import INSTRUCTION, beginning
 
 BODY_LIMIT_BYTES: Final = 16_000_000
 """Of one request: the whole chat travels with each message, its pictures too."""
@@ -135,6 +136,18 @@ class AskedRender(_Checked):
 def read_reply(body: bytes) -> ChatRequest:
     """The request that the page's JSON asks for. Raises Fault."""
     return _request(_validated(AskedReply, body))
+
+
+def read_go_on(body: bytes) -> tuple[ChatRequest, str]:
+    """The request to go on with the answer that stands last, and how it begins. Raises Fault."""
+    asked = _validated(AskedReply, body)
+    *turns, last = asked.turns
+    before = beginning(_clean(last.text))
+    if last.role != "assistant" or not before.strip():
+        raise Fault("empty")
+    begun = last.model_copy(update={"text": before})
+    more = AskedTurn(role="user", text=INSTRUCTION)
+    return _request(asked.model_copy(update={"turns": [*turns, begun, more]})), before
 
 
 def read_compare(body: bytes) -> tuple[str, dict[str, ChatRequest]]:

@@ -22,7 +22,7 @@ from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.ui import present, words
 from akash_gradio.ui.address import PageAddress, failure, read_body
-from akash_gradio.ui.asked import read_render, read_reply
+from akash_gradio.ui.asked import read_go_on, read_render, read_reply
 from akash_gradio.ui.compare_routes import compare_routes
 from akash_gradio.ui.event_stream import EventStream
 from akash_gradio.ui.file_routes import check_vision, file_routes
@@ -70,6 +70,20 @@ def page_routes(house: House) -> list[BaseRoute]:
             reply(asked, house.answerer, name_of=house.name_of, cost_of=house.cost_of)
         )
 
+    async def go_on(request: Request) -> ASGIApp:
+        asked, before = read_go_on(await read_body(request))
+        if house.withheld(asked.model):
+            return _unknown(asked.model)
+        return EventStream(
+            reply(
+                asked,
+                house.answerer,
+                name_of=house.name_of,
+                cost_of=house.cost_of,
+                before=before,
+            )
+        )
+
     async def draw(request: Request) -> ASGIApp:
         texts = read_render(await read_body(request))
         # In a thread: a long chat takes a second to draw, and others wait for their tokens.
@@ -81,6 +95,7 @@ def page_routes(house: House) -> list[BaseRoute]:
         Route("/page/panel", PageAddress(panel), methods=["GET"]),
         Route("/page/thumbnail/{theme}", PageAddress(thumbnail), methods=["GET"]),
         Route("/page/reply", PageAddress(answer), methods=["POST"]),
+        Route("/page/go-on", PageAddress(go_on), methods=["POST"]),
         Route("/page/render", PageAddress(draw), methods=["POST"]),
         *compare_routes(house),
         *file_routes(house),

@@ -23,6 +23,7 @@ from akash_gradio.domain.events import (
 from akash_gradio.domain.ports import Answerer, EndpointState
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.ui import present
+from akash_gradio.ui.going_on import joined
 from akash_gradio.ui.markdown import GrowingMarkdown
 
 logger = logging.getLogger(__name__)
@@ -47,8 +48,9 @@ def free(_receipt: Receipt) -> float | None:
 class _Part:
     """The answer or its reasoning, and how much of it the page has been told. Live state."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: str = "") -> None:
         self._growing = GrowingMarkdown()
+        self._growing.add(before)
         self._told_chars = 0
         self._blocks = 0
 
@@ -73,14 +75,17 @@ class _Growing:
     It is drawn where it is drained, so that a burst costs one drawing.
     """
 
-    def __init__(self, clock: Callable[[], float], name_of: NameOf, cost_of: CostOf) -> None:
+    def __init__(
+        self, clock: Callable[[], float], name_of: NameOf, cost_of: CostOf, before: str = ""
+    ) -> None:
         self.changed = asyncio.Event()
         self.told_all = False
         self._clock, self._name_of, self._cost_of = clock, name_of, cost_of
         self._began = clock()
         self._notes: list[PageEvent] = []
         self._last: PageEvent | None = None
-        self._parts = {"reasoning": _Part(), "answer": _Part()}
+        self._before = before
+        self._parts = {"reasoning": _Part(), "answer": _Part(before)}
         self._thought_from: float | None = None
         self._thought_s: float | None = None
 
@@ -94,7 +99,7 @@ class _Growing:
         match event:
             case TextDelta(text=text):
                 self._end_thought()
-                self._parts["answer"].add(text)
+                self._parts["answer"].add(self._joined(text))
             case ReasoningDelta(text=text):
                 if self._thought_from is None:
                     self._thought_from = self._clock()
@@ -140,6 +145,13 @@ class _Growing:
             if patch is not None:
                 yield {"type": "patch", "part": name, **patch}
 
+    def _joined(self, text: str) -> str:
+        """The words as they stand in the answer; only the first of a continuation are changed."""
+        if not (self._before and text):
+            return text
+        before, self._before = self._before, ""
+        return joined(before, text)
+
     def _end_thought(self) -> None:
         if self._thought_from is not None and self._thought_s is None:
             self._thought_s = round(self._clock() - self._thought_from, 1)
@@ -152,15 +164,18 @@ async def reply(
     *,
     name_of: NameOf = str,
     cost_of: CostOf = free,
+    before: str = "",
     clock: Callable[[], float] = time.monotonic,
     sleep: Sleep = asyncio.sleep,
 ) -> AsyncGenerator[PageEvent, None]:
     """Ask, and yield what the page is to show, at most every `PAUSE_S` seconds.
 
+    before: of an answer that is gone on with, what is there already; the patches bring it too.
+
     One task collects from the gateway; this generator wakes at its own pace and tells
     all that has come since. Errors become the last event; closing this closes the endpoint.
     """
-    growing = _Growing(clock, name_of, cost_of)
+    growing = _Growing(clock, name_of, cost_of, before)
     collector = asyncio.ensure_future(_collect(request, answerer, growing, name_of, sleep))
     try:
         while not growing.told_all:
