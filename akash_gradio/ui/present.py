@@ -176,6 +176,10 @@ def _endpoint_row(status: EndpointStatus) -> EndpointRow:
 # ── receipts ────────────────────────────────────────────────────────────────
 
 
+UNFINISHED: Final = ("length", "interrupted", "cancelled")
+"""Finish reasons after which an answer can be gone on with."""
+
+
 def receipt_view(
     receipt: Receipt, name_of: Callable[[str], str] = str, cost: float | None = None
 ) -> dict[str, Any]:
@@ -192,6 +196,7 @@ def receipt_view(
         "facts": _receipt_facts(receipt, cost),
         "attempts": [_attempt_view(attempt) for attempt in receipt.attempts],
         "total_s": receipt.total_s,
+        "unfinished": receipt.finish in UNFINISHED,
     }
 
 

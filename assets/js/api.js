@@ -34,6 +34,9 @@ const post = (path, body, signal) =>
 /** The events of one answer, as they come. Throws Refused, TypeError or AbortError. */
 export const reply = (body, signal) => events("reply", body, signal);
 
+/** The same for an answer that is gone on with: it stands last in the body. */
+export const goOn = (body, signal) => events("go-on", body, signal);
+
 async function* events(path, body, signal) {
   const response = await post(path, body, signal);
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {

@@ -41,7 +41,12 @@ class Page {
       whole: (whole) => this.settings.told("whole", whole),
     });
     this.thread = new Thread(this.words, {
-      regenerate: (place) => this.asking.regenerate(place),
+      regenerate: (place, model) => this.asking.regenerate(place, model),
+      goOn: (place) => this.asking.goOn(place),
+      editAnswer: (place, text) => this.asking.editAnswer(place, text),
+      remove: (place) => this.#removeTurn(place),
+      branch: (place) => this.chats.branch(this.chat, place),
+      chooseModel: (button, current, then) => this.models.choose(button, current, then),
       edit: (place, text) => this.asking.edit(place, text),
       walk: (place, shown) => this.asking.walk(place, shown),
       starter: (text) => this.#starter(text),
@@ -127,6 +132,20 @@ class Page {
     this.#enter(chat);
   }
 
+  /** A message is deleted, and comes back if the visitor says so. */
+  #removeTurn(place) {
+    const { chat } = this;
+    const undo = this.asking.remove(place);
+    if (!undo) return;
+    const shown = () => {
+      if (this.chat === chat) this.thread.show(chat, this.model(), { stay: true });
+      this.#composer();
+      this.saved(chat);
+    };
+    shown();
+    toast(this.words.turn_deleted, this.words.undo, () => { undo(); shown(); });
+  }
+
   /** The open chat was changed elsewhere. */
   showAgain() {
     this.settings.open(this.chat.settings, this.model());
@@ -184,7 +203,7 @@ class Page {
 
   /** Keep the chat, if there is something to keep. */
   saved(chat = this.chat) {
-    if (!chat.turns.length || chat.removed || this.left) return;
+    if (!(chat.turns.length || chat.rev) || chat.removed || this.left) return;
     this.history.save(chat).catch((error) => this.chats.complain(error));
     if (chat === this.chat) this.remember();
   }

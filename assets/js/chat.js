@@ -42,11 +42,36 @@ export class Asking {
     return null;
   }
 
-  /** Another version of the answer at `place`; what came after it goes. */
-  regenerate(place) {
+  /** Another version of the answer at `place`, by another model if one is named; what came after it goes. */
+  regenerate(place, model) {
     if (this.#busy()) return;
     this.#cut(place + 1);
-    this.#ask(place);
+    this.#ask(place, { model });
+  }
+
+  /** A version that goes on where the shown one of the last answer broke off. */
+  goOn(place) {
+    if (this.#busy()) return;
+    const { model, text, blocks } = shownOf(this.chat.turns[place]);
+    this.#ask(place, { model: this.page.models.find(model)?.id, begun: { text, blocks } });
+  }
+
+  /** The answer at `place` as the visitor writes it: a version of its own. What came after it stays. */
+  editAnswer(place, text) {
+    if (this.#busy()) return;
+    const turn = this.chat.turns[place];
+    const { model, model_name } = shownOf(turn);
+    turn.versions.push({ id: newId(), text, reasoning: "", model, model_name, edited: true });
+    this.walk(place, turn.versions.length - 1);
+  }
+
+  /** Delete a question with its answer, or an answer alone; returns what brings it back, null while an answer comes. */
+  remove(place) {
+    if (this.#busy()) return null;
+    const { chat } = this;
+    const pair = chat.turns[place].role === "user" && chat.turns[place + 1]?.role === "assistant";
+    const removed = chat.turns.splice(place, pair ? 2 : 1);
+    return () => chat.turns.splice(Math.min(place, chat.turns.length), 0, ...removed);
   }
 
   /** The turn at `place` said otherwise; what came after it goes. */
@@ -87,12 +112,17 @@ export class Asking {
     this.page.thread.cutFrom(place);
   }
 
-  async #ask(again = null) {
+  /**
+   * again: the place of the answer that gets another version. model: another one than the chat's.
+   * begun: parts of a version that is gone on with; its text comes again with the first patch.
+   */
+  async #ask(again = null, { model: id = this.chat.model, begun } = {}) {
     const { chat, page } = this;
-    const model = page.models.find(chat.model);
-    const version = { id: newId(), text: "", reasoning: "", model: chat.model, model_name: model?.name ?? chat.model, live: true };
+    const model = page.models.find(id);
+    const version = { id: newId(), reasoning: "", ...begun, text: "", model: id, model_name: model?.name ?? id, continued: Boolean(begun), live: true };
     const before = chat.turns.slice(0, again ?? chat.turns.length);
-    const plan = page.context.forTurns(before, model, page.settings.values);
+    const said = begun ? [...before, { role: "assistant", shown: 0, versions: [{ text: begun.text }] }] : before;
+    const plan = page.context.forTurns(said, model, page.settings.values);
     Object.assign(version, { left_out: plan.from, settings: page.settings.mine() });
     const turn = again == null ? { id: newId(), role: "assistant", shown: 0, versions: [version] } : chat.turns[again];
     if (again != null) {
@@ -112,7 +142,7 @@ export class Asking {
     page.saved();
     const kept = setInterval(() => page.saved(chat), KEPT_EACH_MS);
     try {
-      await this.#follow(this.#body(before.slice(plan.from)), control.signal, version);
+      await this.#follow(this.#body(said.slice(plan.from), id), control.signal, version);
     } catch (error) {
       this.#broke(error, version);
     }
@@ -126,6 +156,10 @@ export class Asking {
 
   #settle(chat, turn, version) {
     const { page } = this;
+    if (version.continued && version.stopped && !version.text) {
+      turn.versions.pop(); // stopped before a word came: nothing is new
+      turn.shown = turn.versions.length - 1;
+    }
     version.blocks ??= [];
     chat.updated = Date.now();
     const place = chat.turns.indexOf(turn); // another tab's turns may have come before it
@@ -143,15 +177,16 @@ export class Asking {
     else announce(stopped ? words.stopped : fill(words.answer_done, { model, text: text.slice(0, 300) }));
   }
 
-  #body(turns) {
+  #body(turns, model) {
     const said = turns.map((turn) =>
-      turn.role === "user" ? { role: "user", text: turn.text } : { role: "assistant", text: turn.versions[turn.shown].text });
-    return { model: this.chat.model, turns: said, settings: this.page.settings.sent() };
+      turn.role === "user" ? { role: "user", text: turn.text } : { role: "assistant", text: shownOf(turn).text });
+    return { model, turns: said, settings: this.page.settings.sent() };
   }
 
   async #follow(body, signal, version) {
     const { thread, words } = this.page;
-    for await (const event of api.reply(body, signal)) {
+    const ask = version.continued ? api.goOn : api.reply;
+    for await (const event of ask(body, signal)) {
       take(version, event, words);
       if (event.type === "done") return;
       thread.keeping(() => thread.grow(version, event));
@@ -187,6 +222,8 @@ export class Asking {
     }, 1000);
   }
 }
+
+const shownOf = (turn) => turn.versions[turn.shown];
 
 /** The message's beginning; never half of a character. */
 function titleFrom(text) {

@@ -1,6 +1,7 @@
 // The models: cards with search, filters and order; one model's panel; the model menu.
 
 import { $, announce, el, fill, fromServer } from "./dom.js";
+import { openPop } from "./menus.js";
 import * as api from "./api.js";
 
 const ORDER = { ready: 0, slow: 1, starting: 2, unknown: 3, resting: 4, down: 5, drained: 6, unserved: 7 };
@@ -164,9 +165,8 @@ export class Models {
     }
   }
 
-  /** The menu in the top bar. onpick is told the id. */
-  menu(current, onpick) {
-    const box = $("#pick-menu");
+  /** The menu in the top bar, or in another box. onpick is told the id. */
+  menu(current, onpick, box = $("#pick-menu")) {
     const list = el("div", { class: "menu-list", role: "menu", "aria-label": this.words.choose_model });
     const draw = (query = "") => {
       const models = this.list.filter((m) => m.can_chat && `${m.name} ${m.id}`.toLowerCase().includes(query));
@@ -181,6 +181,12 @@ export class Models {
     }
     box.append(list);
     return box;
+  }
+
+  /** Choose a model in a box at `button`. */
+  choose(button, current, then) {
+    const box = el("div", { class: "pop-models" });
+    openPop(button, this.words.choose_model, (close) => [this.menu(current, (id) => { close(); then(id); }, box)]);
   }
 
   #item(model, current, onpick) {

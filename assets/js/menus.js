@@ -6,11 +6,16 @@ const EDGE = 8;
 
 /**
  * Open a menu at `button`. items: { icon, label, act, danger }, null for a line between.
- * Returns the menu's element.
  */
 export function openMenu(button, items, label) {
-  const pop = el("div", { class: "pop ag", role: "menu", "aria-label": label, popover: "auto" });
-  pop.append(...items.map((item) => (item ? menuItem(item, pop) : el("hr", {}))));
+  const pop = openPop(button, label, (close) => items.map((item) => (item ? menuItem(item, close) : el("hr", {}))));
+  pop.setAttribute("role", "menu");
+}
+
+/** Open a box at `button`; fill is told how to close it and gives what is in it. */
+export function openPop(button, label, fill) {
+  const pop = el("div", { class: "pop ag", "aria-label": label, popover: "auto" });
+  pop.append(...fill(() => pop.hidePopover()));
   document.querySelector(".gradio-container").append(pop);
   pop.addEventListener("keydown", (event) => walk(event, pop));
   pop.addEventListener("toggle", ({ newState }) => {
@@ -22,7 +27,7 @@ export function openMenu(button, items, label) {
   pop.showPopover();
   button.setAttribute("aria-expanded", "true");
   place(pop, button);
-  pop.querySelector("button")?.focus();
+  pop.querySelector("input, button")?.focus();
   return pop;
 }
 
@@ -35,9 +40,9 @@ export const menuButton = (name, label, items) => {
   return button;
 };
 
-function menuItem({ icon: name, label, act, danger }, pop) {
+function menuItem({ icon: name, label, act, danger }, close) {
   const press = () => {
-    pop.hidePopover();
+    close();
     act();
   };
   return el("button", { type: "button", role: "menuitem", class: danger ? "pop-item danger" : "pop-item", onclick: press }, icon(name), el("span", {}, label));
@@ -53,12 +58,14 @@ function place(pop, button) {
 }
 
 function walk(event, pop) {
+  if (event.isComposing) return;
   const items = [...pop.querySelectorAll("button")];
   const at = items.indexOf(document.activeElement);
   const last = items.length - 1;
-  const next = { ArrowDown: (at + 1) % items.length, ArrowUp: at > 0 ? at - 1 : last, Home: 0, End: last }[event.key];
+  if (at < 0 && event.key === "Enter") return items[0]?.click();
+  const next = { ArrowDown: (at + 1) % items.length, ArrowUp: at > 0 ? at - 1 : last, Home: at < 0 ? undefined : 0, End: at < 0 ? undefined : last }[event.key];
   if (event.key === "Tab") pop.hidePopover();
-  if (next === undefined) return;
+  if (next === undefined || !items.length) return;
   event.preventDefault();
   items[next].focus();
 }

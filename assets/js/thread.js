@@ -2,7 +2,8 @@
 // Settled turns are never touched while an answer comes; only its last blocks are.
 
 import { copied, failureOf, put, statusOf, thoughtsOf, thoughtWords } from "./answer.js";
-import { $, copyText, el, iconButton, patchBlocks, toast, fill } from "./dom.js";
+import { $, copyText, el, fill, icon, iconButton, patchBlocks, toast } from "./dom.js";
+import { menuButton } from "./menus.js";
 import { receiptLine } from "./receipt.js";
 import { differences } from "./settings.js";
 import * as api from "./api.js";
@@ -12,7 +13,8 @@ const EARLIER_TURNS = 100;
 const NEAR_END = 80;
 
 export class Thread {
-  /** acts: what the buttons of a turn do: regenerate, edit, walk, starter. */
+  /** acts: what the buttons of a turn do: regenerate, goOn, edit, editAnswer, remove, branch,
+   * walk, chooseModel, starter. */
   constructor(words, acts) {
     this.words = words;
     this.acts = acts;
@@ -25,8 +27,8 @@ export class Thread {
     this.root.addEventListener("click", (event) => this.#copyCode(event));
   }
 
-  /** Draw a chat from its turns. */
-  async show(chat, model) {
+  /** Draw a chat from its turns. stay: where the reader is, for a chat that is on the screen already. */
+  async show(chat, model, { stay = false } = {}) {
     if (this.chat !== chat) {
       this.last = LAST_TURNS;
       this.root.replaceChildren(); // its buttons would act on the new chat
@@ -37,12 +39,14 @@ export class Thread {
     await this.#drawMissing(chat.turns.slice(from));
     if (this.chat !== chat) return;
     const turns = chat.turns.slice(from).map((turn, place) => this.node(turn, from + place));
+    const { scrollTop } = this.scroller;
     this.root.className = "thread";
     this.root.replaceChildren(...turns);
     if (from > 0) {
       this.root.prepend(el("button", { type: "button", class: "btn earlier", onclick: () => this.#earlier(model) }, this.words.earlier));
     }
-    this.toEnd();
+    if (stay) this.scroller.scrollTop = scrollTop;
+    else this.toEnd();
   }
 
   /** More of the chat above; what was being read stays where it is. */
@@ -155,8 +159,9 @@ export class Thread {
     const node = el("article", { class: "turn user", "data-place": place, "aria-label": words.you, tabindex: -1 });
     const bubble = el("div", { class: "bubble", dir: "auto" }, turn.text);
     const copy = iconButton("copy", words.copy, (event) => copied(event, turn.text, words));
-    const edit = iconButton("edit", words.edit, () => this.#edit(node, turn, place), { "data-act": "edit" });
-    node.append(el("h3", { class: "sr-only" }, words.you), bubble, el("div", { class: "turn-tools" }, copy, edit));
+    const edit = iconButton("edit", words.edit, () => this.#editUser(node, turn, place), { "data-act": "edit" });
+    const remove = iconButton("trash", words.delete, () => this.acts.remove(place));
+    node.append(el("h3", { class: "sr-only" }, words.you), bubble, el("div", { class: "turn-tools" }, copy, edit, remove));
     return node;
   }
 
@@ -165,26 +170,40 @@ export class Thread {
     this.root.querySelector(`[data-place="${place}"] [data-act="edit"]`)?.click();
   }
 
-  #edit(node, turn, place) {
+  #editUser(node, turn, place) {
     const { words, acts } = this;
-    const box = el("textarea", { dir: "auto", "aria-label": words.edit, rows: 3 });
-    box.value = turn.text;
-    const send = () => { if (box.value.trim()) acts.edit(place, box.value); };
-    const leave = () => this.replace(place, turn);
+    const keys = (event) => event.key === "Enter" && !event.shiftKey;
+    this.#editBox(node, turn.text, [words.edit, words.save_and_send], keys, (text) => acts.edit(place, text), () => this.replace(place, turn));
+  }
+
+  /** An answer is long and has lines: Enter makes one. */
+  #editAnswer(node, turn, place) {
+    const { words, acts } = this;
+    const keys = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    const { text } = turn.versions[turn.shown];
+    this.#editBox(node, text, [words.edit_answer, words.save], keys, (said) => acts.editAnswer(place, said), () => this.replace(place, turn));
+  }
+
+  #editBox(node, text, [label, done], isDone, save, leave) {
+    const { words } = this;
+    const lines = Math.min(20, Math.max(3, text.split("\n").length));
+    const box = el("textarea", { dir: "auto", "aria-label": label, rows: lines });
+    box.value = text;
+    const finish = () => { if (box.value.trim()) save(box.value); };
     const keys = (event) => {
       if (event.isComposing || event.keyCode === 229) return;
       if (event.key === "Escape") {
         event.stopPropagation();
         leave();
-      } else if (event.key === "Enter" && !event.shiftKey) {
+      } else if (isDone(event)) {
         event.preventDefault();
-        send();
+        finish();
       }
     };
     box.addEventListener("keydown", keys);
     const row = el("div", { class: "row" },
       el("button", { type: "button", class: "btn", onclick: leave }, words.cancel),
-      el("button", { type: "button", class: "btn primary", onclick: send }, words.save_and_send));
+      el("button", { type: "button", class: "btn primary", onclick: finish }, done));
     node.replaceChildren(el("div", { class: "edit-box" }, box, row));
     box.focus();
   }
@@ -198,32 +217,54 @@ export class Thread {
     put(body, version.blocks, version.text);
     const parts = { body, thoughts, foot: el("div", {}) };
     node.append(thoughts.node, body, parts.foot);
-    if (!version.live) this.#foot(parts, turn, version, place);
+    if (!version.live) this.#foot(node, parts, turn, place);
     else this.growing.set(version, parts);
     if (version.live && !version.text && !version.reasoning) parts.foot.replaceChildren(statusOf(version));
     return node;
   }
 
-  #foot(parts, turn, version, place) {
+  #foot(node, parts, turn, place) {
     const { words, acts } = this;
-    const flags = version.stopped ? [words.stopped] : [];
-    if (version.left_out) flags.push(fill(version.left_out === 1 ? words.left_out_one : words.left_out_many, { count: version.left_out }));
-    const foot = el("div", { class: "answer-foot" });
+    const version = turn.versions[turn.shown];
+    const again = () => (version.continued ? acts.goOn(place) : acts.regenerate(place));
     parts.foot.replaceChildren();
-    if (version.error) parts.foot.append(failureOf(version.error, words, () => acts.regenerate(place)));
-    let sheet = null;
-    if (version.receipt) {
-      const receipt = receiptLine(version.receipt, words, flags, differences(version.settings, words));
-      foot.append(receipt.line);
-      sheet = receipt.sheet;
-    }
+    if (version.error) parts.foot.append(failureOf(version.error, words, again));
+    const foot = el("div", { class: "answer-foot" });
+    const { line, sheet } = this.#receipt(version);
+    if (line) foot.append(line);
     const tools = el("div", { class: "turn-tools" });
     if (turn.versions.length > 1) tools.append(this.#versions(turn, place));
+    if (version.text && (version.stopped || version.receipt?.unfinished)) tools.append(el("button", { type: "button", class: "go-on", title: words.go_on_what, onclick: () => acts.goOn(place) }, icon("go"), words.go_on));
     if (version.text) tools.append(iconButton("copy", words.copy, (event) => copied(event, version.text, words)));
     tools.append(iconButton("again", words.regenerate, () => acts.regenerate(place)));
+    tools.append(menuButton("more", words.more, (button) => this.#more(button, node, turn, place)));
     foot.append(tools);
     parts.foot.append(foot);
     if (sheet) parts.foot.append(sheet);
+  }
+
+  /** The quiet line: whose words, where from, how fast, and what is out of the ordinary. */
+  #receipt(version) {
+    const { words, chat } = this;
+    if (version.edited) return { line: el("span", { class: "receipt" }, words.edited) };
+    if (!version.receipt) return {};
+    const flags = [version.continued && words.continued, version.stopped && words.stopped].filter(Boolean);
+    if (version.left_out) flags.push(fill(version.left_out === 1 ? words.left_out_one : words.left_out_many, { count: version.left_out }));
+    const another = version.model && chat && version.model !== chat.model;
+    const view = another ? { ...version.receipt, line: [version.model_name, ...version.receipt.line] } : version.receipt;
+    return receiptLine(view, words, flags, differences(version.settings, words));
+  }
+
+  #more(button, node, turn, place) {
+    const { words, acts } = this;
+    const { model, text } = turn.versions[turn.shown];
+    return [
+      { icon: "again", label: words.regenerate_with, act: () => acts.chooseModel(button, model, (id) => acts.regenerate(place, id)) },
+      text && { icon: "edit", label: words.edit_answer, act: () => this.#editAnswer(node, turn, place) },
+      { icon: "branch", label: words.branch, act: () => acts.branch(place) },
+      null,
+      { icon: "trash", label: words.delete, act: () => acts.remove(place), danger: true },
+    ].filter((item) => item !== "");
   }
 
   #versions(turn, place) {

@@ -1,0 +1,146 @@
+"""What is done with answers: versions, other models, other words, deleting, going on."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visits
+from tests.browser.endpoints import Pen, Pens, breaking_off, endless, messages, saying
+from tests.browser.running import App
+from tests.browser.visiting import answer_text, ask, chat_with, last_answer, send, settled
+
+pytestmark = pytest.mark.browser
+
+
+def of_answer(page: Page, what: str) -> None:
+    """Choose from the menu of the last answer."""
+    last_answer(page).get_by_label("More", exact=True).click()
+    page.get_by_role("menuitem", name=what, exact=True).click()
+
+
+def test_an_interrupted_answer_goes_on_when_asked_and_says_so(page: Page, pen: Pen) -> None:
+    pen.stub.behave(breaking_off("As far ", "as I ca"))
+    chat_with(page, pen.model)
+    ask(page, "Go")
+    pen.stub.behave(saying(" came", ", and then home."))
+    assert len(pen.stub.chats) == 1
+    last_answer(page).get_by_role("button", name="Go on").click()
+    expect(answer_text(page)).to_have_text("As far as I came, and then home.")
+    settled(page)
+    expect(last_answer(page).locator(".receipt .flag").first).to_have_text("continuation")
+    question, begun, more = messages(pen.stub)
+    assert [question, begun, more[0]] == [("user", "Go"), ("assistant", "As far as I "), "user"]
+    expect(last_answer(page).locator(".versions")).to_have_text("2/2")
+    expect(last_answer(page).get_by_role("button", name="Go on")).to_have_count(0)
+    page.reload()
+    expect(answer_text(page)).to_have_text("As far as I came, and then home.")
+    last_answer(page).get_by_label("Previous version").click()
+    expect(answer_text(page)).to_have_text("As far as I ca")
+
+
+def test_a_stopped_answer_can_go_on_and_one_that_ended_cannot(page: Page, pen: Pen) -> None:
+    pen.stub.behave(endless(40))
+    chat_with(page, pen.model)
+    send(page, "Count")
+    expect(answer_text(page)).to_contain_text("word5")
+    page.click("#send")
+    settled(page)
+    expect(last_answer(page).get_by_role("button", name="Go on")).to_be_visible()
+    pen.stub.behave("echoes")
+    ask(page, "Enough")
+    expect(page.get_by_role("button", name="Go on")).to_have_count(0)
+
+
+def test_another_model_gives_another_version_and_the_chat_keeps_its_own(
+    page: Page, pen: Pen, pens: Pens
+) -> None:
+    other = pens.lone.pop(0)
+    pen.stub.behave(saying("From the first"))
+    other.stub.behave(saying("From the other"))
+    chat_with(page, pen.model)
+    ask(page, "Who are you?")
+    of_answer(page, "Regenerate with another model")
+    page.get_by_role("searchbox", name="Search models").fill(other.model)
+    page.keyboard.press("Enter")
+    expect(answer_text(page)).to_have_text("From the other")
+    settled(page)
+    expect(last_answer(page).locator(".receipt")).to_contain_text(other.model.title())
+    expect(page.locator("#pick-name")).to_have_text(pen.model.title())
+    assert other.stub.chats[-1].json["model"] == other.model
+    last_answer(page).get_by_label("Previous version").click()
+    expect(last_answer(page).locator(".receipt")).to_contain_text(f"{pen.model}-north")
+    pen.stub.behave("echoes")
+    ask(page, "and now")
+    expect(answer_text(page)).to_have_text("and now")
+
+
+def test_an_edited_answer_is_a_version_that_is_sent_from_then_on(page: Page, pen: Pen) -> None:
+    pen.stub.behave(saying("The moon is **cheese**."))
+    chat_with(page, pen.model)
+    ask(page, "What is the moon?")
+    of_answer(page, "Edit the answer")
+    box = last_answer(page).get_by_label("Edit the answer")
+    expect(box).to_have_value("The moon is **cheese**.")
+    box.fill("The moon is **rock**.")
+    last_answer(page).get_by_role("button", name="Save").click()
+    expect(answer_text(page)).to_have_text("The moon is rock.")
+    expect(last_answer(page).locator(".receipt")).to_have_text("edited by you")
+    expect(last_answer(page).locator(".versions")).to_have_text("2/2")
+    ask(page, "Sure?")
+    assert messages(pen.stub)[1] == ("assistant", "The moon is **rock**.")
+    page.reload()
+    expect(page.locator(".turn.assistant").first.locator(".receipt")).to_have_text("edited by you")
+
+
+def test_a_deleted_question_goes_with_its_answer_and_comes_back_with_undo(
+    page: Page, pen: Pen
+) -> None:
+    pen.stub.behave("echoes")
+    chat_with(page, pen.model)
+    ask(page, "one")
+    ask(page, "two")
+    first = page.locator(".turn.user").first
+    first.hover()
+    first.get_by_label("Delete").click()
+    bubbles = page.locator(".turn.user .bubble")
+    expect(bubbles).to_have_text(["two"])
+    expect(page.locator(".turn.assistant")).to_have_count(1)
+    ask(page, "three")
+    assert messages(pen.stub) == [("user", "two"), ("assistant", "two"), ("user", "three")]
+    of_answer(page, "Delete")
+    expect(page.locator(".turn.assistant")).to_have_count(1)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".turn.assistant")).to_have_count(2)
+    page.reload()
+    expect(bubbles).to_have_text(["two", "three"])
+    expect(page.locator(".turn.assistant")).to_have_count(2)
+
+
+def test_a_branch_has_the_chat_up_to_there(page: Page, pen: Pen) -> None:
+    pen.stub.behave("echoes")
+    chat_with(page, pen.model)
+    ask(page, "one")
+    ask(page, "two")
+    page.locator(".turn.assistant").first.get_by_label("More", exact=True).click()
+    page.get_by_role("menuitem", name="Branch from here").click()
+    expect(page.locator(".turn.user .bubble")).to_have_text(["one"])
+    expect(answer_text(page)).to_have_text("one")
+    expect(page.locator(".history-row[aria-current] .history-open")).to_have_text("one (copy)")
+    page.get_by_role("button", name="one", exact=True).click()
+    expect(page.locator(".turn.user .bubble")).to_have_text(["one", "two"])
+
+
+def test_an_answer_is_kept_as_far_as_it_came_when_the_tab_is_reloaded(
+    visit: Visits, app: App, pen: Pen
+) -> None:
+    page = visit(app)
+    pen.stub.behave(endless(40))
+    chat_with(page, pen.model)
+    send(page, "Count")
+    expect(answer_text(page)).to_contain_text("word9")
+    page.reload()
+    expect(answer_text(page)).to_contain_text("word9")
+    expect(last_answer(page).locator(".flag").first).to_have_text("stopped")
+    expect(last_answer(page).get_by_role("button", name="Go on")).to_be_visible()
+    pen.stub.closed(within_s=2)
