@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { meaning } from "../../assets/js/keys.js";
+import { meaning } from "../../../assets/js/keys.js";
 
 const press = (key, more = {}) => ({ key, code: "", shiftKey: false, ctrlKey: false, metaKey: false, altKey: false, keyCode: 0, isComposing: false, ...more });
 const CTRL_SHIFT = { ctrlKey: true, shiftKey: true };

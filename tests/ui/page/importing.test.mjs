@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asJson, asMarkdown, fileName } from "../../assets/js/exporting.js";
-import { readFile, Unreadable } from "../../assets/js/importing.js";
+import { asJson, asMarkdown, fileName } from "../../../assets/js/exporting.js";
+import { readFile, Unreadable } from "../../../assets/js/importing.js";
 
 const WORDS = { you: "You", assistant: "Model", system_prompt: "System prompt", export_nothing: "({why})" };
 const OWN = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { merged } from "../../assets/js/merging.js";
+import { merged } from "../../../assets/js/merging.js";
 
 const ask = (id) => ({ id, role: "user", text: id });
 const version = (id, text = id) => ({ id, text, reasoning: "" });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { excerpt, search, searchText } from "../../assets/js/searching.js";
+import { excerpt, search, searchText } from "../../../assets/js/searching.js";
 
 const ask = (text) => ({ role: "user", text });
 const answer = (...texts) => ({ role: "assistant", shown: 0, versions: texts.map((text) => ({ text })) });
