@@ -3,7 +3,7 @@
 `python -m bench.client_choice` starts an endpoint in one process and reads it from another,
 client after client, several rounds in turn. Absolute figures follow the machine and what
 else runs on it; the ratios within one run are what counts. docs/routing.md has a run.
-httpx2 is measured where it is installed; the app doesn't need it.
+httpx2 and httpx-aiohttp are measured where they are installed; the app doesn't need them.
 """
 
 from __future__ import annotations
@@ -71,12 +71,13 @@ def with_httpx(transport: Any = None) -> Read:
 def with_httpx_over_aiohttp() -> Read:
     """The same, over aiohttp's connections."""
     import aiohttp
-    from httpx_aiohttp import AiohttpTransport
+
+    over: Any = importlib.import_module("httpx_aiohttp")
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
 
-    return with_httpx(AiohttpTransport(client=session))
+    return with_httpx(over.AiohttpTransport(client=session))
 
 
 def with_httpx2() -> Read:
@@ -87,7 +88,7 @@ def with_httpx2() -> Read:
 
 
 def with_gateway() -> Read:
-    """The gateway's own: httpx's transport over aiohttp, called without httpx's client."""
+    """The gateway's own: aiohttp's session, with what the gateway sends and how it fails."""
     from akash_gradio.domain.chat import NOTHING
     from akash_gradio.endpoint_list import EndpointSettings
     from akash_gradio.gateway.transport import HttpTransport
@@ -99,9 +100,8 @@ def with_gateway() -> Read:
         answer = await transport.open(
             entry, "/chat/completions", BODY, headers=NOTHING, connect_timeout_s=60
         )
-        async with aclosing(answer.aiter_bytes()) as pieces:
-            async for piece in pieces:
-                yield piece
+        while piece := await answer.read():
+            yield piece
         await answer.aclose()
 
     return read
@@ -117,6 +117,8 @@ def _with_client(client: Any) -> Read:
     return read
 
 
+NOT_NEEDED = {"httpx2": "httpx2", "httpx over aiohttp": "httpx_aiohttp"}
+"""Client → the module that it is."""
 CLIENTS: dict[str, Callable[[], Read]] = {
     "httpx": with_httpx,
     "httpx2": with_httpx2,
@@ -150,7 +152,8 @@ def in_a_process(*arguments: object) -> float:
 
 def compare(streams: int, tokens: int, rate: float, rounds: int) -> None:
     """Measure every client, round after round, and print medians and ratios."""
-    here = [n for n in CLIENTS if n != "httpx2" or importlib.util.find_spec("httpx2")]
+    missing = {n for n, module in NOT_NEEDED.items() if not importlib.util.find_spec(module)}
+    here = [name for name in CLIENTS if name not in missing]
     command = [sys.executable, "-m", "bench.client_choice", "--serve"]
     command += ["--tokens", str(tokens), "--rate", str(rate)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:

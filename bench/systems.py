@@ -246,7 +246,7 @@ SYSTEMS: Final = (
     System(
         name="bare_asgi",
         says="bare ASGI over the client that ours uses, without routing",
-        prepare=_libraries("httpx-aiohttp", "aiohttp", "uvicorn"),
+        prepare=_libraries("aiohttp", "uvicorn"),
         start=_module("bench.peers.bare_asgi"),
         first_streams=192,
     ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,11 +101,10 @@ def by_catalog_ids(
 
 async def _whole(alias: str, answer: Answer) -> bytes:
     gathered = bytearray()
-    async with aclosing(answer.aiter_bytes()) as parts:
-        async for part in parts:
-            gathered += part
-            if len(gathered) > LIST_BYTES:
-                raise EndpointGarbled(alias, "too_long")
+    while part := await answer.read():
+        gathered += part
+        if len(gathered) > LIST_BYTES:
+            raise EndpointGarbled(alias, "too_long")
     return bytes(gathered)
 
 

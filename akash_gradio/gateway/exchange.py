@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,7 +106,6 @@ class Exchange:
         self._patience = Patience(limits.first_token_timeout_s)
         self._headers: Mapping[str, str] = NOTHING
         self._answer: Answer | None = None
-        self._parts: AsyncGenerator[bytes, None] | None = None
         self._make_reader = make_reader
         self._reader: Reader | None = None
         self.opened = False
@@ -162,8 +161,6 @@ class Exchange:
             done = self._reader is not None and self._reader.done
             if self.over and done and not self._body_ended:
                 await self._await_body_end()
-            if self._parts is not None:
-                await self._parts.aclose()
             if self._answer is not None:
                 await self._answer.aclose()
         finally:
@@ -173,9 +170,8 @@ class Exchange:
     async def _until_first_token(self, body: bytes) -> None:
         answer = self._answer = await self._connected(body)
         self.status = answer.status
-        parts = self._parts = answer.aiter_bytes()
         if not 200 <= answer.status < 300:
-            raise await self._refusal(answer, parts)
+            raise await self._refusal(answer)
         self._reader = self._make_reader(self.endpoint.alias, answer.headers.get("content-type"))
         while not (self.over or self._began):
             events = await self._read()
@@ -198,16 +194,13 @@ class Exchange:
             raise self._too_late() from None
 
     async def _read(self) -> Sequence[Heard]:
-        reader, parts = self._reader, self._parts
+        reader, answer = self._reader, self._answer
         assert reader is not None
-        assert parts is not None
+        assert answer is not None
         if reader.done:
             return self._end(reader)
         try:
-            part = await self._patience.wait(parts.__anext__())
-        except StopAsyncIteration:
-            self._body_ended = True
-            return self._end(reader)
+            part = await self._patience.wait(answer.read())
         except OutOfPatience:
             if reader.finish_reason is None:
                 raise self._too_late() from None
@@ -215,6 +208,9 @@ class Exchange:
         except EndpointError:
             if reader.finish_reason is None:
                 raise
+            return self._end(reader)
+        if not part:
+            self._body_ended = True
             return self._end(reader)
         events = reader.feed(part)
         if reader.finish_reason is not None:
@@ -241,25 +237,21 @@ class Exchange:
             return EndpointTimeout(alias, "idle", limits.idle_timeout_s)
         return EndpointTimeout(alias, "first_token", limits.first_token_timeout_s)
 
-    async def _refusal(
-        self, answer: Answer, parts: AsyncGenerator[bytes, None]
-    ) -> EndpointRefused | RequestRefused:
+    async def _refusal(self, answer: Answer) -> EndpointRefused | RequestRefused:
         """What a status that is no answer means; its words are read as far as they come."""
         self._patience.shorten(REFUSAL_WITHIN_S)
         body = bytearray()
-        try:
-            while len(body) < REFUSAL_BYTES:
-                body += await self._patience.wait(parts.__anext__())
-        except (StopAsyncIteration, OutOfPatience, EndpointError):
-            pass
+        with suppress(OutOfPatience, EndpointError):
+            while len(body) < REFUSAL_BYTES and (part := await self._patience.wait(answer.read())):
+                body += part
         rest_s = rest_asked_s(answer.headers, now=datetime.now(UTC))
         return refusal(self.endpoint.alias, answer.status, bytes(body), rest_s)
 
     async def _await_body_end(self) -> None:
-        assert self._parts is not None
+        assert self._answer is not None
         self._patience.renew(BODY_END_WITHIN_S)
-        with suppress(StopAsyncIteration, OutOfPatience, EndpointError):
-            await self._patience.wait(self._parts.__anext__())
+        with suppress(OutOfPatience, EndpointError):
+            await self._patience.wait(self._answer.read())
 
 
 def _is_token(event: Heard) -> bool:

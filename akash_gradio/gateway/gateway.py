@@ -114,7 +114,7 @@ class Gateway:
         self._newcomer: asyncio.Event | None = None
 
     async def __aenter__(self) -> Self:
-        await self._transport.start()
+        await self._transport.start(entry.url for entry in self._settings.endpoints)
         self._newcomer = asyncio.Event()
         self._discovery = asyncio.create_task(self._keep_discovering(self._newcomer))
         return self

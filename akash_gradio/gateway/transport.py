@@ -1,9 +1,9 @@
 """Bytes to an endpoint and back. The one module that knows the HTTP client.
 
-httpx speaks over aiohttp's connections (`httpx-aiohttp`), and its transport is called
-directly: no redirects are followed and no cookies or logins are kept, so a key can't reach
-another host, and no layer lies between a packet and its reader. See docs/routing.md for
-what that saves.
+aiohttp speaks HTTP, and is given what httpx finds in the environment (certificates, the
+parts of a proxy's address). No redirects are followed and no cookies or logins are kept, so
+a key can't reach another host, and no layer lies between a packet and its reader. See
+docs/routing.md for what that saves.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import asyncio
 import ipaddress
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Mapping
-from functools import partial
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -32,8 +32,6 @@ from akash_gradio.gateway.redaction import SecretFilter, without_begun_secret
 
 if TYPE_CHECKING:
     import aiohttp
-    import httpx
-    from httpx_aiohttp import AiohttpTransport
 
     from akash_gradio.endpoint_list import EndpointSettings
 
@@ -42,6 +40,9 @@ logger = logging.getLogger(__name__)
 KEEP_IDLE_S: Final = 4.0
 """Below the 5 s after which uvicorn and Node drop an idle connection, so that a question
 seldom meets one that is just being closed."""
+
+UNREAD_BYTES: Final = 128 * 1024
+"""Of one answer; while its reader is slower than its endpoint, no more is taken."""
 
 OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding"})
 """Headers that no configuration may set."""
@@ -60,8 +61,11 @@ class Answer(Protocol):
         """Found by lower-case names."""
         ...
 
-    def aiter_bytes(self) -> AsyncGenerator[bytes, None]:
-        """The body as it comes, decoded. Raises EndpointUnreachable and EndpointGarbled."""
+    async def read(self) -> bytes:
+        """What has come of the body, decoded; b"" at its end, and only there.
+
+        Raises EndpointUnreachable and EndpointGarbled.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -72,8 +76,8 @@ class Answer(Protocol):
 class Transport(Protocol):
     """What the gateway needs of a network. Tests have fakes."""
 
-    async def start(self) -> None:
-        """Get ready, so that the first question needn't wait for it. May be left out."""
+    async def start(self, urls: Iterable[str]) -> None:
+        """Get ready to ask these, so that the first question needn't wait. May be left out."""
         ...
 
     async def open(
@@ -98,24 +102,27 @@ class Transport(Protocol):
 
 def load_client() -> None:
     """Import the HTTP client now, where a later moment would be worse (0.2 s of CPU, once)."""
-    import httpx
-    import httpx_aiohttp
+    import aiohttp
 
-    _ = httpx, httpx_aiohttp
+    _ = aiohttp
 
 
 class HttpTransport:
     """The real one. Makes nothing before `start` or the first `open`; then lives on one loop."""
 
     def __init__(self) -> None:
-        self._transports: dict[tuple[str, bool], AiohttpTransport] = {}
-        """Proxy URL ("" for none), whether connections are used again → the transport."""
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        """Whether connections are used again → the session."""
         self._tls: ssl.SSLContext | None = None
         self._proxies: dict[str, str] | None = None
 
-    async def start(self) -> None:
-        """Load the client and the certificates (half a second of CPU, once)."""
-        self._through("", reuse=True)
+    async def start(self, urls: Iterable[str]) -> None:
+        """Load the client and, where one is asked over TLS, the certificates (half a second
+        of CPU, once).
+        """
+        self._session(reuse=True)
+        if any(url.startswith("https:") for url in urls):
+            self._tls_context()
 
     async def open(
         self,
@@ -127,50 +134,54 @@ class HttpTransport:
         connect_timeout_s: float,
     ) -> Answer:
         """See `Transport.open`."""
-        import httpx
+        import aiohttp
 
         failure: EndpointError
+        url = entry.url + path
         try:
-            request = httpx.Request(
+            sent = _wire_headers(entry, headers, body)
+            proxy, proxy_headers = _proxy_parts(self._proxy_for(url))
+            response = await self._session(reuse=not _closes(sent)).request(
                 "GET" if body is None else "POST",
-                entry.url + path,
-                headers=_wire_headers(entry, headers, body),
-                content=body,
+                url,
+                data=body,
+                headers=sent,
+                allow_redirects=False,
                 # aiohttp's limit for all of connecting: name, socket and TLS.
-                extensions={"timeout": {"pool": connect_timeout_s}},
+                timeout=aiohttp.ClientTimeout(connect=connect_timeout_s),
+                ssl=self._tls_context() if url.startswith("https:") else True,
+                proxy=proxy,
+                proxy_headers=proxy_headers,
             )
-            transport = self._through(self._proxy_for(entry.url), reuse=not _closes(request))
-            response = await transport.handle_async_request(request)
         except _client_errors() as error:
             failure = _opening_failure(entry.name, error, connect_timeout_s)
         else:
             logger.debug(
-                "connection.opened", extra={"endpoint": entry.name, "status": response.status_code}
+                "connection.opened", extra={"endpoint": entry.name, "status": response.status}
             )
             return await _answer(entry.name, response)
         raise failure
 
     async def aclose(self) -> None:
         """Close every connection; a later `open` would start anew."""
-        transports, self._transports = self._transports, {}
-        for transport in transports.values():
-            await transport.aclose()
-        if transports:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
+        if sessions:
             # Sockets are closed by callbacks of the loop's next turn.
             await asyncio.sleep(0)
 
-    def _through(self, proxy: str, *, reuse: bool) -> AiohttpTransport:
-        if (proxy, reuse) not in self._transports:
-            import httpx
-            from httpx_aiohttp import AiohttpTransport
+    def _session(self, *, reuse: bool) -> aiohttp.ClientSession:
+        if reuse not in self._sessions:
+            self._sessions[reuse] = _new_session(reuse)
+        return self._sessions[reuse]
 
-            tls = self._tls = self._tls or httpx.create_ssl_context()
-            self._transports[proxy, reuse] = AiohttpTransport(
-                verify=tls,
-                proxy=httpx.Proxy(proxy) if proxy else None,
-                client=partial(_session, tls, reuse),
-            )
-        return self._transports[proxy, reuse]
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            import httpx
+
+            self._tls = httpx.create_ssl_context()
+        return self._tls
 
     def _proxy_for(self, url: str) -> str:
         """The environment's proxy for this URL, "" for none. This machine needs none."""
@@ -188,71 +199,100 @@ class HttpTransport:
         return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
-def _session(tls: ssl.SSLContext, reuse: bool) -> aiohttp.ClientSession:
+def _new_session(reuse: bool) -> aiohttp.ClientSession:
     """No limit of connections (each endpoint has its own), no cookies, no proxies of its own:
     aiohttp would read ~/.netrc in a thread for each request.
     """
     import aiohttp
 
     if reuse:
-        connector = aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=KEEP_IDLE_S)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S)
     else:
-        connector = aiohttp.TCPConnector(limit=0, ssl=tls, force_close=True)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        read_bufsize=UNREAD_BYTES // 2,
+    )
 
 
-def _closes(request: httpx.Request) -> bool:
+def _proxy_parts(proxy: str) -> tuple[str | None, dict[str, str] | None]:
+    """A proxy's address without its login, and the login as the header that it becomes."""
+    if not proxy:
+        return None, None
+    import httpx
+
+    parts = httpx.Proxy(proxy)
+    if parts.auth is None:
+        return proxy, None
+    login = b64encode(":".join(parts.auth).encode()).decode()
+    return str(parts.url), {"Proxy-Authorization": f"Basic {login}"}
+
+
+def _closes(headers: Mapping[str, str]) -> bool:
     """Whether it says `Connection: close`, which aiohttp sends and doesn't obey by itself."""
-    return "close" in request.headers.get("connection", "").lower()
+    return "close" in headers.get("connection", "").lower()
 
 
-class _HttpAnswer:
-    def __init__(self, alias: str, response: httpx.Response, decode: Decode | None) -> None:
-        self._alias, self._response, self._decode = alias, response, decode
-        self.status: int = response.status_code
+class _PlainAnswer:
+    """A body as it comes."""
+
+    def __init__(self, alias: str, response: aiohttp.ClientResponse) -> None:
+        self._alias, self._response = alias, response
+        self._content = response.content
+        self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
 
-    async def aiter_bytes(self) -> AsyncGenerator[bytes, None]:
-        """aiohttp's packets. They come from a generator of their own, closed with this one."""
-        import httpx
-
-        stream = self._response.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
-        packets = stream.__aiter__()
-        failure: EndpointError
+    async def read(self) -> bytes:
+        """See `Answer.read`."""
         try:
-            async for packet in packets:
-                if self._decode is None:
-                    yield packet
-                else:
-                    for piece in self._decode(packet):
-                        yield piece
-            return
-        except BrokenEncoding:
-            failure = EndpointGarbled(self._alias, "encoding")
+            return await self._content.readany()
         except _client_errors() as error:
             failure = _reading_failure(self._alias, error)
-        finally:
-            if isinstance(packets, AsyncGenerator):
-                await packets.aclose()
         raise failure
 
     async def aclose(self) -> None:
         """Closes the socket at once when the body has not come to its end."""
-        await self._response.aclose()
+        self._response.release()
+        await self._response.wait_for_close()
 
 
-async def _answer(alias: str, response: httpx.Response) -> Answer:
+class _PackedAnswer(_PlainAnswer):
+    """A body with a Content-Encoding."""
+
+    def __init__(self, alias: str, response: aiohttp.ClientResponse, decode: Decode) -> None:
+        super().__init__(alias, response)
+        self._decode = decode
+        self._pieces: Iterator[bytes] = iter(())
+
+    async def read(self) -> bytes:
+        """See `Answer.read`. A packet may well unpack to many pieces, or as yet to none."""
+        try:
+            while (piece := next(self._pieces, b"")) == b"":
+                packet = await super().read()
+                if not packet:
+                    return b""
+                self._pieces = self._decode(packet)
+        except BrokenEncoding:
+            raise EndpointGarbled(self._alias, "encoding") from None
+        return piece
+
+
+async def _answer(alias: str, response: aiohttp.ClientResponse) -> Answer:
     try:
-        return _HttpAnswer(alias, response, decoder(response.headers.get("content-encoding")))
+        decode = decoder(response.headers.get("content-encoding"))
     except BrokenEncoding:
-        await response.aclose()
+        response.close()
         raise EndpointGarbled(alias, "encoding") from None
+    return (
+        _PlainAnswer(alias, response) if decode is None else _PackedAnswer(alias, response, decode)
+    )
 
 
 def _wire_headers(
     entry: EndpointSettings, of_model: Mapping[str, str], body: bytes | None
-) -> list[tuple[bytes, bytes]]:
+) -> dict[str, str]:
     """What is sent, each name once: ours, over them the model's, over them the endpoint's.
 
     Secrets become text here, and in `hide_secrets`.
@@ -271,7 +311,7 @@ def _wire_headers(
             headers[name.lower()] = secret.get_secret_value()
     if body is not None:
         headers["content-type"] = "application/json"
-    return [(name.encode("ascii"), value.encode()) for name, value in headers.items()]
+    return headers
 
 
 def hide_secrets(
@@ -308,32 +348,29 @@ def _client_errors() -> tuple[type[Exception], ...]:
     ValueError: a proxy of a kind that aiohttp can't speak, an address that is none.
     """
     import aiohttp
-    import httpx
 
-    return (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError)
+    return (aiohttp.ClientError, OSError, ValueError)
 
 
 def _opening_failure(alias: str, error: Exception, connect_timeout_s: float) -> EndpointError:
-    """Told by aiohttp's error, which is more exact than httpx's around it."""
     import aiohttp
 
-    cause = _aiohttp_error(error)
-    if isinstance(cause, aiohttp.ServerTimeoutError):
+    if isinstance(error, aiohttp.ServerTimeoutError):
         return EndpointTimeout(alias, "connect", connect_timeout_s)
-    if isinstance(cause, aiohttp.ClientConnectorDNSError):
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
         return EndpointUnreachable(alias, "dns")
-    if isinstance(cause, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch | ssl.SSLError):
+    if isinstance(error, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch | ssl.SSLError):
         return EndpointUnreachable(alias, "tls")
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        refused = isinstance(cause.os_error, ConnectionRefusedError)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        refused = isinstance(error.os_error, ConnectionRefusedError)
         return EndpointUnreachable(alias, "refused" if refused else "connect")
-    if isinstance(cause, aiohttp.ServerDisconnectedError) and not isinstance(cause.message, str):
+    if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
         return EndpointGarbled(alias, "cut")  # its message is the head, as far as it came
-    if isinstance(cause, aiohttp.ClientConnectionError | ConnectionError):
+    if isinstance(error, aiohttp.ClientConnectionError | ConnectionError):
         return EndpointUnreachable(alias, "reset")
-    if isinstance(cause, aiohttp.ClientHttpProxyError):
+    if isinstance(error, aiohttp.ClientHttpProxyError):
         return EndpointUnreachable(alias, "connect")
-    if isinstance(cause, aiohttp.ClientResponseError):
+    if isinstance(error, aiohttp.ClientResponseError):
         return EndpointGarbled(alias, "shape")
     return EndpointUnreachable(alias, "connect")
 
@@ -341,15 +378,6 @@ def _opening_failure(alias: str, error: Exception, connect_timeout_s: float) -> 
 def _reading_failure(alias: str, error: Exception) -> EndpointError:
     import aiohttp
 
-    if isinstance(_aiohttp_error(error), aiohttp.ClientPayloadError):
+    if isinstance(error, aiohttp.ClientPayloadError):
         return EndpointGarbled(alias, "cut")
     return EndpointUnreachable(alias, "reset")
-
-
-def _aiohttp_error(error: Exception) -> BaseException:
-    """aiohttp's own, where httpx's is around it; else the error itself."""
-    import aiohttp
-
-    inner = error.__cause__
-    wrapped = isinstance(inner, aiohttp.ClientError) and not isinstance(error, aiohttp.ClientError)
-    return inner if wrapped and inner is not None else error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,16 +91,17 @@ def refuses(status: int, message: str = "no", **headers: str) -> Says:
 class FakeAnswer:
     def __init__(self, network: FakeTransport, alias: str, script: Says) -> None:
         self.status, self.headers = script.status, script.headers
-        self._network, self._alias, self._parts = network, alias, script.parts
+        self._network, self._alias, self._parts = network, alias, iter(script.parts)
 
-    async def aiter_bytes(self) -> AsyncGenerator[bytes, None]:
-        for part in self._parts:
-            if part is HANGS:
-                self._network.hanging.set()
-                await asyncio.get_running_loop().create_future()
-            if isinstance(part, Exception):
-                raise part
-            yield await part() if callable(part) else part
+    async def read(self) -> bytes:
+        part = next(self._parts, b"")
+        if part is HANGS:
+            self._network.hanging.set()
+            await asyncio.get_running_loop().create_future()
+        if isinstance(part, Exception):
+            raise part
+        said: bytes = await part() if callable(part) else part
+        return said
 
     async def aclose(self) -> None:
         self._network.closed.append(self._alias)
@@ -127,7 +128,7 @@ class FakeTransport:
     def enqueue(self, alias: str, *scripts: Any) -> None:
         self._queues[alias].extend(scripts)
 
-    async def start(self) -> None:
+    async def start(self, _urls: Iterable[str]) -> None:
         self.started += 1
 
     async def open(

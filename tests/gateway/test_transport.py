@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ async def peer(
 @asynccontextmanager
 async def transport() -> AsyncIterator[HttpTransport]:
     made = HttpTransport()
-    await made.start()
+    await made.start([])
     try:
         yield made
     finally:
@@ -122,8 +122,12 @@ async def floods(far: Peer) -> None:
 
 
 async def read(answer: Answer) -> bytes:
-    async with aclosing(answer.aiter_bytes()) as parts:
-        return b"".join([part async for part in parts])
+    return b"".join([part async for part in parts_of(answer)])
+
+
+async def parts_of(answer: Answer) -> AsyncIterator[bytes]:
+    while part := await answer.read():
+        yield part
 
 
 async def test_sends_the_key_the_entrys_headers_and_the_models_but_the_entrys_win() -> None:
@@ -198,8 +202,7 @@ async def test_an_answer_closed_early_closes_the_socket_at_once(script: Script) 
     async with peer(script) as (far, port), transport() as made:
         answer = await ask(made, entry(port))
         if script is not sends_only_the_head:
-            async with aclosing(answer.aiter_bytes()) as parts:
-                await anext(parts)
+            await answer.read()
         await answer.aclose()
         async with asyncio.timeout(PROMPT_CLOSE_S):
             await far.left.wait()
@@ -229,12 +232,10 @@ async def test_two_hundred_closed_early_leave_no_connection_and_no_task() -> Non
         before = asyncio.all_tasks()
         for number in range(200):
             answer = await ask(made, entry(port))
-            parts = answer.aiter_bytes()
             if number % 2:
-                await anext(parts)
-            await parts.aclose()
+                await answer.read()
             await answer.aclose()
-        del parts, answer
+        del answer
         gc.collect()
         async with asyncio.timeout(PROMPT_CLOSE_S):
             while far.open:
@@ -346,8 +347,7 @@ async def test_closes_a_tls_connection_at_once_too(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
     async with peer(script, server_side) as (far, port), transport() as made:
         answer = await ask(made, EndpointSettings(name="a", url=f"https://127.0.0.1:{port}/v1"))
-        async with aclosing(answer.aiter_bytes()) as parts:
-            await anext(parts)
+        await answer.read()
         await answer.aclose()
         async with asyncio.timeout(PROMPT_CLOSE_S):
             await far.left.wait()
