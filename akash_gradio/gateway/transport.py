@@ -140,7 +140,10 @@ class HttpTransport:
         url = entry.url + path
         try:
             sent = _wire_headers(entry, headers, body)
-            proxy, proxy_headers = _proxy_parts(self._proxy_for(url))
+            over_tls = url.startswith("https:")
+            proxy, login = _proxy_parts(self._proxy_for(url))
+            if not over_tls:
+                sent |= login
             response = await self._session(reuse=not _closes(sent)).request(
                 "GET" if body is None else "POST",
                 url,
@@ -149,9 +152,9 @@ class HttpTransport:
                 allow_redirects=False,
                 # aiohttp's limit for all of connecting: name, socket and TLS.
                 timeout=aiohttp.ClientTimeout(connect=connect_timeout_s),
-                ssl=self._tls_context() if url.startswith("https:") else True,
+                ssl=self._tls_context() if over_tls else True,
                 proxy=proxy,
-                proxy_headers=proxy_headers,
+                proxy_headers=login if over_tls else None,  # else the proxy sees the request's
             )
         except _client_errors() as error:
             failure = _opening_failure(entry.name, error, connect_timeout_s)
@@ -217,17 +220,17 @@ def _new_session(reuse: bool) -> aiohttp.ClientSession:
     )
 
 
-def _proxy_parts(proxy: str) -> tuple[str | None, dict[str, str] | None]:
+def _proxy_parts(proxy: str) -> tuple[str | None, dict[str, str]]:
     """A proxy's address without its login, and the login as the header that it becomes."""
     if not proxy:
-        return None, None
+        return None, {}
     import httpx
 
     parts = httpx.Proxy(proxy)
     if parts.auth is None:
-        return proxy, None
+        return proxy, {}
     login = b64encode(":".join(parts.auth).encode()).decode()
-    return str(parts.url), {"Proxy-Authorization": f"Basic {login}"}
+    return str(parts.url), {"proxy-authorization": f"Basic {login}"}
 
 
 def _closes(headers: Mapping[str, str]) -> bool:

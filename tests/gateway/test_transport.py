@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from akash_gradio.domain.errors import EndpointGarbled, EndpointTimeout, EndpointUnreachable
 from akash_gradio.endpoint_list import EndpointSettings
-from akash_gradio.gateway.transport import Answer, HttpTransport
+from akash_gradio.gateway.transport import UNREAD_BYTES, Answer, HttpTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECE = b"5\r\nhello\r\n"
@@ -337,6 +337,37 @@ async def test_goes_through_the_environments_proxy(monkeypatch: pytest.MonkeyPat
         to = EndpointSettings(name="a", url="http://elsewhere.invalid/v1")
         assert await whole(made, to) == b"hello"
     assert far.heads[0].startswith("post http://elsewhere.invalid/v1/chat/completions ")
+
+
+async def test_logs_in_to_a_proxy_without_telling_its_address_the_login(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with peer(answers) as (far, port), transport() as made:
+        monkeypatch.setenv("http_proxy", f"http://ann:p%40ss@127.0.0.1:{port}")
+        assert await whole(made, EndpointSettings(name="a", url="http://elsewhere.invalid/v1"))
+    assert "proxy-authorization: basic yw5uonbac3m=\r\n" in far.heads[0]
+    assert "ann" not in far.heads[0]
+
+
+async def test_stops_reading_while_nobody_takes_what_came() -> None:
+    most, sent, stuck = 256 * UNREAD_BYTES, 0, asyncio.Event()
+
+    async def pours(far: Peer) -> None:
+        nonlocal sent
+        await far.send(HEAD)
+        with suppress(TimeoutError):
+            while sent < most:
+                async with asyncio.timeout(0.5):
+                    await far.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+                sent += 65536
+        stuck.set()
+
+    async with peer(pours) as (_, port), transport() as made:
+        answer = await ask(made, entry(port))
+        async with asyncio.timeout(20):
+            await stuck.wait()
+        await answer.aclose()
+    assert UNREAD_BYTES < sent < most
 
 
 @pytest.mark.parametrize("script", [begins, floods])
