@@ -23,7 +23,11 @@ class ListingState(StrEnum):
     SLOW = "slow"
     UNKNOWN = "unknown"
     """Its endpoint has not been asked yet."""
+    BUSY = "busy"
+    """Its endpoint answers as many as it takes."""
     STARTING = "starting"
+    WAKING = "waking"
+    """Its server is up and still loads the model."""
     RESTING = "resting"
     DOWN = "down"
     UNSERVED = "unserved"
@@ -39,8 +43,8 @@ class Listing:
     endpoints: those that serve it, in the order of the configuration, drained ones too.
     reason: why it is not simply ready: `available_false`, `no_endpoint` (none lists it),
     `not_discovered_yet` (none lists it, and some have not been asked for their list),
-    `drained` (all have weight 0), `not_asked_yet`, `slow`, `starting`, `resting`, `down`;
-    "" when it is ready.
+    `drained` (all have weight 0), `not_asked_yet`, `slow`, `busy`, `starting`, `waking`,
+    `resting`, `down`; "" when it is ready.
     """
 
     card: ModelCard
@@ -123,10 +127,14 @@ def _listing(card: ModelCard, served: list[_Served]) -> Listing:
 def _health(endpoints: tuple[EndpointStatus, ...]) -> tuple[ListingState, str]:
     states = [EndpointState.DRAINED if e.weight == 0 else e.state for e in endpoints]
     best = next(state for state in _STATES if state in states)
-    if best is EndpointState.READY:
-        ready = [e for e, state in zip(endpoints, states, strict=True) if state is best]
-        if all((e.first_token_s or 0.0) > SLOW_FIRST_TOKEN_S for e in ready):
-            return ListingState.SLOW, "slow"
+    alike = [e for e, state in zip(endpoints, states, strict=True) if state is best]
+    if best in (EndpointState.READY, EndpointState.UNKNOWN) and all(e.busy for e in alike):
+        return ListingState.BUSY, "busy"
+    slow = all((e.first_token_s or 0.0) > SLOW_FIRST_TOKEN_S for e in alike)
+    if best is EndpointState.READY and slow:
+        return ListingState.SLOW, "slow"
+    if best is EndpointState.DOWN and any(e.waking for e in alike):
+        return ListingState.WAKING, "waking"
     return _STATES[best]
 
 

@@ -155,7 +155,7 @@ def _refused(heard: Heard, status: int) -> Fault:
         return Fault(code="context", status=status, detail=detail, limit_tokens=limit)
     if status == 404 and "model" in detail.lower():
         return Fault(code="model_unknown", status=status, detail=detail)
-    if status == 503 and re.search(r"load|start|wak|warm", detail.lower()):
+    if status == 503 and re.search(r"\b(?:loading|starting|waking|warming)\b", detail.lower()):
         return Fault(code="starting", status=status, detail=detail)
     by_status = {401: "key", 403: "key", 404: "not_found", 413: "too_large", 429: "busy"}
     if isinstance(error, RequestRefused):

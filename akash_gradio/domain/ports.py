@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.capabilities import Capabilities
+from akash_gradio.domain.chat import NOTHING, ChatRequest
 from akash_gradio.domain.events import Event
 from akash_gradio.domain.model import ServedModel
 
@@ -34,6 +35,9 @@ class EndpointStatus:
 
     reason: the last failure's class name, `key` after 401 or 403, "" when all is well.
     first_token_s: seconds, moving average of real traffic; None before any.
+    busy: as many requests in flight as it takes. waking: it is down because its server
+    still loads. down_since: seconds of the epoch, None while it isn't down.
+    capabilities: by catalog id, what is known of how it serves a model.
     """
 
     alias: str
@@ -44,6 +48,10 @@ class EndpointStatus:
     in_flight: int = 0
     reason: str = ""
     first_token_s: float | None = None
+    busy: bool = False
+    waking: bool = False
+    down_since: int | None = None
+    capabilities: Mapping[str, Capabilities] = field(default_factory=lambda: NOTHING)
 
 
 class Answerer(Protocol):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
@@ -18,6 +22,7 @@ MODEL_MISSING_S: Final = 60.0
 """Seconds without a question for a model that the endpoint did not find (404)."""
 AVERAGE_SHARE: Final = 0.2
 """Of the newest time to first token in the moving average."""
+_LOADING: Final = re.compile(r"\b(?:loading|starting|waking|warming)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,9 @@ class Endpoint:
         self._proved = False
         self._reason = ""
         self._first_token_s: float | None = None
+        self._learned: dict[str, Capabilities] = {}
+        self._down_since: float | None = None
+        self._freed = asyncio.Event()
 
     @property
     def models(self) -> tuple[ServedModel, ...] | None:
@@ -92,11 +100,37 @@ class Endpoint:
     def leaves(self, probe: bool) -> None:
         """The request is over, however it went."""
         self.in_flight -= 1
+        self._freed.set()
         self._breaker.abandoned(probe)
+
+    async def lend(self) -> None:
+        """A place for a check: waits until one is free that the next chat won't want."""
+        most = self.entry.max_concurrency
+        while most is not None and self.in_flight >= max(1, most - 1):
+            self._freed.clear()
+            await self._freed.wait()
+        self.in_flight += 1
+
+    def give_back(self) -> None:
+        """The place that was lent is free."""
+        self.in_flight -= 1
+        self._freed.set()
+
+    def learn(self, model: str, found: Capabilities) -> None:
+        """What a check found out of how it serves the model."""
+        self._learned[model] = found
+        if found.stream_options is not None:
+            self.knows_usage = found.stream_options
+
+    def starts_in_reasoning(self, model: str) -> bool:
+        """Whether the model's reasoning ends with a tag that nothing opens."""
+        return model in self._learned and self._learned[model].reasoning == "end_tag"
 
     def begins(self, model: str, probe: bool, first_token_s: float | None) -> None:
         """Its first token came, after so many seconds (None: not to be counted)."""
         self._breaker.first_token(probe)
+        if not self._breaker.open:
+            self._down_since = None
         self._missing.pop(model, None)
         if first_token_s is not None:
             before = self._first_token_s if self._first_token_s is not None else first_token_s
@@ -130,6 +164,8 @@ class Endpoint:
         if wrong_key:
             self._reason = "key"
         self._breaker.failed(now, probe, at_once=wrong_key)
+        if self._breaker.open and self._down_since is None:
+            self._down_since = now
 
     def refused_usage(self, refusal: RequestRefused) -> bool:
         """Whether it refused because of `stream_options`; then they aren't sent any more."""
@@ -152,18 +188,38 @@ class Endpoint:
         if isinstance(error, EndpointError):
             self.last_failure = error
 
-    def status(self, now: float) -> EndpointStatus:
-        """What the page shows."""
+    def status(self, now: float, epoch_s: float = 0.0) -> EndpointStatus:
+        """What the page shows. epoch_s: what to add to `now` for seconds of the epoch."""
+        state = self._state(now)
+        since = self._down_since if state is EndpointState.DOWN else None
         return EndpointStatus(
             alias=self.alias,
-            state=self._state(now),
+            state=state,
             weight=self.entry.weight,
             priority=self.entry.priority,
             models=self.models,
             in_flight=self.in_flight,
             reason=self._reason,
             first_token_s=self._first_token_s,
+            busy=self.busy,
+            waking=state is EndpointState.DOWN and self._loads,
+            down_since=None if since is None else round(since + epoch_s),
+            capabilities=self._capabilities(),
         )
+
+    @property
+    def _loads(self) -> bool:
+        """Whether its last failure says that the server is only starting."""
+        error = self.last_failure
+        if not isinstance(error, EndpointRefused) or error.status != 503:
+            return False
+        return _LOADING.search(error.detail) is not None
+
+    def _capabilities(self) -> Mapping[str, Capabilities]:
+        if self.knows_usage:
+            return dict(self._learned)
+        models = {model.id: Capabilities() for model in self.models or ()} | self._learned
+        return {name: replace(found, stream_options=False) for name, found in models.items()}
 
     def _state(self, now: float) -> EndpointState:
         if self.drained:

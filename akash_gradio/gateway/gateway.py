@@ -103,6 +103,7 @@ class Gateway:
         self._settings, self._cards, self._transport = settings, cards, transport
         self._clock, self._chance, self._sleep = clock, chance, sleep
         self._on_receipt = on_receipt
+        self._epoch_s = time.time() - clock()
         self._roster = Roster(settings.endpoints, settings.routing)
         self._budget = RetryBudget()
         self._limits = Limits(
@@ -385,7 +386,11 @@ class Gateway:
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
         """Every endpoint's state now, in the order of the configuration."""
-        return self._roster.statuses(self._clock())
+        return self._roster.statuses(self._clock(), self._epoch_s)
+
+    def endpoint(self, alias: str) -> Endpoint | None:
+        """The endpoint of this name as it is now, for who checks it."""
+        return self._roster.get(alias)
 
     def put_endpoint(self, entry: EndpointSettings) -> None:
         """Add an endpoint, or replace the one of this name; it starts with a clean record."""
@@ -427,6 +432,8 @@ def _worded(
     entry, ask_usage = endpoint.entry, endpoint.knows_usage
     if isinstance(request, ChatRequest):
         payload = build(request, model=model, card=card, entry=entry, ask_usage=ask_usage)
+        if endpoint.starts_in_reasoning(model):
+            return payload, partial(ReplyReader, starts_in_reasoning=True)
         return payload, ReplyReader
     reader = partial(
         RelayReader,

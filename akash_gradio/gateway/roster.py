@@ -86,9 +86,13 @@ class Roster:
         perhaps = any(e.models is None or e.serves(model) for e in self._endpoints.values())
         return NoEndpoint(model, "none_serves") if known or perhaps else UnknownModel(model)
 
-    def statuses(self, now: float) -> tuple[EndpointStatus, ...]:
-        """Every endpoint as it is now, those to come at the end."""
-        present = [endpoint.status(now) for endpoint in self._endpoints.values()]
+    def get(self, alias: str) -> Endpoint | None:
+        """The endpoint of this name, None when there is none now."""
+        return self._endpoints.get(alias)
+
+    def statuses(self, now: float, epoch_s: float = 0.0) -> tuple[EndpointStatus, ...]:
+        """Every endpoint as it is now, those to come at the end. epoch_s: as `Endpoint.status`."""
+        present = [endpoint.status(now, epoch_s) for endpoint in self._endpoints.values()]
         return (*present, *(_starting(*expected) for expected in self._expected.items()))
 
     def undiscovered(self) -> bool:

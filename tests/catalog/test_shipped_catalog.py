@@ -101,7 +101,7 @@ def test_the_model_on_this_computer_says_what_it_is() -> None:
     card = CATALOG.get("smollm2-135m-instruct")
     assert card is not None
     assert card.name == "SmolLM2 135M"
-    assert card.token_limit == 8192
+    assert card.token_limit == 4096  # 8192, halved by two slots
     assert card.hf_repo == "HuggingFaceTB/SmolLM2-135M-Instruct"
     assert "very small model that runs on this computer, to try things out" in card.description
     assert "wrong" in card.info_content
