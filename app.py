@@ -42,6 +42,7 @@ def assemble(settings: Settings) -> Parts:
         problems=(*service.problems, *thumbnails.problems(catalog.cards)),
         progress=(lambda: embedded.progress) if embedded else (lambda: None),
         default_model=settings.default_model or "",
+        health=service.health.of,
     )
     rules = Rules(
         allowed_origins=frozenset(settings.allowed_origins),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from akash_gradio.api.door import Door
 from akash_gradio.api.metrics import Metrics
 from akash_gradio.api.routes import Api
 from akash_gradio.catalog.reading import Catalog, read_catalog
+from akash_gradio.check.health import HealthBook
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.progress import Progress, Stage
+from akash_gradio.domain.receipt import Receipt
 from akash_gradio.embedded.progress import terminal_progress
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import served_id
@@ -25,7 +27,8 @@ from akash_gradio.settings import Settings
 class Service:
     """What answers; `open` starts it with the server's event loop.
 
-    embedded: None where the model on this machine isn't wanted. problems: of the settings
+    embedded: None where the model on this machine isn't wanted. health: of every model that
+    was asked. problems: of the settings
     and of the catalog.
     """
 
@@ -33,6 +36,7 @@ class Service:
     gateway: Gateway
     embedded: EmbeddedEndpoint | None
     api: Api
+    health: HealthBook = field(default_factory=HealthBook)
     problems: tuple[Problem, ...]
 
     @asynccontextmanager
@@ -52,8 +56,13 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
     environment: where the catalog's `"$NAME"` values are looked up.
     """
     catalog = read_catalog(settings.catalog_file, environment)
-    metrics = Metrics()
-    gateway = open_gateway(settings, catalog.get, on_receipt=metrics.observe)
+    metrics, health = Metrics(), HealthBook()
+
+    def note(receipt: Receipt) -> None:
+        metrics.observe(receipt)
+        health.observe(receipt)
+
+    gateway = open_gateway(settings, catalog.get, on_receipt=note)
     metrics.known = lambda model: _known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
     door = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
@@ -62,6 +71,7 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
         gateway=gateway,
         embedded=_embedded(settings, gateway) if settings.embedded_wanted else None,
         api=Api(gateway=gateway, catalog=catalog, door=door, metrics=metrics),
+        health=health,
         problems=(*settings.problems, *catalog.problems),
     )
 

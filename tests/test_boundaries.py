@@ -47,7 +47,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "api": LOWER | {"compare", "key_list", "leaving"},
     "ui": {"domain", "catalog", "compare", "check", "files", "leaving"},
     "edge": LOWER,
-    "service": LOWER | {"api", "embedded"},
+    "service": LOWER | {"api", "embedded", "check"},
     "serve": {"settings", "logs", "service", "api", "edge"},
     "__main__": {"serve", "compare", "check"},
 }

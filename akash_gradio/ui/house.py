@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.ports import Answerer
 from akash_gradio.domain.progress import Progress
@@ -22,6 +23,7 @@ class House:
     problems: mistakes in the configuration, shown to visitors without secrets.
     progress: of the embedded model; None when it isn't wanted.
     default_model: the id that is open at first, "" for the gallery.
+    health: how the model of this id fared lately; None when nobody asked it.
     files: reads what visitors attach.
     """
 
@@ -31,6 +33,7 @@ class House:
     problems: tuple[Problem, ...] = ()
     progress: Callable[[], Progress | None] = lambda: None
     default_model: str = ""
+    health: Callable[[str], Health | None] = lambda _model: None
     files: FileReader = field(default_factory=FileReader)
 
     def listings(self) -> tuple[Listing, ...]:

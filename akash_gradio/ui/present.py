@@ -10,11 +10,13 @@ from urllib.parse import quote
 
 from akash_gradio.catalog.listing import Listing, ListingState
 from akash_gradio.domain import errors
+from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import ModelCard, Problem
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.ui import words
+from akash_gradio.ui.health import HealthView, capability_words, down_since, health_view
 from akash_gradio.ui.markdown import render
 
 MEGABYTE: Final = 1_000_000
@@ -32,6 +34,7 @@ class EndpointRow:
     state_word: str
     detail: str
     reason: str
+    down_since: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ class CardView:
     vision: bool
     discovered: bool
     deploy_url: str
+    down_since: int | None
+    health: HealthView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,25 +73,25 @@ class PanelView(CardView):
     endpoints: tuple[EndpointRow, ...]
 
 
-def card_view(listing: Listing) -> CardView:
+def card_view(listing: Listing, health: Health | None = None) -> CardView:
     """What the gallery shows of one model."""
-    return CardView(**_card_fields(listing))
+    return CardView(**_card_fields(listing, health))
 
 
-def panel_view(listing: Listing) -> PanelView:
+def panel_view(listing: Listing, health: Health | None = None) -> PanelView:
     """What the model's own panel shows."""
     card = listing.card
     return PanelView(
-        **_card_fields(listing),
+        **_card_fields(listing, health),
         about=render(card.about_content, soft_breaks=True),
         info=render(card.info_content, soft_breaks=True),
         facts=_facts(card),
         defaults=_defaults(card),
-        endpoints=tuple(_endpoint_row(status) for status in listing.endpoints),
+        endpoints=tuple(_endpoint_row(status, card.id) for status in listing.endpoints),
     )
 
 
-def _card_fields(listing: Listing) -> dict[str, Any]:
+def _card_fields(listing: Listing, health: Health | None) -> dict[str, Any]:
     card = listing.card
     link = quote(card.id, safe="/:")
     first = min((e.first_token_s for e in listing.endpoints if e.first_token_s), default=None)
@@ -111,6 +116,8 @@ def _card_fields(listing: Listing) -> dict[str, Any]:
         "vision": card.vision,
         "discovered": card.discovered,
         "deploy_url": card.deploy_url,
+        "down_since": down_since(listing),
+        "health": health_view(health),
     }
 
 
@@ -158,18 +165,20 @@ def _defaults(card: ModelCard) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _endpoint_row(status: EndpointStatus) -> EndpointRow:
+def _endpoint_row(status: EndpointStatus, model: str) -> EndpointRow:
     parts = [words.PANEL["weight"].format(weight=status.weight)]
     if status.priority != 1:
         parts.append(words.PANEL["priority"].format(priority=status.priority))
     if status.first_token_s is not None:
         parts.append(_seconds(status.first_token_s))
+    parts += capability_words(status.capabilities.get(model))
     return EndpointRow(
         alias=status.alias,
         state=str(status.state),
         state_word=words.STATES[str(status.state)],
         detail=" · ".join(parts),
         reason=words.REASONS.get(status.reason, words.OUTCOMES.get(status.reason, "")),
+        down_since=status.down_since,
     )
 
 

@@ -49,7 +49,7 @@ def page_routes(house: House) -> list[BaseRoute]:
         listing = house.listing(model)
         if listing is None:
             return _unknown(model)
-        return JSONResponse({"html": panel_html(present.panel_view(listing))})
+        return JSONResponse({"html": panel_html(present.panel_view(listing, house.health(model)))})
 
     async def thumbnail(request: Request) -> ASGIApp:
         model = request.query_params.get("model", "")
@@ -129,7 +129,7 @@ def models_view(house: House) -> dict[str, Any]:
     """The models, their cards and the notices, as they are now."""
     every = house.listings()
     listings = [listing for listing in every if listing.shown]
-    cards = [present.card_view(listing) for listing in listings]
+    cards = [present.card_view(listing, house.health(listing.card.id)) for listing in listings]
     return {
         "models": [
             {

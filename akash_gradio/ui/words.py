@@ -166,6 +166,7 @@ PAGE: Final[Mapping[str, str]] = {
     "mine": "mine",
     "defaults": "defaults",
     "starting": "Waiting until the model has started. Your message is sent then.",
+    "down_since": "down since {time}",
     "open_receipt": "Show what happened",
     # Around the message: what the model reads, files, saved prompts.
     "context_title": "What the model reads",
@@ -356,7 +357,9 @@ STATES: Final[Mapping[str, str]] = {
     "down": "down",
     "resting": "resting",
     "starting": "starting",
-    "unknown": "not asked yet",
+    "busy": "busy",
+    "waking": "waking up",
+    "unknown": "not checked",
     "drained": "drained",
     "unserved": "not served",
     "hidden": "hidden",
@@ -368,9 +371,29 @@ REASONS: Final[Mapping[str, str]] = {
     "drained": "Its endpoints have weight 0 and take no new requests.",
     "down": "Its endpoints failed lately and are tried again soon.",
     "starting": "It is being started.",
+    "busy": "Its endpoints answer as many as they take at once.",
+    "waking": "Its server is up and still loads the model.",
     "resting": "Its endpoints asked for a pause.",
     "available_false": "The catalog says available = false.",
     "key": "The endpoint does not accept the host's key.",
+}
+
+HEALTH: Final[Mapping[str, str]] = {
+    "recent": "The last 15 minutes: time to the first token, and tokens a second",
+    "first": "{seconds} s",
+    "speed": "{rate} tok/s",
+    "failed": "{failed} of {asked} failed",
+    "day": "The last 24 hours: {least} to {most} tokens a second",
+}
+
+CAPABILITIES: Final[Mapping[str, str]] = {
+    "no_stream_options": "no stream_options",
+    "no_streams": "answers in one lump",
+    "pictures": "takes pictures",
+    "reasoning_content": "reasoning in reasoning_content",
+    "reasoning": "reasoning in reasoning",
+    "tags": "reasoning between tags",
+    "end_tag": "reasoning by end tag alone",
 }
 
 PANEL: Final[Mapping[str, str]] = {

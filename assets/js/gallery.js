@@ -4,7 +4,7 @@ import { $, announce, el, fill, fromServer } from "./dom.js";
 import { openPop } from "./menus.js";
 import * as api from "./api.js";
 
-const ORDER = { ready: 0, slow: 1, starting: 2, unknown: 3, resting: 4, down: 5, drained: 6, unserved: 7 };
+const ORDER = { ready: 0, slow: 1, busy: 2, starting: 3, waking: 4, unknown: 5, resting: 6, down: 7, drained: 8, unserved: 9 };
 const BY = {
   served: (a, b) => ORDER[a.state] - ORDER[b.state] || a.place - b.place,
   name: (a, b) => a.name.localeCompare(b.name),
@@ -117,6 +117,7 @@ export class Models {
     const known = this.#cards.get(id);
     if (known?.html === html) return known.node;
     const node = fromServer(html).firstElementChild;
+    tellSince(node, this.words);
     this.#cards.set(id, { html, node });
     return node;
   }
@@ -157,6 +158,7 @@ export class Models {
     try {
       const { html } = await api.panel(id);
       panel.replaceChildren(fromServer(html));
+      tellSince(panel, this.words);
       themePictures(panel);
     } catch (error) {
       const title = error.view?.title ?? this.words.offline_title;
@@ -205,6 +207,16 @@ export class Models {
 function showNotices(notices) {
   for (const place of document.querySelectorAll("[data-notices]")) {
     place.replaceChildren(...notices.map(fromServer));
+  }
+}
+
+/** "down since 14:02", in the visitor's own time; with the day where that isn't today. */
+export function tellSince(root, words, now = new Date()) {
+  for (const state of root.querySelectorAll("[data-since]")) {
+    const since = new Date(state.dataset.since * 1000);
+    const clock = { hour: "2-digit", minute: "2-digit" };
+    const day = since.toDateString() === now.toDateString() ? {} : { weekday: "short" };
+    state.textContent = fill(words.down_since, { time: since.toLocaleString([], { ...day, ...clock }) });
   }
 }
 

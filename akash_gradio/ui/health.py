@@ -1,0 +1,91 @@
+"""How a model fares, for its card: a line of numbers, a day as a line, since when it is down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from akash_gradio.catalog.listing import Listing, ListingState
+from akash_gradio.domain.capabilities import Capabilities
+from akash_gradio.domain.health import Health
+from akash_gradio.ui import words
+
+WIDTH: Final = 96
+HEIGHT: Final = 20
+"""Of the day's line, in units of its drawing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthView:
+    """numbers: of the last 15 minutes, "" without any. lines: the points of each unbroken piece
+    of the day's line, for an SVG of WIDTH × HEIGHT. says: the same for who can't see it.
+    """
+
+    numbers: str = ""
+    lines: tuple[str, ...] = ()
+    says: str = ""
+
+
+def health_view(health: Health | None) -> HealthView:
+    """What a card shows of a model's health."""
+    if health is None:
+        return HealthView()
+    parts = []
+    if health.first_token_s is not None and health.tokens_per_s is not None:
+        parts.append(words.HEALTH["first"].format(seconds=_short(health.first_token_s)))
+        parts.append(words.HEALTH["speed"].format(rate=f"{health.tokens_per_s:.0f}"))
+    if health.failed:
+        asked = health.answered + health.failed
+        parts.append(words.HEALTH["failed"].format(failed=health.failed, asked=asked))
+    rates = [rate for rate in health.day if rate is not None]
+    says = ""
+    if rates:
+        least, most = f"{min(rates):.0f}", f"{max(rates):.0f}"
+        says = words.HEALTH["day"].format(least=least, most=most)
+    return HealthView(numbers=" · ".join(parts), lines=_lines(health.day), says=says)
+
+
+def down_since(listing: Listing) -> int | None:
+    """Seconds of the epoch since when nobody serves it; None while somebody does."""
+    if listing.state is not ListingState.DOWN:
+        return None
+    since = [e.down_since for e in listing.endpoints if e.down_since is not None]
+    return max(since, default=None)
+
+
+def capability_words(found: Capabilities | None) -> tuple[str, ...]:
+    """What is known of how an endpoint serves a model, where it differs from the usual."""
+    if found is None:
+        return ()
+    told = []
+    if found.stream_options is False:
+        told.append("no_stream_options")
+    if found.streams is False:
+        told.append("no_streams")
+    if found.pictures:
+        told.append("pictures")
+    if found.reasoning:
+        told.append(found.reasoning)
+    return tuple(words.CAPABILITIES[name] for name in told)
+
+
+def _lines(day: Sequence[float | None]) -> tuple[str, ...]:
+    """The pieces of the line, from 0 at the bottom to the day's most at the top."""
+    most = max((rate for rate in day if rate is not None), default=0.0)
+    if most <= 0:
+        return ()
+    step = WIDTH / len(day)
+    pieces: list[list[str]] = [[]]
+    for place, rate in enumerate(day):
+        if rate is None:
+            pieces.append([])
+            continue
+        y = HEIGHT - 1 - rate / most * (HEIGHT - 2)
+        ends = (place * step, (place + 1) * step)  # each half hour has its width
+        pieces[-1] += [f"{x:.1f},{y:.1f}" for x in ends]
+    return tuple(" ".join(piece) for piece in pieces if piece)
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}"
