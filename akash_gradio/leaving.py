@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
-async def until_left(work: Awaitable[None], receive: Receive) -> None:
+async def until_left(work: Coroutine[Any, Any, None], receive: Receive) -> None:
     """Await the work, and cancel it when `receive` says that the client has gone.
 
     Starlette's StreamingResponse notices that at its next send, which may never come while
     an endpoint is silent. The request's body must have been read. What the work raises comes
     out; its being cancelled for this reason doesn't.
+
+    The work has a task of its own and this one listens, not the other way round: so a token
+    wakes the work alone, and not the server's layers around it.
     """
     task = asyncio.current_task()
     assert task is not None
     cancelled_before = task.cancelling()
-    left = False
+    working = asyncio.create_task(work)
+    listening, woken = True, False
 
-    async def listen() -> None:
-        nonlocal left
+    def wake(_working: object) -> None:
+        nonlocal woken
+        if listening:
+            woken = True
+            task.cancel()
+
+    working.add_done_callback(wake)
+    try:
         while (await receive())["type"] != "http.disconnect":
             pass
-        left = True
-        task.cancel()
-
-    listener = asyncio.create_task(listen())
-    try:
-        await work
     except asyncio.CancelledError:
         # Ours alone, and nobody else's besides: see asyncio.Timeout.__aexit__.
-        if not left or task.cancelling() - 1 > cancelled_before:
+        if not woken or task.cancelling() - 1 > cancelled_before:
             raise
     finally:
-        listener.cancel()
-        if left:
+        listening = False
+        if woken:
             task.uncancel()
-        await asyncio.wait({listener})
+        if not working.done():
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+    if not working.cancelled():
+        working.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 from akash_gradio.gateway.redaction import SecretFilter
@@ -15,12 +16,21 @@ _PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asc
 class FactsFormatter(logging.Formatter):
     """`12:01:05 INFO reply.finished endpoint=akash-eu-1 tokens=512`."""
 
+    _second, _time = -1, ""
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """The line, with the record's extras behind it."""
         record.message = _escaped(record.message)
         facts: dict[str, Any] = {k: v for k, v in record.__dict__.items() if k not in _PLAIN}
         line = super().formatMessage(record)
         return " ".join([line, *(f"{key}={_one_word(value)}" for key, value in facts.items())])
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's own name
+        """The time, written once for each second."""
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._time = second, super().formatTime(record, datefmt)
+        return self._time
 
     def format(self, record: logging.LogRecord) -> str:
         """The whole entry; a traceback's lines are set in, so that none passes for an entry."""
@@ -29,7 +39,12 @@ class FactsFormatter(logging.Formatter):
 
 
 def _one_word(value: object) -> str:
-    text = str(value)
+    return str(value) if type(value) is int else _quoted(str(value))
+
+
+@lru_cache(maxsize=256)
+def _quoted(text: str) -> str:
+    """Names come in each line, so they are remembered."""
     plain = text and text.isprintable() and not set(" \"'=") & set(text)
     return text if plain else repr(text)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import uuid
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +20,7 @@ class Call:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self.receive = scope, receive
-        self.id = str(uuid.uuid4())
+        self.id = secrets.token_hex(16)
         self.begun = False
         self._send = send
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import lru_cache
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -86,12 +87,17 @@ async def _end(call: Call, asked: RelayRequest, receipt: Receipt, head: dict[str
 
 def _head(started: Started, asked_model: str, attempts: int) -> dict[str, str]:
     head = {
-        "x-endpoint": quote(started.endpoint, safe=SAFE_IN_A_HEADER),
+        "x-endpoint": _in_a_header(started.endpoint),
         "x-attempts": str(attempts),
     }
     if started.model != asked_model:
-        head["x-fallback-model"] = quote(started.model, safe=SAFE_IN_A_HEADER)
+        head["x-fallback-model"] = _in_a_header(started.model)
     return head
+
+
+@lru_cache(maxsize=256)
+def _in_a_header(name: str) -> str:
+    return quote(name, safe=SAFE_IN_A_HEADER)
 
 
 def _usage_event(receipt: Receipt) -> bytes:

@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -129,6 +130,7 @@ def is_this_machine(scope: Mapping[str, Any], headers: Mapping[str, str]) -> boo
     return _loopback(client[0]) and all(_loopback(_host(name)) for name in names)
 
 
+@lru_cache(maxsize=256)
 def _host(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""
@@ -136,6 +138,7 @@ def _host(url: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=256)
 def _loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True

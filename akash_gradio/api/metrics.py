@@ -7,7 +7,7 @@ endpoint lists, names of error classes. Never a word of a question or an answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -29,6 +29,7 @@ class Metrics:
     def __init__(self, known: Callable[[str], bool] = lambda _model: False) -> None:
         self.known = known
         self._labels: set[str] = set()
+        self._children: dict[tuple[object, ...], Any] = {}
         self._registry = CollectorRegistry()
         self._requests = self._counter(
             "requests", "Answers, by how they ended.", "model", "outcome"
@@ -53,12 +54,12 @@ class Metrics:
         asked = self._label(receipt.model_asked)
         model = self._label(receipt.model_answered) if receipt.model_answered else asked
         outcome = receipt.finish if receipt.finish in _UNHAPPY else "answered"
-        self._requests.labels(asked, outcome).inc()
-        self._total.labels(asked).observe(receipt.total_s)
+        self._child(self._requests, asked, outcome).inc()
+        self._child(self._total, asked).observe(receipt.total_s)
         if receipt.first_token_s is not None:
-            self._first_token.labels(asked).observe(receipt.first_token_s)
+            self._child(self._first_token, asked).observe(receipt.first_token_s)
         for attempt in receipt.attempts:
-            self._attempts.labels(attempt.endpoint, attempt.outcome).inc()
+            self._child(self._attempts, attempt.endpoint, attempt.outcome).inc()
         self._count_tokens(model, "in", receipt.tokens_in)
         self._count_tokens(model, "out", receipt.tokens_out)
 
@@ -69,7 +70,14 @@ class Metrics:
     def _count_tokens(self, model: str, direction: str, count: Count | None) -> None:
         if count is not None:
             source = "reported" if count.reported else "estimated"
-            self._tokens.labels(model, direction, source).inc(count.tokens)
+            self._child(self._tokens, model, direction, source).inc(count.tokens)
+
+    def _child(self, metric: Counter | Histogram, *labels: str) -> Any:
+        """The metric for these labels; prometheus-client checks and joins them at each look."""
+        key = (metric, *labels)
+        if key not in self._children:
+            self._children[key] = metric.labels(*labels)
+        return self._children[key]
 
     def _label(self, model: str) -> str:
         if model not in self._labels:

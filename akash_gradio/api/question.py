@@ -60,7 +60,7 @@ def read_question(body: bytes, models: frozenset[str] | None = None) -> RelayReq
 def _object(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8-sig")
-        value = json.loads(text, parse_constant=_no_number)
+        value = _DECODER.decode(text)
         if _HALF.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -78,6 +78,10 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
+"""Made once: `json.loads` makes one for each call that has options."""
 
 
 def _refuse(message: str, param: str | None = None) -> NoReturn:

@@ -111,6 +111,12 @@ class Gateway:
             first_token_timeout_s=settings.first_token_timeout_s,
             idle_timeout_s=settings.idle_timeout_s,
         )
+        self._whole_limits = replace(
+            self._limits,
+            first_token_timeout_s=WHOLE_ANSWER_TIMES * settings.first_token_timeout_s,
+        )
+        rounds = range(1, settings.retry_attempts + 1)
+        self._rest_budget_s = sum(longest_backoff_s(n, settings.retry_delay_ms) for n in rounds)
         self._discovery: asyncio.Task[None] | None = None
         self._newcomer: asyncio.Event | None = None
 
@@ -196,13 +202,12 @@ class Gateway:
             fallbacks = tuple(model for model in fallbacks if self._sees(model))
         elif isinstance(request, RelayRequest) and request.models is not None:
             fallbacks = tuple(model for model in fallbacks if model in request.models)
-        rounds = range(1, settings.retry_attempts + 1)
         return Case(
             request,
             self._clock,
             fallbacks=fallbacks,
             extra_attempts=settings.retry_attempts,
-            rest_budget_s=sum(longest_backoff_s(n, settings.retry_delay_ms) for n in rounds),
+            rest_budget_s=self._rest_budget_s,
         )
 
     def _sees(self, model: str) -> bool:
@@ -303,8 +308,7 @@ class Gateway:
 
     def _limits_of(self, request: Question) -> Limits:
         if isinstance(request, RelayRequest) and not request.stream:
-            first_s = self._limits.first_token_timeout_s
-            return replace(self._limits, first_token_timeout_s=WHOLE_ANSWER_TIMES * first_s)
+            return self._whole_limits
         return self._limits
 
     def _note_first_token(self, case: Case, exchange: Exchange) -> None:

@@ -98,10 +98,14 @@ def _ask_for_usage(body: dict[str, Any], wanted: bool) -> None:
         }
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+"""Made once: `json.dumps` makes one for each call that has options."""
+
+
 def encoded(body: Mapping[str, Any], alias: str) -> bytes:
     """The body as JSON in UTF-8. Raises RequestRefused when JSON can't say it."""
     try:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _ENCODER.encode(body)
     except ValueError:
         raise RequestRefused(alias, 400, "a number in the request is not finite") from None
     except RecursionError:

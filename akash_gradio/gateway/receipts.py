@@ -114,7 +114,10 @@ class Record:
         """What came in one read."""
         said = False
         for event in events:
-            if isinstance(event, TextDelta):
+            if isinstance(event, Passed):
+                self._answer_bytes += BYTES_PER_TOKEN * event.events
+                said = said or event.events > 0
+            elif isinstance(event, TextDelta):
                 self._answer_bytes += utf8_length(event.text)
                 said = True
             elif isinstance(event, ReasoningDelta):
@@ -123,9 +126,6 @@ class Record:
             elif isinstance(event, ToolCallDelta):
                 self._answer_bytes += utf8_length(event.name) + utf8_length(event.arguments)
                 said = True
-            elif isinstance(event, Passed):
-                self._answer_bytes += BYTES_PER_TOKEN * event.events
-                said = said or event.events > 0
             elif isinstance(event, Usage):
                 self._usage = _later(self._usage, event)
         if said:

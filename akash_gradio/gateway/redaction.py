@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
 REMOVED: Final = "[removed]"
+REMEMBERED: Final = 512
+"""Short texts whose cleaning is remembered: names come in each line."""
+_SHORT: Final = 100
+
 SHORTEST_SECRET: Final = 6
 """Characters. Shorter ones (`EMPTY`, `none`) are placeholders, and common words in a log."""
 
@@ -86,6 +91,7 @@ class SecretFilter(logging.Filter):
         super().__init__()
         self._secrets: frozenset[str] = frozenset()
         self._known: re.Pattern[str] | None = None
+        self._clean_short = lru_cache(maxsize=REMEMBERED)(self._cleaned)
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
@@ -95,9 +101,13 @@ class SecretFilter(logging.Filter):
         if self._secrets:
             longest_first = sorted(self._secrets, key=len, reverse=True)
             self._known = re.compile("|".join(map(re.escape, longest_first)))
+            self._clean_short.cache_clear()
 
     def clean(self, text: str) -> str:
         """text without the known secrets and without what looks like one."""
+        return self._clean_short(text) if len(text) <= _SHORT else self._cleaned(text)
+
+    def _cleaned(self, text: str) -> str:
         return scrub(self._known.sub(REMOVED, text) if self._known else text)
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -270,24 +270,26 @@ def _plain(part: bytes) -> bool:
     """Whether these are whole events of one line of JSON each, that each say more of the answer
     and nothing else. Only counted, not parsed: what a read costs must not grow with its events.
     """
-    lines = part.count(b"\n")
-    return (
+    count = part.count
+    lines = count(b"\n")
+    if not (
         part.startswith(b'data: {"')
         and part.endswith(b"}\n\n")
-        and part.count(b'}\n\ndata: {"') * 2 + 2 == lines
-        and lines in (part.count(b'"delta":{') * 2, part.count(b'"delta": {') * 2)
+        and count(b'}\n\ndata: {"') * 2 + 2 == lines
+        and (count(b'"delta":{') * 2 == lines or count(b'"delta": {') * 2 == lines)
         and b"\r" not in part
         and b'"error"' not in part
-        and _is_null(part, b'"finish_reason"')
-        and _is_null(part, b'"usage"')
-        and not any(word in part for word in _NOT_FINITE)
-    )
-
-
-def _is_null(part: bytes, name: bytes) -> bool:
-    """Whether the field is null wherever it stands."""
-    there = part.count(name)
-    return not there or there in (part.count(name + b":null"), part.count(name + b": null"))
+        and b"NaN" not in part
+        and b"Infinity" not in part
+    ):
+        return False
+    # Null wherever they stand.
+    finishes, usages = count(b'"finish_reason"'), count(b'"usage"')
+    return (
+        not finishes
+        or finishes == count(b'"finish_reason":null')
+        or finishes == count(b'"finish_reason": null')
+    ) and (not usages or usages == count(b'"usage":null') or usages == count(b'"usage": null'))
 
 
 def _with_no_line_ends(text: str) -> str:
@@ -296,8 +298,11 @@ def _with_no_line_ends(text: str) -> str:
     return text
 
 
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+
+
 def _packed(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _event(line: str) -> bytes:
