@@ -10,6 +10,7 @@ from typing import Any
 
 from akash_gradio.api.routes import api_routes
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.compare.votes import open_votes
 from akash_gradio.edge.closing import Running
 from akash_gradio.edge.middleware import Edge, Rules
 from akash_gradio.edge.serving import serve_until_told
@@ -43,6 +44,7 @@ def assemble(settings: Settings) -> Parts:
         progress=(lambda: embedded.progress) if embedded else (lambda: None),
         default_model=settings.default_model or "",
         health=service.health.of,
+        votes=open_votes(settings),
     )
     rules = Rules(
         allowed_origins=frozenset(settings.allowed_origins),

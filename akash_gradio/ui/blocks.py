@@ -10,6 +10,7 @@ import gradio as gr
 from akash_gradio import __version__
 from akash_gradio.ui import words
 from akash_gradio.ui.chat import render_chat
+from akash_gradio.ui.compare_view import render_compare
 from akash_gradio.ui.gallery import render_gallery
 from akash_gradio.ui.pieces import piece
 from akash_gradio.ui.routes import ASSETS
@@ -32,6 +33,7 @@ def build_ui() -> gr.Blocks:
                 gr.HTML(piece("topbar"), elem_id="topbar", apply_default_css=False)
                 render_gallery()
                 render_chat()
+                render_compare()
         with gr.Column(elem_id="drawer"):
             settings = render_settings()
         wire_settings(settings)

@@ -11,13 +11,13 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from akash_gradio.compare.diff import Span, diff
-from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.ui.address import PageAddress, read_body
-from akash_gradio.ui.asked import BODY_LIMIT_BYTES, read_compare, read_diff, read_stop
+from akash_gradio.ui.asked import read_compare, read_diff, read_stop
 from akash_gradio.ui.event_stream import EventStream
 from akash_gradio.ui.file_routes import check_vision
 from akash_gradio.ui.handlers.compare import Races, compare
 from akash_gradio.ui.house import House
+from akash_gradio.ui.vote_routes import vote_routes
 
 
 def compare_routes(house: House) -> list[BaseRoute]:
@@ -25,7 +25,7 @@ def compare_routes(house: House) -> list[BaseRoute]:
     races = Races()
 
     async def ask(request: Request) -> ASGIApp:
-        run, lanes = read_compare(await read_body(request, len(LETTERS) * BODY_LIMIT_BYTES))
+        run, lanes = read_compare(await read_body(request))
         for asked in lanes.values():
             check_vision(house, asked)
         return EventStream(
@@ -56,6 +56,7 @@ def compare_routes(house: House) -> list[BaseRoute]:
         Route("/page/compare", PageAddress(ask), methods=["POST"]),
         Route("/page/compare/stop", PageAddress(stop), methods=["POST"]),
         Route("/page/compare/diff", PageAddress(differ), methods=["POST"]),
+        *vote_routes(house),
     ]
 
 

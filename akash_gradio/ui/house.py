@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.compare.votes import VoteStore
 from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.ports import Answerer
@@ -25,6 +26,7 @@ class House:
     default_model: the id that is open at first, "" for the gallery.
     health: how the model of this id fared lately; None when nobody asked it.
     files: reads what visitors attach.
+    votes: where they are kept; None where each browser keeps its own.
     """
 
     answerer: Answerer
@@ -35,6 +37,7 @@ class House:
     default_model: str = ""
     health: Callable[[str], Health | None] = lambda _model: None
     files: FileReader = field(default_factory=FileReader)
+    votes: VoteStore | None = None
 
     def listings(self) -> tuple[Listing, ...]:
         """Every model of the catalog and the endpoints now, with who serves it; see `shown`."""

@@ -17,7 +17,8 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.globals.update(w=words.PAGE, p=words.PANEL, s=words.SETTINGS, h=words.HEALTH)
+    tables = {"w": words.PAGE, "p": words.PANEL, "s": words.SETTINGS}
+    environment.globals.update(**tables, h=words.HEALTH, r=words.RANKING)
     return environment
 
 

@@ -53,6 +53,7 @@ class CardView:
     picture_dark: str
     about_link: str
     chat_link: str
+    compare_link: str
     context_tokens: int
     reasoning: bool
     vision: bool
@@ -111,6 +112,7 @@ def _card_fields(listing: Listing, health: Health | None) -> dict[str, Any]:
         "picture_dark": f"page/thumbnail/dark?model={quote(card.id, safe='')}",
         "about_link": f"./?about={link}",
         "chat_link": f"./?model={link}",
+        "compare_link": f"./?view=compare&with={link}",
         "context_tokens": card.context_tokens or 0,
         "reasoning": card.reasoning,
         "vision": card.vision,

@@ -37,6 +37,21 @@ export const reply = (body, signal) => events("reply", body, signal);
 /** The same for an answer that is gone on with: it stands last in the body. */
 export const goOn = (body, signal) => events("go-on", body, signal);
 
+/** The events of every lane, each with its letter as `lane`. */
+export const compare = (body, signal) => events("compare", body, signal);
+
+export const stopLane = async (run, letter) => json(await post("compare/stop", { run, letter }));
+
+export const diff = async (a, b) => json(await post("compare/diff", { a, b }));
+
+export const vote = async (votes) => json(await post("compare/votes", { votes }));
+
+/** The table of votes: the server's own, or of these where it keeps none. */
+export const ranking = async (votes) => json(await post("compare/ranking", { votes }));
+
+/** The votes as a file's text; form: `csv` or `json`. */
+export const exportVotes = async (form, votes) => json(await post(`compare/export/${form}`, { votes }));
+
 async function* events(path, body, signal) {
   const response = await post(path, body, signal);
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {

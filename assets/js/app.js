@@ -2,12 +2,14 @@
 
 import * as api from "./api.js";
 import { Asking, newChat } from "./chat.js";
+import { Compare } from "./compare.js";
 import { Chats } from "./chats.js";
 import { ContextBar } from "./context_bar.js";
 import { $, arrived, fill, icon, toast } from "./dom.js";
 import { wireFrame } from "./frame.js";
 import { Models, themePictures } from "./gallery.js";
 import { wireKeys } from "./keys.js";
+import { Ranking } from "./ranking.js";
 import { Settings } from "./settings.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
@@ -40,6 +42,8 @@ class Page {
       choose: (id) => this.switchModel(id),
       whole: (whole) => this.settings.told("whole", whole),
     });
+    this.views.compare = this.compare = new Compare(this);
+    this.views.votes = this.ranking = new Ranking(this);
     this.thread = new Thread(this.words, {
       regenerate: (place, model) => this.asking.regenerate(place, model),
       goOn: (place) => this.asking.goOn(place),
@@ -122,6 +126,22 @@ class Page {
     $("#message").focus();
   }
 
+  /** A chat that was begun elsewhere on the page. */
+  adopt(chat) {
+    this.asking.stop();
+    history.pushState(null, "", chatAddress(chat.model));
+    this.#enter(chat);
+    this.saved();
+    $("#message").focus();
+  }
+
+  /** The open chat's model and its last question, beside another model. */
+  #compareThis() {
+    const text = this.chat.turns.findLast(({ role }) => role === "user")?.text ?? "";
+    this.compare.startWith([this.chat.model], text);
+    this.go("./?view=compare");
+  }
+
   async openChat(id, { push = true } = {}) {
     const isOpen = id === this.chat.id;
     if (isOpen && document.documentElement.dataset.view === "chat") return;
@@ -160,6 +180,9 @@ class Page {
 
   #show() {
     const model = this.model();
+    this.told = null;
+    $("#drawer .lane-extra")?.remove();
+    $("#drawer-title").textContent = this.words.settings;
     this.settings.open(this.chat.settings, model);
     this.remember();
     this.thread.show(this.chat, model);
@@ -188,14 +211,26 @@ class Page {
 
   #modelsChanged() {
     if (!this.routed) return;
+    this.compare.modelsChanged();
     this.#head();
     const model = this.model();
-    if (model && this.settings.card?.id !== model.id) this.settings.open(this.chat.settings, model);
+    if (!this.told && model && this.settings.card?.id !== model.id) this.settings.open(this.chat.settings, model);
     if (!this.chat.turns.length && document.documentElement.dataset.view === "chat") this.thread.show(this.chat, model);
     this.#composer();
   }
 
+  /** The drawer is for something else than the open chat, until it is closed or a chat is entered. */
+  tuneOther({ values, card, told, title, extra, opener }) {
+    this.told = told;
+    this.settings.open(values, card);
+    $("#drawer-title").textContent = title;
+    $("#drawer .lane-extra")?.remove();
+    if (extra) $("#drawer .drawer-head").after(extra);
+    if (opener) this.frame.openDrawer(opener);
+  }
+
   #settingsChanged(values) {
+    if (this.told) return this.told(values);
     this.chat.settings = { ...values };
     this.#composer();
     this.saved();
@@ -282,12 +317,18 @@ class Page {
     note.classList.toggle("hint", !fault);
   }
 
+  fit = fit;
+
   wire() {
     this.frame = wireFrame();
     this.chats.wire();
     this.models.wire();
     this.settings.wire();
     this.context.wire();
+    this.compare.wire();
+    $("#compare-this").addEventListener("click", () => this.#compareThis());
+    for (const button of document.querySelectorAll("[data-menu]")) button.addEventListener("click", () => $("#menu").click());
+    this.ranking.wire();
     const box = $("#message");
     box.addEventListener("input", () => { this.#note(null); this.#composer(); });
     box.addEventListener("keydown", (event) => {
@@ -411,7 +452,7 @@ async function booted() {
 const [boot, store] = await Promise.all([
   booted(),
   openStore(),
-  ...["#sidebar .side", "#send", "#cards", "#pick-menu", "#panel", "#system", "#stop", "#settings-reset", "#close-settings"].map(arrived),
+  ...["#sidebar .side", "#send", "#cards", "#pick-menu", "#panel", "#system", "#stop", "#settings-reset", "#close-settings", "#compare-composer", "#ranking"].map(arrived),
 ]);
 const page = new Page(boot, store);
 window.akashGradio = page;

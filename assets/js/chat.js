@@ -226,7 +226,7 @@ export class Asking {
 const shownOf = (turn) => turn.versions[turn.shown];
 
 /** The message's beginning; never half of a character. */
-function titleFrom(text) {
+export function titleFrom(text) {
   const line = text.trim().slice(0, 1000).replace(/\s+/g, " ");
   return [...line].slice(0, TITLE_LENGTH).join("");
 }

@@ -59,7 +59,11 @@ export function wireFrame() {
     event.preventDefault(); // it stops no answer besides
   });
   wireTheme();
-  return { closeDrawer: () => drawer(false), openSidebar, toggleSidebar };
+  const openDrawer = (from) => {
+    opener = from;
+    drawer(true);
+  };
+  return { closeDrawer: () => drawer(false), openDrawer, openSidebar, toggleSidebar };
 }
 
 function remember(side) {

@@ -1,10 +1,11 @@
 // The models: cards with search, filters and order; one model's panel; the model menu.
 
-import { $, announce, el, fill, fromServer } from "./dom.js";
+import { $, announce, el, fill, fromServer, toast } from "./dom.js";
 import { openPop } from "./menus.js";
 import * as api from "./api.js";
 
 const ORDER = { ready: 0, slow: 1, busy: 2, starting: 3, waking: 4, unknown: 5, resting: 6, down: 7, drained: 8, unserved: 9 };
+const MOST_TICKED = 4;
 const BY = {
   served: (a, b) => ORDER[a.state] - ORDER[b.state] || a.place - b.place,
   name: (a, b) => a.name.localeCompare(b.name),
@@ -66,7 +67,10 @@ export class Models {
     this.onchange();
   }
 
+  ticked = new Set();
+
   wire() {
+    this.#wireTicks();
     $("#model-search").addEventListener("input", () => this.draw());
     $("#model-sort").addEventListener("change", () => this.draw());
     $("#clear-search").addEventListener("click", () => {
@@ -77,6 +81,39 @@ export class Models {
     for (const chip of document.querySelectorAll("[data-filter]")) {
       chip.addEventListener("click", () => this.#choose(chip.dataset.filter));
     }
+  }
+
+  /** Ticked cards are compared; a card that is drawn anew keeps its tick. */
+  #wireTicks() {
+    $("#cards").addEventListener("change", ({ target }) => {
+      const id = target.dataset.tick;
+      if (!id) return;
+      if (!target.checked) this.ticked.delete(id);
+      else if (this.ticked.size < MOST_TICKED) this.ticked.add(id);
+      else {
+        target.checked = false;
+        toast(this.words.ticked_most);
+      }
+      this.#showTicks();
+    });
+    const clear = () => {
+      this.ticked.clear();
+      this.#showTicks();
+    };
+    $("#ticked-clear").addEventListener("click", clear);
+    $("#ticked-go").addEventListener("click", () => setTimeout(clear));
+  }
+
+  #showTicks() {
+    for (const box of document.querySelectorAll("[data-tick]")) box.checked = this.ticked.has(box.dataset.tick);
+    const count = this.ticked.size;
+    $("#gallery").classList.toggle("ticking", count > 0);
+    $("#ticked").hidden = count === 0;
+    $("#ticked-count").textContent = count === 1 ? this.words.ticked_one : "";
+    const go = $("#ticked-go");
+    go.hidden = count < 2;
+    go.textContent = fill(this.words.ticked_go, { count });
+    go.href = `./?view=compare${[...this.ticked].map((id) => `&with=${encodeURIComponent(id)}`).join("")}`;
   }
 
   #choose(filter) {
@@ -118,6 +155,8 @@ export class Models {
     if (known?.html === html) return known.node;
     const node = fromServer(html).firstElementChild;
     tellSince(node, this.words);
+    const tick = node.querySelector("[data-tick]");
+    if (tick) tick.checked = this.ticked.has(id);
     this.#cards.set(id, { html, node });
     return node;
   }

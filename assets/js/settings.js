@@ -42,6 +42,20 @@ export function differences(mine, words) {
   });
 }
 
+/** Settings as the server asks for them; card: of the model that is asked. */
+export function sentOf(values, card) {
+  const { whole, ...asked } = read(values);
+  const efforts = card?.reasoning_efforts ?? [];
+  if (!efforts.includes(asked.reasoning_effort)) asked.reasoning_effort = "endpoint";
+  return { ...asked, system: asked.system || "" };
+}
+
+/** What of it differs from the defaults; of a system prompt only that it is there. */
+export function mineOf(values, card) {
+  const changed = Object.entries(sentOf(values, card)).filter(([name, value]) => value !== DEFAULTS[name]);
+  return Object.fromEntries(changed.map(([name, value]) => [name, name === "system" ? true : value]));
+}
+
 export class Settings {
   constructor(onchange) {
     this.values = { ...DEFAULTS };
@@ -112,16 +126,12 @@ export class Settings {
 
   /** The same as the server asks for it. */
   sent() {
-    const { whole, ...asked } = this.values;
-    const efforts = this.card?.reasoning_efforts ?? [];
-    if (!efforts.includes(asked.reasoning_effort)) asked.reasoning_effort = "endpoint";
-    return { ...asked, system: asked.system || "" };
+    return sentOf(this.values, this.card);
   }
 
   /** What differs from the defaults, to be shown under the answer; of a system prompt only that it is there. */
   mine() {
-    const changed = Object.entries(this.sent()).filter(([name, value]) => value !== DEFAULTS[name]);
-    return Object.fromEntries(changed.map(([name, value]) => [name, name === "system" ? true : value]));
+    return mineOf(this.values, this.card);
   }
 
   /** A few characters for the composer: ".6 / .9", a dash where the endpoint decides. */

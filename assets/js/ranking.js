@@ -1,0 +1,32 @@
+// The table of votes, as the server works it out; the votes are its own or this browser's.
+
+import { $, el, fromServer } from "./dom.js";
+import { download } from "./exporting.js";
+import { ownVotes } from "./vote.js";
+import * as api from "./api.js";
+
+export class Ranking {
+  constructor(page) {
+    this.words = page.words;
+  }
+
+  async open() {
+    const place = $("#ranking");
+    try {
+      const { html } = await api.ranking(ownVotes());
+      place.replaceChildren(fromServer(html));
+    } catch (error) {
+      const { title, mend } = error.view ?? { title: this.words.offline_title, mend: this.words.offline_mend };
+      place.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, mend)));
+    }
+  }
+
+  wire() {
+    $("#ranking").addEventListener("click", async (event) => {
+      const form = event.target.closest("[data-export]")?.dataset.export;
+      if (!form) return;
+      const { text } = await api.exportVotes(form, ownVotes());
+      download(`votes.${form}`, [text], form === "csv" ? "text/csv" : "application/json");
+    });
+  }
+}
