@@ -5,30 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from akash_gradio.domain.chat import NOTHING, Conversation
 from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
+from akash_gradio.domain.tokens import (
+    BYTES_PER_TOKEN,
+    TOKENS_PER_MESSAGE,
+    estimated_tokens,
+    utf8_length,
+)
 from akash_gradio.gateway.relayed import Heard, Passed, Question, RelayRequest
-
-BYTES_PER_TOKEN: Final = 4
-TOKENS_PER_MESSAGE: Final = 4
-"""What chat templates put around a message."""
-
-
-def estimated_tokens(utf8_bytes: int) -> int:
-    """Tokens of so many bytes of text, at 4 bytes each and at least one.
-
-    A rule of thumb that is right within a third for English and code, and near enough for
-    scripts of three bytes a character; so it is always marked as estimated.
-    """
-    return max(1, round(utf8_bytes / BYTES_PER_TOKEN)) if utf8_bytes > 0 else 0
-
-
-def utf8_length(text: str) -> int:
-    """Bytes of the text in UTF-8; half a surrogate pair counts three."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def prompt_tokens(conversation: Conversation) -> int:

@@ -3,16 +3,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from akash_gradio.gateway.receipts import (
     Record,
-    estimated_tokens,
     prompt_tokens,
     tokens_per_s,
-    utf8_length,
 )
 from tests.gateway.fakes import Clock, request
 
@@ -22,16 +18,6 @@ def begun(clock: Clock) -> Record:
     record.asks("a", "m", "weighted")
     record.begins(200)
     return record
-
-
-@given(st.text(st.characters()))
-def test_any_text_has_a_length(text: str) -> None:
-    assert utf8_length(text) >= len(text)
-
-
-@pytest.mark.parametrize(("size", "tokens"), [(0, 0), (1, 1), (4, 1), (8, 2), (400, 100)])
-def test_estimates_four_bytes_a_token_and_at_least_one(size: int, tokens: int) -> None:
-    assert estimated_tokens(size) == tokens
 
 
 def test_a_prompt_counts_its_messages_too() -> None:
