@@ -109,26 +109,16 @@ def _decoded(written: bytes) -> str:
 
 def _from_lines(text: str) -> Iterator[_Entry]:
     lines = text.splitlines()
-    if APART not in (line.strip() for line in lines):
-        parts = ([line] for line in lines)
-        starts: Iterable[int] = range(1, len(lines) + 1)
-    else:
-        parts, starts = _blocks(lines)
-    for row, part in zip(starts, parts, strict=False):
-        if said := "\n".join(part).strip():
-            yield _Entry(row=row, fields={"prompt": said}, columns={})
-
-
-def _blocks(lines: list[str]) -> tuple[Iterator[list[str]], list[int]]:
-    blocks: list[list[str]] = [[]]
-    starts = [1]
-    for row, line in enumerate(lines, 1):
-        if line.strip() == APART:
-            blocks.append([])
-            starts.append(row + 1)
-        else:
-            blocks[-1].append(line)
-    return iter(blocks), starts
+    several = any(line.strip() == APART for line in lines)
+    start, part = 1, list[str]()
+    for row, line in enumerate([*lines, APART], 1):
+        apart = line.strip() == APART
+        if not apart:
+            part.append(line)
+        if apart or not several:
+            if said := "\n".join(part).strip():
+                yield _Entry(row=start, fields={"prompt": said}, columns={})
+            start, part = row + 1, []
 
 
 def _from_csv(text: str) -> Iterator[_Entry]:

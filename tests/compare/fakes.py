@@ -1,0 +1,122 @@
+"""An answerer that says what a function tells it to, and remembers who asked and who left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import Any
+
+from akash_gradio.compare.checks import Check, CheckKind
+from akash_gradio.compare.plan import Lane, Plan
+from akash_gradio.compare.prompts import Prompt
+from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.events import Event, Finished, ReasoningDelta, Started, TextDelta
+from akash_gradio.domain.model import ServedModel
+from akash_gradio.domain.ports import EndpointState, EndpointStatus
+from akash_gradio.domain.receipt import Attempt, Count, Receipt
+
+Step = Event | Exception | asyncio.Event
+"""Say it, raise it, or wait for it."""
+
+
+def receipt(request: ChatRequest, **more: Any) -> Receipt:
+    facts: dict[str, Any] = {
+        "model_asked": request.model,
+        "model_answered": request.model,
+        "endpoint": request.endpoint or "eu-1",
+        "attempts": (
+            Attempt(
+                endpoint="eu-1", model=request.model, why="weighted", outcome="ok", elapsed_ms=250.0
+            ),
+        ),
+        "first_token_s": 0.25,
+        "total_s": 1.5,
+        "tokens_in": Count(tokens=12, reported=True),
+        "tokens_out": Count(tokens=100, reported=False),
+        "tokens_per_s": 80.0,
+        "sent": {"temperature": 0.2},
+        "finish": "stop",
+        "fingerprint": "fp",
+    }
+    return Receipt(**(facts | more))
+
+
+def answer(request: ChatRequest, text: str, reasoning: str = "") -> list[Step]:
+    """A good answer."""
+    thought: list[Step] = [ReasoningDelta(reasoning)] if reasoning else []
+    said: list[Step] = [TextDelta(text)] if text else []
+    start = Started(endpoint="eu-1", model=request.model)
+    return [start, *thought, *said, Finished("stop", receipt(request))]
+
+
+def echo(request: ChatRequest) -> list[Step]:
+    return answer(request, f"{request.model}: {question(request)}")
+
+
+def question(request: ChatRequest) -> str:
+    return request.conversation.turns[-1].content
+
+
+def serving(
+    alias: str, *models: str, weight: int = 1, state: EndpointState = EndpointState.READY
+) -> EndpointStatus:
+    served = tuple(ServedModel(id=model) for model in models)
+    return EndpointStatus(alias=alias, state=state, weight=weight, priority=1, models=served)
+
+
+class Answering:
+    """asked: requests in order. closed: how many streams are over. busiest: at the same time."""
+
+    def __init__(
+        self,
+        says: Callable[[ChatRequest], Iterable[Step]] = echo,
+        endpoints: Sequence[EndpointStatus] = (),
+    ) -> None:
+        self.says, self._endpoints = says, tuple(endpoints)
+        self.asked: list[ChatRequest] = []
+        self.closed = self.busiest = self.open = 0
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        self.asked.append(request)
+        self.open += 1
+        self.busiest = max(self.busiest, self.open)
+        try:
+            for step in self.says(request):
+                await asyncio.sleep(0)
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                else:
+                    yield step
+        finally:
+            self.open -= 1
+            self.closed += 1
+
+    def endpoints(self) -> tuple[EndpointStatus, ...]:
+        return self._endpoints
+
+
+class Naps:
+    """A sleep that is over at once. asked_s: how long each was to be."""
+
+    def __init__(self) -> None:
+        self.asked_s: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.asked_s.append(seconds)
+        await asyncio.sleep(0)
+
+
+def prompts(*texts: str, checks: Sequence[Check] = ()) -> tuple[Prompt, ...]:
+    return tuple(
+        Prompt(id=str(number), text=text, checks=tuple(checks))
+        for number, text in enumerate(texts, 1)
+    )
+
+
+def plan(*texts: str, models: Sequence[str] = ("a", "b"), **more: Any) -> Plan:
+    checks = (Check(kind=CheckKind.NOT_EMPTY),)
+    lanes = tuple(Lane(model=model) for model in models)
+    asked = prompts(*(texts or ("one", "two")), checks=checks)
+    return Plan(**({"prompts": asked, "lanes": lanes} | more))

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from akash_gradio.compare.checks import Check, CheckKind
+from akash_gradio.compare.plan import Lane, Plan, plan_dict, plan_from
+from akash_gradio.compare.prompts import Prompt
+from akash_gradio.domain.chat import Default, Sampling
+from tests.compare.fakes import plan
+
+FULL = Plan(
+    prompts=(
+        Prompt(id="1", text="один", system="s", checks=(Check(kind=CheckKind.REGEX, value="^x"),)),
+    ),
+    lanes=(
+        Lane(model="a", system="be brief", endpoint="eu-1"),
+        Lane(
+            model="b",
+            sampling=Sampling(
+                temperature=0.0,
+                top_p=Default.ENDPOINT,
+                max_tokens=Default.CATALOG,
+                seed=7,
+                stop=("x", "y"),
+            ),
+        ),
+    ),
+    repeats=3,
+    seed=5,
+    stream=False,
+)
+
+
+def test_every_prompt_meets_every_lane_as_often_as_asked() -> None:
+    asked = plan("one", "two", "three", repeats=2)
+    tasks = [asked.task(number) for number in asked.order()]
+    seen = [(task.prompt.text, task.lane.model, task.repeat) for task in tasks]
+    every = {(t, m, r) for t in ("one", "two", "three") for m in "ab" for r in (0, 1)}
+    assert (len(seen), set(seen), asked.calls) == (12, every, 12)
+    assert [task.number for task in tasks] == asked.order()
+
+
+def test_a_prompt_is_asked_everywhere_before_the_next_one() -> None:
+    asked = plan("one", "two", repeats=2)
+    rows = [(asked.task(n).repeat, asked.task(n).prompt.text) for n in asked.order()]
+    assert rows[::2] == rows[1::2] == [(0, "one"), (0, "two"), (1, "one"), (1, "two")]
+
+
+def test_the_order_is_fixed_by_the_seed_and_favors_no_lane() -> None:
+    asked = plan(*map(str, range(200)))
+    assert asked.order() == asked.order()
+    assert asked.order() != replace(asked, seed=1).order()
+    first = [asked.lane_of(number) for number in asked.order()[::2]]
+    assert 70 < first.count(0) < 130
+
+
+def test_the_number_of_a_place_is_its_tasks() -> None:
+    asked = plan("one", "two", "three", models="abc", repeats=2)
+    for prompt in range(3):
+        for lane in range(3):
+            for repeat in range(2):
+                task = asked.task(asked.number(prompt, lane, repeat))
+                assert task.prompt is asked.prompts[prompt]
+                assert (task.lane, task.repeat) == (asked.lanes[lane], repeat)
+
+
+def test_each_repeat_sends_the_next_seed_where_one_is_sent() -> None:
+    sent = [
+        FULL.task(FULL.number(0, lane, repeat)).lane.sampling.seed
+        for lane in (0, 1)
+        for repeat in range(3)
+    ]
+    assert sent == [Default.ENDPOINT] * 3 + [7, 8, 9]
+
+
+@pytest.mark.parametrize("each", [FULL, plan()], ids=["full", "plain"])
+def test_a_plan_comes_back_from_json(each: Plan) -> None:
+    back = plan_from(json.loads(json.dumps(plan_dict(each))))
+    assert (back, back.fingerprint) == (each, each.fingerprint)
+
+
+def test_another_plan_has_another_fingerprint() -> None:
+    plans = [plan(), plan("one"), plan(models="ba"), plan(repeats=2), plan(seed=1), FULL]
+    assert len({each.fingerprint for each in plans}) == len(plans)
+
+
+def test_a_label_says_what_tells_lanes_apart() -> None:
+    assert [lane.label for lane in FULL.lanes] == [
+        "a, on eu-1",
+        "b, temperature 0, max tokens catalog, seed 7, stop 'x' 'y'",
+    ]
