@@ -11,14 +11,15 @@ from typing import Any
 from akash_gradio.api.routes import api_routes
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.compare.votes import open_votes
-from akash_gradio.edge.closing import Running
-from akash_gradio.edge.middleware import Edge, Rules
+from akash_gradio.edge.front import Front, make_front
 from akash_gradio.edge.serving import serve_until_told
 from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import set_up_logs
 from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import Settings, read_settings
 from akash_gradio.ui.house import House
+from akash_gradio.ui.refusals import refusal
+from akash_gradio.ui.sign_in import sign_in_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,7 @@ class Parts:
 
     house: House
     service: Service
-    rules: Rules
-    running: Running
+    front: Front
 
 
 def assemble(settings: Settings) -> Parts:
@@ -37,7 +37,7 @@ def assemble(settings: Settings) -> Parts:
     embedded, catalog = service.embedded, service.catalog
     thumbnails = Thumbnails(Path(__file__).parent / "assets" / "thumbnails")
     house = House(
-        answerer=service.gateway,
+        answerer=service.source,
         catalog=catalog,
         thumbnails=thumbnails,
         problems=(*service.problems, *thumbnails.problems(catalog.cards)),
@@ -46,11 +46,7 @@ def assemble(settings: Settings) -> Parts:
         health=service.health.of,
         votes=open_votes(settings),
     )
-    rules = Rules(
-        allowed_origins=frozenset(settings.allowed_origins),
-        frame_ancestors=" ".join(settings.frame_ancestors),
-    )
-    return Parts(house, service, rules, Running())
+    return Parts(house, service, make_front(settings, refusal, sign_in_html))
 
 
 def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
@@ -58,7 +54,6 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
     from starlette.middleware import Middleware
 
     from akash_gradio.ui.blocks import page_head
-    from akash_gradio.ui.refusals import refusal
     from akash_gradio.ui.routes import page_routes
     from akash_gradio.ui.theme import page_theme
 
@@ -78,7 +73,7 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
         "quiet": True,
         "app_kwargs": {
             "routes": [*page_routes(parts.house), *api_routes(parts.service.api)],
-            "middleware": [Middleware(Edge, parts.rules, refusal, parts.running)],
+            "middleware": [Middleware(parts.front.before)],
             "lifespan": parts.service.open,
             "docs_url": None,
             "redoc_url": None,
@@ -101,7 +96,7 @@ def main(host: str | None = None, port: int | None = None) -> None:
     load_client()  # Gradio gives the server 5 s to come up, also on a busy machine
     sys.stderr.write(f"Akash Gradio: http://{_reached(settings)}\n")
     page.queue(default_concurrency_limit=None).launch(**launch_options(parts, settings))
-    serve_until_told(page.server, parts.running)
+    serve_until_told(page.server, parts.front.running)
 
 
 def _at(settings: Settings, host: str | None, port: int | None) -> Settings:

@@ -5,10 +5,11 @@ All of them are off or harmless by default: on one's own computer nothing is to 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 
@@ -16,6 +17,9 @@ def variable(name: str, default: Any, says: str, *also: str, **limits: Any) -> A
     """A field that one environment variable sets. also: further names of it."""
     alias = AliasChoices(name, *also) if also else name
     return Field(default, validation_alias=alias, description=says, **limits)
+
+
+RANGED: Final = ("temperature", "top_p", "max_tokens", "presence_penalty", "frequency_penalty")
 
 
 class HostSettings(BaseSettings):
@@ -32,6 +36,101 @@ class HostSettings(BaseSettings):
         ("https://huggingface.co",),
         "Sites that may show the page in a frame, a comma list of `https://host`.",
     )
+
+    trusted_proxies: int = variable(
+        "TRUSTED_PROXIES",
+        0,
+        "How many proxies stand in front and add to `X-Forwarded-For`; 0 believes none of it.",
+        ge=0,
+        le=10,
+    )
+    access_token: SecretStr | None = variable(
+        "ACCESS_TOKEN", None, "Visitors must give this token before they see the page."
+    )
+    admin_password: SecretStr | None = variable(
+        "ADMIN_PASSWORD",
+        None,
+        "The host's own password, for what only the host may see (`page/sign-in?as=host`).",
+    )
+    session_secret: SecretStr | None = variable(
+        "SESSION_SECRET",
+        None,
+        "Signs the cookies; without it sessions end with the process. Replicas need the same.",
+    )
+    visitor_messages_per_minute: int | None = variable(
+        "VISITOR_MESSAGES_PER_MINUTE", None, "Messages of one visitor in any minute.", ge=1
+    )
+    visitor_tokens_per_day: int | None = variable(
+        "VISITOR_TOKENS_PER_DAY", None, "Tokens of one visitor in a day (UTC), in and out.", ge=1
+    )
+    requests_at_once: int | None = variable(
+        "REQUESTS_AT_ONCE",
+        None,
+        "Answers given at once; the others wait in line and are told their place.",
+        ge=1,
+    )
+    queue_length: int = variable(
+        "QUEUE_LENGTH", 100, "How many may wait in line before the next is turned away.", ge=0
+    )
+    tokens_per_day: int | None = variable(
+        "TOKENS_PER_DAY", None, "Tokens of everybody together in a day (UTC).", ge=1
+    )
+    cost_per_day: float | None = variable(
+        "COST_PER_DAY",
+        None,
+        "US dollars of everybody together in a day (UTC), by the catalog's prices.",
+        gt=0,
+    )
+    allowed_models: Annotated[tuple[str, ...], NoDecode] = variable(
+        "ALLOWED_MODELS", (), "The only models that may be used, a comma list of ids."
+    )
+    parameter_ranges: Annotated[dict[str, tuple[float, float]], NoDecode] = variable(
+        "PARAMETER_RANGES",
+        {},
+        'What visitors may set, as JSON: `{"temperature":[0,1],"max_tokens":[1,1024]}`. '
+        "The highest `max_tokens` is sent where none is set.",
+    )
+    longest_message: int | None = variable(
+        "LONGEST_MESSAGE", None, "Characters of one message.", ge=1
+    )
+
+    @field_validator("allowed_models", mode="before")
+    @classmethod
+    def _ids(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("parameter_ranges", mode="before")
+    @classmethod
+    def _ranges(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        mend = 'write {"temperature": [0, 1]}; known are ' + ", ".join(RANGED)
+        try:
+            given = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError(mend) from None
+        if not isinstance(given, dict) or not given.keys() <= set(RANGED):
+            raise ValueError(mend)
+        if not all(_is_range(pair) for pair in given.values()):
+            raise ValueError(mend)
+        return {name: tuple(pair) for name, pair in given.items()}
+
+    @property
+    def limited(self) -> bool:
+        """Whether anything is counted, so that visitors must be told apart."""
+        return any(
+            value is not None
+            for value in (
+                self.visitor_messages_per_minute,
+                self.visitor_tokens_per_day,
+                self.requests_at_once,
+                self.tokens_per_day,
+                self.cost_per_day,
+                self.longest_message,
+            )
+        ) or bool(self.allowed_models or self.parameter_ranges)
 
     @field_validator("allowed_origins", "frame_ancestors", mode="before")
     @classmethod
@@ -54,3 +153,10 @@ def _is_origin(text: str) -> bool:
     return (
         plain and parts.scheme in ("http", "https") and text == f"{parts.scheme}://{parts.netloc}"
     )
+
+
+def _is_range(pair: object) -> bool:
+    if not isinstance(pair, list) or len(pair) != 2:
+        return False
+    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in pair)
+    return numbers and bool(pair[0] <= pair[1])

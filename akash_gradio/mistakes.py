@@ -72,7 +72,7 @@ def expected(info: FieldInfo) -> str:
 
 def as_written(value: object) -> str:
     """A default as one would write it into `.env`; "" for none."""
-    if value is None or value == ():
+    if value is None or value in ((), {}):
         return ""
     if isinstance(value, bool):
         return str(value).lower()

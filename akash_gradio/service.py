@@ -15,6 +15,9 @@ from akash_gradio.check.health import HealthBook
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Receipt
+from akash_gradio.edge.counters import OwnCounters
+from akash_gradio.edge.guard import Guard, Ledger, Source
+from akash_gradio.edge.limits import Limits
 from akash_gradio.embedded.progress import terminal_progress
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import served_id
@@ -27,6 +30,7 @@ from akash_gradio.settings import Settings
 class Service:
     """What answers; `open` starts it with the server's event loop.
 
+    source: the gateway as strangers may use it; itself where nothing is limited.
     embedded: None where the model on this machine isn't wanted. health: of every model that
     was asked. problems: of the settings
     and of the catalog.
@@ -34,6 +38,7 @@ class Service:
 
     catalog: Catalog
     gateway: Gateway
+    source: Source
     embedded: EmbeddedEndpoint | None
     api: Api
     health: HealthBook = field(default_factory=HealthBook)
@@ -57,20 +62,26 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
     """
     catalog = read_catalog(settings.catalog_file, environment)
     metrics, health = Metrics(), HealthBook()
+    counters = OwnCounters()
+    ledger = Ledger(counters, catalog.get)
 
     def note(receipt: Receipt) -> None:
         metrics.observe(receipt)
         health.observe(receipt)
+        if settings.limited:
+            ledger.observe(receipt)
 
     gateway = open_gateway(settings, catalog.get, on_receipt=note)
+    source = Guard(gateway, Limits.of(settings), counters) if settings.limited else gateway
     metrics.known = lambda model: _known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
     door = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
     return Service(
         catalog=catalog,
         gateway=gateway,
+        source=source,
         embedded=_embedded(settings, gateway) if settings.embedded_wanted else None,
-        api=Api(gateway=gateway, catalog=catalog, door=door, metrics=metrics),
+        api=Api(gateway=source, catalog=catalog, door=door, metrics=metrics),
         health=health,
         problems=(*settings.problems, *catalog.problems),
     )

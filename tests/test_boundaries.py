@@ -46,8 +46,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "files": set(),
     "api": LOWER | {"compare", "key_list", "leaving"},
     "ui": {"domain", "catalog", "compare", "check", "files", "leaving"},
-    "edge": LOWER,
-    "service": LOWER | {"api", "embedded", "check"},
+    "edge": LOWER | {"host_settings"},
+    "service": LOWER | {"api", "embedded", "edge", "check"},
     "serve": {"settings", "logs", "service", "api", "edge"},
     "__main__": {"serve", "compare", "check"},
 }

@@ -63,6 +63,19 @@ DEFAULTS: dict[str, Any] = {
     "GRADIO_SERVER_PORT": 7860,
     "ALLOWED_ORIGINS": (),
     "FRAME_ANCESTORS": ("https://huggingface.co",),
+    "TRUSTED_PROXIES": 0,
+    "ACCESS_TOKEN": None,
+    "ADMIN_PASSWORD": None,
+    "SESSION_SECRET": None,
+    "VISITOR_MESSAGES_PER_MINUTE": None,
+    "VISITOR_TOKENS_PER_DAY": None,
+    "REQUESTS_AT_ONCE": None,
+    "QUEUE_LENGTH": 100,
+    "TOKENS_PER_DAY": None,
+    "COST_PER_DAY": None,
+    "ALLOWED_MODELS": (),
+    "PARAMETER_RANGES": {},
+    "LONGEST_MESSAGE": None,
 }
 
 

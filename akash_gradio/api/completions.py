@@ -17,6 +17,7 @@ from akash_gradio.api.question import read_body, read_question
 from akash_gradio.domain.errors import AkashGradioError
 from akash_gradio.domain.events import Finished, Retrying, Started
 from akash_gradio.domain.receipt import Receipt
+from akash_gradio.domain.visitor import VISITOR, Visitor
 from akash_gradio.gateway import Relayed, RelayRequest
 from akash_gradio.leaving import until_left
 
@@ -46,6 +47,7 @@ async def complete(call: Call, gateway: Relays, door: Door) -> None:
     if not caller.may_use(asked.model):
         raise no_such_model(asked.model)
     caller.spend()
+    VISITOR.set(Visitor(id=f"key:{caller.name}"))
     await until_left(_pass_on(call, gateway, asked), call.receive)
 
 

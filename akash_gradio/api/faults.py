@@ -18,7 +18,9 @@ from akash_gradio.domain.errors import (
     EndpointError,
     EndpointRefused,
     EndpointTimeout,
+    LimitReached,
     NoEndpoint,
+    NotAllowed,
     NotAnswered,
     ReplyInterrupted,
     RequestRefused,
@@ -37,6 +39,14 @@ NOBODY: Final[Mapping[str, str]] = {
     "drained": "all endpoints of the model are drained (weight 0)",
     "starting": "the model is being loaded",
     "busy": "all endpoints of the model are at their maxConcurrency",
+}
+
+LIMITS: Final[Mapping[str, str]] = {
+    "messages": "too many messages in a minute",
+    "tokens": "this day's share of tokens is used up",
+    "app_tokens": "this host's tokens of the day are used up",
+    "app_cost": "this host has spent what it may spend in a day",
+    "queue": "too many requests wait already",
 }
 
 
@@ -86,6 +96,10 @@ def fault_of(error: AkashGradioError) -> Fault:
         return Fault(status=error.status, message=words)
     if isinstance(error, UnknownModel):
         return no_such_model(error.model)
+    if isinstance(error, NotAllowed):
+        return _not_allowed(error)
+    if isinstance(error, LimitReached):
+        return _limit_reached(error)
     if isinstance(error, NoEndpoint):
         return _no_endpoint(error)
     if isinstance(error, NotAnswered):
@@ -103,6 +117,26 @@ def no_such_model(model: str) -> Fault:
         message=f"The model `{model[:200]}` does not exist or you do not have access to it.",
         code="model_not_found",
         param="model",
+    )
+
+
+def _not_allowed(error: NotAllowed) -> Fault:
+    about = {"model": "model", "length": "messages"}.get(error.what, error.what)
+    words = f"the host does not allow this `{about}`"
+    if error.what == "length":
+        words = f"a message may have {error.high:.0f} characters"
+    elif error.high:
+        words = f"`{about}` must be from {error.low:g} to {error.high:g} here"
+    return Fault(status=403, message=words, code="not_allowed", param=about)
+
+
+def _limit_reached(error: LimitReached) -> Fault:
+    return Fault(
+        status=429,
+        message=LIMITS.get(error.what, "a limit of this host is reached"),
+        type="rate_limit_error",
+        code="rate_limit_exceeded",
+        retry_after_s=error.retry_after_s,
     )
 
 

@@ -3,6 +3,8 @@
     AkashGradioError
     ├── RequestRefused            the request is at fault; no other endpoint is asked
     │   └── ContextExceeded       it is longer than the model's context
+    ├── NotAllowed                the host doesn't allow this: a model, a value, a length
+    ├── LimitReached              somebody's share is used up; it opens again
     ├── UnknownModel              nothing here is called that
     ├── NoEndpoint                the model is known, no endpoint serves it now
     ├── NotAnswered               every endpoint and fallback was tried in vain
@@ -14,6 +16,7 @@
         ├── EndpointGarbled       what came is not the protocol
         └── EndpointSilent        a stream that ended without a word
 
+`NotAllowed` and `LimitReached` come from `edge`, before the gateway is asked.
 `NotAnswered`, `ReplyInterrupted`, `RequestRefused`, `UnknownModel` and `NoEndpoint` leave
 the gateway; `EndpointError` stays inside it, as the cause of the others.
 No error holds a key, a header, a URL or an object of the HTTP client.
@@ -55,6 +58,33 @@ class ContextExceeded(RequestRefused):
     ) -> None:
         super().__init__(alias, status, detail)
         self.limit_tokens, self.asked_tokens = limit_tokens, asked_tokens
+
+
+class NotAllowed(AkashGradioError):
+    """The host doesn't allow it.
+
+    what: `model`, `length` (of a message), `own_key` (not offered), `own_endpoint` (an address
+    that may not be asked), or a parameter's wire name. low, high: what is allowed, where it
+    is a range; in characters for `length`.
+    """
+
+    def __init__(self, what: str, *, low: float = 0, high: float = 0) -> None:
+        super().__init__(f"{what} is not allowed")
+        self.what, self.low, self.high = what, low, high
+
+
+class LimitReached(AkashGradioError):
+    """A share is used up.
+
+    what: `messages` (of one visitor in a minute), `tokens` (of one visitor in a day),
+    `app_tokens`, `app_cost` (of everybody in a day) or `queue` (too many wait).
+    most: the share, 0 where that is the host's own business. retry_after_s: seconds until
+    it opens again.
+    """
+
+    def __init__(self, what: str, *, most: float = 0, retry_after_s: float) -> None:
+        super().__init__(f"{what} used up, for {retry_after_s:.0f} s")
+        self.what, self.most, self.retry_after_s = what, most, retry_after_s
 
 
 class UnknownModel(AkashGradioError):

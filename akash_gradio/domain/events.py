@@ -1,6 +1,7 @@
 """What an answer is made of, as it arrives.
 
-A reply is `Retrying* Started (TextDelta | ReasoningDelta | ToolCallDelta | Usage)* Finished`,
+A reply is
+`Queued* Retrying* Started (TextDelta | ReasoningDelta | ToolCallDelta | Usage)* Finished`,
 or an error of `domain.errors` in place of what is missing. `Retrying` comes only
 before `Started`: after the first token nothing is ever asked again.
 """
@@ -11,6 +12,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from akash_gradio.domain.receipt import Attempt, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Others are answered first. place: 1 for who is next, 0 when the waiting is over."""
+
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +79,5 @@ class Finished:
 
 
 Event: TypeAlias = (
-    Started | Retrying | TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+    Queued | Started | Retrying | TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
 )

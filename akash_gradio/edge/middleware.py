@@ -13,6 +13,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
+from akash_gradio.domain.visitor import NOBODY, VISITOR
 from akash_gradio.edge import policy
 from akash_gradio.edge.bodies import Body, TooLarge, Unfit, check_length, limit_of
 from akash_gradio.edge.closing import Running
@@ -22,15 +23,22 @@ from akash_gradio.edge.messages import (
     Scope,
     Send,
     answer_json,
+    header,
     is_https,
 )
 from akash_gradio.edge.origins import is_foreign
+from akash_gradio.edge.sign_in import SignIn, turn_away
+from akash_gradio.edge.visitors import Visitors
 
 logger = logging.getLogger(__name__)
 
 API: Final = ("/v1/", "/healthz", "/metrics")
+OPEN: Final = "/page/assets/"
+"""What the sign-in page needs: public files."""
+STARTS_UP: Final = "/gradio_api/startup-events"
 Say = Callable[..., dict[str, object]]
-"""The JSON of a refusal by its kind: `stranger`, `closing`, `too_large`, `too_slow`."""
+"""The JSON of a refusal by its kind: `stranger`, `closing`, `too_large`, `too_slow`,
+`sign_in`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +55,17 @@ class Rules:
 class Edge:
     """The middleware. say: the words of a refusal, which belong to the page."""
 
-    def __init__(self, app: ASGIApp, rules: Rules, say: Say, running: Running) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        rules: Rules,
+        say: Say,
+        running: Running,
+        visitors: Visitors,
+        sign_in: SignIn,
+    ) -> None:
         self._app, self._rules, self._say, self._running = app, rules, say, running
+        self._visitors, self._sign_in = visitors, sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, from its refusal or to its end."""
@@ -71,14 +88,15 @@ class Edge:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(API):
+            VISITOR.set(NOBODY)  # the API knows its callers by their keys
             await self._app(scope, receive, send)
             return
         limit = limit_of(scope["path"])
         body = Body(receive, limit)
-        dressed = Dressed(scope, send, self._rules, body)
+        dressed = Dressed(scope, send, self._rules, body, self._visitors)
         try:
             check_length(scope, limit)
-            await self._app(scope, body.receive, dressed.send)
+            await self._enter(scope, body.receive, dressed.send)
         except Exception as error:
             fault = error if isinstance(error, Unfit) else body.fault
             if fault is None:
@@ -87,6 +105,18 @@ class Edge:
             fault = body.fault
         if fault is not None and not dressed.begun:
             await self._give_up(dressed.of_edge, fault)
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """On to the page, for whoever may; nobody is let through unknown."""
+        entry, path = self._sign_in.entry, scope["path"]
+        session = entry.session(scope)
+        VISITOR.set(self._visitors.visitor(scope, session.user if session else ""))
+        if self._sign_in.answers(path):
+            await self._sign_in(scope, receive, send)
+        elif entry.lets_in(scope) or path.startswith(OPEN) or _starts_up(scope):
+            await self._app(scope, receive, send)
+        else:
+            await turn_away(scope, send, self._say("sign_in"))
 
     async def _give_up(self, send: Send, fault: Unfit) -> None:
         """Close the connection after it: the rest of the body isn't read."""
@@ -107,8 +137,11 @@ class Dressed:
     HTML is held until it is whole, because its policy names its scripts; nothing else is.
     """
 
-    def __init__(self, scope: Scope, send: Send, rules: Rules, body: Body) -> None:
-        self._send, self._rules, self._body = send, rules, body
+    def __init__(
+        self, scope: Scope, send: Send, rules: Rules, body: Body, visitors: Visitors
+    ) -> None:
+        self._scope, self._send, self._rules, self._body = scope, send, rules, body
+        self._visitors = visitors
         self._https = is_https(scope)
         self.begun = False
         self._start: Message | None = None
@@ -133,8 +166,11 @@ class Dressed:
                 return
             html, start, self._start = b"".join(self._html), self._start, None
             policy_of_page = policy.page_policy(html, self._rules.frame_ancestors)
-            policed = (b"content-security-policy", policy_of_page)
-            await self._send({**start, "headers": [*self._headers(start), policed]})
+            headers = [*self._headers(start), (b"content-security-policy", policy_of_page)]
+            cookie = self._visitors.new_cookie(self._scope)
+            if cookie is not None:
+                headers.append((cookie[0].encode(), cookie[1].encode()))
+            await self._send({**start, "headers": headers})
             message = {"type": "http.response.body", "body": html}
         await self._send(message)
 
@@ -150,6 +186,14 @@ class Dressed:
         elif kind == b"image/svg+xml":
             more.append(policy.PICTURE)
         return [*given, *((name, value) for name, value in more if name not in names)]
+
+
+def _starts_up(scope: Scope) -> bool:
+    """Gradio asks itself, from this machine, whether it has started."""
+    client = scope.get("client")
+    at_home = client is not None and client[0] in ("127.0.0.1", "::1")
+    asks = scope["path"] == STARTS_UP and scope["method"] == "GET"
+    return at_home and asks and not header(scope, "x-forwarded-for")
 
 
 def _kind(message: Message) -> bytes:

@@ -16,6 +16,7 @@ from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.ui import words
+from akash_gradio.ui.duration import duration_words
 from akash_gradio.ui.health import HealthView, capability_words, down_since, health_view
 from akash_gradio.ui.markdown import render
 
@@ -316,7 +317,9 @@ def error_view(error: errors.AkashGradioError, model_name: str) -> dict[str, Any
         "title": text.title.format_map(facts),
         "mend": text.mend.format_map(facts),
         "details": facts["detail"],
-        "retry": not isinstance(error, errors.RequestRefused | errors.UnknownModel),
+        "retry": not isinstance(
+            error, errors.RequestRefused | errors.UnknownModel | errors.NotAllowed
+        ),
     }
 
 
@@ -325,6 +328,12 @@ def _error_words(error: errors.AkashGradioError) -> words.ErrorWords:
         special = words.ERRORS.get(f"NoEndpoint.{error.reason}")
         if special is not None:
             return special
+    if isinstance(error, errors.NotAllowed | errors.LimitReached):
+        kind = type(error).__name__
+        others = "value" if isinstance(error, errors.NotAllowed) and error.high else ""
+        for name in (error.what, others):
+            if f"{kind}.{name}" in words.ERRORS:
+                return words.ERRORS[f"{kind}.{name}"]
     return _nearest_words(error)
 
 
@@ -350,6 +359,11 @@ def _error_facts(error: errors.AkashGradioError, model_name: str) -> dict[str, s
         )
     if isinstance(error, errors.EndpointError):
         facts.update(_failure_facts(error))
+    if isinstance(error, errors.NotAllowed):
+        facts |= {"what": error.what, "low": f"{error.low:g}", "high": f"{error.high:,.10g}"}
+    if isinstance(error, errors.LimitReached):
+        again_in = duration_words(error.retry_after_s)
+        facts |= {"most": f"{error.most:,.0f}", "again_in": again_in}
     return facts
 
 

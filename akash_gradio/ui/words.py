@@ -149,6 +149,7 @@ PAGE: Final[Mapping[str, str]] = {
     "waiting_s": "Waiting for the first token · {seconds} s",
     "trying_another": "{endpoint} did not answer. Trying another endpoint",
     "trying_again": "{endpoint} did not answer. Trying again in {seconds} s",
+    "queued": "You are number {place} in line",
     "stopped": "stopped",
     "busy": "An answer is still coming. Stop it first.",
     "empty_start": "What would you like to ask?",
@@ -343,6 +344,44 @@ ERRORS: Final[Mapping[str, ErrorWords]] = {
     "NoEndpoint.starting": ErrorWords("{model} is still starting.", "It answers in a moment."),
     "NoEndpoint.busy": ErrorWords(
         "Every endpoint of {model} is busy.", "Try again in a moment; your message is kept."
+    ),
+    "NotAllowed": ErrorWords("The host of this page does not allow this.", "Ask it otherwise."),
+    "NotAllowed.model": ErrorWords(
+        "{model} may not be used here.", "Choose one of the models that are shown."
+    ),
+    "NotAllowed.length": ErrorWords(
+        "This message is too long: {high} characters are allowed here.",
+        "Shorten it; nothing was lost.",
+    ),
+    "NotAllowed.own_key": ErrorWords(
+        "This page takes no keys of visitors.", "Remove yours under “Your key”."
+    ),
+    "NotAllowed.own_endpoint": ErrorWords(
+        "The address of your endpoint can't be used here.",
+        "It must begin with https:// and lead to the public internet.",
+    ),
+    "NotAllowed.value": ErrorWords(
+        "{what} may be {low} to {high} here.", "Change it in the settings of this chat."
+    ),
+    "LimitReached": ErrorWords("This is used up.", "It opens again in {again_in}."),
+    "LimitReached.messages": ErrorWords(
+        "That was a lot of messages: {most} a minute are allowed.",
+        "The next one can be sent in {again_in}; your message is kept.",
+    ),
+    "LimitReached.tokens": ErrorWords(
+        "You have used today's share of {most} tokens.",
+        "It opens again in {again_in}, at midnight UTC. Your chats are kept.",
+    ),
+    "LimitReached.app_tokens": ErrorWords(
+        "This page has given all the answers that it may give today.",
+        "It opens again in {again_in}, at midnight UTC. Your chats are kept.",
+    ),
+    "LimitReached.app_cost": ErrorWords(
+        "This page has spent what it may spend today.",
+        "It opens again in {again_in}, at midnight UTC. Your chats are kept.",
+    ),
+    "LimitReached.queue": ErrorWords(
+        "Too many people are asking just now.", "Try again in {again_in}; your message is kept."
     ),
     "NotAnswered": ErrorWords(
         "Nobody answered for {model}.",
@@ -631,5 +670,28 @@ EDGE: Final[Mapping[str, ErrorWords]] = {
     "stranger": REQUEST_FAULTS["stranger"],
     "too_large": ErrorWords("This is too large: {limit} MB are accepted.", "Send less of it."),
     "too_slow": ErrorWords("This came too slowly.", "Check your connection and try again."),
+    "sign_in": ErrorWords("Your session is over.", "Sign in again; what you wrote is kept."),
     "closing": ErrorWords("This server is being restarted.", "Try again in a minute."),
 }
+
+SIGN_IN: Final[Mapping[str, str]] = {
+    "title": "Sign in",
+    "token": "Access token",
+    "token_hint": "Whoever runs this page has given you one.",
+    "password": "Host's password",
+    "password_hint": "ADMIN_PASSWORD of this installation.",
+    "go": "Continue",
+    "hub": "Sign in with Hugging Face",
+    "hub_hint": "Only users and organizations that the host has named may come in.",
+    "or": "or",
+    "wrong": "That is not right. Check it and try again.",
+    "throttled": "Too many wrong tries. Try again in {wait}.",
+    "hub_refused": "This Hugging Face account is not among those that may come in.",
+    "hub_failed": "Signing in with Hugging Face did not work. Try again.",
+    "nothing": "There is nothing to sign in to here.",
+    "back": "Back to the page",
+}
+
+SECONDS: Final = "{count} s"
+MINUTES: Final = "{count} min"
+HOURS: Final = "{hours} h {minutes} min"

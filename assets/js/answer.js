@@ -12,6 +12,9 @@ export function take(version, event, words) {
     version[blocks] = [...(version[blocks] ?? []).slice(0, event.keep), ...event.blocks];
   } else if (event.type === "started") {
     Object.assign(version, { endpoint: event.endpoint, first_s: event.first_s });
+  } else if (event.type === "queued") {
+    version.starting = event.place > 0;
+    version.status = event.place ? fill(words.queued, { place: event.place }) : words.waiting;
   } else if (event.type === "retrying") {
     version.retrying = true;
     const facts = { endpoint: event.endpoint, seconds: event.wait_s };

@@ -12,6 +12,7 @@ export class Refused extends Error {
 async function json(response) {
   const body = await response.json().catch(() => null);
   if (response.ok && body) return body;
+  if (response.status === 401) location.reload(); // the session is over: the edge shows its form
   throw body?.error ? new Refused(body.error) : new TypeError(`status ${response.status}`);
 }
 

@@ -179,7 +179,9 @@ async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served
     metrics.watch(gateway.endpoints)
     door = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
     api = Api(gateway=gateway, catalog=catalog, door=door, metrics=metrics)
-    service = Service(catalog=catalog, gateway=gateway, embedded=None, api=api, problems=())
+    service = Service(
+        catalog=catalog, gateway=gateway, source=gateway, embedded=None, api=api, problems=()
+    )
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     config = server_config(service, "127.0.0.1", 0)
     config.load()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,9 +11,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from akash_gradio.edge.closing import Running
-from akash_gradio.edge.middleware import Edge, Rules
+from akash_gradio.edge.front import Front, make_front
+from akash_gradio.settings import read_settings
 from akash_gradio.ui.refusals import refusal
+from akash_gradio.ui.sign_in import sign_in_html
 
 PAGE = (
     "<!doctype html><script>window.config = {};</script>"
@@ -63,13 +63,24 @@ def small_app(asked: Asked) -> Starlette:
     )
 
 
+def front(**variables: str) -> Front:
+    """The edge with these variables set."""
+    settings = read_settings(variables, None)
+    assert settings.problems == ()
+    return make_front(settings, refusal, sign_in_html)
+
+
 def client(
     asked: Asked | None = None,
     *,
-    running: Running | None = None,
-    headers: Mapping[str, str] | None = None,
-    **rules: Any,
+    behind: Front | None = None,
+    address: str = "203.0.113.5",
+    tls: bool = False,
+    **variables: str,
 ) -> TestClient:
-    """Someone at `http://page.example`."""
-    app = Edge(small_app(asked or Asked()), Rules(**rules), refusal, running or Running())
-    return TestClient(app, "http://page.example", headers=headers, follow_redirects=False)
+    """A browser at `http://page.example`, of this address. behind: an edge that is there."""
+    app = (behind or front(**variables)).before(small_app(asked or Asked()))
+    scheme = "https" if tls else "http"
+    return TestClient(
+        app, f"{scheme}://page.example", follow_redirects=False, client=(address, 50_000)
+    )

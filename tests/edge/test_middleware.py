@@ -10,10 +10,8 @@ import pytest
 
 from akash_gradio.edge.bodies import LARGE_BYTES, SMALL_BYTES, Body, TooSlow
 from akash_gradio.edge.closing import Running, finish
-from akash_gradio.edge.middleware import Edge, Rules
 from akash_gradio.edge.policy import page_policy
-from akash_gradio.ui.refusals import refusal
-from tests.edge.asking import PAGE, Asked, client, small_app
+from tests.edge.asking import PAGE, Asked, client, front, small_app
 
 OWN = ("http://page.example", "https://page.example", "http://page.example:80")
 FOREIGN = (
@@ -47,7 +45,7 @@ def test_the_page_itself_is_let_in(origin: str) -> None:
 
 
 def test_a_site_that_the_host_names_is_let_in() -> None:
-    allowed = client(allowed_origins=frozenset({"https://friend.example"}))
+    allowed = client(ALLOWED_ORIGINS="https://friend.example")
     assert allowed.get("/", headers={"origin": "https://Friend.example"}).status_code == 200
     assert allowed.get("/", headers={"origin": "https://evil.example"}).status_code == 403
 
@@ -85,7 +83,7 @@ def test_the_page_runs_its_own_scripts_and_no_others() -> None:
 
 
 def test_the_host_says_who_may_frame_the_page() -> None:
-    policy = client(frame_ancestors="https://blog.example").get("/").headers
+    policy = client(FRAME_ANCESTORS="https://blog.example").get("/").headers
     assert "frame-ancestors 'self' https://blog.example" in policy["content-security-policy"]
     assert page_policy(b"", "").endswith(b"frame-ancestors 'self'")
 
@@ -107,7 +105,7 @@ async def test_a_stream_passes_piece_by_piece() -> None:
         sent.append(bytes(message.get("body", b"")))  # type: ignore[arg-type]
 
     scope = {"type": "http", "method": "GET", "path": "/stream", "headers": [], "query_string": b""}
-    await Edge(small_app(Asked()), Rules(), refusal, Running())(scope, receive, send)  # type: ignore[arg-type]
+    await front().before(small_app(Asked()))(scope, receive, send)  # type: ignore[arg-type]
     assert [body for body in sent if body] == [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]
 
 
@@ -161,10 +159,9 @@ def test_v1_is_not_dressed() -> None:
 
 
 def test_nothing_new_begins_while_the_server_closes() -> None:
-    running = Running()
-    asked = Asked()
-    visitor = client(asked, running=running)
-    running.closing = True
+    asked, edge = Asked(), front()
+    visitor = client(asked, behind=edge)
+    edge.running.closing = True
     response = visitor.post("/page/reply")
     assert (response.status_code, response.json()["error"]["retry"]) == (503, True)
     assert visitor.get("/page/boot").status_code == 200

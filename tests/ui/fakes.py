@@ -182,6 +182,28 @@ def every_error() -> list[errors.AkashGradioError]:
         errors.ContextExceeded("eu-1", 400, limit_tokens=8192),
         errors.UnknownModel("m"),
         *(
+            errors.NotAllowed(what, low=0, high=high)
+            for what, high in (
+                ("model", 0),
+                ("length", 4000),
+                ("own_key", 0),
+                ("own_endpoint", 0),
+                ("temperature", 1.5),
+                ("a new one", 0),
+            )
+        ),
+        *(
+            errors.LimitReached(what, most=most, retry_after_s=wait_s)
+            for what, most, wait_s in (
+                ("messages", 10, 12.4),
+                ("tokens", 20_000, 4000),
+                ("app_tokens", 0, 60_000),
+                ("app_cost", 0, 60),
+                ("queue", 0, 10),
+                ("a new one", 0, 0.1),
+            )
+        ),
+        *(
             errors.NoEndpoint("m", reason)
             for reason in ("none_configured", "none_serves", "drained", "busy", "a new one")
         ),

@@ -48,7 +48,17 @@ def test_every_class_of_the_tree_is_shown_in_these_tests():
 
 def test_every_reason_for_having_no_endpoint_has_words():
     told = set(re.findall(r"`(\w+)`", errors.NoEndpoint.__doc__ or ""))
-    assert {f"NoEndpoint.{reason}" for reason in told} == {n for n in words.ERRORS if "." in n}
+    own = {name for name in words.ERRORS if name.startswith("NoEndpoint.")}
+    assert {f"NoEndpoint.{reason}" for reason in told} == own
+
+
+def test_whatever_a_host_limits_has_words():
+    told = set(re.findall(r"`(\w+)`", errors.LimitReached.__doc__ or ""))
+    own = {name for name in words.ERRORS if name.startswith("LimitReached.")}
+    assert {f"LimitReached.{what}" for what in told} == own
+    told = set(re.findall(r"`(\w+)`", errors.NotAllowed.__doc__ or "")) | {"value"}
+    own = {name for name in words.ERRORS if name.startswith("NotAllowed.")}
+    assert {f"NotAllowed.{what}" for what in told} == own
 
 
 def test_the_words_for_a_failures_fact_are_those_that_failures_have():
@@ -74,7 +84,8 @@ def test_every_error_makes_whole_sentences(error: errors.AkashGradioError):
 
 @pytest.mark.parametrize("error", every_error(), ids=str)
 def test_only_what_another_attempt_may_mend_offers_one(error: errors.AkashGradioError):
-    at_fault = isinstance(error, errors.RequestRefused | errors.UnknownModel)
+    ours = errors.RequestRefused | errors.UnknownModel | errors.NotAllowed
+    at_fault = isinstance(error, ours)
     assert error_view(error, "m")["retry"] is not at_fault
 
 
@@ -383,3 +394,13 @@ def test_a_receipt_tells_the_page_what_to_learn_from():
     assert facts["tokens_reasoning"] == 7
     guessed = receipt_view(a_receipt(tokens_in=Count(tokens=20, reported=False)))["facts"]
     assert guessed["tokens_in_reported"] is False
+
+
+def test_a_polite_stop_says_when_it_opens_again():
+    view = error_view(errors.LimitReached("tokens", most=20_000, retry_after_s=4000), "m")
+    assert view["title"] == "You have used today's share of 20,000 tokens."
+    assert "in 1 h 7 min" in view["mend"]
+    view = error_view(errors.LimitReached("messages", most=6, retry_after_s=12.4), "m")
+    assert "in 13 s" in view["mend"]
+    view = error_view(errors.NotAllowed("temperature", low=0, high=1.2), "m")
+    assert view["title"] == "temperature may be 0 to 1.2 here."

@@ -15,6 +15,7 @@ from akash_gradio.domain.errors import AkashGradioError, NoEndpoint
 from akash_gradio.domain.events import (
     Event,
     Finished,
+    Queued,
     ReasoningDelta,
     Retrying,
     Started,
@@ -107,6 +108,8 @@ class _Growing:
             case Started(endpoint=endpoint, model=model):
                 first_s = self._clock() - self._began
                 self.note(type="started", endpoint=endpoint, model=model, first_s=first_s)
+            case Queued(place=place):
+                self.note(type="queued", place=place)
             case Retrying(failed=failed, wait_s=wait_s):
                 self.note(type="retrying", endpoint=failed.endpoint, wait_s=round(wait_s, 1))
             case Finished(receipt=receipt):

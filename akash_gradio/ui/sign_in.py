@@ -1,0 +1,18 @@
+"""The sign-in page as HTML; who may come in is decided by `edge`."""
+
+from __future__ import annotations
+
+from akash_gradio.ui import words
+from akash_gradio.ui.duration import duration_words
+from akash_gradio.ui.pieces import piece
+
+
+def sign_in_html(
+    *, form: str, hub: bool, fault: str, wait_s: int, after: str, up: str = "../"
+) -> str:
+    """The page. form, hub, fault, wait_s, after: see `edge.sign_in.Draw`.
+
+    up: the way from its address to the page's.
+    """
+    said = words.SIGN_IN[fault].format(wait=duration_words(wait_s)) if fault else ""
+    return piece("sign_in", t=words.SIGN_IN, form=form, hub=hub, fault=said, after=after, up=up)
