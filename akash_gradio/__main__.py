@@ -27,9 +27,16 @@ def _catalog() -> Command:
     return main
 
 
+def _compare() -> Command:
+    from akash_gradio.compare_command import main
+
+    return main
+
+
 COMMANDS: Mapping[str, tuple[str, Callable[[], Command]]] = {
     "serve": ("serve the page and /v1, or /v1 alone", _serve),
     "check": ("find out whether an endpoint will serve, and what to change if not", _check),
+    "compare": ("ask several models the prompts of a set, and write a report", _compare),
     "catalog": ("check the catalog of models, or make one from a models.ts", _catalog),
 }
 """Name → what it does, and how to get it: no command pays for another one's imports."""

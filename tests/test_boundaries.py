@@ -49,7 +49,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "edge": LOWER | {"host_settings"},
     "service": LOWER | {"api", "embedded", "edge", "check"},
     "serve": {"settings", "logs", "service", "api", "edge"},
-    "__main__": {"serve", "compare", "check"},
+    "compare_command": {"settings", "logs", "service", "compare"},
+    "__main__": {"serve", "compare_command", "check"},
 }
 """Part of the package → the other parts that it may import, for type checks too."""
 

@@ -29,11 +29,12 @@ class Lane:
 
     @property
     def label(self) -> str:
-        """The model, and what else tells it from other lanes: `m, temperature 0.2`."""
+        """The model, and what else tells it from other lanes: `m, temperature 0.2`. The seed is not
+        in it: a run has one for all."""
         own = [
             f"{name.replace('_', ' ')} {_shown(value)}"
             for name, value in sampling_dict(self.sampling).items()
-            if value != "endpoint"
+            if name != "seed"
         ]
         via = [f"on {self.endpoint}"] if self.endpoint else []
         return ", ".join([self.model, *own, *via])
@@ -99,6 +100,8 @@ class Plan:
 
 
 def _shown(value: Any) -> str:
+    if value == Default.ENDPOINT.value:
+        return "endpoint's own"
     if isinstance(value, float):
         return f"{value:g}"
     return " ".join(map(repr, value)) if isinstance(value, list | tuple) else str(value)

@@ -22,7 +22,7 @@ FULL = Plan(
             sampling=Sampling(
                 temperature=0.0,
                 top_p=Default.ENDPOINT,
-                max_tokens=Default.CATALOG,
+                max_tokens=Default.ENDPOINT,
                 seed=7,
                 stop=("x", "y"),
             ),
@@ -73,7 +73,7 @@ def test_each_repeat_sends_the_next_seed_where_one_is_sent() -> None:
         for lane in (0, 1)
         for repeat in range(3)
     ]
-    assert sent == [Default.ENDPOINT] * 3 + [7, 8, 9]
+    assert sent == [Sampling().seed] * 3 + [7, 8, 9]
 
 
 @pytest.mark.parametrize("each", [FULL, plan()], ids=["full", "plain"])
@@ -90,5 +90,5 @@ def test_another_plan_has_another_fingerprint() -> None:
 def test_a_label_says_what_tells_lanes_apart() -> None:
     assert [lane.label for lane in FULL.lanes] == [
         "a, on eu-1",
-        "b, temperature 0, max tokens catalog, seed 7, stop 'x' 'y'",
+        "b, temperature 0, top p endpoint's own, max tokens endpoint's own, stop 'x' 'y'",
     ]

@@ -1,0 +1,112 @@
+"""Rows and figures as people read them, the same in every report and on the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from akash_gradio.compare.checks import Checked, CheckKind
+from akash_gradio.compare.rows import Row
+from akash_gradio.domain.receipt import Count, Receipt
+
+LETTERS: Final = "ABCDEFGHIJKL"
+COLORS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
+"""Of the lanes, told apart by people who see fewer colors (Okabe and Ito 2008)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One line of a receipt."""
+
+    name: str
+    value: str
+
+
+def seconds(value: float | None) -> str:
+    """`0.41 s`; a dash for what was not measured."""
+    if value is None:
+        return "–"
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+
+
+def duration(value: float) -> str:
+    """`about 3 min`, for times that nobody knows to the second."""
+    if value < 60:
+        return f"about {max(1, round(value))} s"
+    if value < 5400:
+        return f"about {round(value / 60)} min"
+    return f"about {value / 3600:.1f} h"
+
+
+def speed(value: float | None) -> str:
+    """`87 tok/s`."""
+    if value is None:
+        return "–"
+    return f"{value:.0f} tok/s" if value >= 10 else f"{value:.1f} tok/s"
+
+
+def dollars(value: float | None) -> str:
+    """`$0.0012`, with two figures of a small sum."""
+    if value is None:
+        return "–"
+    if value == 0 or value >= 0.1:
+        return f"${value:,.2f}"
+    return f"${value:.2g}" if value >= 0.0001 else f"${value:.8f}".rstrip("0")
+
+
+def tokens(count: Count | None) -> str:
+    """`512 tok`, and `estimated` where the endpoint did not say."""
+    if count is None:
+        return "–"
+    return f"{count.tokens:,} tok" if count.reported else f"{count.tokens:,} tok, estimated"
+
+
+def check_text(checked: Checked) -> str:
+    """`contains “Paris”`."""
+    value = checked.check.value
+    return {
+        CheckKind.CONTAINS: f"contains “{value}”",
+        CheckKind.REGEX: f"matches {value}",
+        CheckKind.JSON: "is JSON",
+        CheckKind.MAX_LENGTH: f"has at most {value} characters",
+        CheckKind.NOT_EMPTY: "is not empty",
+    }[checked.check.kind]
+
+
+def line_of(row: Row) -> str:
+    """The quiet line under an answer: endpoint, first token, speed, tokens, cost."""
+    receipt = row.receipt
+    if receipt is None or not receipt.endpoint:
+        return ""
+    parts = [receipt.endpoint, seconds(receipt.first_token_s), speed(receipt.tokens_per_s)]
+    parts += [tokens(receipt.tokens_out)]
+    parts += [dollars(row.cost)] if row.cost is not None else []
+    parts += [f"{len(receipt.attempts)} attempts"] if len(receipt.attempts) > 1 else []
+    parts += [f"fallback: {receipt.model_answered}"] if receipt.fallback else []
+    return " · ".join(part for part in parts if part != "–")
+
+
+def receipt_facts(receipt: Receipt) -> Iterator[Fact]:
+    """All that the receipt says, line by line."""
+    yield Fact(name="endpoint", value=receipt.endpoint or "none answered")
+    if receipt.fallback:
+        yield Fact(name="model that answered", value=receipt.model_answered)
+    yield Fact(name="first token", value=seconds(receipt.first_token_s))
+    yield Fact(name="total", value=seconds(receipt.total_s))
+    yield Fact(name="speed", value=speed(receipt.tokens_per_s))
+    yield Fact(name="tokens in", value=tokens(receipt.tokens_in))
+    yield Fact(name="tokens out", value=tokens(receipt.tokens_out))
+    if receipt.tokens_reasoning is not None:
+        yield Fact(name="of them reasoning", value=tokens(receipt.tokens_reasoning))
+    sent = json.dumps(dict(receipt.sent), ensure_ascii=False) if receipt.sent else "none"
+    yield Fact(name="parameters sent", value=sent)
+    yield Fact(name="finish", value=receipt.finish)
+    for number, attempt in enumerate(receipt.attempts, 1):
+        status = f", status {attempt.status}" if attempt.status else ""
+        told = f"{attempt.endpoint}, {attempt.why}: {attempt.outcome}{status}"
+        after = seconds(attempt.elapsed_ms / 1000)
+        yield Fact(name=f"attempt {number}", value=f"{told} after {after}")
+    if receipt.fingerprint:
+        yield Fact(name="fingerprint", value=receipt.fingerprint)
