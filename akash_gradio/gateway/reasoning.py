@@ -6,6 +6,8 @@ Some chat templates open the tag in the prompt, so that only `</think>` comes ba
 stream the text before it has been shown by then and cannot be called back: the tag
 alone is dropped, once, unless it stands in code or after a `<think>`. Whoever knows
 that an endpoint does this says `starts_in_reasoning`; a whole answer needs no hint.
+
+An answer that begins with a mark of gpt-oss's channels is split by those (`channels.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 from typing import Final
+
+from akash_gradio.gateway.channels import OPENERS, ChannelSplitter
 
 START: Final = "<think>"
 END: Final = "</think>"
@@ -29,6 +33,7 @@ class _At(Enum):
     AFTER = auto()
     TEXT = auto()
     PLAIN = auto()
+    CHANNELS = auto()
 
 
 class ThinkSplitter:
@@ -43,6 +48,7 @@ class ThinkSplitter:
         self._held = ""
         self._backticks = 0
         self._begun = False
+        self._channels = ChannelSplitter()
 
     def feed(self, text: str) -> tuple[str, str]:
         """The reasoning and the answer in more text, in this order; what may be a tag waits."""
@@ -55,6 +61,8 @@ class ThinkSplitter:
         self._held = ""
         if self._at is _At.OPENING:
             text = self._opened(text)
+        if self._at is _At.CHANNELS:
+            return self._channels.feed(text)
         if self._at is _At.REASONING:
             reasoning, text = self._reasoned(text)
         if self._at is _At.AFTER:
@@ -79,6 +87,8 @@ class ThinkSplitter:
         held, self._held = self._held, ""
         at = self._then if self._at is _At.OPENING else self._at
         self._at = _At.PLAIN
+        if at is _At.CHANNELS:
+            return self._channels.close()
         if at is _At.AFTER:
             held = held.lstrip(_NEWLINES)
         return (held, "") if at is _At.REASONING else ("", held)
@@ -89,7 +99,10 @@ class ThinkSplitter:
             if tail.startswith(START):
                 self._at = _At.REASONING
                 return tail[len(START) :]
-            if START.startswith(tail):
+            if tail.startswith(OPENERS):
+                self._at = _At.CHANNELS
+                return tail
+            if any(opener.startswith(tail) for opener in (START, *OPENERS)):
                 self._held = text
                 return ""
         self._at = self._then

@@ -49,6 +49,7 @@ def render_settings() -> SettingsPanel:
         elem_id="system",
         interactive=True,
     )
+    gr.HTML(piece("drawer_prompts"), apply_default_css=False)
     parameters = {
         "temperature": Parameter(
             whose=_whose(s["temperature"], "temperature"),
@@ -118,6 +119,7 @@ def _whole(label: str, name: str, *, minimum: int | None) -> gr.Number:
     return gr.Number(
         None,
         label=label,
+        placeholder=words.SETTINGS["not_set"],
         precision=0,
         minimum=minimum,
         elem_classes="level-box rest",

@@ -45,8 +45,11 @@ export function thoughtsOf(version, words) {
   return { node, label, text };
 }
 
-export function thoughtWords({ thought_s: seconds, live }, words) {
-  if (seconds != null) return fill(words.thought, { seconds: seconds < 10 ? seconds : Math.round(seconds) });
+export function thoughtWords({ thought_s, live, receipt }, words) {
+  const seconds = thought_s == null || thought_s < 10 ? thought_s : Math.round(thought_s);
+  const tokens = receipt?.facts?.tokens_reasoning;
+  if (seconds != null && tokens) return fill(words.thought_tokens, { seconds, tokens: tokens.toLocaleString("en-US") });
+  if (seconds != null) return fill(words.thought, { seconds });
   return live ? words.thinking : words.thought_some;
 }
 

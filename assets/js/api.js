@@ -24,6 +24,10 @@ export const panel = async (model) => json(await fetch(at(`panel?model=${encodeU
 
 export const render = async (texts) => json(await post("render", { texts }));
 
+/** What a PDF or picture holds. kind: "pdf" or "picture". */
+export const readFile = async (kind, file) =>
+  json(await fetch(at(`file/${kind}`), { method: "POST", headers: { "content-type": "application/octet-stream" }, body: file }));
+
 const post = (path, body, signal) =>
   fetch(at(path), {
     method: "POST",

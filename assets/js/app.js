@@ -4,12 +4,14 @@ import * as api from "./api.js";
 import { Asking, newChat } from "./chat.js";
 import { Compare } from "./compare.js";
 import { Chats } from "./chats.js";
+import { Attachments } from "./attachments.js";
 import { ContextBar } from "./context_bar.js";
 import { $, arrived, fill, icon, toast } from "./dom.js";
 import { wireFrame } from "./frame.js";
 import { Models, themePictures } from "./gallery.js";
 import { wireKeys } from "./keys.js";
 import { Ranking } from "./ranking.js";
+import { PromptBook } from "./prompt_book.js";
 import { Settings } from "./settings.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
@@ -33,11 +35,20 @@ class Page {
   constructor(boot, store) {
     this.words = boot.words;
     this.defaultModel = boot.default_model;
-    this.settings = new Settings((values) => this.#settingsChanged(values));
+    this.settings = new Settings(this.words, (values) => this.#settingsChanged(values));
     this.models = new Models(this.words, () => this.#modelsChanged());
     this.chats = new Chats(this, store);
     this.history = this.chats.history;
     this.asking = new Asking(this);
+    this.files = new Attachments(this.words, {
+      changed: () => this.#composer(),
+      note: (sentence) => this.#note(sentence),
+      choose: (id) => this.switchModel(id),
+    });
+    this.prompts = new PromptBook(this.words, {
+      message: (text) => this.#insert(text),
+      system: (text) => this.settings.setSystem(text),
+    });
     this.context = new ContextBar(this.words, {
       choose: (id) => this.switchModel(id),
       whole: (whole) => this.settings.told("whole", whole),
@@ -51,7 +62,7 @@ class Page {
       remove: (place) => this.#removeTurn(place),
       branch: (place) => this.chats.branch(this.chat, place),
       chooseModel: (button, current, then) => this.models.choose(button, current, then),
-      edit: (place, text) => this.asking.edit(place, text),
+      edit: (place, text, files) => this.asking.edit(place, text, files),
       walk: (place, shown) => this.asking.walk(place, shown),
       starter: (text) => this.#starter(text),
     });
@@ -271,14 +282,15 @@ class Page {
     const label = model ? fill(this.words.message_to, { model: model.name }) : this.words.message;
     box.placeholder = label;
     box.setAttribute("aria-label", label);
-    $("#send").disabled = !this.asking.running && (!box.value.trim() || !this.chat.model);
+    $("#send").disabled = !this.asking.running && (!(box.value.trim() || this.files.list.length) || !this.chat.model);
     const brief = this.settings.brief(this.words) + (this.settings.changed() ? ` · ${this.words.mine}` : "");
     $("#tune-text").textContent = brief;
     $("#tune").setAttribute("aria-label", `${this.words.settings}: ${brief}`);
     const { chat, settings } = this;
-    const draft = { text: box.value, attachments: [] };
+    const draft = { text: box.value, attachments: this.files.list };
     const plan = this.context.show({ chat, model, settings: settings.values, draft, models: this.models.list });
     this.thread.dim(plan.from);
+    this.files.warn(model, chat.turns, this.models.list);
     fit(box);
   }
 
@@ -298,15 +310,24 @@ class Page {
     box.focus();
   }
 
+  /** A text where the cursor stands in the message. */
+  #insert(text) {
+    const box = $("#message");
+    box.focus();
+    box.setRangeText(text, box.selectionStart, box.selectionEnd, "end");
+    this.#composer();
+  }
+
   #send() {
     if (this.asking.running) return;
     const box = $("#message");
     const text = box.value;
-    if (!text.trim() || !this.chat.model) return;
-    const fault = this.asking.send(text);
+    if (!(text.trim() || this.files.list.length) || !this.chat.model) return;
+    const fault = this.files.fault(this.model()) || this.asking.send(text, this.files.list);
     this.#note(fault);
     if (fault) return;
     box.value = "";
+    this.files.take();
     this.#composer();
   }
 
@@ -329,6 +350,8 @@ class Page {
     $("#compare-this").addEventListener("click", () => this.#compareThis());
     for (const button of document.querySelectorAll("[data-menu]")) button.addEventListener("click", () => $("#menu").click());
     this.ranking.wire();
+    this.files.wire();
+    this.prompts.wire();
     const box = $("#message");
     box.addEventListener("input", () => { this.#note(null); this.#composer(); });
     box.addEventListener("keydown", (event) => {

@@ -3,7 +3,8 @@
 import { saidSomething, stoppedReceipt, take } from "./answer.js";
 import { announce, fill, toast } from "./dom.js";
 import { DEFAULTS } from "./settings.js";
-import { newId } from "./turns.js";
+import { sentFiles } from "./files.js";
+import { newId, userTurn } from "./turns.js";
 import * as api from "./api.js";
 
 const MESSAGE_LIMIT_BYTES = 1_000_000;
@@ -28,7 +29,7 @@ export class Asking {
   }
 
   /** A new message of the visitor. Returns a sentence when it can't be sent. */
-  send(text) {
+  send(text, files = []) {
     const size = new Blob([text]).size;
     if (size > MESSAGE_LIMIT_BYTES) {
       const mb = (bytes) => (bytes / 1e6).toFixed(1);
@@ -36,8 +37,8 @@ export class Asking {
     }
     const { chat, page } = this;
     page.thread.following = true;
-    if (!chat.title) chat.title = titleFrom(text);
-    this.#push({ id: newId(), role: "user", text });
+    if (!chat.title) chat.title = titleFrom(text.trim() ? text : files[0].name);
+    this.#push(userTurn(newId(), text, files));
     this.#ask();
     return null;
   }
@@ -75,11 +76,11 @@ export class Asking {
   }
 
   /** The turn at `place` said otherwise; what came after it goes. */
-  edit(place, text) {
+  edit(place, text, files = []) {
     if (this.#busy()) return;
     const { chat, page } = this;
     page.thread.following = true;
-    chat.turns[place] = { id: newId(), role: "user", text };
+    chat.turns[place] = userTurn(newId(), text, files);
     page.thread.replace(place, chat.turns[place]);
     this.#cut(place + 1);
     this.#ask();
@@ -178,8 +179,13 @@ export class Asking {
   }
 
   #body(turns, model) {
-    const said = turns.map((turn) =>
-      turn.role === "user" ? { role: "user", text: turn.text } : { role: "assistant", text: shownOf(turn).text });
+    const sees = this.page.models.find(model)?.vision;
+    const said = turns.map((turn, place) => {
+      if (turn.role !== "user") return { role: "assistant", text: shownOf(turn).text };
+      // Of the message itself everything goes: a model that can't see it is told by the server.
+      const attachments = sentFiles(turn.attachments, sees || place === turns.length - 1);
+      return { role: "user", text: turn.text, ...(attachments.length && { attachments }) };
+    });
     return { model, turns: said, settings: this.page.settings.sent() };
   }
 

@@ -110,13 +110,13 @@ export class ContextBar {
     button.setAttribute("aria-label", fill(reported ? words.context_label : words.context_label_estimated, facts));
     const whole = Math.max(found.limit, found.used);
     $("#context-bar").replaceChildren(...PARTS.map((part) => {
-      const piece = el("i", { class: part });
+      const piece = el("i", { class: `part-${part}` });
       piece.style.width = `${(100 * found[part]) / whole}%`;
       return piece;
     }));
     const names = { system: words.context_system, history: words.context_history, message: words.context_message, room: words.context_room };
     const rows = PARTS.flatMap((part) => [
-      el("dt", {}, el("i", { class: part, "aria-hidden": "true" }), names[part]), el("dd", {}, number(found[part])),
+      el("dt", {}, el("i", { class: `part-${part}`, "aria-hidden": "true" }), names[part]), el("dd", {}, number(found[part])),
     ]);
     const free = Math.max(0, found.limit - found.used);
     rows.push(el("dt", { class: "sum" }, words.context_free), el("dd", { class: "sum" }, fill(words.context_of, { used: number(free), limit: number(found.limit) })));

@@ -2,7 +2,7 @@
 // A three-state parameter is "catalog", "endpoint", or a value: the visitor's own. The visitor's
 // stop sequences are a list, so that a text is never taken for a state.
 
-import { $, fill } from "./dom.js";
+import { $, el, fill } from "./dom.js";
 
 /** What a parameter's control shows, and `mine` begins with, where the catalog has no value. */
 const LEVELS = {
@@ -57,7 +57,8 @@ export function mineOf(values, card) {
 }
 
 export class Settings {
-  constructor(onchange) {
+  constructor(words, onchange) {
+    this.words = words;
     this.values = { ...DEFAULTS };
     this.levels = { ...LEVELS };
     this.card = null;
@@ -69,6 +70,7 @@ export class Settings {
     for (const name of ["system", "stop"]) {
       $(`#${name}`).addEventListener("input", (event) => this.told(name, event.target.value));
     }
+    $("#effort").addEventListener("change", (event) => this.told("reasoning_effort", event.target.value));
     $("#more-settings").addEventListener("click", (event) => {
       const open = $("#drawer").classList.toggle("all");
       event.currentTarget.setAttribute("aria-expanded", String(open));
@@ -84,6 +86,17 @@ export class Settings {
       this.levels[name] = isMine(value) ? value : (card?.[name] ?? LEVELS[name]);
     }
     this.#fill();
+    this.#efforts();
+  }
+
+  /** How hard to think, beside the message; only where the model has a choice. */
+  #efforts() {
+    const efforts = this.card?.reasoning_efforts ?? [];
+    const { words } = this;
+    $("#effort-box").hidden = !efforts.length;
+    const options = efforts.map((effort) => el("option", { value: effort }, fill(words.effort_is, { effort })));
+    $("#effort").replaceChildren(el("option", { value: "endpoint" }, words.effort_own), ...options);
+    $("#effort").value = efforts.includes(this.values.reasoning_effort) ? this.values.reasoning_effort : "endpoint";
   }
 
   /** Gradio's control `name` was moved by the visitor. */
@@ -109,6 +122,13 @@ export class Settings {
     if (isMine(was) !== given) this.#fill();
   }
 
+  /** A saved prompt becomes the system prompt. */
+  setSystem(text) {
+    this.values.system = text;
+    this.#fill();
+    this.onchange(this.values);
+  }
+
   reset() {
     this.open({ system: this.values.system }, this.card);
     this.onchange(this.values);
@@ -119,7 +139,10 @@ export class Settings {
     const both = PARAMETERS.flatMap((name) => {
       const level = this.levels[name];
       const value = this.values[name];
-      return [isMine(value) ? "mine" : value, name === "stop" ? level.join("\n") : level];
+      if (name === "stop") return [isMine(value) ? "mine" : value, level.join("\n")];
+      // A number at rest that nobody set is an empty box, not one that looks chosen.
+      const empty = WHOLE.includes(name) && !isMine(value) && this.card?.[name] == null;
+      return [isMine(value) ? "mine" : value, empty ? null : level];
     });
     return [this.values.system, ...both, this.values.stream];
   }

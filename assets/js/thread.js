@@ -3,6 +3,7 @@
 
 import { copied, failureOf, put, statusOf, thoughtsOf, thoughtWords } from "./answer.js";
 import { $, copyText, el, fill, icon, iconButton, patchBlocks, toast } from "./dom.js";
+import { editableFiles, filesOf } from "./attachments.js";
 import { menuButton } from "./menus.js";
 import { receiptLine } from "./receipt.js";
 import { differences } from "./settings.js";
@@ -157,11 +158,12 @@ export class Thread {
   #userNode(turn, place) {
     const { words } = this;
     const node = el("article", { class: "turn user", "data-place": place, "aria-label": words.you, tabindex: -1 });
-    const bubble = el("div", { class: "bubble", dir: "auto" }, turn.text);
+    const bubble = turn.text ? el("div", { class: "bubble", dir: "auto" }, turn.text) : null;
     const copy = iconButton("copy", words.copy, (event) => copied(event, turn.text, words));
     const edit = iconButton("edit", words.edit, () => this.#editUser(node, turn, place), { "data-act": "edit" });
     const remove = iconButton("trash", words.delete, () => this.acts.remove(place));
-    node.append(el("h3", { class: "sr-only" }, words.you), bubble, el("div", { class: "turn-tools" }, copy, edit, remove));
+    node.append(el("h3", { class: "sr-only" }, words.you));
+    node.append(...[filesOf(turn, words), bubble].filter(Boolean), el("div", { class: "turn-tools" }, copy, edit, remove));
     return node;
   }
 
@@ -173,7 +175,9 @@ export class Thread {
   #editUser(node, turn, place) {
     const { words, acts } = this;
     const keys = (event) => event.key === "Enter" && !event.shiftKey;
-    this.#editBox(node, turn.text, [words.edit, words.save_and_send], keys, (text) => acts.edit(place, text), () => this.replace(place, turn));
+    const files = editableFiles(turn, words);
+    const send = (text) => acts.edit(place, text, files.list);
+    this.#editBox(node, turn.text, [words.edit, words.save_and_send], keys, send, () => this.replace(place, turn), files);
   }
 
   /** An answer is long and has lines: Enter makes one. */
@@ -184,12 +188,12 @@ export class Thread {
     this.#editBox(node, text, [words.edit_answer, words.save], keys, (said) => acts.editAnswer(place, said), () => this.replace(place, turn));
   }
 
-  #editBox(node, text, [label, done], isDone, save, leave) {
+  #editBox(node, text, [label, done], isDone, save, leave, files = null) {
     const { words } = this;
     const lines = Math.min(20, Math.max(3, text.split("\n").length));
     const box = el("textarea", { dir: "auto", "aria-label": label, rows: lines });
     box.value = text;
-    const finish = () => { if (box.value.trim()) save(box.value); };
+    const finish = () => { if (box.value.trim() || files?.list.length) save(box.value); };
     const keys = (event) => {
       if (event.isComposing || event.keyCode === 229) return;
       if (event.key === "Escape") {
@@ -204,7 +208,7 @@ export class Thread {
     const row = el("div", { class: "row" },
       el("button", { type: "button", class: "btn", onclick: leave }, words.cancel),
       el("button", { type: "button", class: "btn primary", onclick: finish }, done));
-    node.replaceChildren(el("div", { class: "edit-box" }, box, row));
+    node.replaceChildren(el("div", { class: "edit-box" }, files?.node, box, row));
     box.focus();
   }
 

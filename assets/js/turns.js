@@ -1,6 +1,7 @@
 // What a chat is made of, as it is kept: turns and their versions, never HTML.
 // A user turn is { id, role, text }, an answer { id, role, shown, versions }.
 
+import { keptFiles } from "./files.js";
 import { saidSomething, stoppedReceipt } from "./answer.js";
 
 /** Where the page isn't served by https, browsers give no `randomUUID`. */
@@ -20,11 +21,16 @@ function asStopped(version) {
 export function keptTurns(turns) {
   const all = turns.map((turn) => {
     const id = turn.id ?? newId();
-    if (turn.role === "user") return { id, role: "user", text: turn.text };
+    if (turn.role === "user") return userTurn(id, turn.text, keptFiles(turn.attachments));
     const versions = turn.versions.filter((version) => !version.live || saidSomething(version)).map(asStopped).map(kept);
     return { id, role: "assistant", shown: Math.min(turn.shown, versions.length - 1), versions };
   });
   return all.filter((turn) => turn.role === "user" || turn.versions.length);
+}
+
+/** A turn of the visitor. attachments: as in files.js; kept with the turn, sent while it belongs to the chat. */
+export function userTurn(id, text, attachments = []) {
+  return attachments.length ? { id, role: "user", text, attachments } : { id, role: "user", text };
 }
 
 export function bodyOf(chat) {

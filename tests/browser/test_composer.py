@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import messages, saying
+from tests.browser.endpoints import messages, saying, thinking
 from tests.browser.running import App
 from tests.browser.visiting import (
     ask,
     chat_with,
     last_answer,
     open_settings,
+    send,
     settled,
 )
 from tests.stubs import Exchange, StubThread, wire
@@ -35,6 +38,14 @@ name = "Large"
 tokenLimit = 100000
 contextWindowMultiplier = 0.5
 presencePenalty = 0.25
+
+[[models]]
+id = "eyes"
+name = "Eyes"
+tokenLimit = 32768
+vision = true
+reasoning = true
+reasoningEfforts = ["low", "high"]
 """
 
 
@@ -50,7 +61,7 @@ def composer_app(
 ) -> Iterator[App]:
     catalog = tmp_path_factory.mktemp("composer") / "models.toml"
     catalog.write_text(CATALOG, encoding="utf-8")
-    entry = {"name": "eu-1", "url": stub.url, "models": ["small", "large"]}
+    entry = {"name": "eu-1", "url": stub.url, "models": ["small", "large", "eyes"]}
     with start_app("composer-app", ENDPOINTS=[entry], CATALOG_FILE=catalog, EMBEDDED="off") as app:
         yield app
 
@@ -122,12 +133,12 @@ def test_all_of_it_can_be_sent_against_the_estimate(page: Page, stub: StubThread
 def test_a_model_that_reads_more_takes_the_whole_chat(page: Page, stub: StubThread) -> None:
     long_chat(page)
     page.fill("#message", "third " + "c" * 420)
-    page.get_by_role("button", name="Use Large (50K)").click()
+    page.get_by_role("button", name="Use Eyes (33K)").click()
     expect(page.locator(".turn.left-out")).to_have_count(0)
     expect(page.locator("#message")).to_have_value(re.compile("^third"))
     page.press("#message", "Enter")
     settled(page, 3)
-    assert (len(messages(stub)), stub.chats[-1].json["model"]) == (5, "large")
+    assert (len(messages(stub)), stub.chats[-1].json["model"]) == (5, "eyes")
 
 
 def test_counts_follow_what_the_endpoint_reported(page: Page, stub: StubThread) -> None:
@@ -195,3 +206,185 @@ def choose(page: Page, name: str, whose: str) -> None:
 
 def chosen(page: Page, name: str) -> Any:
     return page.locator(f"#{name}-of label.selected")
+
+
+# ── files and pictures ───────────────────────────────────────────────────────
+
+
+def a_picture() -> dict[str, Any]:
+    out = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x010E] = "where it was taken"
+    Image.new("RGB", (64, 48), "teal").save(out, "JPEG", exif=exif)
+    return {"name": "dot.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()}
+
+
+NOTES = {"name": "notes.md", "mimeType": "text/markdown", "buffer": b"# Notes\nThe word is plum."}
+
+
+def test_a_text_goes_with_its_message_and_stays_with_the_chat(page: Page, stub: StubThread) -> None:
+    chat_with(page, "large")
+    page.set_input_files("#file-input", [NOTES])
+    expect(page.locator("#files .chip-file")).to_contain_text("notes.md")
+    expect(page.locator("#files .chip-file")).to_contain_text("≈ 12 tokens")
+    ask(page, "What is the word?")
+    (_, first), *_ = messages(stub)
+    assert first == (
+        '<file name="notes.md">\n# Notes\nThe word is plum.\n</file>\n\nWhat is the word?'
+    )
+    expect(page.locator("#files")).to_be_hidden()
+    ask(page, "And again?")
+    assert messages(stub)[0][1] == first
+
+    page.reload()
+    page.locator(".turn-files .chip-open").click()
+    expect(page.locator(".shown-text")).to_contain_text("The word is plum.")
+    page.keyboard.press("Escape")
+    page.locator(".turn.user").first.hover()
+    page.get_by_label("Edit").first.click()
+    page.get_by_label("Remove notes.md").click()
+    page.get_by_role("button", name="Send again").click()
+    settled(page, 1)
+    assert messages(stub) == [("user", "What is the word?")]
+    expect(page.locator(".turn-files")).to_have_count(0)
+
+
+def test_a_picture_is_refused_in_words_where_the_model_has_no_eyes(
+    page: Page, stub: StubThread
+) -> None:
+    chat_with(page, "large")
+    page.set_input_files("#file-input", [a_picture()])
+    expect(page.locator("#vision-strip")).to_contain_text("Large can't see pictures")
+    asked = len(stub.chats)
+    send(page, "What is this?")
+    expect(page.locator("#note")).to_contain_text("Large can't see pictures")
+    assert len(stub.chats) == asked
+    page.get_by_role("button", name="Use Eyes").click()
+    expect(page.locator("#vision-strip")).to_be_hidden()
+    page.press("#message", "Enter")
+    settled(page, 1)
+    picture, words = stub.chats[-1].json["messages"][0]["content"]
+    assert picture["image_url"]["url"].startswith("data:image/jpeg;base64,")
+    assert words == {"type": "text", "text": "What is this?"}
+    expect(page.locator(".turn-files img")).to_be_visible()
+
+    page.click("#pick")
+    page.get_by_role("menuitemradio", name="Large").click()
+    expect(page.locator("#vision-strip")).to_contain_text("earlier messages are not sent")
+    ask(page, "And now?")
+    assert messages(stub)[0] == ("user", "What is this?")
+
+
+def test_what_can_not_be_attached_is_told_by_name(page: Page, visit: Visits) -> None:
+    visit.allow("422")
+    chat_with(page, "large")
+    program = {"name": "tool.bin", "mimeType": "", "buffer": b"\x7fELF\xc0\x01"}
+    broken = {"name": "report.pdf", "mimeType": "application/pdf", "buffer": b"no pdf"}
+    page.set_input_files("#file-input", [program, broken, NOTES])
+    expect(page.locator("#note")).to_contain_text("tool.bin was not attached")
+    expect(page.locator("#note")).to_contain_text("report.pdf was not attached: it is damaged")
+    expect(page.locator("#files .chip-file")).to_have_count(1)
+
+
+def test_files_may_be_pasted_and_dropped(page: Page) -> None:
+    chat_with(page, "large")
+    page.evaluate(
+        """() => {
+        const bring = (name) => {
+          const data = new DataTransfer();
+          data.items.add(new File(["plum"], name, { type: "text/plain" }));
+          return data;
+        };
+        const paste = { clipboardData: bring("pasted.txt"), bubbles: true, cancelable: true };
+        document.querySelector("#message").dispatchEvent(new ClipboardEvent("paste", paste));
+        const drop = { dataTransfer: bring("dropped.txt"), bubbles: true, cancelable: true };
+        document.querySelector("#thread").dispatchEvent(new DragEvent("dragover", drop));
+        window.dropping = document.querySelector(".chat").classList.contains("dropping");
+        document.querySelector("#thread").dispatchEvent(new DragEvent("drop", drop));
+        }"""
+    )
+    expect(page.locator("#files .chip-file")).to_have_count(2)
+    assert page.evaluate("window.dropping") is True
+    page.get_by_label("Remove pasted.txt").click()
+    expect(page.locator("#files .chip-file")).to_have_count(1)
+    expect(page.locator("#send")).to_be_enabled()
+
+
+# ── reasoning ────────────────────────────────────────────────────────────────
+
+
+def test_the_effort_is_offered_where_the_model_has_it(page: Page, stub: StubThread) -> None:
+    chat_with(page, "large")
+    expect(page.locator("#effort")).to_be_hidden()
+    chat_with(page, "eyes")
+    page.select_option("#effort", "high")
+    ask(page, "Think.")
+    assert stub.chats[-1].json["reasoning_effort"] == "high"
+    expect(last_answer(page).locator(".receipt")).to_contain_text("effort high")
+    page.reload()
+    expect(page.locator("#effort")).to_have_value("high")
+
+
+def test_thoughts_are_folded_with_their_time_and_tokens(page: Page, stub: StubThread) -> None:
+    stub.behave(thinking(["Let me ", "see how long this takes."], ["Done."], 0.05))
+    chat_with(page, "eyes")
+    ask(page, "Think.")
+    expect(last_answer(page).locator(".thoughts summary")).to_have_text(
+        re.compile(r"Thought for [\d.]+ s · \d+ tokens")
+    )
+
+
+# ── saved prompts ────────────────────────────────────────────────────────────
+
+
+def save_prompt(page: Page, name: str, text: str) -> None:
+    page.get_by_role("button", name="New prompt").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Prompt", exact=True).fill(text)
+    page.get_by_role("button", name="Save", exact=True).click()
+
+
+def test_a_saved_prompt_asks_for_its_fields_and_goes_into_the_message(page: Page) -> None:
+    chat_with(page, "large")
+    page.click("#prompts")
+    expect(page.locator(".dialog-empty")).to_contain_text("Nothing is saved yet")
+    save_prompt(page, "Translate", "Translate into {{language}}: {{text}}")
+    page.keyboard.press("Escape")
+
+    page.reload()
+    page.press("#message", "/")
+    page.get_by_role("button", name="Translate into").click()
+    page.get_by_role("textbox", name="language").fill("Czech")
+    page.get_by_role("textbox", name="text").fill("Hello {{you}}")
+    page.get_by_role("button", name="Insert").click()
+    expect(page.locator("#message")).to_have_value("Translate into Czech: Hello {{you}}")
+    expect(page.locator("#message")).to_be_focused()
+
+
+def test_a_prompt_becomes_the_system_prompt_and_a_system_prompt_is_saved(
+    page: Page, stub: StubThread
+) -> None:
+    chat_with(page, "large")
+    open_settings(page)
+    page.fill("#system textarea", "Speak like a pirate.")
+    page.click("#system-save")
+    page.get_by_label("Name").fill("Pirate")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.keyboard.press("Escape")
+    page.fill("#system textarea", "")
+    page.click("#system-prompts")
+    page.get_by_role("button", name="Pirate").first.click()
+    expect(page.locator("#system textarea")).to_have_value("Speak like a pirate.")
+    ask(page, "Hello")
+    assert messages(stub)[0] == ("system", "Speak like a pirate.")
+    expect(last_answer(page).locator(".receipt")).to_contain_text("system prompt")
+
+
+def test_a_deleted_prompt_can_be_brought_back(page: Page) -> None:
+    chat_with(page, "large")
+    page.click("#prompts")
+    save_prompt(page, "Mail", "Write to {{name}}.")
+    page.get_by_label("Delete: Mail").click()
+    expect(page.locator(".prompt-row")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".prompt-row")).to_have_count(1)
