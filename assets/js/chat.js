@@ -180,10 +180,11 @@ export class Asking {
 
   #body(turns, model) {
     const sees = this.page.models.find(model)?.vision;
+    const asked = turns.findLastIndex((turn) => turn.role === "user");
     const said = turns.map((turn, place) => {
       if (turn.role !== "user") return { role: "assistant", text: shownOf(turn).text };
       // Of the message itself everything goes: a model that can't see it is told by the server.
-      const attachments = sentFiles(turn.attachments, sees || place === turns.length - 1);
+      const attachments = sentFiles(turn.attachments, sees || place === asked);
       return { role: "user", text: turn.text, ...(attachments.length && { attachments }) };
     });
     return { model, turns: said, settings: this.page.settings.sent() };

@@ -61,11 +61,12 @@ export class ContextBar {
     $("#context").setAttribute("aria-expanded", String(open));
   }
 
-  /** The plan for these turns, of which the last is the message that is sent. */
+  /** The plan for these turns; the visitor's last one, and what was said to it, is never left out. */
   forTurns(turns, model, settings) {
-    const last = turns.at(-1);
-    const found = this.#plan(turns.slice(0, -1), turnTokens(last), model, settings);
-    const sent = [...turns.slice(found.from, -1), last];
+    const asked = Math.max(0, turns.findLastIndex((turn) => turn.role === "user"));
+    const message = turns.slice(asked).reduce((sum, turn) => sum + turnTokens(turn), 0);
+    const found = this.#plan(turns.slice(0, asked), message, model, settings);
+    const sent = turns.slice(found.from);
     const pictures = sent.some((turn) => turn.attachments?.some((file) => file.kind === "picture"));
     const estimated = sent.reduce((sum, turn) => sum + turnTokens(turn), systemTokens(settings.system));
     return { ...found, estimated: pictures ? null : estimated };
