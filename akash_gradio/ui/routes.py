@@ -74,6 +74,7 @@ def page_routes(house: House) -> list[BaseRoute]:
         asked, before = read_go_on(await read_body(request))
         if house.withheld(asked.model):
             return _unknown(asked.model)
+        check_vision(house, asked)
         return EventStream(
             reply(
                 asked,
