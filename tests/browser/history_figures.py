@@ -1,0 +1,127 @@
+"""What a thousand chats and a chat of 500 turns cost in Chromium; docs/frontend.md has the figures.
+
+`python -m tests.browser.history_figures` prints a table; times are milliseconds, medians.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Page
+
+from tests.browser.endpoints import open_pens
+from tests.browser.running import PATIENT, running_app
+from tests.browser.visiting import DESKTOP, chat_with, open_browser, opened
+
+CHATS: Final = 1000
+TURNS: Final = 10
+LONG_TURNS: Final = 500
+ROUNDS: Final = 7
+
+SEED: Final = """async ([chats, turns, longTurns]) => {
+  const { searchText } = await import(new URL("page/assets/js/searching.js", document.baseURI));
+  const words = Array.from({ length: 4000 }, (_, n) => `word${n.toString(36)}`);
+  let at = 7;
+  const word = () => words[(at = (at * 48271) % 2147483647) % words.length];
+  const text = (count) => Array.from({ length: count }, word).join(" ");
+  const answer = (id) => ({ id: `${id}v`, text: text(120), reasoning: "", model: "lone-00" });
+  const turn = (id, place) => place % 2
+    ? { id: `${id}.${place}`, role: "assistant", shown: 0, versions: [answer(`${id}.${place}`)] }
+    : { id: `${id}.${place}`, role: "user", text: text(30) };
+  const { database } = window.akashGradio.history.store;
+  const all = database.transaction(["chats", "bodies", "texts"], "readwrite");
+  const put = (name, value) => all.objectStore(name).put(value);
+  const keep = (id, title, length, time) => {
+    const said = Array.from({ length }, (_, place) => turn(id, place));
+    const size = JSON.stringify(said).length;
+    put("chats", { id, title, created: time, updated: time, model: "lone-00", rev: 1, size });
+    put("bodies", { id, settings: {}, turns: said });
+    put("texts", { id, text: searchText(said) });
+  };
+  for (let n = 0; n < chats; n += 1) keep(`chat-${n}`, text(6), turns, Date.now() - n * 8_000_000);
+  keep("long", "the long one", longTurns, Date.now());
+  await new Promise((done, fail) => { all.oncomplete = done; all.onerror = fail; });
+}"""
+
+MEASURES: Final = {
+    "read and draw the list of a thousand": """async ({ chats }) => {
+      chats.sidebar.look = null;
+      await chats.history.load();
+    }""",
+    "first key of a search": """async ({ chats }) => {
+      chats.history.texts = null;
+      await chats.history.search("wordab word1");
+    }""",
+    "each further key": """async ({ chats }) => { await chats.history.search("wordab word12"); }""",
+    "draw what was found": """async ({ chats }) => {
+      chats.sidebar.query = "wordab word12";
+      chats.sidebar.found = await chats.history.search("wordab word12");
+      chats.sidebar.look = null;
+      const from = performance.now();
+      chats.sidebar.draw();
+      const took = performance.now() - from;
+      chats.sidebar.query = "";
+      return took;
+    }""",
+    "read the chat of 500 turns": """async ({ chats }) => { await chats.history.read("long"); }""",
+    "open it, its last turns drawn by the server": """async (page) => {
+      page.startChat("lone-00");
+      const from = performance.now();
+      await page.openChat("long", { push: false });
+      await new Promise((seen) => {
+        const turns = document.querySelector("#thread").getElementsByClassName("turn");
+        const look = () => turns.length >= 30 ? seen() : setTimeout(look, 1);
+        look();
+      });
+      return performance.now() - from;
+    }""",
+    "keep it, until the browser has it": """async ({ history, chat }) => {
+      await history.save(chat);
+    }""",
+}
+RUN: Final = """async ([act, rounds]) => {
+  const run = eval(act);
+  const took = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const from = performance.now();
+    const own = await run(window.akashGradio);
+    took.push(own ?? performance.now() - from);
+  }
+  return took;
+}"""
+
+
+def measure(page: Page) -> dict[str, float]:
+    """Milliseconds of each, the median of some rounds after a first that isn't counted."""
+    figures: dict[str, float] = {}
+    for name, act in MEASURES.items():
+        took: list[Any] = page.evaluate(RUN, [act, ROUNDS + 1])
+        figures[name] = statistics.median(took[1:])
+    return figures
+
+
+def main() -> int:
+    """Returns the exit status."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_pens(lone=1, pairs=0) as pens,
+        running_app(
+            Path(folder) / "app", ENDPOINTS=pens.entries(), EMBEDDED="off", **PATIENT
+        ) as app,
+        open_browser() as browser,
+    ):
+        page = browser.new_context(base_url=app.url, **DESKTOP).new_page()
+        opened(page, "/?view=models")
+        page.evaluate(SEED, [CHATS, TURNS, LONG_TURNS])
+        chat_with(page, "lone-00")
+        for name, figure in measure(page).items():
+            sys.stdout.write(f"| {name} | {figure:.1f} |\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
