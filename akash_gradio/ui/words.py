@@ -290,6 +290,7 @@ PAGE: Final[Mapping[str, str]] = {
     "blind": "Blind",
     "blind_hint": "Hide names and speed until you have voted; the sides are shuffled",
     "blind_model": "Model {letter}",
+    "blind_failed": "This lane failed.",
     "blind_next": "The next question begins a blind round.",
     "sync": "Scroll together",
     "sync_hint": "Scrolling one lane scrolls the others",

@@ -174,6 +174,7 @@ export class Compare {
     try {
       await this.#follow(run, body);
     } catch (error) {
+      if (this.page.left) return; // leaving the page cut it: what had come is remembered
       this.#broke(run, error);
     }
     for (const lane of lanes) this.#settle(lane, run);

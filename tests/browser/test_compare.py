@@ -1,0 +1,408 @@
+"""A comparer at work: lanes that race, stop, err, are voted on, told apart and taken along."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.axe import axe_source, grave_findings
+from tests.browser.conftest import Visits
+from tests.browser.endpoints import (
+    Gate,
+    Pen,
+    Pens,
+    endless,
+    held,
+    messages,
+    open_pens,
+    saying,
+    words_of,
+)
+from tests.browser.running import App
+from tests.browser.visiting import DESKTOP, PHONE, ask, chat_with, opened, whose
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def lanes_pens() -> Iterator[Pens]:
+    with open_pens(lone=4, pairs=1) as pens:
+        yield pens
+
+
+@pytest.fixture(scope="module")
+def lanes_app(lanes_pens: Pens, start_app: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A program of four models of its own; fallback and votes are on."""
+    folder = tmp_path_factory.mktemp("lanes")
+    with start_app(
+        "lanes-app",
+        ENDPOINTS=lanes_pens.entries(),
+        CATALOG_FILE=lanes_pens.write_catalog(folder / "models.toml"),
+        DATA_DIR=str(folder / "data"),
+        FALLBACK_MODEL="lone-00",
+        EMBEDDED="off",
+        RETRY_ATTEMPTS="0",
+    ) as app:
+        yield app
+
+
+@pytest.fixture
+def four(lanes_pens: Pens) -> list[Pen]:
+    """The four models, each answering with its own words."""
+    for pen in lanes_pens.lone:
+        pen.stub.behave(saying(*words_of(f"I am {pen.model} and I say so.")))
+    return lanes_pens.lone
+
+
+@pytest.fixture
+def page(visit: Visits, lanes_app: App, four: list[Pen]) -> Page:
+    return visit(lanes_app)
+
+
+def compare(page: Page, *models: str) -> Page:
+    opened(page, "/?view=compare" + "".join(f"&with={model}" for model in models))
+    expect(page.locator("#compare-message")).to_be_visible()
+    return page
+
+
+def question(page: Page, text: str = "Who are you?") -> None:
+    page.fill("#compare-message", text)
+    page.press("#compare-message", "Enter")
+
+
+def over(page: Page) -> None:
+    """Wait until no lane answers any more."""
+    expect(page.locator("#compare-send")).not_to_have_class(re.compile("stop"))
+
+
+def lane(page: Page, letter: str) -> Locator:
+    return page.locator(f'.lane-col[data-letter="{letter}"]')
+
+
+def answer(page: Page, letter: str) -> Locator:
+    return lane(page, letter).locator(".lane-answer > .prose-block").last
+
+
+def test_every_lane_gets_the_question_and_shows_its_receipt(page: Page, four: list[Pen]) -> None:
+    compare(page, "lone-00", "lone-01", "lone-02", "lone-03")
+    question(page)
+    over(page)
+    for letter, pen in zip("ABCD", four, strict=True):
+        expect(answer(page, letter)).to_contain_text(f"I am {pen.model}")
+        expect(lane(page, letter).locator(".receipt")).to_contain_text(f"{pen.model}-north")
+        assert messages(pen.stub)[-1] == ("user", "Who are you?")
+    expect(page.locator(".race-row")).to_have_count(4)
+    expect(page.locator(".race-says").first).to_contain_text("tok")
+
+
+def test_a_lane_that_is_held_up_holds_up_no_other_and_stops_alone(
+    page: Page, four: list[Pen]
+) -> None:
+    four[0].stub.behave(endless())
+    compare(page, "lone-00", "lone-01")
+    question(page)
+    expect(answer(page, "A")).to_contain_text("word2")
+    expect(answer(page, "B")).to_contain_text("I am lone-01")
+    expect(lane(page, "B").locator(".answer-foot")).to_be_visible()
+    lane(page, "A").locator('[data-act="stop"]').click()
+    four[0].stub.closed(2.0)
+    over(page)
+    expect(lane(page, "A").locator(".flag")).to_have_text("stopped")
+    expect(lane(page, "B").locator(".flag")).to_have_count(0)
+
+
+def test_stop_ends_all(page: Page, four: list[Pen]) -> None:
+    for pen in four[:2]:
+        pen.stub.behave(endless())
+    compare(page, "lone-00", "lone-01")
+    question(page)
+    for letter in "AB":
+        expect(answer(page, letter)).to_contain_text("word1")
+    page.click("#compare-send")
+    for pen in four[:2]:
+        pen.stub.closed(2.0)
+    expect(page.locator(".lane-col .flag", has_text="stopped")).to_have_count(2)
+
+
+def test_a_lane_that_errs_says_so_and_can_be_asked_again(page: Page, four: list[Pen]) -> None:
+    four[1].stub.behave("status_400")
+    compare(page, "lone-00", "lone-01")
+    question(page)
+    over(page)
+    expect(answer(page, "A")).to_contain_text("I am lone-00")
+    expect(lane(page, "B").locator(".failure")).to_be_visible()
+    expect(page.locator("#vote")).to_be_hidden()
+    asked = len(four[0].stub.chats)
+    four[1].stub.behave(saying("Better ", "now."))
+    lane(page, "B").get_by_role("button", name="Ask lane B again").click()
+    expect(answer(page, "B")).to_contain_text("Better now.")
+    over(page)
+    assert len(four[0].stub.chats) == asked
+    expect(page.locator("#vote")).to_be_visible()
+
+
+def test_no_fallback_answers_in_a_lanes_name(page: Page, four: list[Pen]) -> None:
+    four[2].stub.behave("status_500")
+    compare(page, "lone-02", "lone-01")
+    question(page)
+    over(page)
+    expect(lane(page, "A").locator(".failure")).to_contain_text("Nobody answered for Lone-02")
+
+
+def test_a_lane_has_settings_of_its_own_and_a_pinned_endpoint(page: Page, lanes_pens: Pens) -> None:
+    (pair,) = lanes_pens.pairs
+    for stub in pair.stubs:
+        stub.behave(saying("Yes."))
+    compare(page, pair.model, pair.model)
+    lane(page, "B").locator('[data-act="tune"]').click()
+    expect(page.locator("#drawer-title")).to_have_text("Settings of lane B")
+    page.select_option("#lane-endpoint", f"{pair.model}-south")
+    whose(page, 0, "Mine")
+    page.fill("#temperature input[type=number]", "0")
+    page.press("#temperature input[type=number]", "Tab")
+    page.click("#close-settings")
+    expect(lane(page, "B").locator('[data-act="tune"]')).to_contain_text("temperature 0")
+    for _ in range(2):
+        question(page)
+        over(page)
+    temperatures = [asked.json["temperature"] for asked in pair.stubs[1].chats]
+    assert temperatures.count(0) == 2
+    for receipt in lane(page, "B").locator(".receipt").all():
+        expect(receipt).to_contain_text(f"{pair.model}-south")
+
+
+def test_several_turns_and_the_winners_conversation_goes_on_in_the_chat(
+    page: Page, four: list[Pen]
+) -> None:
+    compare(page, "lone-00", "lone-01")
+    question(page, "First?")
+    over(page)
+    question(page, "Second?")
+    over(page)
+    expect(lane(page, "B").locator(".lane-answer")).to_have_count(2)
+    lane(page, "B").get_by_role("button", name="Go on with Lone-01").click()
+    expect(page.locator(".turn.assistant")).to_have_count(2)
+    expect(page).to_have_url(re.compile(r"model=lone-01"))
+    ask(page, "Third?")
+    said = [text for _, text in messages(four[1].stub)]
+    assert [text.strip() for text in said] == [
+        "First?",
+        "I am lone-01 and I say so.",
+        "Second?",
+        "I am lone-01 and I say so.",
+        "Third?",
+    ]
+
+
+def test_differences_of_two_answers(page: Page, four: list[Pen]) -> None:
+    four[0].stub.behave(saying("The tower was built in 1889 <b>by</b> Eiffel."))
+    four[1].stub.behave(saying("The tower was built in 1887 <b>by</b> Eiffel."))
+    compare(page, "lone-00", "lone-01")
+    expect(page.locator("#compare-diff")).to_be_disabled()
+    question(page)
+    over(page)
+    page.click("#compare-diff")
+    expect(page.locator(".diff-side .mark-number")).to_have_text(["1889 ", "1887 "])
+    expect(page.locator(".diff-text").first).to_contain_text("<b>by</b>")
+    page.keyboard.press("Escape")
+    expect(page.locator(".diff")).to_have_count(0)
+
+
+def test_blind_hides_who_is_who_until_the_vote(page: Page, four: list[Pen]) -> None:
+    for pen in four[:2]:
+        pen.stub.behave(saying("The same ", "words."))
+    compare(page, "lone-00", "lone-01")
+    page.click("#compare-blind")
+    question(page)
+    over(page)
+    expect(page.locator("#vote")).to_be_visible()
+    seen = page.locator("#compare").inner_html()
+    assert "lone-0" not in seen.lower()
+    assert not re.search(r"tok/s|0\.\d\d s", seen)
+    page.click('[data-vote="A"]')
+    expect(page.locator(".lane-col .receipt")).to_have_count(2)
+    expect(page.locator(".race-row")).to_have_count(2)
+    winner = lane(page, "A").locator("select").input_value()
+    page.locator("#vote").get_by_role("link", name="See the ranking").click()
+    expect(page.locator(".standings tbody tr").first).to_contain_text(winner.title())
+    expect(page.locator(".ranking-lead").first).to_contain_text("Everybody who votes")
+    expect(page.locator(".doubt")).to_contain_text("Not enough votes to order these two")
+
+
+def test_the_sides_are_shuffled_and_a_vote_begins_a_new_blind_round(
+    page: Page, four: list[Pen]
+) -> None:
+    compare(page, "lone-00", "lone-01")
+    page.evaluate("Math.random = () => 0")
+    page.click("#compare-blind")
+    question(page)
+    over(page)
+    page.click('[data-vote="tie"]')
+    assert lane(page, "A").locator("select").input_value() == "lone-01"
+    question(page, "Again?")
+    over(page)
+    assert page.locator(".lane-answer").count() == 2
+    page.click('[data-vote="both_bad"]')
+    assert lane(page, "A").locator("select").input_value() == "lone-00"
+
+
+def test_a_link_fills_the_page_and_asks_before_anything_is_spent(
+    page: Page, visit: Visits, lanes_app: App, four: list[Pen]
+) -> None:
+    compare(page, "lone-02", "lone-03")
+    lane(page, "A").locator('[data-act="tune"]').click()
+    whose(page, 0, "Mine")
+    page.click("#close-settings")
+    page.fill("#compare-message", "Who is “ö” <i>?")
+    link = page.evaluate(
+        """() => new Promise((done) => {
+            navigator.clipboard.writeText = async (text) => done(text);
+            document.querySelector("#compare-link").click();
+        })"""
+    )
+    asked = [len(pen.stub.chats) for pen in four]
+    other = visit(lanes_app)
+    sent: list[str] = []
+    other.on("request", lambda request: sent.append(request.url))
+    opened(other, link.removeprefix(lanes_app.url))
+    expect(other.locator("#compare-message")).to_have_value("Who is “ö” <i>?")
+    expect(other.locator("#compare-note")).to_contain_text("Nothing is sent before you press Send")
+    assert lane(other, "A").locator("select").input_value() == "lone-02"
+    expect(lane(other, "A").locator('[data-act="tune"]')).to_contain_text("temperature 0.7")
+    assert [len(pen.stub.chats) for pen in four] == asked
+    assert not [url for url in sent if "#c=" in url]
+    other.press("#compare-message", "Enter")
+    expect(answer(other, "B")).to_contain_text("I am lone-03")
+
+
+@pytest.mark.parametrize("fragment", ["#c=", "#c=!!!", "#c=eyJ2IjoyfQ", "#c=bnVsbA", "#c=W10"])
+def test_a_link_that_is_none_opens_an_empty_comparison(page: Page, fragment: str) -> None:
+    opened(page, f"/?view=compare{fragment}")
+    expect(page.locator(".lane-col")).to_have_count(2)
+    expect(page.locator("#compare-note")).to_be_hidden()
+
+
+def test_a_reload_loses_nothing_that_was_said(page: Page, four: list[Pen]) -> None:
+    compare(page, "lone-00", "lone-01", "lone-02")
+    question(page)
+    over(page)
+    page.fill("#compare-message", "A draft")
+    opened(page, "/?view=compare")
+    expect(answer(page, "C")).to_contain_text("I am lone-02")
+    expect(page.locator("#compare-message")).to_have_value("A draft")
+    expect(lane(page, "A").locator(".receipt")).to_contain_text("lone-00-north")
+
+
+def test_a_reload_in_the_middle_keeps_what_had_come(page: Page, four: list[Pen]) -> None:
+    gate = Gate()
+    four[1].stub.behave(held(gate, ["Half ", "a ", "sentence"]))
+    compare(page, "lone-00", "lone-01")
+    question(page)
+    expect(answer(page, "B")).to_contain_text("Half a sentence")
+    opened(page, "/?view=compare")
+    gate.open()
+    expect(answer(page, "B")).to_contain_text("Half a sentence")
+    expect(lane(page, "B").locator(".flag")).to_have_text("stopped")
+
+
+def test_ticked_cards_are_compared(page: Page) -> None:
+    opened(page, "/?view=models")
+    for model in ("lone-01", "lone-03", "lone-00"):
+        page.locator(f'[data-tick="{model}"]').check()
+    page.click("text=Compare 3 models")
+    expect(page.locator(".lane-col")).to_have_count(3)
+    models = [box.input_value() for box in page.locator(".lane-col select").all()]
+    assert models == ["lone-01", "lone-03", "lone-00"]
+
+
+def test_the_open_chats_question_goes_along(page: Page) -> None:
+    chat_with(page, "lone-02")
+    ask(page, "A question of the chat")
+    page.click("#compare-this")
+    expect(page.locator("#compare-message")).to_have_value("A question of the chat")
+    assert lane(page, "A").locator("select").input_value() == "lone-02"
+
+
+def test_lanes_are_added_swapped_and_removed(page: Page) -> None:
+    compare(page, "lone-00", "lone-01")
+    page.click(".lane-add")
+    expect(page.locator(".lane-col")).to_have_count(3)
+    lane(page, "C").locator('[data-act="left"]').click()
+    models = [box.input_value() for box in page.locator(".lane-col select").all()]
+    assert models == ["lone-00", "lone-02", "lone-01"]
+    lane(page, "A").locator('[data-act="close"]').click()
+    expect(page.locator(".lane-col")).to_have_count(2)
+    page.click(".toast >> text=Undo")
+    expect(page.locator(".lane-col")).to_have_count(3)
+
+
+def test_scrolling_goes_together_on_request(page: Page, four: list[Pen]) -> None:
+    for pen in four[:2]:
+        pen.stub.behave(saying(*[f"Line {n}\n\n" for n in range(80)]))
+    compare(page, "lone-00", "lone-01")
+    question(page)
+    over(page)
+    tops = "[...document.querySelectorAll('.lane-scroll')].map((lane) => lane.scrollTop)"
+    move = "document.querySelector('.lane-scroll').scrollTop = 900"
+    page.evaluate(move)
+    page.wait_for_function(f"{tops}[0] === 900")
+    assert page.evaluate(f"{tops}[1]") == 0
+    page.click("#compare-sync")
+    page.evaluate("document.querySelector('.lane-scroll').scrollTop = 1000")
+    page.wait_for_function(f"{tops}[1] > 800")
+
+
+def test_by_keyboard_alone(page: Page) -> None:
+    opened(page, "/?view=models")
+    page.locator("#go-compare").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#compare-message")).to_be_focused()
+    page.keyboard.type("Who?")
+    page.keyboard.press("Enter")
+    over(page)
+    for _ in range(30):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.dataset.vote") == "B":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("#vote")).to_contain_text("Your vote counts.")
+    expect(page.locator("#compare-message")).to_be_focused()
+
+
+def test_on_a_phone_lanes_are_tabs(visit: Visits, lanes_app: App, four: list[Pen]) -> None:
+    page = visit(lanes_app, **PHONE)
+    compare(page, "lone-00", "lone-01")
+    question(page)
+    over(page)
+    expect(lane(page, "A")).to_be_visible()
+    expect(lane(page, "B")).to_be_hidden()
+    page.locator(".lane-tab").nth(1).click()
+    expect(answer(page, "B")).to_contain_text("I am lone-01")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["1440", "390"])
+def test_axe_finds_nothing_grave(
+    visit: Visits, lanes_app: App, four: list[Pen], theme: str, size: str
+) -> None:
+    axe = axe_source()
+    page = visit(lanes_app, **(DESKTOP if size == "1440" else PHONE), color_scheme=theme)
+    compare(page, "lone-00", "lone-01")
+    found = {"empty": grave_findings(page, axe)}
+    question(page)
+    over(page)
+    found["answered"] = grave_findings(page, axe)
+    page.click("#compare-diff")
+    expect(page.locator(".diff")).to_be_visible()
+    found["differences"] = grave_findings(page, axe)
+    page.keyboard.press("Escape")
+    page.click('[data-vote="A"]')
+    opened(page, "/?view=votes")
+    expect(page.locator(".standings")).to_be_visible()
+    found["ranking"] = grave_findings(page, axe)
+    assert {name: faults for name, faults in found.items() if faults} == {}
