@@ -83,7 +83,7 @@ PAGE: Final[Mapping[str, str]] = {
     "delete_all": "Delete all",
     "delete_all_sure": "Delete all {count}, for ever",
     "all_deleted": "All chats are deleted.",
-    "keys": "Keys",
+    "all_keys": "Keys",
     "key_focus": "Write a message",
     "key_stop": "Stop the answer",
     "key_regenerate": "Regenerate the last answer",

@@ -103,7 +103,7 @@ export function showKeys(words) {
   const rows = names.flatMap(([name, label]) => [el("dt", {}, label), el("dd", {}, ...caps(KEYS[name]))]);
   rows.push(el("dt", {}, words.key_sheet), el("dd", {}, cap("?"), ...caps(KEYS.sheet)));
   rows.push(el("dt", {}, words.key_line), el("dd", {}, ...caps({ shift: true, key: "enter" })));
-  const { dialog } = openDialog(words.keys, words, el("dl", { class: "key-list" }, ...rows));
+  const { dialog } = openDialog(words.all_keys, words, el("dl", { class: "key-list" }, ...rows));
   dialog.classList.add("keys");
 }
 

@@ -45,6 +45,11 @@ def test_every_word_that_a_template_asks_for_exists(letter: str, table: str):
     assert sorted(in_templates(letter) - set(getattr(words, table))) == []
 
 
+@pytest.mark.parametrize("letter", ["w", "p", "s", "h", "r"])
+def test_no_template_asks_for_a_word_that_every_table_has_as_a_method(letter: str):
+    assert [word for word in in_templates(letter) if hasattr(words.PAGE, word)] == []
+
+
 def test_every_word_of_the_page_is_used():
     assert sorted(set(words.PAGE) - PAGE_USED) == []
 
