@@ -45,6 +45,9 @@ def assemble(settings: Settings) -> Parts:
         default_model=settings.default_model or "",
         health=service.health.of,
         votes=open_votes(settings),
+        secrets=settings.secret_names,
+        space=bool(settings.space_id),
+        models=frozenset(settings.allowed_models) or None,
     )
     return Parts(house, service, make_front(settings, refusal, sign_in_html))
 

@@ -94,6 +94,14 @@ class HostSettings(BaseSettings):
         "LONGEST_MESSAGE", None, "Characters of one message.", ge=1
     )
 
+    hf_token: SecretStr | None = variable(
+        "HF_TOKEN",
+        None,
+        "On a Space without `ENDPOINTS`: the key for Hugging Face's Inference Providers, "
+        "which become the endpoint.",
+    )
+    space_id: str | None = variable("SPACE_ID", None, "Set by Hugging Face on a Space.")
+
     @field_validator("allowed_models", mode="before")
     @classmethod
     def _ids(cls, value: object) -> object:

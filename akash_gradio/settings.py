@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -208,7 +210,24 @@ class Settings(HostSettings):
     @property
     def endpoints_configured(self) -> bool:
         """True when somebody named an endpoint, rightly or not."""
-        return self.endpoints_text is not None or self.api_endpoint is not None
+        named = self.endpoints_text is not None or self.api_endpoint is not None
+        return named or self.on_inference_providers
+
+    @property
+    def on_inference_providers(self) -> bool:
+        """Whether Hugging Face's token is all that a Space was given."""
+        named = self.endpoints_text is not None or self.api_endpoint is not None
+        return bool(self.space_id) and self.hf_token is not None and not named
+
+    @property
+    def secret_names(self) -> dict[str, str]:
+        """Endpoint's alias → the variable that holds its key."""
+        name = "ENDPOINTS"
+        if self.on_inference_providers:
+            name = "HF_TOKEN"
+        elif self.endpoints_text is None:
+            name = "API_KEY"
+        return {endpoint.name: name for endpoint in self.endpoints}
 
     @property
     def gateway_keys_configured(self) -> bool:
@@ -222,6 +241,8 @@ class Settings(HostSettings):
             return not self.endpoints_configured
         return self.embedded is EmbeddedMode.ON
 
+
+INFERENCE_PROVIDERS: Final = "https://router.huggingface.co/v1"
 
 FILLED: Final = frozenset({"endpoints", "gateway_keys", "problems"})
 """Fields that are no variables."""
@@ -314,6 +335,10 @@ def _endpoints(
             mend = "ENDPOINTS is set too and wins; unset one of the two"
             problems += (Problem(where="API_ENDPOINT", field="", value="", mend=mend),)
         return found, problems
+    if settings.on_inference_providers:
+        given = {"name": "hugging-face", "url": INFERENCE_PROVIDERS, "apiKey": "$HF_TOKEN"}
+        found, problems = read_endpoints(json.dumps([given]), values)
+        return found, tuple(replace(problem, where="HF_TOKEN", field="") for problem in problems)
     if settings.api_endpoint is None:
         return (), ()
     return read_short_form(settings.api_endpoint, settings.api_key, settings.default_model)

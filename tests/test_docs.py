@@ -36,7 +36,6 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 RUNS = "<!-- runs against examples/custom_endpoint.py -->"
 NOT_OURS = {
     "GRADIO_ANALYTICS_ENABLED", "GRADIO_SSR_MODE", "HTTPS_PROXY", "NO_PROXY", "AKASHML_KEY",
-    "HF_TOKEN",
 }  # fmt: skip
 """Variables that documents name and the settings don't read."""
 
@@ -286,12 +285,20 @@ def test_every_address_of_the_page_is_documented(tmp_path: Path) -> None:
 
 
 def test_the_space_has_a_front_matter_that_fits() -> None:
-    fence = next(f for f in fences(DOCS / "deployment.md") if "sdk_version" in f.text)
-    front = yaml.safe_load(fence.text.strip().strip("-"))
+    top = re.match(r"---\n(.*?)\n---\n", text_of(ROOT / "README.md"), re.DOTALL)
+    assert top is not None
+    front = yaml.safe_load(top[1])
     assert len(front["short_description"]) <= 60
-    assert isinstance(front["python_version"], str)
+    assert (front["sdk"], front["python_version"]) == ("gradio", "3.12")
     assert f"gradio=={front['sdk_version']}\n" in text_of(ROOT / "requirements.txt")
     assert (ROOT / front["app_file"]).exists()
+    colors = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert {front["colorFrom"], front["colorTo"]} <= colors
+    known = {
+        "title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version",
+        "app_file", "pinned", "license", "short_description", "hf_oauth", "hf_oauth_scopes",
+    }  # fmt: skip
+    assert front.keys() <= known
 
 
 def test_a_space_gets_the_library_that_the_image_gets() -> None:

@@ -76,6 +76,8 @@ DEFAULTS: dict[str, Any] = {
     "ALLOWED_MODELS": (),
     "PARAMETER_RANGES": {},
     "LONGEST_MESSAGE": None,
+    "HF_TOKEN": None,
+    "SPACE_ID": None,
 }
 
 
@@ -428,3 +430,63 @@ def test_a_mistyped_word_is_shown_and_a_long_or_mixed_one_is_not() -> None:
     assert read(ROUTING="weigthed").problems[0].value == "'weigthed'"
     assert read(ROUTING="x" * 40).problems[0].value == ""
     assert read(ROUTING="a1b2c3d4").problems[0].value == ""
+
+
+# ── a page for strangers ────────────────────────────────────────────────────
+
+
+def test_a_token_of_hugging_face_is_all_that_a_space_needs() -> None:
+    settings = read(SPACE_ID="me/demo", HF_TOKEN="hf_planted")
+    (endpoint,) = settings.endpoints
+    assert endpoint.url == "https://router.huggingface.co/v1"
+    assert endpoint.api_key is not None
+    assert endpoint.api_key.get_secret_value() == "hf_planted"
+    assert settings.secret_names == {"hugging-face": "HF_TOKEN"}
+    assert not settings.embedded_wanted
+
+
+def test_elsewhere_and_beside_endpoints_the_token_is_left_alone() -> None:
+    assert read(HF_TOKEN="hf_planted").endpoints == ()
+    own = read(SPACE_ID="me/demo", HF_TOKEN="hf_planted", API_ENDPOINT="https://h", API_KEY="k")
+    assert [endpoint.url for endpoint in own.endpoints] == ["https://h/v1"]
+    assert own.secret_names == {"endpoint-1": "API_KEY"}
+
+
+def test_a_broken_token_is_told_by_its_name_alone() -> None:
+    settings = read(SPACE_ID="me/demo", HF_TOKEN="hf_\u00e9planted")
+    assert told(settings).startswith("HF_TOKEN:")
+    assert "planted" not in told(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("ALLOWED_ORIGINS", "friend.example"),
+        ("ALLOWED_ORIGINS", "https://friend.example/page"),
+        ("FRAME_ANCESTORS", "https://a.example; script-src *"),
+        ("PARAMETER_RANGES", "{"),
+        ("PARAMETER_RANGES", '{"seed": [0, 1]}'),
+        ("PARAMETER_RANGES", '{"temperature": [1, 0]}'),
+        ("PARAMETER_RANGES", '{"temperature": 1}'),
+        ("TRUSTED_PROXIES", "-1"),
+        ("VISITOR_TOKENS_PER_DAY", "many"),
+        ("COST_PER_DAY", "0"),
+    ],
+)
+def test_a_mistake_in_what_the_host_allows_is_told(name: str, wrong: str) -> None:
+    (problem,) = read(**{name: wrong}).problems
+    assert problem.where == name
+
+
+def test_what_the_host_allows_is_read() -> None:
+    settings = read(
+        ALLOWED_ORIGINS="https://A.example/, https://b.example:8443",
+        PARAMETER_RANGES='{"temperature": [0, 1.5], "max_tokens": [1, 64]}',
+        ALLOWED_MODELS="org/one, two",
+    )
+    assert settings.problems == ()
+    assert settings.allowed_origins == ("https://a.example", "https://b.example:8443")
+    assert settings.parameter_ranges == {"temperature": (0, 1.5), "max_tokens": (1, 64)}
+    assert settings.allowed_models == ("org/one", "two")
+    assert settings.limited
+    assert not read().limited

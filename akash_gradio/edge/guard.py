@@ -71,10 +71,7 @@ class Ledger:
 
     def _cost(self, model: str, tokens_in: int, tokens_out: int) -> float:
         card = self._cards(model)
-        if card is None:
-            return 0.0
-        dollars = (card.prompt_price or 0) * tokens_in + (card.completion_price or 0) * tokens_out
-        return dollars / 1_000_000
+        return (card.cost(tokens_in, tokens_out) or 0.0) if card is not None else 0.0
 
 
 class Guard:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.compare.votes import VoteStore
+from akash_gradio.domain.chat import NOTHING
 from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.ports import Answerer
@@ -24,6 +25,7 @@ class House:
     problems: mistakes in the configuration, shown to visitors without secrets.
     progress: of the embedded model; None when it isn't wanted.
     default_model: the id that is open at first, "" for the gallery.
+    secrets, space, alone: see `ui.notices`. models: the only ids that visitors may use.
     health: how the model of this id fared lately; None when nobody asked it.
     files: reads what visitors attach.
     votes: where they are kept; None where each browser keeps its own.
@@ -38,10 +40,17 @@ class House:
     health: Callable[[str], Health | None] = lambda _model: None
     files: FileReader = field(default_factory=FileReader)
     votes: VoteStore | None = None
+    secrets: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    space: bool = False
+    alone: Callable[[], bool] = lambda: False
+    models: frozenset[str] | None = None
 
     def listings(self) -> tuple[Listing, ...]:
         """Every model of the catalog and the endpoints now, with who serves it; see `shown`."""
-        return list_models(self.catalog, self.answerer.endpoints())
+        found = list_models(self.catalog, self.answerer.endpoints())
+        if self.models is None:
+            return found
+        return tuple(one for one in found if one.card.id in self.models)
 
     def listing(self, model: str) -> Listing | None:
         """The shown model with this id; None when there is none."""

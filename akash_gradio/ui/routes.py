@@ -29,6 +29,7 @@ from akash_gradio.ui.file_routes import check_vision, file_routes
 from akash_gradio.ui.handlers.reply import reply
 from akash_gradio.ui.house import House
 from akash_gradio.ui.markdown import render
+from akash_gradio.ui.notices import host_notices
 from akash_gradio.ui.pieces import card_html, notice_html, panel_html
 
 LONG_BODY_BYTES: Final = 500_000
@@ -178,7 +179,10 @@ def _defaults(card: ModelCard) -> dict[str, Any]:
 
 
 def _notices(house: House) -> tuple[present.Notice, ...]:
-    return present.notices(house.problems, house.answerer.endpoints(), house.progress())
+    endpoints = house.answerer.endpoints()
+    told = present.notices(house.problems, endpoints, house.progress())
+    hosts = host_notices(endpoints, house.secrets, space=house.space, alone=house.alone())
+    return (*hosts, *told)
 
 
 def _waking(house: House) -> bool:

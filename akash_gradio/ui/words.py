@@ -657,6 +657,13 @@ NOTICES: Final[Mapping[str, str]] = {
     "problems_many": "The configuration has {count} mistakes",
     "none": "No endpoint is configured",
     "none_mend": "Set ENDPOINTS (or API_ENDPOINT and API_KEY), or EMBEDDED=on, and start again.",
+    "wrong_key": "{alias} does not accept its key",
+    "wrong_key_mend": "The host checks the secret {secret}: it is mistyped, or has run out.",
+    "duplicate": "This Space has no key for real models",
+    "duplicate_mend": "Duplicate this Space and set the secret HF_TOKEN to a token of yours with "
+    "the right to make calls to Inference Providers. Nothing else is needed.",
+    "alone": "This replica counts alone for now",
+    "alone_mend": "It can't reach REDIS_URL, so limits and sessions are its own until it can.",
     "all_down": "No endpoint answers at the moment",
     "all_down_mend": "They are tried again by themselves. Messages you send are kept.",
 }

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from akash_gradio.domain.ports import EndpointState
+from akash_gradio.ui.notices import host_notices
+from tests.ui.fakes import serving
+
+
+def test_a_refused_key_is_told_by_the_name_of_its_secret() -> None:
+    down = replace(serving(alias="hugging-face", state=EndpointState.DOWN), reason="key")
+    (notice,) = host_notices([serving("m"), down], {"hugging-face": "HF_TOKEN"})
+    assert "hugging-face" in notice.title
+    assert "HF_TOKEN" in notice.body
+
+
+def test_a_space_without_a_key_says_which_secret_to_set() -> None:
+    (notice,) = host_notices([], {}, space=True)
+    assert "Duplicate this Space" in notice.body
+    assert "HF_TOKEN" in notice.body
+    assert list(host_notices([], {"endpoint-1": "API_KEY"}, space=True)) == []
+    assert list(host_notices([], {})) == []
+
+
+def test_a_replica_that_counts_alone_says_so() -> None:
+    (notice,) = host_notices([], {}, alone=True)
+    assert notice.calm
+    assert "REDIS_URL" in notice.body
