@@ -318,20 +318,6 @@ def test_the_image_gets_nothing_but_what_is_let_in() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
-def test_the_sdl_is_what_the_app_reads() -> None:
-    sdl = yaml.safe_load(text_of(ROOT / "deploy.yml"))
-    (service,) = sdl["services"].values()
-    environment = dict(line.split("=", maxsplit=1) for line in service["env"])
-    settings = read_settings(environment, None)
-    assert settings.problems == ()
-    (exposed,) = service["expose"]
-    assert exposed["port"] == settings.server_port
-    assert settings.first_token_timeout_s * 1000 < exposed["http_options"]["read_timeout"] <= 60_000
-    assert exposed["http_options"]["max_body_size"] > 4_000_000
-    assert not service["image"].endswith(":latest")
-    assert sdl["deployment"]["app"]["akash"]["count"] == 1
-
-
 # ── what is run ──────────────────────────────────────────────────────────────
 
 

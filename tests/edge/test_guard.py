@@ -157,6 +157,7 @@ async def test_who_waits_is_told_their_place_and_comes_in_order() -> None:
                 async for event in events:
                     if isinstance(event, Queued):
                         places[name].append(event.place)
+                        in_line.set()
         ended.append(name)
 
     waiting = []

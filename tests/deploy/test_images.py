@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILES = [ROOT / "Dockerfile", ROOT / "deploy" / "Dockerfile.lb"]
+HADOLINT = Path(sys.executable).with_name("hadolint")
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_hadolint_finds_nothing(path: Path) -> None:
+    done = subprocess.run([HADOLINT, str(path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_hadolint_finds_a_planted_mistake(tmp_path: Path) -> None:
+    planted = tmp_path / "Dockerfile"
+    planted.write_text("FROM python:latest\nRUN apt-get install curl\n")
+    done = subprocess.run([HADOLINT, str(planted)], capture_output=True, text=True, check=False)
+    assert "DL3007" in done.stdout
+
+
+def test_the_image_stops_by_sigterm_and_runs_as_nobody_special() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert "USER 1000" in text
+    assert 'CMD ["python", "app.py"]' in text  # JSON: the signal reaches Python itself
+
+
+def test_compose_gives_the_replicas_one_writable_volume_and_time_to_finish() -> None:
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yml").read_text())
+    for name in ("app-0", "app-1"):
+        service = compose["services"][name]
+        assert service["read_only"] is True
+        assert service["volumes"] == ["cache:/data"]
+        assert service["cap_drop"] == ["ALL"]
+        assert int(service["stop_grace_period"].rstrip("s")) > 20
+    for service in compose["services"].values():
+        assert "image" in service or "build" in service
