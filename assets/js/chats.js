@@ -1,7 +1,7 @@
 // What is done with kept chats, and what the page does when another tab did something.
 
 import * as api from "./api.js";
-import { fill, fromServer, toast } from "./dom.js";
+import { $, fill, fromServer, toast } from "./dom.js";
 import { asHtml, asJson, asMarkdown, download, fileName, stylesOf } from "./exporting.js";
 import { History } from "./history.js";
 import { readFile } from "./importing.js";
@@ -150,17 +150,16 @@ export class Chats {
   /** Bring in what a file holds; a chat that is there already is not brought twice. */
   async importText(text) {
     const { chats, prompts, faults } = readFile(text);
-    let [added, known] = [0, 0];
+    const fresh = new Map();
     for (const { entry, body } of chats) {
-      const there = await this.history.read(entry.id);
-      if (there && sameWords(there.turns, body.turns)) known += 1;
-      else {
-        await this.history.put({ entry: there ? { ...entry, id: newId() } : entry, body });
-        added += 1;
-      }
+      const there = fresh.get(entry.id)?.body ?? (await this.history.read(entry.id));
+      if (there && sameWords(there.turns, body.turns)) continue;
+      const id = there ? newId() : entry.id; // another chat that has its id
+      fresh.set(id, { entry: { ...entry, id }, body });
     }
+    await this.history.putAll(fresh.values());
     if (prompts.length) document.dispatchEvent(new CustomEvent("akash-prompts", { detail: prompts }));
-    return { added, known, prompts: prompts.length, faults };
+    return { added: fresh.size, known: chats.length - fresh.size, prompts: prompts.length, faults };
   }
 
   // ── deleting what is kept, from the dialog ──────────────────────────────
@@ -180,6 +179,8 @@ export class Chats {
   // ── told by the history ─────────────────────────────────────────────────
 
   drawn() {
+    const note = $("#keeping-nothing");
+    if (note) note.hidden = !(this.canKeep && this.keepsNothing);
     this.sidebar.changed();
   }
 

@@ -95,11 +95,20 @@ export class History {
     return kept;
   }
 
-  /** Put a chat there, as it was kept or as it comes from a file. */
+  /** Put a chat there, as it was kept. */
   async put({ entry, body }) {
     const { entry: next } = await this.store.write({ ...entry, rev: 0 }, body);
     if (next) this.#written(next, { saved: next });
-    return next;
+  }
+
+  /** The same for many, as a file brings them: the list is drawn once. */
+  async putAll(all) {
+    try {
+      for (const { entry, body } of all) await this.store.write({ ...entry, rev: 0 }, body);
+    } finally {
+      await this.load();
+      this.#tell({ many: true });
+    }
   }
 
   async clear() {
@@ -176,8 +185,9 @@ export class History {
     this.acts.drawn();
   }
 
-  #hear({ saved, changed, gone }) {
+  #hear({ saved, changed, gone, many }) {
     if (!this.store.keeps) return;
+    if (many) return this.load();
     if (gone) {
       this.entries = this.entries.filter(({ id }) => id !== gone);
       this.texts = null;

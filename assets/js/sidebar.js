@@ -95,7 +95,7 @@ export class Sidebar {
     const { words, history, acts } = this;
     if (this.query) return words.search_none;
     if (history.store.keeps) return words.history_empty;
-    return acts.canKeep ? words.keeping_nothing : words.history_off;
+    return acts.canKeep ? "" : words.history_off; // a note above says that nothing is kept
   }
 
   #parts(listed) {

@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def pens() -> Iterator[Pens]:
-    with open_pens(lone=46, pairs=6) as pens:
+    with open_pens(lone=64, pairs=6) as pens:
         yield pens
 
 
