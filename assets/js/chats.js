@@ -204,7 +204,8 @@ export class Chats {
     const { chat } = page;
     if (chat.id !== id || chat.rev >= rev || page.inUse()) return;
     const fresh = await this.history.read(id).catch(() => null);
-    if (!fresh || page.chat !== chat || page.inUse()) return;
+    const stale = fresh && page.chat === chat && chat.id === id && chat.rev < fresh.rev; // not parted meanwhile
+    if (!stale || page.inUse()) return;
     Object.assign(chat, fresh);
     page.showAgain();
   }

@@ -5,7 +5,7 @@ import { fill } from "./dom.js";
 import { merged } from "./merging.js";
 import { search } from "./searching.js";
 import { Tabs } from "./tabs.js";
-import { bodyOf, chatOf, idsOf, keptTurns, newId } from "./turns.js";
+import { bodyOf, chatOf, shapeOf, keptTurns, newId } from "./turns.js";
 
 const TRIES = 5;
 
@@ -69,7 +69,7 @@ export class History {
     for (const chat of new Set([...this.waiting.keys(), ...growing])) {
       if (chat.removed || !chat.turns.length) continue;
       const { base = [] } = chat;
-      this.store.leave({ id: `${chat.id} ${newId()}`, entry: entryOf(chat), body: bodyOf(chat), base: [...base] });
+      this.store.leave({ id: `${chat.id} ${newId()}`, entry: entryOf(chat), body: bodyOf(chat), base });
     }
   }
 
@@ -137,7 +137,7 @@ export class History {
       const body = bodyOf(chat);
       const { entry, theirs } = await this.store.write(entryOf(chat), body);
       if (entry) {
-        Object.assign(chat, { rev: entry.rev, base: idsOf(body.turns) });
+        Object.assign(chat, { rev: entry.rev, base: shapeOf(body.turns) });
         return this.#written(entry, { saved: entry });
       }
       this.#meet(chat, theirs, acts, copyId);

@@ -40,7 +40,10 @@ export function bodyOf(chat) {
 /** A chat from the store. HTML is never taken from there. */
 export function chatOf(entry, body) {
   const turns = keptTurns(body.turns);
-  return { ...entry, settings: body.settings, turns, base: idsOf(turns) };
+  return { ...entry, settings: body.settings, turns, base: shapeOf(turns) };
 }
 
-export const idsOf = (turns) => turns.map((turn) => turn.id);
+/** What two tabs compare: each turn's id and how much is said in it. */
+export const shapeOf = (turns) => turns.map((turn) => ({ id: turn.id, size: sizeOf(turn) }));
+
+const sizeOf = (turn) => (turn.versions ?? [turn]).reduce((sum, { text }) => sum + (text ?? "").length, 0);

@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Pen, messages, open_pens
+from tests.browser.endpoints import Gate, Pen, held, messages, open_pens
 from tests.browser.running import App, free_port
-from tests.browser.visiting import answer_text, ask, chat_with, opened, settled
+from tests.browser.visiting import answer_text, ask, chat_with, opened, send, settled
 
 pytestmark = pytest.mark.browser
 
@@ -243,3 +243,125 @@ def test_what_one_tab_says_is_in_the_other(page: Page, pen: Pen) -> None:
     ask(page, "after the renaming")
     expect(page.locator("#history .history-open")).to_have_text("another name")
     expect(other.locator(".turn.user").last).to_contain_text("after the renaming")
+
+
+def test_two_tabs_that_answer_the_same_chat_both_keep_their_words(page: Page, pen: Pen) -> None:
+    other = two_tabs(page, pen)
+    gate = Gate()
+    pen.stub.behave(held(gate, ["Begun"], [" and ended"]))
+    send(page, "in the first")
+    expect(answer_text(page)).to_have_text("Begun")
+    pen.stub.behave("echoes")
+    expect(answer_text(other)).to_have_text("Begun")
+    ask(other, "in the second")
+    gate.open()
+    settled(page)
+    said = ["the beginning", "in the first", "in the second"]
+    expect(page.locator(".toast")).to_contain_text("Both are in it now.")
+    expect(page.locator(".turn.user .bubble")).to_have_text(said)
+    expect(page.locator(".turn.assistant > .prose-block").nth(1)).to_have_text("Begun and ended")
+    expect(other.locator(".turn.assistant > .prose-block").nth(1)).to_have_text("Begun and ended")
+    page.reload()
+    expect(page.locator(".turn.user .bubble")).to_have_text(said)
+    expect(page.locator("#history .history-open")).to_have_count(1)
+
+
+def test_two_tabs_that_go_different_ways_have_two_chats(page: Page, pen: Pen) -> None:
+    other = two_tabs(page, pen)
+    gate = Gate()
+    pen.stub.behave(held(gate, ["Slow"], ["."]))
+    edit_last(page, "begun otherwise")
+    expect(answer_text(page)).to_have_text("Slow")
+    expect(other.locator(".turn.user .bubble")).to_have_text(["begun otherwise"])
+    edit_last(other, "begun in a third way")
+    expect(answer_text(other)).to_have_text("Slow")
+    gate.open()
+    settled(page)
+    settled(other)
+    titles = page.locator("#history .history-open")
+    expect(titles).to_have_count(2)
+    assert sorted(titles.all_inner_texts()) == ["the beginning", "the beginning (copy)"]
+    expect(page.locator(".toast")).to_contain_text("Yours goes on as a copy.")
+    expect(page.locator(".turn.user .bubble")).to_have_text(["begun otherwise"])
+    for title, question in (("", "begun in a third way"), (" (copy)", "begun otherwise")):
+        other.get_by_role("button", name=f"the beginning{title}", exact=True).click()
+        expect(other.locator(".turn.user .bubble")).to_have_text([question])
+
+
+def edit_last(page: Page, text: str) -> None:
+    """Say the visitor's last message otherwise, and send it."""
+    page.keyboard.press("Control+Shift+E")
+    box = page.locator(".edit-box textarea")
+    box.fill(text)
+    box.press("Enter")
+
+
+def test_a_chat_deleted_in_another_tab_is_gone_here(page: Page, pen: Pen) -> None:
+    other = two_tabs(page, pen)
+    of_chat(page, "the beginning", "Delete")
+    expect(other.locator(".toast")).to_have_text("This chat was deleted in another tab.")
+    expect(other.locator(".turn")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(other.locator("#history .history-open")).to_have_text(["the beginning"])
+
+
+OLD = """() => new Promise((done) => {
+  const asked = indexedDB.open("akash-gradio", 1);
+  asked.onupgradeneeded = () => {
+    for (const name of ["chats", "bodies"]) asked.result.createObjectStore(name, { keyPath: "id" });
+  };
+  asked.onsuccess = () => {
+    const both = asked.result.transaction(["chats", "bodies"], "readwrite");
+    const [chats, bodies] = ["chats", "bodies"].map((name) => both.objectStore(name));
+    const entry = { created: 1000, updated: 1000, model: "lone-00" };
+    const version = (text) => ({ text, reasoning: "", model: "lone-00", model_name: "Lone" });
+    const answer = { role: "assistant", shown: 1, versions: [version("one"), version("**two**")] };
+    chats.put({ ...entry, id: "a", title: "An old chat" });
+    const turns = [{ role: "user", text: "leeks" }, answer];
+    bodies.put({ id: "a", settings: { system: "Be old." }, turns });
+    chats.put({ ...entry, id: "b", title: "A broken chat" });
+    bodies.put({ id: "b", settings: {}, turns: "none" });
+    both.oncomplete = () => { asked.result.close(); done(); };
+  };
+})"""
+
+
+def test_chats_of_the_first_version_are_still_there(page: Page) -> None:
+    page.goto("/page/boot")
+    page.evaluate(OLD)
+    opened(page, "/?view=models")
+    expect(page.locator("#history .history-open")).to_have_count(2)
+    page.get_by_role("button", name="An old chat", exact=True).click()
+    expect(page.locator(".turn.user .bubble")).to_have_text(["leeks"])
+    expect(answer_text(page)).to_have_text("two")
+    expect(page.locator(".versions")).to_have_text("2/2")
+    expect(page.locator("#system textarea")).to_have_value("Be old.")
+    page.get_by_role("button", name="A broken chat", exact=True).click()
+    expect(page.locator(".toast")).to_have_text(
+        "This chat can't be read from the browser's storage."
+    )
+    page.fill("#chat-search", "leek")
+    expect(page.locator("#history .history-open")).to_have_count(1)
+    page.press("#chat-search", "Escape")
+    of_chat(page, "An old chat", "Pin")
+    expect(page.locator("#history h2").first).to_have_text("Pinned")
+
+
+def test_a_full_browser_says_what_to_do_and_loses_nothing_of_the_open_chat(
+    page: Page, pen: Pen
+) -> None:
+    pen.stub.behave("echoes")
+    chat_with(page, pen.model)
+    browser = page.context.new_cdp_session(page)
+    origin = page.evaluate("location.origin")
+    browser.send("Storage.overrideQuotaForOrigin", {"origin": origin, "quotaSize": 1})
+    ask(page, "no room for this")
+    page.get_by_role("button", name="Make room").click()
+    dialog = page.get_by_role("dialog", name="Your chats")
+    expect(dialog).to_contain_text("This browser has no more room for chats.")
+    browser.send("Storage.overrideQuotaForOrigin", {"origin": origin})
+    page.keyboard.press("Escape")
+    expect(answer_text(page)).to_have_text("no room for this")
+    ask(page, "and now")
+    page.reload()
+    expect(page.locator(".turn.user .bubble")).to_have_text(["no room for this", "and now"])
