@@ -26,6 +26,7 @@ class Results:
     gateways: Table = field(default_factory=dict)
     readers: Table = field(default_factory=dict)
     pages: Table = field(default_factory=dict)
+    errors: Table = field(default_factory=dict)
     import_cpu_s: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
@@ -76,6 +77,14 @@ PAGES: Final = (
     Column(title="lag ms p50", figure="lag_p50_100", digits=0),
     Column(title="p99", figure="lag_p99_100", digits=0),
     Column(title="lag ms p99 at 50 visitors", figure="lag_p99_crowd", digits=0),
+)
+
+ERRORS: Final = (
+    Column(title="first token, ms off p50", figure="first_ms_p50"),
+    Column(title="largest", figure="first_ms_max"),
+    Column(title="of 10 ms + 2 %", figure="first_share", digits=2),
+    Column(title="tokens/s, % off p50", figure="speed_percent_p50", digits=2),
+    Column(title="largest", figure="speed_percent_max", digits=2),
 )
 
 
@@ -244,6 +253,8 @@ def tables(results: Results) -> str:
         parts.append(table("in process", READERS, results.readers))
     if results.pages:
         parts.append(table("the page", PAGES, results.pages))
+    if results.errors:
+        parts.append(table("errors of the receipts", ERRORS, results.errors))
     if results.import_cpu_s is not None:
         parts.append(f"`import akash_gradio.gateway`: {results.import_cpu_s:.2f} CPU s")
     parts.append(goals_table(goals(results)))

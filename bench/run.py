@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Final
 
-from bench import in_process, page
+from bench import in_process, page, true_measures
 from bench.client import start_upstream, wait_ready
 from bench.measures import FULL, MEASURES, QUICK, Plan, WrongAnswers
 from bench.processes import DidNotStart
@@ -24,7 +24,7 @@ from bench.programs import BUILD, ROOT, NoCompiler
 from bench.report import Results, document, tables
 from bench.systems import SYSTEMS, NotInstalled, System, UnderTest, open_system
 
-PARTS: Final = ("in_process", "page")
+PARTS: Final = ("in_process", "page", "true_measures")
 QUICK_NAMES: Final = ("direct", "bare_asgi", "akash_gradio")
 
 Found = dict[str, dict[str, float | None]]
@@ -68,15 +68,18 @@ def _measure(asked: argparse.Namespace) -> Results:
         upstream, port = start_upstream()
         stack.callback(upstream.stop)
         gateways = _gateways(chosen, port, plan, asked.rounds, versions, notes)
-        readers, pages = {}, {}
+        readers, pages, errors = {}, {}, {}
         if names is None or "in_process" in names:
             readers = in_process.measure(port, plan.stream_s, versions, notes)
         if names is None or "page" in names:
             pages = page.measure(port, plan.stream_s, versions, notes)
+        if names is None or "true_measures" in names:
+            errors = true_measures.measure(port, notes)
     return Results(
         gateways=gateways,
         readers=readers,
         pages=pages,
+        errors=errors,
         import_cpu_s=_import_cpu_s(),
         versions=versions,
         notes=notes,

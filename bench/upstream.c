@@ -6,7 +6,8 @@
 // "tokens=100 rate=50 tag=7" says what is answered: 100 tokens, 50 a second (0: as fast as
 // they are taken), each "#7.12@0000123456789012 ": the tag, the token's number from 0, and the
 // nanoseconds of CLOCK_MONOTONIC when it was made, which every process of the machine can
-// compare with its own. Every 40 tokens end a paragraph.
+// compare with its own. Every 40 tokens end a paragraph. With "delay=0.3" it waits so many
+// seconds before the first token, or before the whole answer.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +25,7 @@ enum { EVENT_BYTES = 512, BATCH_TOKENS = 64, PARAGRAPH_TOKENS = 40, INPUT_LIMIT 
 typedef struct Caller {
     int socket;
     Buffer in, out;
-    bool streaming, paced, wants_usage, watches_output;
+    bool streaming, whole, paced, wants_usage, watches_output;
     long tag, tokens, next;
     int64_t began_ns, period_ns;
     size_t place;  // in the heap, from 1; 0 while no token is due
@@ -190,6 +191,12 @@ static bool flush(Caller *caller) {
 
 static void make_tokens(Caller *caller) {
     int64_t now = now_ns();
+    if (caller->whole) {
+        if (due_ns(caller) > now) return;
+        append_answer(caller);
+        caller->streaming = false;
+        return;
+    }
     long limit = caller->paced ? caller->tokens : caller->next + BATCH_TOKENS;
     if (limit > caller->tokens) limit = caller->tokens;
     while (caller->next < limit && (!caller->paced || due_ns(caller) <= now)) append_token(caller);
@@ -244,16 +251,19 @@ static void answer(Caller *caller, const char *head, const char *body) {
     double rate = told(body, "rate=", 0);
     caller->tokens = (long)told(body, "tokens=", 16);
     caller->tag = (long)told(body, "tag=", 0);
-    if (!says_true(body, "\"stream\"")) {
+    double delay = told(body, "delay=", 0);
+    caller->next = 0;
+    caller->whole = !says_true(body, "\"stream\"");
+    if (caller->whole && delay <= 0) {
         append_answer(caller);
         return;
     }
-    caller->next = 0;
     caller->streaming = true;
-    caller->paced = rate > 0;
+    caller->paced = rate > 0 || delay > 0;
     caller->wants_usage = says_true(body, "\"include_usage\"");
-    caller->began_ns = now_ns();
-    caller->period_ns = caller->paced ? (int64_t)(1e9 / rate) : 0;
+    caller->began_ns = now_ns() + (int64_t)(1e9 * delay);
+    caller->period_ns = rate > 0 ? (int64_t)(1e9 / rate) : 0;
+    if (caller->whole) return;
     append(&caller->out, stream, sizeof stream - 1);
     append_delta(caller, "\"role\":\"assistant\",\"content\":\"\"", "null");
 }

@@ -43,8 +43,8 @@ class Receipt:
     model_asked, model_answered: catalog ids; they differ when a fallback answered.
     endpoint: alias of the one that answered, "" when none did.
     first_token_s, total_s: from the request's arrival at the gateway, failed attempts included.
-    tokens_per_s: tokens out over the time from the first token to the end; None when
-    that can't be measured (one lump, or fewer than two tokens).
+    tokens_per_s: tokens that came after the first over the time from it to the last; None when
+    that can't be measured (one lump, or a single token).
     sent: the sampling parameters really sent, by their wire names.
     finish: the endpoint's finish reason, or `interrupted`, `cancelled`, `failed`.
     """

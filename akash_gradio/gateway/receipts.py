@@ -38,9 +38,9 @@ def _message_tokens(texts: Iterable[str]) -> int:
     return sum(estimated_tokens(utf8_length(text)) + TOKENS_PER_MESSAGE for text in texts)
 
 
-def tokens_per_s(tokens: int, seconds: float) -> float | None:
-    """Speed of an answer; None for fewer than two tokens or no time that can be measured."""
-    if tokens < 2 or not math.isfinite(seconds) or seconds <= 0:
+def tokens_per_s(tokens: float, seconds: float) -> float | None:
+    """Speed of an answer; None for less than a token or no time that can be measured."""
+    if tokens < 1 or not math.isfinite(seconds) or seconds <= 0:
         return None
     return tokens / seconds
 
@@ -60,7 +60,7 @@ class Record:
         self._first_token: float | None = None
         self._last_token = 0.0
         self._lumps = 0
-        self._answer_bytes = self._reasoning_bytes = 0
+        self._answer_bytes = self._reasoning_bytes = self._opening_bytes = 0
         self._usage = Usage()
         self._sent: Mapping[str, Any] = NOTHING
 
@@ -117,6 +117,8 @@ class Record:
             elif isinstance(event, Usage):
                 self._usage = _later(self._usage, event)
         if said:
+            if not self._lumps:
+                self._opening_bytes = self._answer_bytes + self._reasoning_bytes
             self._lumps += 1
             self._last_token = self._clock()
 
@@ -180,10 +182,15 @@ class Record:
         return Count(tokens=estimated_tokens(self._reasoning_bytes), reported=False)
 
     def _speed(self, tokens_out: Count | None) -> float | None:
-        """From the first token to the last; what comes after it (usage) is no time of its own."""
+        """From the first token to the last; what comes after it (usage) is no time of its own.
+
+        What came with the first token took none of that time, and is no part of the pace.
+        """
         if tokens_out is None or self._first_token is None or self._lumps < 2:
             return None
-        return tokens_per_s(tokens_out.tokens, self._last_token - self._first_token)
+        opening = self._opening_bytes / (self._answer_bytes + self._reasoning_bytes)
+        paced = tokens_out.tokens * (1 - opening)
+        return tokens_per_s(paced, self._last_token - self._first_token)
 
 
 def _later(before: Usage, now: Usage) -> Usage:

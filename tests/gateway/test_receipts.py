@@ -29,9 +29,20 @@ def test_no_time_is_no_speed(seconds: float) -> None:
     assert tokens_per_s(10, seconds) is None
 
 
-def test_fewer_than_two_tokens_have_no_speed() -> None:
-    assert tokens_per_s(1, 2.0) is None
+def test_less_than_a_token_has_no_speed() -> None:
+    assert tokens_per_s(0.5, 2.0) is None
     assert tokens_per_s(2, 2.0) == 1.0
+
+
+def test_what_came_with_the_first_token_is_no_part_of_the_speed() -> None:
+    clock = Clock()
+    record = begun(clock)
+    record.hears([TextDelta("four"), TextDelta("five")])
+    for _ in range(4):
+        clock.now += 0.5
+        record.hears([TextDelta("more")])
+    record.hears([Usage(completion_tokens=6)])
+    assert record.receipt("stop").tokens_per_s == pytest.approx(2.0)
 
 
 def test_all_in_one_lump_has_no_speed() -> None:
