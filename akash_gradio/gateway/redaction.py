@@ -120,8 +120,10 @@ class SecretFilter(logging.Filter):
         for name in ("exc_text", "stack_info"):
             text = getattr(record, name)
             setattr(record, name, self.clean(text) if text else text)
-        for name in record.__dict__.keys() - _STANDARD:
-            record.__dict__[name] = self._value(record.__dict__[name])
+        facts = record.__dict__
+        for name, value in facts.items():
+            if name not in _STANDARD and type(value) is not int:
+                facts[name] = self._value(value)
         return True
 
     def _args(self, args: Any) -> Any:

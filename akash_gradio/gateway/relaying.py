@@ -46,6 +46,8 @@ class RelayReader:
         self._answers = answers
         self._inside = True
         """Whether what comes next belongs to something that `_inner` holds a part of."""
+        self._flows = False
+        """Whether the next read, if it is plain, needs no look."""
         self._held = bytearray()
         self._early: list[Event] = []
 
@@ -57,8 +59,10 @@ class RelayReader:
     @property
     def finish_reason(self) -> str | None:
         """The first answer's; None before all of them have one."""
-        whole = len(self._inner.finished) >= self._answers
-        return self._inner.finish_reason if whole else None
+        finished = self._inner.finished
+        if not finished or len(finished) < self._answers:
+            return None
+        return self._inner.finish_reason
 
     @property
     def upstream_id(self) -> str:
@@ -75,6 +79,13 @@ class RelayReader:
 
         Raises what `ReplyReader.feed` raises.
         """
+        if self._flows and _plain(data):  # nearly every read of nearly every stream
+            return self._passing.plain(data)
+        heard = self._feed(data)
+        self._flows = self._begun and not self._inside and not self._held
+        return heard
+
+    def _feed(self, data: bytes) -> Sequence[Heard]:
         if self._held:
             if b"\n" not in data and len(self._held) < LINE_BYTES:
                 self._held += data
