@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import runpy
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from akash_gradio.api.routes import api_routes
 from akash_gradio.edge.closing import LAST_WORDS_S
 from akash_gradio.edge.connections import ImpatientProtocol
 from akash_gradio.edge.serving import allow_many_files
+from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import set_up_logs
 from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import read_settings
@@ -58,7 +60,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     port = settings.server_port if asked.port is None else asked.port
     sys.stderr.write(f"Akash Gradio: http://{_reached(host)}:{port}/v1\n")
     allow_many_files()
-    uvicorn.Server(server_config(service, host, port)).run()
+    config = server_config(service, host, port)
+    config.load()
+    load_client()
+    # All that is here stays: the collector needn't look through it again and again.
+    gc.freeze()
+    uvicorn.Server(config).run()
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
