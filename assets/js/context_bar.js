@@ -108,7 +108,8 @@ export class ContextBar {
     $("#context-text").textContent = short;
     button.classList.toggle("over", found.over || found.from > 0);
     const facts = { used: number(found.used), limit: number(found.limit) };
-    button.setAttribute("aria-label", fill(reported ? words.context_label : words.context_label_estimated, facts));
+    const label = fill(reported ? words.context_label : words.context_label_estimated, facts);
+    button.setAttribute("aria-label", `${short}. ${label}`); // begins as it looks: people say what they see
     const whole = Math.max(found.limit, found.used);
     $("#context-bar").replaceChildren(...PARTS.map((part) => {
       const piece = el("i", { class: `part-${part}` });

@@ -40,6 +40,7 @@ from tests.browser.endpoints import (
     words_of,
 )
 from tests.browser.running import PATIENT, ROOT, App, running_app
+from tests.browser.test_history import keep, of_chat
 from tests.browser.visiting import (
     DESKTOP,
     PHONE,
@@ -349,6 +350,49 @@ def chat_rtl_cjk(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("chat-rtl-cjk")
 
 
+def history(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = _asked(studio, visit, saying(SHORT), "Explain how a hash table works")
+    keep(
+        page,
+        {"id": "Recipe: leek and potato soup", "texts": ["Soup for four"]},
+        {"id": "A trip to Lisbon in a rather rainy week", "ago_days": 1},
+        {"id": "خطة الرحلة", "ago_days": 3},
+        {"id": "Tables and keys", "ago_days": 40, "texts": ["What is hashed, and how?"]},
+    )
+    if page.locator("#menu").is_visible():
+        page.click("#menu")
+    of_chat(page, "Recipe: leek and potato soup", "Pin")
+    expect(page.locator("#history h2").first).to_have_text("Pinned")
+    shot("history")
+    page.locator(".history-row").nth(2).hover()
+    page.locator(".history-row").nth(2).locator(".icon-btn").click()
+    shot("history-menu")
+    page.keyboard.press("Escape")
+    page.fill("#chat-search", "hash")
+    expect(page.locator("#history small")).to_be_visible()
+    shot("history-search")
+    page.click("#your-chats")
+    expect(page.get_by_role("dialog").locator(".storage-meter")).to_be_visible()
+    shot("your-chats")
+    page.keyboard.press("Escape")
+    page.click("#show-keys")
+    shot("keys")
+
+
+def answer_menu(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = _asked(studio, visit, breaking_off("This much came, ", "and then "), "Tell me all.")
+    last_answer(page).get_by_label("More", exact=True).click()
+    shot("answer-menu")
+    page.get_by_role("menuitem", name="Regenerate with another model").click()
+    expect(page.locator(".pop-models")).to_be_visible()
+    _pictures_drawn(page)
+    shot("answer-another-model")
+    page.keyboard.press("Escape")
+    last_answer(page).get_by_label("More", exact=True).click()
+    page.get_by_role("menuitem", name="Edit the answer").click()
+    shot("answer-edit")
+
+
 def settings(studio: Studio, visit: Visit, shot: Shot) -> None:
     page = chat_with(visit(studio.main), LLAMA)
     open_settings(page)
@@ -414,6 +458,8 @@ SCREENS_OF: Final = (
     chat_error,
     chat_long_code,
     chat_rtl_cjk,
+    history,
+    answer_menu,
     settings,
     no_endpoint,
     mistakes,

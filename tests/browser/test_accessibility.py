@@ -9,7 +9,16 @@ from tests.browser.axe import axe_source, grave_findings
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Pen, breaking_off, thinking
 from tests.browser.running import App
-from tests.browser.visiting import DESKTOP, PHONE, ask, chat_with, open_settings, opened
+from tests.browser.test_history import keep, of_chat
+from tests.browser.visiting import (
+    DESKTOP,
+    PHONE,
+    ask,
+    chat_with,
+    last_answer,
+    open_settings,
+    opened,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -61,8 +70,37 @@ def _states(page: Page, pen: Pen) -> Iterator[str]:
     pen.stub.behave(breaking_off("As far as I came"))
     ask(page, "Break")
     yield "interrupted"
+    last_answer(page).get_by_label("More", exact=True).click()
+    yield "what can be done with an answer"
+    page.get_by_role("menuitem", name="Regenerate with another model").click()
+    expect(page.locator(".pop-models")).to_be_visible()
+    yield "another model"
+    page.keyboard.press("Escape")
+    yield from _lists(page)
     open_settings(page)
     yield "settings"
+
+
+def _lists(page: Page) -> Iterator[str]:
+    keep(page, {"id": "pinned", "texts": ["leeks"]})
+    if page.locator("#menu").is_visible():
+        page.click("#menu")
+    of_chat(page, "pinned", "Pin")
+    page.fill("#chat-search", "leek")
+    expect(page.locator("#history small")).to_be_visible()
+    yield "search in chats"
+    page.press("#chat-search", "Escape")
+    page.locator(".history-row").first.hover()
+    page.get_by_label("More: pinned").click()
+    yield "what can be done with a chat"
+    page.keyboard.press("Escape")
+    for name in ("your-chats", "show-keys"):
+        page.click(f"#{name}")
+        expect(page.get_by_role("dialog").locator("h2").first).to_be_visible()
+        yield name
+        page.keyboard.press("Escape")
+    if page.locator("html").get_attribute("data-sidebar") == "open":
+        page.keyboard.press("Escape")
 
 
 @pytest.fixture(scope="module")
