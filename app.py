@@ -10,6 +10,7 @@ from typing import Any
 
 from akash_gradio.api.routes import api_routes
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.check.desk import CheckDesk
 from akash_gradio.compare.votes import open_votes
 from akash_gradio.edge.front import Front, make_front
 from akash_gradio.edge.serving import serve_until_told
@@ -43,6 +44,7 @@ def assemble(settings: Settings) -> Parts:
         problems=(*service.problems, *thumbnails.problems(catalog.cards)),
         progress=(lambda: embedded.progress) if embedded else (lambda: None),
         default_model=settings.default_model or "",
+        desk=CheckDesk(service.gateway.endpoint, catalog),
         health=service.health.of,
         votes=open_votes(settings),
         secrets=settings.secret_names,

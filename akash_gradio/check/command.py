@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from akash_gradio.catalog.reading import Catalog, read_catalog
 from akash_gradio.check import report, words
+from akash_gradio.check.aims import by_url, configured
 from akash_gradio.check.probe import Level
 from akash_gradio.check.run import Check, Finding
 from akash_gradio.check.target import Target
-from akash_gradio.endpoint_list import EndpointSettings, base_url
 from akash_gradio.settings import Settings, read_settings
 
 MISUSED: Final = 2
@@ -82,32 +82,6 @@ def _key(name: str | None, environment: Mapping[str, str]) -> SecretStr | None:
     if not environment.get(name):
         raise ValueError(words.KEY_UNSET)
     return SecretStr(environment[name].strip())
-
-
-def by_url(
-    url: str, key: SecretStr | None, model: str | None, catalog: Catalog, key_name: str = "KEY"
-) -> Target:
-    """An endpoint by its address alone. Raises ValueError with a sentence, without the key."""
-    written = url if "://" in url else f"http://{url}"
-    base_url(written)
-    try:
-        entry = EndpointSettings.model_validate(
-            {"url": written, "apiKey": key, "name": words.BY_URL}
-        )
-    except ValidationError as error:
-        mend = error.errors(include_url=False, include_input=False)[0]["msg"]
-        raise ValueError(mend.removeprefix("Value error, ")) from None
-    card = catalog.get(model) if model else None
-    name = key_name if re.fullmatch(r"[A-Za-z_]\w*", key_name, re.ASCII) else "KEY"
-    return Target(entry=entry, model=model, card=card, written=url, key_name=name)
-
-
-def configured(entry: EndpointSettings, model: str | None, catalog: Catalog) -> Target:
-    """An endpoint of the configuration. model: the catalog's id, None for its first."""
-    chosen = model or (entry.models[0] if entry.models else None)
-    card = catalog.get(chosen) if chosen else None
-    own = entry.model_map.get(chosen, chosen) if chosen else None
-    return Target(entry=entry, model=own, card=card)
 
 
 async def _check(target: Target, level: Level, *, quiet: bool) -> dict[str, Any]:

@@ -17,16 +17,20 @@ SECONDS: Final = {Level.QUICK: 5, Level.STANDARD: 15, Level.FULL: 30}
 """What a check takes, about, at an endpoint that is well."""
 
 
-def beforehand(name: str, level: Level) -> str:
-    """What the check will cost, in a sentence."""
+def cost_facts(level: Level) -> dict[str, str]:
+    """What the check will cost, as written in sentences."""
     cost = cost_of(chosen(level))
-    return words.COST.format(
-        name=name,
-        calls=cost.calls,
-        tokens_in=f"{cost.tokens_in:,}",
-        tokens_out=f"{cost.tokens_out:,}",
-        seconds=SECONDS[level],
-    )
+    return {
+        "calls": f"{cost.calls}",
+        "tokens_in": f"{cost.tokens_in:,}",
+        "tokens_out": f"{cost.tokens_out:,}",
+        "seconds": f"{SECONDS[level]}",
+    }
+
+
+def beforehand(name: str, level: Level) -> str:
+    """The same in a sentence."""
+    return words.COST.format(name=name, **cost_facts(level))
 
 
 def line(finding: Finding) -> str:

@@ -246,7 +246,7 @@ PROBES: Final[Mapping[str, Mapping[str, Says]]] = {
         ),
     },
     "models": {
-        "ok": Says("It lists {count} models."),
+        "ok": Says("Models listed: {count}."),
         "missing": Says(
             "It has no /v1/models ({status}).",
             "Name the models in ENDPOINTS; they can't be discovered.",
@@ -578,3 +578,5 @@ CATALOG_PICTURE: Final = (
 )
 CATALOG_SILENT: Final = "its /v1/models can't be had; what it serves is not known"
 NO_SUCH_FILE: Final = "The file {path} can't be read; check its path."
+GONE: Final = "There is no endpoint called {name} now. Choose another one."
+RUNS_ALREADY: Final = "This endpoint is just being checked. Wait until that has ended."

@@ -34,6 +34,7 @@ def build_ui() -> gr.Blocks:
                 render_gallery()
                 render_chat()
                 render_compare()
+                gr.HTML(piece("check"), elem_id="check", apply_default_css=False)
         with gr.Column(elem_id="drawer"):
             settings = render_settings()
         wire_settings(settings)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from starlette.types import Scope
+
 from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.compare.votes import VoteStore
 from akash_gradio.domain.chat import NOTHING
+from akash_gradio.check.desk import CheckDesk
 from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.ports import Answerer
 from akash_gradio.domain.progress import Progress
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.files.reading import FileReader
+from akash_gradio.ui.host import sits_here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,8 @@ class House:
     progress: of the embedded model; None when it isn't wanted.
     default_model: the id that is open at first, "" for the gallery.
     secrets, space, alone: see `ui.notices`. models: the only ids that visitors may use.
+    desk: where checks are asked for, None where there is none. is_host: whether a request
+    comes from who runs the page.
     health: how the model of this id fared lately; None when nobody asked it.
     files: reads what visitors attach.
     votes: where they are kept; None where each browser keeps its own.
@@ -37,6 +43,8 @@ class House:
     problems: tuple[Problem, ...] = ()
     progress: Callable[[], Progress | None] = lambda: None
     default_model: str = ""
+    desk: CheckDesk | None = None
+    is_host: Callable[[Scope], bool] = sits_here
     health: Callable[[str], Health | None] = lambda _model: None
     files: FileReader = field(default_factory=FileReader)
     votes: VoteStore | None = None

@@ -23,6 +23,7 @@ from akash_gradio.domain.model import ModelCard
 from akash_gradio.ui import present, words
 from akash_gradio.ui.address import PageAddress, failure, read_body
 from akash_gradio.ui.asked import read_go_on, read_render, read_reply
+from akash_gradio.ui.check_routes import check_routes
 from akash_gradio.ui.compare_routes import compare_routes
 from akash_gradio.ui.event_stream import EventStream
 from akash_gradio.ui.file_routes import check_vision, file_routes
@@ -42,8 +43,8 @@ def page_routes(house: House) -> list[BaseRoute]:
     async def models(request: Request) -> ASGIApp:
         return _unchanged(request, JSONResponse(models_view(house)))
 
-    async def boot(_request: Request) -> ASGIApp:
-        return JSONResponse(boot_view(house))
+    async def boot(request: Request) -> ASGIApp:
+        return JSONResponse(boot_view(house, host=house.is_host(request.scope)))
 
     async def panel(request: Request) -> ASGIApp:
         model = request.query_params.get("model", "")
@@ -99,6 +100,7 @@ def page_routes(house: House) -> list[BaseRoute]:
         Route("/page/reply", PageAddress(answer), methods=["POST"]),
         Route("/page/go-on", PageAddress(go_on), methods=["POST"]),
         Route("/page/render", PageAddress(draw), methods=["POST"]),
+        *check_routes(house),
         *compare_routes(house),
         *file_routes(house),
         Mount("/page/assets", StaticFiles(directory=ASSETS), name="page-assets"),
@@ -118,12 +120,16 @@ _PICTURE_HEADERS: Final = {
 }
 
 
-def boot_view(house: House) -> dict[str, Any]:
-    """All that the script needs once: words and the model that is open at first."""
+def boot_view(house: House, *, host: bool = False) -> dict[str, Any]:
+    """All that the script needs once: words and the model that is open at first.
+
+    host: whether who runs the page asks, and may check endpoints.
+    """
     return {
         "words": dict(words.PAGE),
         "default_model": house.default_model,
         "version": __version__,
+        "host": host and house.desk is not None,
     }
 
 

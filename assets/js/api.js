@@ -57,6 +57,11 @@ export const ranking = async (votes) => json(await post("compare/ranking", { vot
 /** The votes as a file's text; form: `csv` or `json`. */
 export const exportVotes = async (form, votes) => json(await post(`compare/export/${form}`, { votes }));
 
+/** What can be checked; and one check, as it goes. */
+export const checks = async () => json(await fetch(at("check"), { cache: "no-cache" }));
+
+export const check = (body, signal) => events("check/run", body, signal);
+
 async function* events(path, body, signal) {
   const response = await post(path, body, signal);
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {

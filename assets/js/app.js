@@ -6,6 +6,7 @@ import { Compare } from "./compare.js";
 import { Chats } from "./chats.js";
 import { Attachments } from "./attachments.js";
 import { ContextBar } from "./context_bar.js";
+import { Check } from "./check.js";
 import { $, arrived, fill, icon, toast } from "./dom.js";
 import { wireFrame } from "./frame.js";
 import { Models, themePictures } from "./gallery.js";
@@ -34,6 +35,8 @@ class Page {
 
   constructor(boot, store) {
     this.words = boot.words;
+    if (boot.host) this.views.check = new Check();
+    $("#go-check").hidden = !boot.host;
     this.defaultModel = boot.default_model;
     this.settings = new Settings(this.words, (values) => this.#settingsChanged(values));
     this.models = new Models(this.words, () => this.#modelsChanged());
@@ -475,7 +478,7 @@ async function booted() {
 const [boot, store] = await Promise.all([
   booted(),
   openStore(),
-  ...["#sidebar .side", "#send", "#cards", "#pick-menu", "#panel", "#system", "#stop", "#settings-reset", "#close-settings", "#compare-composer", "#ranking"].map(arrived),
+  ...["#sidebar .side", "#send", "#cards", "#pick-menu", "#panel", "#system", "#stop", "#settings-reset", "#close-settings", "#compare-composer", "#ranking", "#check-form"].map(arrived),
 ]);
 const page = new Page(boot, store);
 window.akashGradio = page;

@@ -1,0 +1,148 @@
+// The endpoint checker, for the host: a form, and findings that fill a list row by row.
+
+import * as api from "./api.js";
+import { $, copyText, el, fill, icon } from "./dom.js";
+
+const ADDRESS = ""; // the option for an address that isn't configured
+const ICONS = { pass: "check", warn: "alert", fail: "close", skipped: "right" };
+
+export class Check {
+  #asked = null; // what is being checked: an AbortController
+
+  /** Called each time the view is opened. */
+  async open(query) {
+    this.#wire();
+    try {
+      this.#offer(await api.checks(), query.get("endpoint"));
+    } catch (error) {
+      this.#say(error.view ? `${error.view.title} ${error.view.mend}` : String(error.message));
+    }
+  }
+
+  #wire() {
+    if (this.wired) return;
+    this.wired = true;
+    $("#check-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.#asked) this.#asked.abort();
+      else this.#run();
+    });
+    $("#check-endpoint").addEventListener("change", () => this.#choose());
+    for (const level of document.querySelectorAll("[name=level]")) {
+      level.addEventListener("change", () => this.#cost());
+    }
+  }
+
+  #offer(view, wanted) {
+    this.view = view;
+    this.words = view.words;
+    const select = $("#check-endpoint");
+    const before = wanted ?? (select.options.length ? select.value : null);
+    const names = view.endpoints.map(({ alias }) => el("option", { value: alias }, alias));
+    select.replaceChildren(...names, el("option", { value: ADDRESS }, this.words.address));
+    if (before !== null && [...select.options].some((option) => option.value === before)) select.value = before;
+    this.#choose();
+    this.#cost();
+  }
+
+  #choose() {
+    const alias = $("#check-endpoint").value;
+    for (const field of document.querySelectorAll("[data-address]")) field.hidden = alias !== ADDRESS;
+    const models = this.view.endpoints.find((one) => one.alias === alias)?.models ?? [];
+    $("#check-models").replaceChildren(...models.map((id) => el("option", { value: id })));
+  }
+
+  #level() {
+    return $("[name=level]:checked").value;
+  }
+
+  #cost() {
+    $("#check-cost").textContent = fill(this.words.cost, this.view.costs[this.#level()]);
+  }
+
+  #body() {
+    const endpoint = $("#check-endpoint").value;
+    const more = endpoint === ADDRESS ? { url: $("#check-url").value, key: $("#check-key").value } : { endpoint };
+    return { ...more, model: $("#check-model").value, level: this.#level() };
+  }
+
+  async #run() {
+    const asked = (this.#asked = new AbortController());
+    $("#check-run").textContent = this.words.stop;
+    $("#check-result").hidden = false;
+    $("#check-result").classList.remove("ended");
+    $("#probes").replaceChildren();
+    this.#progress(0, 1);
+    this.#say("");
+    let ended = false;
+    try {
+      for await (const event of api.check(this.#body(), asked.signal)) {
+        this.#take(event);
+        ended = event.kind === "end";
+      }
+      if (!ended) this.#say(this.words.broke);
+    } catch (error) {
+      this.#say(asked.signal.aborted ? this.words.stopped : error.view ? `${error.view.title} ${error.view.mend}` : this.words.broke);
+    }
+    this.#asked = null;
+    $("#check-result").classList.add("ended");
+    $("#check-run").textContent = this.words.run;
+    if (!ended) for (const row of document.querySelectorAll("#probes .pending")) row.remove();
+  }
+
+  #take(event) {
+    if (event.kind === "begin") {
+      this.total = event.probes.length;
+      this.done = 0;
+      $("#probes").replaceChildren(...event.probes.map((probe) => this.#waiting(probe)));
+    } else if (event.kind === "finding") {
+      document.getElementById(`probe-${event.probe}`)?.replaceWith(this.#row(event));
+      this.done += 1;
+      this.#progress(this.done, this.total);
+    } else if (event.kind === "end") {
+      const { warn, fail, pass } = event.counts;
+      const say = fail ? this.words.ill : warn ? this.words.mostly : this.words.well;
+      this.#say(fill(say, { warn, fail }), fail ? "fail" : warn ? "warn" : "pass");
+      $("#check-count").textContent = fill(this.words.passed, { count: pass });
+      // What needs a look comes first, now that nothing moves any more.
+      for (const bad of ["warn", "fail"]) $("#probes").prepend(...document.querySelectorAll(`#probes .${bad}`));
+    }
+  }
+
+  #say(sentence, verdict = "") {
+    $("#check-result").hidden = false;
+    $("#check-verdict").textContent = sentence;
+    $("#check-verdict").className = verdict;
+  }
+
+  #progress(done, count) {
+    $("#check-bar").style.width = `${(100 * done) / count}%`;
+    $("#check-count").textContent = count > 1 ? fill(this.words.progress, { done, count }) : "";
+  }
+
+  #waiting({ probe, title }) {
+    const mark = el("span", { class: "probe-mark" }, el("span", { class: "sr-only" }, this.words.pending));
+    return el("li", { class: "probe pending", id: `probe-${probe}` }, mark, el("div", {}, el("b", {}, title)));
+  }
+
+  #row({ probe, title, verdict, says, mend, curl }) {
+    const mark = el("span", { class: "probe-mark" }, icon(ICONS[verdict]), el("span", { class: "sr-only" }, this.words[verdict]));
+    const bad = verdict === "warn" || verdict === "fail";
+    const more = [];
+    if (bad && mend) more.push(el("p", { class: "probe-mend" }, mend));
+    if (curl && bad) more.push(el("div", { class: "probe-curl" }, el("code", { tabindex: "0" }, curl), this.#copy(curl, title)));
+    const row = [mark, el("div", {}, el("b", {}, title), el("span", { class: "probe-says" }, says), ...more)];
+    if (curl && !bad) row.push(this.#copy(curl, title));
+    return el("li", { class: `probe ${verdict}`, id: `probe-${probe}` }, ...row);
+  }
+
+  /** Copies the command that repeats a probe. */
+  #copy(curl, title) {
+    const label = `${this.words.repeat}: ${title}`;
+    const copy = el("button", { type: "button", class: "icon-btn", "aria-label": label, title: this.words.repeat }, icon("copy"));
+    copy.addEventListener("click", async () => {
+      if (await copyText(curl, this.words)) copy.replaceChildren(icon("check"));
+    });
+    return copy;
+  }
+}

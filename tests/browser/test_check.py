@@ -1,0 +1,71 @@
+"""The checker on the page, as the host uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.axe import axe_source, grave_findings
+from tests.browser.endpoints import Pen
+from tests.browser.running import App
+from tests.stubs.obedient import obedient
+
+pytestmark = pytest.mark.browser
+
+
+def test_findings_fill_the_list_and_what_is_wrong_comes_first(
+    app: App, pen: Pen, visit: Callable[..., Any]
+) -> None:
+    pen.stub.behave(obedient("cr_lines"))
+    page = visit(app)
+    page.goto("./?view=models")
+    page.locator("#go-check").click()
+    page.locator("#check-endpoint").select_option(f"{pen.model}-north")
+    expect(page.locator("#check-cost")).to_contain_text("calls")
+    page.locator("#check-run").click()
+    expect(page.locator("#check-verdict")).to_have_text("It will serve; 2 to look at.")
+    rows = page.locator("#probes > li")
+    expect(rows).to_have_count(36)
+    expect(rows.first).to_contain_text("Lines end in CR alone.")
+    expect(rows.first.locator("code")).to_contain_text("curl -sS")
+    expect(page.locator("#probes > .pending")).to_have_count(0)
+    assert grave_findings(page, axe_source()) == []
+
+
+def test_an_address_and_its_key_can_be_given_and_a_check_stopped(
+    app: App, pen: Pen, visit: Callable[..., Any]
+) -> None:
+    pen.stub.behave("hangs_before_headers")
+    page = visit(app)
+    page.goto("./?view=check")
+    page.locator("#check-endpoint").select_option("")
+    page.locator("#check-url").fill(pen.stub.url)
+    page.locator("#check-key").fill("planted-key")
+    page.locator("#check-run").click()
+    expect(page.locator("#probe-reachable")).to_have_class("probe pass")
+    pen.stub.asked()
+    page.locator("#check-run").click()
+    expect(page.locator("#check-verdict")).to_have_text("Stopped.")
+    expect(page.locator("#check-run")).to_have_text("Check")
+    assert "planted-key" not in page.content()
+    pen.stub.quiet(5)
+
+
+def test_an_address_that_is_none_is_told_in_a_sentence(app: App, visit: Callable[..., Any]) -> None:
+    visit.allow("422")
+    page = visit(app)
+    page.goto("./?view=check")
+    page.locator("#check-endpoint").select_option("")
+    page.locator("#check-url").fill("https://me:pass@host")
+    page.locator("#check-run").click()
+    expect(page.locator("#check-verdict")).to_contain_text("Take the user and password out")
+
+
+def test_who_is_not_the_host_sees_no_way_to_it(app: App, visit: Callable[..., Any]) -> None:
+    page = visit(app, extra_http_headers={"x-forwarded-for": "203.0.113.9"})
+    page.goto("./?view=check")
+    expect(page.locator("#gallery .card").first).to_be_visible()
+    expect(page.locator("#go-check")).to_be_hidden()
