@@ -12,6 +12,7 @@ from akash_gradio.api.metrics import Metrics
 from akash_gradio.api.routes import Api
 from akash_gradio.catalog.reading import Catalog, read_catalog
 from akash_gradio.check.health import HealthBook
+from akash_gradio.check.pulse import Pulse
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Receipt
@@ -32,7 +33,7 @@ class Service:
 
     source: the gateway as strangers may use it; itself where nothing is limited.
     embedded: None where the model on this machine isn't wanted. health: of every model that
-    was asked. problems: of the settings
+    was asked. pulse: looks after endpoints that nobody asks. problems: of the settings
     and of the catalog.
     """
 
@@ -41,6 +42,7 @@ class Service:
     source: Source
     embedded: EmbeddedEndpoint | None
     api: Api
+    pulse: Pulse | None = None
     health: HealthBook = field(default_factory=HealthBook)
     problems: tuple[Problem, ...]
 
@@ -49,6 +51,9 @@ class Service:
         """The gateway and, where it is wanted, the model on this machine, until the server ends."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.gateway)
+            if self.pulse is not None:
+                looking = asyncio.create_task(self.pulse.run())
+                stack.push_async_callback(_end, looking)
             if self.embedded is not None:
                 running = asyncio.create_task(self.embedded.run())
                 stack.push_async_callback(_end, running)
@@ -68,10 +73,12 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
     def note(receipt: Receipt) -> None:
         metrics.observe(receipt)
         health.observe(receipt)
+        pulse.observe(receipt)
         if settings.limited:
             ledger.observe(receipt)
 
     gateway = open_gateway(settings, catalog.get, on_receipt=note)
+    pulse = Pulse(settings.health_probe, gateway)
     source = Guard(gateway, Limits.of(settings), counters) if settings.limited else gateway
     metrics.known = lambda model: _known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
@@ -83,6 +90,7 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
         embedded=_embedded(settings, gateway) if settings.embedded_wanted else None,
         api=Api(gateway=source, catalog=catalog, door=door, metrics=metrics),
         health=health,
+        pulse=pulse,
         problems=(*settings.problems, *catalog.problems),
     )
 

@@ -37,6 +37,14 @@ class Routing(StrEnum):
     LEAST_BUSY = "least_busy"
 
 
+class HealthProbe(StrEnum):
+    """How endpoints that nobody asks are looked after."""
+
+    OFF = "off"
+    MODELS = "models"
+    TOKEN = "token"
+
+
 class EmbeddedMode(StrEnum):
     """When the model on this machine runs: auto means when no endpoint is configured."""
 
@@ -107,6 +115,12 @@ class Settings(HostSettings):
         "Seconds between questions for `/v1/models`, where `models` is left out.",
         ge=1,
         le=86_400,
+    )
+    health_probe: HealthProbe = _variable(
+        "HEALTH_PROBE",
+        HealthProbe.OFF,
+        "How endpoints that nobody asked for five minutes are looked after: `off`, `models` (asks "
+        "`/v1/models`), `token` (asks for one token).",
     )
     gateway_keys_text: SecretStr | None = _variable(
         "GATEWAY_API_KEYS",
@@ -185,7 +199,7 @@ class Settings(HostSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("routing", "embedded", mode="before")
+    @field_validator("routing", "embedded", "health_probe", mode="before")
     @classmethod
     def _any_case(cls, value: object) -> object:
         if isinstance(value, str):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from akash_gradio.settings import (
     EmbeddedMode,
+    HealthProbe,
     Routing,
     Settings,
     read_settings,
@@ -50,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "IDLE_TIMEOUT": 30.0,
     "ROUTING": Routing.WEIGHTED,
     "DISCOVERY_INTERVAL": 60.0,
+    "HEALTH_PROBE": HealthProbe.OFF,
     "GATEWAY_API_KEYS": None,
     "PROXY_API_KEY": None,
     "DEBUG": False,
@@ -103,6 +105,7 @@ def test_every_variable_has_its_name_and_its_default() -> None:
         ("ROUTING", "least_busy", "routing", Routing.LEAST_BUSY),
         ("ROUTING", "Least-Busy", "routing", Routing.LEAST_BUSY),
         ("DISCOVERY_INTERVAL", "5", "discovery_interval_s", 5.0),
+        ("HEALTH_PROBE", "Token", "health_probe", HealthProbe.TOKEN),
         ("DEBUG", "true", "debug", True),
         ("DEBUG", "1", "debug", True),
         ("DEBUG", "FALSE", "debug", False),

@@ -175,11 +175,15 @@ class Endpoint:
         self.knows_usage = False
         return True
 
+    def is_there(self) -> None:
+        """It answered a look, though not a question."""
+        if not self._breaker.open:
+            self._proved, self._reason = True, ""
+
     def lists(self, models: tuple[ServedModel, ...]) -> None:
         """Its `/v1/models` came."""
         self._models = {model.id: model for model in models}
-        if not self._breaker.open:
-            self._proved, self._reason = True, ""
+        self.is_there()
 
     def lists_nothing(self, error: EndpointError | RequestRefused) -> None:
         """Its `/v1/models` could not be had; what it listed before stays."""

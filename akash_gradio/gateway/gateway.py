@@ -41,7 +41,7 @@ from akash_gradio.gateway.reading import ReplyReader
 from akash_gradio.gateway.relayed import Heard, Passed, Question, RelayRequest, build_relayed
 from akash_gradio.gateway.relaying import RelayReader
 from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
-from akash_gradio.gateway.roster import Roster
+from akash_gradio.gateway.roster import Roster, look
 from akash_gradio.gateway.transport import HttpTransport, Transport
 
 if TYPE_CHECKING:
@@ -395,6 +395,13 @@ class Gateway:
     def endpoint(self, alias: str) -> Endpoint | None:
         """The endpoint of this name as it is now, for who checks it."""
         return self._roster.get(alias)
+
+    async def look(self, alias: str) -> None:
+        """Ask an endpoint that nobody asks for its models, only to see whether it is there."""
+        endpoint = self._roster.get(alias)
+        if endpoint is not None:
+            connect_s, rest_s = self._limits.connect_timeout_s, self._settings.retry_delay_ms / 1000
+            await look(endpoint, self._transport, self._clock, connect_s, rest_s)
 
     def put_endpoint(self, entry: EndpointSettings) -> None:
         """Add an endpoint, or replace the one of this name; it starts with a clean record."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from akash_gradio.domain.errors import (
     AkashGradioError,
     EndpointError,
+    EndpointRefused,
+    EndpointTimeout,
+    EndpointUnreachable,
     NoEndpoint,
     RequestRefused,
     UnknownModel,
@@ -143,6 +146,27 @@ async def _list(endpoint: Endpoint, transport: Transport, connect_timeout_s: flo
         logger.debug("discovery.done", extra={"endpoint": endpoint.alias, "models": len(models)})
     finally:
         endpoint.listed = True
+
+
+async def look(
+    endpoint: Endpoint,
+    transport: Transport,
+    clock: Callable[[], float],
+    connect_timeout_s: float,
+    rest_s: float,
+) -> None:
+    """Whether it is there: any answer to `/v1/models` will do, but for a refused key."""
+    try:
+        await ask_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
+    except (EndpointUnreachable, EndpointTimeout) as error:
+        endpoint.fails(error, "", clock(), False, rest_s)
+    except (EndpointError, RequestRefused) as error:
+        if isinstance(error, EndpointRefused) and error.status in (401, 403):
+            endpoint.lists_nothing(error)
+        else:
+            endpoint.is_there()
+    else:
+        endpoint.is_there()
 
 
 def _starting(alias: str, models: tuple[str, ...]) -> EndpointStatus:

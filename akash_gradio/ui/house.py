@@ -10,9 +10,9 @@ from starlette.types import Scope
 from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.check.desk import CheckDesk
 from akash_gradio.compare.votes import VoteStore
 from akash_gradio.domain.chat import NOTHING
-from akash_gradio.check.desk import CheckDesk
 from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.ports import Answerer

@@ -26,11 +26,13 @@ def test_findings_fill_the_list_and_what_is_wrong_comes_first(
     page.locator("#check-endpoint").select_option(f"{pen.model}-north")
     expect(page.locator("#check-cost")).to_contain_text("calls")
     page.locator("#check-run").click()
-    expect(page.locator("#check-verdict")).to_have_text("It will serve; 2 to look at.")
+    expect(page.locator("#check-verdict")).to_have_text("It will serve; 3 to look at.")
     rows = page.locator("#probes > li")
     expect(rows).to_have_count(36)
-    expect(rows.first).to_contain_text("Lines end in CR alone.")
-    expect(rows.first.locator("code")).to_contain_text("curl -sS")
+    expect(rows.first).to_have_class("probe warn")
+    framing = page.locator("#probe-framing")
+    expect(framing).to_contain_text("Lines end in CR alone.")
+    expect(framing.locator("code")).to_contain_text("curl -sS")
     expect(page.locator("#probes > .pending")).to_have_count(0)
     assert grave_findings(page, axe_source()) == []
 

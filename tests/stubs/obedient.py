@@ -22,9 +22,7 @@ def obedient(behavior: object = "perfect") -> Animal:
 
     async def act(x: Exchange) -> None:
         body = x.seen.json
-        if body["model"] not in (*x.stub.models, "m"):
-            await x.reply(pack(error(f"The model {body['model']} does not exist")), 404)
-        elif words_in(body) > CONTEXT_TOKENS:
+        if words_in(body) > CONTEXT_TOKENS:
             await x.reply(pack(too_long(words_in(body))), 400)
         elif body.get("stream") or not plain:
             await animal.act(x)
