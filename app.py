@@ -18,6 +18,7 @@ from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import set_up_logs
 from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import Settings, read_settings
+from akash_gradio.ui.host import sits_here
 from akash_gradio.ui.house import House
 from akash_gradio.ui.refusals import refusal
 from akash_gradio.ui.sign_in import sign_in_html
@@ -36,6 +37,7 @@ def assemble(settings: Settings) -> Parts:
     """Everything behind the page, from the settings alone; nothing is opened yet."""
     service = assemble_service(settings, os.environ)
     embedded, catalog = service.embedded, service.catalog
+    front = make_front(settings, refusal, sign_in_html)
     thumbnails = Thumbnails(Path(__file__).parent / "assets" / "thumbnails")
     house = House(
         answerer=service.source,
@@ -45,13 +47,14 @@ def assemble(settings: Settings) -> Parts:
         progress=(lambda: embedded.progress) if embedded else (lambda: None),
         default_model=settings.default_model or "",
         desk=CheckDesk(service.gateway.endpoint, catalog),
+        is_host=front.is_host if settings.admin_password else sits_here,
         health=service.health.of,
         votes=open_votes(settings),
         secrets=settings.secret_names,
         space=bool(settings.space_id),
         models=frozenset(settings.allowed_models) or None,
     )
-    return Parts(house, service, make_front(settings, refusal, sign_in_html))
+    return Parts(house, service, front)
 
 
 def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:

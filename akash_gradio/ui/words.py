@@ -602,7 +602,6 @@ CHECK: Final[Mapping[str, str]] = {
     "repeat": "Copy the command that repeats it",
     "copy_failed": "The browser did not allow copying. Select the text instead.",
     "passed": "{count} passed",
-    "host_only": "Only the host of this page can check endpoints.",
     "shape": "Choose an endpoint, or write an address.",
 }
 
@@ -745,7 +744,8 @@ REQUEST_FAULTS: Final[Mapping[str, ErrorWords]] = {
     ),
     "host_only": ErrorWords(
         "Only the host of this page can check endpoints.",
-        "Open it on the machine that runs it, as http://localhost.",
+        "Open it on the machine that runs it, as http://localhost; where ADMIN_PASSWORD is set, "
+        "sign in with that.",
     ),
     "no_check": ErrorWords("This can't be checked.", "{why}"),
     "stranger": ErrorWords("Another website asked for this.", "Open this page itself."),

@@ -35,11 +35,11 @@ export class Check {
 
   #offer(view, wanted) {
     this.view = view;
-    this.words = view.words;
+    this.terms = view.words;
     const select = $("#check-endpoint");
     const before = wanted ?? (select.options.length ? select.value : null);
     const names = view.endpoints.map(({ alias }) => el("option", { value: alias }, alias));
-    select.replaceChildren(...names, el("option", { value: ADDRESS }, this.words.address));
+    select.replaceChildren(...names, el("option", { value: ADDRESS }, this.terms.address));
     if (before !== null && [...select.options].some((option) => option.value === before)) select.value = before;
     this.#choose();
     this.#cost();
@@ -57,7 +57,7 @@ export class Check {
   }
 
   #cost() {
-    $("#check-cost").textContent = fill(this.words.cost, this.view.costs[this.#level()]);
+    $("#check-cost").textContent = fill(this.terms.cost, this.view.costs[this.#level()]);
   }
 
   #body() {
@@ -68,7 +68,7 @@ export class Check {
 
   async #run() {
     const asked = (this.#asked = new AbortController());
-    $("#check-run").textContent = this.words.stop;
+    $("#check-run").textContent = this.terms.stop;
     $("#check-result").hidden = false;
     $("#check-result").classList.remove("ended");
     $("#probes").replaceChildren();
@@ -80,13 +80,13 @@ export class Check {
         this.#take(event);
         ended = event.kind === "end";
       }
-      if (!ended) this.#say(this.words.broke);
+      if (!ended) this.#say(this.terms.broke);
     } catch (error) {
-      this.#say(asked.signal.aborted ? this.words.stopped : error.view ? `${error.view.title} ${error.view.mend}` : this.words.broke);
+      this.#say(asked.signal.aborted ? this.terms.stopped : error.view ? `${error.view.title} ${error.view.mend}` : this.terms.broke);
     }
     this.#asked = null;
     $("#check-result").classList.add("ended");
-    $("#check-run").textContent = this.words.run;
+    $("#check-run").textContent = this.terms.run;
     if (!ended) for (const row of document.querySelectorAll("#probes .pending")) row.remove();
   }
 
@@ -101,9 +101,9 @@ export class Check {
       this.#progress(this.done, this.total);
     } else if (event.kind === "end") {
       const { warn, fail, pass } = event.counts;
-      const say = fail ? this.words.ill : warn ? this.words.mostly : this.words.well;
+      const say = fail ? this.terms.ill : warn ? this.terms.mostly : this.terms.well;
       this.#say(fill(say, { warn, fail }), fail ? "fail" : warn ? "warn" : "pass");
-      $("#check-count").textContent = fill(this.words.passed, { count: pass });
+      $("#check-count").textContent = fill(this.terms.passed, { count: pass });
       // What needs a look comes first, now that nothing moves any more.
       for (const bad of ["warn", "fail"]) $("#probes").prepend(...document.querySelectorAll(`#probes .${bad}`));
     }
@@ -117,16 +117,16 @@ export class Check {
 
   #progress(done, count) {
     $("#check-bar").style.width = `${(100 * done) / count}%`;
-    $("#check-count").textContent = count > 1 ? fill(this.words.progress, { done, count }) : "";
+    $("#check-count").textContent = count > 1 ? fill(this.terms.progress, { done, count }) : "";
   }
 
   #waiting({ probe, title }) {
-    const mark = el("span", { class: "probe-mark" }, el("span", { class: "sr-only" }, this.words.pending));
+    const mark = el("span", { class: "probe-mark" }, el("span", { class: "sr-only" }, this.terms.pending));
     return el("li", { class: "probe pending", id: `probe-${probe}` }, mark, el("div", {}, el("b", {}, title)));
   }
 
   #row({ probe, title, verdict, says, mend, curl }) {
-    const mark = el("span", { class: "probe-mark" }, icon(ICONS[verdict]), el("span", { class: "sr-only" }, this.words[verdict]));
+    const mark = el("span", { class: "probe-mark" }, icon(ICONS[verdict]), el("span", { class: "sr-only" }, this.terms[verdict]));
     const bad = verdict === "warn" || verdict === "fail";
     const more = [];
     if (bad && mend) more.push(el("p", { class: "probe-mend" }, mend));
@@ -138,10 +138,10 @@ export class Check {
 
   /** Copies the command that repeats a probe. */
   #copy(curl, title) {
-    const label = `${this.words.repeat}: ${title}`;
-    const copy = el("button", { type: "button", class: "icon-btn", "aria-label": label, title: this.words.repeat }, icon("copy"));
+    const label = `${this.terms.repeat}: ${title}`;
+    const copy = el("button", { type: "button", class: "icon-btn", "aria-label": label, title: this.terms.repeat }, icon("copy"));
     copy.addEventListener("click", async () => {
-      if (await copyText(curl, this.words)) copy.replaceChildren(icon("check"));
+      if (await copyText(curl, this.terms)) copy.replaceChildren(icon("check"));
     });
     return copy;
   }

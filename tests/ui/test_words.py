@@ -45,7 +45,7 @@ def test_every_word_that_a_template_asks_for_exists(letter: str, table: str):
     assert sorted(in_templates(letter) - set(getattr(words, table))) == []
 
 
-@pytest.mark.parametrize("letter", ["w", "p", "s", "h", "r"])
+@pytest.mark.parametrize("letter", ["w", "p", "s", "h", "r", "c"])
 def test_no_template_asks_for_a_word_that_every_table_has_as_a_method(letter: str):
     assert [word for word in in_templates(letter) if hasattr(words.PAGE, word)] == []
 
@@ -61,6 +61,14 @@ def test_every_word_of_the_panel_is_used():
 
 def test_every_word_of_the_settings_is_used():
     assert sorted(set(words.SETTINGS) - SETTINGS_USED - in_python("s")) == []
+
+
+def test_every_word_of_the_checker_is_used_and_there():
+    script = (ROOT / "assets" / "js" / "check.js").read_text()
+    used = set(re.findall(r"\bterms\.(\w+)", script)) | in_templates("c")
+    used |= {"quick", "standard", "full", "pass", "warn", "fail", "skipped"}
+    used |= in_python(r"words\.CHECK") | {"copy_failed"}
+    assert used == set(words.CHECK)
 
 
 def test_every_word_of_the_receipt_is_used():
