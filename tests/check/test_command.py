@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from akash_gradio.__main__ import main
-from akash_gradio.check import words
+from akash_gradio.check import report, words
 from akash_gradio.check.asking import Ask, Key, chat
 from akash_gradio.check.probe import Level
 from akash_gradio.check.probes import OBSERVATIONS, PROBES, chosen, cost_of
@@ -229,4 +229,5 @@ def test_the_document_lists_every_probe_as_it_is() -> None:
     table = text.split("<!-- probes -->")[1].split("## What becomes")[0]
     rows = re.findall(r"^\| `([\w-]+)` \| (.+) \| (\w+) \|$", table, re.M)
     assert rows == [(p.name, words.ASKS[p.name], p.level.name.lower()) for p in PROBES]
+    assert report.beforehand(words.BY_URL, Level.STANDARD) in text
     assert f"{len(PROBES)} probes" in (ROOT / "README.md").read_text(encoding="utf-8")
