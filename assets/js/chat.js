@@ -134,7 +134,7 @@ export class Asking {
     const place = again ?? chat.turns.length;
     if (again == null) this.#push(turn);
     else page.thread.replace(again, turn);
-    page.thread.keeping(() => {});
+    page.thread.keeping(() => page.thread.pin());
     const control = new AbortController();
     this.running = control;
     this.growing = chat;

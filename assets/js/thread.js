@@ -35,6 +35,7 @@ export class Thread {
       this.root.replaceChildren(); // its buttons would act on the new chat
     }
     this.chat = chat;
+    $("#lead").style.height = "";
     if (chat.turns.length === 0) return this.#hero(model, chat.model);
     const from = Math.max(0, chat.turns.length - this.last);
     await this.#drawMissing(chat.turns.slice(from));
@@ -125,6 +126,23 @@ export class Thread {
     if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
+  /**
+   * While an answer grows, the free room above a short chat stays as it is and the growth is
+   * scrolled: if the room shrank instead, everything that is read would jump at each line.
+   */
+  pin() {
+    this.#unpin();
+    const room = Math.max(0, this.scroller.clientHeight - this.root.offsetHeight);
+    $("#lead").style.height = `${room}px`;
+  }
+
+  /** No room above what doesn't need it; nothing that is seen moves. */
+  #unpin() {
+    const top = this.root.getBoundingClientRect().top;
+    $("#lead").style.height = "";
+    this.scroller.scrollTop += this.root.getBoundingClientRect().top - top;
+  }
+
   toEnd() {
     this.following = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
@@ -135,6 +153,7 @@ export class Thread {
     const { scrollTop, clientHeight, scrollHeight } = this.scroller;
     this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
     $("#to-end").hidden = this.following;
+    if (!this.following && $("#lead").offsetHeight) this.#unpin();
   }
 
   #hero(model, id) {

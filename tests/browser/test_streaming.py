@@ -1,0 +1,79 @@
+"""How the page bears a long, hostile answer, and a long chat."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visits
+from tests.browser.endpoints import Gate, Pen, held, saying
+from tests.browser.long_chat import (
+    hostile_answer,
+    open_long_chat,
+    pieces,
+    shifted,
+    watch_settled,
+    watch_shifts,
+)
+from tests.browser.running import App
+from tests.browser.visiting import PHONE, answer_text, ask, chat_with, last_answer, send, settled
+
+pytestmark = pytest.mark.browser
+
+MOST_SHIFT = 0.05
+
+
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desk", "phone"])
+def test_a_hostile_answer_grows_without_a_jump_and_harms_nothing(
+    visit: Visits, app: App, pen: Pen, device: dict[str, object]
+) -> None:
+    page = visit(app, **device)
+    pen.stub.behave(saying(*pieces(hostile_answer()), tokens_per_s=300))
+    chat_with(page, pen.model)
+    watch_shifts(page)
+    send(page, "Say everything that is hard to draw.")
+    expect(answer_text(page)).to_contain_text("value_299", timeout=60_000)
+    settled(page, 1)
+    assert shifted(page) < MOST_SHIFT
+    assert page.locator("#thread :is(script, iframe, img, style, form, input)").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_is_read_stands_still_while_the_answer_grows_below(page: Page, pen: Pen) -> None:
+    gate = Gate()
+    first, rest = pieces(hostile_answer())[:600], pieces(hostile_answer())[600:]
+    pen.stub.behave(held(gate, first, rest))
+    chat_with(page, pen.model)
+    send(page, "Go on and on.")
+    expect(answer_text(page)).to_contain_text("tabbed")
+    scroller = page.locator("#scroller")
+    scroller.evaluate("(node) => { node.scrollTop -= 600; }")
+    expect(page.locator("#to-end")).to_be_visible()
+    line = answer_text(page).locator("p").first
+    read_at = line.bounding_box()
+    watch_shifts(page)
+    gate.open()
+    settled(page, 1)
+    assert line.bounding_box() == read_at
+    assert shifted(page) < MOST_SHIFT
+    page.click("#to-end")
+    at_end = "(node) => node.scrollHeight - node.scrollTop - node.clientHeight < 2"
+    assert scroller.evaluate(at_end)
+
+
+def test_a_chat_of_500_turns_is_drawn_in_part_and_stands_still_while_one_grows(
+    page: Page, pen: Pen
+) -> None:
+    chat_with(page, pen.model)
+    open_long_chat(page, pen.model, 500)
+    drawn = page.locator("#thread > .turn").count()
+    assert drawn <= 40
+    pen.stub.behave(saying(*pieces(hostile_answer()[:3000]), tokens_per_s=2000))
+    watch_settled(page)
+    watch_shifts(page)
+    ask(page, "One more.")
+    assert page.evaluate("window.touched") == 0
+    assert shifted(page) < MOST_SHIFT
+    expect(last_answer(page).locator(".receipt")).to_have_text(re.compile("tok"))
