@@ -199,7 +199,7 @@ export class Chats {
   }
 
   /** Another tab wrote a chat. If it is open here and nothing happens in it, it is read again. */
-  async saved({ id, rev }) {
+  async saved({ id, rev }, growing) {
     const { page } = this;
     const { chat } = page;
     if (chat.id !== id || chat.rev >= rev || page.inUse()) return;
@@ -207,6 +207,7 @@ export class Chats {
     const stale = fresh && page.chat === chat && chat.id === id && chat.rev < fresh.rev; // not parted meanwhile
     if (!stale || page.inUse()) return;
     Object.assign(chat, fresh);
+    if (growing) markGrowing(chat.turns.at(-1));
     page.showAgain();
   }
 
@@ -235,6 +236,12 @@ export class Chats {
   why(error) {
     return error?.name === "QuotaExceededError" ? this.words.history_full : this.words.history_off;
   }
+}
+
+/** An answer that comes in another tab was kept as if it had been stopped there. */
+function markGrowing(turn) {
+  const version = turn?.versions?.[turn.shown];
+  if (version) Object.assign(version, { stopped: false, elsewhere: true });
 }
 
 /** For each turn the nodes that show its text, drawn by the server. */

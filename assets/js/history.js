@@ -12,7 +12,7 @@ const TRIES = 5;
 export class History {
   /**
    * acts: drawn() when the list changed; merged(chat) and parted(chat) when this tab and
-   * another wrote the same chat, saved(entry) and gone(id) when only the other did;
+   * another wrote the same chat, saved(entry, growing) and gone(id) when only the other did;
    * changed(entry) when a title or pin was changed, here or there; complain(error).
    */
   constructor(words, store, acts) {
@@ -138,7 +138,7 @@ export class History {
       const { entry, theirs } = await this.store.write(entryOf(chat), body);
       if (entry) {
         Object.assign(chat, { rev: entry.rev, base: shapeOf(body.turns) });
-        return this.#written(entry, { saved: entry });
+        return this.#written(entry, { saved: entry, growing: chat.turns.some(isGrowing) });
       }
       this.#meet(chat, theirs, acts, copyId);
     }
@@ -185,7 +185,7 @@ export class History {
     this.acts.drawn();
   }
 
-  #hear({ saved, changed, gone, many }) {
+  #hear({ saved, growing, changed, gone, many }) {
     if (!this.store.keeps) return;
     if (many) return this.load();
     if (gone) {
@@ -196,11 +196,13 @@ export class History {
       return;
     }
     this.#show(saved ?? changed);
-    if (saved) this.acts.saved(saved);
+    if (saved) this.acts.saved(saved, growing);
     else this.acts.changed(changed);
   }
 }
 
 const entryOf = ({ id, title, created, updated, model, rev = 0 }) => ({ id, title, created, updated, model, rev });
+
+const isGrowing = (turn) => turn.versions?.some(({ live }) => live) ?? false;
 
 const newestFirst = (a, b) => b.updated - a.updated;

@@ -95,6 +95,7 @@ export class Sidebar {
     const { words, history, acts } = this;
     if (this.query) return words.search_none;
     if (history.store.keeps) return words.history_empty;
+    if (history.store.newer) return words.newer_store;
     return acts.canKeep ? "" : words.history_off; // a note above says that nothing is kept
   }
 

@@ -66,8 +66,8 @@ const sizeOf = (body) => JSON.stringify(body).length;
 export async function openStore() {
   try {
     return new BrowserStore(await open());
-  } catch {
-    return new MemoryStore();
+  } catch (error) {
+    return Object.assign(new MemoryStore(), { newer: error?.name === "VersionError" });
   }
 }
 
@@ -166,9 +166,10 @@ class BrowserStore {
   }
 }
 
-/** The same for a tab's life. */
+/** The same for a tab's life. newer: the browser's store is that of a later version of this page. */
 export class MemoryStore {
   keeps = false;
+  newer = false;
   #chats = new Map();
 
   async list() {

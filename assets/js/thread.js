@@ -271,7 +271,7 @@ export class Thread {
     const { words, chat } = this;
     if (version.edited) return { line: el("span", { class: "receipt" }, words.edited) };
     if (!version.receipt) return {};
-    const flags = [version.continued && words.continued, version.stopped && words.stopped].filter(Boolean);
+    const flags = [version.continued && words.continued, version.stopped && words.stopped, version.elsewhere && words.elsewhere].filter(Boolean);
     if (version.left_out) flags.push(fill(version.left_out === 1 ? words.left_out_one : words.left_out_many, { count: version.left_out }));
     const another = version.model && chat && version.model !== chat.model;
     const view = another ? { ...version.receipt, line: [version.model_name, ...version.receipt.line] } : version.receipt;

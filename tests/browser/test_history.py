@@ -9,7 +9,15 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Gate, Pen, held, messages, open_pens
 from tests.browser.running import App, free_port
-from tests.browser.visiting import answer_text, ask, chat_with, opened, send, settled
+from tests.browser.visiting import (
+    answer_text,
+    ask,
+    chat_with,
+    last_answer,
+    opened,
+    send,
+    settled,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -253,6 +261,8 @@ def test_two_tabs_that_answer_the_same_chat_both_keep_their_words(page: Page, pe
     expect(answer_text(page)).to_have_text("Begun")
     pen.stub.behave("echoes")
     expect(answer_text(other)).to_have_text("Begun")
+    expect(last_answer(other).locator(".flag")).to_have_text("being written in another tab")
+    expect(other.get_by_role("button", name="Go on")).to_have_count(0)
     ask(other, "in the second")
     gate.open()
     settled(page)
@@ -345,6 +355,15 @@ def test_chats_of_the_first_version_are_still_there(page: Page) -> None:
     page.press("#chat-search", "Escape")
     of_chat(page, "An old chat", "Pin")
     expect(page.locator("#history h2").first).to_have_text("Pinned")
+
+
+def test_an_older_page_says_that_a_newer_one_keeps_the_chats(page: Page) -> None:
+    page.goto("/page/boot")
+    page.evaluate("new Promise((done) => (indexedDB.open('akash-gradio', 99).onsuccess = done))")
+    opened(page, "/?view=models")
+    expect(page.locator("#history")).to_have_text(
+        "A newer version of this page keeps your chats. Reload the page to see them."
+    )
 
 
 def test_a_full_browser_says_what_to_do_and_loses_nothing_of_the_open_chat(
