@@ -37,7 +37,7 @@ def assemble(settings: Settings) -> Parts:
     """Everything behind the page, from the settings alone; nothing is opened yet."""
     service = assemble_service(settings, os.environ)
     embedded, catalog = service.embedded, service.catalog
-    front = make_front(settings, refusal, sign_in_html)
+    front = make_front(settings, service.signer, refusal, sign_in_html)
     thumbnails = Thumbnails(Path(__file__).parent / "assets" / "thumbnails")
     house = House(
         answerer=service.source,
@@ -52,6 +52,7 @@ def assemble(settings: Settings) -> Parts:
         votes=open_votes(settings),
         secrets=settings.secret_names,
         space=bool(settings.space_id),
+        alone=lambda: service.alone,
         models=frozenset(settings.allowed_models) or None,
     )
     return Parts(house, service, front)

@@ -55,7 +55,8 @@ class HostSettings(BaseSettings):
     session_secret: SecretStr | None = variable(
         "SESSION_SECRET",
         None,
-        "Signs the cookies; without it sessions end with the process. Replicas need the same.",
+        "Signs the cookies; without it sessions end with the process. Replicas "
+        "need the same, or `REDIS_URL`.",
     )
     visitor_messages_per_minute: int | None = variable(
         "VISITOR_MESSAGES_PER_MINUTE", None, "Messages of one visitor in any minute.", ge=1
@@ -94,6 +95,12 @@ class HostSettings(BaseSettings):
         "LONGEST_MESSAGE", None, "Characters of one message.", ge=1
     )
 
+    redis_url: SecretStr | None = variable(
+        "REDIS_URL",
+        None,
+        "Redis 6 or later, `redis://host:6379/0`: replicas share limits, budgets, sessions and "
+        "which endpoints are down.",
+    )
     hf_token: SecretStr | None = variable(
         "HF_TOKEN",
         None,
@@ -101,6 +108,13 @@ class HostSettings(BaseSettings):
         "which become the endpoint.",
     )
     space_id: str | None = variable("SPACE_ID", None, "Set by Hugging Face on a Space.")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("write redis://host:6379/0")
+        return url
 
     @field_validator("allowed_models", mode="before")
     @classmethod

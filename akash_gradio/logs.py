@@ -83,5 +83,6 @@ def _secrets(settings: Settings) -> list[str]:
     found += [settings.proxy_key] if settings.proxy_key else []
     found += [settings.database_url] if settings.database_url else []
     found += [s for s in (settings.access_token, settings.admin_password, settings.hf_token) if s]
+    found += [settings.redis_url] if settings.redis_url else []
     found += [settings.session_secret] if settings.session_secret else []
     return [secret.get_secret_value() for secret in found]

@@ -19,6 +19,8 @@ from akash_gradio.domain.receipt import Receipt
 from akash_gradio.edge.counters import OwnCounters
 from akash_gradio.edge.guard import Guard, Ledger, Source
 from akash_gradio.edge.limits import Limits
+from akash_gradio.edge.shared import Shared, open_shared
+from akash_gradio.edge.signing import Signer
 from akash_gradio.embedded.progress import terminal_progress
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import served_id
@@ -35,6 +37,9 @@ class Service:
     embedded: None where the model on this machine isn't wanted. health: of every model that
     was asked. pulse: looks after endpoints that nobody asks. problems: of the settings
     and of the catalog.
+    was asked. problems: of the settings
+    and of the catalog. signer: of the visitors' cookies. shared: with other replicas, None
+    without Redis.
     """
 
     catalog: Catalog
@@ -45,6 +50,13 @@ class Service:
     pulse: Pulse | None = None
     health: HealthBook = field(default_factory=HealthBook)
     problems: tuple[Problem, ...]
+    signer: Signer = field(default_factory=Signer)
+    shared: Shared | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether the other replicas can't be heard just now."""
+        return self.shared is not None and self.shared.alone
 
     @asynccontextmanager
     async def open(self, _app: object) -> AsyncIterator[None]:
@@ -54,6 +66,10 @@ class Service:
             if self.pulse is not None:
                 looking = asyncio.create_task(self.pulse.run())
                 stack.push_async_callback(_end, looking)
+            if self.shared is not None:
+                gateway = self.gateway
+                sharing = self.shared.open(self.signer, gateway.endpoints, gateway.rest_endpoint)
+                await stack.enter_async_context(sharing)
             if self.embedded is not None:
                 running = asyncio.create_task(self.embedded.run())
                 stack.push_async_callback(_end, running)
@@ -67,7 +83,9 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
     """
     catalog = read_catalog(settings.catalog_file, environment)
     metrics, health = Metrics(), HealthBook()
-    counters = OwnCounters()
+    own, url, secret = OwnCounters(), settings.redis_url, settings.session_secret
+    shared = open_shared(url.get_secret_value(), own) if url else None
+    counters = shared or own
     ledger = Ledger(counters, catalog.get)
 
     def note(receipt: Receipt) -> None:
@@ -92,6 +110,8 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
         health=health,
         pulse=pulse,
         problems=(*settings.problems, *catalog.problems),
+        signer=Signer(secret.get_secret_value() if secret else ""),
+        shared=shared,
     )
 
 

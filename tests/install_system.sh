@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs from Debian what the tests need and pip can't give: Chromium for the browser
 # tests, npm for the accessibility rules, a C compiler for the benchmark's programs, libgomp
-# for the embedded model, PostgreSQL for the votes, fonts for scripts that the screens show.
+# for the embedded model, PostgreSQL for the votes, Redis and nginx for the
+# replicas, fonts for scripts that the screens show.
 set -eu
 
 missing=""
@@ -11,6 +12,8 @@ command -v npm >/dev/null 2>&1 || missing="$missing npm"
 ldconfig -p | grep -q 'libgomp\.so\.1' || missing="$missing libgomp1"
 set -- /usr/lib/postgresql/*/bin/postgres
 [ -x "$1" ] || command -v postgres >/dev/null 2>&1 || missing="$missing postgresql"
+command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
+[ -x /usr/sbin/nginx ] || command -v nginx >/dev/null 2>&1 || missing="$missing nginx-light"
 for font in fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; do
   dpkg -s "$font" >/dev/null 2>&1 || missing="$missing $font"
 done

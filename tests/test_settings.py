@@ -78,6 +78,7 @@ DEFAULTS: dict[str, Any] = {
     "ALLOWED_MODELS": (),
     "PARAMETER_RANGES": {},
     "LONGEST_MESSAGE": None,
+    "REDIS_URL": None,
     "HF_TOKEN": None,
     "SPACE_ID": None,
 }

@@ -24,7 +24,6 @@ class Front:
     rules: Rules
     say: Say
     running: Running
-    signer: Signer
     visitors: Visitors
     sign_in: SignIn
 
@@ -42,9 +41,8 @@ class Front:
         return session is not None and session.host
 
 
-def make_front(settings: Settings, say: Say, draw: Draw) -> Front:
-    """Nothing is opened yet."""
-    signer = Signer(_text(settings.session_secret))
+def make_front(settings: Settings, signer: Signer, say: Say, draw: Draw) -> Front:
+    """Nothing is opened yet. signer: of the cookies."""
     visitors = Visitors(signer, proxies=settings.trusted_proxies, told_apart=settings.limited)
     entry = Entry(
         signer, token=_text(settings.access_token), password=_text(settings.admin_password)
@@ -57,7 +55,6 @@ def make_front(settings: Settings, say: Say, draw: Draw) -> Front:
         rules=rules,
         say=say,
         running=Running(),
-        signer=signer,
         visitors=visitors,
         sign_in=SignIn(entry, visitors, draw),
     )

@@ -167,6 +167,10 @@ class Endpoint:
         if self._breaker.open and self._down_since is None:
             self._down_since = now
 
+    def rest(self, now: float, seconds: float) -> None:
+        """It isn't asked for so long, for a reason that lies elsewhere."""
+        self._breaker.rest(now, seconds)
+
     def refused_usage(self, refusal: RequestRefused) -> bool:
         """Whether it refused because of `stream_options`; then they aren't sent any more."""
         words = refusal.detail.lower()

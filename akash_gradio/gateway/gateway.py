@@ -417,6 +417,10 @@ class Gateway:
         """It is gone. What it is answering just now goes on."""
         self._roster.remove(alias)
 
+    def rest_endpoint(self, alias: str, seconds: float) -> None:
+        """Another replica found it down: it isn't asked here either, for so long."""
+        self._roster.rest(alias, self._clock(), seconds)
+
     async def discover(self) -> None:
         """Ask now every endpoint whose `models` are left out, and wait until all have said it."""
         lists = self._ask_lists(again=True)

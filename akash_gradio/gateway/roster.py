@@ -60,6 +60,11 @@ class Roster:
         self._endpoints.pop(alias, None)
         self._expected.pop(alias, None)
 
+    def rest(self, alias: str, now: float, seconds: float) -> None:
+        """It isn't asked for so long; nothing happens when there is none of this name."""
+        if alias in self._endpoints:
+            self._endpoints[alias].rest(now, seconds)
+
     def serving(self, model: str, pinned: str | None = None) -> list[Endpoint]:
         """The endpoints that list the model; of these the pinned one alone."""
         return [

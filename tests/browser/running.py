@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,10 +48,12 @@ class App:
         return [pid for pid, parent in _parents() if parent == self.process.pid]
 
     def answers(self) -> bool:
-        """Whether the page can be opened now."""
+        """Whether the page can be opened now, or its sign-in form."""
         try:
             with urlopen(f"{self.url}/page/boot", timeout=10) as response:
                 return bool(response.status == 200)
+        except HTTPError as error:
+            return error.code == 401
         except (URLError, OSError):
             return False
 

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from akash_gradio.edge.front import Front, make_front
+from akash_gradio.edge.signing import Signer
 from akash_gradio.settings import read_settings
 from akash_gradio.ui.refusals import refusal
 from akash_gradio.ui.sign_in import sign_in_html
@@ -67,7 +68,7 @@ def front(**variables: str) -> Front:
     """The edge with these variables set."""
     settings = read_settings(variables, None)
     assert settings.problems == ()
-    return make_front(settings, refusal, sign_in_html)
+    return make_front(settings, Signer(), refusal, sign_in_html)
 
 
 def client(

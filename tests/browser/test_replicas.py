@@ -1,0 +1,207 @@
+"""Two replicas behind a real nginx, with a real Redis between them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, build_opener
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visits
+from tests.browser.endpoints import Gate, held, open_pens, saying
+from tests.browser.running import PATIENT, ROOT, App, free_port, running_app, wait_until
+from tests.browser.visiting import answer_text, ask, chat_with
+from tests.edge.redis_server import RedisServer
+
+pytestmark = pytest.mark.browser
+
+VISITORS = 50
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
+
+
+@contextmanager
+def running_nginx(folder: Path, *apps: App) -> Iterator[str]:
+    """`deploy/nginx.conf` as it is, but for the places of its files, ports and replicas."""
+    port = free_port()
+    text = (ROOT / "deploy" / "nginx.conf").read_text()
+    for number, app in enumerate(apps):
+        text = text.replace(f"app-{number}:7860", app.url.removeprefix("http://"))
+    text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("/tmp/", f"{folder}/")
+    text = text.replace("/dev/stderr", f"{folder}/error.log")
+    conf = folder / "nginx.conf"
+    conf.write_text(text)
+    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(conf), "-g", "daemon off;"])
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGQUIT)
+        process.terminate()
+        process.wait(10)
+
+
+class Client(threading.Thread):
+    """A visitor without a browser: takes nginx's cookie, asks, reads to the end or the break."""
+
+    def __init__(self, url: str, model: str, seen: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        self._url, self._model, self._seen = url, model, seen
+        self.cookie = self.text = ""
+        self.whole = False
+
+    def run(self) -> None:
+        opener = build_opener()
+        with opener.open(f"{self._url}/page/boot", timeout=60) as boot:
+            self.cookie = boot.headers["set-cookie"].partition(";")[0]
+        turns = [{"role": "user", "text": "Count"}]
+        body = json.dumps({"model": self._model, "turns": turns}).encode()
+        headers = {"content-type": "application/json", "cookie": self.cookie}
+        try:
+            asked = Request(f"{self._url}/page/reply", body, headers)
+            with opener.open(asked, timeout=60) as answer:
+                for line in answer:
+                    self._take(line)
+        except OSError:
+            pass
+
+    def _take(self, line: bytes) -> None:
+        if not line.startswith(b"data: "):
+            return
+        event = json.loads(line[6:])
+        if event["type"] == "patch":
+            if not self.text:
+                self._seen()
+            self.text += event["text"]
+        self.whole = self.whole or (event["type"] == "done" and not event.get("error"))
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+def test_fifty_visitors_stream_while_one_replica_is_killed(
+    tmp_path: Path, redis: RedisServer, visit: Visits
+) -> None:
+    gate = Gate()
+    with open_pens(lone=2, pairs=0) as pens:
+        crowd, own = pens.lone
+        crowd.stub.behave(held(gate, ["one "], ["two ", "three"]))
+        own.stub.behave(saying("Hello ", "there"))
+        options: dict[str, Any] = {
+            "ENDPOINTS": pens.entries(), "EMBEDDED": "off", "REDIS_URL": redis.url,
+            "TRUSTED_PROXIES": "1", **PATIENT,
+        }  # fmt: skip
+        with (
+            running_app(tmp_path / "a", **options) as a,
+            running_app(tmp_path / "b", **options) as b,
+            running_nginx(tmp_path, a, b) as url,
+        ):
+            page = chat_with(visit(App(a.process, url, a.log_file)), own.model)
+            ask(page, "Hi")
+            dead, alive = (a, b) if own.model in a.log else (b, a)
+
+            begun = threading.Semaphore(0)
+            clients = [Client(url, crowd.model, begun.release) for _ in range(VISITORS)]
+            for client in clients:
+                client.start()
+            for _ in clients:
+                assert begun.acquire(timeout=60)
+            dead.end(signal.SIGKILL)
+            gate.open()
+            for client in clients:
+                client.join(60)
+            kept = [client for client in clients if client.whole]
+            lost = [client for client in clients if not client.whole]
+            assert len(kept) >= 10
+            assert len(lost) >= 10  # they were spread over both
+            assert {client.text for client in kept} == {"one two three"}
+            assert {client.text for client in lost} == {"one "}
+            assert alive.answers()
+
+            page.reload()
+            chat_with(page, own.model)
+            expect(answer_text(page)).to_have_text("Hello there")
+            visit.allow("Failed to load resource|net::ERR")
+            assert "Hello there" in (ask(page, "Again").text_content() or "")
+            assert len(own.stub.chats) == 2
+
+
+def test_limits_and_sessions_hold_across_replicas_and_without_redis(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    with open_pens(lone=1, pairs=0) as pens:
+        (pen,) = pens.lone
+        pen.stub.behave(saying("Hello"))
+        options: dict[str, Any] = {
+            "ENDPOINTS": pens.entries(), "EMBEDDED": "off", "REDIS_URL": redis.url,
+            "ACCESS_TOKEN": "let-me-in", "VISITOR_MESSAGES_PER_MINUTE": "2", **PATIENT,
+        }  # fmt: skip
+        with (
+            running_app(tmp_path / "a", **options) as a,
+            running_app(tmp_path / "b", **options) as b,
+        ):
+            cookie = signed_in(a)
+            assert "done" in said(a, pen.model, cookie)
+            assert "done" in said(b, pen.model, cookie)
+            for app in (a, b):
+                assert "2 a minute are allowed" in said(app, pen.model, cookie)
+            assert len(pen.stub.chats) == 2
+            redis.kill()
+            assert "Hello" in said(a, pen.model, cookie)
+            wait_until(lambda: "shared.lost" in a.log, 10, "the loss in the log")
+            assert "counts alone" in got(a, "/page/models", cookie)
+            redis.start()
+            wait_until(lambda: "shared.found" in a.log, 20, "Redis found again")
+            assert "counts alone" not in got(a, "/page/models", cookie)
+
+
+def signed_in(app: App) -> str:
+    """The session's and the visitor's cookie."""
+    import http.client
+
+    connection = http.client.HTTPConnection(app.url.removeprefix("http://"), timeout=30)
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/page/sign-in", "secret=let-me-in", form)
+    answer = connection.getresponse()
+    assert answer.status == 303
+    session = (answer.headers["set-cookie"]).partition(";")[0]
+    answer.read()
+    connection.request("GET", "/", headers={"cookie": session})
+    page = connection.getresponse()
+    assert page.status == 200
+    visitor = re.search(r"ag_visitor=[^;]+", page.headers["set-cookie"])
+    assert visitor is not None
+    connection.close()
+    return f"{session}; {visitor[0]}"
+
+
+def said(app: App, model: str, cookie: str) -> str:
+    """The events of one answer, or the refusal, as text."""
+    body = json.dumps({"model": model, "turns": [{"role": "user", "text": "Hi"}]}).encode()
+    headers = {"content-type": "application/json", "cookie": cookie}
+    return _read(Request(f"{app.url}/page/reply", body, headers))
+
+
+def got(app: App, path: str, cookie: str) -> str:
+    """What is at this address."""
+    return _read(Request(f"{app.url}{path}", headers={"cookie": cookie}))
+
+
+def _read(request: Request) -> str:
+    try:
+        with build_opener().open(request, timeout=30) as answer:
+            return str(answer.read().decode())
+    except HTTPError as error:
+        return f"{error.code} {error.read().decode()}"
