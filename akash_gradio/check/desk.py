@@ -16,7 +16,6 @@ from akash_gradio.check.probe import Level
 from akash_gradio.check.probes import chosen
 from akash_gradio.check.run import Check, Finding
 from akash_gradio.check.target import Target
-from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.endpoint_list import EndpointSettings
 
@@ -39,8 +38,8 @@ class Place(Protocol):
         """The place is free again."""
         ...
 
-    def learn(self, model: str, found: Capabilities) -> None:
-        """Remember what the model can here. model: its catalog id."""
+    def learn(self, model: str, facts: Mapping[str, Any]) -> None:
+        """Remember how it serves the model, by fields of `Capabilities`. model: its catalog id."""
         ...
 
 
@@ -115,7 +114,7 @@ class CheckDesk:
                     found.append(finding)
                     yield _row(finding)
             if place is not None and model is not None:
-                place.learn(model, check.capabilities)
+                place.learn(model, check.learned)
             yield {
                 "kind": "end",
                 "summary": report.summary(name, found),

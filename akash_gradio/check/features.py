@@ -67,7 +67,7 @@ def _judge_reasoning(seen: Seen) -> Judgement:
         return _learned(Verdict.WARN, "end_alone", ask, reasoning="end_tag")
     if styles:
         return _learned(Verdict.PASS, styles[0], ask, reasoning=styles[0])
-    return _learned(Verdict.PASS, "none", ask)
+    return _learned(Verdict.PASS, "none", ask, reasoning="")
 
 
 def style_of(answer: Answer) -> str:

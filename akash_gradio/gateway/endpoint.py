@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
@@ -116,8 +116,9 @@ class Endpoint:
         self.in_flight -= 1
         self._freed.set()
 
-    def learn(self, model: str, found: Capabilities) -> None:
-        """What a check found out of how it serves the model."""
+    def learn(self, model: str, facts: Mapping[str, Any]) -> None:
+        """What a check found out of how it serves the model: fields of `Capabilities`."""
+        found = replace(self._learned.get(model, Capabilities()), **facts)
         self._learned[model] = found
         if found.stream_options is not None:
             self.knows_usage = found.stream_options
@@ -129,8 +130,6 @@ class Endpoint:
     def begins(self, model: str, probe: bool, first_token_s: float | None) -> None:
         """Its first token came, after so many seconds (None: not to be counted)."""
         self._breaker.first_token(probe)
-        if not self._breaker.open:
-            self._down_since = None
         self._missing.pop(model, None)
         if first_token_s is not None:
             before = self._first_token_s if self._first_token_s is not None else first_token_s
@@ -163,8 +162,9 @@ class Endpoint:
         wrong_key = status in (401, 403)
         if wrong_key:
             self._reason = "key"
+        was_open = self._breaker.open
         self._breaker.failed(now, probe, at_once=wrong_key)
-        if self._breaker.open and self._down_since is None:
+        if self._breaker.open and not was_open:
             self._down_since = now
 
     def rest(self, now: float, seconds: float) -> None:

@@ -6,6 +6,9 @@ import { $, copyText, el, fill, icon } from "./dom.js";
 const ADDRESS = ""; // the option for an address that isn't configured
 const ICONS = { pass: "check", warn: "alert", fail: "close", skipped: "right" };
 
+/** What stands between backticks, as code. */
+const coded = (text) => text.split("`").map((part, place) => (place % 2 ? el("code", {}, part) : part));
+
 export class Check {
   #asked = null; // what is being checked: an AbortController
 
@@ -129,9 +132,9 @@ export class Check {
     const mark = el("span", { class: "probe-mark" }, icon(ICONS[verdict]), el("span", { class: "sr-only" }, this.terms[verdict]));
     const bad = verdict === "warn" || verdict === "fail";
     const more = [];
-    if (bad && mend) more.push(el("p", { class: "probe-mend" }, mend));
+    if (bad && mend) more.push(el("p", { class: "probe-mend" }, ...coded(mend)));
     if (curl && bad) more.push(el("div", { class: "probe-curl" }, el("code", { tabindex: "0" }, curl), this.#copy(curl, title)));
-    const row = [mark, el("div", {}, el("b", {}, title), el("span", { class: "probe-says" }, says), ...more)];
+    const row = [mark, el("div", {}, el("b", {}, title), el("span", { class: "probe-says" }, ...coded(says)), ...more)];
     if (curl && !bad) row.push(this.#copy(curl, title));
     return el("li", { class: `probe ${verdict}`, id: `probe-${probe}` }, ...row);
   }

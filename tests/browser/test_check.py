@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import axe_source, grave_findings
-from tests.browser.endpoints import Pen
+from tests.browser.endpoints import Pen, saying
 from tests.browser.running import App
 from tests.stubs.obedient import obedient
 
@@ -71,3 +72,21 @@ def test_who_is_not_the_host_sees_no_way_to_it(app: App, visit: Callable[..., An
     page.goto("./?view=check")
     expect(page.locator("#gallery .card").first).to_be_visible()
     expect(page.locator("#go-check")).to_be_hidden()
+
+
+def test_a_card_says_since_when_its_model_is_down_and_how_it_fared(
+    app: App, pen: Pen, visit: Callable[..., Any]
+) -> None:
+    page = visit(app)
+    pen.stub.behave(saying("One ", "two ", "three ", "four.", tokens_per_s=50))
+    question = {"model": pen.model, "turns": [{"role": "user", "text": "Hello"}]}
+    assert page.request.post("./page/reply", data=question).ok
+    page.goto("./?view=models")
+    card = page.locator(f'.card[data-model="{pen.model}"]')
+    expect(card.locator(".health-numbers")).to_contain_text("tok/s")
+    expect(card.locator(".spark polyline")).to_have_count(1)
+    pen.stub.behave("status_500")
+    for _ in range(2):
+        page.request.post("./page/reply", data=question)
+    page.reload()
+    expect(card.locator(".state")).to_have_text(re.compile(r"^down since \d\d:\d\d( [AP]M)?$"))

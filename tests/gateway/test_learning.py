@@ -36,7 +36,7 @@ def gateway_to(stub: StubEndpoint) -> Gateway:
 
 async def test_stream_options_that_a_check_found_refused_are_never_sent() -> None:
     async with StubEndpoint("rejects_stream_options") as stub, gateway_to(stub) as gateway:
-        gateway.endpoint("eu-1").learn("m", Capabilities(stream_options=False))
+        gateway.endpoint("eu-1").learn("m", {"stream_options": False})
         await ask(gateway)
         assert ["stream_options" in seen.json for seen in stub.chats] == [False]
 
@@ -44,16 +44,16 @@ async def test_stream_options_that_a_check_found_refused_are_never_sent() -> Non
 async def test_what_stands_before_an_end_tag_alone_is_reasoning_once_that_is_known() -> None:
     async with StubEndpoint("think_end_alone") as stub, gateway_to(stub) as gateway:
         assert await ask(gateway) == ("", "".join(THOUGHTS) + TEXT)
-        gateway.endpoint("eu-1").learn("m", Capabilities(reasoning="end_tag"))
+        gateway.endpoint("eu-1").learn("m", {"reasoning": "end_tag"})
         assert await ask(gateway) == ("".join(THOUGHTS), TEXT)
 
 
 async def test_what_was_learned_is_in_the_endpoints_status() -> None:
     async with StubEndpoint() as stub, gateway_to(stub) as gateway:
-        found = Capabilities(pictures=True, streams=True)
-        gateway.endpoint("eu-1").learn("m", found)
+        gateway.endpoint("eu-1").learn("m", {"pictures": True, "reasoning": "tags"})
+        gateway.endpoint("eu-1").learn("m", {"streams": True, "reasoning": ""})
         (status,) = gateway.endpoints()
-        assert status.capabilities == {"m": found}
+        assert status.capabilities == {"m": Capabilities(pictures=True, streams=True)}
 
 
 async def test_a_refusal_in_real_traffic_is_learned_too() -> None:
@@ -86,6 +86,8 @@ def test_an_endpoint_is_down_since_its_breaker_opened_and_not_since_the_last_try
     endpoint.begins("m", endpoint.enters(), 0.1)
     assert endpoint.status(110.0).down_since is None
     assert endpoint.status(110.0).state is not EndpointState.DOWN
+    fails(endpoint, EndpointTimeout("eu-1", "connect", 5), 200.0)
+    assert endpoint.status(210.0).down_since == 200
 
 
 @pytest.mark.parametrize(
