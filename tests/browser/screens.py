@@ -55,6 +55,7 @@ from tests.browser.visiting import (
     settled,
 )
 from tests.stubs import StubThread
+from tests.stubs.obedient import obedient
 
 SCREENS: Final = ROOT / "build" / "screens"
 PICTURES: Final = ROOT / "docs" / "pictures"
@@ -443,6 +444,16 @@ def embedded_fetching(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("embedded-fetching")
 
 
+def checker(studio: Studio, visit: Visit, shot: Shot) -> None:
+    studio.llama.behave(obedient("cr_lines"))
+    page = opened(visit(studio.main), "/?view=check")
+    expect(page.locator("#check-cost")).to_contain_text("calls")
+    shot("check")
+    page.locator("#check-run").click()
+    expect(page.locator("#check-count")).to_contain_text("passed")
+    shot("check-done")
+
+
 SCREENS_OF: Final = (
     models,
     models_200,
@@ -465,6 +476,7 @@ SCREENS_OF: Final = (
     mistakes,
     embedded_unavailable,
     embedded_fetching,
+    checker,
 )
 
 
