@@ -12,7 +12,7 @@ from typing import Any, Final
 from akash_gradio.check.asking import Ask, Key
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.endpoint_list import EndpointSettings
-from akash_gradio.gateway.redaction import SecretFilter, without_begun_secret
+from akash_gradio.gateway.redaction import SHORTEST_SECRET, SecretFilter, without_begun_secret
 
 WRONG_KEY: Final = "akash-gradio-check-wrong-key"
 LONGEST_QUOTE: Final = 200
@@ -54,7 +54,17 @@ class Target:
         return self.entry.api_key is not None or bool(self.entry.custom_headers)
 
     def curl(self, ask: Ask) -> str:
-        """The request as a command for a shell, with variables in the place of secrets."""
+        """The request as a command for a shell, with variables in the place of secrets.
+
+        Also of those that the endpoint has put into the id of its model.
+        """
+        command = self._command(ask)
+        for secret in self._secrets():
+            if len(secret) >= SHORTEST_SECRET:
+                command = command.replace(secret, f"${self.key_name}")
+        return command
+
+    def _command(self, ask: Ask) -> str:
         words = ["curl", "-sS", "-N", "-i", shlex.quote((ask.base or self.entry.url) + ask.path)]
         if ask.key is Key.WRONG:
             words.append(f"-H 'Authorization: Bearer {WRONG_KEY}'")

@@ -25,15 +25,17 @@ from tests.stubs.obedient import obedient
 from tests.stubs.wire import error, pack
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADER = "planted-header-value-98765"
+HEADER = "quietriverstone"
+SHAPELESS = "correcthorsebattery"
+"""A key of plain letters, which nothing could know by its looks."""
 
 
-def endpoints(*stubs: StubThread, **fields: Any) -> dict[str, str]:
+def endpoints(*stubs: StubThread, key: str = KEY, **fields: Any) -> dict[str, str]:
     given = [
         {"url": stub.url, "apiKey": "$K", "models": ["m"], "name": f"gpu-{number}", **fields}
         for number, stub in enumerate(stubs, start=1)
     ]
-    return {"ENDPOINTS": json.dumps(given), "K": KEY, "H": HEADER}
+    return {"ENDPOINTS": json.dumps(given), "K": key, "H": HEADER}
 
 
 def test_an_endpoint_that_is_well_exits_with_0(capsys) -> None:
@@ -117,24 +119,27 @@ def test_misuse_exits_with_2_and_a_sentence(capsys, arguments, environment, says
 
 async def repeats_secrets(x: Exchange) -> None:
     """Puts every header into its error, as some proxies do."""
-    said = f"denied: {dict(x.seen.headers)} \x1b[31m and {x.seen.headers.get('authorization')}"
+    header, key = x.seen.headers.get("x-secret"), x.seen.headers.get("authorization")
+    said = f"{header} \x1b[31m and {key} and {dict(x.seen.headers)}"
     if b"stream_options" in x.seen.body:
-        await x.open_stream(f"text/{KEY}")
+        await x.open_stream(f"text/{SHAPELESS}")
         await x.piece(pack(error(said)))
         await x.end()
     else:
-        await x.reply(pack(error(said, "invalid_request_error")), 400, location=f"http://x/{KEY}")
+        await x.reply(
+            pack(error(said, "invalid_request_error")), 400, location=f"http://x/{SHAPELESS}"
+        )
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 @pytest.mark.parametrize("behavior", ["well", repeats_secrets, "status_401"])
 def test_no_secret_is_printed_whatever_the_endpoint_says(capsys, flags, behavior) -> None:
     act = obedient() if behavior == "well" else behavior
-    with StubThread(act, models=(f"m {KEY}", "m")) as stub:
-        given = endpoints(stub, customHeaders={"X-Secret": "$H"})
+    with StubThread(act, models=(f"m-{SHAPELESS}", "m")) as stub:
+        given = endpoints(stub, key=SHAPELESS, models=None, customHeaders={"X-Secret": "$H"})
         main(["check", "gpu-1", "--full", *flags], given)
     told = capsys.readouterr()
-    for secret in (KEY, HEADER, KEY[:12]):
+    for secret in (SHAPELESS, HEADER):
         assert secret not in told.out + told.err
     assert "\x1b" not in told.out + told.err
     assert "$KEY" in told.out or behavior == "well"
