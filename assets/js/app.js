@@ -196,7 +196,7 @@ class Page {
     const model = this.model();
     this.told = null;
     $("#drawer .lane-extra")?.remove();
-    $("#drawer-title").textContent = this.words.settings;
+    $("#drawer-title").textContent = this.drawerTitle;
     this.settings.open(this.chat.settings, model);
     this.remember();
     this.thread.show(this.chat, model);
@@ -349,6 +349,7 @@ class Page {
     this.models.wire();
     this.settings.wire();
     this.context.wire();
+    this.drawerTitle = $("#drawer-title").textContent;
     this.compare.wire();
     $("#compare-this").addEventListener("click", () => this.#compareThis());
     for (const button of document.querySelectorAll("[data-menu]")) button.addEventListener("click", () => $("#menu").click());

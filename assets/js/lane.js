@@ -4,6 +4,9 @@ import { copied, failureOf, put, saidSomething, statusOf, thoughtsOf, thoughtWor
 import { el, fill, icon, iconButton, patchBlocks } from "./dom.js";
 import { receiptLine } from "./receipt.js";
 
+export const LETTERS = ["A", "B", "C", "D"];
+
+/** The newest answer of a lane; null when its question is still to be asked. */
 export const lastOf = (lane) => {
   const turn = lane.turns.at(-1);
   return turn?.role === "assistant" ? turn.versions[turn.shown] : null;
