@@ -6,6 +6,7 @@ All of them are off or harmless by default: on one's own computer nothing is to 
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +18,14 @@ def variable(name: str, default: Any, says: str, *also: str, **limits: Any) -> A
     """A field that one environment variable sets. also: further names of it."""
     alias = AliasChoices(name, *also) if also else name
     return Field(default, validation_alias=alias, description=says, **limits)
+
+
+class OwnKeysMode(StrEnum):
+    """Whether visitors may bring keys: for the host's endpoints, or for any public one."""
+
+    OFF = "off"
+    KEYS = "keys"
+    ENDPOINTS = "endpoints"
 
 
 RANGED: Final = ("temperature", "top_p", "max_tokens", "presence_penalty", "frequency_penalty")
@@ -95,6 +104,12 @@ class HostSettings(BaseSettings):
         "LONGEST_MESSAGE", None, "Characters of one message.", ge=1
     )
 
+    own_keys: OwnKeysMode = variable(
+        "OWN_KEYS",
+        OwnKeysMode.OFF,
+        "Visitors may bring a key of their own, kept for their tab alone: `keys` for the host's "
+        "endpoints, `endpoints` for any public address too, `off`.",
+    )
     redis_url: SecretStr | None = variable(
         "REDIS_URL",
         None,
@@ -108,6 +123,11 @@ class HostSettings(BaseSettings):
         "which become the endpoint.",
     )
     space_id: str | None = variable("SPACE_ID", None, "Set by Hugging Face on a Space.")
+
+    @field_validator("own_keys", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("redis_url")
     @classmethod

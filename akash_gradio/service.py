@@ -19,6 +19,7 @@ from akash_gradio.domain.receipt import Receipt
 from akash_gradio.edge.counters import OwnCounters
 from akash_gradio.edge.guard import Guard, Ledger, Source
 from akash_gradio.edge.limits import Limits
+from akash_gradio.edge.own_keys import OwnKeys
 from akash_gradio.edge.shared import Shared, open_shared
 from akash_gradio.edge.signing import Signer
 from akash_gradio.embedded.progress import terminal_progress
@@ -26,6 +27,7 @@ from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import served_id
 from akash_gradio.endpoint_list import EMBEDDED_ALIAS
 from akash_gradio.gateway import Gateway, open_gateway
+from akash_gradio.host_settings import OwnKeysMode
 from akash_gradio.settings import Settings
 
 
@@ -97,7 +99,10 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
 
     gateway = open_gateway(settings, catalog.get, on_receipt=note)
     pulse = Pulse(settings.health_probe, gateway)
-    source = Guard(gateway, Limits.of(settings), counters) if settings.limited else gateway
+    offered = settings.own_keys is not OwnKeysMode.OFF
+    own_keys = OwnKeys(settings, catalog.get, metrics.observe) if offered else None
+    guard = Guard(gateway, Limits.of(settings), counters, own_keys=own_keys)
+    source = guard if settings.limited or offered else gateway
     metrics.known = lambda model: _known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
     door = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)

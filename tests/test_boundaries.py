@@ -47,8 +47,8 @@ MAY_KNOW: dict[str, set[str]] = {
     "api": LOWER | {"compare", "key_list", "leaving"},
     "ui": {"domain", "catalog", "compare", "check", "files", "leaving"},
     "edge": LOWER | {"host_settings"},
-    "service": LOWER | {"api", "embedded", "edge", "check"},
-    "serve": {"settings", "logs", "service", "api", "edge"},
+    "service": LOWER | {"api", "embedded", "edge", "check", "host_settings"},
+    "serve": {"settings", "logs", "service", "api", "edge", "gateway"},
     "compare_command": {"settings", "logs", "service", "compare"},
     "__main__": {"serve", "compare_command", "check"},
 }

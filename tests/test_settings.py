@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from akash_gradio.host_settings import OwnKeysMode
 from akash_gradio.settings import (
     EmbeddedMode,
     HealthProbe,
@@ -78,6 +79,7 @@ DEFAULTS: dict[str, Any] = {
     "ALLOWED_MODELS": (),
     "PARAMETER_RANGES": {},
     "LONGEST_MESSAGE": None,
+    "OWN_KEYS": OwnKeysMode.OFF,
     "REDIS_URL": None,
     "HF_TOKEN": None,
     "SPACE_ID": None,

@@ -21,6 +21,7 @@ from akash_gradio.domain.receipt import Receipt
 from akash_gradio.domain.visitor import VISITOR, Visitor
 from akash_gradio.edge.counters import Counters, end_of_day
 from akash_gradio.edge.limits import TOKENS, Limits
+from akash_gradio.edge.own_keys import OwnKeys
 from akash_gradio.edge.turnstile import Turnstile
 from akash_gradio.gateway import Relayed, RelayRequest
 
@@ -83,9 +84,10 @@ class Guard:
         limits: Limits,
         counters: Counters,
         clock: Callable[[], float] = time.time,
+        own_keys: OwnKeys | None = None,
     ) -> None:
         self._source, self._limits, self._counters = source, limits, counters
-        self._clock = clock
+        self._clock, self._own_keys = clock, own_keys
         self._turnstile = Turnstile(limits.at_once, limits.queue)
         self._running: Counter[str] = Counter()
 
@@ -95,8 +97,11 @@ class Guard:
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """See `Answerer.stream`. Raises NotAllowed and LimitReached besides."""
-        fits, ask = self._limits.fit, self._source.stream
-        return self._pass(lambda: ask(fits(request)), VISITOR.get())
+        fits, visitor = self._limits.fit, VISITOR.get()
+        own_keys, own = self._own_keys, visitor.own
+        if own is not None and own_keys is not None:
+            return self._pass(lambda: own_keys.stream(fits(request), own), visitor)
+        return self._pass(lambda: self._source.stream(fits(request)), visitor)
 
     def relay(self, request: RelayRequest) -> AsyncGenerator[Any, None]:
         """See `Gateway.relay`. Raises NotAllowed and LimitReached besides."""
@@ -129,7 +134,22 @@ class Guard:
                 self._turnstile.leave()
 
     async def _admit(self, visitor: Visitor) -> None:
-        """Look at every share, then take one message. Raises LimitReached."""
+        """Look at every share, then take one message. Raises LimitReached.
+
+        Who pays with a key of their own uses none of the host's tokens.
+        """
+        if self._own_keys is None or visitor.own is None:
+            await self._check_days(visitor)
+        limits = self._limits
+        for name, times in zip(_names(visitor), (1, limits.household), strict=False):
+            if limits.messages_per_minute is not None:
+                most = limits.messages_per_minute * times
+                wait_s = await self._counters.take(f"messages:{name}", most, MINUTE_S)
+                if wait_s > 0:
+                    told = limits.messages_per_minute
+                    raise LimitReached("messages", most=told, retry_after_s=wait_s)
+
+    async def _check_days(self, visitor: Visitor) -> None:
         limits = self._limits
         await self._check_day("app-tokens", "app_tokens", limits.app_tokens_per_day)
         await self._check_day("app-cost", "app_cost", limits.app_cost_per_day)
@@ -138,13 +158,6 @@ class Guard:
                 most = limits.tokens_per_day * times
                 expected = self._running[name] * self._expected_tokens()
                 await self._check_day(f"tokens:{name}", "tokens", most, expected)
-        for name, times in zip(_names(visitor), (1, limits.household), strict=False):
-            if limits.messages_per_minute is not None:
-                most = limits.messages_per_minute * times
-                wait_s = await self._counters.take(f"messages:{name}", most, MINUTE_S)
-                if wait_s > 0:
-                    told = limits.messages_per_minute
-                    raise LimitReached("messages", most=told, retry_after_s=wait_s)
 
     async def _check_day(
         self, name: str, what: str, most: float | None, expected: float = 0.0

@@ -14,7 +14,7 @@ import logging
 import ssl
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from akash_gradio import __version__
@@ -28,10 +28,12 @@ from akash_gradio.domain.errors import (
     RequestRefused,
 )
 from akash_gradio.gateway.encoding import BrokenEncoding, Decode, decoder
+from akash_gradio.gateway.public_only import Allowed
 from akash_gradio.gateway.redaction import SecretFilter, without_begun_secret
 
 if TYPE_CHECKING:
     import aiohttp
+    from aiohttp.abc import AbstractResolver
 
     from akash_gradio.endpoint_list import EndpointSettings
 
@@ -108,9 +110,13 @@ def load_client() -> None:
 
 
 class HttpTransport:
-    """The real one. Makes nothing before `start` or the first `open`; then lives on one loop."""
+    """The real one. Makes nothing before `start` or the first `open`; then lives on one loop.
 
-    def __init__(self) -> None:
+    allowed: the addresses that may be connected to, None for all; with it no proxy is used.
+    """
+
+    def __init__(self, allowed: Allowed | None = None) -> None:
+        self._allowed = allowed
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         """Whether connections are used again → the session."""
         self._tls: ssl.SSLContext | None = None
@@ -139,6 +145,7 @@ class HttpTransport:
         failure: EndpointError
         url = entry.url + path
         try:
+            self._check_literal(url)
             sent = _wire_headers(entry, headers, body)
             over_tls = url.startswith("https:")
             proxy, login = _proxy_parts(self._proxy_for(url))
@@ -176,8 +183,15 @@ class HttpTransport:
 
     def _session(self, *, reuse: bool) -> aiohttp.ClientSession:
         if reuse not in self._sessions:
-            self._sessions[reuse] = _new_session(reuse)
+            self._sessions[reuse] = _new_session(reuse, self._allowed)
         return self._sessions[reuse]
+
+    def _check_literal(self, url: str) -> None:
+        """aiohttp asks no resolver for an address that is written out. Raises OSError."""
+        host = urlsplit(url).hostname or ""
+        written_out = ":" in host or host.replace(".", "").isdigit()
+        if self._allowed is not None and written_out and not self._allowed(host):
+            raise OSError("this address may not be asked")
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -191,7 +205,7 @@ class HttpTransport:
         import urllib.request
 
         if self._proxies is None:
-            self._proxies = urllib.request.getproxies()
+            self._proxies = urllib.request.getproxies() if self._allowed is None else {}
         if not self._proxies:
             return ""
         parts = urlsplit(url)
@@ -202,22 +216,47 @@ class HttpTransport:
         return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
-def _new_session(reuse: bool) -> aiohttp.ClientSession:
+def _new_session(reuse: bool, allowed: Allowed | None) -> aiohttp.ClientSession:
     """No limit of connections (each endpoint has its own), no cookies, no proxies of its own:
     aiohttp would read ~/.netrc in a thread for each request.
     """
     import aiohttp
 
+    resolver = None if allowed is None else checked_resolver(allowed)
     if reuse:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S, resolver=resolver)
     else:
-        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        connector = aiohttp.TCPConnector(limit=0, force_close=True, resolver=resolver)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         read_bufsize=UNREAD_BYTES // 2,
     )
+
+
+def checked_resolver(allowed: Allowed, lookup: AbstractResolver | None = None) -> AbstractResolver:
+    """Finds nothing for a name when one of its addresses isn't allowed.
+
+    lookup: who is asked for the addresses, the system when None. What it says is what is
+    connected to: nobody is asked a second time.
+    """
+    from aiohttp import ThreadedResolver
+    from aiohttp.abc import AbstractResolver as Base
+
+    inner = lookup or ThreadedResolver()
+
+    class Checked(Base):
+        async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[Any]:
+            found = await inner.resolve(host, port, family)
+            if not all(allowed(one["host"]) for one in found):
+                raise OSError("this address may not be asked")
+            return found
+
+        async def close(self) -> None:
+            await inner.close()
+
+    return Checked()
 
 
 def _proxy_parts(proxy: str) -> tuple[str | None, dict[str, str]]:
