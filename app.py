@@ -50,6 +50,7 @@ def assemble(settings: Settings) -> Parts:
         is_host=front.is_host if settings.admin_password else sits_here,
         health=service.health.of,
         votes=open_votes(settings),
+        data_dir=settings.data_dir,
         secrets=settings.secret_names,
         space=bool(settings.space_id),
         alone=lambda: service.alone,

@@ -14,6 +14,7 @@ from akash_gradio.ui.compare_view import render_compare
 from akash_gradio.ui.gallery import render_gallery
 from akash_gradio.ui.pieces import piece
 from akash_gradio.ui.routes import ASSETS
+from akash_gradio.ui.sets_view import render_sets
 from akash_gradio.ui.settings_drawer import render_settings
 from akash_gradio.ui.wiring import wire_open_chat, wire_reset, wire_settings
 
@@ -35,6 +36,7 @@ def build_ui() -> gr.Blocks:
                 render_chat()
                 render_compare()
                 gr.HTML(piece("check"), elem_id="check", apply_default_css=False)
+                render_sets()
         with gr.Column(elem_id="drawer"):
             settings = render_settings()
         wire_settings(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from starlette.types import Scope
 
@@ -11,6 +12,7 @@ from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check.desk import CheckDesk
+from akash_gradio.compare.runs import Runs, open_runs
 from akash_gradio.compare.votes import VoteStore
 from akash_gradio.domain.chat import NOTHING
 from akash_gradio.domain.health import Health
@@ -35,6 +37,7 @@ class House:
     health: how the model of this id fared lately; None when nobody asked it.
     files: reads what visitors attach.
     votes: where they are kept; None where each browser keeps its own.
+    data_dir: where runs of prompt sets are kept; None for as long as the server runs.
     """
 
     answerer: Answerer
@@ -48,10 +51,15 @@ class House:
     health: Callable[[str], Health | None] = lambda _model: None
     files: FileReader = field(default_factory=FileReader)
     votes: VoteStore | None = None
+    data_dir: Path | None = None
     secrets: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     space: bool = False
     alone: Callable[[], bool] = lambda: False
     models: frozenset[str] | None = None
+
+    def open_runs(self) -> Runs:
+        """The place of the runs of prompt sets; touches nothing yet."""
+        return open_runs(self.data_dir, self.answerer, self.catalog.get)
 
     def listings(self) -> tuple[Listing, ...]:
         """Every model of the catalog and the endpoints now, with who serves it; see `shown`."""

@@ -18,7 +18,8 @@ def _environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     tables = {"w": words.PAGE, "p": words.PANEL, "s": words.SETTINGS}
-    environment.globals.update(**tables, h=words.HEALTH, r=words.RANKING, c=words.CHECK)
+    more = {"c": words.CHECK, "sets": words.SETS}
+    environment.globals.update(**tables, **more, h=words.HEALTH, r=words.RANKING)
     return environment
 
 

@@ -32,6 +32,7 @@ from akash_gradio.ui.house import House
 from akash_gradio.ui.markdown import render
 from akash_gradio.ui.notices import host_notices
 from akash_gradio.ui.pieces import card_html, notice_html, panel_html
+from akash_gradio.ui.set_routes import set_routes
 
 LONG_BODY_BYTES: Final = 500_000
 ASSETS: Final = Path(__file__).resolve().parents[2] / "assets"
@@ -103,6 +104,7 @@ def page_routes(house: House) -> list[BaseRoute]:
         *check_routes(house),
         *compare_routes(house),
         *file_routes(house),
+        *set_routes(house, house.open_runs()),
         Mount("/page/assets", StaticFiles(directory=ASSETS), name="page-assets"),
     ]
 
@@ -127,6 +129,8 @@ def boot_view(house: House, *, host: bool = False) -> dict[str, Any]:
     """
     return {
         "words": dict(words.PAGE),
+        "sets": dict(words.SETS),
+        "runs_kept": house.data_dir is not None,
         "default_model": house.default_model,
         "version": __version__,
         "host": host and house.desk is not None,

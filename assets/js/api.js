@@ -62,6 +62,26 @@ export const checks = async () => json(await fetch(at("check"), { cache: "no-cac
 
 export const check = (body, signal) => events("check/run", body, signal);
 
+export const readSet = async (set) => json(await post("sets/read", set));
+
+export const forecastSet = async (asked) => json(await post("sets/forecast", asked));
+
+export const beginSet = async (asked) => json(await post("sets/begin", asked));
+
+export const lookSet = async (asked) => json(await post("sets/look", asked));
+
+export const rowOfSet = async (run, row) => json(await post("sets/row", { run, row }));
+
+export const actSet = async (run, act) => json(await post("sets/act", { run, act }));
+
+export const previewReport = async (run, form) => json(await post("sets/report", { run, form, preview: true }));
+
+/** A report's file. */
+export async function report(run, form) {
+  const response = await post("sets/report", { run, form });
+  return response.ok ? response.blob() : json(response);
+}
+
 async function* events(path, body, signal) {
   const response = await post(path, body, signal);
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {

@@ -13,6 +13,7 @@ import { Models, themePictures } from "./gallery.js";
 import { wireKeys } from "./keys.js";
 import { Ranking } from "./ranking.js";
 import { PromptBook } from "./prompt_book.js";
+import { Sets } from "./sets.js";
 import { Settings } from "./settings.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
@@ -34,6 +35,7 @@ class Page {
   views = {}; // what `?view=` names beside the models: { name: { open(query) } }
 
   constructor(boot, store) {
+    this.boot = boot;
     this.words = boot.words;
     if (boot.host) this.views.check = new Check();
     $("#go-check").hidden = !boot.host;
@@ -58,6 +60,7 @@ class Page {
     });
     this.views.compare = this.compare = new Compare(this);
     this.views.votes = this.ranking = new Ranking(this);
+    this.views.sets = this.sets = new Sets(this);
     this.thread = new Thread(this.words, {
       regenerate: (place, model) => this.asking.regenerate(place, model),
       goOn: (place) => this.asking.goOn(place),
@@ -354,6 +357,7 @@ class Page {
     $("#compare-this").addEventListener("click", () => this.#compareThis());
     for (const button of document.querySelectorAll("[data-menu]")) button.addEventListener("click", () => $("#menu").click());
     this.ranking.wire();
+    this.sets.wire();
     this.files.wire();
     this.prompts.wire();
     const box = $("#message");

@@ -8,6 +8,8 @@ from string import Formatter
 
 import pytest
 
+from akash_gradio.compare.changes import What
+from akash_gradio.compare.run import RunState
 from akash_gradio.ui import words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +47,7 @@ def test_every_word_that_a_template_asks_for_exists(letter: str, table: str):
     assert sorted(in_templates(letter) - set(getattr(words, table))) == []
 
 
-@pytest.mark.parametrize("letter", ["w", "p", "s", "h", "r", "c"])
+@pytest.mark.parametrize("letter", ["w", "p", "s", "h", "r", "c", "sets"])
 def test_no_template_asks_for_a_word_that_every_table_has_as_a_method(letter: str):
     assert [word for word in in_templates(letter) if hasattr(words.PAGE, word)] == []
 
@@ -69,6 +71,14 @@ def test_every_word_of_the_checker_is_used_and_there():
     used |= {"quick", "standard", "full", "pass", "warn", "fail", "skipped"}
     used |= in_python(r"words\.CHECK") | {"copy_failed"}
     assert used == set(words.CHECK)
+
+
+def test_every_word_of_the_sets_is_used_and_there():
+    scripts = set(re.findall(r"\bsays\.(\w+)", (ROOT / "assets/js/sets.js").read_text()))
+    ours = "".join((UI / f"{name}.py").read_text() for name in ("present_sets", "set_routes"))
+    used = in_templates("sets") | scripts | set(re.findall(r'(?:SETS|\bt)\["(\w+)"\]', ours))
+    by_value = {*RunState, *(f"change_{what}" for what in What)}
+    assert sorted(set(words.SETS) ^ (used | by_value)) == []
 
 
 def test_every_word_of_the_receipt_is_used():

@@ -1,0 +1,223 @@
+"""A run of a prompt set, as the page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from akash_gradio.compare import present
+from akash_gradio.compare.changes import Change, changes
+from akash_gradio.compare.plan import Lane, Plan
+from akash_gradio.compare.rows import Row
+from akash_gradio.compare.run import Progress
+from akash_gradio.compare.runs import OpenRun
+from akash_gradio.compare.summary import RowOf, Summary
+from akash_gradio.ui import words
+from akash_gradio.ui.markdown import render
+
+ROWS_SHOWN: Final = 50
+CHANGES_SHOWN: Final = 100
+_FIRST_LINES: Final = 160
+"""Characters of an answer in the table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneLine:
+    """One lane with its figures."""
+
+    letter: str
+    hue: int
+    label: str
+    answered: str
+    passed: str
+    first_token: str
+    speed: str
+    cost: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One answer in the table. state: `ok`, `failed` (a check), `error`, `pending`."""
+
+    state: str
+    text: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRow:
+    """One prompt, once asked."""
+
+    number: int
+    name: str
+    repeat: str
+    text: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullCell:
+    """One answer to be read. blocks: HTML that the server rendered."""
+
+    letter: str
+    hue: int
+    label: str
+    blocks: tuple[str, ...]
+    reasoning: str
+    said: str
+    ok: bool
+    pending: bool
+    line: str
+    checks: tuple[tuple[bool, str], ...]
+    facts: tuple[present.Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedCell:
+    """A cell beside what it was."""
+
+    prompt: str
+    lane: str
+    what: str
+    before: str
+    now: str
+
+
+def progress_view(progress: Progress) -> dict[str, object]:
+    """For the script: how far it is, in sentences."""
+    t = words.SETS
+    parts = [t["of"].format(done=f"{progress.done:,}", total=f"{progress.total:,}")]
+    parts += [t["failed"].format(count=f"{progress.failed:,}")] if progress.failed else []
+    if progress.left_s and progress.state.value in ("running", "paused"):
+        parts.append(t["left"].format(time=present.duration(progress.left_s)))
+    return {
+        "state": progress.state.value,
+        "word": t[progress.state.value],
+        "done": progress.done,
+        "total": progress.total,
+        "in_flight": progress.in_flight,
+        "text": " · ".join(parts),
+    }
+
+
+def lane_lines(plan: Plan, summaries: Sequence[Summary]) -> tuple[LaneLine, ...]:
+    """The lanes with what is known of them so far."""
+    lines = zip(plan.lanes, summaries, strict=True)
+    return tuple(_lane_line(place, lane, each) for place, (lane, each) in enumerate(lines))
+
+
+def _lane_line(place: int, lane: Lane, each: Summary) -> LaneLine:
+    return LaneLine(
+        letter=present.LETTERS[place],
+        hue=place % len(present.COLORS),
+        label=lane.label,
+        answered=words.SETS["of"].format(done=each.answered, total=each.asked),
+        passed=words.SETS["of"].format(done=each.passed, total=each.checked)
+        if each.checked
+        else "–",
+        first_token=present.seconds(each.first_token_s.median if each.first_token_s else None),
+        speed=present.speed(each.tokens_per_s.median if each.tokens_per_s else None),
+        cost=present.dollars(each.cost),
+    )
+
+
+def rows_total(plan: Plan) -> int:
+    """How many rows the table has in all."""
+    return len(plan.prompts) * plan.repeats
+
+
+def table_rows(plan: Plan, row_of: RowOf, first: int) -> Iterator[TableRow]:
+    """The rows of the table from this one, ROWS_SHOWN of them."""
+    width = len(plan.lanes)
+    for number in range(first, min(first + ROWS_SHOWN, rows_total(plan))):
+        task = plan.task(number * width)
+        yield TableRow(
+            number=number,
+            name=task.prompt.id,
+            repeat=words.SETS["repeat"].format(count=task.repeat + 1) if plan.repeats > 1 else "",
+            text=_shortened(task.prompt.text),
+            cells=tuple(_cell(row_of(number * width + lane)) for lane in range(width)),
+        )
+
+
+def _cell(row: Row | None) -> Cell:
+    return Cell(state=_state(row), text=_first_lines(row), line=_figures(row))
+
+
+def _state(row: Row | None) -> str:
+    if row is None:
+        return "pending"
+    if not row.ok:
+        return "error"
+    return "ok" if row.passed else "failed"
+
+
+def _first_lines(row: Row | None) -> str:
+    if row is None:
+        return words.SETS["pending"]
+    if row.answer.strip():
+        return _shortened(row.answer)
+    return row.said or words.SETS["empty"]
+
+
+def _figures(row: Row | None) -> str:
+    if row is None:
+        return ""
+    if not row.ok:
+        return _shortened(row.said) if row.answer.strip() else ""
+    if row.receipt is None:
+        return ""
+    figures = (present.seconds(row.receipt.first_token_s), present.speed(row.receipt.tokens_per_s))
+    return " · ".join(each for each in figures if each != "–")
+
+
+def _shortened(text: str) -> str:
+    plain = " ".join(text[: 4 * _FIRST_LINES].split())
+    return plain if len(plain) <= _FIRST_LINES else f"{plain[:_FIRST_LINES].rstrip()}…"
+
+
+def full_row(plan: Plan, row_of: RowOf, number: int) -> tuple[str, tuple[FullCell, ...]]:
+    """The prompt of a row of the table, and its answers side by side. Takes CPU time."""
+    width = len(plan.lanes)
+    cells = (_full(plan, lane, row_of(number * width + lane)) for lane in range(width))
+    return plan.task(number * width).prompt.text, tuple(cells)
+
+
+def _full(plan: Plan, lane: int, row: Row | None) -> FullCell:
+    return FullCell(
+        letter=present.LETTERS[lane],
+        hue=lane % len(present.COLORS),
+        label=plan.lanes[lane].label,
+        blocks=tuple(render(row.answer)) if row else (),
+        reasoning=row.reasoning if row else "",
+        said=row.said if row else "",
+        ok=row is not None and row.ok,
+        pending=row is None,
+        line=present.line_of(row) if row else "",
+        checks=tuple((each.passed, present.check_text(each)) for each in row.checks) if row else (),
+        facts=tuple(present.receipt_facts(row.receipt)) if row and row.receipt else (),
+    )
+
+
+def changed_cells(before: OpenRun, now: OpenRun) -> tuple[tuple[ChangedCell, ...], int]:
+    """The first CHANGES_SHOWN cells that changed, and how many there are in all."""
+    shown: list[ChangedCell] = []
+    count = 0
+    old, new = before.journal, now.journal
+    for each in changes(old.plan, old.row, new.plan, new.row):
+        count += 1
+        if len(shown) < CHANGES_SHOWN:
+            shown.append(_changed(each, old.row, new.row))
+    return tuple(shown), count
+
+
+def _changed(change: Change, before: RowOf, now: RowOf) -> ChangedCell:
+    repeat = f", {words.SETS['repeat'].format(count=change.repeat + 1)}" if change.repeat else ""
+    return ChangedCell(
+        prompt=change.prompt + repeat,
+        lane=change.lane,
+        what=", ".join(words.SETS[f"change_{what.value}"] for what in change.what),
+        before=_first_lines(before(change.before)) if change.before is not None else "",
+        now=_first_lines(now(change.now)) if change.now is not None else "",
+    )

@@ -1,0 +1,222 @@
+"""The addresses of prompt sets: reading one, its forecast, its run, its report.
+
+A run is opened by its id alone, which travels in bodies, never in an address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from akash_gradio.compare import present
+from akash_gradio.compare.forecast import Forecast, forecast
+from akash_gradio.compare.journal import JournalFault
+from akash_gradio.compare.plan import Plan
+from akash_gradio.compare.ranking import rank
+from akash_gradio.compare.report import Report, ReportForm, write_report
+from akash_gradio.compare.run import PER_ENDPOINT
+from akash_gradio.compare.runs import OpenRun, Runs, RunsFull
+from akash_gradio.compare.votes import VotesUnavailable
+from akash_gradio.ui import present_sets, words
+from akash_gradio.ui.address import PageAddress, failure, read_body
+from akash_gradio.ui.asked import Fault
+from akash_gradio.ui.asked_sets import (
+    AskedAct,
+    AskedLook,
+    AskedReport,
+    AskedRow,
+    AskedRun,
+    AskedSet,
+    plan_of,
+    prompts_of,
+    read_sent,
+)
+from akash_gradio.ui.house import House
+from akash_gradio.ui.pieces import piece
+
+PREVIEW_CHARACTERS: Final = 200_000
+_TYPES: Final = {
+    ReportForm.HTML: "text/html",
+    ReportForm.MARKDOWN: "text/markdown",
+    ReportForm.CSV: "text/csv",
+    ReportForm.JSON: "application/json",
+}
+
+
+def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
+    """Every address below `page/sets`."""
+
+    async def read(request: Request) -> ASGIApp:
+        asked: AskedSet = read_sent(AskedSet, await read_body(request))
+        prompts = await asyncio.to_thread(prompts_of, asked)
+        checked = sum(1 for prompt in prompts if prompt.checks)
+        return JSONResponse({"prompts": len(prompts), "checked": checked})
+
+    async def plan_for(request: Request) -> Plan | None:
+        asked: AskedRun = read_sent(AskedRun, await read_body(request))
+        if any(house.withheld(model) for model in asked.models):
+            return None
+        return await asyncio.to_thread(plan_of, asked)
+
+    async def foretell(request: Request) -> ASGIApp:
+        if (plan := await plan_for(request)) is None:
+            return _unknown_model()
+        endpoints, cards = house.answerer.endpoints(), house.catalog.get
+        told = await asyncio.to_thread(forecast, plan, cards, endpoints, per_endpoint=PER_ENDPOINT)
+        return JSONResponse({"calls": told.calls, "text": _forecast_text(plan, told)})
+
+    async def begin(request: Request) -> ASGIApp:
+        if (plan := await plan_for(request)) is None:
+            return _unknown_model()
+        title = " ".join(plan.prompts[0].text[:200].split())[:60]
+        try:
+            run_id = await runs.begin(plan, title)
+        except RunsFull:
+            raise Fault("runs_full", 503) from None
+        except (JournalFault, OSError) as error:
+            raise Fault("runs_off", 503, reason=type(error).__name__) from None
+        began = datetime.now(UTC).isoformat(timespec="seconds")
+        return JSONResponse({"run": run_id, "title": title, "began": began, "calls": plan.calls})
+
+    async def look(request: Request) -> ASGIApp:
+        asked: AskedLook = read_sent(AskedLook, await read_body(request))
+        run = _found(runs, asked.run)
+        earlier = runs.find(asked.earlier) if asked.earlier else None
+        html = await asyncio.to_thread(_run_html, run, asked.first, earlier)
+        told = present_sets.progress_view(run.run.progress)
+        fault = words.SETS["failed_run"].format(reason=run.fault) if run.fault else ""
+        return JSONResponse({**told, "title": run.title, "html": html, "fault": fault})
+
+    async def row(request: Request) -> ASGIApp:
+        asked: AskedRow = read_sent(AskedRow, await read_body(request))
+        run = _found(runs, asked.run)
+        if asked.row >= present_sets.rows_total(run.journal.plan):
+            raise Fault("shape", mend="row")
+        return JSONResponse({"html": await asyncio.to_thread(_row_html, run, asked.row)})
+
+    async def act(request: Request) -> ASGIApp:
+        asked: AskedAct = read_sent(AskedAct, await read_body(request))
+        run = _found(runs, asked.run)
+        try:
+            if asked.act == "pause":
+                run.run.pause()
+            elif asked.act == "stop":
+                await run.stop()
+            elif asked.act == "go_on":
+                await runs.go_on(asked.run)
+            else:
+                await runs.forget(asked.run)
+        except RunsFull:
+            raise Fault("runs_full", 503) from None
+        return JSONResponse({"done": asked.act})
+
+    async def report(request: Request) -> ASGIApp:
+        asked: AskedReport = read_sent(AskedReport, await read_body(request))
+        run = _found(runs, asked.run)
+        made = await _report(house, run)
+        pieces = write_report(made, asked.form)
+        if asked.preview:
+            text, whole = await asyncio.to_thread(_beginning, pieces)
+            return JSONResponse({"text": text, "whole": whole})
+        return StreamingResponse(pieces, media_type=_TYPES[asked.form])
+
+    answers = (read, foretell, begin, look, row, act, report)
+    names = ("read", "forecast", "begin", "look", "row", "act", "report")
+    return [
+        Route(f"/page/sets/{name}", PageAddress(answer), methods=["POST"])
+        for name, answer in zip(names, answers, strict=True)
+    ]
+
+
+def _found(runs: Runs, run_id: str) -> OpenRun:
+    run = runs.find(run_id)
+    if run is None:
+        raise Fault("run_gone", 404)
+    return run
+
+
+def _unknown_model() -> ASGIApp:
+    return failure(words.ERRORS["UnknownModel"], 404, model="")
+
+
+def _forecast_text(plan: Plan, told: Forecast) -> str:
+    t = words.SETS
+    parts = [
+        t["forecast_calls"].format(
+            calls=f"{told.calls:,}",
+            prompts=f"{len(plan.prompts):,}",
+            lanes=len(plan.lanes),
+            repeats=plan.repeats,
+        ),
+        t["forecast_tokens"].format(
+            tokens_in=f"{told.tokens_in:,}", tokens_out=f"{told.tokens_out:,}"
+        ),
+    ]
+    parts += [present.dollars(told.cost)] if told.cost is not None else []
+    parts.append(present.duration(told.seconds))
+    if told.unpriced:
+        parts.append(t["unpriced"].format(models=", ".join(told.unpriced)))
+    return " · ".join(parts)
+
+
+def _run_html(run: OpenRun, first: int, earlier: OpenRun | None) -> str:
+    plan, row_of = run.journal.plan, run.journal.row
+    total = present_sets.rows_total(plan)
+    changed, count = present_sets.changed_cells(earlier, run) if earlier else ((), 0)
+    return piece(
+        "set_run",
+        lanes=present_sets.lane_lines(plan, run.summaries()),
+        rows=list(present_sets.table_rows(plan, row_of, first)),
+        first=first,
+        shown=present_sets.ROWS_SHOWN,
+        total=total,
+        compared=earlier is not None,
+        changed=changed,
+        changed_count=count,
+    )
+
+
+def _row_html(run: OpenRun, number: int) -> str:
+    prompt, cells = present_sets.full_row(run.journal.plan, run.journal.row, number)
+    return piece("set_row", prompt=prompt, cells=cells)
+
+
+async def _report(house: House, run: OpenRun) -> Report:
+    plan = run.journal.plan
+    return Report(
+        title=run.title,
+        plan=plan,
+        row_of=run.journal.row,
+        made=datetime.now(UTC),
+        names={lane.model: house.name_of(lane.model) for lane in plan.lanes},
+        ranking=await _ranking(house, plan),
+    )
+
+
+async def _ranking(house: House, plan: Plan) -> Any:
+    if house.votes is None:
+        return None
+    labels = {label for lane in plan.lanes for label in (lane.label, lane.model)}
+    try:
+        votes = [vote for vote in await house.votes.all() if {vote.a, vote.b} <= labels]
+    except VotesUnavailable:
+        return None
+    return await asyncio.to_thread(rank, votes) if votes else None
+
+
+def _beginning(pieces: Iterator[str]) -> tuple[str, bool]:
+    """The first PREVIEW_CHARACTERS or a little more, and whether that is all."""
+    begun, length = list[str](), 0
+    for each in pieces:
+        begun.append(each)
+        length += len(each)
+        if length > PREVIEW_CHARACTERS:
+            return "".join(begun), next(pieces, None) is None
+    return "".join(begun), True

@@ -1,0 +1,12 @@
+"""Prompt sets: an empty frame that the page's script fills."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from akash_gradio.ui.pieces import piece
+
+
+def render_sets() -> gr.HTML:
+    """Draw the form for a new set, and the frame of a run."""
+    return gr.HTML(piece("sets"), elem_id="sets", apply_default_css=False)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from akash_gradio.catalog.reading import Catalog
+from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.errors import EndpointRefused, NotAnswered
+from akash_gradio.domain.model import ModelCard
+from akash_gradio.ui.asked_sets import AskedRun
+from akash_gradio.ui.house import House
+from tests.compare.fakes import Answering, Step, answer, question, serving
+from tests.ui.fakes import page
+
+CATALOG = Catalog(
+    cards=(
+        ModelCard(id="a", name="Model A", prompt_price=1.0, completion_price=2.0),
+        ModelCard(id="b", name="Model B"),
+        ModelCard(id="off", name="Off", available=False),
+    )
+)
+
+
+def says(request: ChatRequest) -> list[Step]:
+    if request.model == "b" and "two" in question(request):
+        cause = EndpointRefused("eu-1", 500, detail="at https://planted.example/v1")
+        return [NotAnswered("b", cause)]
+    return answer(request, f"**{question(request)}** <script>alert(1)</script>", "Hm.")
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    from akash_gradio.catalog.thumbnails import Thumbnails
+
+    house = House(
+        answerer=Answering(says, [serving("eu-1", "a", "b", "off")]),
+        catalog=CATALOG,
+        thumbnails=Thumbnails(tmp_path),
+        data_dir=tmp_path,
+    )
+    transport = httpx.ASGITransport(page(house))
+    async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+        yield client
+
+
+def asked(text: str = "one\ntwo", **more: Any) -> dict[str, Any]:
+    return {"set": {"text": text}, "models": ["a", "b"], **more}
+
+
+async def post(client: httpx.AsyncClient, name: str, body: Any, status: int = 200) -> Any:
+    response = await client.post(f"/page/sets/{name}", json=body)
+    assert response.status_code == status, response.text
+    return response.json()
+
+
+async def finished(client: httpx.AsyncClient, **more: Any) -> str:
+    """The id of a run that has come to its end."""
+    begun = await post(client, "begin", asked(**more))
+    run: str = begun["run"]
+    async with asyncio.timeout(20):
+        while (await post(client, "look", {"run": run}))["state"] != "done":
+            pass
+    return run
+
+
+async def test_a_set_is_read_and_its_mistakes_are_told(client: httpx.AsyncClient) -> None:
+    assert await post(client, "read", {"text": "one\ntwo"}) == {"prompts": 2, "checked": 0}
+    written = "prompt,contains\none,1\ntwo,\n"
+    assert await post(client, "read", {"text": written, "name": "a.csv"}) == {
+        "prompts": 2,
+        "checked": 1,
+    }
+    told = await post(client, "read", {"text": 'prompt\n"one', "name": "a.csv"}, 400)
+    assert told["error"]["mend"] == "row 2, column 1: a quote is never closed"
+
+
+async def test_the_forecast_says_calls_tokens_cost_and_time(client: httpx.AsyncClient) -> None:
+    told = await post(client, "forecast", asked(temperatures=[0.2, 0.9], repeats=2))
+    assert told["calls"] == 16
+    for said in ("16 calls: 2 prompts × 4 lanes × 2", "tokens in", "$0.0", "about", "known of b"):
+        assert said in told["text"]
+
+
+async def test_a_run_shows_its_table_and_a_row_its_answers(client: httpx.AsyncClient) -> None:
+    run = await finished(client, contains="one")
+    look = await post(client, "look", {"run": run})
+    assert (look["done"], look["total"], look["text"]) == (4, 4, "4 of 4 · 1 failed")
+    assert look["title"] == "one"
+    for said in ("2 of 2", "1 of 2", "nobody answered for", "✗", "✓"):
+        assert said in look["html"]
+    row = (await post(client, "row", {"run": run, "row": 0}))["html"]
+    for said in ("<strong>one</strong>", "contains “one”", "parameters sent", "Hm."):
+        assert said in row
+    assert "<script" not in look["html"] + row
+    assert "planted" not in look["html"] + row
+
+
+async def test_a_report_is_previewed_and_downloaded(client: httpx.AsyncClient) -> None:
+    run = await finished(client)
+    shown = await post(client, "report", {"run": run, "form": "html", "preview": True})
+    file = await client.post("/page/sets/report", json={"run": run, "form": "html"})
+    assert file.headers["content-type"].startswith("text/html")
+    assert shown["whole"]
+    assert "Model A" in file.text
+    assert "planted" not in file.text
+    told = json.loads(
+        (await client.post("/page/sets/report", json={"run": run, "form": "json"})).text
+    )
+    assert len(told["rows"]) == 4
+
+
+async def test_a_run_is_compared_with_an_earlier_one(client: httpx.AsyncClient) -> None:
+    before, now = await finished(client), await finished(client, text="one\ntwo!")
+    look = await post(client, "look", {"run": now, "earlier": before})
+    assert "2 cells changed" in look["html"]
+    assert "other prompt" in look["html"]
+    same = await post(client, "look", {"run": now, "earlier": now})
+    assert "Nothing changed." in same["html"]
+
+
+async def test_a_run_is_stopped_gone_on_with_and_forgotten(client: httpx.AsyncClient) -> None:
+    run = await finished(client)
+    for act in ("pause", "stop", "go_on"):
+        await post(client, "act", {"run": run, "act": act})
+    await post(client, "act", {"run": run, "act": "forget"})
+    told = await post(client, "look", {"run": run}, 404)
+    assert told["error"]["title"] == "This run is no longer on the server."
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("look", {"run": "x"}),
+        ("look", {"run": "../votes.sqlite3x"}),
+        ("read", {"text": 1}),
+        ("begin", asked(models=[])),
+        ("begin", asked(temperatures=[3])),
+        ("begin", asked(repeats=0)),
+        ("begin", asked(models=[str(n) for n in range(13)])),
+        ("begin", asked(models=["a", "b"], temperatures=[n / 10 for n in range(9)])),
+        ("begin", asked(text="x\n" * 2000, repeats=100)),
+        ("act", {"run": "x" * 24, "act": "explode"}),
+        ("report", {"run": "x" * 24, "form": "exe"}),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(
+    client: httpx.AsyncClient, name: str, body: Any
+) -> None:
+    assert (await post(client, name, body, 400))["error"]["mend"]
+
+
+async def test_a_model_that_is_kept_from_visitors_is_not_asked(client: httpx.AsyncClient) -> None:
+    for name in ("forecast", "begin"):
+        await post(client, name, asked(models=["a", "off"]), 404)
+
+
+async def test_another_website_may_not_begin_a_run(client: httpx.AsyncClient) -> None:
+    headers = {"sec-fetch-site": "cross-site"}
+    response = await client.post("/page/sets/begin", json=asked(), headers=headers)
+    assert response.status_code == 403
+
+
+def test_the_defaults_of_a_run_send_nothing_of_their_own() -> None:
+    sent = AskedRun.model_validate({"set": {"text": "x"}, "models": ["a"]})
+    assert (sent.temperatures, sent.max_tokens, sent.repeats) == ([], None, 1)
