@@ -61,6 +61,8 @@ class HealthBook:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._rings: OrderedDict[str, tuple[_Ring, _Ring]] = OrderedDict()
+        self._told: dict[str, tuple[int, Health]] = {}
+        """Model → the minute and what was said of it then, until it is asked again."""
 
     def observe(self, receipt: Receipt) -> None:
         """Note one answer, with every attempt at it."""
@@ -69,6 +71,7 @@ class HealthBook:
             if attempt.outcome in UNHEARD:
                 continue
             whole = attempt.outcome == "ok"
+            self._told.pop(attempt.model, None)
             for ring in self._of(attempt.model):
                 tally = ring.now(now_s)
                 tally.answered += whole
@@ -84,21 +87,28 @@ class HealthBook:
         rings = self._rings.get(model)
         if rings is None:
             return None
-        now_s = self._clock()
-        minutes, day = rings[0].last(now_s), rings[1].last(now_s)
-        measured = sum(tally.measured for tally in minutes)
-        return Health(
-            first_token_s=sum(t.first_s for t in minutes) / measured if measured else None,
-            tokens_per_s=sum(t.rate for t in minutes) / measured if measured else None,
-            answered=sum(tally.answered for tally in minutes),
-            failed=sum(tally.failed for tally in minutes),
-            day=tuple(t.rate / t.measured if t.measured else None for t in day),
-        )
+        minute = int(self._clock() // MINUTE_S)
+        if self._told.get(model, (None,))[0] != minute:
+            self._told[model] = minute, _health(*rings, minute * MINUTE_S)
+        return self._told[model][1]
 
     def _of(self, model: str) -> tuple[_Ring, _Ring]:
         if model not in self._rings:
             self._rings[model] = _Ring(MINUTE_S, MINUTES), _Ring(HALF_HOUR_S, HALF_HOURS)
             if len(self._rings) > MOST_MODELS:
-                self._rings.popitem(last=False)
+                forgotten, _ = self._rings.popitem(last=False)
+                self._told.pop(forgotten, None)
         self._rings.move_to_end(model)
         return self._rings[model]
+
+
+def _health(of_minutes: _Ring, of_day: _Ring, now_s: float) -> Health:
+    minutes, day = of_minutes.last(now_s), of_day.last(now_s)
+    measured = sum(tally.measured for tally in minutes)
+    return Health(
+        first_token_s=sum(t.first_s for t in minutes) / measured if measured else None,
+        tokens_per_s=sum(t.rate for t in minutes) / measured if measured else None,
+        answered=sum(tally.answered for tally in minutes),
+        failed=sum(tally.failed for tally in minutes),
+        day=tuple(t.rate / t.measured if t.measured else None for t in day),
+    )

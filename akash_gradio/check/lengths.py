@@ -101,7 +101,13 @@ def _judge_limit(seen: Seen, heard: Heard, said: int | None) -> Judgement:
 
 OBSERVATIONS: Final = (
     Observation(name="long", observe=_long, tokens_in=25_000, tokens_out=8, deadline_s=16),
-    Observation(name="overflow", observe=_overflow, tokens_in=0, tokens_out=8, deadline_s=16),
+    Observation(
+        name="overflow",
+        observe=_overflow,
+        tokens_in=LARGEST_LIMIT,  # of a server that doesn't refuse it
+        tokens_out=8,
+        deadline_s=16,
+    ),
 )
 PROBES: Final = (
     Probe(name="long-message", level=Level.FULL, sees=("long",), judge=_judge_long),

@@ -1,9 +1,10 @@
-"""How a model fares, for its card: a line of numbers, a day as a line, since when it is down."""
+"""How a model fares, for its card: a line of numbers, a day in bars, since when it is down."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from akash_gradio.catalog.listing import Listing, ListingState
@@ -13,20 +14,23 @@ from akash_gradio.ui import words
 
 WIDTH: Final = 96
 HEIGHT: Final = 20
-"""Of the day's line, in units of its drawing."""
+"""Of the day's drawing, in its units."""
+LEAST: Final = 2
+"""Of a bar, so that a slow half hour is seen too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthView:
-    """numbers: of the last 15 minutes, "" without any. lines: the points of each unbroken piece
-    of the day's line, for an SVG of WIDTH × HEIGHT. says: the same for who can't see it.
+    """numbers: of the last 15 minutes, "" without any. bars: the path of a bar for each half
+    hour of the day, in an SVG of WIDTH × HEIGHT. says: the same for who can't see it.
     """
 
     numbers: str = ""
-    lines: tuple[str, ...] = ()
+    bars: str = ""
     says: str = ""
 
 
+@lru_cache(maxsize=1024)
 def health_view(health: Health | None) -> HealthView:
     """What a card shows of a model's health."""
     if health is None:
@@ -43,7 +47,7 @@ def health_view(health: Health | None) -> HealthView:
     if rates:
         least, most = f"{min(rates):.0f}", f"{max(rates):.0f}"
         says = words.HEALTH["day"].format(least=least, most=most)
-    return HealthView(numbers=" · ".join(parts), lines=_lines(health.day), says=says)
+    return HealthView(numbers=" · ".join(parts), bars=_bars(health.day), says=says)
 
 
 def down_since(listing: Listing) -> int | None:
@@ -70,21 +74,20 @@ def capability_words(found: Capabilities | None) -> tuple[str, ...]:
     return tuple(words.CAPABILITIES[name] for name in told)
 
 
-def _lines(day: Sequence[float | None]) -> tuple[str, ...]:
-    """The pieces of the line, from 0 at the bottom to the day's most at the top."""
+def _bars(day: Sequence[float | None]) -> str:
+    """The path of the bars, from the bottom up, the day's most as high as the drawing."""
     most = max((rate for rate in day if rate is not None), default=0.0)
     if most <= 0:
-        return ()
+        return ""
     step = WIDTH / len(day)
-    pieces: list[list[str]] = [[]]
-    for place, rate in enumerate(day):
-        if rate is None:
-            pieces.append([])
-            continue
-        y = HEIGHT - 1 - rate / most * (HEIGHT - 2)
-        ends = (place * step, (place + 1) * step)  # each half hour has its width
-        pieces[-1] += [f"{x:.1f},{y:.1f}" for x in ends]
-    return tuple(" ".join(piece) for piece in pieces if piece)
+    heights = (
+        (place, LEAST + rate / most * (HEIGHT - LEAST))
+        for place, rate in enumerate(day)
+        if rate is not None
+    )
+    return "".join(
+        f"M{(place + 0.5) * step:.1f} {HEIGHT}V{HEIGHT - height:.1f}" for place, height in heights
+    )
 
 
 def _short(seconds: float) -> str:

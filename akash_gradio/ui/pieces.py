@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,8 +28,9 @@ def piece(name: str, **values: Any) -> str:
     return _environment().get_template(f"{name}.html").render(**values)
 
 
+@lru_cache(maxsize=1024)
 def card_html(card: CardView) -> str:
-    """One card of the gallery."""
+    """One card of the gallery; drawn anew only when something on it has changed."""
     return piece("card", card=card)
 
 

@@ -84,7 +84,7 @@ def test_a_card_says_since_when_its_model_is_down_and_how_it_fared(
     page.goto("./?view=models")
     card = page.locator(f'.card[data-model="{pen.model}"]')
     expect(card.locator(".health-numbers")).to_contain_text("tok/s")
-    expect(card.locator(".spark polyline")).to_have_count(1)
+    expect(card.locator(".spark path")).to_have_count(1)
     pen.stub.behave("status_500")
     for _ in range(2):
         page.request.post("./page/reply", data=question)

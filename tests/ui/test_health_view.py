@@ -32,7 +32,7 @@ def test_a_card_shows_the_numbers_and_the_day() -> None:
     html = card_html(card_view(listing(), health))
     assert "0.41 s · 87 tok/s" in html
     assert "The last 24 hours: 10 to 20 tokens a second" in html
-    assert html.count("<polyline") == 1
+    assert html.count("<path") == 1
 
 
 def test_a_model_that_nobody_asked_shows_neither() -> None:
@@ -45,12 +45,11 @@ def test_failures_are_told_beside_the_numbers() -> None:
     assert health_view(Health(answered=3, failed=2)).numbers == "2 of 5 failed"
 
 
-def test_the_line_breaks_where_nobody_asked_and_stays_inside_its_box() -> None:
-    view = health_view(Health(day=(5.0, None, 10.0, 0.0, None, None, 7.5, None)))
-    assert len(view.lines) == 3
-    for x, y in re.findall(r"([\d.]+),([\d.]+)", " ".join(view.lines)):
-        assert 0 <= float(x) <= WIDTH
-        assert 0 <= float(y) <= HEIGHT
+def test_there_is_a_bar_for_each_half_hour_with_an_answer_and_it_stays_inside_its_box() -> None:
+    path = health_view(Health(day=(5.0, None, 10.0, 0.0, None, None, 7.5, None))).bars
+    bars = re.findall(r"M([\d.]+) ([\d.]+)V([\d.]+)", path)
+    assert [float(top) for _, _, top in bars] == [9.0, 0.0, 18.0, 4.5]
+    assert all(0 < float(x) < WIDTH and float(foot) == HEIGHT for x, foot, _ in bars)
 
 
 @pytest.mark.parametrize(
