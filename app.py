@@ -55,6 +55,8 @@ def assemble(settings: Settings) -> Parts:
         space=bool(settings.space_id),
         alone=lambda: service.alone,
         models=frozenset(settings.allowed_models) or None,
+        own_keys=settings.own_keys.value,
+        signed_in=front.signed_in,
     )
     return Parts(house, service, front)
 

@@ -32,6 +32,8 @@ class House:
     progress: of the embedded model; None when it isn't wanted.
     default_model: the id that is open at first, "" for the gallery.
     secrets, space, alone: see `ui.notices`. models: the only ids that visitors may use.
+    own_keys: `off`, `keys` or `endpoints`: whether visitors may bring theirs.
+    signed_in: whether this request has a session that it could end.
     desk: where checks are asked for, None where there is none. is_host: whether a request
     comes from who runs the page.
     health: how the model of this id fared lately; None when nobody asked it.
@@ -56,6 +58,8 @@ class House:
     space: bool = False
     alone: Callable[[], bool] = lambda: False
     models: frozenset[str] | None = None
+    own_keys: str = "off"
+    signed_in: Callable[[Scope], bool] = lambda _scope: False
 
     def open_runs(self) -> Runs:
         """The place of the runs of prompt sets; touches nothing yet."""

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from akash_gradio import __version__
 from akash_gradio.domain.chat import ChatRequest
@@ -45,7 +45,7 @@ def page_routes(house: House) -> list[BaseRoute]:
         return _unchanged(request, JSONResponse(models_view(house)))
 
     async def boot(request: Request) -> ASGIApp:
-        return JSONResponse(boot_view(house, host=house.is_host(request.scope)))
+        return JSONResponse(boot_view(house, request.scope))
 
     async def panel(request: Request) -> ASGIApp:
         model = request.query_params.get("model", "")
@@ -122,11 +122,9 @@ _PICTURE_HEADERS: Final = {
 }
 
 
-def boot_view(house: House, *, host: bool = False) -> dict[str, Any]:
-    """All that the script needs once: words and the model that is open at first.
-
-    host: whether who runs the page asks, and may check endpoints.
-    """
+def boot_view(house: House, scope: Scope) -> dict[str, Any]:
+    """All that the script needs once: words, the model that is open at first, who asks."""
+    host = house.is_host(scope)
     return {
         "words": dict(words.PAGE),
         "sets": dict(words.SETS),
@@ -134,6 +132,11 @@ def boot_view(house: House, *, host: bool = False) -> dict[str, Any]:
         "default_model": house.default_model,
         "version": __version__,
         "host": host and house.desk is not None,
+        "signed_in": house.signed_in(scope),
+        "own_keys": {
+            "mode": house.own_keys,
+            "endpoints": [status.alias for status in house.answerer.endpoints()],
+        },
     }
 
 

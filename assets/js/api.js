@@ -2,6 +2,8 @@
 
 const at = (path) => new URL(`page/${path}`, document.baseURI.replace(/[?#].*$/, ""));
 
+import { ownKeyHeaders } from "./own_key.js";
+
 export class Refused extends Error {
   constructor(view) {
     super(view.title);
@@ -31,7 +33,7 @@ export const readFile = async (kind, file) =>
 const post = (path, body, signal) =>
   fetch(at(path), {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...ownKeyHeaders() },
     body: JSON.stringify(body),
     signal,
   });

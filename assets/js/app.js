@@ -14,6 +14,7 @@ import { wireKeys } from "./keys.js";
 import { Ranking } from "./ranking.js";
 import { PromptBook } from "./prompt_book.js";
 import { Sets } from "./sets.js";
+import { wireOwnKey, wireSignOut } from "./own_key.js";
 import { Settings } from "./settings.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
@@ -39,6 +40,8 @@ class Page {
     this.words = boot.words;
     if (boot.host) this.views.check = new Check();
     $("#go-check").hidden = !boot.host;
+    wireOwnKey(this.words, boot.own_keys);
+    wireSignOut(boot.signed_in);
     this.defaultModel = boot.default_model;
     this.settings = new Settings(this.words, (values) => this.#settingsChanged(values));
     this.models = new Models(this.words, () => this.#modelsChanged());
