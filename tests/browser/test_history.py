@@ -350,6 +350,8 @@ def test_chats_of_the_first_version_are_still_there(page: Page) -> None:
     expect(page.locator(".toast")).to_have_text(
         "This chat can't be read from the browser's storage."
     )
+    ids = "window.akashGradio.history.read('a').then(({ turns }) => turns.map(({ id }) => id))"
+    assert page.evaluate(ids) == page.evaluate(ids), "tabs can't tell their turns apart"
     page.fill("#chat-search", "leek")
     expect(page.locator("#history .history-open")).to_have_count(1)
     page.press("#chat-search", "Escape")

@@ -29,7 +29,7 @@ test("a question mark opens the sheet, but not while writing", () => {
 test("letters, Enter, copying and what an IME composes are left alone", () => {
   for (const [key, more] of [
     ["o", {}], ["O", { shiftKey: true }], ["Enter", {}], ["Enter", { shiftKey: true }], ["Enter", { ctrlKey: true }],
-    ["c", { ctrlKey: true }], ["a", { ctrlKey: true }], ["z", CTRL_SHIFT], ["e", { ctrlKey: true, altKey: true }],
+    ["c", { ctrlKey: true }], ["a", { ctrlKey: true }], ["z", CTRL_SHIFT], ["E", { ...CTRL_SHIFT, altKey: true }], ["k", { ctrlKey: true, altKey: true }],
     ["Escape", { isComposing: true }], ["Escape", { keyCode: 229 }], ["k", { metaKey: true }],
   ]) assert.equal(meaning(press(key, more), false, false), null, `${key} ${JSON.stringify(more)}`);
 });
