@@ -30,7 +30,7 @@ check: $(DEV_STAMP)  ## Lint and types alone
 unit: $(DEV_STAMP)  ## The fast tests alone
 	$(BIN)/python -m pytest -q -n 2 -m "not browser and not embedded"
 
-screens: $(DEV_STAMP)  ## Screenshots of every screen and state into build/screens/
+screens: $(DEV_STAMP)  ## Screenshots into build/screens/, compared with the golden ones
 	@sh tests/install_system.sh
 	$(BIN)/python -m tests.browser.screens
 

@@ -1,7 +1,8 @@
 """Pictures of every screen and state, into build/screens/: `python -m tests.browser.screens`.
 
 `--docs` writes the README's two pictures into docs/pictures/ instead.
-A word after it takes only the screens whose name has it.
+A word after it takes only the screens whose name has it. Each picture is compared with its
+golden one in tests/browser/golden/; `--accept` makes the new ones the golden ones.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.ui import present
 from akash_gradio.ui.pieces import notice_html
+from tests.browser import golden
 from tests.browser.endpoints import (
     Act,
     Gate,
@@ -39,6 +41,7 @@ from tests.browser.endpoints import (
     thinking,
     words_of,
 )
+from tests.browser.golden import TOLERATED
 from tests.browser.running import PATIENT, ROOT, App, running_app
 from tests.browser.test_history import keep, of_chat
 from tests.browser.visiting import (
@@ -128,12 +131,29 @@ SCRIPTS: Final = """\
 """
 
 
+SMALL_CATALOG: Final = """
+[[models]]
+id = "small"
+name = "Small 1B"
+tokenLimit = 500
+
+[[models]]
+id = "eyes"
+name = "Eyes 8B"
+tokenLimit = 32768
+vision = true
+reasoning = true
+reasoningEfforts = ["low", "medium", "high"]
+"""
+
+
 @dataclass(slots=True)
 class Studio:
     """The programs that the pictures are taken of, and their endpoints."""
 
     browser: Browser
     main: App
+    small: App
     many: App
     nothing: App
     down: App
@@ -164,11 +184,15 @@ def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
             {"name": "akash-us-2", "url": second.url, "models": [DEEPSEEK], "priority": 2},
         ]
         wrong = [{"url": llama.url, "wieght": 2}, {"url": "ftp://host"}, entries[0]]
+        little = [{"name": "akash-eu-1", "url": llama.url, "models": ["small", "eyes"]}]
+        catalog = folder / "small.toml"
+        catalog.write_text(SMALL_CATALOG, encoding="utf-8")
         pens = stack.enter_context(open_pens(lone=1, pairs=0))
         pens.lone[0].stub.kill()
         yield Studio(
             browser=browser,
             main=start("main", ENDPOINTS=entries),
+            small=start("small", ENDPOINTS=little, CATALOG_FILE=catalog),
             many=start("many", API_ENDPOINT=many.url),
             nothing=start("nothing"),
             down=start("down", ENDPOINTS=pens.entries(), RETRY_ATTEMPTS="3", RETRY_DELAY="1"),
@@ -400,6 +424,50 @@ def settings(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("settings")
 
 
+def context(studio: Studio, visit: Visit, shot: Shot) -> None:
+    studio.llama.behave(saying("Yes, I have read it."))
+    page = chat_with(visit(studio.small), "small")
+    for number in range(2):
+        ask(page, f"Part {number}: " + "the quick brown fox jumps over the lazy dog. " * 12)
+    page.fill("#message", "And what do you make of " + "all of this together? " * 20)
+    expect(page.locator("#context-strip")).to_be_visible()
+    page.locator("#scroller").evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
+    shot("context-left-out")
+    page.click("#context")
+    shot("context-sheet")
+
+
+def files(studio: Studio, visit: Visit, shot: Shot) -> None:
+    studio.llama.behave(saying("A teal rectangle, and the word is plum."))
+    page = chat_with(visit(studio.small), "eyes")
+    picture = io.BytesIO()
+    Image.new("RGB", (640, 480), "teal").save(picture, "PNG")
+    notes = {"name": "notes.md", "mimeType": "text/markdown", "buffer": b"The word is plum."}
+    shown = {"name": "shape.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+    page.set_input_files("#file-input", [notes, shown])
+    expect(page.locator("#files .chip-remove")).to_have_count(2)
+    page.fill("#message", "What is in these?")
+    shot("files")
+    page.press("#message", "Enter")
+    settled(page, 1)
+    shot("files-sent")
+
+
+def prompts(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = chat_with(visit(studio.main), LLAMA)
+    page.click("#prompts")
+    expect(page.locator(".dialog-empty")).to_be_visible()
+    shot("prompts-empty")
+    page.get_by_role("button", name="New prompt").click()
+    page.get_by_label("Name").fill("Translate")
+    page.get_by_label("Prompt", exact=True).fill("Translate into {{language}}:\n\n{{text}}")
+    shot("prompt-new")
+    page.get_by_role("button", name="Save", exact=True).click()
+    shot("prompts")
+    page.locator(".prompt-use").click()
+    shot("prompt-fields")
+
+
 def no_endpoint(studio: Studio, visit: Visit, shot: Shot) -> None:
     page = opened(visit(studio.nothing))
     expect(page.locator(".notice").first).to_be_visible()
@@ -472,6 +540,9 @@ SCREENS_OF: Final = (
     history,
     answer_menu,
     settings,
+    context,
+    files,
+    prompts,
     no_endpoint,
     mistakes,
     embedded_unavailable,
@@ -552,7 +623,21 @@ def main(arguments: list[str]) -> int:
         else:
             take_all(studio)
             sys.stdout.write(f"{len(studio.taken)} pictures in {SCREENS}\n")
-    return 0
+    return 0 if docs else _judge(studio.taken, accepted="--accept" in arguments)
+
+
+def _judge(taken: list[Path], *, accepted: bool) -> int:
+    """Compare with the golden pictures, or make these the golden ones. Returns the exit status."""
+    if accepted:
+        for path in taken:
+            golden.accept(path)
+        return 0
+    apart = {path.name: golden.difference(path) for path in taken}
+    others = {name: share for name, share in apart.items() if share is None or share > TOLERATED}
+    for name, share in others.items():
+        fact = "has no golden picture" if share is None else f"{share:.1%} of it is another"
+        sys.stdout.write(f"{name}: {fact}\n")
+    return 1 if others else 0
 
 
 if __name__ == "__main__":

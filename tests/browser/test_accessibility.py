@@ -77,8 +77,33 @@ def _states(page: Page, pen: Pen) -> Iterator[str]:
     yield "another model"
     page.keyboard.press("Escape")
     yield from _lists(page)
+    yield from _composer(page)
     open_settings(page)
+    page.click("#more-settings")
     yield "settings"
+
+
+def _composer(page: Page) -> Iterator[str]:
+    notes = {"name": "notes.md", "mimeType": "text/markdown", "buffer": b"plum"}
+    page.set_input_files("#file-input", [notes])
+    page.fill("#message", "long " * 8000)
+    expect(page.locator("#context-strip")).to_be_visible()
+    page.click("#context")
+    yield "what the model reads"
+    page.keyboard.press("Escape")
+    page.click("#prompts")
+    expect(page.locator(".dialog-empty")).to_be_visible()
+    yield "no prompts"
+    page.get_by_role("button", name="New prompt").click()
+    page.get_by_label("Prompt", exact=True).fill("Write to {{name}}.")
+    yield "a new prompt"
+    page.get_by_role("button", name="Save", exact=True).click()
+    yield "prompts"
+    page.get_by_role("button", name="Write to").first.click()
+    yield "a prompt's fields"
+    page.keyboard.press("Escape")
+    page.get_by_label("Remove notes.md").click()
+    page.fill("#message", "")
 
 
 def _lists(page: Page) -> Iterator[str]:
