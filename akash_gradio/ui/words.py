@@ -229,7 +229,7 @@ PAGE: Final[Mapping[str, str]] = {
     "pictures_left_out": "The pictures of earlier messages are not sent: {model} can't see them.",
     "use_model": "Use {model}",
     "effort": "Reasoning effort",
-    "effort_own": "Effort: default",
+    "effort_own": "Effort",
     "effort_is": "Effort: {effort}",
     "thought_tokens": "Thought for {seconds} s · {tokens} tokens",
     "prompts": "Saved prompts",

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import urlopen
@@ -149,30 +150,32 @@ reasoningEfforts = ["low", "medium", "high"]
 
 @dataclass(slots=True)
 class Studio:
-    """The programs that the pictures are taken of, and their endpoints."""
+    """The programs that the pictures are taken of, and their endpoints.
+
+    start: a program by its name, `studio.main`: begun when the first picture asks for it.
+    """
 
     browser: Browser
-    main: App
-    small: App
-    many: App
-    nothing: App
-    down: App
-    mistakes: App
-    broken: App
+    start: Callable[[str], App]
     llama: StubThread
     deepseek: tuple[StubThread, StubThread]
     wanted: str = ""
     taken: list[Path] = field(default_factory=list)
 
+    def __getattr__(self, name: str) -> App:
+        return self.start(name)
+
 
 @contextmanager
 def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
-    """Every configuration at once."""
+    """Every configuration, and endpoints for it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        configured: dict[str, dict[str, Any]] = {}
 
-        def start(name: str, **variables: Any) -> App:
-            given = {"EMBEDDED": "off", **PATIENT, "RETRY_DELAY": "4000", **variables}
+        @cache
+        def start(name: str) -> App:
+            given = {"EMBEDDED": "off", **PATIENT, "RETRY_DELAY": "4000", **configured[name]}
             return stack.enter_context(running_app(folder / name, **given))
 
         llama, first, second = (stack.enter_context(StubThread()) for _ in range(3))
@@ -189,18 +192,17 @@ def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
         catalog.write_text(SMALL_CATALOG, encoding="utf-8")
         pens = stack.enter_context(open_pens(lone=1, pairs=0))
         pens.lone[0].stub.kill()
+        configured |= {
+            "main": {"ENDPOINTS": entries},
+            "small": {"ENDPOINTS": little, "CATALOG_FILE": catalog},
+            "many": {"API_ENDPOINT": many.url},
+            "nothing": {},
+            "down": {"ENDPOINTS": pens.entries(), "RETRY_ATTEMPTS": "3", "RETRY_DELAY": "1"},
+            "mistakes": {"ENDPOINTS": wrong, "RETRY_DELAY": "many"},
+            "broken": {"EMBEDDED": "on", "EMBEDDED_MODEL": "/models/absent.gguf"},
+        }
         yield Studio(
-            browser=browser,
-            main=start("main", ENDPOINTS=entries),
-            small=start("small", ENDPOINTS=little, CATALOG_FILE=catalog),
-            many=start("many", API_ENDPOINT=many.url),
-            nothing=start("nothing"),
-            down=start("down", ENDPOINTS=pens.entries(), RETRY_ATTEMPTS="3", RETRY_DELAY="1"),
-            mistakes=start("mistakes", ENDPOINTS=wrong, RETRY_DELAY="many"),
-            broken=start("broken", EMBEDDED="on", EMBEDDED_MODEL="/models/absent.gguf"),
-            llama=llama,
-            deepseek=(first, second),
-            wanted=wanted,
+            browser=browser, start=start, llama=llama, deepseek=(first, second), wanted=wanted
         )
 
 
@@ -425,7 +427,9 @@ def settings(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 
 def context(studio: Studio, visit: Visit, shot: Shot) -> None:
-    studio.llama.behave(saying("Yes, I have read it."))
+    gate = Gate()
+    gate.open()
+    studio.llama.behave(held(gate, words_of("Yes, I have read it.")))  # it reports no counts
     page = chat_with(visit(studio.small), "small")
     for number in range(2):
         ask(page, f"Part {number}: " + "the quick brown fox jumps over the lazy dog. " * 12)
