@@ -1,6 +1,6 @@
 """Pictures of every screen and state, into build/screens/: `python -m tests.browser.screens`.
 
-`--docs` writes the README's two pictures into docs/pictures/ instead.
+`--docs` writes the README's pictures into docs/pictures/ instead.
 A word after it takes only the screens whose name has it. Each picture is compared with its
 golden one in tests/browser/golden/; `--accept` makes the new ones the golden ones.
 """
@@ -526,7 +526,48 @@ def checker(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("check-done")
 
 
+def compare(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = opened(visit(studio.main), f"/?view=compare&with={LLAMA}&with={DEEPSEEK}")
+    _pictures_drawn(page)
+    shot("compare-empty")
+    studio.llama.behave(saying(*words_of(SHORT), tokens_per_s=90))
+    studio.deepseek[0].behave(held(Gate(), words_of(SHORT[:180])))
+    _compare(page, "Explain how a hash table works.")
+    expect(page.locator(".lane-answer .answer-foot").first).to_be_attached()
+    shot("compare-running")
+
+
+def compare_answered(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = _compared(studio, visit)
+    shot("compare-answered")
+    page.click("#compare-diff")
+    expect(page.locator(".diff")).to_be_visible()
+    shot("compare-differences")
+    page.keyboard.press("Escape")
+    page.click('[data-vote="B"]')
+    page.locator("#vote a").click()
+    expect(page.locator(".standings")).to_be_visible()
+    shot("ranking")
+
+
+def compare_blind(studio: Studio, visit: Visit, shot: Shot) -> None:
+    _compared(studio, visit, blind=True)
+    shot("compare-blind")
+
+
+def ticked(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = opened(visit(studio.main), "/?view=models")
+    for box in page.locator("[data-tick]").all()[:3]:
+        box.check(force=True)
+    _pictures_drawn(page)
+    shot("models-ticked")
+
+
 SCREENS_OF: Final = (
+    compare,
+    compare_answered,
+    compare_blind,
+    ticked,
     models,
     models_200,
     panel,
@@ -553,6 +594,25 @@ SCREENS_OF: Final = (
     embedded_fetching,
     checker,
 )
+
+
+def _compare(page: Page, text: str) -> None:
+    page.fill("#compare-message", text)
+    page.press("#compare-message", "Enter")
+
+
+def _compared(studio: Studio, visit: Visit, *, blind: bool = False) -> Page:
+    """Three lanes that have answered, one of them with thoughts and other numbers."""
+    other = SHORT.replace("without looking", "with no need to look").replace("O(1)", "O(2)")
+    studio.llama.behave(saying(*words_of(SHORT), tokens_per_s=90))
+    studio.deepseek[0].behave(thinking(["Let me see."], words_of(other), 0.3))
+    models = (LLAMA, DEEPSEEK, MAIN_MODELS[1])
+    page = opened(visit(studio.main), "/?view=compare" + "".join(f"&with={m}" for m in models))
+    if blind:
+        page.click("#compare-blind")
+    _compare(page, "Explain how a hash table works to somebody who knows arrays.")
+    expect(page.locator("#vote")).to_be_visible()
+    return page
 
 
 def _asking(studio: Studio, visit: Visit, act: Act, text: str) -> Page:
@@ -582,11 +642,11 @@ def _pictures_drawn(page: Page) -> None:
     )
 
 
-# ── the README's two ─────────────────────────────────────────────────────────
+# ── the README's own ─────────────────────────────────────────────────────────
 
 
 def take_docs(studio: Studio) -> None:
-    """docs/pictures/chat.png and models.png, each at most 400 kB."""
+    """docs/pictures/chat.png, models.png and compare.png, each at most 400 kB."""
     size: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "device_scale_factor": 2}
     context = studio.browser.new_context(
         base_url=studio.main.url, color_scheme="light", reduced_motion="reduce", **size
@@ -601,6 +661,7 @@ def take_docs(studio: Studio) -> None:
     ask(page, "Explain how a hash table works to somebody who knows arrays.")
     page.locator(".receipt").hover()
     _write(page, PICTURES / "chat.png")
+    _write(_compared(studio, lambda _app: page), PICTURES / "compare.png")
     context.close()
 
 
