@@ -13,14 +13,21 @@ from akash_gradio.compare.checks import Checked, passes
 from akash_gradio.compare.plan import Task
 from akash_gradio.compare.rows import OK, Row
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
-from akash_gradio.domain.errors import AkashGradioError, EndpointRefused, NoEndpoint, NotAnswered
+from akash_gradio.domain.errors import (
+    AkashGradioError,
+    EndpointRefused,
+    LimitReached,
+    NoEndpoint,
+    NotAnswered,
+)
 from akash_gradio.domain.events import Event, Finished, ReasoningDelta, TextDelta
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import Answerer
 from akash_gradio.domain.receipt import Receipt
 
 PATIENCE_S: Final = 300.0
-"""How long one task waits, in all, for endpoints that are busy, starting or asked for a rest."""
+"""How long one task waits, in all: for endpoints that are busy, starting or asked for a rest,
+and for its visitor's share of the minute."""
 OCCUPIED_PAUSE_S: Final = 1.0
 _ADDRESS: Final = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.I)
 
@@ -91,9 +98,11 @@ class _Said:
 
 
 def _worth_waiting_s(error: AkashGradioError) -> float | None:
-    """How long to wait for an endpoint that is only occupied; None where that mends nothing."""
+    """How long to wait for what is only occupied for a while; None where that mends nothing."""
     if isinstance(error, NoEndpoint) and error.reason in ("busy", "starting"):
         return OCCUPIED_PAUSE_S
+    if isinstance(error, LimitReached) and error.what in ("messages", "queue"):
+        return error.retry_after_s
     if isinstance(error, NotAnswered) and isinstance(error.cause, EndpointRefused):
         return error.retry_after_s if error.cause.retry_after_s is not None else None
     return None

@@ -13,6 +13,7 @@ from akash_gradio.domain.chat import ChatRequest, Sampling
 from akash_gradio.domain.errors import (
     EndpointRefused,
     EndpointUnreachable,
+    LimitReached,
     NoEndpoint,
     NotAnswered,
     ReplyInterrupted,
@@ -138,6 +139,14 @@ async def test_an_endpoint_that_asked_for_a_rest_gets_it() -> None:
     answerer, naps = failing(rest), Naps()
     assert (await ask(TASK, answerer, None, sleep=naps)).outcome == "ok"
     assert naps.asked_s == [29.5]
+
+
+async def test_a_visitors_share_of_the_minute_is_waited_for_and_that_of_the_day_is_not() -> None:
+    answerer, naps = failing(LimitReached("messages", retry_after_s=20.0)), Naps()
+    assert (await ask(TASK, answerer, None, sleep=naps)).outcome == "ok"
+    assert naps.asked_s == [20.0]
+    row = await ask(TASK, failing(LimitReached("tokens", retry_after_s=20.0)), None, sleep=naps)
+    assert (row.outcome, naps.asked_s) == ("LimitReached", [20.0])
 
 
 async def test_patience_has_an_end() -> None:
