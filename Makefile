@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test check unit browser screens bench chaos docs clean help
+.PHONY: run test check unit browser screens bench chaos soak image docs clean help
 
 help:  ## Show the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,12 @@ bench: $(STAMP)  ## Measure it beside other gateways, into bench/results.md (12 
 
 chaos: $(DEV_STAMP)  ## Stream through endpoints that die and recover, for SECONDS=60
 	$(BIN)/python -m tests.chaos.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+soak: $(DEV_STAMP)  ## 200 visitors for MINUTES=5: memory, files and threads return to where they were
+	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),5) --visitors $(or $(VISITORS),200)
+
+image: $(STAMP)  ## Build the image, where docker or podman is
+	$(or $(shell command -v docker),podman) build -t akash-gradio .
 
 docs: $(STAMP)  ## Write .env.example and the README's table from the settings
 	$(BIN)/python -m akash_gradio.settings_docs

@@ -13,7 +13,7 @@ from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check.desk import CheckDesk
 from akash_gradio.compare.votes import open_votes
 from akash_gradio.edge.front import Front, make_front
-from akash_gradio.edge.serving import serve_until_told
+from akash_gradio.edge.serving import hear_sigterm, serve_until_told
 from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import set_up_logs
 from akash_gradio.service import Service, assemble_service
@@ -107,8 +107,9 @@ def main(host: str | None = None, port: int | None = None) -> None:
     page = build_ui()
     load_client()  # Gradio gives the server 5 s to come up, also on a busy machine
     sys.stderr.write(f"Akash Gradio: http://{_reached(settings)}\n")
+    told = hear_sigterm()
     page.queue(default_concurrency_limit=None).launch(**launch_options(parts, settings))
-    serve_until_told(page.server, parts.front.running)
+    serve_until_told(page.server, parts.front.running, told)
 
 
 def _at(settings: Settings, host: str | None, port: int | None) -> Settings:

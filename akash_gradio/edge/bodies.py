@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from akash_gradio.edge.messages import Message, Receive, header
@@ -62,6 +63,17 @@ class Body:
             raise self.fault
         self._whole = not message.get("more_body", False)
         return message
+
+
+async def read_away(receive: Receive, limit: int = SMALL_BYTES, silence_s: float = 5.0) -> None:
+    """Read a small body that nobody wants, up to the limit.
+
+    A connection that is closed with bytes unread is reset, and the client may never see why.
+    """
+    body = Body(receive, limit, silence_s)
+    with suppress(Unfit):
+        while (await body.receive()).get("more_body", False):
+            pass
 
 
 def limit_of(path: str) -> int:

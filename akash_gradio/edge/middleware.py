@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from akash_gradio.domain.visitor import NOBODY, VISITOR
 from akash_gradio.edge import policy
-from akash_gradio.edge.bodies import Body, TooLarge, Unfit, check_length, limit_of
+from akash_gradio.edge.bodies import Body, TooLarge, Unfit, check_length, limit_of, read_away
 from akash_gradio.edge.closing import Running
 from akash_gradio.edge.messages import (
     Message,
@@ -77,10 +77,12 @@ class Edge:
             return
         if is_foreign(scope, self._rules.allowed_origins):
             logger.debug("edge.refused", extra={"outcome": "stranger"})
+            await read_away(receive)
             await self._refuse(send, 403, "stranger")
         elif scope["method"] != "POST":
             await self._pass(scope, receive, send)
         elif self._running.closing:
+            await read_away(receive)
             await self._refuse(send, 503, "closing")
         else:
             with self._running.answer():

@@ -19,19 +19,26 @@ CLOSING_S: Final = 5
 """For connections that have nothing more to say, and for what ends with the server."""
 
 
-def serve_until_told(server: uvicorn.Server, running: Running) -> None:
-    """Wait for SIGTERM or Ctrl+C, let running answers finish (SIGTERM alone), then close.
-
-    server: runs already, in another thread. Call it in the main thread.
+def hear_sigterm() -> threading.Event:
+    """Set when the process is told to end. Call it in the main thread, before the server starts:
+    it answers before `launch` has returned.
     """
-    allow_many_files()
-    server.config.http_protocol_class = ImpatientProtocol  # of the connections from now on
     told = threading.Event()
 
     def hear(_signal: int, _frame: FrameType | None) -> None:
         told.set()
 
     signal.signal(signal.SIGTERM, hear)
+    return told
+
+
+def serve_until_told(server: uvicorn.Server, running: Running, told: threading.Event) -> None:
+    """Wait for SIGTERM or Ctrl+C, let running answers finish (SIGTERM alone), then close.
+
+    server: runs already, in another thread. told: of `hear_sigterm`. In the main thread.
+    """
+    allow_many_files()
+    server.config.http_protocol_class = ImpatientProtocol  # of the connections from now on
     with suppress(KeyboardInterrupt):
         told.wait()
         finish(running)
