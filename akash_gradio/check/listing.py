@@ -92,7 +92,7 @@ def _judge_models(seen: Seen) -> Judgement:
 
 
 def _as_openai_does(body: bytes) -> bool:
-    value = json.loads(body)
+    value = json.loads(body.decode("utf-8-sig", "replace"))
     entries = value.get("data") if isinstance(value, dict) else None
     if not isinstance(entries, list):
         return False

@@ -68,6 +68,8 @@ def _judge_cancel(seen: Seen) -> Judgement:
         return skipped("busy" if left.status == 429 else "no_stream")
     _, usual = flow_of(seen)
     flow = read_flow(after)
+    if not usual.token_times_s:
+        return skipped("no_stream")
     if not flow.token_times_s:
         code = "busy" if after.status == 429 else "no_stream"
         return skipped(code) if code == "busy" else warned(after.ask, "blocked")

@@ -78,9 +78,7 @@ def _judge_base(seen: Seen) -> Judgement:
     heard = seen.all_heard("plain")[-1]
     fault, url = fault_before_body(heard), seen.target.entry.url
     if fault is not None and fault.code == "redirect":
-        there = urlsplit(fault.where)
-        where = f"{there.scheme}://{there.netloc}" if there.netloc else "another path"
-        return failed(heard.ask, "redirect", status=fault.status, where=where)
+        return failed(heard.ask, "redirect", status=fault.status, where=_host_of(fault.where))
     if _nothing_here(seen):
         for other in seen.all_heard("elsewhere"):
             if other.ok and not _is_page(other):
@@ -90,6 +88,16 @@ def _judge_base(seen: Seen) -> Judgement:
     if written and written.rstrip("/") != url:
         return passed(heard.ask, "completed", url=url)
     return passed(heard.ask, url=url)
+
+
+def _host_of(address: str) -> str:
+    """Without path and query, which may hold anything."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "a broken address"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}" if host else "another path"
 
 
 OBSERVATIONS: Final = (

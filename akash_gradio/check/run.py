@@ -96,7 +96,6 @@ class Check:
         self._results: dict[str, Any] = {}
         self._made: dict[str, asyncio.Task[None]] = {}
         self._verdicts: dict[str, asyncio.Future[Verdict]] = {}
-        self._turn = asyncio.Lock()
         self._began = clock()
 
     @property

@@ -117,16 +117,18 @@ def _judge_chunks(seen: Seen) -> Judgement:
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             return warned(heard.ask, "no_choices")
-        if choices and not isinstance(choices[0].get("delta"), dict):
+        first = choices[0] if choices else {"delta": {}}
+        if not isinstance(first, dict) or not isinstance(first.get("delta"), dict):
             return warned(heard.ask, "no_delta")
     return passed(heard.ask, count=len(flow.chunks))
 
 
 def _judge_finish(seen: Seen) -> Judgement:
     heard, flow = flow_of(seen)
-    roles = {role for chunk in flow.chunks if (role := delta_of(chunk).get("role"))}
-    if roles - {"assistant"}:
-        return warned(heard.ask, "role", role=seen.target.quote(str(*(roles - {"assistant"}))))
+    roles = [str(role) for chunk in flow.chunks if (role := delta_of(chunk).get("role"))]
+    other = next((role for role in roles if role != "assistant"), None)
+    if other is not None:
+        return warned(heard.ask, "role", role=seen.target.quote(other))
     if flow.answer.finish is None:
         return warned(heard.ask, "missing")
     return passed(heard.ask, finish=seen.target.quote(flow.answer.finish))
@@ -197,6 +199,8 @@ def _judge_live(seen: Seen) -> Judgement:
 
 def _judge_speed(seen: Seen) -> Judgement:
     heard, flow = flow_of(seen)
+    if not flow.token_times_s:
+        return skipped("unmeasured")
     first_s, last_s = flow.token_times_s[0], flow.token_times_s[-1]
     spread_s = last_s - first_s
     facts = {"first": f"{first_s:.2f}", "rate": ""}

@@ -375,6 +375,7 @@ PROBES: Final[Mapping[str, Mapping[str, Says]]] = {
     },
     "speed": {
         "ok": Says("First token after {first} s, then {rate} tokens/s."),
+        "unmeasured": Says("Not told: no text came that could be timed."),
         "first_alone": Says("First token after {first} s; too short to tell the tokens/s."),
         "slow_first": Says(
             "The first token took {first} s.",
