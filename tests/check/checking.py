@@ -13,8 +13,8 @@ from akash_gradio.endpoint_list import EndpointSettings
 from tests.stubs.configured import Stub
 
 KEY = "sk-planted-key-0123456789abcdef"
-PATIENT, SHORT = 0.6, 0.1
-"""Of the real deadlines: one request has 9 s, or 1.5 s where the stub hangs."""
+PATIENT, SHORT = 0.6, 0.2
+"""Of the real deadlines: one request has 9 s, or 3 s where the stub hangs."""
 
 
 class Clock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from akash_gradio.check.probe import Level, Verdict
@@ -50,8 +52,11 @@ async def test_an_endpoint_that_answers_oddly_is_told_just_that(name: str) -> No
     assert blamed(found) == ODD.get(name, WELL) | (WELL if name in COUNTS else NEVER_COUNTS)
 
 
-def _scale(finding: str) -> float:
-    return SHORT if finding.endswith(".silent") else PATIENT
+def _patience(finding: str) -> dict[str, Any]:
+    """Little of it where the stub hangs, and then only the probes that it is about."""
+    if finding.endswith(".silent"):
+        return {"scale": SHORT, "level": Level.QUICK}
+    return {"scale": PATIENT, "level": Level.FULL}
 
 
 BREAKS: dict[str, str] = {
@@ -70,7 +75,7 @@ BREAKS: dict[str, str] = {
 @pytest.mark.parametrize("name", [n for n, a in ZOO.items() if a.ends is Ends.BREAKS_OFF])
 async def test_an_endpoint_that_breaks_off_is_told_just_that(name: str) -> None:
     async with StubEndpoint(obedient(name), key=KEY) as stub:
-        found = await check(target(stub), scale=_scale(BREAKS[name]))
+        found = await check(target(stub), **_patience(BREAKS[name]))
     assert blamed(found) == {BREAKS[name]}
 
 
@@ -128,7 +133,7 @@ FAILS: dict[str, str] = {
 )
 async def test_an_endpoint_that_never_answers_is_told_why_and_nothing_else(name: str) -> None:
     async with StubEndpoint(name) as stub:
-        found = await check(target(stub), scale=_scale(FAILS.get(name, "")))
+        found = await check(target(stub), **_patience(FAILS.get(name, "")))
     assert blamed(found) == {FAILS.get(name, "plain.status")}
     assert all(one.mend for one in found if one.verdict is Verdict.FAIL)
     assert [one for one in found if one.code.endswith(".needs")]
