@@ -55,7 +55,9 @@ def says(request: ChatRequest) -> list[Step]:
     if question(request) == "dies":
         cause = EndpointRefused("eu-1", 500, detail=f"cannot reach {ADDRESS}")
         return [NotAnswered("a", cause)]
-    return answer(request, f"It is 4. {HOSTILE}", reasoning=f"Let me think. {HOSTILE}")
+    return answer(
+        request, f"It is 4. {HOSTILE}\n```\n# No heading\n```", reasoning=f"Let me think. {HOSTILE}"
+    )
 
 
 @pytest.fixture
@@ -176,6 +178,7 @@ def test_in_the_markdown_an_answer_stays_inside_its_fence(report: Report) -> Non
     outside = re.sub(r"^(`{3,})text\n.*?^\1$", "", text, flags=re.M | re.S)
     assert any("It is 4." in block for _, block in blocks)
     assert "It is 4." not in outside
+    assert "No heading" not in outside
     assert "<script" not in re.sub(r"\\.", "", outside)
 
 
