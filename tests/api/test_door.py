@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+import textwrap
 from typing import Any
 
 import openai
@@ -82,6 +85,16 @@ def test_with_keys_this_machine_needs_one_too(given: str) -> None:
     with pytest.raises(Fault) as raised:
         door(KEY).admit(scope(authorization=given) if given else scope())
     assert (raised.value.status, raised.value.code) == (401, "invalid_api_key")
+
+
+def test_keys_are_compared_in_constant_time() -> None:
+    """Seconds would prove nothing here: it compares by nothing else, and never ends early."""
+    source = ast.parse(textwrap.dedent(inspect.getsource(Door._known)))
+    parts = list(ast.walk(source))
+    assert "compare_digest" in {part.attr for part in parts if isinstance(part, ast.Attribute)}
+    early = ast.Compare | ast.Break | ast.Continue | ast.Subscript
+    assert not [part for part in parts if isinstance(part, early)]
+    assert len([part for part in parts if isinstance(part, ast.Return)]) == 1
 
 
 def test_keys_that_are_all_wrong_let_nobody_in() -> None:

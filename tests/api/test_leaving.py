@@ -35,6 +35,7 @@ async def test_after_the_first_token(name: str) -> None:
         await connection.send("POST", CHAT, question(stream=True))
         await connection.head()
         await connection.piece()
+        assert b'in_flight{endpoint="only"} 1.0' in served.metrics.page()
         left_at = time.monotonic()
         connection.hang_up()
         assert await stub.closed(PROMPT_S) - left_at < PROMPT_S

@@ -192,6 +192,17 @@ async def test_each_answer_has_an_id_of_its_own() -> None:
     assert len(ids) == 3
 
 
+async def test_an_answer_that_breaks_off_ends_with_one_error_and_nothing_after_it() -> None:
+    async with alone("cuts_in_the_middle") as (served, _):
+        said = await served.ask(question(stream=True))
+    *words, last, nothing = said.body.split(b"\n\n")
+    assert (said.status, nothing) == (200, b"")
+    assert words
+    assert not [event for event in words if b'"error"' in event]
+    error = json.loads(last.removeprefix(b"data: "))["error"]
+    assert (error["type"], error["code"]) == ("server_error", "reply_interrupted")
+
+
 async def test_two_hundred_streams_at_once_keep_apart() -> None:
     texts = [f"№{number} 👩‍🚀 {'abcdefghij' * 6} {number * 7919}" for number in range(200)]
     before = asyncio.all_tasks()

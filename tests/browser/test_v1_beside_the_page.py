@@ -1,0 +1,72 @@
+"""`/v1`, `/healthz` and `/metrics` on the page's own port, as `python app.py` serves them."""
+
+from __future__ import annotations
+
+import time
+from urllib.request import urlopen
+
+import openai
+import pytest
+
+from tests.browser.endpoints import Gate, Pen, endless, held, saying
+from tests.browser.running import App
+
+pytestmark = pytest.mark.browser
+
+PROMPT_S = 0.2
+
+
+def client_of(app: App) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{app.url}/v1", api_key="any", max_retries=0, timeout=20)
+
+
+def asked(
+    client: openai.OpenAI, model: str
+) -> openai.Stream[openai.types.chat.ChatCompletionChunk]:
+    return client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "hi"}], stream=True
+    )
+
+
+def test_the_sdk_lists_asks_and_streams(app: App, pen: Pen) -> None:
+    pen.stub.behave(saying("Grüße", " aus", " Wien"))
+    with client_of(app) as client:
+        assert pen.model in {model.id for model in client.models.list()}
+        stream = asked(client, pen.model)
+        text = "".join(each.choices[0].delta.content or "" for each in stream if each.choices)
+    assert text == "Grüße aus Wien"
+    assert stream.response.headers["x-endpoint"] == pen.entries()[0]["name"]
+    assert stream.response.headers["x-accel-buffering"] == "no"
+
+
+def test_no_event_waits_for_the_next(app: App, pen: Pen) -> None:
+    gate = Gate()
+    pen.stub.behave(held(gate, before=["one"], after=["two"]))
+    with client_of(app) as client:
+        words = (each.choices[0].delta.content for each in asked(client, pen.model))
+        heard = [next(word for word in words if word)]
+        gate.open()
+        heard += [word for word in words if word]
+    assert heard == ["one", "two"]
+
+
+def test_a_client_that_leaves_closes_the_endpoints_connection(app: App, pen: Pen) -> None:
+    pen.stub.behave(endless())
+    with client_of(app) as client:
+        stream = asked(client, pen.model)
+        next(stream)
+        left_at = time.monotonic()
+        stream.close()
+        assert pen.stub.closed(PROMPT_S) - left_at < PROMPT_S
+
+
+def test_health_and_numbers_are_there_too(app: App, pen: Pen) -> None:
+    pen.stub.behave(saying("a"))
+    with client_of(app) as client:
+        list(asked(client, pen.model))
+    with urlopen(f"{app.url}/healthz", timeout=10) as health:
+        assert health.status == 200
+    with urlopen(f"{app.url}/metrics", timeout=10) as page:
+        assert (
+            f'requests_total{{model="{pen.model}",outcome="answered"}} 1.0' in page.read().decode()
+        )
