@@ -20,6 +20,7 @@ import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
 
 const OPEN_CHAT = "akash-gradio.open-chat";
+const STILL_HERE_MS = 2000;
 const LONGEST_MEASURED = 5_000;
 const LONGEST_WRAPPED = 100_000;
 
@@ -258,7 +259,11 @@ class Page {
 
   /** Keep the chat, if there is something to keep. */
   saved(chat = this.chat) {
-    if (!(chat.turns.length || chat.rev) || chat.removed || this.left) return;
+    if (!(chat.turns.length || chat.rev) || chat.removed) return;
+    if (this.left) {
+      this.unsaved = chat;
+      return;
+    }
     this.history.save(chat).catch((error) => this.chats.complain(error));
     if (chat === this.chat) this.remember();
   }
@@ -385,13 +390,28 @@ class Page {
     document.addEventListener("akash-theme", () => themePictures());
     addEventListener("popstate", (event) => this.#goneTo(event.state?.chat));
     wireKeys(this);
+    addEventListener("beforeunload", () => this.#leaving());
     addEventListener("pagehide", () => this.#leave());
     addEventListener("pageshow", () => (this.left = false));
   }
 
+  /**
+   * Streams are cut between this and `pagehide`. No writing begins any more: it would be cut
+   * off too, and hold up what is laid down at the end. A page that stays after all goes on.
+   */
+  #leaving() {
+    this.left = true;
+    setTimeout(() => {
+      this.left = false;
+      if (this.unsaved) this.saved(this.unsaved);
+      this.unsaved = null;
+    }, STILL_HERE_MS);
+  }
+
   #leave() {
-    this.history.leave(this.asking.running ? [this.asking.growing] : []);
-    this.left = true; // an answer that leaving cuts is no failure
+    const chats = [this.asking.growing, this.unsaved];
+    this.history.leave(chats.filter(Boolean));
+    this.left = true;
   }
 
   /** Links of the page change the view without loading it again. */

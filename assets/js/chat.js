@@ -204,7 +204,7 @@ export class Asking {
 
   #broke(error, version) {
     const { words } = this.page;
-    if (error.name === "AbortError") {
+    if (error.name === "AbortError" || this.page.left) { // an answer that leaving cuts is no failure
       version.stopped = true;
       version.receipt = stoppedReceipt(version);
     } else if (error.view) {
