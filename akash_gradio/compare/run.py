@@ -176,9 +176,9 @@ class Run:
         card = self._cards(task.lane.model)
         stream = self._journal.plan.stream
         row = await ask(task, self._answerer, card, stream=stream, sleep=self._sleep)
-        self._done += 1
-        self._failed += not row.ok
         await self._journal.add(row)
+        self._done += 1  # not before it can be read
+        self._failed += not row.ok
 
     def _settle_finished(self) -> None:
         """Raises what a call raised that is no error of the domain: a fault of ours."""

@@ -89,8 +89,8 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
         asked: AskedLook = read_sent(AskedLook, await read_body(request))
         run = _found(runs, asked.run)
         earlier = runs.find(asked.earlier) if asked.earlier else None
+        told = present_sets.progress_view(run.run.progress)  # first: the table is no older than it
         html = await asyncio.to_thread(_run_html, run, asked.first, earlier)
-        told = present_sets.progress_view(run.run.progress)
         fault = words.SETS["failed_run"].format(reason=run.fault) if run.fault else ""
         return JSONResponse({**told, "title": run.title, "html": html, "fault": fault})
 

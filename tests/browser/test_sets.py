@@ -1,0 +1,142 @@
+"""A comparer with a prompt set: pasted, forecast, run, read, compared and taken away."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.axe import axe_source, grave_findings
+from tests.browser.conftest import Visits
+from tests.browser.endpoints import Gate, Pen, Pens, held, open_pens, saying, words_of
+from tests.browser.visiting import PHONE, opened
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def sets_pens() -> Iterator[Pens]:
+    with open_pens(lone=2, pairs=0) as pens:
+        yield pens
+
+
+@pytest.fixture(scope="module")
+def sets_app(sets_pens: Pens, start_app: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("sets")
+    with start_app(
+        "sets-app",
+        ENDPOINTS=sets_pens.entries(),
+        CATALOG_FILE=sets_pens.write_catalog(folder / "models.toml"),
+        DATA_DIR=str(folder / "data"),
+        EMBEDDED="off",
+        RETRY_ATTEMPTS="0",
+    ) as app:
+        yield app
+
+
+@pytest.fixture
+def two(sets_pens: Pens) -> list[Pen]:
+    for pen in sets_pens.lone:
+        pen.stub.behave(saying(*words_of(f"I am {pen.model} and I say **so**.")))
+    return sets_pens.lone
+
+
+@pytest.fixture
+def page(visit: Visits, sets_app: Any, two: list[Pen]) -> Page:
+    return visit(sets_app)
+
+
+def pasted(page: Page, text: str) -> None:
+    """The form with these prompts, and its forecast said."""
+    opened(page, "/?view=sets")
+    page.fill("#set-text", text)
+    expect(page.locator("#set-start")).to_be_enabled()
+
+
+def test_a_set_is_pasted_run_read_and_taken_away(page: Page) -> None:
+    opened(page, "/?view=compare")
+    page.click(".compare-head [data-go=sets]")
+    pasted(page, "Who are you?\nAnd who else?")
+    page.fill("#set-contains", "lone-00")
+    expect(page.locator("#set-count")).to_have_text("2 prompts")
+    expect(page.locator("#set-forecast")).to_contain_text("4 calls: 2 prompts × 2 lanes × 1")
+    page.click("#set-start")
+    expect(page.locator("#run-text")).to_contain_text("done · 4 of 4")
+    rows = page.locator(".run-table tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first.locator("td").first).to_have_class(re.compile("ok"))
+    expect(rows.first.locator("td").nth(1)).to_have_class(re.compile("failed"))
+
+    rows.first.locator(".row-open").press("Enter")
+    cells = page.locator(".row-cell")
+    expect(cells).to_have_count(2)
+    expect(cells.first.locator("strong")).to_have_text("so")
+    page.keyboard.press("Escape")
+
+    page.click("#run-report")
+    frame = page.frame_locator(".report-preview iframe")
+    expect(frame.locator("h1")).to_have_text("Who are you?")
+    page.click(".report-forms .chip:text('JSON')")
+    expect(page.locator(".report-preview pre")).to_contain_text('"akash_gradio"')
+    with page.expect_download() as taken:
+        page.click(".report-forms .btn.primary")
+    assert len(json.loads(Path(taken.value.path()).read_text())["rows"]) == 4
+
+
+def test_a_run_is_paused_goes_on_and_is_found_again_after_a_reload(
+    page: Page, two: list[Pen]
+) -> None:
+    gate = Gate()
+    two[1].stub.behave(held(gate, *words_of("At last.")))
+    pasted(page, "One.\nTwo.\nThree.")
+    page.click("#set-start")
+    expect(page.locator("#run-text")).to_contain_text("3 of 6")
+    page.click("#run-pause")
+    expect(page.locator("#run-text")).to_contain_text("paused")
+    page.click("#run-go-on")
+    page.reload()
+    page.click(".set-runs .run-open >> nth=0")
+    gate.open()
+    expect(page.locator("#run-text")).to_contain_text("done · 6 of 6")
+    page.click("#run-new")
+    page.click(".set-runs li >> nth=0 >> text=Delete")
+    expect(page.locator(".toast")).to_have_text("The run and its answers are deleted.")
+
+
+def test_a_file_with_a_mistake_says_where(page: Page, visit: Visits) -> None:
+    visit.allow("status of 400")
+    opened(page, "/?view=sets")
+    wrong = {"name": "a.csv", "mimeType": "text/csv", "buffer": b'prompt,id\n"open,1\n'}
+    page.set_input_files("#set-file", files=[wrong])  # type: ignore[list-item]
+    expect(page.locator("#set-mistakes")).to_contain_text("row 2, column 1: a quote is never")
+    expect(page.locator("#set-start")).to_be_disabled()
+    page.click("#set-clear")
+    expect(page.locator("#set-mistakes")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_grave_in_the_form_and_the_run(
+    visit: Visits, sets_app: Any, two: list[Pen], scheme: str
+) -> None:
+    page = visit(sets_app, color_scheme=scheme)
+    pasted(page, "Who are you?")
+    assert grave_findings(page, axe_source()) == []
+    page.click("#set-start")
+    expect(page.locator("#run-text")).to_contain_text("done")
+    expect(page.locator(".run-table td.ok").first).to_be_visible()
+    assert grave_findings(page, axe_source()) == []
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(
+    visit: Visits, sets_app: Any, two: list[Pen]
+) -> None:
+    page = visit(sets_app, **PHONE)
+    pasted(page, "Who are you?")
+    page.click("#set-start")
+    expect(page.locator("#run-text")).to_contain_text("done")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
