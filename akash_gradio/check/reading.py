@@ -137,7 +137,7 @@ def fault_before_body(heard: Heard) -> Fault | None:
     """What stands in the way of reading an answer at all."""
     status = heard.status
     if status is None:
-        return Fault(code=heard.failure or "closed")
+        return Fault(code="closed" if heard.failure in ("", "stopped") else heard.failure)
     if 300 <= status < 400:
         return Fault(code="redirect", status=status, where=heard.headers.get("location", ""))
     if not 200 <= status < 300:

@@ -142,7 +142,7 @@ def read_go_on(body: bytes) -> tuple[ChatRequest, str]:
     """The request to go on with the answer that stands last, and how it begins. Raises Fault."""
     asked = _validated(AskedReply, body)
     *turns, last = asked.turns
-    before = beginning(_clean(last.text))
+    before = beginning(clean(last.text))
     if last.role != "assistant" or not before.strip():
         raise Fault("empty")
     begun = last.model_copy(update={"text": before})
@@ -178,7 +178,7 @@ def read_diff(body: bytes) -> tuple[str, str]:
 
 
 def _request(asked: AskedReply) -> ChatRequest:
-    last = _clean(asked.turns[-1].text)
+    last = clean(asked.turns[-1].text)
     size = len(last.encode())
     if size > MESSAGE_LIMIT_BYTES:
         raise Fault("too_long", 413, size=_megabytes(size), limit=_megabytes(MESSAGE_LIMIT_BYTES))
@@ -188,8 +188,8 @@ def _request(asked: AskedReply) -> ChatRequest:
     said = _in_turn(turn for turn in turns if _says(turn))
     return ChatRequest(
         model=asked.model,
-        conversation=Conversation(turns=said, system=_clean(asked.settings.system)),
-        sampling=_sampling(asked.settings),
+        conversation=Conversation(turns=said, system=clean(asked.settings.system)),
+        sampling=sampling_of(asked.settings),
         stream=asked.settings.stream,
     )
 
@@ -199,7 +199,7 @@ def _turn(asked: AskedTurn) -> Turn:
     files = [_file(one) for one in asked.attachments if isinstance(one, AskedText)]
     pictures = (one.url for one in asked.attachments if isinstance(one, AskedPicture))
     texts = [*files, asked.text] if asked.text.strip() or not files else files
-    content = _clean("\n\n".join(texts))
+    content = clean("\n\n".join(texts))
     return Turn(role=Role(asked.role), content=content, pictures=tuple(pictures))
 
 
@@ -245,7 +245,8 @@ def _validated(kind: type[Asked], body: bytes) -> Asked:
         raise Fault("shape", mend=f"{place}: {first['msg']}" if place else first["msg"]) from None
 
 
-def _sampling(settings: AskedSettings) -> Sampling:
+def sampling_of(settings: AskedSettings) -> Sampling:
+    """The settings as a request has them."""
     values = {field.name: getattr(settings, field.name) for field in fields(Sampling)}
     return Sampling(**{name: _state(value) for name, value in values.items()})
 
@@ -276,7 +277,7 @@ def _without_halves(body: bytes) -> bytes:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """The text without NUL, which many a server takes for its end; the rest is the visitor's."""
     return text.replace("\0", "")
 

@@ -11,13 +11,17 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from akash_gradio.compare.diff import Span, diff
+from akash_gradio.ui import words
 from akash_gradio.ui.address import PageAddress, read_body
-from akash_gradio.ui.asked import read_compare, read_diff, read_stop
+from akash_gradio.ui.asked import Fault, read_compare, read_diff, read_stop
+from akash_gradio.ui.asked_sets import read_sent
 from akash_gradio.ui.event_stream import EventStream
 from akash_gradio.ui.file_routes import check_vision
 from akash_gradio.ui.handlers.compare import Races, compare
 from akash_gradio.ui.house import House
-from akash_gradio.ui.vote_routes import vote_routes
+from akash_gradio.ui.lanes_report import AskedLanesReport, lanes_plan, lanes_report
+from akash_gradio.ui.report_answer import ranking_of, report_answer
+from akash_gradio.ui.vote_routes import sent_votes, vote_routes
 
 
 def compare_routes(house: House) -> list[BaseRoute]:
@@ -52,7 +56,17 @@ def compare_routes(house: House) -> list[BaseRoute]:
             {"a": _spans(found.a), "b": _spans(found.b), "common": round(found.common, 3)}
         )
 
+    async def report(request: Request) -> ASGIApp:
+        asked: AskedLanesReport = read_sent(AskedLanesReport, await read_body(request))
+        plan = lanes_plan(asked)
+        if not plan.prompts:
+            raise Fault("empty")
+        ranking = await ranking_of(house, plan, sent_votes(asked.votes))
+        made = lanes_report(asked, plan, house.name_of, ranking, words.PAGE["report_title"])
+        return await report_answer(made, asked.form, preview=asked.preview)
+
     return [
+        Route("/page/compare/report", PageAddress(report), methods=["POST"]),
         Route("/page/compare", PageAddress(ask), methods=["POST"]),
         Route("/page/compare/stop", PageAddress(stop), methods=["POST"]),
         Route("/page/compare/diff", PageAddress(differ), methods=["POST"]),

@@ -224,6 +224,10 @@ def _receipt_facts(receipt: Receipt, cost: float | None) -> dict[str, Any]:
         "tokens_in_reported": tokens_in is not None and tokens_in.reported,
         "tokens_reasoning": thought.tokens if thought else None,
         "cost": cost,
+        "endpoint": receipt.endpoint,
+        "total_s": receipt.total_s,
+        "finish": receipt.finish,
+        "sent": dict(receipt.sent),
     }
 
 

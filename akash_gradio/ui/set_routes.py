@@ -6,12 +6,10 @@ A run is opened by its id alone, which travels in bodies, never in an address.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
@@ -19,11 +17,9 @@ from akash_gradio.compare import present
 from akash_gradio.compare.forecast import Forecast, forecast
 from akash_gradio.compare.journal import JournalFault
 from akash_gradio.compare.plan import Plan
-from akash_gradio.compare.ranking import rank
-from akash_gradio.compare.report import Report, ReportForm, write_report
+from akash_gradio.compare.report import Report
 from akash_gradio.compare.run import PER_ENDPOINT
 from akash_gradio.compare.runs import OpenRun, Runs, RunsFull
-from akash_gradio.compare.votes import VotesUnavailable
 from akash_gradio.ui import present_sets, words
 from akash_gradio.ui.address import PageAddress, failure, read_body
 from akash_gradio.ui.asked import Fault
@@ -40,14 +36,7 @@ from akash_gradio.ui.asked_sets import (
 )
 from akash_gradio.ui.house import House
 from akash_gradio.ui.pieces import piece
-
-PREVIEW_CHARACTERS: Final = 200_000
-_TYPES: Final = {
-    ReportForm.HTML: "text/html",
-    ReportForm.MARKDOWN: "text/markdown",
-    ReportForm.CSV: "text/csv",
-    ReportForm.JSON: "application/json",
-}
+from akash_gradio.ui.report_answer import ranking_of, report_answer
 
 
 def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
@@ -121,11 +110,7 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
         asked: AskedReport = read_sent(AskedReport, await read_body(request))
         run = _found(runs, asked.run)
         made = await _report(house, run)
-        pieces = write_report(made, asked.form)
-        if asked.preview:
-            text, whole = await asyncio.to_thread(_beginning, pieces)
-            return JSONResponse({"text": text, "whole": whole})
-        return StreamingResponse(pieces, media_type=_TYPES[asked.form])
+        return await report_answer(made, asked.form, preview=asked.preview)
 
     answers = (read, foretell, begin, look, row, act, report)
     names = ("read", "forecast", "begin", "look", "row", "act", "report")
@@ -196,27 +181,5 @@ async def _report(house: House, run: OpenRun) -> Report:
         row_of=run.journal.row,
         made=datetime.now(UTC),
         names={lane.model: house.name_of(lane.model) for lane in plan.lanes},
-        ranking=await _ranking(house, plan),
+        ranking=await ranking_of(house, plan),
     )
-
-
-async def _ranking(house: House, plan: Plan) -> Any:
-    if house.votes is None:
-        return None
-    labels = {label for lane in plan.lanes for label in (lane.label, lane.model)}
-    try:
-        votes = [vote for vote in await house.votes.all() if {vote.a, vote.b} <= labels]
-    except VotesUnavailable:
-        return None
-    return await asyncio.to_thread(rank, votes) if votes else None
-
-
-def _beginning(pieces: Iterator[str]) -> tuple[str, bool]:
-    """The first PREVIEW_CHARACTERS or a little more, and whether that is all."""
-    begun, length = list[str](), 0
-    for each in pieces:
-        begun.append(each)
-        length += len(each)
-        if length > PREVIEW_CHARACTERS:
-            return "".join(begun), next(pieces, None) is None
-    return "".join(begun), True

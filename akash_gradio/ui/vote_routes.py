@@ -74,11 +74,18 @@ class _Tables:
 def _votes(body: bytes) -> tuple[Vote, ...]:
     """The votes of `{"votes": […]}`. Raises Fault."""
     try:
-        sent: Any = json.loads(body)
-        return read_votes(sent["votes"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        mend = str(error) if type(error) is ValueError else '{"votes": […]}'
-        raise Fault("shape", mend=mend) from None
+        sent: Any = json.loads(body)["votes"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Fault("shape", mend='{"votes": […]}') from None
+    return sent_votes(sent)
+
+
+def sent_votes(sent: Any) -> tuple[Vote, ...]:
+    """Votes from parsed JSON. Raises Fault."""
+    try:
+        return read_votes(sent)
+    except (ValueError, TypeError) as error:
+        raise Fault("shape", mend=f"votes: {error}") from None
 
 
 async def _all(house: House, body: bytes) -> tuple[Vote, ...]:

@@ -291,7 +291,7 @@ PAGE: Final[Mapping[str, str]] = {
     "use_shared": "Use the settings of all lanes",
     "answered_by": "Answered by",
     "any_endpoint": "any endpoint",
-    "at_endpoint": "at {endpoint}",
+    "at_endpoint": "on {endpoint}",
     "compare_message": "Ask every lane the same question",
     "compare_send": "Send to all lanes",
     "compare_hint": "Enter sends to every lane at once; all start together",
@@ -314,6 +314,8 @@ PAGE: Final[Mapping[str, str]] = {
     "diff_only": "only here",
     "diff_number": "another number there",
     "copy_link": "Copy link",
+    "report": "Report",
+    "report_title": "Comparison",
     "link_copied": "Link copied. It holds the models, the question and the settings.",
     "link_filled": "This link filled in the lanes and the question. "
     "Nothing is sent before you press Send.",

@@ -79,10 +79,14 @@ export const actSet = async (run, act) => json(await post("sets/act", { run, act
 export const previewReport = async (run, form) => json(await post("sets/report", { run, form, preview: true }));
 
 /** A report's file. */
-export async function report(run, form) {
-  const response = await post("sets/report", { run, form });
-  return response.ok ? response.blob() : json(response);
-}
+export const report = async (run, form) => file(await post("sets/report", { run, form }));
+
+/** The same of lanes; said: what was said in them. */
+export const previewLanes = async (said, form) => json(await post("compare/report", { ...said, form, preview: true }));
+
+export const lanesReport = async (said, form) => file(await post("compare/report", { ...said, form }));
+
+const file = (response) => (response.ok ? response.blob() : json(response));
 
 async function* events(path, body, signal) {
   const response = await post(path, body, signal);

@@ -9,7 +9,7 @@ import { lastOf, LETTERS } from "./lane.js";
 import { readLink } from "./link.js";
 import { DEFAULTS, differences, mineOf, sentOf } from "./settings.js";
 import { keptTurns } from "./turns.js";
-import { castVotes } from "./vote.js";
+import { castVotes, ownVotes } from "./vote.js";
 import * as api from "./api.js";
 
 const FEWEST = 2;
@@ -20,6 +20,13 @@ const newLane = (model) => ({ model, endpoint: null, settings: null, turns: [] }
 
 /** Not to be guessed: who knows it may stop the run. `randomUUID` is there over https alone. */
 const secretId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+function answerOf(turn) {
+  const version = turn?.versions?.[turn.shown];
+  if (!version || version.live) return null;
+  const { asked, text, reasoning, stopped, error, receipt } = version;
+  return { asked, text, reasoning, stopped: Boolean(stopped), failed: error ? `${error.title} ${error.mend}`.trim() : "", facts: receipt?.facts ?? null };
+}
 
 export class Compare {
   /** page: words, models, settings, frame, and how to open a chat. */
@@ -168,7 +175,7 @@ export class Compare {
     const run = { id: secretId(), control: new AbortController(), lanes };
     const body = { run: run.id, lanes: lanes.map((lane) => this.#asked(lane)) };
     for (const lane of lanes) {
-      const version = { text: "", reasoning: "", model: lane.model, model_name: this.nameOf(lane), live: true, status: this.words.waiting, began_ms: performance.now() };
+      const version = { text: "", reasoning: "", model: lane.model, model_name: this.nameOf(lane), live: true, status: this.words.waiting, asked: new Date().toISOString(), began_ms: performance.now() };
       lane.turns.push({ role: "assistant", shown: 0, versions: [version] });
       lane.run = run;
     }
@@ -291,6 +298,15 @@ export class Compare {
     this.#lettered();
     this.view.draw();
     remember(this);
+  }
+
+  /** All that was said, as a report asks for it. */
+  saidInAll() {
+    const lanes = this.lanes.map((lane) => {
+      const asked = lane.turns.flatMap((turn, place) => (turn.role === "user" ? [{ question: turn.text, answer: answerOf(lane.turns[place + 1]) }] : []));
+      return { model: lane.model, endpoint: lane.endpoint, settings: sentOf(this.settingsOf(lane), this.cardOf(lane)), turns: asked };
+    });
+    return { lanes, votes: ownVotes() };
   }
 
   /** A new comparison of the same models. */

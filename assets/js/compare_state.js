@@ -9,8 +9,8 @@ const KEY = "akash-gradio.compare";
 export function kept(turns) {
   return turns.map((turn) => {
     if (turn.role === "user") return { role: "user", text: turn.text };
-    const versions = turn.versions.map(({ text, reasoning, thought_s, model, model_name, receipt, error, stopped, live, endpoint, first_s, began_ms, first_ms, ended_ms }) => ({
-      text, reasoning, thought_s, model, model_name, error, began_ms, first_ms, ended_ms,
+    const versions = turn.versions.map(({ text, reasoning, thought_s, model, model_name, receipt, error, stopped, live, endpoint, first_s, asked, began_ms, first_ms, ended_ms }) => ({
+      text, reasoning, thought_s, model, model_name, error, asked, began_ms, first_ms, ended_ms,
       receipt: live ? stoppedReceipt({ endpoint, first_s }) : receipt,
       stopped: live || stopped,
     }));

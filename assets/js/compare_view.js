@@ -6,7 +6,9 @@ import { $, copyText, el, fill, icon, toast } from "./dom.js";
 import { lastOf, LaneView, LETTERS } from "./lane.js";
 import { linkOf } from "./link.js";
 import { Race } from "./race.js";
+import { openReport } from "./report_dialog.js";
 import { drawVote } from "./vote.js";
+import * as api from "./api.js";
 
 export class CompareView {
   constructor(compare) {
@@ -66,6 +68,7 @@ export class CompareView {
     drawVote(this.compare);
     const answered = this.compare.lanes.filter((lane) => lastOf(lane)?.text && !lane.run);
     $("#compare-diff").disabled = answered.length < 2;
+    $("#compare-report").disabled = !answered.length || this.compare.hidden;
     $("#compare-new").disabled = !this.compare.said;
     $("#compare-blind").setAttribute("aria-pressed", String(this.compare.blind));
     $("#lanes").classList.toggle("untouched", !this.compare.said);
@@ -195,6 +198,10 @@ export class CompareView {
     $("#compare-sync").addEventListener("click", ({ currentTarget: chip }) => chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true")));
     $("#compare-new").addEventListener("click", () => this.compare.fresh());
     $("#compare-diff").addEventListener("click", () => showDiff(this.compare));
+    $("#compare-report").addEventListener("click", () => {
+      const said = this.compare.saidInAll();
+      openReport(this.compare.page, { preview: (form) => api.previewLanes(said, form), whole: (form) => api.lanesReport(said, form) });
+    });
     $("#compare-link").addEventListener("click", () => this.#share());
   }
 

@@ -3,7 +3,7 @@
 
 import { $, announce, el, fill, fromServer, toast } from "./dom.js";
 import { openDialog } from "./dialogs.js";
-import { download } from "./exporting.js";
+import { openReport } from "./report_dialog.js";
 import * as api from "./api.js";
 
 const KEPT = "akash-gradio.set-runs";
@@ -12,7 +12,6 @@ const LOOK_MS = 1000;
 const SETTLE_MS = 400;
 const LARGEST_SHOWN = 200_000;
 const APART = "\n---\n";
-const FORMS = { html: "text/html", md: "text/markdown", csv: "text/csv", json: "application/json" };
 
 export class Sets {
   constructor(page) {
@@ -251,29 +250,7 @@ export class Sets {
   // ── the report ──────────────────────────────────────────────────────────
 
   #openReport() {
-    const { says } = this;
-    let form = "html";
-    const sheet = el("div", { class: "report-preview" });
-    const name = () => `${this.page.words.title} report.${form}`;
-    const chips = Object.keys(FORMS).map((each) => el("button", { type: "button", class: "chip", "aria-pressed": String(each === form), onclick: () => choose(each) }, each.toUpperCase()));
-    const preview = async () => {
-      const asked = form;
-      const { text, whole } = await api.previewReport(this.run, asked).catch((error) => ({ text: error.view?.title ?? "", whole: true }));
-      if (asked !== form) return;
-      const shown = asked === "html"
-        ? el("iframe", { sandbox: "", title: says.preview, srcdoc: text })
-        : el("pre", { tabindex: "0" }, text);
-      sheet.replaceChildren(shown, whole ? "" : el("p", { class: "set-hint" }, says.cut));
-    };
-    const choose = (each) => {
-      form = each;
-      chips.forEach((chip) => chip.setAttribute("aria-pressed", String(chip.textContent === each.toUpperCase())));
-      preview();
-    };
-    const save = el("button", { type: "button", class: "btn primary", onclick: async () => download(name(), [await api.report(this.run, form)], FORMS[form]) }, says.download);
-    const { dialog } = openDialog(says.report, this.page.words, el("p", { class: "set-hint" }, says.leaves), el("div", { class: "report-forms" }, el("div", { class: "chips" }, ...chips), save), sheet);
-    dialog.classList.add("wide");
-    preview();
+    openReport(this.page, { preview: (form) => api.previewReport(this.run, form), whole: (form) => api.report(this.run, form) });
   }
 
   wire() {

@@ -406,3 +406,20 @@ def test_axe_finds_nothing_grave(
     expect(page.locator(".standings")).to_be_visible()
     found["ranking"] = grave_findings(page, axe)
     assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def test_a_report_is_looked_at_before_it_is_saved(page: Page, four: list[Pen]) -> None:
+    compare(page, "lone-00", "lone-01")
+    expect(page.locator("#compare-report")).to_be_disabled()
+    question(page, "Who is who?")
+    over(page)
+    page.click("#compare-report")
+    preview = page.frame_locator(".report-preview iframe")
+    expect(preview.locator("body")).to_contain_text("Who is who?")
+    expect(preview.locator("body")).to_contain_text("I am lone-01")
+    with page.expect_download() as saved:
+        page.click(".dialog .btn.primary")
+    text = saved.value.path().read_text(encoding="utf-8")
+    assert "I am lone-00" in text
+    for pen in four:
+        assert pen.stub.url not in text
