@@ -13,6 +13,7 @@ from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check.desk import CheckDesk
 from akash_gradio.compare.votes import open_votes
 from akash_gradio.edge.front import Front, make_front
+from akash_gradio.edge.own_keys import takes_own_keys
 from akash_gradio.edge.serving import hear_sigterm, serve_until_told
 from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import set_up_logs
@@ -47,7 +48,7 @@ def assemble(settings: Settings) -> Parts:
         progress=(lambda: embedded.progress) if embedded else (lambda: None),
         default_model=settings.default_model or "",
         desk=CheckDesk(service.gateway.endpoint, catalog),
-        is_host=front.is_host if settings.admin_password else sits_here,
+        is_host=front.is_host if settings.admin_password or settings.published else sits_here,
         health=service.health.of,
         votes=open_votes(settings),
         data_dir=settings.data_dir,
@@ -56,6 +57,7 @@ def assemble(settings: Settings) -> Parts:
         alone=lambda: service.alone,
         models=frozenset(settings.allowed_models) or None,
         own_keys=settings.own_keys.value,
+        own_key_endpoints=frozenset(e.name for e in settings.endpoints if takes_own_keys(e)),
         signed_in=front.signed_in,
     )
     return Parts(house, service, front)

@@ -160,6 +160,11 @@ class HostSettings(BaseSettings):
         return {name: tuple(pair) for name, pair in given.items()}
 
     @property
+    def published(self) -> bool:
+        """Whether something stands in front, so that coming from this machine proves nothing."""
+        return bool(self.allowed_origins or self.trusted_proxies or self.space_id)
+
+    @property
     def limited(self) -> bool:
         """Whether anything is counted, so that visitors must be told apart."""
         return any(

@@ -105,7 +105,11 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
     source = guard if settings.limited or offered else gateway
     metrics.known = lambda model: _known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
-    door = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
+    door = Door(
+        settings.gateway_keys,
+        keyed=settings.gateway_keys_configured,
+        published=settings.published,
+    )
     return Service(
         catalog=catalog,
         gateway=gateway,

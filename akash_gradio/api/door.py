@@ -63,7 +63,7 @@ class Door:
     """Lets callers in.
 
     keyed: whether keys were configured, rightly or not; False lets this machine in, and it
-    alone.
+    alone. published: a proxy may stand on this machine, so nobody is known by coming from it.
     """
 
     def __init__(
@@ -71,9 +71,10 @@ class Door:
         keys: Iterable[GatewayKey],
         *,
         keyed: bool,
+        published: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keyed = keyed
+        self._keyed, self._published = keyed, published
         self._callers = [(_digest(key.key.get_secret_value()), _caller(key, clock)) for key in keys]
         self._this_machine = Caller(clock=clock)
 
@@ -81,12 +82,12 @@ class Door:
         """Who asks. Raises Fault: 401 for a wrong key, 403 where there are no keys."""
         headers = _headers(scope)
         if not self._keyed:
-            if is_this_machine(scope, headers):
+            if self._is_at_home(scope, headers):
                 return self._this_machine
             raise Fault(
                 status=403,
                 message="no API keys are configured here (GATEWAY_API_KEYS), so /v1 answers only "
-                "the machine that it runs on",
+                "the machine that it runs on, and nobody where a proxy is in front",
                 code="no_api_keys_configured",
             )
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -104,8 +105,11 @@ class Door:
 
     def admit_to_numbers(self, scope: Mapping[str, Any]) -> None:
         """For the metrics: this machine, or any key. Raises Fault."""
-        if not is_this_machine(scope, _headers(scope)):
+        if not self._is_at_home(scope, _headers(scope)):
             self.admit(scope)
+
+    def _is_at_home(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+        return not self._published and is_this_machine(scope, headers)
 
     def _known(self, given: str) -> Caller | None:
         """Looks at all keys, whichever it is."""

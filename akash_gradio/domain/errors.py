@@ -63,7 +63,7 @@ class ContextExceeded(RequestRefused):
 class NotAllowed(AkashGradioError):
     """The host doesn't allow it.
 
-    what: `model`, `length` (of a message), `own_key` (not offered), `own_endpoint` (an address
+    what: `model`, `length` (of a message), `own_key` (not taken there), `own_endpoint` (an address
     that may not be asked), or a parameter's wire name. low, high: what is allowed, where it
     is a range; in characters for `length`.
     """

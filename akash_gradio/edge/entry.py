@@ -106,14 +106,16 @@ class Entry:
     def try_secret(self, address: str, given: str) -> Session | None:
         """A session for who gave the token or the password. None: wrong, which is counted.
 
-        Compared in constant time, both of them always. Ask `throttle.wait_s` first.
+        Compared in constant time, both of them always. Ask `throttle.wait_s` first, with no
+        await in between.
         """
         is_token = _same(given, self._token) and bool(self._token)
         is_password = _same(given, self._password) and bool(self._password)
         if not (is_token or is_password):
             self.throttle.wrong(address)
             return None
-        self.throttle.right(address)
+        if is_password or not self._password:  # else who knows the token could guess on and on
+            self.throttle.right(address)
         return Session(host=is_password)
 
     def cookie(self, scope: Mapping[str, Any], session: Session) -> tuple[str, str]:

@@ -30,6 +30,14 @@ ALIAS = "own-endpoint"
 Cards = Callable[[str], ModelCard | None]
 
 
+def takes_own_keys(entry: EndpointSettings) -> bool:
+    """Whether a visitor's key means something at this endpoint of the host's.
+
+    Where the host needs none any made-up one would do, and what is drained stays so.
+    """
+    return entry.api_key is not None and entry.weight > 0
+
+
 class OwnKeys:
     """Asks with visitors' keys. allowed: where an address that a visitor gave may lead."""
 
@@ -52,7 +60,7 @@ class OwnKeys:
         )
         gateway = open_gateway(
             settings,
-            self._without_headers if theirs else self._cards,
+            self._without_headers,
             transport=HttpTransport(self._allowed if theirs else None),
             on_receipt=self._on_receipt,
         )
@@ -62,8 +70,10 @@ class OwnKeys:
 
     def _entry(self, own: OwnKey, model: str) -> EndpointSettings:
         known = {entry.name: entry for entry in self._settings.endpoints}
-        mine = {"api_key": SecretStr(own.key), "models": (model,), "weight": 1}
+        mine = {"api_key": SecretStr(own.key), "models": (model,), "custom_headers": {}}
         if own.endpoint in known:
+            if not takes_own_keys(known[own.endpoint]):
+                raise NotAllowed("own_key")
             return known[own.endpoint].model_copy(update=mine)
         if self._settings.own_keys is not OwnKeysMode.ENDPOINTS:
             raise NotAllowed("own_key")
@@ -76,6 +86,6 @@ class OwnKeys:
         return entry
 
     def _without_headers(self, model: str) -> ModelCard | None:
-        """The host's custom headers go to the host's endpoints alone."""
+        """The host's custom headers may hold a credential, which would be spent instead."""
         card = self._cards(model)
         return replace(card, custom_headers=NOTHING) if card is not None else None

@@ -96,6 +96,10 @@ class SignIn:
             await self.show(scope, send, 429, "throttled", wait_s)
             return
         form = await _form(receive)
+        wait_s = self.entry.throttle.wait_s(address)
+        if wait_s > 0:  # others of this address were wrong in the meantime
+            await self.show(scope, send, 429, "throttled", wait_s)
+            return
         session = self.entry.try_secret(address, form.get("secret", ""))
         if session is None:
             await self.show(scope, send, 401, "wrong")

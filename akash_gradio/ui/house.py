@@ -33,6 +33,7 @@ class House:
     default_model: the id that is open at first, "" for the gallery.
     secrets, space, alone: see `ui.notices`. models: the only ids that visitors may use.
     own_keys: `off`, `keys` or `endpoints`: whether visitors may bring theirs.
+    own_key_endpoints: the names of those that take one.
     signed_in: whether this request has a session that it could end.
     desk: where checks are asked for, None where there is none. is_host: whether a request
     comes from who runs the page.
@@ -59,6 +60,7 @@ class House:
     alone: Callable[[], bool] = lambda: False
     models: frozenset[str] | None = None
     own_keys: str = "off"
+    own_key_endpoints: frozenset[str] = frozenset()
     signed_in: Callable[[Scope], bool] = lambda _scope: False
 
     def open_runs(self) -> Runs:

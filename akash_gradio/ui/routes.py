@@ -125,6 +125,7 @@ _PICTURE_HEADERS: Final = {
 def boot_view(house: House, scope: Scope) -> dict[str, Any]:
     """All that the script needs once: words, the model that is open at first, who asks."""
     host = house.is_host(scope)
+    aliases = (status.alias for status in house.answerer.endpoints())
     return {
         "words": dict(words.PAGE),
         "sets": dict(words.SETS),
@@ -135,7 +136,7 @@ def boot_view(house: House, scope: Scope) -> dict[str, Any]:
         "signed_in": house.signed_in(scope),
         "own_keys": {
             "mode": house.own_keys,
-            "endpoints": [status.alias for status in house.answerer.endpoints()],
+            "endpoints": [alias for alias in aliases if alias in house.own_key_endpoints],
         },
     }
 

@@ -501,7 +501,8 @@ ERRORS: Final[Mapping[str, ErrorWords]] = {
         "Shorten it; nothing was lost.",
     ),
     "NotAllowed.own_key": ErrorWords(
-        "This page takes no keys of visitors.", "Remove yours under “Your key”."
+        "A visitor's key can't be used for this endpoint here.",
+        "Choose another one under “Your key”, or remove your key there.",
     ),
     "NotAllowed.own_endpoint": ErrorWords(
         "The address of your endpoint can't be used here.",

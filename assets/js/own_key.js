@@ -33,7 +33,8 @@ export function ownKeyHeaders() {
 /** The button in the sidebar, where the host takes visitors' keys. offered: mode, endpoints. */
 export function wireOwnKey(words, offered) {
   const button = $("#own-key");
-  if (offered.mode === "off") return keep(null);
+  const none = offered.mode === "keys" && !offered.endpoints.length;
+  if (offered.mode === "off" || none) return keep(null);
   const mark = () => ($("#own-key-text").textContent = kept() ? words.own_key_on : words.own_key);
   button.hidden = false;
   button.addEventListener("click", () => openForm(words, offered, mark));

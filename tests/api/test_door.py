@@ -131,6 +131,15 @@ def test_numbers_are_for_this_machine_and_for_keys() -> None:
         Door((), keyed=False).admit_to_numbers(scope("203.0.113.5"))
 
 
+def test_where_a_proxy_may_stand_on_this_machine_coming_from_it_proves_nothing() -> None:
+    open_door = Door((), keyed=False, published=True)
+    with pytest.raises(Fault) as raised:
+        open_door.admit(scope())
+    assert raised.value.code == "no_api_keys_configured"
+    with pytest.raises(Fault):
+        open_door.admit_to_numbers(scope())
+
+
 def test_a_forwarded_peer_is_not_this_machine() -> None:
     assert not is_this_machine(scope(), {"host": "localhost", "x-forwarded-for": "::1"})
 

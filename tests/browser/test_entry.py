@@ -24,8 +24,9 @@ def closed(start_app: Callable[..., object]) -> Iterator[tuple[App, Pen]]:
     with open_pens(lone=1, pairs=0) as pens:
         (pen,) = pens.lone
         pen.stub.behave(saying("Hello"))
+        keyed = [{**entry, "apiKey": "sk-host-planted"} for entry in pens.entries()]
         starting = start_app(
-            "closed", ENDPOINTS=pens.entries(), EMBEDDED="off", ACCESS_TOKEN=TOKEN,
+            "closed", ENDPOINTS=keyed, EMBEDDED="off", ACCESS_TOKEN=TOKEN,
             VISITOR_MESSAGES_PER_MINUTE="2", OWN_KEYS="keys",
         )  # fmt: skip
         with starting as app:  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from typing import Any
@@ -10,9 +11,10 @@ from akash_gradio.edge import entry as entry_module
 from akash_gradio.edge.entry import TRIES, TRIES_WINDOW_S, Entry
 from akash_gradio.edge.signing import Signer
 from akash_gradio.ui import words
-from tests.edge.asking import Asked, client, front
+from tests.edge.asking import Asked, client, front, small_app
 
 TOKEN, PASSWORD = "let-me-in-9f3", "host-only-7b2"
+GUESSES = 500
 CLOSED = {"ACCESS_TOKEN": TOKEN, "ADMIN_PASSWORD": PASSWORD}
 
 
@@ -180,6 +182,49 @@ def test_a_hundred_thousand_wrong_tokens_are_no_hundred_thousand_tries() -> None
     assert tried == TRIES
     clock.now += TRIES_WINDOW_S + 1
     assert entry.throttle.wait_s("198.51.100.7") == 0.0
+
+
+def test_who_knows_the_token_can_not_guess_the_password_without_end() -> None:
+    edge = front(**CLOSED)
+    guesser = client(behind=edge, address="198.51.100.7")
+    for number in range(TRIES):
+        assert signs_in(guesser).status_code == 303
+        assert signs_in(guesser, f"guess-{number}").status_code == 401
+    assert signs_in(guesser, PASSWORD).status_code == 429
+
+
+def test_the_right_secret_forgets_the_wrong_tries() -> None:
+    for variables, secret in ((CLOSED, PASSWORD), ({"ACCESS_TOKEN": TOKEN}, TOKEN)):
+        visitor = client(**variables)
+        for _ in range(3):
+            statuses = {signs_in(visitor, "wrong").status_code for _ in range(TRIES - 1)}
+            assert statuses == {401}
+            assert signs_in(visitor, secret).status_code == 303
+
+
+async def test_five_hundred_guesses_at_once_are_no_five_hundred_tries() -> None:
+    app, statuses = front(**CLOSED).before(small_app(Asked())), list[int]()
+    all_here = asyncio.Barrier(GUESSES)
+
+    async def guess(number: int) -> None:
+        async def receive() -> dict[str, object]:
+            await all_here.wait()  # each was let in to the form before any was read
+            return {"type": "http.request", "body": f"secret=guess-{number}".encode()}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        scope = {
+            "type": "http", "method": "POST", "path": "/page/sign-in", "headers": [],
+            "query_string": b"", "scheme": "http", "client": ("198.51.100.7", 1),
+        }  # fmt: skip
+        await app(scope, receive, send)  # type: ignore[arg-type]
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(GUESSES):
+            group.create_task(guess(number))
+    assert (statuses.count(401), statuses.count(429)) == (TRIES, GUESSES - TRIES)
 
 
 def test_who_guesses_too_often_is_turned_away_even_with_the_right_token() -> None:

@@ -46,8 +46,9 @@ class Rooms:
 
 
 def rooms(one: StubEndpoint, two: StubEndpoint, mode: str, **limits: Any) -> Rooms:
+    more = {"customHeaders": limits.pop("headers", {}), **limits.pop("entry", {})}
     entries = [
-        {**entry_of(stub, name), "apiKey": HOST_KEY, "models": ["m"]}
+        {**entry_of(stub, name), "apiKey": HOST_KEY, "models": ["m"], **more}
         for stub, name in ((one, "one"), (two, "two"))
     ]
     settings = settings_for(*entries, OWN_KEYS=mode)
@@ -124,6 +125,27 @@ async def test_the_hosts_key_and_headers_never_go_to_a_visitors_address() -> Non
         (seen,) = theirs.requests
         assert HOST_KEY not in repr(seen.headers)
         assert HOST_HEADER not in repr(seen.headers)
+        assert one.requests == []
+
+
+async def test_a_made_up_key_spends_no_credential_of_the_hosts() -> None:
+    async with StubEndpoint("perfect") as one, StubEndpoint("perfect") as two:
+        house = rooms(one, two, "keys", headers={"Authorization": f"Bearer {HOST_HEADER}"})
+        await house.say(OwnKey(key="sk-made-up", endpoint="one"))
+        (seen,) = one.requests
+        assert HOST_HEADER not in repr(seen.headers)
+        assert keys_at(one) == {"Bearer sk-made-up"}
+
+
+@pytest.mark.parametrize("mode", ["keys", "endpoints"])
+@pytest.mark.parametrize("entry", [{"apiKey": None}, {"weight": 0}])
+async def test_what_takes_any_key_or_is_drained_takes_no_visitors_key(
+    entry: dict[str, Any], mode: str
+) -> None:
+    async with StubEndpoint("perfect") as one, StubEndpoint("perfect") as two:
+        house = rooms(one, two, mode, entry=entry)
+        with pytest.raises(NotAllowed, match="own_key"):
+            await house.say(OwnKey(key="anything", endpoint="one"))
         assert one.requests == []
 
 
