@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -17,6 +21,7 @@ from starlette.types import ASGIApp
 from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.votes import Vote, VoteStore, VotesUnavailable, read_votes
 from akash_gradio.compare.votes_export import votes_csv, votes_json
+from akash_gradio.domain.visitor import NOBODY, VISITOR
 from akash_gradio.ui.address import PageAddress, read_body
 from akash_gradio.ui.asked import Fault
 from akash_gradio.ui.house import House
@@ -25,30 +30,40 @@ from akash_gradio.ui.present_ranking import ranking_view
 
 MOST_AT_ONCE = 6
 """Votes of one question: each pair of four lanes."""
+MOST_A_MINUTE: Final = 60
+"""Votes of one visitor that are kept."""
+MOST_OF_HOUSEHOLD: Final = 600
+"""The same of everybody behind one address: a new cookie is no new visitor there."""
+RANKING_S: Final = 5.0
+"""For so many seconds the ranking of everybody's votes is not worked out again."""
 
 
-def vote_routes(house: House) -> list[BaseRoute]:
-    """Every address that votes have."""
-    tables = _Tables()
+def vote_routes(house: House, clock: Callable[[], float] = time.monotonic) -> list[BaseRoute]:
+    """Every address that votes have. clock: monotonic seconds."""
+    tables = _Tables(clock, RANKING_S if house.votes is not None else 0.0)
+    minute = _Minute(clock)
 
     async def cast(request: Request) -> ASGIApp:
         votes = _votes(await read_body(request))
         if len(votes) > MOST_AT_ONCE:
             raise Fault("shape", mend=f"votes: {MOST_AT_ONCE} at once")
         if house.votes is not None:
-            await _keep(house.votes, votes)
+            _check_models(house, votes)
+            minute.take(len(votes))
+            await _keep(house.votes, map(_signed, votes))
         return JSONResponse({"kept": house.votes is not None})
 
     async def table(request: Request) -> ASGIApp:
         votes = await _all(house, await read_body(request))
-        view = ranking_view(await tables.of(votes), house.name_of, kept=house.votes is not None)
+        _, ranking = await tables.of(votes)
+        view = ranking_view(ranking, house.name_of, kept=house.votes is not None)
         return JSONResponse({"html": piece("ranking", ranking=view)})
 
     async def export(request: Request) -> ASGIApp:
         votes = await _all(house, await read_body(request))
         if request.path_params["form"] == "csv":
             return JSONResponse({"text": votes_csv(votes)})
-        return JSONResponse({"text": votes_json(votes, await tables.of(votes))})
+        return JSONResponse({"text": votes_json(*await tables.of(votes))})
 
     return [
         Route("/page/compare/votes", PageAddress(cast), methods=["POST"]),
@@ -58,17 +73,53 @@ def vote_routes(house: House) -> list[BaseRoute]:
 
 
 class _Tables:
-    """The table of the same votes is worked out once. Live state."""
+    """The table of the same votes is worked out once, and kept for hold_s seconds. Live state."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float], hold_s: float) -> None:
+        self._clock, self._hold_s, self._until = clock, hold_s, 0.0
         self._votes: tuple[Vote, ...] = ()
         self._ranking: asyncio.Future[Ranking] | None = None
 
-    async def of(self, votes: tuple[Vote, ...]) -> Ranking:
-        if self._ranking is None or votes != self._votes:
-            self._votes = votes
+    async def of(self, votes: tuple[Vote, ...]) -> tuple[tuple[Vote, ...], Ranking]:
+        """The votes that were ranked, and their ranking."""
+        if self._ranking is None or (votes != self._votes and self._clock() >= self._until):
+            self._votes, self._until = votes, self._clock() + self._hold_s
             self._ranking = asyncio.ensure_future(asyncio.to_thread(rank, votes))
-        return await asyncio.shield(self._ranking)
+        ranked = self._votes
+        return ranked, await asyncio.shield(self._ranking)
+
+
+class _Minute:
+    """Who cast how many votes in the last minute. Live state."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._cast: deque[tuple[float, str, str, int]] = deque()
+
+    def take(self, votes: int) -> None:
+        """So many more of the visitor who asks. Raises Fault."""
+        now, visitor = self._clock(), VISITOR.get()
+        while self._cast and self._cast[0][0] <= now - 60:
+            self._cast.popleft()
+        own = sum(count for _, whose, _, count in self._cast if whose == visitor.id)
+        near = sum(count for _, _, where, count in self._cast if where == visitor.household)
+        if own + votes > MOST_A_MINUTE or (visitor.household and near + votes > MOST_OF_HOUSEHOLD):
+            raise Fault("votes_many", 429, most=str(MOST_A_MINUTE))
+        self._cast.append((now, visitor.id, visitor.household, votes))
+
+
+def _check_models(house: House, votes: Iterable[Vote]) -> None:
+    """Raises Fault where a vote is about a model that nobody knows here."""
+    named = {label.partition(", ")[0] for vote in votes for label in (vote.a, vote.b)}
+    served = {listing.card.id for listing in house.listings()}
+    if any(model not in served and house.catalog.get(model) is None for model in named):
+        raise Fault("vote_unknown", 404)
+
+
+def _signed(vote: Vote) -> Vote:
+    """The vote under the id by which the server knows its visitor, not one that was sent."""
+    visitor = VISITOR.get().id
+    return vote if visitor == NOBODY.id else replace(vote, visitor=visitor)
 
 
 def _votes(body: bytes) -> tuple[Vote, ...]:
@@ -97,7 +148,7 @@ async def _all(house: House, body: bytes) -> tuple[Vote, ...]:
         raise Fault("votes_off", 503) from None
 
 
-async def _keep(store: VoteStore, votes: tuple[Vote, ...]) -> None:
+async def _keep(store: VoteStore, votes: Iterable[Vote]) -> None:
     try:
         for vote in votes:
             await store.add(vote)

@@ -866,8 +866,18 @@ REQUEST_FAULTS: Final[Mapping[str, ErrorWords]] = {
     "runs_full": ErrorWords(
         "This server has as many runs under way as it takes.", "Wait until one is done."
     ),
+    "runs_own": ErrorWords(
+        "You have {most} runs under way.",
+        "Wait until one is done, or stop one: the others want to run theirs, too.",
+    ),
     "runs_off": ErrorWords(
         "The run could not be kept on this server.", "The host's disk is at fault: {reason}."
+    ),
+    "votes_many": ErrorWords(
+        "You voted {most} times within a minute.", "Wait a minute, then go on."
+    ),
+    "vote_unknown": ErrorWords(
+        "This vote is about a model that is not here.", "Vote on answers of the models listed."
     ),
     "votes_off": ErrorWords(
         "The votes can't be reached at the moment.",

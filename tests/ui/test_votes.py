@@ -7,12 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from akash_gradio.compare.votes import Vote, VotesUnavailable
 from akash_gradio.compare.votes_sqlite import SqliteVotes
-from akash_gradio.ui.vote_routes import MOST_AT_ONCE
-from tests.ui.fakes import FakeAnswerer, house, page
+from akash_gradio.domain.visitor import NOBODY, VISITOR, Visitor
+from akash_gradio.ui.vote_routes import (
+    MOST_A_MINUTE,
+    MOST_AT_ONCE,
+    MOST_OF_HOUSEHOLD,
+    RANKING_S,
+    vote_routes,
+)
+from tests.ui.fakes import Clock, FakeAnswerer, house, page, serving
+
+ANSWERER = FakeAnswerer(statuses=[serving("m", "n")])
 
 
 def a_vote(number: int = 0, **more: Any) -> dict[str, Any]:
@@ -21,7 +32,7 @@ def a_vote(number: int = 0, **more: Any) -> dict[str, Any]:
 
 
 def visiting(tmp_path: Path, votes: Any = None) -> TestClient:
-    return TestClient(page(house(FakeAnswerer(), tmp_path, votes=votes)))
+    return TestClient(page(house(ANSWERER, tmp_path, votes=votes)))
 
 
 def post(client: TestClient, path: str, *votes: dict[str, Any]) -> Any:
@@ -42,6 +53,101 @@ def test_a_host_that_keeps_votes_ranks_everybodys(keeping: TestClient):
     assert "Not enough votes to order these two" in html
 
 
+class Kept:
+    """Records what it is to keep."""
+
+    def __init__(self) -> None:
+        self.votes: list[Vote] = []
+
+    async def add(self, vote: Vote) -> None:
+        self.votes.append(vote)
+
+    async def all(self) -> tuple[Vote, ...]:
+        return tuple(self.votes)
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def visitor() -> dict[str, str]:
+    """Who asks next; nobody that the server knows while it is empty."""
+    return {}
+
+
+@pytest.fixture
+def booth(kept: Kept, clock: Clock, visitor: dict[str, str], tmp_path: Path) -> TestClient:
+    """The addresses of votes, each request from the visitor."""
+    votes = Starlette(routes=vote_routes(house(ANSWERER, tmp_path, votes=kept), clock))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        VISITOR.set(Visitor(**visitor) if visitor else NOBODY)
+        await votes(scope, receive, send)
+
+    return TestClient(app)
+
+
+def test_a_kept_vote_is_of_the_visitor_whom_the_server_knows(
+    booth: TestClient, kept: Kept, visitor: dict[str, str]
+):
+    post(booth, "votes", a_vote(1, visitor="made up"))
+    visitor["id"] = "known"
+    post(booth, "votes", a_vote(2, visitor="made up"))
+    assert [vote.visitor for vote in kept.votes] == ["made up", "known"]
+
+
+def test_a_visitor_casts_so_many_votes_a_minute(
+    booth: TestClient, kept: Kept, clock: Clock, visitor: dict[str, str]
+):
+    visitor |= {"id": "ann", "household": "home"}
+    for number in range(MOST_A_MINUTE):
+        assert post(booth, "votes", a_vote(number)).status_code == 200
+    refused = post(booth, "votes", a_vote(60))
+    assert (refused.status_code, len(kept.votes)) == (429, MOST_A_MINUTE)
+    assert refused.json()["error"]["title"] == "You voted 60 times within a minute."
+    for other in range(MOST_OF_HOUSEHOLD // MOST_A_MINUTE - 1):  # with a new cookie each
+        visitor["id"] = f"ann-{other}"
+        for number in range(0, MOST_A_MINUTE, MOST_AT_ONCE):
+            votes = [a_vote(number + each) for each in range(MOST_AT_ONCE)]
+            assert post(booth, "votes", *votes).status_code == 200
+    visitor["id"] = "ann-again"
+    assert post(booth, "votes", a_vote(60)).status_code == 429
+    visitor["household"] = "elsewhere"
+    assert post(booth, "votes", a_vote(60)).status_code == 200
+    visitor |= {"id": "ann", "household": "home"}
+    clock.now_s += 60
+    assert post(booth, "votes", a_vote(60)).status_code == 200
+
+
+def test_a_vote_about_a_model_that_nobody_knows_is_not_kept(booth: TestClient, kept: Kept):
+    for made_up in ("ghost", "ghost, temperature 0.2"):
+        refused = post(booth, "votes", a_vote(1), a_vote(2, b=made_up))
+        assert refused.status_code == 404
+        assert refused.json()["error"]["title"] == "This vote is about a model that is not here."
+    assert kept.votes == []
+    assert post(booth, "votes", a_vote(1, b="m, temperature 0.2")).status_code == 200
+
+
+def test_everybodys_ranking_is_worked_out_every_five_seconds_at_most(
+    booth: TestClient, clock: Clock
+):
+    post(booth, "votes", a_vote(1))
+    assert "1 vote." in post(booth, "ranking").json()["html"]
+    post(booth, "votes", a_vote(2))
+    assert "1 vote." in post(booth, "ranking").json()["html"]
+    told = json.loads(post(booth, "export/json").json()["text"])
+    assert (len(told["votes"]), told["ranking"]["votes"]) == (1, 1)
+    clock.now_s += RANKING_S
+    assert "2 votes." in post(booth, "ranking").json()["html"]
+
+
 def test_a_host_that_keeps_none_ranks_what_the_browser_sends(tmp_path: Path):
     client = visiting(tmp_path)
     assert post(client, "votes", a_vote()).json() == {"kept": False}
@@ -53,7 +159,7 @@ def test_a_host_that_keeps_none_ranks_what_the_browser_sends(tmp_path: Path):
 def test_many_votes_are_an_order(tmp_path: Path):
     html = post(visiting(tmp_path), "ranking", *(a_vote(n) for n in range(60))).json()["html"]
     assert "Not enough votes" not in html
-    assert html.index("<b>m</b>") < html.index("<b>n</b>")
+    assert html.index("<b>M</b>") < html.index("<b>N</b>")
 
 
 def test_a_label_is_shown_as_model_and_variant_and_never_as_html(tmp_path: Path):
