@@ -39,9 +39,7 @@ class Service:
     embedded: None where the model on this machine isn't wanted. health: of every model that
     was asked. pulse: looks after endpoints that nobody asks. problems: of the settings
     and of the catalog.
-    was asked. problems: of the settings
-    and of the catalog. signer: of the visitors' cookies. shared: with other replicas, None
-    without Redis.
+    signer: of the visitors' cookies. shared: with other replicas, None without Redis.
     """
 
     catalog: Catalog

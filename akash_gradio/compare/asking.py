@@ -109,15 +109,10 @@ def _worth_waiting_s(error: AkashGradioError) -> float | None:
 
 
 def cost_of(receipt: Receipt, card: ModelCard | None) -> float | None:
-    """US dollars by the catalog's prices; None where one of the two figures is missing."""
-    counts = (receipt.tokens_in, receipt.tokens_out)
-    prices = (card.prompt_price, card.completion_price) if card else (None, None)
-    parts = [
-        count.tokens * price / 1_000_000
-        for count, price in zip(counts, prices, strict=True)
-        if count is not None and price is not None
-    ]
-    return sum(parts) if len(parts) == len(counts) else None
+    """US dollars by the catalog's prices; None where a count or a price is missing."""
+    if card is None or receipt.tokens_in is None or receipt.tokens_out is None:
+        return None
+    return card.cost(receipt.tokens_in.tokens, receipt.tokens_out.tokens)
 
 
 def _request(task: Task, *, stream: bool) -> ChatRequest:
