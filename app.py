@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from akash_gradio.api.routes import api_routes
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check.desk import CheckDesk
+from akash_gradio.compare.runs import Runs
 from akash_gradio.compare.votes import open_votes
 from akash_gradio.edge.front import Front, make_front
 from akash_gradio.edge.own_keys import takes_own_keys
@@ -27,11 +30,21 @@ from akash_gradio.ui.sign_in import sign_in_html
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the page shows, and the service that it stands on."""
+    """What the page shows, and the service that it stands on. runs: of prompt sets."""
 
     house: House
     service: Service
     front: Front
+    runs: Runs
+
+    @asynccontextmanager
+    async def open(self, app: object) -> AsyncIterator[None]:
+        """The service until the server ends; runs under way end before it."""
+        async with self.service.open(app):
+            try:
+                yield
+            finally:
+                await self.runs.close()
 
 
 def assemble(settings: Settings) -> Parts:
@@ -59,8 +72,9 @@ def assemble(settings: Settings) -> Parts:
         own_keys=settings.own_keys.value,
         own_key_endpoints=frozenset(e.name for e in settings.endpoints if takes_own_keys(e)),
         signed_in=front.signed_in,
+        closing=lambda: front.running.closing,
     )
-    return Parts(house, service, front)
+    return Parts(house, service, front, house.open_runs())
 
 
 def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
@@ -86,9 +100,9 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
         "share": False,
         "quiet": True,
         "app_kwargs": {
-            "routes": [*page_routes(parts.house), *api_routes(parts.service.api)],
+            "routes": [*page_routes(parts.house, parts.runs), *api_routes(parts.service.api)],
             "middleware": [Middleware(parts.front.before)],
-            "lifespan": parts.service.open,
+            "lifespan": parts.open,
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,

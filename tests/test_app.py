@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from akash_gradio.api.faults import Fault
+from akash_gradio.compare.runs import Runs
 from akash_gradio.settings import read_settings
 from akash_gradio.ui.routes import boot_view
 from app import Parts, assemble
+from tests.compare.fakes import Answering, plan
 
 AT_HOME: dict[str, Any] = {
     "type": "http",
@@ -54,3 +58,19 @@ def test_only_endpoints_with_a_key_of_the_hosts_are_offered_for_visitors_keys() 
          "weight": 0}]"""
     made = assemble(read_settings({"ENDPOINTS": listed, "OWN_KEYS": "keys"}, None))
     assert boot_view(made.house, AT_HOME)["own_keys"] == {"mode": "keys", "endpoints": ["keyed"]}
+
+
+async def test_runs_end_with_the_server(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    answering = Answering(lambda _request: [never])
+    made = assemble(read_settings({"EMBEDDED": "off"}, env_file=None))
+    runs = Runs(tmp_path, answering, lambda _model: None, made.house.closing)
+    async with Parts(made.house, made.service, made.front, runs).open(object()):
+        run_id = await runs.begin(plan(), "T")
+        found = await runs.find(run_id)
+        assert found is not None
+        assert found.at_work
+        assert not made.house.closing()
+        made.front.running.closing = True
+        assert made.house.closing()
+    assert not found.at_work

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS rows (
 
 class JournalFault(Exception):
     """The file is no use. reason: `busy` (another run is at work on it), `not_ours`,
-    `missing`, or the class of the database's error."""
+    `missing`, `closed` (and maybe removed), or the class of the database's error."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path.name}: {reason}")
@@ -158,6 +158,8 @@ def _told(path: Path) -> Iterator[None]:
         reason = type(error).__name__
         if "locked" in said:
             reason = "busy"
+        elif "closed database" in said:
+            reason = "closed"
         elif "not a database" in said or "no such table" in said:
             reason = "not_ours"
         raise JournalFault(path, reason) from error

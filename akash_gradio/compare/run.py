@@ -19,6 +19,8 @@ from akash_gradio.domain.ports import Answerer
 
 PER_ENDPOINT: Final = 4
 """Calls at a time for each endpoint, unless somebody says otherwise."""
+LONGEST_PAUSE_S: Final = 3600.0
+"""A run that is paused for longer is stopped, and takes nobody's place any more."""
 Cards = Callable[[str], ModelCard | None]
 
 
@@ -48,7 +50,7 @@ class Run:
     """Live. Asks what the journal lacks, and nothing twice; `run` it once, on one event loop.
 
     cards: catalog id → its card, for prices. per_endpoint: calls at a time. clock: monotonic
-    seconds. sleep: of pauses, in seconds.
+    seconds. sleep: of pauses, in seconds. closing: no call is begun while it is true.
     """
 
     def __init__(
@@ -60,9 +62,10 @@ class Run:
         per_endpoint: int = PER_ENDPOINT,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        closing: Callable[[], bool] = lambda: False,
     ) -> None:
         self._journal, self._answerer, self._cards = journal, answerer, cards
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._sleep, self._closing = clock, sleep, closing
         self._loads = Loads(per_endpoint)
         known = journal.outcomes()
         self._done, self._before = len(known), len(known)
@@ -91,14 +94,22 @@ class Run:
             while True:
                 self._changed.clear()
                 self._settle_finished()
-                if self._state is RunState.RUNNING:
+                if self._state is RunState.RUNNING and not self._closing():
                     self._start_what_fits()
                 if not self._tasks and (self._state is RunState.STOPPED or not self._left):
                     break
-                await self._changed.wait()
+                await self._wait()
         finally:
             await self._cancel_tasks()
         return self._state
+
+    async def _wait(self) -> None:
+        """Until something changed; who pauses for too long is stopped."""
+        try:
+            async with asyncio.timeout(LONGEST_PAUSE_S if self._paused else None):
+                await self._changed.wait()
+        except TimeoutError:
+            self.stop()
 
     def pause(self) -> None:
         """Begin no more calls; those under way come to their end."""
@@ -128,6 +139,10 @@ class Run:
             in_flight=len(self._tasks),
             left_s=self._left_s(),
         )
+
+    @property
+    def _paused(self) -> bool:
+        return self._state is RunState.PAUSED
 
     @property
     def _left(self) -> int:

@@ -7,8 +7,10 @@ import re
 import secrets
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,24 +19,34 @@ from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.run import Cards, Run, RunState
 from akash_gradio.compare.summary import Summary, summarize
 from akash_gradio.domain.ports import Answerer
+from akash_gradio.domain.visitor import NOBODY, VISITOR
 
 MOST_OPEN: Final = 16
 """Files held open; the one that was looked at longest ago, and does nothing, is closed first."""
 MOST_RUNNING: Final = 8
+MOST_OF_ONE: Final = 3
+"""Of one visitor under way at once, so that the others find room."""
 MOST_KEPT: Final = 200
 """Files in the folder; the oldest ones are removed."""
 _ID: Final = re.compile(r"[\w-]{16,64}")
 
 
 class RunsFull(Exception):
-    """As many runs are under way as this server takes at once."""
+    """As many runs are under way as this server takes at once. own: as it takes of one visitor."""
+
+    def __init__(self, *, own: bool = False) -> None:
+        super().__init__()
+        self.own = own
 
 
 class OpenRun:
-    """Live: a run whose file is open. run: how it goes. title: as its owner called it."""
+    """Live: a run whose file is open. run: how it goes. title: as its owner called it.
 
-    def __init__(self, journal: Journal, run: Run) -> None:
-        self.journal, self.run = journal, run
+    whose: the id of the visitor who started it, "" of one that was only opened.
+    """
+
+    def __init__(self, journal: Journal, run: Run, whose: str = "") -> None:
+        self.journal, self.run, self.whose = journal, run, whose
         self.title: str = journal.fact("title", "")
         self.began: str = journal.fact("began", "")
         self.fault = ""
@@ -75,83 +87,120 @@ class OpenRun:
 
 
 class Runs:
-    """Live. folder: where the files are; None for a temporary one, gone with the server."""
+    """Live. folder: where the files are; None for a temporary one, gone with the server.
 
-    def __init__(self, folder: Path | None, answerer: Answerer, cards: Cards) -> None:
+    closing: whether the server is about to end; nothing new is asked then.
+    """
+
+    def __init__(
+        self, folder: Path | None, answerer: Answerer, cards: Cards, closing: Callable[[], bool]
+    ) -> None:
         self._folder, self._answerer, self._cards = folder, answerer, cards
+        self._closing = closing
         self.kept = folder is not None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._open: dict[str, OpenRun] = {}
+        self._beginning: dict[str, str] = {}
+        self._opening = asyncio.Lock()
 
     async def begin(self, plan: Plan, title: str) -> str:
         """Start a run; returns its id. Raises RunsFull and JournalFault."""
-        self._make_room()
         run_id = secrets.token_urlsafe(18)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        path = self._path(run_id)
-        journal = await asyncio.to_thread(Journal.create, path, plan, title=title, began=now)
-        await asyncio.to_thread(self._remove_oldest)
-        opened = OpenRun(journal, self._run(journal))
-        self._open[run_id] = opened
-        opened.start()
+        with self._room(run_id) as whose:
+            create = partial(self._create, self._path(run_id), plan, title, whose)
+            opened = await asyncio.to_thread(create)
+            self._open[run_id] = opened
+            opened.start()
         return run_id
 
-    def find(self, run_id: str) -> OpenRun | None:
+    async def find(self, run_id: str) -> OpenRun | None:
         """The run of this id, its file opened if need be; None where there is none."""
         if not _ID.fullmatch(run_id):
             return None
-        found = self._open.pop(run_id, None)
-        if found is None:
-            try:
-                journal = Journal.open(self._path(run_id))
-            except JournalFault:
-                return None
-            found = OpenRun(journal, self._run(journal))
+        if run_id not in self._open:
+            async with self._opening:  # a file can be opened once only
+                if run_id not in self._open:
+                    try:
+                        loaded = await asyncio.to_thread(self._load, self._path(run_id))
+                    except JournalFault:
+                        return None
+                    self._open[run_id] = loaded
+        found = self._open.pop(run_id)
         self._open[run_id] = found  # the last one looked at stands last
         self._close_idle()
         return found
 
     async def go_on(self, run_id: str) -> OpenRun | None:
-        """Let a stopped run go on where it was, or a paused one. Raises RunsFull."""
-        found = self.find(run_id)
+        """Let a stopped run go on where it was, or a paused one.
+
+        None where there is none, or no longer. Raises RunsFull and JournalFault.
+        """
+        found = await self.find(run_id)
         if found is None:
             return None
         if found.at_work:
             found.run.go_on()
-        elif found.run.progress.state is not RunState.DONE:
-            self._make_room()
-            found = self._open[run_id] = OpenRun(found.journal, self._run(found.journal))
-            found.start()
+        elif found.run.progress.state is not RunState.DONE and run_id not in self._beginning:
+            with self._room(run_id) as whose:
+                again = await asyncio.to_thread(self._opened, found.journal, whose)
+                if self._open.get(run_id) is not found:  # it was forgotten
+                    return None
+                self._open[run_id] = found = again
+                found.start()
         return found
 
     async def forget(self, run_id: str) -> None:
         """Remove it with everything that was answered."""
-        found = self.find(run_id)
+        found = await self.find(run_id)
         if found is None:
             return
         await found.stop()
-        del self._open[run_id]
+        self._open.pop(run_id, None)
         found.journal.close()
         self._path(run_id).unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Stop every run; those in a folder of the host go on when they are asked to."""
-        for opened in self._open.values():
+        for opened in tuple(self._open.values()):
             await opened.stop()
             opened.journal.close()
         self._open.clear()
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def _run(self, journal: Journal) -> Run:
-        return Run(journal, self._answerer, self._cards)
+    def _create(self, path: Path, plan: Plan, title: str, whose: str) -> OpenRun:
+        """In a thread, like `_load`: a big plan takes seconds to be put in order."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        journal = Journal.create(path, plan, title=title, began=now)
+        self._remove_oldest()
+        return self._opened(journal, whose)
 
-    def _make_room(self) -> None:
-        if sum(opened.at_work for opened in self._open.values()) >= MOST_RUNNING:
+    def _load(self, path: Path) -> OpenRun:
+        return self._opened(Journal.open(path))
+
+    def _opened(self, journal: Journal, whose: str = "") -> OpenRun:
+        run = Run(journal, self._answerer, self._cards, closing=self._closing)
+        return OpenRun(journal, run, whose)
+
+    @contextmanager
+    def _room(self, run_id: str) -> Iterator[str]:
+        """Held for a run until it is at work; whose it is. Raises RunsFull."""
+        whose = VISITOR.get().id
+        working = [opened.whose for opened in self._open.values() if opened.at_work]
+        taken = [*working, *self._beginning.values()]
+        if len(taken) >= MOST_RUNNING:
             raise RunsFull
+        if whose != NOBODY.id and taken.count(whose) >= MOST_OF_ONE:
+            raise RunsFull(own=True)
+        self._beginning[run_id] = whose
+        try:
+            yield whose
+        finally:
+            del self._beginning[run_id]
 
     def _close_idle(self) -> None:
-        idle = [run_id for run_id, opened in self._open.items() if not opened.at_work]
+        busy = self._beginning
+        idle = [key for key, each in self._open.items() if not each.at_work and key not in busy]
         for run_id in idle[: max(0, len(self._open) - MOST_OPEN)]:
             self._open.pop(run_id).journal.close()
 
@@ -173,6 +222,11 @@ class Runs:
         return Path(self._temporary.name)
 
 
-def open_runs(data_dir: Path | None, answerer: Answerer, cards: Cards) -> Runs:
+def open_runs(
+    data_dir: Path | None,
+    answerer: Answerer,
+    cards: Cards,
+    closing: Callable[[], bool] = lambda: False,
+) -> Runs:
     """Runs in DATA_DIR, or in a temporary folder. Touches nothing yet."""
-    return Runs(data_dir / "runs" if data_dir else None, answerer, cards)
+    return Runs(data_dir / "runs" if data_dir else None, answerer, cards, closing)

@@ -12,6 +12,7 @@ from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check.desk import CheckDesk
+from akash_gradio.compare.asking import cost_of
 from akash_gradio.compare.runs import Runs, open_runs
 from akash_gradio.compare.votes import VoteStore
 from akash_gradio.domain.chat import NOTHING
@@ -41,6 +42,7 @@ class House:
     files: reads what visitors attach.
     votes: where they are kept; None where each browser keeps its own.
     data_dir: where runs of prompt sets are kept; None for as long as the server runs.
+    closing: whether the server is about to end, so that runs ask nothing new.
     """
 
     answerer: Answerer
@@ -55,6 +57,7 @@ class House:
     files: FileReader = field(default_factory=FileReader)
     votes: VoteStore | None = None
     data_dir: Path | None = None
+    closing: Callable[[], bool] = lambda: False
     secrets: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     space: bool = False
     alone: Callable[[], bool] = lambda: False
@@ -65,7 +68,7 @@ class House:
 
     def open_runs(self) -> Runs:
         """The place of the runs of prompt sets; touches nothing yet."""
-        return open_runs(self.data_dir, self.answerer, self.catalog.get)
+        return open_runs(self.data_dir, self.answerer, self.catalog.get, self.closing)
 
     def listings(self) -> tuple[Listing, ...]:
         """Every model of the catalog and the endpoints now, with who serves it; see `shown`."""
@@ -91,7 +94,4 @@ class House:
 
     def cost_of(self, receipt: Receipt) -> float | None:
         """US dollars by the catalog's prices of the model that answered; None when unknown."""
-        card = self.catalog.get(receipt.model_answered)
-        if card is None or receipt.tokens_in is None or receipt.tokens_out is None:
-            return None
-        return card.cost(receipt.tokens_in.tokens, receipt.tokens_out.tokens)
+        return cost_of(receipt, self.catalog.get(receipt.model_answered))

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from akash_gradio import __version__
+from akash_gradio.compare.runs import Runs
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.ui import present, words
@@ -38,8 +39,11 @@ LONG_BODY_BYTES: Final = 500_000
 ASSETS: Final = Path(__file__).resolve().parents[2] / "assets"
 
 
-def page_routes(house: House) -> list[BaseRoute]:
-    """Every address of the page, to be put before Gradio's."""
+def page_routes(house: House, runs: Runs | None = None) -> list[BaseRoute]:
+    """Every address of the page, to be put before Gradio's.
+
+    runs: the house's, for who closes them; opened here otherwise.
+    """
 
     async def models(request: Request) -> ASGIApp:
         return _unchanged(request, JSONResponse(models_view(house)))
@@ -104,7 +108,7 @@ def page_routes(house: House) -> list[BaseRoute]:
         *check_routes(house),
         *compare_routes(house),
         *file_routes(house),
-        *set_routes(house, house.open_runs()),
+        *set_routes(house, runs or house.open_runs()),
         Mount("/page/assets", StaticFiles(directory=ASSETS), name="page-assets"),
     ]
 

@@ -19,9 +19,9 @@ from akash_gradio.compare.journal import JournalFault
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.report import Report
 from akash_gradio.compare.run import PER_ENDPOINT
-from akash_gradio.compare.runs import OpenRun, Runs, RunsFull
+from akash_gradio.compare.runs import MOST_OF_ONE, OpenRun, Runs, RunsFull
 from akash_gradio.ui import present_sets, words
-from akash_gradio.ui.address import PageAddress, failure, read_body
+from akash_gradio.ui.address import Answer, PageAddress, failure, read_body
 from akash_gradio.ui.asked import Fault
 from akash_gradio.ui.asked_sets import (
     AskedAct,
@@ -67,8 +67,8 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
         title = " ".join(plan.prompts[0].text[:200].split())[:60]
         try:
             run_id = await runs.begin(plan, title)
-        except RunsFull:
-            raise Fault("runs_full", 503) from None
+        except RunsFull as full:
+            raise _full(full) from None
         except (JournalFault, OSError) as error:
             raise Fault("runs_off", 503, reason=type(error).__name__) from None
         began = datetime.now(UTC).isoformat(timespec="seconds")
@@ -76,8 +76,8 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
 
     async def look(request: Request) -> ASGIApp:
         asked: AskedLook = read_sent(AskedLook, await read_body(request))
-        run = _found(runs, asked.run)
-        earlier = runs.find(asked.earlier) if asked.earlier else None
+        run = await _found(runs, asked.run)
+        earlier = await runs.find(asked.earlier) if asked.earlier else None
         told = present_sets.progress_view(run.run.progress)  # first: the table is no older than it
         html = await asyncio.to_thread(_run_html, run, asked.first, earlier)
         fault = words.SETS["failed_run"].format(reason=run.fault) if run.fault else ""
@@ -85,46 +85,65 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
 
     async def row(request: Request) -> ASGIApp:
         asked: AskedRow = read_sent(AskedRow, await read_body(request))
-        run = _found(runs, asked.run)
+        run = await _found(runs, asked.run)
         if asked.row >= present_sets.rows_total(run.journal.plan):
             raise Fault("shape", mend="row")
         return JSONResponse({"html": await asyncio.to_thread(_row_html, run, asked.row)})
 
     async def act(request: Request) -> ASGIApp:
         asked: AskedAct = read_sent(AskedAct, await read_body(request))
-        run = _found(runs, asked.run)
+        run = await _found(runs, asked.run)
         try:
             if asked.act == "pause":
                 run.run.pause()
             elif asked.act == "stop":
                 await run.stop()
             elif asked.act == "go_on":
-                await runs.go_on(asked.run)
+                if await runs.go_on(asked.run) is None:
+                    raise Fault("run_gone", 404)
             else:
                 await runs.forget(asked.run)
-        except RunsFull:
-            raise Fault("runs_full", 503) from None
+        except RunsFull as full:
+            raise _full(full) from None
         return JSONResponse({"done": asked.act})
 
     async def report(request: Request) -> ASGIApp:
         asked: AskedReport = read_sent(AskedReport, await read_body(request))
-        run = _found(runs, asked.run)
+        run = await _found(runs, asked.run)
         made = await _report(house, run)
         return await report_answer(made, asked.form, preview=asked.preview)
 
     answers = (read, foretell, begin, look, row, act, report)
     names = ("read", "forecast", "begin", "look", "row", "act", "report")
     return [
-        Route(f"/page/sets/{name}", PageAddress(answer), methods=["POST"])
+        Route(f"/page/sets/{name}", PageAddress(_whole(answer)), methods=["POST"])
         for name, answer in zip(names, answers, strict=True)
     ]
 
 
-def _found(runs: Runs, run_id: str) -> OpenRun:
-    run = runs.find(run_id)
+def _whole(answer: Answer) -> Answer:
+    """A run that is forgotten while it is read is gone, like one that never was."""
+
+    async def whole(request: Request) -> ASGIApp:
+        try:
+            return await answer(request)
+        except JournalFault as fault:
+            if fault.reason == "closed":
+                raise Fault("run_gone", 404) from None
+            raise Fault("runs_off", 503, reason=fault.reason) from None
+
+    return whole
+
+
+async def _found(runs: Runs, run_id: str) -> OpenRun:
+    run = await runs.find(run_id)
     if run is None:
         raise Fault("run_gone", 404)
     return run
+
+
+def _full(full: RunsFull) -> Fault:
+    return Fault("runs_own", 503, most=str(MOST_OF_ONE)) if full.own else Fault("runs_full", 503)
 
 
 def _unknown_model() -> ASGIApp:

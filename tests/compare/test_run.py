@@ -11,11 +11,12 @@ import pytest
 
 from akash_gradio.compare.journal import Journal, JournalFault
 from akash_gradio.compare.plan import Lane, Plan
-from akash_gradio.compare.run import Run, RunState
+from akash_gradio.compare.run import LONGEST_PAUSE_S, Run, RunState
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import EndpointUnreachable, NotAnswered
 from akash_gradio.domain.ports import EndpointState
 from tests.compare.fakes import Answering, Step, answer, echo, plan, question, serving
+from tests.virtual_time import run_in_no_time
 
 
 class Clock:
@@ -311,3 +312,21 @@ def test_facts_of_a_run_are_kept_with_it(tmp_path: Path) -> None:
         )  # fmt: skip
         assert kept.plan == plan()
         assert kept.row(0) is None
+
+
+def test_a_run_that_stays_paused_for_an_hour_is_put_away(tmp_path: Path) -> None:
+    async def main(kept: Journal) -> float:
+        never = asyncio.Event()
+        answering = Answering(lambda _request: [never])
+        each = run(kept, answering)
+        task = asyncio.create_task(each.run())
+        await asyncio.sleep(LONGEST_PAUSE_S * 2)
+        assert (each.progress.state, answering.open) == (RunState.RUNNING, 4)
+        paused = asyncio.get_running_loop().time()
+        each.pause()
+        assert await task is RunState.STOPPED
+        assert answering.open == 0
+        return asyncio.get_running_loop().time() - paused
+
+    with closing(journal(tmp_path, plan())) as kept:
+        assert run_in_no_time(main(kept)) == LONGEST_PAUSE_S

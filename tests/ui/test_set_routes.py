@@ -8,15 +8,18 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from akash_gradio.catalog.reading import Catalog
+from akash_gradio.compare.runs import open_runs
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import EndpointRefused, NotAnswered
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.ui.asked_sets import AskedRun
 from akash_gradio.ui.house import House
+from akash_gradio.ui.routes import page_routes
 from tests.compare.fakes import Answering, Step, answer, question, serving
-from tests.ui.fakes import page
+from tests.ui.fakes import FakeAnswerer, house, page
 
 CATALOG = Catalog(
     cards=(
@@ -25,6 +28,9 @@ CATALOG = Catalog(
         ModelCard(id="off", name="Off", available=False),
     )
 )
+
+
+PREVIEW = {"form": "html", "preview": True}
 
 
 def says(request: ChatRequest) -> list[Step]:
@@ -38,13 +44,13 @@ def says(request: ChatRequest) -> list[Step]:
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     from akash_gradio.catalog.thumbnails import Thumbnails
 
-    house = House(
+    parts = House(
         answerer=Answering(says, [serving("eu-1", "a", "b", "off")]),
         catalog=CATALOG,
         thumbnails=Thumbnails(tmp_path),
         data_dir=tmp_path,
     )
-    transport = httpx.ASGITransport(page(house))
+    transport = httpx.ASGITransport(page(parts))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         yield client
 
@@ -122,6 +128,22 @@ async def test_a_run_is_compared_with_an_earlier_one(client: httpx.AsyncClient) 
     assert "other prompt" in look["html"]
     same = await post(client, "look", {"run": now, "earlier": now})
     assert "Nothing changed." in same["html"]
+
+
+async def test_a_run_that_is_forgotten_while_it_is_looked_at_is_gone(tmp_path: Path) -> None:
+    answering = Answering(says, [serving("eu-1", "a", "b")])
+    runs = open_runs(tmp_path, answering, CATALOG.get)
+    parts = house(FakeAnswerer(), tmp_path)
+    transport = httpx.ASGITransport(Starlette(routes=page_routes(parts, runs)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+        run = await finished(client)
+        found = await runs.find(run)
+        assert found is not None
+        found.journal.close()  # as `forget` does, between finding it and reading it
+        for name, more in (("look", {"earlier": run}), ("row", {"row": 0}), ("report", PREVIEW)):
+            told = await post(client, name, {"run": run, **more}, 404)
+            assert told["error"]["title"] == "This run is no longer on the server."
+    await runs.close()
 
 
 async def test_a_run_is_stopped_gone_on_with_and_forgotten(client: httpx.AsyncClient) -> None:
