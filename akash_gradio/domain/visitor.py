@@ -28,6 +28,9 @@ class Visitor:
     own: OwnKey | None = None
 
 
+INVITED: Final = "akash_gradio.invited"
+"""True in the ASGI scope of a request from another site's page that the host allows."""
+
 NOBODY: Final = Visitor(id="nobody")
 """Work of the server itself, and of a page that tells no visitors apart."""
 

@@ -12,7 +12,8 @@ from akash_gradio.gateway import RelayRequest
 from akash_gradio.host_settings import RANGED, HostSettings
 
 TOKENS: Final = "max_tokens"
-TOKENS_TOO: Final = "max_completion_tokens"
+TOKENS_NAMES: Final = (TOKENS, "max_completion_tokens", "n_predict")
+"""Any of which an endpoint may obey; llama.cpp puts the last before the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Limits:
         self._check_length(turn.content for turn in said)
         sampling = request.sampling
         values = {name: getattr(sampling, name) for name in RANGED}
-        self._check_ranges(values)
+        self._check_ranges({name: value for name, value in values.items() if _is_number(value)})
         most = self._most_tokens()
         if most is not None and not isinstance(sampling.max_tokens, int):
             sampling = replace(sampling, max_tokens=most)
@@ -70,10 +71,12 @@ class Limits:
         self._check_model(request.model)
         self._check_length(request.texts())
         body = request.body
-        self._check_ranges({**body, TOKENS: _higher(body.get(TOKENS), body.get(TOKENS_TOO))})
+        self._check_ranges(body)
         most = self._most_tokens()
-        if most is not None and not {TOKENS, TOKENS_TOO} & body.keys():
-            request = replace(request, body={**body, TOKENS: most})
+        if most is not None:
+            self._check_tokens(body)
+            if all(body.get(name) is None for name in TOKENS_NAMES):
+                request = replace(request, body={**body, TOKENS: most})
         return replace(request, models=_both(request.models, self.models))
 
     def _most_tokens(self) -> int | None:
@@ -91,14 +94,26 @@ class Limits:
     def _check_ranges(self, values: Mapping[str, Any]) -> None:
         for name, (low, high) in self.ranges.items():
             value = values.get(name)
-            if isinstance(value, int | float) and not low <= value <= high:
+            # null is as good as nothing; what is no number an endpoint might still read as one.
+            if value is not None and not (_is_number(value) and low <= value <= high):
                 raise NotAllowed(name, low=low, high=high)
 
+    def _check_tokens(self, body: Mapping[str, Any]) -> None:
+        low, high = self.ranges[TOKENS]
+        for name in TOKENS_NAMES:
+            value = body.get(name)
+            if value is not None and not (_is_whole(value) and low <= value <= high):
+                raise NotAllowed(name, low=low, high=high)
+        if body.get("n") not in (None, 1):  # answers, each of which may be so long
+            raise NotAllowed("n", low=1, high=1)
 
-def _higher(one: object, other: object) -> float | None:
-    """Where both names of one limit are given, an endpoint may obey either: the higher counts."""
-    given = [value for value in (one, other) if isinstance(value, int | float)]
-    return max(given, default=None)
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

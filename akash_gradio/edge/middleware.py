@@ -13,7 +13,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from akash_gradio.domain.visitor import NOBODY, VISITOR
+from akash_gradio.domain.visitor import INVITED, NOBODY, VISITOR
 from akash_gradio.edge import policy
 from akash_gradio.edge.bodies import Body, TooLarge, Unfit, check_length, limit_of, read_away
 from akash_gradio.edge.closing import Running
@@ -26,7 +26,7 @@ from akash_gradio.edge.messages import (
     header,
     is_https,
 )
-from akash_gradio.edge.origins import is_foreign
+from akash_gradio.edge.origins import is_foreign, is_invited
 from akash_gradio.edge.sign_in import SignIn, turn_away
 from akash_gradio.edge.visitors import Visitors
 
@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 API: Final = ("/v1/", "/healthz", "/metrics")
 OPEN: Final = "/page/assets/"
 """What the sign-in page needs: public files."""
+REPORTS: Final = ("/page/sets/", "/page/compare/")
 STARTS_UP: Final = "/gradio_api/startup-events"
 Say = Callable[..., dict[str, object]]
 """The JSON of a refusal by its kind: `stranger`, `closing`, `too_large`, `too_slow`,
@@ -93,6 +94,7 @@ class Edge:
             VISITOR.set(NOBODY)  # the API knows its callers by their keys
             await self._app(scope, receive, send)
             return
+        scope = {**scope, INVITED: is_invited(scope, self._rules.allowed_origins)}
         limit = limit_of(scope["path"])
         body = Body(receive, limit)
         dressed = Dressed(scope, send, self._rules, body, self._visitors)
@@ -136,7 +138,8 @@ class Dressed:
     """Live: sends an answer on with the page's headers. begun: its status is out.
 
     An answer to a body that was given up goes nowhere; the edge has its own.
-    HTML is held until it is whole, because its policy names its scripts; nothing else is.
+    HTML is held until it is whole, because its policy names its scripts; nothing else is, and
+    no report, which has none and may be long.
     """
 
     def __init__(
@@ -145,6 +148,7 @@ class Dressed:
         self._scope, self._send, self._rules, self._body = scope, send, rules, body
         self._visitors = visitors
         self._https = is_https(scope)
+        self._is_report = scope["path"].startswith(REPORTS)
         self.begun = False
         self._start: Message | None = None
         self._html: list[bytes] = []
@@ -158,7 +162,7 @@ class Dressed:
         """The same for what the edge itself says."""
         if message["type"] == "http.response.start":
             self.begun = True
-            if _kind(message) == b"text/html":
+            if _kind(message) == b"text/html" and not self._is_report:
                 self._start = message
                 return
             message = {**message, "headers": self._headers(message)}
@@ -185,8 +189,8 @@ class Dressed:
         kind = _kind(message)
         if kind == b"text/event-stream":
             more.append((b"x-accel-buffering", b"no"))
-        elif kind == b"image/svg+xml":
-            more.append(policy.PICTURE)
+        elif kind == b"image/svg+xml" or (kind == b"text/html" and self._is_report):
+            more.append(policy.STILL)
         return [*given, *((name, value) for name, value in more if name not in names)]
 
 

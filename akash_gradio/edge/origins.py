@@ -15,11 +15,16 @@ def is_foreign(scope: Mapping[str, Any], allowed: frozenset[str]) -> bool:
     allowed: further origins, as `https://host`. Without `Origin` it is no page's script.
     """
     origin = header(scope, "origin")
-    if not origin or origin.rstrip("/").lower() in allowed:
+    if not origin or is_invited(scope, allowed):
         return False
     theirs = _site(origin)
     # Not X-Forwarded-Host: a page can send one, because Gradio's CORS allows every header.
     return theirs is None or theirs != _site(f"//{header(scope, 'host')}")
+
+
+def is_invited(scope: Mapping[str, Any], allowed: frozenset[str]) -> bool:
+    """Whether a page of one of these origins sends this."""
+    return header(scope, "origin").rstrip("/").lower() in allowed
 
 
 def _site(url: str) -> tuple[str, int | None] | None:

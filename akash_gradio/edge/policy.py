@@ -23,18 +23,24 @@ ALWAYS: Final = (
 """On whatever the page sends. No X-Frame-Options: it knows no list, and a Space is framed."""
 
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
-PICTURE: Final = (
+STILL: Final = (
     b"content-security-policy",
     b"default-src 'none'; style-src 'unsafe-inline'; sandbox",
 )
+"""Of what is only to be looked at: drawings and reports."""
+KEPT_BYTES: Final = 1_000_000
+"""HTML from this size on isn't kept in memory for its policy."""
 
 
-@lru_cache(maxsize=32)
 def page_policy(html: bytes, frame_ancestors: str) -> bytes:
     """The Content-Security-Policy of an HTML page: no script but its own files and its own blocks.
 
     frame_ancestors: the hosts, beside our own, in whose frames it may stand.
     """
+    return (_kept if len(html) < KEPT_BYTES else _policy)(html, frame_ancestors)
+
+
+def _policy(html: bytes, frame_ancestors: str) -> bytes:
     hashes = " ".join(f"'sha256-{digest}'" for digest in _script_digests(html))
     rules = (
         "default-src 'self'",
@@ -56,6 +62,9 @@ def page_policy(html: bytes, frame_ancestors: str) -> bytes:
         f"frame-ancestors 'self' {frame_ancestors}".rstrip(),
     )
     return "; ".join(rules).encode("latin-1", "ignore")
+
+
+_kept = lru_cache(maxsize=4)(_policy)
 
 
 def _script_digests(html: bytes) -> Iterable[str]:

@@ -187,10 +187,17 @@ class HttpTransport:
         return self._sessions[reuse]
 
     def _check_literal(self, url: str) -> None:
-        """aiohttp asks no resolver for an address that is written out. Raises OSError."""
-        host = urlsplit(url).hostname or ""
+        """aiohttp asks no resolver for an address that is written out.
+
+        Raises OSError; ValueError where it is no address.
+        """
+        if self._allowed is None:
+            return
+        from yarl import URL
+
+        host = URL(url).raw_host or ""  # as aiohttp has it: U+3002 is a dot by then
         written_out = ":" in host or host.replace(".", "").isdigit()
-        if self._allowed is not None and written_out and not self._allowed(host):
+        if written_out and not self._allowed(host):
             raise OSError("this address may not be asked")
 
     def _tls_context(self) -> ssl.SSLContext:

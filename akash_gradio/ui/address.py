@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from akash_gradio.domain.visitor import INVITED
 from akash_gradio.ui import words
 from akash_gradio.ui.asked import BODY_LIMIT_BYTES, Fault
 
@@ -40,9 +41,11 @@ class PageAddress:
 def _refuse_strangers(request: Request, accepts: str) -> None:
     """Other websites may not ask in a visitor's name: browsers say where a request comes from.
 
+    Those that the host allows may; the edge marks them.
     Raises Fault.
     """
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+    ours = request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+    if not ours and not request.scope.get(INVITED, False):
         raise Fault("stranger", 403)
     if request.method == "POST":
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

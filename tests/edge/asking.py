@@ -51,6 +51,14 @@ def small_app(asked: Asked) -> Starlette:
         asked.bodies.append(len(await request.body()))
         return PlainTextResponse("read")
 
+    async def report(_request: Request) -> Response:
+        async def pieces() -> Any:
+            for number in range(3):
+                yield f"<p>{number}</p>"
+                await asyncio.sleep(0)
+
+        return StreamingResponse(pieces(), media_type="text/html")
+
     async def drawing(_request: Request) -> Response:
         return Response("<svg/>", media_type="image/svg+xml")
 
@@ -59,6 +67,8 @@ def small_app(asked: Asked) -> Starlette:
             Route("/", page),
             Route("/stream", stream),
             Route("/drawing", drawing),
+            Route("/page/sets/report", report, methods=["POST"]),
+            Route("/page/compare/report", report, methods=["POST"]),
             Route("/{rest:path}", read, methods=["GET", "POST", "PUT"]),
         ]
     )

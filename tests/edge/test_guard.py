@@ -268,6 +268,36 @@ async def test_the_api_has_the_same_limits() -> None:
         await relayed(guard)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"max_tokens": "65"}, {"max_tokens": True}, {"max_tokens": 10.5}, {"max_tokens": [10]},
+        {"max_tokens": float("nan")}, {"max_tokens": -1}, {"max_completion_tokens": "10"},
+        {"max_tokens": -1, "max_completion_tokens": 10}, {"n_predict": -1},
+        {"max_tokens": 10, "n_predict": 65}, {"n": 2}, {"n": "2"},
+        {"temperature": "9"}, {"temperature": True}, {"temperature": float("inf")},
+    ],
+)  # fmt: skip
+async def test_the_api_takes_nothing_for_a_value_that_an_endpoint_might_read_as_more(
+    body: dict[str, Any],
+) -> None:
+    source = Relays()
+    limits = Limits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
+    guard = Guard(source, limits, OwnCounters())  # type: ignore[arg-type]
+    with pytest.raises(NotAllowed):
+        await relayed(guard, **body)
+    assert source.bodies == []
+
+
+async def test_null_at_the_api_is_as_good_as_no_value() -> None:
+    source = Relays()
+    limits = Limits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
+    guard = Guard(source, limits, OwnCounters())  # type: ignore[arg-type]
+    await relayed(guard, max_tokens=None, max_completion_tokens=None, temperature=None, n=None)
+    await relayed(guard, max_tokens=None, max_completion_tokens=10, n=1)
+    assert [body["max_tokens"] for body in source.bodies] == [64, None]
+
+
 async def test_counting_more_visitors_than_there_is_room_for_forgets_the_oldest() -> None:
     counters = OwnCounters(most_names=100)
     for number in range(1000):

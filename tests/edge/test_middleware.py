@@ -10,7 +10,7 @@ import pytest
 
 from akash_gradio.edge.bodies import LARGE_BYTES, SMALL_BYTES, Body, TooSlow
 from akash_gradio.edge.closing import Running, finish
-from akash_gradio.edge.policy import page_policy
+from akash_gradio.edge.policy import KEPT_BYTES, _kept, page_policy
 from tests.edge.asking import PAGE, Asked, client, front, small_app
 
 OWN = ("http://page.example", "https://page.example", "http://page.example:80")
@@ -94,7 +94,7 @@ def test_a_stream_asks_proxies_not_to_hold_it_back() -> None:
     assert response.text == "data: 0\n\ndata: 1\n\ndata: 2\n\n"
 
 
-async def test_a_stream_passes_piece_by_piece() -> None:
+async def pieces_of(path: str, method: str = "GET") -> list[bytes]:
     sent: list[bytes] = []
 
     async def receive() -> dict[str, object]:
@@ -104,9 +104,29 @@ async def test_a_stream_passes_piece_by_piece() -> None:
     async def send(message: dict[str, object]) -> None:
         sent.append(bytes(message.get("body", b"")))  # type: ignore[arg-type]
 
-    scope = {"type": "http", "method": "GET", "path": "/stream", "headers": [], "query_string": b""}
+    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b""}
     await front().before(small_app(Asked()))(scope, receive, send)  # type: ignore[arg-type]
-    assert [body for body in sent if body] == [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]
+    return [body for body in sent if body]
+
+
+async def test_a_stream_passes_piece_by_piece() -> None:
+    assert await pieces_of("/stream") == [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]
+
+
+@pytest.mark.parametrize("path", ["/page/sets/report", "/page/compare/report"])
+async def test_a_report_is_not_held_until_it_is_whole_and_runs_nothing(path: str) -> None:
+    assert await pieces_of(path, "POST") == [b"<p>0</p>", b"<p>1</p>", b"<p>2</p>"]
+    policy = client().post(path).headers["content-security-policy"]
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+
+def test_few_pages_and_no_large_one_are_kept_for_their_policy() -> None:
+    for number in range(20):
+        page_policy(b"%d" % number, "")
+    before = _kept.cache_info()
+    page_policy(bytes(KEPT_BYTES), "")
+    assert _kept.cache_info() == before
+    assert before.currsize == before.maxsize == 4
 
 
 def test_a_drawing_that_is_opened_by_itself_runs_nothing() -> None:

@@ -67,8 +67,12 @@ async def test_a_name_that_changes_its_mind_gains_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"]
-)
+    "host",
+    [
+        "127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]",
+        "127\u30020.0.1", "127\uff0e0\uff0e0\uff0e1", "\uff11\uff12\uff17.0.0.1", "a\u200d.b",
+    ],
+)  # fmt: skip
 async def test_no_way_of_writing_this_machine_reaches_it(host: str) -> None:
     async with StubEndpoint("perfect") as stub:
         url = stub.url.replace("127.0.0.1", host)

@@ -22,6 +22,7 @@ from akash_gradio.ui import words
 from akash_gradio.ui.asked import BODY_LIMIT_BYTES
 from akash_gradio.ui.house import House
 from akash_gradio.ui.markdown import render
+from tests.edge.asking import front
 from tests.ui.fakes import (
     STARTED,
     FakeAnswerer,
@@ -317,6 +318,17 @@ def test_another_website_may_not_ask(client: TestClient, answerer: FakeAnswerer,
     headers = {"sec-fetch-site": site}
     told(client.post("/page/reply", json=asking("x"), headers=headers), 403)
     assert not answerer.opened
+
+
+def test_a_website_that_the_host_names_may_ask(rooms: House, answerer: FakeAnswerer):
+    invited = TestClient(front(ALLOWED_ORIGINS="https://friend.example").before(page(rooms)))
+    headers = {"sec-fetch-site": "cross-site", "origin": "https://friend.example"}
+    assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 200
+    assert len(answerer.opened) == 1
+    for origin in ("https://evil.example", ""):
+        headers["origin"] = origin
+        assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 403
+    assert len(answerer.opened) == 1
 
 
 def test_a_model_that_is_not_available_is_not_asked(tmp_path: Path):
