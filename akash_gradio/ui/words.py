@@ -316,6 +316,7 @@ PAGE: Final[Mapping[str, str]] = {
     "copy_link": "Copy link",
     "report": "Report",
     "report_title": "Comparison",
+    "link_too_long": "The question is too long for a link. Shorten it, or send it by itself.",
     "link_copied": "Link copied. It holds the models, the question and the settings.",
     "link_filled": "This link filled in the lanes and the question. "
     "Nothing is sent before you press Send.",

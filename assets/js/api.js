@@ -5,9 +5,9 @@ const at = (path) => new URL(`page/${path}`, document.baseURI.replace(/[?#].*$/,
 import { ownKeyHeaders } from "./own_key.js";
 
 export class Refused extends Error {
-  constructor(view) {
+  constructor(view, status) {
     super(view.title);
-    this.view = view;
+    Object.assign(this, { view, status });
   }
 }
 
@@ -15,7 +15,7 @@ async function json(response) {
   const body = await response.json().catch(() => null);
   if (response.ok && body) return body;
   if (response.status === 401) location.reload(); // the session is over: the edge shows its form
-  throw body?.error ? new Refused(body.error) : new TypeError(`status ${response.status}`);
+  throw body?.error ? new Refused(body.error, response.status) : new TypeError(`status ${response.status}`);
 }
 
 export const boot = async () => json(await fetch(at("boot")));

@@ -7,7 +7,7 @@ import { Chats } from "./chats.js";
 import { Attachments } from "./attachments.js";
 import { ContextBar } from "./context_bar.js";
 import { Check } from "./check.js";
-import { $, arrived, fill, icon, toast } from "./dom.js";
+import { $, arrived, copyCode, fill, icon, toast } from "./dom.js";
 import { wireFrame } from "./frame.js";
 import { Models, themePictures } from "./gallery.js";
 import { wireKeys } from "./keys.js";
@@ -34,7 +34,7 @@ function lastOpenChat() {
 
 class Page {
   chat = newChat("");
-  views = {}; // what `?view=` names beside the models: { name: { open(query) } }
+  views = Object.create(null); // what `?view=` names beside the models: { name: { open(query) } }
 
   constructor(boot, store) {
     this.boot = boot;
@@ -147,6 +147,13 @@ class Page {
     $("#message").focus();
   }
 
+  /** The open chat is gone; who looks at something else stays there. */
+  dropChat() {
+    if (document.documentElement.dataset.view === "chat") return this.startChat(this.chat.model);
+    this.asking.stop();
+    this.chat = newChat(this.chat.model);
+  }
+
   /** A chat that was begun elsewhere on the page. */
   adopt(chat) {
     this.asking.stop();
@@ -189,7 +196,7 @@ class Page {
 
   /** The open chat was changed elsewhere. */
   showAgain() {
-    this.settings.open(this.chat.settings, this.model());
+    if (!this.told) this.settings.open(this.chat.settings, this.model());
     this.thread.show(this.chat, this.model());
     this.#composer();
   }
@@ -276,7 +283,7 @@ class Page {
     } catch {
       // No storage in this frame: a reload begins a new chat.
     }
-    history.replaceState({ chat: this.chat.id }, "");
+    if (document.documentElement.dataset.view === "chat") history.replaceState({ chat: this.chat.id }, "");
   }
 
   busy(running) {
@@ -387,6 +394,7 @@ class Page {
     }
     this.#wireMenu();
     document.addEventListener("click", (event) => this.#followLink(event));
+    document.addEventListener("click", (event) => copyCode(event, this.words));
     document.addEventListener("akash-theme", () => themePictures());
     addEventListener("popstate", (event) => this.#goneTo(event.state?.chat));
     wireKeys(this);

@@ -53,9 +53,10 @@ export class Chats {
   }
 
   async #useStore() {
+    this.page.chat.removed = true; // it ends with its store: what still comes of it is kept in neither
     this.history.use(this.keepsNothing ? new MemoryStore() : this.store);
     await this.history.load();
-    if (this.page.chat.turns.length) this.page.startChat(this.page.chat.model);
+    this.page.dropChat();
   }
 
   // ── asked for by the list ───────────────────────────────────────────────
@@ -95,7 +96,7 @@ export class Chats {
       const isOpen = entry.id === this.page.chat.id;
       if (isOpen) this.page.chat.removed = true; // an answer that is coming must not bring it back
       const kept = await this.history.remove(entry);
-      if (isOpen) this.page.startChat(entry.model);
+      if (isOpen) this.page.dropChat();
       toast(this.words.deleted, this.words.undo, () => this.#restore(kept));
     } catch (error) {
       this.complain(error);
@@ -173,7 +174,7 @@ export class Chats {
     if (this.keepsNothing) return this.store.clear();
     this.page.chat.removed = true;
     await this.history.clear();
-    this.page.startChat(this.page.chat.model);
+    this.page.dropChat();
   }
 
   // ── told by the history ─────────────────────────────────────────────────
@@ -223,7 +224,7 @@ export class Chats {
   gone(id) {
     const { page } = this;
     if (page.chat.id !== id || page.inUse()) return;
-    page.startChat(page.chat.model);
+    page.dropChat();
     toast(this.words.deleted_elsewhere);
   }
 

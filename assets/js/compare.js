@@ -8,6 +8,7 @@ import { $, announce, fill, toast } from "./dom.js";
 import { lastOf, LETTERS } from "./lane.js";
 import { readLink } from "./link.js";
 import { DEFAULTS, differences, mineOf, sentOf } from "./settings.js";
+import { drawMissing } from "./thread.js";
 import { keptTurns } from "./turns.js";
 import { castVotes, ownVotes } from "./vote.js";
 import * as api from "./api.js";
@@ -15,6 +16,7 @@ import * as api from "./api.js";
 const FEWEST = 2;
 const MESSAGE_LIMIT_BYTES = 1_000_000;
 const STILL_HERE_MS = 2000;
+const DRAWN_AT_ONCE = 50;
 
 const newLane = (model) => ({ model, endpoint: null, settings: null, turns: [] });
 
@@ -92,15 +94,16 @@ export class Compare {
 
   /** Kept answers hold no HTML: the server draws them again. */
   async #redraw() {
-    const undrawn = this.lanes.flatMap(({ turns }) => turns.flatMap(({ versions = [] }) => versions)).filter((version) => version.text && !version.blocks);
-    if (!undrawn.length) return;
-    const { blocks } = await api.render(undrawn.map(({ text }) => text)).catch(() => ({ blocks: [] }));
-    undrawn.forEach((version, place) => (version.blocks = blocks[place]));
+    const turns = this.lanes.flatMap((lane) => lane.turns);
+    for (let from = 0; from < turns.length; from += DRAWN_AT_ONCE) {
+      await drawMissing(turns.slice(from, from + DRAWN_AT_ONCE)).catch(() => toast(this.words.offline_title));
+    }
     this.view.draw();
   }
 
   #lettered() {
     this.lanes.forEach((lane, place) => Object.assign(lane, { letter: LETTERS[place], place }));
+    this.tab = Math.max(0, Math.min(this.tab, this.lanes.length - 1));
   }
 
   get running() {
@@ -156,6 +159,7 @@ export class Compare {
   /** A new blind round: nothing of an earlier one may tell who is who. */
   #hide() {
     const { lanes } = this;
+    this.page.frame.closeDrawer();
     for (let last = lanes.length - 1; last > 0; last -= 1) {
       const other = Math.floor(Math.random() * (last + 1));
       [lanes[last], lanes[other]] = [lanes[other], lanes[last]];
@@ -175,7 +179,7 @@ export class Compare {
     const run = { id: secretId(), control: new AbortController(), lanes };
     const body = { run: run.id, lanes: lanes.map((lane) => this.#asked(lane)) };
     for (const lane of lanes) {
-      const version = { text: "", reasoning: "", model: lane.model, model_name: this.nameOf(lane), live: true, status: this.words.waiting, asked: new Date().toISOString(), began_ms: performance.now() };
+      const version = { text: "", reasoning: "", model: lane.model, model_name: this.nameOf(lane), label: this.labelOf(lane), settings: { ...this.settingsOf(lane) }, live: true, status: this.words.waiting, asked: new Date().toISOString(), began_ms: performance.now() };
       lane.turns.push({ role: "assistant", shown: 0, versions: [version] });
       lane.run = run;
     }
@@ -185,7 +189,6 @@ export class Compare {
     try {
       await this.#follow(run, body);
     } catch (error) {
-      if (this.leaving) return; // that cut it, and what had come is remembered
       this.#broke(run, error);
     }
     for (const lane of lanes) this.#settle(lane, run);
@@ -221,24 +224,26 @@ export class Compare {
     const { words } = this;
     for (const lane of run.lanes.filter((each) => each.run === run)) {
       const version = lastOf(lane);
-      if (error.name === "AbortError") this.#stopped(version);
+      if (!version) continue; // the lane was emptied meanwhile
+      if (error.name === "AbortError" || this.leaving) this.#stopped(version);
       else version.error = error.view ?? { title: words.offline_title, mend: words.offline_mend, details: "", retry: true };
     }
   }
 
   #settle(lane, run) {
     if (lane.run !== run) return;
+    lane.run = null;
     const version = lastOf(lane);
+    if (!version || !this.lanes.includes(lane)) return;
     Object.assign(version, { live: false, ended_ms: performance.now() });
     version.blocks ??= [];
-    lane.run = null;
     this.view.drawLane(lane);
     if (!this.running.length) this.#allSettled();
     else this.view.drawRest();
   }
 
   #allSettled() {
-    this.view.draw();
+    this.view.drawAround();
     remember(this);
     const failed = this.lanes.filter((lane) => lastOf(lane)?.error).length;
     announce(fill(failed ? this.words.compare_done_failed : this.words.compare_done, { count: this.lanes.length, failed }));
@@ -272,6 +277,7 @@ export class Compare {
   }
 
   remove(lane) {
+    this.page.frame.closeDrawer(); // it may show what is another lane's then
     if (this.lanes.length <= FEWEST || lane.run) return;
     const { lanes } = this;
     this.lanes = lanes.filter((other) => other !== lane);
@@ -283,6 +289,7 @@ export class Compare {
   }
 
   swap(lane, step) {
+    this.page.frame.closeDrawer(); // it may show what is another lane's then
     const other = this.lanes[lane.place + step];
     if (!other || this.running.length) return;
     [this.lanes[lane.place], this.lanes[other.place]] = [other, lane];
@@ -290,6 +297,7 @@ export class Compare {
   }
 
   choose(lane, model) {
+    this.page.frame.closeDrawer(); // it may show what is another lane's then
     Object.assign(lane, { model, endpoint: null });
     this.changed();
   }
@@ -312,7 +320,7 @@ export class Compare {
   /** A new comparison of the same models. */
   fresh() {
     this.stopAll();
-    for (const lane of this.lanes) lane.turns = [];
+    for (const lane of this.lanes) Object.assign(lane, { run: null, turns: [] });
     Object.assign(this, { hidden: false, voted: false });
     this.view.note("");
     this.changed();
@@ -320,8 +328,8 @@ export class Compare {
   }
 
   goOn(lane) {
-    const settings = { ...this.settingsOf(lane) };
-    const chat = newChat(lane.model, settings);
+    const { model, settings } = lastOf(lane);
+    const chat = newChat(model, settings ?? this.settingsOf(lane));
     chat.title = titleFrom(lane.turns[0].text);
     chat.turns = keptTurns(structuredClone(kept(lane.turns)));
     this.page.adopt(chat);
@@ -335,8 +343,10 @@ export class Compare {
   }
 
   async vote(choice) {
+    if (this.voted || this.voting) return;
+    this.voting = true;
     await castVotes(this, choice);
-    Object.assign(this, { hidden: false, voted: true });
+    Object.assign(this, { hidden: false, voted: true, voting: false });
     this.view.draw();
     remember(this);
     $("#compare-message").focus({ preventScroll: true });

@@ -9,8 +9,8 @@ const KEY = "akash-gradio.compare";
 export function kept(turns) {
   return turns.map((turn) => {
     if (turn.role === "user") return { role: "user", text: turn.text };
-    const versions = turn.versions.map(({ text, reasoning, thought_s, model, model_name, receipt, error, stopped, live, endpoint, first_s, asked, began_ms, first_ms, ended_ms }) => ({
-      text, reasoning, thought_s, model, model_name, error, asked, began_ms, first_ms, ended_ms,
+    const versions = turn.versions.map(({ text, reasoning, thought_s, model, model_name, label, settings, receipt, error, stopped, live, endpoint, first_s, asked, began_ms, first_ms, ended_ms }) => ({
+      text, reasoning, thought_s, model, model_name, label, settings, error, asked, began_ms, first_ms, ended_ms,
       receipt: live ? stoppedReceipt({ endpoint, first_s }) : receipt,
       stopped: live || stopped,
     }));
@@ -24,7 +24,15 @@ export function remember({ lanes, shared, blind, hidden, voted, tab }) {
   try {
     sessionStorage.setItem(KEY, JSON.stringify(state));
   } catch {
-    sessionStorage?.removeItem?.(KEY); // too much for this tab's storage: better none than an old one
+    forget(); // too much for this tab's storage: better none than an old one
+  }
+}
+
+function forget() {
+  try {
+    sessionStorage.removeItem(KEY);
+  } catch {
+    // No storage in this frame: nothing was kept.
   }
 }
 

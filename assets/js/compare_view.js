@@ -38,21 +38,45 @@ export class CompareView {
   // ── drawing ─────────────────────────────────────────────────────────────
 
   draw() {
-    const box = $("#lanes");
     for (const lane of this.compare.lanes) if (!this.views.has(lane)) this.views.set(lane, new LaneView(lane, this.words, this.#acts()));
     for (const lane of [...this.views.keys()]) if (!this.compare.lanes.includes(lane)) this.views.delete(lane);
-    const nodes = this.compare.lanes.map((lane) => this.views.get(lane).node);
-    if (!this.compare.hidden && !this.compare.running.length && this.compare.lanes.length < LETTERS.length) nodes.push(this.#adder());
-    if (nodes.length !== box.children.length || nodes.some((node, place) => node !== box.children[place])) box.replaceChildren(...nodes);
-    box.style.setProperty("--lanes", this.compare.lanes.length);
+    this.#drawRow();
     for (const lane of this.compare.lanes) this.drawLane(lane);
-    this.race.show(this.compare.hidden ? [] : this.compare.lanes.filter(lastOf).map((lane) => ({ letter: lane.letter, version: lastOf(lane) })));
+    this.#drawRace();
     this.drawRest();
+  }
+
+  /** The lanes beside each other; one that stays is not put there anew, so it keeps its place. */
+  #drawRow() {
+    const { lanes, hidden, running } = this.compare;
+    const box = $("#lanes");
+    const nodes = lanes.map((lane) => this.views.get(lane).node);
+    this.adder ??= this.#adder();
+    this.adder.remove();
+    if (nodes.length !== box.children.length || nodes.some((node, place) => node !== box.children[place])) box.replaceChildren(...nodes);
+    if (!hidden && !running.length && lanes.length < LETTERS.length) box.append(this.adder);
+    box.style.setProperty("--lanes", lanes.length);
+  }
+
+  #drawRace() {
+    const { lanes, hidden } = this.compare;
+    this.race.show(hidden ? [] : lanes.filter(lastOf).map((lane) => ({ letter: lane.letter, version: lastOf(lane) })));
   }
 
   #drawHead(lane) {
     const facts = { hidden: this.compare.hidden, places: this.compare.lanes.length, brief: this.#briefOf(lane) };
     this.views.get(lane)?.drawHead(this.compare.page.models.list, facts);
+  }
+
+  /** Everything but what the lanes say: readers keep their place, their folds and their focus. */
+  drawAround() {
+    for (const lane of this.compare.lanes) {
+      this.#drawHead(lane);
+      this.views.get(lane)?.node.classList.toggle("shown", lane.place === this.compare.tab);
+    }
+    this.#drawRow();
+    this.#drawRace();
+    this.drawRest();
   }
 
   drawLane(lane) {
@@ -84,9 +108,15 @@ export class CompareView {
     return el("button", { type: "button", class: "lane-add", "aria-label": this.words.lane_add, title: this.words.lane_add, onclick: () => this.compare.add() }, icon("plus"), el("span", {}, this.words.lane_add));
   }
 
+  #showLane(place) {
+    this.compare.tab = place;
+    this.drawAround();
+    $("#lane-tabs").children[place].focus();
+  }
+
   #tabs() {
     const tabs = this.compare.lanes.map((lane) =>
-      el("button", { type: "button", role: "tab", class: "lane-tab", "data-letter": lane.letter, "aria-selected": String(lane.place === this.compare.tab), onclick: () => { this.compare.tab = lane.place; this.draw(); } },
+      el("button", { type: "button", role: "tab", class: "lane-tab", "data-letter": lane.letter, "aria-selected": String(lane.place === this.compare.tab), onclick: () => this.#showLane(lane.place) },
         el("b", { class: "letter" }, lane.letter), el("span", {}, this.compare.hidden ? "" : this.compare.nameOf(lane)), lane.run ? el("i", { class: "pulse" }) : null));
     $("#lane-tabs").replaceChildren(...tabs);
   }
@@ -162,7 +192,12 @@ export class CompareView {
       remember(this.compare);
     };
     const title = lane ? fill(words.lane_settings, { letter: lane.letter }) : words.shared_settings;
-    page.tuneOther({ values: lane ? this.compare.settingsOf(lane) : this.compare.shared, card, told, title, extra: lane ? this.#laneExtra(lane) : null, opener });
+    page.tuneOther({ values: lane ? this.compare.settingsOf(lane) : this.compare.shared, card, told, title, extra: lane ? this.#laneExtra(lane) : null, opener: lane ? this.#tuneOf(lane) : opener });
+  }
+
+  /** The lane's button for it as it is then: heads are drawn again and again. */
+  #tuneOf(lane) {
+    return { focus: () => this.views.get(lane)?.head.querySelector('[data-act="tune"]')?.focus() };
   }
 
   /** Which endpoint answers, and the way back to the settings of all lanes. */
@@ -172,7 +207,7 @@ export class CompareView {
     const pinned = (event) => { lane.endpoint = event.target.value || null; this.compare.changed(); };
     const select = el("select", { class: "plain", id: "lane-endpoint", onchange: pinned },
       el("option", { value: "" }, words.any_endpoint), ...aliases.map((alias) => el("option", { value: alias, selected: alias === lane.endpoint }, alias)));
-    const link = el("button", { type: "button", class: "btn", onclick: () => { lane.settings = null; this.compare.changed(); this.tune(lane); } }, words.use_shared);
+    const link = el("button", { type: "button", class: "btn", onclick: () => { lane.settings = null; this.compare.changed(); this.tune(lane); $("#close-settings").focus(); } }, words.use_shared);
     return el("div", { class: "lane-extra ag" }, el("label", { for: "lane-endpoint" }, words.answered_by), select, link);
   }
 
@@ -208,7 +243,9 @@ export class CompareView {
   async #share() {
     const prompt = $("#compare-message").value || this.compare.lanes[0]?.turns.findLast(({ role }) => role === "user")?.text || "";
     const address = new URL("./?view=compare", document.baseURI.replace(/[?#].*$/, ""));
-    address.hash = linkOf({ lanes: this.compare.lanes, shared: this.compare.shared, blind: this.compare.blind, prompt });
+    const hash = linkOf({ lanes: this.compare.lanes, shared: this.compare.shared, blind: this.compare.blind, prompt });
+    if (!hash) return toast(this.words.link_too_long);
+    address.hash = hash;
     if (await copyText(address.href, this.words)) toast(this.words.link_copied);
   }
 }

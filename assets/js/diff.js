@@ -41,6 +41,6 @@ function column(compare, lane, spans) {
   return el("section", { class: "diff-side", "data-letter": lane.letter }, head, el("div", { class: "diff-text", dir: "auto", tabindex: 0 }, ...pieces));
 }
 
-const modelOf = (compare, lane) => compare.page.models.find(lane.model)?.name ?? lane.model;
+const modelOf = (compare, lane) => lastOf(lane)?.model_name ?? compare.nameOf(lane);
 
 const nameOf = (compare, lane) => (compare.hidden ? lane.letter : `${lane.letter} · ${modelOf(compare, lane)}`);

@@ -78,7 +78,7 @@ export function toast(text, action, onaction) {
   if (action) {
     node.append(el("button", { type: "button", onclick: () => { node.remove(); onaction(); } }, action));
   }
-  document.querySelector(".gradio-container").append(node);
+  ($("dialog[open]") ?? $(".gradio-container")).append(node); // nothing outside an open dialog can be pressed
   toastTimer = setTimeout(() => node.remove(), action ? 8000 : 2400);
 }
 
@@ -90,6 +90,16 @@ export async function copyText(text, words) {
     toast(words.copy_failed);
     return false;
   }
+}
+
+/** Copy the block of code whose button was pressed. */
+export async function copyCode(event, words) {
+  const button = event.target.closest?.("[data-copy]");
+  if (!button) return;
+  const code = button.closest(".code").querySelector("code").textContent;
+  if (!(await copyText(code, words))) return;
+  button.textContent = words.copied;
+  setTimeout(() => (button.textContent = words.copy), 1500);
 }
 
 /** Say a sentence to screen readers. */

@@ -8,11 +8,13 @@ const NARROW = matchMedia("(max-width: 1099px)");
 /** Tie them; returns what else may close the drawer and toggle the sidebar. */
 export function wireFrame() {
   const root = document.documentElement;
+  const menus = () => [...document.querySelectorAll("#menu, [data-menu]")]; // some views have their own
+  const focusMenu = () => menus().find((menu) => menu.offsetParent)?.focus();
   const sidebar = (open) => {
     root.dataset.sidebar = open ? "open" : "closed";
-    $("#menu").setAttribute("aria-expanded", String(open));
+    for (const menu of menus()) menu.setAttribute("aria-expanded", String(open));
     if (open) $("#new-chat").focus();
-    else if ($("#sidebar").contains(document.activeElement)) $("#menu").focus();
+    else if ($("#sidebar").contains(document.activeElement)) focusMenu();
   };
   let opener = $("#open-settings");
   const drawer = (open) => {
@@ -34,7 +36,7 @@ export function wireFrame() {
     const inside = $("#sidebar").contains(document.activeElement);
     root.dataset.side = away ? "away" : "there";
     remember(root.dataset.side);
-    if (inside) $("#menu").focus();
+    if (inside) focusMenu();
     else if (document.activeElement === document.body) $("#hide-sidebar").focus();
   };
   const openSidebar = () => {

@@ -61,7 +61,11 @@ function actsOf(page) {
   return {
     new_chat: () => page.startChat(page.chat.model),
     focus: inChat(() => $("#message").focus()),
-    stop: () => (asking.running ? asking.stop() : false),
+    stop: () => {
+      const { view } = document.documentElement.dataset;
+      if (view === "compare") return page.compare.running.length ? page.compare.stopAll() : false;
+      return view === "chat" && asking.running ? asking.stop() : false;
+    },
     regenerate: inChat(() => (last("assistant") < 0 ? false : asking.regenerate(last("assistant")))),
     edit: inChat(() => (last("user") < 0 || asking.running ? false : thread.edit(last("user")))),
     copy: inChat(() => copyLast(page.chat.turns[last("assistant")], words)),

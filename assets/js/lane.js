@@ -35,9 +35,13 @@ export class LaneView {
     this.scroller.setAttribute("aria-label", fill(words.lane, { letter: lane.letter }));
     const letter = el("b", { class: "letter" }, lane.letter);
     if (hidden) {
+      this.headLook = null;
       this.head.replaceChildren(letter, el("span", { class: "lane-secret" }, fill(words.blind_model, { letter: lane.letter })));
       return;
     }
+    const look = JSON.stringify([models.map((model) => [model.id, model.name, model.can_chat || model.state_word]), lane.model, lane.letter, lane.place, places, Boolean(lane.run), hidden, brief]);
+    if (look === this.headLook) return; // an open list of models stays open
+    this.headLook = look;
     const focused = document.activeElement?.dataset?.act;
     const held = this.head.contains(document.activeElement);
     const busy = Boolean(lane.run);

@@ -8,10 +8,12 @@ const LONGEST = 100_000;
 /** The settings that differ from what holds anyhow. */
 const own = (settings) => settings && Object.fromEntries(Object.entries(settings).filter(([name, value]) => name in DEFAULTS && value !== DEFAULTS[name]));
 
+/** The part behind the `#`; null where it would be longer than is read. */
 export function linkOf({ lanes, shared, blind, prompt }) {
   const said = { v: 1, p: prompt, l: lanes.map(({ model, endpoint, settings }) => ({ m: model, e: endpoint ?? undefined, s: own(settings) ?? undefined })), s: own(shared), b: blind || undefined };
   const bytes = new TextEncoder().encode(JSON.stringify(said));
-  return MARK + btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  const coded = MARK + btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  return coded.length > LONGEST ? null : coded;
 }
 
 /** What a link says, every part of it checked; null when it is none of ours. */

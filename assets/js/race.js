@@ -26,11 +26,6 @@ export class Race {
     this.draw();
   }
 
-  hide() {
-    clearInterval(this.timer);
-    this.root.hidden = true;
-  }
-
   draw() {
     const now = performance.now();
     const all = this.runners.map(({ version }) => timesOf(version, now));

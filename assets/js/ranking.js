@@ -1,6 +1,6 @@
 // The table of votes, as the server works it out; the votes are its own or this browser's.
 
-import { $, el, fromServer } from "./dom.js";
+import { $, el, fromServer, toast } from "./dom.js";
 import { download } from "./exporting.js";
 import { ownVotes } from "./vote.js";
 import * as api from "./api.js";
@@ -25,8 +25,8 @@ export class Ranking {
     $("#ranking").addEventListener("click", async (event) => {
       const form = event.target.closest("[data-export]")?.dataset.export;
       if (!form) return;
-      const { text } = await api.exportVotes(form, ownVotes());
-      download(`votes.${form}`, [text], form === "csv" ? "text/csv" : "application/json");
+      const { text } = await api.exportVotes(form, ownVotes()).catch((error) => ({ text: toast(error.view?.title ?? this.words.offline_title) }));
+      if (text) download(`votes.${form}`, [text], form === "csv" ? "text/csv" : "application/json");
     });
   }
 }

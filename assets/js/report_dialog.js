@@ -1,7 +1,7 @@
 // A report: its form is chosen and its beginning looked at before anything leaves.
 
 import { openDialog } from "./dialogs.js";
-import { el } from "./dom.js";
+import { el, toast } from "./dom.js";
 import { download } from "./exporting.js";
 
 const FORMS = { html: "text/html", md: "text/markdown", csv: "text/csv", json: "application/json" };
@@ -26,8 +26,13 @@ export function openReport(page, { preview, whole }) {
     chips.forEach((chip) => chip.setAttribute("aria-pressed", String(chip.textContent === each.toUpperCase())));
     show();
   };
-  const save = el("button", { type: "button", class: "btn primary", onclick: async () => download(`${page.words.title} report.${form}`, [await whole(form)], FORMS[form]) }, says.download);
-  const { dialog } = openDialog(says.report, page.words, el("p", { class: "set-hint" }, says.leaves), el("div", { class: "report-forms" }, el("div", { class: "chips" }, ...chips), save), sheet);
+  const save = async () => {
+    const asked = form;
+    const contents = await whole(asked).catch((error) => void toast(error.view?.title ?? page.words.offline_title));
+    if (contents) download(`${page.words.title} report.${asked}`, [contents], FORMS[asked]);
+  };
+  const button = el("button", { type: "button", class: "btn primary", onclick: save }, says.download);
+  const { dialog } = openDialog(says.report, page.words, el("p", { class: "set-hint" }, says.leaves), el("div", { class: "report-forms" }, el("div", { class: "chips" }, ...chips), button), sheet);
   dialog.classList.add("wide");
   show();
 }

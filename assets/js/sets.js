@@ -201,7 +201,7 @@ export class Sets {
       if (busy && document.documentElement.dataset.view === "sets") this.timer = setTimeout(() => this.#look(), LOOK_MS);
     } catch (error) {
       if (id !== this.run) return;
-      if (!error.view) return (this.timer = setTimeout(() => this.#look(), 3 * LOOK_MS)); // the network
+      if (error.status !== 404) return (this.timer = setTimeout(() => this.#look(), 3 * LOOK_MS)); // the network, or a sign-in that ended
       toast(error.view.title);
       this.#keep(this.#runs().filter(({ run }) => run !== id));
       this.#showForm();
@@ -242,7 +242,8 @@ export class Sets {
   }
 
   async #openRow(row) {
-    const { html } = await api.rowOfSet(this.run, row);
+    const { html } = await api.rowOfSet(this.run, row).catch((error) => ({ html: toast(error.view?.title ?? this.page.words.offline_title) }));
+    if (!html) return;
     const { dialog } = openDialog(this.says.open_row, this.page.words, fromServer(html));
     dialog.classList.add("wide");
   }

@@ -2,7 +2,7 @@
 // Settled turns are never touched while an answer comes; only its last blocks are.
 
 import { copied, failureOf, put, statusOf, thoughtsOf, thoughtWords } from "./answer.js";
-import { $, copyText, el, fill, icon, iconButton, patchBlocks, toast } from "./dom.js";
+import { $, el, fill, icon, iconButton, patchBlocks, toast } from "./dom.js";
 import { editableFiles, filesOf } from "./attachments.js";
 import { menuButton } from "./menus.js";
 import { receiptLine } from "./receipt.js";
@@ -25,7 +25,6 @@ export class Thread {
     this.growing = new WeakMap(); // version that is still coming → the parts that show it
     this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     $("#to-end").addEventListener("click", () => this.toEnd());
-    this.root.addEventListener("click", (event) => this.#copyCode(event));
   }
 
   /** Draw a chat from its turns. stay: where the reader is, for a chat that is on the screen already. */
@@ -321,21 +320,10 @@ export class Thread {
     parts.thoughts.label.textContent = thoughtWords(version, this.words);
     parts.foot.replaceChildren();
   }
-
-  #copyCode(event) {
-    const button = event.target.closest("[data-copy]");
-    if (!button) return;
-    const code = button.closest(".code").querySelector("code").textContent;
-    copyText(code, this.words).then((done) => {
-      if (!done) return;
-      button.textContent = this.words.copied;
-      setTimeout(() => (button.textContent = this.words.copy), 1500);
-    });
-  }
 }
 
 /** Kept chats hold texts, not HTML: have the server draw those that are to be seen. */
-async function drawMissing(turns) {
+export async function drawMissing(turns) {
   const wanted = [];
   for (const turn of turns) {
     const version = turn.versions?.[turn.shown];

@@ -14,7 +14,7 @@ export function drawVote(compare) {
   const bar = $("#vote");
   const { words, lanes } = compare;
   const answered = lanes.every((lane) => lastOf(lane)?.text && !lane.run);
-  const labels = new Set(lanes.map((lane) => compare.labelOf(lane)));
+  const labels = new Set(lanes.map((lane) => answeredAs(compare, lane)));
   bar.hidden = !answered || (labels.size < lanes.length && !compare.voted);
   if (bar.hidden) return;
   if (compare.voted) {
@@ -38,8 +38,11 @@ export function pairsOf(labels, choice) {
     .map(([a, b]) => ({ a: a.label, b: b.label, outcome: a.letter === choice ? "a" : "b" }));
 }
 
+/** What the lane was called when it answered; it may be another model's by now. */
+const answeredAs = (compare, lane) => lastOf(lane)?.label ?? compare.labelOf(lane);
+
 export async function castVotes(compare, choice) {
-  const labels = compare.lanes.map((lane) => ({ letter: lane.letter, label: compare.labelOf(lane) }));
+  const labels = compare.lanes.map((lane) => ({ letter: lane.letter, label: answeredAs(compare, lane) }));
   const when = new Date().toISOString();
   const cast = pairsOf(labels, choice).map((pair) => ({ ...pair, id: newId(), when, blind: compare.hidden, visitor: visitor() }));
   keep([...ownVotes(), ...cast].slice(-MOST));

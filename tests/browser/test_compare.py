@@ -423,3 +423,97 @@ def test_a_report_is_looked_at_before_it_is_saved(page: Page, four: list[Pen]) -
     assert "I am lone-00" in text
     for pen in four:
         assert pen.stub.url not in text
+
+
+def test_a_new_question_in_the_middle_of_answers_begins_anew(page: Page, four: list[Pen]) -> None:
+    for pen in four[:2]:
+        pen.stub.behave(endless())
+    compare(page, "lone-00", "lone-01")
+    question(page, "First?")
+    expect(answer(page, "B")).to_contain_text("word1")
+    page.click("#compare-new")
+    expect(page.locator(".lane-answer")).to_have_count(0)
+    for pen in four[:2]:
+        pen.stub.closed(2.0)
+        pen.stub.behave(saying("Second", " answer"))
+    question(page, "Second?")
+    over(page)
+    expect(answer(page, "A")).to_contain_text("Second answer")
+    expect(page.locator(".lane-answer")).to_have_count(2)
+
+
+def test_a_vote_is_for_the_model_that_answered_and_counts_once(page: Page, four: list[Pen]) -> None:
+    compare(page, "lone-00", "lone-01")
+    question(page)
+    over(page)
+    lane(page, "B").locator("select").select_option("lone-03")
+    sent: list[Any] = []
+    page.on("request", lambda asked: "votes" in asked.url and sent.append(asked.post_data_json))
+    page.evaluate("""() => {
+        const button = document.querySelector('[data-vote="B"]');
+        button.click();
+        button.click();
+    }""")
+    expect(page.locator("#vote")).to_contain_text("Your vote counts.")
+    (votes,) = sent
+    assert [(vote["a"], vote["b"], vote["outcome"]) for vote in votes["votes"]] == [
+        ("lone-00", "lone-01", "b")
+    ]
+    lane(page, "B").get_by_role("button", name="Go on with Lone-01").click()
+    expect(page).to_have_url(re.compile("model=lone-01"))
+
+
+def test_a_list_of_models_stays_open_and_a_finished_lane_keeps_its_place(
+    page: Page, four: list[Pen]
+) -> None:
+    gate = Gate()
+    four[0].stub.behave(saying(*[f"Line {n}\n\n" for n in range(80)]))
+    four[1].stub.behave(held(gate, ["Half "], ["done."]))
+    compare(page, "lone-00", "lone-01", "lone-02")
+    question(page)
+    expect(lane(page, "A").locator(".answer-foot")).to_be_attached()
+    scroller = lane(page, "A").locator(".lane-scroll")
+    scroller.evaluate("(node) => (node.scrollTop = 700)")
+    gate.open()
+    over(page)
+    assert scroller.evaluate("(node) => node.scrollTop") == 700
+    page.evaluate("window.akashGradio.compare.modelsChanged()")
+    select = lane(page, "A").locator("select").element_handle()
+    assert select is not None
+    page.evaluate("window.akashGradio.compare.modelsChanged()")
+    assert select.evaluate("(node) => node.isConnected")
+
+
+def test_code_in_a_lane_can_be_copied(page: Page, four: list[Pen]) -> None:
+    four[0].stub.behave(saying("```python\nx = 1\n```\n"))
+    compare(page, "lone-00", "lone-01")
+    question(page)
+    over(page)
+    page.evaluate("navigator.clipboard.writeText = async (text) => (window.copied = text)")
+    lane(page, "A").locator("[data-copy]").click()
+    page.wait_for_function("window.copied?.trim() === 'x = 1'")
+
+
+def test_on_a_phone_the_sidebar_closes_and_a_lane_is_always_shown(
+    visit: Visits, lanes_app: App, four: list[Pen]
+) -> None:
+    page = visit(lanes_app, **PHONE)
+    compare(page, "lone-00", "lone-01", "lone-02")
+    page.locator(".compare-head [data-menu]").click()
+    expect(page.locator("#sidebar")).to_be_visible()
+    page.locator("#scrim").click(position={"x": 370, "y": 400})
+    expect(page.locator("#sidebar")).to_be_hidden()
+    page.locator(".lane-tab").nth(2).click()
+    lane(page, "C").locator('[data-act="close"]').click()
+    expect(page.locator(".lane-col:visible")).to_have_count(1)
+    expect(page.locator('.lane-tab[aria-selected="true"]')).to_have_count(1)
+
+
+def test_escape_stops_the_lanes(page: Page, four: list[Pen]) -> None:
+    for pen in four[:2]:
+        pen.stub.behave(endless())
+    compare(page, "lone-00", "lone-01")
+    question(page)
+    expect(answer(page, "B")).to_contain_text("word1")
+    page.keyboard.press("Escape")
+    expect(page.locator(".lane-col .flag", has_text="stopped")).to_have_count(2)

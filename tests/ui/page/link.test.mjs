@@ -22,6 +22,13 @@ test("settings that hold anyhow are not written", () => {
   assert.deepEqual(JSON.parse(Buffer.from(link.slice(3), "base64url")), { v: 1, p: "", l: [{ m: "a" }], s: {} });
 });
 
+test("a question that is too long for a link gives none", () => {
+  const lanes = [{ model: "a", endpoint: null, settings: null }];
+  for (const length of [90_000, 300_000]) {
+    assert.equal(linkOf({ lanes, shared: DEFAULTS, blind: false, prompt: "x".repeat(length) }), null);
+  }
+});
+
 test("at most four lanes are read", () => {
   const l = Array.from({ length: 9 }, (_, place) => ({ m: `m${place}` }));
   assert.equal(readLink(coded({ v: 1, p: "", l })).lanes.length, 4);
