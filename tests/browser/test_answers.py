@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Pen, Pens, breaking_off, endless, messages, saying
 from tests.browser.running import App
-from tests.browser.visiting import answer_text, ask, chat_with, last_answer, send, settled
+from tests.browser.visiting import answer_text, ask, chat_with, last_answer, reloaded, send, settled
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,7 @@ def test_an_interrupted_answer_goes_on_when_asked_and_says_so(page: Page, pen: P
     assert [question, begun, more[0]] == [("user", "Go"), ("assistant", "As far as I "), "user"]
     expect(last_answer(page).locator(".versions")).to_have_text("2/2")
     expect(last_answer(page).get_by_role("button", name="Go on")).to_have_count(0)
-    page.reload()
+    reloaded(page)
     expect(answer_text(page)).to_have_text("As far as I came, and then home.")
     last_answer(page).get_by_label("Previous version").click()
     expect(answer_text(page)).to_have_text("As far as I ca")
@@ -89,7 +89,7 @@ def test_an_edited_answer_is_a_version_that_is_sent_from_then_on(page: Page, pen
     expect(last_answer(page).locator(".versions")).to_have_text("2/2")
     ask(page, "Sure?")
     assert messages(pen.stub)[1] == ("assistant", "The moon is **rock**.")
-    page.reload()
+    reloaded(page)
     expect(page.locator(".turn.assistant").first.locator(".receipt")).to_have_text("edited by you")
 
 
@@ -112,7 +112,7 @@ def test_a_deleted_question_goes_with_its_answer_and_comes_back_with_undo(
     expect(page.locator(".turn.assistant")).to_have_count(1)
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".turn.assistant")).to_have_count(2)
-    page.reload()
+    reloaded(page)
     expect(bubbles).to_have_text(["two", "three"])
     expect(page.locator(".turn.assistant")).to_have_count(2)
 
@@ -139,7 +139,7 @@ def test_an_answer_is_kept_as_far_as_it_came_when_the_tab_is_reloaded(
     chat_with(page, pen.model)
     send(page, "Count")
     expect(answer_text(page)).to_contain_text("word9")
-    page.reload()
+    reloaded(page)
     expect(answer_text(page)).to_contain_text("word9")
     expect(last_answer(page).locator(".flag").first).to_have_text("stopped")
     expect(last_answer(page).get_by_role("button", name="Go on")).to_be_visible()

@@ -88,5 +88,5 @@ def test_a_card_says_since_when_its_model_is_down_and_how_it_fared(
     pen.stub.behave("status_500")
     for _ in range(2):
         page.request.post("./page/reply", data=question)
-    page.reload()
+    reloaded(page)
     expect(card.locator(".state")).to_have_text(re.compile(r"^down since \d\d:\d\d( [AP]M)?$"))

@@ -19,6 +19,7 @@ from tests.browser.visiting import (
     chat_with,
     last_answer,
     open_settings,
+    reloaded,
     send,
     settled,
 )
@@ -114,7 +115,7 @@ def test_what_will_be_left_out_is_dimmed_and_then_not_sent(page: Page, stub: Stu
     said = [text[:6] for _, text in messages(stub)]
     assert said == ["second", "Yes.", "third "]
     expect(last_answer(page).locator(".receipt")).to_contain_text("2 messages left out")
-    page.reload()
+    reloaded(page)
     expect(last_answer(page).locator(".receipt")).to_contain_text("2 messages left out")
 
 
@@ -179,7 +180,7 @@ def test_a_setting_is_the_catalogs_the_endpoints_or_mine_and_seen_under_the_answ
     expect(receipt).to_contain_text("presence penalty: endpoint's own · frequency penalty -0.5")
     expect(receipt).to_contain_text('seed 0 · stop "END" "HALT"')
 
-    page.reload()
+    reloaded(page)
     expect(last_answer(page).locator(".receipt")).to_contain_text("seed 0")
     page.click("#open-settings")
     expect(page.locator("#seed input")).to_have_value("0")
@@ -236,7 +237,7 @@ def test_a_text_goes_with_its_message_and_stays_with_the_chat(page: Page, stub: 
     ask(page, "And again?")
     assert messages(stub)[0][1] == first
 
-    page.reload()
+    reloaded(page)
     page.locator(".turn-files .chip-open").click()
     expect(page.locator(".shown-text")).to_contain_text("The word is plum.")
     page.keyboard.press("Escape")
@@ -321,7 +322,7 @@ def test_the_effort_is_offered_where_the_model_has_it(page: Page, stub: StubThre
     ask(page, "Think.")
     assert stub.chats[-1].json["reasoning_effort"] == "high"
     expect(last_answer(page).locator(".receipt")).to_contain_text("effort high")
-    page.reload()
+    reloaded(page)
     expect(page.locator("#effort")).to_have_value("high")
 
 
@@ -351,7 +352,7 @@ def test_a_saved_prompt_asks_for_its_fields_and_goes_into_the_message(page: Page
     save_prompt(page, "Translate", "Translate into {{language}}: {{text}}")
     page.keyboard.press("Escape")
 
-    page.reload()
+    reloaded(page)
     page.press("#message", "/")
     page.get_by_role("button", name="Translate into").click()
     page.get_by_role("textbox", name="language").fill("Czech")

@@ -13,7 +13,7 @@ from tests.browser.conftest import Visits
 from tests.browser.endpoints import Pen, saying
 from tests.browser.running import App
 from tests.browser.test_history import keep, of_chat
-from tests.browser.visiting import answer_text, ask, chat_with, opened
+from tests.browser.visiting import answer_text, ask, chat_with, opened, reloaded
 
 pytestmark = pytest.mark.browser
 
@@ -124,7 +124,7 @@ def test_where_nothing_is_kept_chats_end_with_the_tab(page: Page, pen: Pen) -> N
     expect(note).to_be_visible()
     ask(page, "forget me")
     expect(page.locator("#history .history-open")).to_have_text(["forget me"])
-    page.reload()
+    reloaded(page)
     expect(note).to_be_visible()
     expect(page.locator("#history .history-open")).to_have_count(0)
     stored = page.evaluate("window.akashGradio.chats.store.list()")
@@ -146,5 +146,5 @@ def test_the_room_that_chats_take_is_told_and_all_can_be_deleted(page: Page) -> 
     dialog.get_by_role("button", name="Delete all").click()
     dialog.get_by_role("button", name="Delete all 1, for ever").click()
     expect(dialog.get_by_role("status")).to_have_text("All chats are deleted.")
-    page.reload()
+    reloaded(page)
     expect(page.locator("#history")).to_have_text("Chats appear here. They stay in this browser.")

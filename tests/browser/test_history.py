@@ -15,6 +15,7 @@ from tests.browser.visiting import (
     chat_with,
     last_answer,
     opened,
+    reloaded,
     send,
     settled,
 )
@@ -34,7 +35,7 @@ def test_a_chat_survives_a_reload(page: Page, pen: Pen) -> None:
     pen.stub.behave("echoes")
     chat_with(page, pen.model)
     ask(page, "remember **this**")
-    page.reload()
+    reloaded(page)
     expect(answer_text(page)).to_have_text("remember this")
     expect(page.locator("#history .history-open")).to_have_text("remember **this**")
     ask(page, "and go on")
@@ -56,7 +57,7 @@ def test_a_chat_survives_a_restart_of_the_server(
         with start_app("second", port=port, ENDPOINTS=pens.entries()):
             ask(page, "after it, without a reload")
             expect(answer_text(page)).to_have_text("after it, without a reload")
-            page.reload()
+            reloaded(page)
             expect(page.locator(".turn.user").first).to_contain_text("before the restart")
             expect(answer_text(page)).to_have_text("after it, without a reload")
 
@@ -69,7 +70,7 @@ def test_a_chat_can_be_renamed(page: Page, pen: Pen) -> None:
     title.fill("new name")
     title.press("Enter")
     expect(page.locator("#history .history-open")).to_have_text("new name")
-    page.reload()
+    reloaded(page)
     expect(page.locator("#history .history-open")).to_have_text("new name")
 
 
@@ -81,7 +82,7 @@ def test_a_deleted_chat_comes_back_with_undo(page: Page, pen: Pen) -> None:
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="precious", exact=True).click()
     expect(page.locator(".turn.user")).to_contain_text("precious")
-    page.reload()
+    reloaded(page)
     expect(page.locator("#history .history-open")).to_have_text("precious")
 
 
@@ -96,7 +97,7 @@ def test_two_tabs_have_chats_of_their_own(page: Page, pen: Pen) -> None:
     assert [text for _, text in messages(pen.stub)] == ["in the first tab"] * 2 + ["first again"]
     expect(page.locator(".turn.user")).to_have_count(2)
     expect(other.locator(".turn.user")).to_have_count(1)
-    other.reload()
+    reloaded(other)
     expect(other.locator(".turn.user")).to_contain_text("in the second tab")
     expect(other.locator("#history .history-open")).to_have_count(2)
 
@@ -145,7 +146,7 @@ def test_chats_are_grouped_by_day_and_the_pinned_stand_first(page: Page) -> None
     keep(page, *({"id": f"{days} days", "ago_days": days} for days in (0, 1, 3, 400)))
     of_chat(page, "3 days", "Pin")
     expect(page.locator("#history h2").first).to_have_text("Pinned")
-    page.reload()
+    reloaded(page)
     expect(page.locator("#history .history-open")).to_have_count(4)
     *rest, month, oldest = listed(page)
     assert rest == ["Pinned", "3 days", "Today", "0 days", "Yesterday", "1 days"]
@@ -191,7 +192,7 @@ def test_search_finds_titles_and_messages_without_reading_the_chats(page: Page) 
 def test_a_thousand_chats_are_drawn_as_they_come_into_view(page: Page) -> None:
     opened(page, "/?view=models")
     keep(page, *({"id": f"chat {n:04}", "ago_days": n} for n in range(1000)))
-    page.reload()
+    reloaded(page)
     rows = page.locator("#history .history-open")
     expect(rows.first).to_have_text("chat 0000")
     assert rows.count() < 200
@@ -242,7 +243,7 @@ def test_what_one_tab_says_is_in_the_other(page: Page, pen: Pen) -> None:
     expect(other.locator(".turn.assistant")).to_have_count(2)
     ask(other, "from the second")
     expect(page.locator(".turn.user")).to_have_count(3)
-    page.reload()
+    reloaded(page)
     expect(page.locator(".turn.user")).to_have_count(3)
     of_chat(other, "the beginning", "Rename")
     other.get_by_label("Title of this chat").fill("another name")
@@ -271,7 +272,7 @@ def test_two_tabs_that_answer_the_same_chat_both_keep_their_words(page: Page, pe
     expect(page.locator(".turn.user .bubble")).to_have_text(said)
     expect(page.locator(".turn.assistant > .prose-block").nth(1)).to_have_text("Begun and ended")
     expect(other.locator(".turn.assistant > .prose-block").nth(1)).to_have_text("Begun and ended")
-    page.reload()
+    reloaded(page)
     expect(page.locator(".turn.user .bubble")).to_have_text(said)
     expect(page.locator("#history .history-open")).to_have_count(1)
 
@@ -384,5 +385,5 @@ def test_a_full_browser_says_what_to_do_and_loses_nothing_of_the_open_chat(
     page.keyboard.press("Escape")
     expect(answer_text(page)).to_have_text("no room for this")
     ask(page, "and now")
-    page.reload()
+    reloaded(page)
     expect(page.locator(".turn.user .bubble")).to_have_text(["no room for this", "and now"])

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Pen, endless, messages, saying
 from tests.browser.running import App
-from tests.browser.visiting import answer_text, ask, chat_with, last_answer, send, settled
+from tests.browser.visiting import answer_text, ask, chat_with, last_answer, reloaded, send, settled
 
 pytestmark = pytest.mark.browser
 
@@ -102,7 +102,7 @@ def test_a_hidden_sidebar_stays_hidden_and_comes_back(page: Page, pen: Pen) -> N
     chat_with(page, pen.model)
     page.get_by_label("Hide the sidebar").click()
     expect(page.locator("#sidebar")).to_be_hidden()
-    page.reload()
+    reloaded(page)
     expect(page.locator("#message")).to_be_visible()
     expect(page.locator("#sidebar")).to_be_hidden()
     page.click("#menu")

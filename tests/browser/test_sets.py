@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Gate, Pen, Pens, held, open_pens, saying, words_of
-from tests.browser.visiting import PHONE, opened
+from tests.browser.visiting import PHONE, opened, reloaded
 
 pytestmark = pytest.mark.browser
 
@@ -99,7 +99,7 @@ def test_a_run_is_paused_goes_on_and_is_found_again_after_a_reload(
     page.click("#run-pause")
     expect(page.locator("#run-text")).to_contain_text("paused")
     page.click("#run-go-on")
-    page.reload()
+    reloaded(page)
     page.click(".set-runs .run-open >> nth=0")
     gate.open()
     expect(page.locator("#run-text")).to_contain_text("done · 6 of 6")

@@ -96,6 +96,13 @@ def opened(page: Page, address: str = "/") -> Page:
     return page
 
 
+def reloaded(page: Page) -> Page:
+    """Load the page again, and wait until its script has drawn it: keys go nowhere before."""
+    page.reload()
+    page.wait_for_function("window.akashGradio?.routed === true")
+    return page
+
+
 def chat_with(page: Page, model: str) -> Page:
     """Open the chat with a model."""
     opened(page, f"/?model={model}")
