@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.endpoints import Pen, saying
 from tests.browser.running import App
+from tests.browser.visiting import reloaded
 from tests.stubs.obedient import obedient
 
 pytestmark = pytest.mark.browser
