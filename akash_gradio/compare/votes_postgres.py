@@ -54,7 +54,8 @@ class PostgresVotes:
                 if not self._made:
                     base.execute(_LOCK)
                     base.execute(_TABLE)
-                    self._made = True
+                    base.commit()
+                    self._made = True  # not before others can see it
                 return work(base)
 
         try:
