@@ -28,6 +28,7 @@ class SqliteVotes:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._turn = asyncio.Lock()  # SQLite waits for no one while it takes up or ends its log
 
     async def add(self, vote: Vote) -> None:
         """See VoteStore."""
@@ -43,7 +44,8 @@ class SqliteVotes:
                 return work(base)
 
         try:
-            return await asyncio.to_thread(run)
+            async with self._turn:
+                return await asyncio.to_thread(run)
         except (sqlite3.Error, OSError) as error:
             raise VotesUnavailable("SQLite", type(error).__name__) from error
 
