@@ -77,7 +77,7 @@ def test_the_child_ends_with_the_program(start_app: Callable[..., Any]) -> None:
         wait_until(lambda: app.children, 60, "a child")
         children = app.children
         app.end(signal.SIGKILL)
-        wait_until(lambda: not any(map(alive, children)), 5, "the child's end")
+        wait_until(lambda: not any(map(alive, children)), 20, "the child's end")
 
 
 def test_missing_weights_are_named_and_what_to_set(
