@@ -72,6 +72,7 @@ def assemble(settings: Settings) -> Parts:
         own_keys=settings.own_keys.value,
         own_key_endpoints=frozenset(e.name for e in settings.endpoints if takes_own_keys(e)),
         signed_in=front.signed_in,
+        user=front.user,
         closing=lambda: front.running.closing,
     )
     return Parts(house, service, front, house.open_runs())

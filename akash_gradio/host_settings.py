@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from akash_gradio.domain.model import Problem
+
 
 def variable(name: str, default: Any, says: str, *also: str, **limits: Any) -> Any:
     """A field that one environment variable sets. also: further names of it."""
@@ -28,6 +30,7 @@ class OwnKeysMode(StrEnum):
     ENDPOINTS = "endpoints"
 
 
+NO_SIGN_IN: Final = frozenset({"off", "none", "no", "false", "0"})
 RANGED: Final = ("temperature", "top_p", "max_tokens", "presence_penalty", "frequency_penalty")
 
 
@@ -60,6 +63,32 @@ class HostSettings(BaseSettings):
         "ADMIN_PASSWORD",
         None,
         "The host's own password, for what only the host may see (`page/sign-in?as=host`).",
+    )
+    sign_in: str | None = variable(
+        "SIGN_IN",
+        None,
+        "`huggingface`: visitors sign in with their Hugging Face account; `off`. On by itself "
+        "where one of the next two is set.",
+    )
+    allowed_users: Annotated[tuple[str, ...], NoDecode] = variable(
+        "ALLOWED_USERS", (), "Hugging Face users that may come in, a comma list; else all may."
+    )
+    allowed_orgs: Annotated[tuple[str, ...], NoDecode] = variable(
+        "ALLOWED_ORGS", (), "Hugging Face organizations whose members may come in, a comma list."
+    )
+    oauth_client_id: str | None = variable(
+        "OAUTH_CLIENT_ID",
+        None,
+        "The OAuth app that visitors sign in with. A Space sets it and the next three by itself.",
+    )
+    oauth_client_secret: SecretStr | None = variable(
+        "OAUTH_CLIENT_SECRET", None, "Its secret, where it has one."
+    )
+    openid_provider_url: str = variable(
+        "OPENID_PROVIDER_URL", "https://huggingface.co", "Where they sign in."
+    )
+    space_hosts: Annotated[tuple[str, ...], NoDecode] = variable(
+        "SPACE_HOST", (), "The Space's own host, to which they come back."
     )
     session_secret: SecretStr | None = variable(
         "SESSION_SECRET",
@@ -136,6 +165,21 @@ class HostSettings(BaseSettings):
             raise ValueError("write redis://host:6379/0")
         return url
 
+    @field_validator("allowed_users", "allowed_orgs", "space_hosts", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        """Never () for what was set: a list of nobody lets nobody in."""
+        if not isinstance(value, str):
+            return value
+        return tuple(_name(part) for part in value.split(",") if part.strip()) or ("",)
+
+    @field_validator("openid_provider_url")
+    @classmethod
+    def _issuer(cls, url: str) -> str:
+        if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+            raise ValueError("write https://huggingface.co")
+        return url.rstrip("/")
+
     @field_validator("allowed_models", mode="before")
     @classmethod
     def _ids(cls, value: object) -> object:
@@ -158,6 +202,13 @@ class HostSettings(BaseSettings):
         if not all(_is_range(pair) for pair in given.values()):
             raise ValueError(mend)
         return {name: tuple(pair) for name, pair in given.items()}
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether visitors need a name. A value that means nothing leaves nobody in, not all."""
+        if self.sign_in is None:
+            return bool(self.allowed_users or self.allowed_orgs)
+        return self.sign_in.lower() not in NO_SIGN_IN
 
     @property
     def published(self) -> bool:
@@ -188,6 +239,28 @@ class HostSettings(BaseSettings):
         if not all(_is_origin(origin) for origin in found):
             raise ValueError("write each as https://host, without a path")
         return found
+
+
+def sign_in_problems(settings: HostSettings) -> tuple[Problem, ...]:
+    """What keeps visitors from signing in; the page stays closed until it is mended."""
+    if not settings.signs_in:
+        return ()
+    found = []
+    if settings.sign_in is not None and settings.sign_in.lower() != "huggingface":
+        mend = "write huggingface or off; until then visitors sign in with Hugging Face"
+        found.append(Problem(where="SIGN_IN", field="", value="", mend=mend))
+    if not settings.oauth_client_id:
+        mend = (
+            "on a Space write hf_oauth: true at the top of README.md, elsewhere make an OAuth app "
+            "at https://huggingface.co/settings/applications/new; until then nobody can sign in"
+        )
+        found.append(Problem(where="OAUTH_CLIENT_ID", field="", value="", mend=mend))
+    return tuple(found)
+
+
+def _name(text: str) -> str:
+    """`@Ann` and `https://huggingface.co/Ann` are ann."""
+    return text.strip().rstrip("/").rpartition("/")[2].removeprefix("@").lower()
 
 
 def _is_origin(text: str) -> bool:

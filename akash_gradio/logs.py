@@ -85,4 +85,5 @@ def _secrets(settings: Settings) -> list[str]:
     found += [s for s in (settings.access_token, settings.admin_password, settings.hf_token) if s]
     found += [settings.redis_url] if settings.redis_url else []
     found += [settings.session_secret] if settings.session_secret else []
+    found += [settings.oauth_client_secret] if settings.oauth_client_secret else []
     return [secret.get_secret_value() for secret in found]

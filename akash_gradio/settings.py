@@ -24,7 +24,7 @@ from pydantic_settings import (
 from akash_gradio.domain.model import Problem
 from akash_gradio.endpoint_list import EndpointSettings, read_endpoints, read_short_form
 from akash_gradio.env_file import read_env_file
-from akash_gradio.host_settings import HostSettings
+from akash_gradio.host_settings import HostSettings, sign_in_problems
 from akash_gradio.host_settings import variable as _variable
 from akash_gradio.key_list import GatewayKey, read_keys
 from akash_gradio.mistakes import as_written, expected, shown
@@ -305,7 +305,7 @@ def read_settings(
         settings = Settings(**{k: v for k, v in known.items() if k not in wrong})
     endpoints, more = _endpoints(settings, values)
     keys, wrong_keys = _keys(settings, values)
-    problems = (*problems, *more, *wrong_keys)
+    problems = (*problems, *more, *wrong_keys, *sign_in_problems(settings))
     filled = {"endpoints": endpoints, "gateway_keys": keys, "problems": problems}
     return settings.model_copy(update=filled)
 

@@ -72,6 +72,8 @@ ENVIRONMENT_READERS = ("akash_gradio/settings.py", "akash_gradio/__main__.py", "
 TRANSPORT = "akash_gradio/gateway/transport.py"
 PROBER = "akash_gradio/check/prober.py"
 """It sees each packet and its time, which the transport hides."""
+FETCHING = "akash_gradio/edge/fetching.py"
+"""It asks the provider of sign-in, which is no endpoint."""
 
 
 def part_of(module: str) -> str:
@@ -94,7 +96,7 @@ def violations(root: Path, where: str) -> Iterator[str]:
             yield f"{found}: domain knows the standard library only"
         elif found.within(*NEVER.get(part, ())):
             yield f"{found}: never in {part}"
-        elif found.within(*HTTP_CLIENTS) and where not in (TRANSPORT, PROBER):
+        elif found.within(*HTTP_CLIENTS) and where not in (TRANSPORT, PROBER, FETCHING):
             yield f"{found}: only {TRANSPORT} knows the HTTP client"
         elif found.within("pydantic", "pydantic_settings") and part == "gateway" and found.runs:
             yield f"{found}: gateway starts without pydantic"
@@ -132,6 +134,7 @@ def test_a_module_knows_only_whom_it_may(where: str) -> None:
         ("compare/a.py", "import gradio", "never in compare"),
         ("check/a.py", "import starlette", "never in check"),
         ("check/run.py", "import httpx", "knows the HTTP client"),
+        ("edge/hub.py", "import httpx", "knows the HTTP client"),
         ("ui/a.py", "async def f():\n    import aiohttp.web", "knows the HTTP client"),
         ("ui/a.py", "from akash_gradio.gateway import Gateway", "may not know gateway"),
         ("ui/a.py", "importlib.import_module('httpx')", "knows the HTTP client"),
@@ -164,6 +167,7 @@ def test_a_planted_violation_is_seen(tmp_path: Path, where: str, code: str, says
         ("gateway/a.py", "from . import policies"),
         ("gateway/a.py", "import httpxtra"),
         ("check/prober.py", "def f():\n    import httpx"),
+        ("edge/fetching.py", "def f():\n    import httpx"),
         ("ui/a.py", "import gradio as gr\nfrom akash_gradio.domain import chat"),
         ("embedded/a.py", "import os\nrun(env={**os.environ, 'A': 'b'})"),
         ("settings.py", "import os\nx = os.environ"),

@@ -122,6 +122,12 @@ def test_other_libraries_are_left_alone(log: Callable[..., logging.Logger]) -> N
         ({"ENDPOINTS": ENDPOINT.replace(KEY, "$MY_KEY"), "MY_KEY": KEY}, KEY),
         ({"API_ENDPOINT": "https://h", "API_KEY": KEY}, KEY),
         ({"API_KEY": KEY}, KEY),
+        ({"ACCESS_TOKEN": KEY}, KEY),
+        ({"ADMIN_PASSWORD": KEY}, KEY),
+        ({"SESSION_SECRET": KEY}, KEY),
+        ({"OAUTH_CLIENT_SECRET": KEY}, KEY),
+        ({"HF_TOKEN": KEY}, KEY),
+        ({"PROXY_API_KEY": KEY}, KEY),
     ],
 )
 def test_secrets_of_the_settings_are_taken_out_of_messages_facts_and_tracebacks(

@@ -17,6 +17,8 @@ from akash_gradio.edge.signing import Signer, cookie, cookie_of
 
 COOKIE: Final = "ag_session"
 LASTS_S: Final = 7 * 86_400
+USER_LASTS_S: Final = 86_400
+"""Of who signed in by name: who left an organization stays no longer."""
 TRIES: Final = 10
 TRIES_WINDOW_S: Final = 300.0
 MOST_ADDRESSES: Final = 50_000
@@ -56,9 +58,10 @@ class Throttle:
 
 
 class Entry:
-    """Live. token, password: "" where the host set none; needs_user: sign-in with a user's name.
+    """Live. token, password: "" where the host set none; circle: a print of who may come in
+    with a name of their own, "" where nobody does.
 
-    A changed token or password ends the sessions that it opened.
+    A changed token, password or circle ends the sessions that it opened.
     """
 
     def __init__(
@@ -67,19 +70,19 @@ class Entry:
         *,
         token: str = "",
         password: str = "",
-        needs_user: bool = False,
+        circle: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._signer, self._clock = signer, clock
         self._token, self._password = token, password
-        self._needs_user = needs_user
+        self.takes_users = bool(circle)
         self.throttle = Throttle(clock)
-        self._prints = f"{_print(token)}{_print(password)}"
+        self._prints = "".join(map(_print, (token, password, circle)))
 
     @property
     def closed(self) -> bool:
         """Whether a visitor needs a session at all."""
-        return bool(self._token) or self._needs_user
+        return bool(self._token) or self.takes_users
 
     @property
     def has_password(self) -> bool:
@@ -121,8 +124,9 @@ class Entry:
     def cookie(self, scope: Mapping[str, Any], session: Session) -> tuple[str, str]:
         """The header that gives a browser its session."""
         value = f"{'host' if session.host else 'visitor'}:{session.user}"
-        signed = self._signer.sign(self._purpose, value, self._clock() + LASTS_S)
-        return cookie(scope, COOKIE, signed, LASTS_S)
+        lasts_s = USER_LASTS_S if session.user else LASTS_S
+        signed = self._signer.sign(self._purpose, value, self._clock() + lasts_s)
+        return cookie(scope, COOKIE, signed, lasts_s)
 
     def no_cookie(self, scope: Mapping[str, Any]) -> tuple[str, str]:
         """The header that takes it away."""

@@ -10,7 +10,10 @@ from starlette.types import ASGIApp
 
 from akash_gradio.edge.closing import Running
 from akash_gradio.edge.entry import Entry
+from akash_gradio.edge.fetching import Fetch, fetch
+from akash_gradio.edge.hub import Circle, Hub
 from akash_gradio.edge.middleware import Edge, Rules, Say
+from akash_gradio.edge.provider import Client, Provider
 from akash_gradio.edge.sign_in import Draw, SignIn
 from akash_gradio.edge.signing import Signer
 from akash_gradio.edge.visitors import Visitors
@@ -35,18 +38,34 @@ class Front:
         """Whether this browser has a session that it could end."""
         return self.sign_in.entry.session(scope) is not None
 
+    def user(self, scope: Mapping[str, Any]) -> str:
+        """The name under which this browser's visitor signed in, "" without one."""
+        session = self.sign_in.entry.session(scope)
+        return session.user if session is not None else ""
+
     def is_host(self, scope: Mapping[str, Any]) -> bool:
         """Whether the host's own password was given in this browser."""
         session = self.sign_in.entry.session(scope)
         return session is not None and session.host
 
 
-def make_front(settings: Settings, signer: Signer, say: Say, draw: Draw) -> Front:
-    """Nothing is opened yet. signer: of the cookies."""
+def make_front(
+    settings: Settings, signer: Signer, say: Say, draw: Draw, ask: Fetch = fetch
+) -> Front:
+    """Nothing is opened yet. signer: of the cookies. ask: how the provider of sign-in is asked."""
     visitors = Visitors(signer, proxies=settings.trusted_proxies, told_apart=settings.limited)
+    circle = Circle(users=frozenset(settings.allowed_users), orgs=frozenset(settings.allowed_orgs))
     entry = Entry(
-        signer, token=_text(settings.access_token), password=_text(settings.admin_password)
+        signer,
+        token=_text(settings.access_token),
+        password=_text(settings.admin_password),
+        circle=circle.print if settings.signs_in else "",
     )
+    hub = None
+    if settings.signs_in and settings.oauth_client_id:
+        client = Client(id=settings.oauth_client_id, secret=_text(settings.oauth_client_secret))
+        provider = Provider(settings.openid_provider_url, client, ask)
+        hub = Hub(provider, circle, entry, signer, visitors, hosts=settings.space_hosts)
     rules = Rules(
         allowed_origins=frozenset(settings.allowed_origins),
         frame_ancestors=" ".join(settings.frame_ancestors),
@@ -56,7 +75,7 @@ def make_front(settings: Settings, signer: Signer, say: Say, draw: Draw) -> Fron
         say=say,
         running=Running(),
         visitors=visitors,
-        sign_in=SignIn(entry, visitors, draw),
+        sign_in=SignIn(entry, visitors, draw, hub),
     )
 
 

@@ -45,7 +45,7 @@ async def answer_json(send: Send, status: int, value: object, headers: Headers =
 
 
 async def redirect(send: Send, to: str, headers: Headers = ()) -> None:
-    """303: the browser asks `to` with GET. to: relative, in ASCII."""
+    """303: the browser asks `to` with GET. to: relative, or the provider's; in ASCII."""
     await answer(send, 303, b"", "text/plain", [("location", to), NO_STORE, *headers])
 
 

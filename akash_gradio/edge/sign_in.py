@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 from urllib.parse import parse_qs, quote, unquote_plus
 
@@ -29,24 +28,40 @@ NEXT_LENGTH: Final = 500
 class Draw(Protocol):
     """Makes the sign-in page.
 
-    form: `token`, `password` or "" for none. hub: whether signing in elsewhere is offered.
-    fault: `wrong`, `throttled`, `hub` or ""; wait_s: seconds to wait when throttled.
+    form: `token`, `password` or "" for none. hub: who may sign in with Hugging Face,
+    `everybody` or `named`, "" where that isn't offered.
+    fault: `wrong`, `throttled`, one of `HUB_FAULTS` or ""; wait_s: to wait when throttled.
     after: the query of the page to go to then.
     """
 
-    def __call__(self, *, form: str, hub: bool, fault: str, wait_s: int, after: str) -> str:
+    def __call__(self, *, form: str, hub: str, fault: str, wait_s: int, after: str) -> str:
         """The HTML."""
         ...
 
 
-Handle = Callable[[Scope, Receive, Send], Awaitable[None]]
+HUB_FAULTS: Final = frozenset(
+    {"hub_refused", "hub_denied", "hub_stale", "hub_down", "hub_secret", "hub_often"}
+)
+
+
+class Elsewhere(Protocol):
+    """Answers below `page/sign-in/`: a `Hub`."""
+
+    @property
+    def everybody(self) -> bool:
+        """Whether any account will do."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request for it."""
+        ...
 
 
 class SignIn:
-    """The pages of entry. hub: where `page/sign-in/hub` leads, None where that isn't offered."""
+    """The pages of entry. hub: sign-in with Hugging Face, None where that isn't offered."""
 
     def __init__(
-        self, entry: Entry, visitors: Visitors, draw: Draw, hub: Handle | None = None
+        self, entry: Entry, visitors: Visitors, draw: Draw, hub: Elsewhere | None = None
     ) -> None:
         self.entry, self._visitors, self._draw, self._hub = entry, visitors, draw, hub
 
@@ -78,16 +93,27 @@ class SignIn:
         offered = self.entry.has_password if as_host else self.entry.has_token
         html = self._draw(
             form=form if offered else "",
-            hub=self._hub is not None and not as_host,
-            fault=fault,
+            hub="" if as_host else self._offer(),
+            fault=fault or ("" if as_host else self._told(query.get("fault", [""])[0])),
             wait_s=math.ceil(wait_s),
-            after=_after(query.get("next", [""])[0]),
+            after=way_back(query.get("next", [""])[0]),
         )
         headers: Headers = [NO_STORE]
         if wait_s:
             headers = [NO_STORE, ("retry-after", str(math.ceil(wait_s)))]
         kind = "text/html; charset=utf-8"
         await answer(send, status, html.encode(), kind, headers, head=scope["method"] == "HEAD")
+
+    def _told(self, fault: str) -> str:
+        """What came of signing in elsewhere, "" where nothing did."""
+        if self._hub is None:
+            return "hub_unset" if self.entry.takes_users else ""
+        return fault if fault in HUB_FAULTS else ""
+
+    def _offer(self) -> str:
+        if self._hub is None:
+            return ""
+        return "everybody" if self._hub.everybody else "named"
 
     async def _try(self, scope: Scope, receive: Receive, send: Send) -> None:
         address = self._visitors.network(scope)
@@ -104,7 +130,7 @@ class SignIn:
         if session is None:
             await self.show(scope, send, 401, "wrong")
         else:
-            to = f"../{_after(form.get('next', ''))}"
+            to = f"../{way_back(form.get('next', ''))}"
             await redirect(send, to, [self.entry.cookie(scope, session)])
 
 
@@ -118,7 +144,7 @@ async def turn_away(scope: Scope, send: Send, refusal: object) -> None:
     await redirect(send, f".{PATH}?next={quote('?' + query, safe='')}" if query else f".{PATH}")
 
 
-def _after(to: str) -> str:
+def way_back(to: str) -> str:
     """The page's own query, and never another site's address."""
     return quote(to[:NEXT_LENGTH], safe="?&=/:%+,.-_~") if to.startswith("?") else ""
 

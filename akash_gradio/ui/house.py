@@ -35,7 +35,7 @@ class House:
     secrets, space, alone: see `ui.notices`. models: the only ids that visitors may use.
     own_keys: `off`, `keys` or `endpoints`: whether visitors may bring theirs.
     own_key_endpoints: the names of those that take one.
-    signed_in: whether this request has a session that it could end.
+    signed_in: whether this request has a session that it could end. user: under which name.
     desk: where checks are asked for, None where there is none. is_host: whether a request
     comes from who runs the page.
     health: how the model of this id fared lately; None when nobody asked it.
@@ -65,6 +65,7 @@ class House:
     own_keys: str = "off"
     own_key_endpoints: frozenset[str] = frozenset()
     signed_in: Callable[[Scope], bool] = lambda _scope: False
+    user: Callable[[Scope], str] = lambda _scope: ""
 
     def open_runs(self) -> Runs:
         """The place of the runs of prompt sets; touches nothing yet."""

@@ -138,6 +138,7 @@ def boot_view(house: House, scope: Scope) -> dict[str, Any]:
         "version": __version__,
         "host": host and house.desk is not None,
         "signed_in": house.signed_in(scope),
+        "user": house.user(scope),
         "own_keys": {
             "mode": house.own_keys,
             "endpoints": [alias for alias in aliases if alias in house.own_key_endpoints],

@@ -8,7 +8,7 @@ from akash_gradio.ui.pieces import piece
 
 
 def sign_in_html(
-    *, form: str, hub: bool, fault: str, wait_s: int, after: str, up: str = "../"
+    *, form: str, hub: str, fault: str, wait_s: int, after: str, up: str = "../"
 ) -> str:
     """The page. form, hub, fault, wait_s, after: see `edge.sign_in.Draw`.
 

@@ -902,12 +902,23 @@ SIGN_IN: Final[Mapping[str, str]] = {
     "password_hint": "ADMIN_PASSWORD of this installation.",
     "go": "Continue",
     "hub": "Sign in with Hugging Face",
-    "hub_hint": "Only users and organizations that the host has named may come in.",
+    "hub_everybody": "Any account will do. The host sees your user name, and nothing is posted.",
+    "hub_named": "For users and organizations that the host has named. "
+    "Where Hugging Face asks, grant access to the organization.",
+    "hub_tab": "This opens a new tab: go on there.",
     "or": "or",
     "wrong": "That is not right. Check it and try again.",
     "throttled": "Too many wrong tries. Try again in {wait}.",
-    "hub_refused": "This Hugging Face account is not among those that may come in.",
-    "hub_failed": "Signing in with Hugging Face did not work. Try again.",
+    "hub_refused": "This Hugging Face account is not among those that may come in. Ask the host "
+    "to add it or its organization. To use another one, sign out at huggingface.co first.",
+    "hub_denied": "You refused at Hugging Face, so nothing was done. Sign in again to come in.",
+    "hub_stale": "That took too long, or began in another tab or browser. Sign in again.",
+    "hub_down": "Hugging Face gave no usable answer. Try again in a minute.",
+    "hub_often": "That failed too often from your network. Try again in five minutes.",
+    "hub_secret": "Hugging Face does not know this page's OAuth app. "
+    "That is the host's to mend: OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET.",
+    "hub_unset": "Visitors sign in with Hugging Face here, but OAUTH_CLIENT_ID is not set. "
+    "That is the host's to mend.",
     "nothing": "There is nothing to sign in to here.",
     "back": "Back to the page",
 }

@@ -42,7 +42,7 @@ class Page {
     if (boot.host) this.views.check = new Check();
     $("#go-check").hidden = !boot.host;
     wireOwnKey(this.words, boot.own_keys);
-    wireSignOut(boot.signed_in);
+    wireSignOut(boot.signed_in, boot.user);
     this.defaultModel = boot.default_model;
     this.settings = new Settings(this.words, (values) => this.#settingsChanged(values));
     this.models = new Models(this.words, () => this.#modelsChanged());

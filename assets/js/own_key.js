@@ -80,9 +80,11 @@ function openForm(words, { mode, endpoints }, mark) {
   });
 }
 
-/** Where there is a session, it can be ended. */
-export function wireSignOut(signedIn) {
+/** Where there is a session, it can be ended. user: whose, "" for who gave the token. */
+export function wireSignOut(signedIn, user) {
   const button = $("#sign-out");
+  $("#who").textContent = user;
+  $("#who").hidden = !user;
   button.hidden = !signedIn;
   button.addEventListener("click", async () => {
     keep(null);

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from akash_gradio.edge.fetching import Fetch, fetch
 from akash_gradio.edge.front import Front, make_front
 from akash_gradio.edge.signing import Signer
 from akash_gradio.settings import read_settings
@@ -74,11 +75,11 @@ def small_app(asked: Asked) -> Starlette:
     )
 
 
-def front(**variables: str) -> Front:
-    """The edge with these variables set."""
+def front(*, ask: Fetch = fetch, problems: int = 0, **variables: str) -> Front:
+    """The edge with these variables set. ask: how the provider of sign-in is asked."""
     settings = read_settings(variables, None)
-    assert settings.problems == ()
-    return make_front(settings, Signer(), refusal, sign_in_html)
+    assert len(settings.problems) == problems
+    return make_front(settings, Signer(), refusal, sign_in_html, ask)
 
 
 def client(
