@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from akash_gradio.api.call import Call
 from akash_gradio.api.completions import complete
+from akash_gradio.api.description import description_bytes
 from akash_gradio.api.door import Door
 from akash_gradio.api.faults import SERVER, Fault, no_such_model
 from akash_gradio.api.metrics import CONTENT_TYPE, Metrics
@@ -72,6 +73,9 @@ def api_routes(api: Api) -> list[BaseRoute]:
             raise no_such_model(wanted)
         await call.reply_json(one)
 
+    async def described(call: Call) -> None:
+        await call.reply(description_bytes())
+
     async def health(call: Call) -> None:
         endpoints = api.gateway.endpoints()
         count = answerable(endpoints)
@@ -93,6 +97,7 @@ def api_routes(api: Api) -> list[BaseRoute]:
         Route("/v1/chat/completions", _Address(completions, POST)),
         Route("/v1/models", _Address(models, GET)),
         Route("/v1/models/{model:path}", _Address(model, GET)),
+        Route("/v1/openapi.json", _Address(described, GET)),
         Route("/v1/{rest:path}", _Address(nothing, GET | POST)),
         Route("/healthz", _Address(health, GET)),
         Route("/metrics", _Address(numbers, GET)),

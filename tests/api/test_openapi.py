@@ -1,0 +1,135 @@
+"""What `/v1/openapi.json` promises, held against the addresses and against what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import load_all_checks
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from starlette.routing import Route
+
+from akash_gradio import __version__
+from akash_gradio.api.description import description
+from akash_gradio.api.routes import api_routes
+from tests.api.serving import CHAT, alone, question
+
+KEY = "gateway-key-9f3"
+EXAMPLES = 15
+REST = "/v1/{rest:path}"
+CHECKS = [
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+
+
+def addresses() -> set[str]:
+    api: Any = object()
+    routes = [route for route in api_routes(api) if isinstance(route, Route)]
+    return {route.path.replace(":path}", "}") for route in routes if route.path != REST}
+
+
+def test_every_address_is_described_and_no_other() -> None:
+    assert set(description()["paths"]) == addresses()
+    assert description()["info"]["version"] == __version__
+
+
+def asking() -> Any:
+    load_all_checks()
+    return schemathesis.openapi.from_dict(description())[CHAT]["POST"]
+
+
+def without_keys() -> dict[str, Any]:
+    """So that what is generated has the right key, and all else is looked at."""
+    described = description()
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            operation["security"] = []
+    return described
+
+
+def ask_everything(url: str, key: str) -> dict[str, set[int]]:
+    """Let schemathesis ask each address, rightly and wrongly; address → the statuses it gave."""
+    load_all_checks()
+    schema = schemathesis.openapi.from_dict(without_keys())
+    statuses: dict[str, set[int]] = {}
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        for mode in GenerationMode:
+            if operation.body or mode.is_positive:  # without a body nothing can be said wrongly
+                seen = ask_often(operation, mode, url, key)
+                statuses[operation.path] = statuses.get(operation.path, set()) | seen
+    return statuses
+
+
+def ask_often(operation: Any, mode: GenerationMode, url: str, key: str) -> set[int]:
+    seen = set()
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def asks(case: Any) -> None:
+        case.headers["authorization"] = f"Bearer {key}"
+        model = case.body.get("model") if isinstance(case.body, dict) else None
+        if isinstance(model, str) and model.strip():
+            case.body["model"] = "m"
+        response = case.call(base_url=url, timeout=20)
+        seen.add(response.status_code)
+        assert response.status_code < 500
+        case.validate_response(response, checks=CHECKS)
+
+    asks()
+    return seen
+
+
+async def test_every_answer_is_one_that_was_described() -> None:
+    async with alone(GATEWAY_API_KEYS=KEY) as (served, _):
+        url = served.url.removesuffix("/v1")
+        statuses = await asyncio.to_thread(ask_everything, url, KEY)
+    assert statuses.pop(CHAT) >= {200, 400}
+    assert statuses.pop("/v1/models/{model}") == {404}
+    assert set.union(*statuses.values()) == {200}
+
+
+@pytest.mark.parametrize(
+    ("behavior", "key", "model", "status"),
+    [
+        ("perfect", KEY, "m", 200),
+        ("perfect", "wrong", "m", 401),
+        ("perfect", KEY, "nope", 404),
+        ("status_500", KEY, "m", 502),
+        ("status_429", KEY, "m", 429),
+    ],
+)
+async def test_a_failure_is_one_that_was_described(
+    behavior: str, key: str, model: str, status: int
+) -> None:
+    async with alone(behavior, GATEWAY_API_KEYS=KEY) as (served, _):
+        case = asking().Case(
+            body=question() | {"model": model},
+            headers={"authorization": f"Bearer {key}"},
+            media_type="application/json",
+        )
+        url = served.url.removesuffix("/v1")
+        response = await asyncio.to_thread(lambda: case.call(base_url=url, timeout=20))
+    assert response.status_code == status
+    case.validate_response(response, checks=CHECKS)
