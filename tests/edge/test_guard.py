@@ -109,8 +109,9 @@ async def test_many_questions_at_once_do_not_outrun_a_days_tokens() -> None:
     house = House([gate, *whole("x")], tokens_per_day=3 * EXPECTED_TOKENS)
     asking = [asyncio.ensure_future(house.say(ANN)) for _ in range(10)]
     running = set(asking)
-    while len(running) > 3:
-        _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    async with asyncio.timeout(10):  # more than three would wait for the gate without end
+        while len(running) > 3:
+            _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     gate.open()
     done = await asyncio.gather(*asking, return_exceptions=True)
     assert sum(isinstance(one, LimitReached) for one in done) == 7
