@@ -20,7 +20,7 @@ test: $(DEV_STAMP)  ## Lint, types and every test, the browser's too
 	@sh tests/install_system.sh
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -q -n 2 -m "not browser and not embedded"
-	$(BIN)/python -m pytest -q -m "browser or embedded"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "browser or embedded"
 
 check: $(DEV_STAMP)  ## Lint and types alone
 	$(BIN)/ruff check .

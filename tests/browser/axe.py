@@ -13,6 +13,10 @@ from tests.browser.running import ROOT
 FOLDER = ROOT / "build" / "axe"
 SCRIPT = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = ("serious", "critical")
+RUN = """options => {
+  const over = [...document.querySelectorAll("dialog[open], :popover-open")].at(-1);
+  return axe.run(over ?? document, options);
+}"""
 
 
 def axe_source() -> str:
@@ -28,11 +32,28 @@ def axe_source() -> str:
 
 
 def grave_findings(page: Page, source: str) -> list[str]:
-    """What axe calls serious or critical, one line for each element."""
-    page.evaluate(source)
-    result: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    """What axe calls serious or critical in light and dark, one line for each element.
+
+    What is open over the page is looked at alone. In dark only the colours are: nothing else
+    differs.
+    """
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(source)
+    try:
+        page.emulate_media(color_scheme="light")
+        found = _grave(page, {"resultTypes": ["violations"]}, "light")
+        page.emulate_media(color_scheme="dark")
+        of_colors = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+        return found + _grave(page, {"runOnly": of_colors}, "dark")
+    finally:
+        page.emulate_media(color_scheme="light")
+
+
+def _grave(page: Page, options: dict[str, Any], theme: str) -> list[str]:
+    result: dict[str, Any] = page.evaluate(RUN, options)
     return [
-        f"{rule['id']} ({rule['impact']}): {node['html'][:160]} {node['failureSummary'][:200]}"
+        f"{theme}, {rule['id']} ({rule['impact']}): "
+        f"{node['html'][:160]} {node['failureSummary'][:200]}"
         for rule in result["violations"]
         if rule["impact"] in GRAVE
         for node in rule["nodes"]

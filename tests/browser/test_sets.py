@@ -119,11 +119,7 @@ def test_a_file_with_a_mistake_says_where(page: Page, visit: Visits) -> None:
     expect(page.locator("#set-mistakes")).to_be_hidden()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_grave_in_the_form_and_the_run(
-    visit: Visits, sets_app: Any, two: list[Pen], scheme: str
-) -> None:
-    page = visit(sets_app, color_scheme=scheme)
+def test_axe_finds_nothing_grave_in_the_form_and_the_run(page: Page, two: list[Pen]) -> None:
     pasted(page, "Who are you?")
     assert grave_findings(page, axe_source()) == []
     page.click("#set-start")
