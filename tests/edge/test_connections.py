@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +12,21 @@ import pytest
 import uvicorn
 
 from akash_gradio.edge.connections import HEAD_BYTES, ImpatientProtocol
+from akash_gradio.edge.serving import allow_many_files
 
+MANY = 10_000
+IDLERS = """
+import resource, socket, struct, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+port, count = map(int, sys.argv[1:])
+idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+print("open", flush=True)
+sys.stdin.read()
+for one in idle:  # by a reset, so that no port has to wait before it is used again
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+"""
+"""A process of its own, since each may have so many files open."""
 QUESTION = b"GET / HTTP/1.1\r\nhost: page\r\n\r\n"
 
 
@@ -32,20 +49,35 @@ class App:
 
 
 @asynccontextmanager
-async def serving(app: App) -> AsyncIterator[Any]:
+async def started(app: App, protocol: type[ImpatientProtocol]) -> AsyncIterator[uvicorn.Server]:
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http=Hasty, lifespan="off", log_level="error"
+        app,
+        host="127.0.0.1",
+        port=0,
+        http=protocol,
+        lifespan="off",
+        log_level="error",
+        timeout_graceful_shutdown=2,
     )
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup()
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield lambda: asyncio.open_connection("127.0.0.1", port)
+        yield server
     finally:
         app.gate.set()
         await server.shutdown()
+
+
+def port_of(server: uvicorn.Server) -> int:
+    return int(server.servers[0].sockets[0].getsockname()[1])
+
+
+@asynccontextmanager
+async def serving(app: App) -> AsyncIterator[Any]:
+    async with started(app, Hasty) as server:
+        yield lambda: asyncio.open_connection("127.0.0.1", port_of(server))
 
 
 @pytest.mark.parametrize(
@@ -71,6 +103,44 @@ async def test_a_thousand_connections_that_ask_nothing_shut_nobody_out() -> None
         assert [await idle_reader.read() for idle_reader, _ in idle] == [b""] * 1000
         for _, idle_writer in idle:
             idle_writer.close()
+
+
+async def test_ten_thousand_open_connections_shut_nobody_out_and_leave_nothing() -> None:
+    allow_many_files()
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < MANY + 500:
+        pytest.skip(f"this machine lets a process open fewer than {MANY} files")
+    app, full, empty = App(), asyncio.Event(), asyncio.Event()
+    app.gate.set()
+
+    class Counted(ImpatientProtocol):
+        head_s = 120.0  # none is closed meanwhile, on a busy machine either
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) == MANY:
+                full.set()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            if not self.connections:
+                empty.set()
+
+    async with started(app, Counted) as server, asyncio.timeout(30):
+        port = port_of(server)
+        command = (sys.executable, "-c", IDLERS, str(port), str(MANY))
+        idlers = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+        assert idlers.stdin is not None
+        assert idlers.stdout is not None
+        assert await idlers.stdout.readline() == b"open\n"
+        await full.wait()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(QUESTION)
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        assert len(server.server_state.connections) == MANY + 1
+        writer.close()
+        idlers.stdin.close()
+        await idlers.wait()
+        await empty.wait()
 
 
 async def test_a_long_answer_is_not_taken_for_idleness() -> None:
