@@ -23,7 +23,8 @@ ENV PATH=/venv/bin:$PATH \
     GRADIO_SERVER_NAME=0.0.0.0 \
     GRADIO_ANALYTICS_ENABLED=False \
     GRADIO_SSR_MODE=False \
-    CACHE_DIR=/data
+    CACHE_DIR=/data \
+    DATA_DIR=/data
 
 COPY --from=build /venv /venv
 WORKDIR /app

@@ -43,8 +43,10 @@ chaos: $(DEV_STAMP)  ## Stream through endpoints that die and recover, for SECON
 soak: $(DEV_STAMP)  ## 200 visitors for MINUTES=5: memory, files and threads return to where they were
 	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),5) --visitors $(or $(VISITORS),200)
 
-image: $(STAMP)  ## Build the image, where docker or podman is
-	$(or $(shell command -v docker),podman) build -t akash-gradio .
+image:  ## Build the image: by docker or podman, else without an engine (as root on Debian)
+	@if docker info >/dev/null 2>&1; then docker build -t akash-gradio .; \
+	elif podman info >/dev/null 2>&1; then podman build -t akash-gradio .; \
+	else deploy/build_without_engine.sh; fi
 
 docs: $(STAMP)  ## Write .env.example and the README's table from the settings
 	$(BIN)/python -m akash_gradio.settings_docs

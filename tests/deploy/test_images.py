@@ -31,6 +31,19 @@ def test_the_image_stops_by_sigterm_and_runs_as_nobody_special() -> None:
     assert 'CMD ["python", "app.py"]' in text  # JSON: the signal reaches Python itself
 
 
+@pytest.mark.parametrize("script", sorted((ROOT / "deploy").glob("*.sh")), ids=lambda p: p.name)
+def test_a_script_can_be_read_by_any_shell(script: Path) -> None:
+    subprocess.run(["sh", "-n", str(script)], check=True)
+    assert script.stat().st_mode & 0o111
+
+
+def test_what_an_image_keeps_is_on_its_one_volume() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert "VOLUME /data\n" in text
+    for variable in ("CACHE_DIR", "DATA_DIR"):
+        assert f"{variable}=/data" in text
+
+
 def test_compose_gives_the_replicas_one_writable_volume_and_time_to_finish() -> None:
     compose = yaml.safe_load((ROOT / "deploy" / "compose.yml").read_text())
     for name in ("app-0", "app-1"):
