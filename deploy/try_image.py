@@ -82,9 +82,8 @@ def _look(running: subprocess.Popen[bytes], url: str, began: float) -> None:
     status = Path(f"/proc/{running.pid}/status").read_text()
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     print(f"/healthz said {told} after {time.monotonic() - began:.1f} s")
-    print(
-        f"its process: user {facts['Uid'].split()[0]}, {int(facts['VmRSS'].split()[0]) // 1024} MB in memory"
-    )
+    memory_mb = int(facts["VmRSS"].split()[0]) // 1024
+    print(f"its process: user {facts['Uid'].split()[0]}, {memory_mb} MB in memory")
 
     vote = {"id": "v1", "when": "2026-11-26T04:00:00Z", "a": "slow", "b": "other", "outcome": "a"}
     with urlopen(_asking(f"{url}/page/compare/votes", {"votes": [vote]}), timeout=10) as answer:
