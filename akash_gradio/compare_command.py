@@ -27,6 +27,7 @@ from akash_gradio.compare.votes import VotesUnavailable, open_votes
 from akash_gradio.logs import set_up_logs
 from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import Settings, read_settings
+from akash_gradio.ui.markdown import render
 
 ALL_GOOD: Final = 0
 SOME_FAILED: Final = 1
@@ -79,6 +80,8 @@ async def _carry_out(wanted: Wanted, service: Service, settings: Settings) -> in
             _tell_forecast(_forecast(wanted, service, ()), wanted.plan)
             return ALL_GOOD
         with closing(_journal(wanted)) as journal:
+            if wanted.retry_failed:
+                _say(f"{journal.forget_failed():,} failed calls are asked again.")
             known = journal.outcomes()
             if known:
                 _say(f"{len(known):,} of {wanted.plan.calls:,} calls are answered already.")
@@ -99,6 +102,10 @@ def _check_models(plan: Plan, service: Service) -> None:
         if model not in served and not undiscovered:
             known = ", ".join(sorted(served)[:20]) or "no endpoint serves any"
             raise Refused(f"No endpoint serves the model {model!r}. There are: {known}.")
+    names = [each.alias for each in service.gateway.endpoints()]
+    for pinned in dict.fromkeys(lane.endpoint for lane in plan.lanes if lane.endpoint):
+        if pinned not in names:
+            raise Refused(f"There is no endpoint {pinned!r}. There are: {', '.join(names)}.")
 
 
 def _forecast(wanted: Wanted, service: Service, known: Iterable[int]) -> Forecast:
@@ -112,7 +119,7 @@ def _forecast(wanted: Wanted, service: Service, known: Iterable[int]) -> Forecas
 
 
 def _tell_forecast(told: Forecast, plan: Plan) -> None:
-    lanes = ", ".join(lane.label for lane in plan.lanes)
+    lanes = "; ".join(plan.labels)
     _say(f"{len(plan.prompts):,} prompts × {len(plan.lanes)} lanes × {plan.repeats}: {lanes}")
     parts = [
         f"{told.calls:,} calls",
@@ -195,6 +202,7 @@ async def _write(wanted: Wanted, journal: Journal, service: Service, settings: S
         made=datetime.now(UTC),
         names={model: card.name for model, card in cards.items() if card is not None},
         ranking=await _ranking(wanted.plan, settings),
+        render=render,
     )
     for out in wanted.outs:
         form = ReportForm(out.suffix[1:].lower())
@@ -210,9 +218,8 @@ async def _ranking(plan: Plan, settings: Settings) -> Ranking | None:
     store = open_votes(settings)
     if store is None:
         return None
-    labels = {label for lane in plan.lanes for label in (lane.label, lane.model)}
     try:
-        votes = [vote for vote in await store.all() if {vote.a, vote.b} <= labels]
+        votes = [vote for vote in await store.all() if {vote.a, vote.b} <= plan.names]
     except VotesUnavailable as error:
         _say(f"The votes are left out: {error}.")
         return None
@@ -234,6 +241,8 @@ def _ended(wanted: Wanted, journal: Journal, state: RunState) -> int:
         _say(f"{unmet:,} answers fail a check.")
     for said, times in reasons.most_common(3):
         _say(f"{times:,} times: {said}")
+    if reasons:
+        _say("The same command with --retry-failed asks these again.")
     return SOME_FAILED if unmet or reasons else ALL_GOOD
 
 

@@ -1,9 +1,9 @@
 """How far the receipts' figures are from the truth, told by an endpoint that knows its times.
 
 `measure` starts `python -m bench.true_measures PORT` on the core of the systems under test.
-The endpoint (`bench/upstream.c`) waits DELAY_S before its first token, APART_S longer in each
-further lane, and stamps each token with the clock that all processes of the machine share. Forty
-whole answers in the same instant would measure our own queue: 30 ms of work for one core.
+The endpoint (`bench/upstream.c`) waits DELAY_S before its first token and stamps each token with
+the clock that all processes of the machine share. Forty answers come once APART_S after each
+other, and once in the same instant, when the last one has to wait for its turn.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ DELAY_S: Final = 0.3
 APART_S: Final = 0.01
 TOKENS: Final = 60
 RATE: Final = 50.0
-LANES: Final = (1, 40)
+WAYS: Final = ((1, 0.0), (40, APART_S), (40, 0.0))
+"""How many at once, and how many seconds apart their first tokens are."""
 ANSWERS: Final = 40
 """Of each kind, so that one lane is measured as often as forty."""
 LONGEST_S: Final = 180.0
@@ -71,9 +72,9 @@ class Measured:
     speed: Pair | None
 
 
-async def ask(gateway: Gateway, tag: int, *, stream: bool) -> Measured:
-    """One answer of the endpoint, and the truth about it."""
-    delay_s = DELAY_S + APART_S * tag
+async def ask(gateway: Gateway, tag: int, *, stream: bool, apart_s: float = APART_S) -> Measured:
+    """One answer of the endpoint, and the truth about it. apart_s: between a tag and the next."""
+    delay_s = DELAY_S + apart_s * tag
     question = f"tokens={TOKENS} rate={RATE:g} delay={delay_s:g} tag={tag}"
     said = Conversation(turns=(Turn(role=Role.USER, content=question),))
     request = ChatRequest(model="bench", conversation=said, stream=stream)
@@ -110,9 +111,12 @@ async def gateway_to(port: int) -> AsyncIterator[Gateway]:
         yield gateway
 
 
-async def ask_at_once(gateway: Gateway, lanes: int, *, stream: bool) -> list[Measured]:
-    """So many at the same time."""
-    return list(await asyncio.gather(*(ask(gateway, n, stream=stream) for n in range(lanes))))
+async def ask_at_once(
+    gateway: Gateway, lanes: int, *, stream: bool, apart_s: float = APART_S
+) -> list[Measured]:
+    """So many at the same time; apart_s: between their first tokens."""
+    asked = (ask(gateway, n, stream=stream, apart_s=apart_s) for n in range(lanes))
+    return list(await asyncio.gather(*asked))
 
 
 async def measure_all(port: int) -> dict[str, dict[str, float | None]]:
@@ -120,12 +124,12 @@ async def measure_all(port: int) -> dict[str, dict[str, float | None]]:
     found: dict[str, dict[str, float | None]] = {}
     async with gateway_to(port) as gateway:
         for stream in (True, False):
-            for lanes in LANES:
+            for lanes, apart_s in WAYS:
                 measured: list[Measured] = []
                 while len(measured) < (ANSWERS if lanes > 1 else ANSWERS // 4):
-                    measured += await ask_at_once(gateway, lanes, stream=stream)
-                kind = f"{lanes} at once, {'streamed' if stream else 'whole'}"
-                found[kind] = errors(measured)
+                    measured += await ask_at_once(gateway, lanes, stream=stream, apart_s=apart_s)
+                when = f"{lanes} {'in one instant' if lanes > 1 and not apart_s else 'at once'}"
+                found[f"{when}, {'streamed' if stream else 'whole'}"] = errors(measured)
     return found
 
 

@@ -49,7 +49,7 @@ MAY_KNOW: dict[str, set[str]] = {
     "edge": LOWER | {"host_settings"},
     "service": LOWER | {"api", "embedded", "edge", "check", "host_settings"},
     "serve": {"settings", "logs", "service", "api", "edge", "gateway"},
-    "compare_command": {"settings", "logs", "service", "compare"},
+    "compare_command": {"settings", "logs", "service", "compare", "ui"},
     "__main__": {"serve", "compare_command", "check"},
 }
 """Part of the package → the other parts that it may import, for type checks too."""

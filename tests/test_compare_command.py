@@ -17,7 +17,7 @@ from akash_gradio.__main__ import main
 from akash_gradio.compare.journal import Journal
 from tests.stubs.endpoint import Exchange
 from tests.stubs.thread import StubThread
-from tests.stubs.zoo import echoes
+from tests.stubs.zoo import answers, echoes
 
 KEY = "sk-planted-Zq81xTnpW0"
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,6 +95,55 @@ def test_parameters_make_lanes_and_go_to_the_endpoint(compare: Compare, stub: St
     assert sent == {(t, s, False) for t in (0.2, 0.9) for s in (5, 6)}
 
 
+def test_a_lane_has_what_is_its_own_and_may_be_there_twice(
+    compare: Compare, stub: StubThread, tmp_path: Path
+) -> None:
+    own = (
+        "a temperature=0 top_p=0.5 max_tokens=9 seed=3 system='Be \"brief\", please.' endpoint=eu-1"
+    )
+    assert compare("--lane", own, "--lane", "a", models="b", temperature="0.2,0.9") == 0
+    assert [lane["label"] for lane in report(tmp_path)["lanes"]] == [
+        "b, temperature 0.2, no system prompt",
+        "b, temperature 0.9, no system prompt",
+        'a, temperature 0, top_p 0.5, max tokens 9, seed 3, on eu-1, system “Be "brief", please.”',
+        "a, temperature 0.2, no system prompt",
+        "a, temperature 0.9, no system prompt",
+    ]
+    (sent, _) = [chat.json for chat in stub.chats if chat.json.get("seed") == 3]
+    assert (sent["temperature"], sent["top_p"], sent["max_tokens"]) == (0, 0.5, 9)
+    assert sent["messages"][0] == {"role": "system", "content": 'Be "brief", please.'}
+
+
+def test_what_failed_is_asked_again_on_request(
+    compare: Compare, stub: StubThread, tmp_path: Path
+) -> None:
+    refuses = answers(400, {"error": {"message": "not this one"}})
+
+    async def two_alone(x: Exchange) -> None:
+        await (echoes(x) if "two" in str(x.seen.json) else refuses(x))
+
+    stub.behave(two_alone)
+    assert compare() == 1
+    assert "The same command with --retry-failed asks these again." in told(compare)
+    before = len(stub.chats)
+    assert compare() == 1
+    assert len(stub.chats) == before
+    stub.behave("echoes")
+    assert compare("--retry-failed") == 0
+    assert "2 failed calls are asked again." in told(compare)
+    assert len(stub.chats) == before + 2
+    assert {row["outcome"] for row in report(tmp_path)["rows"]} == {"ok"}
+
+
+def test_the_html_shows_answers_as_they_are_read_and_the_others_as_they_came(
+    compare: Compare, prompts: Path, tmp_path: Path
+) -> None:
+    prompts.write_text("prompt\nSay **so**.\n")
+    assert compare("--out", str(tmp_path / "r.html"), "--out", str(tmp_path / "r.md")) == 0
+    assert "Say <strong>so</strong>." in (tmp_path / "r.html").read_text()
+    assert (tmp_path / "r.md").read_text().count("Say **so**.") == 3
+
+
 def test_started_again_it_asks_nothing_twice(compare: Compare, stub: StubThread) -> None:
     assert compare() == 0
     before = len(stub.chats)
@@ -153,6 +202,13 @@ def test_a_forecast_alone_asks_nothing(compare: Compare, stub: StubThread, tmp_p
         ({"check": "contains"}, "--check contains: write what after =."),
         ({"check": "spelling"}, "--check spelling: there are contains, regex"),
         ({"models": ","}, "That is 0 lanes"),
+        ({"lane": ""}, "--lane : name a model."),
+        ({"lane": "a system='open"}, "--lane a system='open: No closing quotation."),
+        ({"lane": "a tmp=1"}, "--lane a tmp=1: write NAME=VALUE; the names are temperature, top_p"),
+        ({"lane": "a seed"}, "write NAME=VALUE"),
+        ({"lane": "a top_p=0.1,0.2"}, "--lane a top_p=0.1,0.2: top_p: write one number."),
+        ({"lane": "a seed=-1"}, "seed: write a whole number from 0 to"),
+        ({"lane": "a endpoint=us-9"}, "There is no endpoint 'us-9'. There are: eu-1."),
         ({"temperature": "0,.1,.2,.3,.4,.5,.6"}, "That is 14 lanes; a run has 1 to 12."),
     ],
 )

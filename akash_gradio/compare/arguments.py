@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from akash_gradio.compare.candidates import Candidate, ForAll, lanes_of
 from akash_gradio.compare.checks import Check, CheckKind, fault_of
 from akash_gradio.compare.plan import MOST_CALLS, MOST_LANES, MOST_REPEATS, Lane, Plan
 from akash_gradio.compare.prompts import Prompt
 from akash_gradio.compare.report import ReportForm
 from akash_gradio.compare.run import PER_ENDPOINT
 from akash_gradio.compare.set_reading import format_of, read_set
-from akash_gradio.domain.chat import Sampling
 
 
 class Refused(Exception):
@@ -33,6 +33,7 @@ class Wanted:
     earlier: Path | None
     forecast_only: bool
     again: bool
+    retry_failed: bool
 
 
 def read_arguments(arguments: Sequence[str]) -> Wanted:
@@ -40,7 +41,7 @@ def read_arguments(arguments: Sequence[str]) -> Wanted:
     asked = _parser().parse_args(arguments)
     checks = tuple(_check(text) for text in asked.check)
     prompts = tuple(replace(each, checks=(*each.checks, *checks)) for each in _prompts(asked))
-    lanes = tuple(_lanes(asked))
+    lanes = _lanes(asked)
     plan = Plan(
         prompts=prompts,
         lanes=lanes,
@@ -64,6 +65,7 @@ def read_arguments(arguments: Sequence[str]) -> Wanted:
         earlier=asked.earlier,
         forecast_only=asked.forecast,
         again=asked.again,
+        retry_failed=asked.retry_failed,
     )
 
 
@@ -75,15 +77,18 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 all answered and checked, 1 some not, 2 wrong use, 130 stopped.",
     )
     add = parser.add_argument
-    add("--models", required=True, help="model ids, a comma between them; each is a lane")
+    add("--models", default="", help="model ids, a comma between them; each is a lane")
+    add("--lane", action="append", default=[], metavar="'MODEL NAME=VALUE …'",
+        help="a lane with something of its own; may be given several times. Names: "
+        f"{', '.join(_OWN)}. Example: 'llama3-8b temperature=0 system=\"Be brief.\"'")  # fmt: skip
     add("--prompts", required=True, type=Path, metavar="FILE",
         help=".csv, .jsonl, .toml, or .txt with a prompt a line")  # fmt: skip
     add("--out", required=True, type=Path, action="append", metavar="FILE",
         help=".html, .md, .csv or .json; may be given several times")  # fmt: skip
     add("--repeats", type=_whole(1, MOST_REPEATS), default=1, help="ask each prompt so often")
-    add("--temperature", type=_numbers(0, 2), default=(None,), metavar="T[,T…]",
-        help="several make a lane each")  # fmt: skip
-    add("--top-p", type=_numbers(0, 1), default=(None,), metavar="P[,P…]")
+    add("--temperature", type=_numbers(0, 2), default=(), metavar="T[,T…]",
+        help="several make a lane each, of every model")  # fmt: skip
+    add("--top-p", type=_numbers(0, 1), default=(), metavar="P[,P…]", help="the same")
     add("--max-tokens", type=_whole(1, 1_000_000), help="of an answer")
     add("--seed", type=_whole(0, 2**31 - 1),
         help="sent to the endpoints, one more at each repeat; it fixes the order, too")  # fmt: skip
@@ -96,11 +101,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--earlier", type=Path, metavar="FILE.run", help="say what changed since this run")
     add("--forecast", action="store_true", help="say what it would take, and ask nothing")
     add("--again", action="store_true", help="throw away what an earlier start has answered")
+    add("--retry-failed", action="store_true", help="ask again what an earlier start was not "
+        "answered, and keep the rest")  # fmt: skip
     add("--title", help="of the report")
     return parser
 
 
-def _whole(low: int, high: int) -> Any:
+def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
             raise argparse.ArgumentTypeError(f"write a whole number from {low} to {high}")
@@ -109,7 +116,7 @@ def _whole(low: int, high: int) -> Any:
     return read
 
 
-def _numbers(low: float, high: float) -> Any:
+def _numbers(low: float, high: float) -> Callable[[str], tuple[float, ...]]:
     def read(text: str) -> tuple[float, ...]:
         try:
             found = tuple(float(part) for part in text.split(","))
@@ -120,6 +127,29 @@ def _numbers(low: float, high: float) -> Any:
         return found
 
     return read
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    read = _numbers(low, high)
+
+    def one(text: str) -> float:
+        found = read(text)
+        if len(found) > 1:
+            raise argparse.ArgumentTypeError("write one number")
+        return found[0]
+
+    return one
+
+
+_OWN: Final[dict[str, Callable[[str], Any]]] = {
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "max_tokens": _whole(1, 1_000_000),
+    "seed": _whole(0, 2**31 - 1),
+    "system": str,
+    "endpoint": str,
+}
+"""What a lane may have of its own → how it is read."""
 
 
 def _check(text: str) -> Check:
@@ -141,13 +171,37 @@ def _prompts(asked: argparse.Namespace) -> tuple[Prompt, ...]:
         raise Refused(f"{path}: {error.strerror or type(error).__name__}.") from None
 
 
-def _lanes(asked: argparse.Namespace) -> Iterable[Lane]:
-    models = list(dict.fromkeys(each.strip() for each in asked.models.split(",") if each.strip()))
-    ways = list(product(models, asked.temperature, asked.top_p))
-    if not 1 <= len(ways) <= MOST_LANES:
-        raise Refused(f"That is {len(ways)} lanes; a run has 1 to {MOST_LANES}.")
-    for model, temperature, top_p in ways:
-        own = {"temperature": temperature, "top_p": top_p}
-        own |= {"max_tokens": asked.max_tokens, "seed": asked.seed}
-        sampling: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
-        yield Lane(model=model, sampling=Sampling(**sampling), system=asked.system)
+def _lanes(asked: argparse.Namespace) -> tuple[Lane, ...]:
+    models = dict.fromkeys(each.strip() for each in asked.models.split(",") if each.strip())
+    candidates = (*(Candidate(model=each) for each in models), *map(_candidate, asked.lane))
+    common = ForAll(
+        temperatures=asked.temperature,
+        top_ps=asked.top_p,
+        max_tokens=asked.max_tokens,
+        seed=asked.seed,
+        system=asked.system,
+    )
+    lanes = lanes_of(candidates, common)
+    if not 1 <= len(lanes) <= MOST_LANES:
+        raise Refused(f"That is {len(lanes)} lanes; a run has 1 to {MOST_LANES}.")
+    return lanes
+
+
+def _candidate(written: str) -> Candidate:
+    """From `MODEL NAME=VALUE …`, in a shell's quotes. Raises Refused."""
+    try:
+        model, *parts = shlex.split(written)
+    except ValueError as error:
+        mend = str(error) if written.strip() else "name a model"
+        raise Refused(f"--lane {written}: {mend}.") from None
+    return Candidate(model=model, **dict(_own(written, part) for part in parts))
+
+
+def _own(written: str, part: str) -> tuple[str, Any]:
+    name, mark, value = part.partition("=")
+    if name not in _OWN or not mark:
+        raise Refused(f"--lane {written}: write NAME=VALUE; the names are {', '.join(_OWN)}.")
+    try:
+        return name, _OWN[name](value)
+    except argparse.ArgumentTypeError as error:
+        raise Refused(f"--lane {written}: {name}: {error}.") from None

@@ -29,20 +29,22 @@ PATIENCE_S: Final = 300.0
 """How long one task waits, in all: for endpoints that are busy, starting or asked for a rest,
 and for its visitor's share of the minute."""
 OCCUPIED_PAUSE_S: Final = 1.0
+Cards = Callable[[str], ModelCard | None]
+"""Catalog id → its card."""
 _ADDRESS: Final = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.I)
 
 
 async def ask(
     task: Task,
     answerer: Answerer,
-    card: ModelCard | None,
+    cards: Cards,
     *,
     stream: bool = True,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
 ) -> Row:
     """Ask until there is an answer or an error that waiting would not mend; write it down.
 
-    card: of the lane's model, for its prices. sleep: of pauses, in seconds. Errors of
+    cards: for the prices of the model that answered. sleep: of pauses, in seconds. Errors of
     `domain.errors` become the row's outcome; others are raised.
     """
     waited_s = 0.0
@@ -57,8 +59,8 @@ async def ask(
                 waited_s += wait_s
                 await sleep(wait_s)
                 continue
-            return said.row(task, card, began, error)
-        return said.row(task, card, began)
+            return said.row(task, cards, began, error)
+        return said.row(task, cards, began)
 
 
 class _Said:
@@ -80,7 +82,7 @@ class _Said:
                     self._receipt = event.receipt
 
     def row(
-        self, task: Task, card: ModelCard | None, began: str, error: AkashGradioError | None = None
+        self, task: Task, cards: Cards, began: str, error: AkashGradioError | None = None
     ) -> Row:
         text = "".join(self._answer)
         receipt = error.receipt if error else self._receipt
@@ -93,7 +95,7 @@ class _Said:
             said=_words_of(error) if error else "",
             receipt=receipt,
             checks=tuple(Checked(check=c, passed=passes(c, text)) for c in task.prompt.checks),
-            cost=cost_of(receipt, card) if receipt else None,
+            cost=cost_of(receipt, cards(receipt.model_answered)) if receipt else None,
         )
 
 
@@ -109,7 +111,7 @@ def _worth_waiting_s(error: AkashGradioError) -> float | None:
 
 
 def cost_of(receipt: Receipt, card: ModelCard | None) -> float | None:
-    """US dollars by the catalog's prices; None where a count or a price is missing."""
+    """US dollars by the card's prices; None where a count or a price is missing."""
     if card is None or receipt.tokens_in is None or receipt.tokens_out is None:
         return None
     return card.cost(receipt.tokens_in.tokens, receipt.tokens_out.tokens)
@@ -123,6 +125,7 @@ def _request(task: Task, *, stream: bool) -> ChatRequest:
         sampling=task.lane.sampling,
         stream=stream,
         endpoint=task.lane.endpoint,
+        fallback=False,  # it would be compared in the lane's name
     )
 
 

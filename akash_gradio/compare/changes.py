@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,9 +38,10 @@ class Change:
 def changes(before: Plan, before_row: RowOf, now: Plan, now_row: RowOf) -> Iterator[Change]:
     """In the order of the new plan, what is gone last. Cells are matched by the prompt's id, the
     lane's label and the repeat; a task without a row yet is passed over."""
-    earlier = {_key(before, number): number for number in range(before.calls)}
+    old_labels, labels = before.labels, now.labels
+    earlier = {_key(before, old_labels, number): number for number in range(before.calls)}
     for number in range(now.calls):
-        key = _key(now, number)
+        key = _key(now, labels, number)
         old = earlier.pop(key, None)
         if (row := now_row(number)) is None:
             continue
@@ -56,9 +57,9 @@ def changes(before: Plan, before_row: RowOf, now: Plan, now_row: RowOf) -> Itera
 _Key = tuple[str, str, int]
 
 
-def _key(plan: Plan, number: int) -> _Key:
+def _key(plan: Plan, labels: Sequence[str], number: int) -> _Key:
     task = plan.task(number)
-    return task.prompt.id, plan.lanes[plan.lane_of(number)].label, task.repeat
+    return task.prompt.id, labels[plan.lane_of(number)], task.repeat
 
 
 def _change(key: _Key, what: tuple[What, ...], before: int | None, now: int | None) -> Change:

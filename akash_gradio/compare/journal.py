@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from akash_gradio.compare.plan import Plan, plan_dict, plan_from
-from akash_gradio.compare.rows import Row, row_dict, row_from
+from akash_gradio.compare.rows import OK, Row, row_dict, row_from
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -109,6 +109,11 @@ class Journal:
             self._base.execute(
                 "INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (row.number, row.outcome, written)
             )
+
+    def forget_failed(self) -> int:
+        """Take away the rows without a whole answer, so that they are asked again; how many."""
+        with self._lock, _told(self._path), self._base:
+            return self._base.execute("DELETE FROM rows WHERE outcome != ?", (OK,)).rowcount
 
     def outcomes(self) -> Mapping[int, str]:
         """Number → outcome of every task that has its row."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
@@ -16,6 +17,15 @@ from akash_gradio.domain.chat import Default, Sampling
 MOST_CALLS: Final = 100_000
 MOST_LANES: Final = 12
 MOST_REPEATS: Final = 100
+_NAMES: Final = {
+    "max_tokens": "max tokens",
+    "presence_penalty": "presence penalty",
+    "frequency_penalty": "frequency penalty",
+    "reasoning_effort": "effort",
+}
+"""As the page says them, which calls lanes by them in votes."""
+_SYSTEM_SHOWN: Final = 30
+"""Characters of a system prompt in what a lane is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,17 +37,22 @@ class Lane:
     system: str = ""
     endpoint: str | None = None
 
-    @property
-    def label(self) -> str:
-        """The model, and what else tells it from other lanes: `m, temperature 0.2`. The seed is not
-        in it: a run has one for all."""
-        own = [
-            f"{name.replace('_', ' ')} {_shown(value)}"
-            for name, value in sampling_dict(self.sampling).items()
-            if name != "seed"
-        ]
-        via = [f"on {self.endpoint}"] if self.endpoint else []
-        return ", ".join([self.model, *own, *via])
+    def label(self, *, seed: bool = False, system: bool = False) -> str:
+        """The model with its parameters, `m, temperature 0.2`; seed, system: with these, too.
+
+        Another lane of a run may be called the same; `Plan.labels` tells them apart.
+        """
+        return ", ".join([self.model, *self.parts(seed=seed, system=system)])
+
+    def parts(self, *, seed: bool = False, system: bool = False) -> Iterator[str]:
+        """What follows the model in its label."""
+        for name, value in sampling_dict(self.sampling).items():
+            if name != "seed" or seed:
+                yield _shown(_NAMES.get(name, name), value)
+        if self.endpoint:
+            yield f"on {self.endpoint}"
+        if system:
+            yield f"system “{_beginning(self.system)}”" if self.system else "no system prompt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +79,30 @@ class Plan:
     def calls(self) -> int:
         """How many tasks there are; they are numbered from 0."""
         return len(self.prompts) * len(self.lanes) * self.repeats
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each lane is called, none like another: with its seed and the beginning of its
+        system prompt where they differ between lanes, and with a number where nothing does."""
+        seed = len({lane.sampling.seed for lane in self.lanes}) > 1
+        system = len({lane.system for lane in self.lanes}) > 1
+        told = [lane.label(seed=seed, system=system) for lane in self.lanes]
+        seen, labels = Counter[str](), list[str]()
+        for label in told:
+            seen[label] += 1
+            labels.append(f"{label} ({seen[label]})" if seen[label] > 1 else label)
+        return tuple(labels)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that votes may call its lanes: the page tells of a system prompt only that it is
+        there, before everything else."""
+        told = {*self.labels, *(lane.model for lane in self.lanes)}
+        for lane in self.lanes:
+            for seed in (False, True):
+                told.add(lane.label(seed=seed))
+                told.add(", ".join([lane.model, "system prompt", *lane.parts(seed=seed)]))
+        return frozenset(told)
 
     def order(self) -> list[int]:
         """The tasks' numbers as they are to begin: prompt after prompt, the lanes drawn."""
@@ -99,12 +138,19 @@ class Plan:
         return hashlib.sha256(written.encode()).hexdigest()[:16]
 
 
-def _shown(value: Any) -> str:
+def _beginning(text: str) -> str:
+    plain = " ".join(text[: 4 * _SYSTEM_SHOWN].split())
+    return plain if len(plain) <= _SYSTEM_SHOWN else f"{plain[:_SYSTEM_SHOWN].rstrip()}…"
+
+
+def _shown(name: str, value: Any) -> str:
     if value == Default.ENDPOINT.value:
-        return "endpoint's own"
+        return f"{name}: endpoint's own"
     if isinstance(value, float):
-        return f"{value:g}"
-    return " ".join(map(repr, value)) if isinstance(value, list | tuple) else str(value)
+        return f"{name} {value:g}"
+    if isinstance(value, list | tuple):
+        value = " ".join(json.dumps(each, ensure_ascii=False) for each in value)
+    return f"{name} {value}"
 
 
 # ── a plan as JSON ───────────────────────────────────────────────────────────

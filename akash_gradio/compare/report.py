@@ -6,11 +6,11 @@ Every writer yields pieces of text, one row in memory at a time.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from akash_gradio import __version__
 from akash_gradio.compare.plan import Plan, plan_dict, sampling_dict
@@ -19,6 +19,8 @@ from akash_gradio.compare.rows import Row, row_dict
 from akash_gradio.compare.sheets import Cell, csv_text
 from akash_gradio.compare.summary import RowOf, Summary, summarize
 from akash_gradio.domain.receipt import Count, Receipt
+
+Render: TypeAlias = Callable[[str], Sequence[str]]
 
 
 class ReportForm(StrEnum):
@@ -35,7 +37,9 @@ class Report:
     """What a report is made from.
 
     row_of: number of a task → its row. made: when the report is written. names: model id → what
-    people call it. ranking: of votes between these lanes, None where there are none.
+    people call it. ranking: of votes between these lanes, None where there are none. render: an
+    answer's markdown → the harmless HTML of its blocks, for the form that shows it; None shows the
+    text as it came, as the other forms do.
     """
 
     title: str
@@ -44,6 +48,7 @@ class Report:
     made: datetime
     names: Mapping[str, str]
     ranking: Ranking | None = None
+    render: Render | None = None
     version: str = __version__
 
     def rows(self) -> Iterator[Row]:
@@ -85,18 +90,19 @@ _COLUMNS: Final = (
 def csv_report(report: Report) -> Iterator[str]:
     """One line a row under a line of names."""
     yield csv_text([_COLUMNS])
+    labels = report.plan.labels
     for row in report.rows():
-        yield csv_text([_cells(report.plan, row)])
+        yield csv_text([_cells(report.plan, labels, row)])
 
 
-def _cells(plan: Plan, row: Row) -> tuple[Cell, ...]:
+def _cells(plan: Plan, labels: Sequence[str], row: Row) -> tuple[Cell, ...]:
     task = plan.task(row.number)
     receipt = row.receipt or Receipt(model_asked=task.lane.model)
     tokens_in, tokens_out = _count(receipt.tokens_in), _count(receipt.tokens_out)
     failed = [f"{c.check.kind.value} {c.check.value}".strip() for c in row.checks if not c.passed]
     return (
         task.prompt.id, task.prompt.text, task.prompt.system or task.lane.system,
-        plan.lanes[plan.lane_of(row.number)].label, task.lane.model, task.repeat + 1,
+        labels[plan.lane_of(row.number)], task.lane.model, task.repeat + 1,
         row.outcome, row.said, row.answer, row.reasoning,
         row.passed if row.checks else None, "; ".join(failed),
         receipt.endpoint, len(receipt.attempts), receipt.first_token_s, receipt.total_s,
@@ -112,6 +118,7 @@ def _count(count: Count | None) -> tuple[int | None, bool | None]:
 def json_report(report: Report) -> Iterator[str]:
     """One object: `plan`, `lanes` with their summaries, `ranking`, `rows`."""
     plan = report.plan
+    labels = plan.labels
     head: dict[str, Any] = {
         "title": report.title,
         "made": report.made.isoformat(timespec="seconds"),
@@ -119,13 +126,13 @@ def json_report(report: Report) -> Iterator[str]:
         "plan": plan_dict(plan),
         "lanes": [
             {
-                "label": lane.label,
+                "label": label,
                 "model": lane.model,
                 "name": report.names.get(lane.model, lane.model),
                 "sampling": sampling_dict(lane.sampling),
                 "summary": asdict(summary),
             }
-            for lane, summary in zip(plan.lanes, report.summaries(), strict=True)
+            for label, lane, summary in zip(labels, plan.lanes, report.summaries(), strict=True)
         ],
         "ranking": asdict(report.ranking) if report.ranking else None,
     }
@@ -133,7 +140,7 @@ def json_report(report: Report) -> Iterator[str]:
     between = "\n  "
     for row in report.rows():
         task = plan.task(row.number)
-        place = {"prompt": task.prompt.id, "lane": plan.lanes[plan.lane_of(row.number)].label}
+        place = {"prompt": task.prompt.id, "lane": labels[plan.lane_of(row.number)]}
         told = {**place, "repeat": task.repeat + 1, **row_dict(row)}
         yield between + json.dumps(told, ensure_ascii=False)
         between = ",\n  "

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from akash_gradio.compare import present
-from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.prompts import Prompt
 from akash_gradio.compare.ranking import Neighbors, Pair, Ranking
-from akash_gradio.compare.report import Report
+from akash_gradio.compare.report import Render, Report
 from akash_gradio.compare.rows import Row
 from akash_gradio.compare.summary import Spread, Summary
 
@@ -57,12 +56,13 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellView:
-    """One answer."""
+    """One answer. blocks: its HTML; without any its text is shown as it came."""
 
     letter: str
     hue: int
     label: str
     row: Row
+    blocks: tuple[str, ...]
     line: str
     checks: tuple[tuple[bool, str], ...]
     facts: tuple[present.Fact, ...]
@@ -105,7 +105,7 @@ def _lanes(report: Report) -> tuple[LaneView, ...]:
         LaneView(
             letter=present.LETTERS[place],
             hue=place % len(present.COLORS),
-            label=lane.label,
+            label=label,
             name=_more_than_its_id(report.names.get(lane.model, ""), lane.model),
             system=lane.system,
             summary=each,
@@ -113,8 +113,8 @@ def _lanes(report: Report) -> tuple[LaneView, ...]:
             speed=present.speed(each.tokens_per_s.median if each.tokens_per_s else None),
             cost=present.dollars(each.cost),
         )
-        for place, (lane, each) in enumerate(
-            zip(report.plan.lanes, report.summaries(), strict=True)
+        for place, (label, lane, each) in enumerate(
+            zip(report.plan.labels, report.plan.lanes, report.summaries(), strict=True)
         )
     )
 
@@ -155,22 +155,24 @@ def _bars(measured: Sequence[tuple[LaneView, Spread | None, str]]) -> tuple[Bar,
 
 
 def _prompts(report: Report) -> Iterator[PromptView]:
-    plan = report.plan
+    plan, labels = report.plan, report.plan.labels
     width = len(plan.lanes)
     for _, rows in groupby(report.rows(), key=lambda row: row.number // width):
         first, *more = rows
         task = plan.task(first.number)
-        cells = tuple(_cell(plan, row) for row in (first, *more))
+        cells = tuple(
+            _cell(report.render, labels, plan.lane_of(row.number), row) for row in (first, *more)
+        )
         yield PromptView(prompt=task.prompt, repeat=task.repeat, cells=cells)
 
 
-def _cell(plan: Plan, row: Row) -> CellView:
-    place = plan.lane_of(row.number)
+def _cell(render: Render | None, labels: Sequence[str], place: int, row: Row) -> CellView:
     return CellView(
         letter=present.LETTERS[place],
         hue=place % len(present.COLORS),
-        label=plan.lanes[place].label,
+        label=labels[place],
         row=row,
+        blocks=() if render is None else tuple(render(row.answer)),
         line=present.line_of(row),
         checks=tuple((each.passed, present.check_text(each)) for each in row.checks),
         facts=tuple(present.receipt_facts(row.receipt)) if row.receipt else (),

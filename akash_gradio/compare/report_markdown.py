@@ -12,18 +12,18 @@ from akash_gradio.compare.rows import Row
 
 def markdown_report(report: Report) -> Iterator[str]:
     """A table of the lanes, then each prompt with its answers, folded where HTML is shown."""
-    plan = report.plan
+    plan, labels = report.plan, report.plan.labels
     made = report.made.strftime("%Y-%m-%d %H:%M UTC")
     yield f"# {_line(report.title)}\n\n{made}, Akash Gradio {report.version}, "
     yield f"{len(plan.prompts)} prompts × {len(plan.lanes)} lanes × {plan.repeats}\n\n"
     yield "| | lane | answered | checks passed | first token | speed | tokens out | cost |\n"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-    for place, (lane, each) in enumerate(zip(plan.lanes, report.summaries(), strict=True)):
+    for place, (label, each) in enumerate(zip(labels, report.summaries(), strict=True)):
         first = each.first_token_s.median if each.first_token_s else None
         speed = each.tokens_per_s.median if each.tokens_per_s else None
         cells = [
             present.LETTERS[place],
-            lane.label,
+            label,
             f"{each.answered} of {each.asked}",
             f"{each.passed} of {each.checked}" if each.checked else "–",
             present.seconds(first),
@@ -41,7 +41,7 @@ def markdown_report(report: Report) -> Iterator[str]:
             again = f", repeat {task.repeat + 1}" if plan.repeats > 1 else ""
             yield f"\n## {_line(task.prompt.id)}{again}\n\n{_fenced(task.prompt.text)}\n"
         place = plan.lane_of(row.number)
-        yield from _answer(row, f"{present.LETTERS[place]} · {plan.lanes[place].label}")
+        yield from _answer(row, f"{present.LETTERS[place]} · {labels[place]}")
 
 
 def _ranking(report: Report) -> Iterator[str]:

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from akash_gradio.compare.asking import ask
+from akash_gradio.compare.asking import Cards, ask
 from akash_gradio.compare.capacity import Loads, shares
 from akash_gradio.compare.journal import Journal
 from akash_gradio.compare.rows import OK
-from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import Answerer
 
 PER_ENDPOINT: Final = 4
 """Calls at a time for each endpoint, unless somebody says otherwise."""
 LONGEST_PAUSE_S: Final = 3600.0
 """A run that is paused for longer is stopped, and takes nobody's place any more."""
-Cards = Callable[[str], ModelCard | None]
 
 
 class RunState(StrEnum):
@@ -73,7 +71,7 @@ class Run:
         self._order = journal.plan.order()
         self._pending = self._what_is_left(known)
         self._tasks: dict[asyncio.Task[None], Mapping[str, float]] = {}
-        self._state = RunState.WAITING
+        self._state = RunState.WAITING if self._pending else RunState.DONE
         self._changed = asyncio.Event()
         self._since = 0.0
         self._worked_s = 0.0
@@ -188,9 +186,8 @@ class Run:
 
     async def _write_down(self, number: int) -> None:
         task = self._journal.plan.task(number)
-        card = self._cards(task.lane.model)
         stream = self._journal.plan.stream
-        row = await ask(task, self._answerer, card, stream=stream, sleep=self._sleep)
+        row = await ask(task, self._answerer, self._cards, stream=stream, sleep=self._sleep)
         await self._journal.add(row)
         self._done += 1  # not before it can be read
         self._failed += not row.ok

@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from akash_gradio.compare.asking import Cards
 from akash_gradio.compare.journal import Journal, JournalFault
 from akash_gradio.compare.plan import Plan
-from akash_gradio.compare.run import Cards, Run, RunState
+from akash_gradio.compare.run import Run, RunState
 from akash_gradio.compare.summary import Summary, summarize
 from akash_gradio.domain.ports import Answerer
 from akash_gradio.domain.visitor import NOBODY, VISITOR
@@ -142,12 +143,19 @@ class Runs:
             found.run.go_on()
         elif found.run.progress.state is not RunState.DONE and run_id not in self._beginning:
             with self._room(run_id) as whose:
-                again = await asyncio.to_thread(self._opened, found.journal, whose)
-                if self._open.get(run_id) is not found:  # it was forgotten
-                    return None
-                self._open[run_id] = found = again
-                found.start()
+                return await self._restart(run_id, found, whose)
         return found
+
+    async def ask_failed_again(self, run_id: str) -> OpenRun | None:
+        """Ask again what failed in a run that has ended; one under way is left alone.
+
+        None where there is none, or no longer. Raises RunsFull and JournalFault.
+        """
+        found = await self.find(run_id)
+        if found is None or found.at_work or run_id in self._beginning:
+            return found
+        with self._room(run_id) as whose:
+            return await self._restart(run_id, found, whose, forget_failed=True)
 
     async def forget(self, run_id: str) -> None:
         """Remove it with everything that was answered."""
@@ -158,6 +166,23 @@ class Runs:
         self._open.pop(run_id, None)
         found.journal.close()
         self._path(run_id).unlink(missing_ok=True)
+
+    async def _restart(
+        self, run_id: str, found: OpenRun, whose: str, *, forget_failed: bool = False
+    ) -> OpenRun | None:
+        """In the place of the one that was found; None when it was forgotten meanwhile."""
+
+        def opened() -> OpenRun:
+            if forget_failed:
+                found.journal.forget_failed()
+            return self._opened(found.journal, whose)
+
+        again = await asyncio.to_thread(opened)
+        if self._open.get(run_id) is not found:
+            return None
+        self._open[run_id] = again
+        again.start()
+        return again
 
     async def close(self) -> None:
         """Stop every run; those in a folder of the host go on when they are asked to."""
@@ -176,7 +201,9 @@ class Runs:
         return self._opened(journal, whose)
 
     def _load(self, path: Path) -> OpenRun:
-        return self._opened(Journal.open(path))
+        opened = self._opened(Journal.open(path))
+        opened.run.stop()  # until somebody lets it go on
+        return opened
 
     def _opened(self, journal: Journal, whose: str = "") -> OpenRun:
         run = Run(journal, self._answerer, self._cards, closing=self._closing)

@@ -127,6 +127,11 @@ class Exchange:
         """Its `system_fingerprint`."""
         return self._reader.fingerprint if self._reader else ""
 
+    @property
+    def lag_s(self) -> float:
+        """Seconds since what was read last had come."""
+        return self._answer.lag_s if self._answer else 0.0
+
     async def open(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Ask, and read up to the first token, or to the end of an answer without words.
 

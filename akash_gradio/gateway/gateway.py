@@ -312,8 +312,9 @@ class Gateway:
         return self._limits
 
     def _note_first_token(self, case: Case, exchange: Exchange) -> None:
-        waited_s = case.record.begins(exchange.status)
-        case.record.hears(exchange.opening)
+        lag_s = exchange.lag_s
+        waited_s = case.record.begins(exchange.status, lag_s)
+        case.record.hears(exchange.opening, lag_s)
         counts = waited_s if case.request.stream else None
         exchange.endpoint.begins(exchange.model, exchange.probe, counts)
 
@@ -326,7 +327,7 @@ class Gateway:
         except RequestRefused as refusal:
             said = EndpointGarbled(refusal.alias, "error_body", refusal.detail)
             raise self._interrupted(exchange, said) from refusal
-        case.record.hears(events)
+        case.record.hears(events, exchange.lag_s)
         return events
 
     async def _finish(self, case: Case, exchange: Exchange) -> Receipt:

@@ -82,10 +82,11 @@ class Record:
         """The open attempt ended before its first token. None when none was open."""
         return self._settle(outcome, status)
 
-    def begins(self, status: int | None) -> float:
-        """Its first token came; returns the seconds since it was asked."""
-        attempt = self._settle("ok", status)
-        self._first_token = self._last_token = self._clock()
+    def begins(self, status: int | None, lag_s: float = 0.0) -> float:
+        """Its first token came, lag_s seconds ago; returns the seconds since it was asked."""
+        now = self._clock() - lag_s
+        attempt = self._settle("ok", status, now)
+        self._first_token = self._last_token = now
         return attempt.elapsed_ms / 1000 if attempt is not None else 0.0
 
     def breaks_off(self, outcome: str) -> None:
@@ -98,8 +99,8 @@ class Record:
         if self._settle("cancelled", None) is None and self._first_token is not None:
             self.breaks_off("cancelled")
 
-    def hears(self, events: Iterable[Heard]) -> None:
-        """What came in one read."""
+    def hears(self, events: Iterable[Heard], lag_s: float = 0.0) -> None:
+        """What came in one read, lag_s seconds ago."""
         said = False
         for event in events:
             if isinstance(event, Passed):
@@ -120,7 +121,7 @@ class Record:
             if not self._lumps:
                 self._opening_bytes = self._answer_bytes + self._reasoning_bytes
             self._lumps += 1
-            self._last_token = self._clock()
+            self._last_token = self._clock() - lag_s
 
     def receipt(self, finish: str, *, upstream_id: str = "", fingerprint: str = "") -> Receipt:
         """The record as it stands now."""
@@ -144,7 +145,7 @@ class Record:
             fingerprint=fingerprint,
         )
 
-    def _settle(self, outcome: str, status: int | None) -> Attempt | None:
+    def _settle(self, outcome: str, status: int | None, now: float | None = None) -> Attempt | None:
         if self._asked is None:
             return None
         endpoint, model, why, since = self._asked
@@ -154,7 +155,7 @@ class Record:
             model=model,
             why=why,
             outcome=outcome,
-            elapsed_ms=(self._clock() - since) * 1000,
+            elapsed_ms=((self._clock() if now is None else now) - since) * 1000,
             status=status,
         )
         self._attempts.append(attempt)

@@ -12,8 +12,11 @@ import asyncio
 import ipaddress
 import logging
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache, partial
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -61,6 +64,11 @@ class Answer(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """Found by lower-case names."""
+        ...
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since the newest bytes came; whoever reads may have had to wait for a turn."""
         ...
 
     async def read(self) -> bytes:
@@ -230,16 +238,47 @@ def _new_session(reuse: bool, allowed: Allowed | None) -> aiohttp.ClientSession:
     import aiohttp
 
     resolver = None if allowed is None else checked_resolver(allowed)
-    if reuse:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_IDLE_S, resolver=resolver)
-    else:
-        connector = aiohttp.TCPConnector(limit=0, force_close=True, resolver=resolver)
+    connector, response = _stamping()
+    how: dict[str, Any] = {"keepalive_timeout": KEEP_IDLE_S} if reuse else {"force_close": True}
     return aiohttp.ClientSession(
-        connector=connector,
+        connector=connector(limit=0, resolver=resolver, **how),
+        response_class=response,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         read_bufsize=UNREAD_BYTES // 2,
     )
+
+
+@lru_cache(maxsize=1)
+def _stamping() -> tuple[type[aiohttp.TCPConnector], type[aiohttp.ClientResponse]]:
+    """The client's own classes, which also note when bytes come (`heard_at`, monotonic seconds).
+
+    Where many answers come at once, the last reader's turn is tens of milliseconds later.
+    """
+    import aiohttp
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
+
+    class Handler(ResponseHandler):
+        heard_at = inf
+
+        def data_received(self, data: bytes) -> None:
+            self.heard_at = time.monotonic()
+            super().data_received(data)
+
+    class Connector(aiohttp.TCPConnector):
+        def __init__(self, **how: Any) -> None:
+            super().__init__(**how)
+            self._factory = partial(Handler, loop=self._loop)
+
+    class Response(aiohttp.ClientResponse):
+        handler: ResponseHandler | None = None
+
+        async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+            self.handler = connection.protocol  # the connection is given back before all is read
+            return await super().start(connection)
+
+    return Connector, Response
 
 
 def checked_resolver(allowed: Allowed, lookup: AbstractResolver | None = None) -> AbstractResolver:
@@ -292,6 +331,13 @@ class _PlainAnswer:
         self._content = response.content
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
+        self._handler = getattr(response, "handler", None)
+
+    @property
+    def lag_s(self) -> float:
+        """See `Answer.lag_s`."""
+        heard_at: float = getattr(self._handler, "heard_at", inf)
+        return max(0.0, time.monotonic() - heard_at)
 
     async def read(self) -> bytes:
         """See `Answer.read`."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from akash_gradio.compare.candidates import Candidate, ForAll, lanes_of
 from akash_gradio.compare.checks import Check, CheckKind
-from akash_gradio.compare.plan import MOST_CALLS, MOST_LANES, MOST_REPEATS, Lane, Plan
+from akash_gradio.compare.plan import MOST_CALLS, MOST_LANES, MOST_REPEATS, Plan
 from akash_gradio.compare.prompts import LONGEST_PROMPT, Prompt, SetRefused
 from akash_gradio.compare.report import ReportForm
 from akash_gradio.compare.set_reading import SetFormat, format_of, read_set
-from akash_gradio.domain.chat import Sampling
 from akash_gradio.ui.asked import Fault
 
 
@@ -22,6 +21,8 @@ class _Sent(BaseModel):
 
 _Model = Annotated[str, Field(min_length=1, max_length=300)]
 _Text = Annotated[str, Field(max_length=LONGEST_PROMPT)]
+_Temperature = Annotated[float, Field(ge=0, le=2)]
+_MaxTokens = Annotated[int, Field(ge=1, le=1_000_000)]
 RunId = Annotated[str, Field(pattern=r"^[\w-]{16,64}$")]
 
 
@@ -32,18 +33,35 @@ class AskedSet(_Sent):
     name: Annotated[str, Field(max_length=300)] = ""
 
 
+class AskedCandidate(_Sent):
+    """A model with what is its own; null leaves what holds for all."""
+
+    model: _Model
+    temperature: _Temperature | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_tokens: _MaxTokens | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    system: _Text | None = None
+    endpoint: _Model | None = None
+
+
 class AskedRun(_Sent):
-    """A run that is to be forecast or begun."""
+    """A run that is to be forecast or begun. temperatures: several make a lane each. title: what
+    its owner calls it, "" for the beginning of its first prompt."""
 
     set: AskedSet
-    models: Annotated[list[_Model], Field(min_length=1, max_length=MOST_LANES)]
-    temperatures: Annotated[
-        list[Annotated[float, Field(ge=0, le=2)]], Field(max_length=MOST_LANES)
-    ] = []
-    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    candidates: Annotated[list[AskedCandidate], Field(min_length=1, max_length=MOST_LANES)]
+    temperatures: Annotated[list[_Temperature], Field(max_length=MOST_LANES)] = []
+    max_tokens: _MaxTokens | None = None
     repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
     system: _Text = ""
     contains: Annotated[str, Field(max_length=2000)] = ""
+    title: Annotated[str, Field(max_length=300)] = ""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Each once."""
+        return tuple(dict.fromkeys(each.model for each in self.candidates))
 
 
 class AskedLook(_Sent):
@@ -65,7 +83,7 @@ class AskedAct(_Sent):
     """What is to be done with a run."""
 
     run: RunId
-    act: Literal["pause", "go_on", "stop", "forget"]
+    act: Literal["pause", "go_on", "stop", "again", "forget"]
 
 
 class AskedReport(_Sent):
@@ -104,20 +122,14 @@ def plan_of(asked: AskedRun) -> Plan:
         Prompt(id=each.id, text=each.text, system=each.system, checks=(*each.checks, *check))
         for each in prompts_of(asked.set)
     )
-    plan = Plan(prompts=prompts, lanes=_lanes(asked), repeats=asked.repeats)
+    common = ForAll(
+        temperatures=tuple(asked.temperatures), max_tokens=asked.max_tokens, system=asked.system
+    )
+    candidates = (Candidate(**each.model_dump()) for each in asked.candidates)
+    lanes = lanes_of(tuple(candidates), common)
+    if len(lanes) > MOST_LANES:
+        raise Fault("set", mend=f"{len(lanes)} lanes; a run has at most {MOST_LANES}.")
+    plan = Plan(prompts=prompts, lanes=lanes, repeats=asked.repeats)
     if plan.calls > MOST_CALLS:
         raise Fault("set", mend=f"{plan.calls:,} calls; a run has at most {MOST_CALLS:,}.")
     return plan
-
-
-def _lanes(asked: AskedRun) -> tuple[Lane, ...]:
-    models = dict.fromkeys(asked.models)
-    ways = list(product(models, dict.fromkeys(asked.temperatures) or [None]))
-    if len(ways) > MOST_LANES:
-        raise Fault("set", mend=f"{len(ways)} lanes; a run has at most {MOST_LANES}.")
-    lanes = []
-    for model, temperature in ways:
-        own: dict[str, Any] = {"temperature": temperature, "max_tokens": asked.max_tokens}
-        sampling = Sampling(**{name: value for name, value in own.items() if value is not None})
-        lanes.append(Lane(model=model, sampling=sampling, system=asked.system))
-    return tuple(lanes)

@@ -16,6 +16,7 @@ from akash_gradio.compare.report import Report, ReportForm
 from akash_gradio.compare.rows import OK, Row
 from akash_gradio.domain.receipt import Count, Receipt
 from akash_gradio.ui.asked import AskedSettings, clean, sampling_of
+from akash_gradio.ui.markdown import render
 
 STOPPED = "Cancelled"
 FAILED = "Failed"
@@ -119,6 +120,7 @@ def lanes_report(
         made=datetime.now(UTC),
         names={lane.model: name_of(lane.model) for lane in plan.lanes},
         ranking=ranking,
+        render=render,
     )
 
 

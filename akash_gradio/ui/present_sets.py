@@ -8,7 +8,7 @@ from typing import Final
 
 from akash_gradio.compare import present
 from akash_gradio.compare.changes import Change, changes
-from akash_gradio.compare.plan import Lane, Plan
+from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.rows import Row
 from akash_gradio.compare.run import Progress
 from akash_gradio.compare.runs import OpenRun
@@ -96,6 +96,7 @@ def progress_view(progress: Progress) -> dict[str, object]:
         "word": t[progress.state.value],
         "done": progress.done,
         "total": progress.total,
+        "failed": progress.failed,
         "in_flight": progress.in_flight,
         "text": " · ".join(parts),
     }
@@ -103,15 +104,15 @@ def progress_view(progress: Progress) -> dict[str, object]:
 
 def lane_lines(plan: Plan, summaries: Sequence[Summary]) -> tuple[LaneLine, ...]:
     """The lanes with what is known of them so far."""
-    lines = zip(plan.lanes, summaries, strict=True)
-    return tuple(_lane_line(place, lane, each) for place, (lane, each) in enumerate(lines))
+    lines = zip(plan.labels, summaries, strict=True)
+    return tuple(_lane_line(place, label, each) for place, (label, each) in enumerate(lines))
 
 
-def _lane_line(place: int, lane: Lane, each: Summary) -> LaneLine:
+def _lane_line(place: int, label: str, each: Summary) -> LaneLine:
     return LaneLine(
         letter=present.LETTERS[place],
         hue=place % len(present.COLORS),
-        label=lane.label,
+        label=label,
         answered=words.SETS["of"].format(done=each.answered, total=each.asked),
         passed=words.SETS["of"].format(done=each.passed, total=each.checked)
         if each.checked
@@ -180,15 +181,16 @@ def _shortened(text: str) -> str:
 def full_row(plan: Plan, row_of: RowOf, number: int) -> tuple[str, tuple[FullCell, ...]]:
     """The prompt of a row of the table, and its answers side by side. Takes CPU time."""
     width = len(plan.lanes)
-    cells = (_full(plan, lane, row_of(number * width + lane)) for lane in range(width))
+    labels = enumerate(plan.labels)
+    cells = (_full(lane, label, row_of(number * width + lane)) for lane, label in labels)
     return plan.task(number * width).prompt.text, tuple(cells)
 
 
-def _full(plan: Plan, lane: int, row: Row | None) -> FullCell:
+def _full(lane: int, label: str, row: Row | None) -> FullCell:
     return FullCell(
         letter=present.LETTERS[lane],
         hue=lane % len(present.COLORS),
-        label=plan.lanes[lane].label,
+        label=label,
         blocks=tuple(render(row.answer)) if row else (),
         reasoning=row.reasoning if row else "",
         said=row.said if row else "",

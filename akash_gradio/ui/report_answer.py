@@ -35,12 +35,11 @@ async def report_answer(report: Report, form: ReportForm, *, preview: bool) -> A
 
 async def ranking_of(house: House, plan: Plan, own: Sequence[Vote] = ()) -> Ranking | None:
     """Of the votes between the plan's lanes; own: the browser's, where the host keeps none."""
-    labels = {label for lane in plan.lanes for label in (lane.label, lane.model)}
     try:
         every = own if house.votes is None else await house.votes.all()
     except VotesUnavailable:
         return None
-    votes = [vote for vote in every if {vote.a, vote.b} <= labels]
+    votes = [vote for vote in every if {vote.a, vote.b} <= plan.names]
     return await asyncio.to_thread(rank, votes) if votes else None
 
 

@@ -6,6 +6,7 @@ A run is opened by its id alone, which travels in bodies, never in an address.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -21,7 +22,7 @@ from akash_gradio.compare.report import Report
 from akash_gradio.compare.run import PER_ENDPOINT
 from akash_gradio.compare.runs import MOST_OF_ONE, OpenRun, Runs, RunsFull
 from akash_gradio.ui import present_sets, words
-from akash_gradio.ui.address import Answer, PageAddress, failure, read_body
+from akash_gradio.ui.address import Answer, PageAddress, read_body
 from akash_gradio.ui.asked import Fault
 from akash_gradio.ui.asked_sets import (
     AskedAct,
@@ -35,6 +36,7 @@ from akash_gradio.ui.asked_sets import (
     read_sent,
 )
 from akash_gradio.ui.house import House
+from akash_gradio.ui.markdown import render
 from akash_gradio.ui.pieces import piece
 from akash_gradio.ui.report_answer import ranking_of, report_answer
 
@@ -48,23 +50,25 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
         checked = sum(1 for prompt in prompts if prompt.checks)
         return JSONResponse({"prompts": len(prompts), "checked": checked})
 
-    async def plan_for(request: Request) -> Plan | None:
+    async def run_for(request: Request) -> AskedRun:
         asked: AskedRun = read_sent(AskedRun, await read_body(request))
-        if any(house.withheld(model) for model in asked.models):
-            return None
-        return await asyncio.to_thread(plan_of, asked)
+        for model in asked.models:
+            if house.withheld(model):
+                raise Fault("set_model", 404, model=model)
+        return asked
 
     async def foretell(request: Request) -> ASGIApp:
-        if (plan := await plan_for(request)) is None:
-            return _unknown_model()
+        asked = await run_for(request)
+        plan = await asyncio.to_thread(plan_of, asked)
+        absent = [model for model in asked.models if house.listing(model) is None]
         endpoints, cards = house.answerer.endpoints(), house.catalog.get
         told = await asyncio.to_thread(forecast, plan, cards, endpoints, per_endpoint=PER_ENDPOINT)
-        return JSONResponse({"calls": told.calls, "text": _forecast_text(plan, told)})
+        return JSONResponse({"calls": told.calls, "text": _forecast_text(plan, told, absent)})
 
     async def begin(request: Request) -> ASGIApp:
-        if (plan := await plan_for(request)) is None:
-            return _unknown_model()
-        title = " ".join(plan.prompts[0].text[:200].split())[:60]
+        asked = await run_for(request)
+        plan = await asyncio.to_thread(plan_of, asked)
+        title = " ".join((asked.title or plan.prompts[0].text[:200]).split())[:80]
         try:
             run_id = await runs.begin(plan, title)
         except RunsFull as full:
@@ -100,6 +104,9 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
                 await run.stop()
             elif asked.act == "go_on":
                 if await runs.go_on(asked.run) is None:
+                    raise Fault("run_gone", 404)
+            elif asked.act == "again":
+                if await runs.ask_failed_again(asked.run) is None:
                     raise Fault("run_gone", 404)
             else:
                 await runs.forget(asked.run)
@@ -146,11 +153,7 @@ def _full(full: RunsFull) -> Fault:
     return Fault("runs_own", 503, most=str(MOST_OF_ONE)) if full.own else Fault("runs_full", 503)
 
 
-def _unknown_model() -> ASGIApp:
-    return failure(words.ERRORS["UnknownModel"], 404, model="")
-
-
-def _forecast_text(plan: Plan, told: Forecast) -> str:
+def _forecast_text(plan: Plan, told: Forecast, absent: Sequence[str]) -> str:
     t = words.SETS
     parts = [
         t["forecast_calls"].format(
@@ -167,6 +170,8 @@ def _forecast_text(plan: Plan, told: Forecast) -> str:
     parts.append(present.duration(told.seconds))
     if told.unpriced:
         parts.append(t["unpriced"].format(models=", ".join(told.unpriced)))
+    if absent:
+        parts.append(t["unserved"].format(models=", ".join(absent)))
     return " · ".join(parts)
 
 
@@ -188,8 +193,10 @@ def _run_html(run: OpenRun, first: int, earlier: OpenRun | None) -> str:
 
 
 def _row_html(run: OpenRun, number: int) -> str:
-    prompt, cells = present_sets.full_row(run.journal.plan, run.journal.row, number)
-    return piece("set_row", prompt=prompt, cells=cells)
+    plan = run.journal.plan
+    prompt, cells = present_sets.full_row(plan, run.journal.row, number)
+    total = present_sets.rows_total(plan)
+    return piece("set_row", prompt=prompt, cells=cells, row=number, total=total)
 
 
 async def _report(house: House, run: OpenRun) -> Report:
@@ -201,4 +208,5 @@ async def _report(house: House, run: OpenRun) -> Report:
         made=datetime.now(UTC),
         names={lane.model: house.name_of(lane.model) for lane in plan.lanes},
         ranking=await ranking_of(house, plan),
+        render=render,
     )

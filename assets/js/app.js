@@ -165,8 +165,8 @@ class Page {
 
   /** The open chat's model and its last question, beside another model. */
   #compareThis() {
-    const text = this.chat.turns.findLast(({ role }) => role === "user")?.text ?? "";
-    this.compare.startWith([this.chat.model], text);
+    const { text, attachments } = this.chat.turns.findLast(({ role }) => role === "user") ?? {};
+    this.compare.startWith([this.chat.model], text, attachments?.length ? this.words.compare_without_files : "");
     this.go("./?view=compare");
   }
 
@@ -240,6 +240,7 @@ class Page {
   #modelsChanged() {
     if (!this.routed) return;
     this.compare.modelsChanged();
+    this.sets.modelsChanged();
     this.#head();
     const model = this.model();
     if (!this.told && model && this.settings.card?.id !== model.id) this.settings.open(this.chat.settings, model);

@@ -2,12 +2,13 @@
 
 import { saidSomething, stoppedReceipt, take } from "./answer.js";
 import { announce, fill, toast } from "./dom.js";
-import { DEFAULTS } from "./settings.js";
 import { sentFiles } from "./files.js";
-import { newId, userTurn } from "./turns.js";
+import { newId } from "./ids.js";
+import { tooLong } from "./message_size.js";
+import { DEFAULTS } from "./settings.js";
+import { userTurn } from "./turns.js";
 import * as api from "./api.js";
 
-const MESSAGE_LIMIT_BYTES = 1_000_000;
 const TITLE_LENGTH = 60;
 const KEPT_EACH_MS = 4000;
 
@@ -30,12 +31,9 @@ export class Asking {
 
   /** A new message of the visitor. Returns a sentence when it can't be sent. */
   send(text, files = []) {
-    const size = new Blob([text]).size;
-    if (size > MESSAGE_LIMIT_BYTES) {
-      const mb = (bytes) => (bytes / 1e6).toFixed(1);
-      return fill(this.page.words.too_long, { size: mb(size), limit: mb(MESSAGE_LIMIT_BYTES) });
-    }
     const { chat, page } = this;
+    const fault = tooLong(text, page.words);
+    if (fault) return fault;
     page.thread.following = true;
     if (!chat.title) chat.title = titleFrom(text.trim() ? text : files[0].name);
     this.#push(userTurn(newId(), text, files));

@@ -4,11 +4,12 @@ import * as api from "./api.js";
 import { $, fill, fromServer, toast } from "./dom.js";
 import { asHtml, asJson, asMarkdown, download, fileName, stylesOf } from "./exporting.js";
 import { History } from "./history.js";
+import { newId } from "./ids.js";
 import { readFile } from "./importing.js";
 import { Sidebar } from "./sidebar.js";
 import { openStorage } from "./storage.js";
 import { MemoryStore } from "./store.js";
-import { bodyOf, newId } from "./turns.js";
+import { bodyOf } from "./turns.js";
 
 const KEEP = "akash-gradio.keep";
 const DRAWN_AT_ONCE = 50;

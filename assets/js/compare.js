@@ -5,8 +5,10 @@ import { newChat, titleFrom } from "./chat.js";
 import { kept, remember, remembered } from "./compare_state.js";
 import { CompareView } from "./compare_view.js";
 import { $, announce, fill, toast } from "./dom.js";
+import { secretId } from "./ids.js";
 import { lastOf, LETTERS } from "./lane.js";
 import { readLink } from "./link.js";
+import { tooLong } from "./message_size.js";
 import { DEFAULTS, differences, mineOf, sentOf } from "./settings.js";
 import { drawMissing } from "./thread.js";
 import { keptTurns } from "./turns.js";
@@ -14,14 +16,10 @@ import { castVotes, ownVotes } from "./vote.js";
 import * as api from "./api.js";
 
 const FEWEST = 2;
-const MESSAGE_LIMIT_BYTES = 1_000_000;
 const STILL_HERE_MS = 2000;
 const DRAWN_AT_ONCE = 50;
 
 const newLane = (model) => ({ model, endpoint: null, settings: null, turns: [] });
-
-/** Not to be guessed: who knows it may stop the run. `randomUUID` is there over https alone. */
-const secretId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function answerOf(turn) {
   const version = turn?.versions?.[turn.shown];
@@ -53,10 +51,25 @@ export class Compare {
     $("#compare-message").focus({ preventScroll: true });
   }
 
-  startWith(models, text = "") {
-    this.stopAll();
+  /** note: what is to be said about it under the lanes. */
+  startWith(models, text = "", note = "") {
+    this.#leave(this.words.compare_replaced);
     this.#begin(models.slice(0, LETTERS.length).map(newLane));
     if (text) this.view.write(text);
+    this.view.note(note);
+  }
+
+  /** Another comparison comes in the place of this one, which can be had back where it said something. */
+  #leave(sentence) {
+    const { lanes, shared, blind, hidden, voted, tab, said } = this;
+    this.stopAll();
+    if (!said) return;
+    toast(sentence, this.words.undo, () => {
+      this.stopAll();
+      Object.assign(this, { lanes, shared, blind, hidden, voted, tab });
+      this.view.note("");
+      this.changed();
+    });
   }
 
   #begin(lanes) {
@@ -75,7 +88,7 @@ export class Compare {
   }
 
   #fill(link) {
-    this.stopAll();
+    this.#leave(this.words.compare_replaced);
     this.#begin(link.lanes.map(({ model, endpoint, settings }) => ({ ...newLane(model), endpoint, settings })));
     this.shared = link.shared;
     this.blind = link.blind;
@@ -143,9 +156,8 @@ export class Compare {
     const box = $("#compare-message");
     const text = box.value;
     if (this.running.length || !text.trim()) return;
-    const size = new Blob([text]).size;
-    const mb = (bytes) => (bytes / 1e6).toFixed(1);
-    if (size > MESSAGE_LIMIT_BYTES) return this.view.hint(fill(this.words.too_long, { size: mb(size), limit: mb(MESSAGE_LIMIT_BYTES) }));
+    const fault = tooLong(text, this.words);
+    if (fault) return this.view.hint(fault);
     if (this.lanes.some(({ model }) => !model)) return this.view.hint(this.words.choose_models);
     this.view.hint(null);
     this.view.note("");
@@ -234,9 +246,10 @@ export class Compare {
     if (lane.run !== run) return;
     lane.run = null;
     const version = lastOf(lane);
-    if (!version || !this.lanes.includes(lane)) return;
+    if (!version) return;
     Object.assign(version, { live: false, ended_ms: performance.now() });
     version.blocks ??= [];
+    if (!this.lanes.includes(lane)) return;
     this.view.drawLane(lane);
     if (!this.running.length) this.#allSettled();
     else this.view.drawRest();
@@ -319,8 +332,8 @@ export class Compare {
 
   /** A new comparison of the same models. */
   fresh() {
-    this.stopAll();
-    for (const lane of this.lanes) Object.assign(lane, { run: null, turns: [] });
+    this.#leave(this.words.compare_cleared);
+    this.lanes = this.lanes.map(({ model, endpoint, settings }) => ({ ...newLane(model), endpoint, settings }));
     Object.assign(this, { hidden: false, voted: false });
     this.view.note("");
     this.changed();

@@ -38,6 +38,29 @@ export function fromServer(html) {
   return template.content;
 }
 
+/** Server's HTML in the place of what is there; what hasn't changed stays, with its focus and scroll. */
+export function renew(container, html) {
+  renewChildren(container, fromServer(html));
+}
+
+function renewChildren(there, fresh) {
+  const wanted = [...fresh.childNodes];
+  wanted.forEach((node, place) => {
+    const old = there.childNodes[place];
+    if (old) renewNode(old, node);
+    else there.append(node);
+  });
+  while (there.childNodes.length > wanted.length) there.lastChild.remove();
+}
+
+function renewNode(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE || old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
+  for (const name of old.getAttributeNames()) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  renewChildren(old, fresh);
+}
+
 /** Put blocks in place of all but the first `keep` of a container. */
 export function patchBlocks(container, keep, blocks) {
   while (container.children.length > keep) container.lastChild.remove();

@@ -165,12 +165,13 @@ export class Models {
   #place(grid, nodes) {
     const same = grid.children.length === nodes.length && nodes.every((node, place) => node === grid.children[place]);
     if (same) return;
-    const link = document.activeElement?.closest?.(".card a");
-    const model = link?.closest(".card").dataset.model;
+    const held = document.activeElement?.closest?.(".card :is(a, [data-tick])");
+    const model = held?.closest(".card").dataset.model;
     grid.replaceChildren(...nodes);
-    if (!link) return;
+    if (!held) return;
     const card = nodes.find((node) => node.dataset.model === model);
-    card?.querySelector("chat" in link.dataset ? "[data-chat]" : "[data-about]")?.focus({ preventScroll: true });
+    const kind = ["tick", "chat", "about"].find((name) => name in held.dataset);
+    card?.querySelector(`[data-${kind}]`)?.focus({ preventScroll: true });
   }
 
   /** Catalog models that nobody serves: a host wants to know why they are missing. */

@@ -2,10 +2,11 @@
 // Writings of one tab go one after another; those of two tabs meet by revision.
 
 import { fill } from "./dom.js";
+import { newId } from "./ids.js";
 import { merged } from "./merging.js";
 import { search } from "./searching.js";
 import { Tabs } from "./tabs.js";
-import { bodyOf, chatOf, shapeOf, keptTurns, newId } from "./turns.js";
+import { bodyOf, chatOf, shapeOf, keptTurns } from "./turns.js";
 
 const TRIES = 5;
 

@@ -2,7 +2,7 @@
 // stranger's: what does not fit is left out and named, and HTML is never taken.
 
 import { FORMAT, FORMAT_VERSION } from "./exporting.js";
-import { newId } from "./turns.js";
+import { newId } from "./ids.js";
 
 /** A file that can't be read at all. kind: `json`, `newer` or `unknown`, a word of the page. */
 export class Unreadable extends Error {

@@ -1,5 +1,7 @@
 // Saved prompts: { id, name, text }, in this browser alone; and the {{fields}} in them. No page here.
 
+import { newId } from "./ids.js";
+
 const KEY = "akash-gradio.prompts";
 const LIMIT = 500;
 const NAME_LENGTH = 80;
@@ -21,8 +23,6 @@ export function asPrompt({ id, name, text } = {}) {
   const title = (typeof name === "string" && name.trim()) || text.trim().split("\n")[0];
   return { id: typeof id === "string" && id ? id : newId(), name: [...title.trim()].slice(0, NAME_LENGTH).join(""), text };
 }
-
-const newId = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 
 /** storage: as localStorage; other tabs write there too, so it is read each time. */
 export class Prompts {

@@ -1,129 +1,164 @@
-// Prompt sets: a form, its forecast, and the runs. A run lives on the server; its id, which alone
-// opens it, is kept in this browser.
+// Prompt sets: a form, its forecast, the sets that are kept by name, and the runs. A run lives on
+// the server; its id, which alone opens it, is kept in this browser.
 
-import { $, announce, el, fill, fromServer, toast } from "./dom.js";
 import { openDialog } from "./dialogs.js";
-import { openReport } from "./report_dialog.js";
+import { $, el, fill, toast } from "./dom.js";
+import { newId } from "./ids.js";
+import { SavedSets, asSavedSet } from "./saved_sets.js";
+import { Unclear, askedOf, promptsOf, readForm } from "./set_asked.js";
+import { Candidates } from "./set_candidates.js";
+import { SetRun } from "./set_run.js";
 import * as api from "./api.js";
 
-const KEPT = "akash-gradio.set-runs";
-const MOST_KEPT = 50;
-const LOOK_MS = 1000;
+const RUNS = "akash-gradio.set-runs";
+const DRAFT = "akash-gradio.set-draft";
+const MOST_RUNS = 50;
 const SETTLE_MS = 400;
 const LARGEST_SHOWN = 200_000;
-const APART = "\n---\n";
+const FIELDS = { temperature: "#set-temperature", repeats: "#set-repeats", max_tokens: "#set-max", system: "#set-system", contains: "#set-contains" };
 
 export class Sets {
   constructor(page) {
     this.page = page;
     this.says = page.boot.sets;
-    this.kept = page.boot.runs_kept;
-    Object.assign(this, { file: null, chosen: null, run: null, first: 0, earlier: "", drawn: "" });
+    Object.assign(this, { file: null, named: "", count: 0, restored: false });
+    this.saved = new SavedSets(keeper("localStorage"));
+    this.run = new SetRun(page, {
+      others: (id) => this.#runs().filter(({ run }) => run !== id),
+      gone: (id) => { this.#keepRuns(this.#runs().filter(({ run }) => run !== id)); this.#showForm(); },
+    });
   }
 
   /** The view is opened: the run that was open, or the form. */
   open() {
-    this.#models();
-    $("#set-chat").hidden = !this.#questions().length;
-    $("#set-kept").hidden = this.kept;
-    if (this.run) return this.#look();
+    this.#restore();
+    this.candidates.modelsChanged();
+    $("#set-chat").hidden = !promptsOf(this.page.chat.turns);
+    $("#set-kept").hidden = this.page.boot.runs_kept;
+    if (this.run.id) return this.run.look();
     this.#showForm();
+  }
+
+  modelsChanged() {
+    if (document.documentElement.dataset.view !== "sets") return;
+    const before = this.candidates.list.length;
+    this.candidates.modelsChanged();
+    if (this.candidates.list.length !== before) this.#changed();
   }
 
   // ── the form ────────────────────────────────────────────────────────────
 
   #showForm() {
-    clearTimeout(this.timer);
-    this.run = null;
+    this.run.close();
     $("#set-new").hidden = false;
     $("#set-run").hidden = true;
-    this.#list();
+    this.#listSaved();
+    this.#listRuns();
     this.#changed();
   }
 
-  #models() {
-    const able = this.page.models.list.filter((model) => model.can_chat);
-    this.chosen ??= new Set(able.slice(0, 2).map(({ id }) => id));
-    const chips = able.map((model) =>
-      el("button", { type: "button", class: "chip", "aria-pressed": String(this.chosen.has(model.id)), onclick: (event) => this.#toggle(event.currentTarget, model.id) }, model.name));
-    $("#set-models").replaceChildren(...chips);
+  /** The form as it is typed. */
+  #form() {
+    const { name, text } = this.file ?? { name: "", text: $("#set-text").value };
+    const fields = Object.entries(FIELDS).map(([field, id]) => [field, $(id).value]);
+    return { name, text, candidates: this.candidates.list, ...Object.fromEntries(fields) };
   }
 
-  #toggle(chip, id) {
-    if (!this.chosen.delete(id)) this.chosen.add(id);
-    chip.setAttribute("aria-pressed", String(this.chosen.has(id)));
-    this.#changed();
+  #fill(form) {
+    for (const [field, id] of Object.entries(FIELDS)) $(id).value = form[field];
+    $("#set-repeats").value ||= "1";
+    if (form.candidates.length) this.candidates.list = form.candidates;
+    this.#put(form.text, form.name);
   }
 
-  #questions() {
-    return this.page.chat.turns.filter(({ role }) => role === "user").map(({ text }) => text);
-  }
-
-  #useChat() {
-    this.file = null;
-    this.#show(this.#questions().join(APART));
-  }
-
-  async #openFile(file) {
-    if (!file) return;
-    const text = await file.text();
-    this.file = { name: file.name, text };
-    this.#show(text.length > LARGEST_SHOWN ? text.slice(0, LARGEST_SHOWN) : text, file.name);
-  }
-
-  #show(text, name = "") {
+  /** Prompts in the place of those that are there. name: of their file, "" where they can be typed on. */
+  #put(text, name = "") {
+    this.file = name ? { name, text } : null;
     const box = $("#set-text");
-    box.value = text;
+    box.value = text.length > LARGEST_SHOWN ? text.slice(0, LARGEST_SHOWN) : text;
     box.readOnly = Boolean(name);
     this.#changed();
   }
 
-  #clear() {
-    this.file = null;
-    this.#show("");
-    $("#set-text").focus();
+  /** Other prompts than those that are there, which can be had back. */
+  #replace(text, name = "") {
+    const { named } = this;
+    const before = this.#form();
+    this.named = "";
+    this.#put(text, name);
+    if (before.text.trim() && before.text !== text) toast(this.says.replaced, this.page.words.undo, () => { this.named = named; this.#put(before.text, before.name); });
   }
 
-  /** What the server is to read. */
-  #set() {
-    return this.file ?? { name: "", text: $("#set-text").value };
+  async #openFile(file) {
+    if (file) this.#replace(await file.text(), file.name);
   }
 
-  #asked() {
-    const number = (id) => ($(id).value ? Number($(id).value) : null);
-    const written = $("#set-temperature").value.trim();
-    const temperatures = written ? written.split(/[,;\s]+/).filter(Boolean).map(Number) : [];
-    if (temperatures.some((value) => !(value >= 0 && value <= 2))) throw new Error(this.says.wrong_temperature);
-    return { set: this.#set(), models: [...this.chosen], temperatures, max_tokens: number("#set-max"), repeats: number("#set-repeats") ?? 1, system: $("#set-system").value, contains: $("#set-contains").value };
+  #useChat() {
+    const { turns } = this.page.chat;
+    this.#replace(promptsOf(turns));
+    if (turns.some(({ attachments }) => attachments?.length)) toast(this.says.without_files);
   }
 
   #changed() {
-    $("#set-clear").hidden = !$("#set-text").value;
+    $("#set-clear").hidden = $("#set-save").hidden = !$("#set-text").value;
     $("#set-start").disabled = true;
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.#foretell(), SETTLE_MS);
+    this.settling = setTimeout(() => this.#settle(), SETTLE_MS);
+  }
+
+  #settle() {
+    try {
+      keeper("sessionStorage").setItem(DRAFT, JSON.stringify({ ...this.#form(), named: this.named }));
+    } catch {
+      keeper("sessionStorage").setItem(DRAFT, ""); // too much for this tab's storage: better none than an old one
+    }
+    return this.#foretell();
+  }
+
+  /** What was typed before a reload. */
+  #restore() {
+    if (this.restored) return;
+    this.restored = true;
+    try {
+      const draft = JSON.parse(keeper("sessionStorage").getItem(DRAFT));
+      const form = readForm(draft);
+      if (!form) return;
+      this.named = typeof draft.named === "string" ? draft.named : "";
+      this.#fill(form);
+    } catch {
+      // Nothing of ours is there.
+    }
   }
 
   async #foretell() {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const current = () => turn === this.turn;
     const { says } = this;
-    if (!this.#set().text.trim()) return this.#told({ hint: says.need_prompts });
+    const form = this.#form();
+    this.count = 0;
+    if (!form.text.trim()) return this.#told({ hint: says.need_prompts });
     try {
-      const { prompts, checked } = await api.readSet(this.#set());
-      const count = prompts === 1 ? says.read_one : fill(says.read, { count: prompts });
-      const read = checked ? `${count}, ${fill(says.with_checks, { count: checked })}` : count;
-      if (!this.chosen.size) return current() && this.#told({ read, hint: says.need_models });
-      const told = await api.forecastSet(this.#asked());
+      const { prompts, checked } = await api.readSet({ name: form.name, text: form.text });
+      if (!current()) return;
+      this.count = prompts;
+      const count = prompts === 1 ? says.read_one : fill(says.read, { count: prompts.toLocaleString("en") });
+      const read = checked ? `${count}, ${fill(says.with_checks, { count: checked.toLocaleString("en") })}` : count;
+      if (!form.candidates.length) return this.#told({ read, hint: says.need_models });
+      const told = await api.forecastSet(askedOf(form));
       if (current()) this.#told({ read, hint: told.text, calls: told.calls });
     } catch (error) {
-      if (current()) this.#told({ mistakes: error.view?.mend ?? error.message, title: error.view?.title });
+      if (current()) this.#told(this.#faultOf(error));
     }
   }
 
-  #told({ read = this.file?.name ?? "", hint = "", mistakes = "", title = "", calls = 0 }) {
-    const name = this.file && read !== this.file.name ? `${this.file.name}: ` : "";
-    $("#set-count").textContent = name + read;
+  #faultOf(error) {
+    const { says } = this;
+    if (error instanceof Unclear) return { mistakes: fill(says.wrong_number, { name: says[error.field], low: error.low, high: error.high.toLocaleString("en") }) };
+    return { mistakes: error.view?.mend ?? this.page.words.offline_mend, title: error.view?.title ?? this.page.words.offline_title };
+  }
+
+  #told({ read = "", hint = "", mistakes = "", title = "", calls = 0 }) {
+    $("#set-count").textContent = [this.named || this.file?.name, read].filter(Boolean).join(": ");
     $("#set-forecast").textContent = hint;
     const box = $("#set-mistakes");
     box.hidden = !mistakes;
@@ -136,143 +171,164 @@ export class Sets {
   async #begin() {
     $("#set-start").disabled = true;
     try {
-      const begun = await api.beginSet(this.#asked());
-      this.#keep([begun, ...this.#runs()]);
-      this.#openRun(begun.run);
+      const begun = await api.beginSet({ ...askedOf(this.#form()), title: this.named || withoutEnding(this.file?.name ?? "") });
+      this.#keepRuns([begun, ...this.#runs()]);
+      this.run.open(begun.run);
     } catch (error) {
-      this.#told({ mistakes: error.view?.mend ?? error.message, title: error.view?.title });
+      this.#told(this.#faultOf(error));
     }
+  }
+
+  // ── the sets that are kept by name ──────────────────────────────────────
+
+  #save() {
+    const form = structuredClone(this.#form());
+    this.#name(this.says.save_set, this.named || withoutEnding(form.name), (name) => {
+      const there = this.saved.named(name);
+      const set = asSavedSet({ id: there?.id ?? newId(), name, count: this.count, form });
+      if (!set || !this.#kept(() => this.saved.put(set))) return;
+      this.named = set.name;
+      this.#listSaved();
+      this.#changed();
+      if (there) toast(fill(this.says.set_replaced, { name: set.name }), this.page.words.undo, () => { this.#kept(() => this.saved.put(there)); this.#listSaved(); });
+      else toast(fill(this.says.set_saved, { name: set.name }));
+    });
+  }
+
+  #openSaved(set) {
+    const named = this.named;
+    const before = this.#form();
+    const show = (form, name) => { this.named = name; this.#fill(structuredClone(form)); };
+    show(set.form, set.name);
+    $("#set-text").focus({ preventScroll: true });
+    $("#sets .view-scroll")?.scrollTo(0, 0);
+    if (before.text.trim() && before.text !== set.form.text) toast(this.says.replaced, this.page.words.undo, () => show(before, named));
+  }
+
+  #rename(set) {
+    this.#name(this.says.rename_set, set.name, (name) => {
+      if (this.named === set.name) this.named = name;
+      this.#kept(() => this.saved.put({ ...set, name }));
+      this.#listSaved();
+      this.#changed();
+    });
+  }
+
+  #delete(set) {
+    const undo = this.saved.remove(set.id);
+    this.#listSaved();
+    toast(fill(this.says.set_deleted, { name: set.name }), this.page.words.undo, () => { this.#kept(undo); this.#listSaved(); });
+  }
+
+  /** Ask for a name; told gets it. */
+  #name(title, value, told) {
+    const { words } = this.page;
+    const input = el("input", { type: "text", class: "dialog-field", maxlength: 80, dir: "auto", required: true });
+    input.value = value;
+    const form = el("form", { class: "dialog-form" }, el("label", { class: "dialog-label" }, el("span", {}, this.says.set_name), input),
+      el("div", { class: "dialog-row" }, el("button", { type: "submit", class: "btn primary" }, this.says.save)));
+    const { dialog } = openDialog(title, words, form);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (!input.value.trim()) return;
+      dialog.close();
+      told(input.value.trim());
+    });
+    input.select();
+  }
+
+  #kept(write) {
+    try {
+      write();
+      return true;
+    } catch {
+      toast(this.says.set_unkept);
+      return false;
+    }
+  }
+
+  #listSaved() {
+    const { says } = this;
+    const rows = this.saved.list().map((set) => {
+      const count = set.count === 1 ? says.read_one : set.count ? fill(says.read, { count: set.count.toLocaleString("en") }) : "";
+      const facts = [count, set.form.candidates.map(({ model }) => this.page.models.find(model)?.name ?? model).join(", ")].filter(Boolean).join(" · ");
+      const act = (label, todo) => el("button", { type: "button", class: "btn quiet", "aria-label": `${label}: ${set.name}`, onclick: todo }, label);
+      return el("li", {}, opener(set.name, facts, () => this.#openSaved(set)), act(says.rename_it, () => this.#rename(set)), act(says.forget, () => this.#delete(set)));
+    });
+    $("#set-saved").replaceChildren(...rows);
+    $("#set-saved-part").hidden = !rows.length;
   }
 
   // ── the runs of this browser ────────────────────────────────────────────
 
   #runs() {
     try {
-      return JSON.parse(localStorage.getItem(KEPT)) ?? [];
+      return JSON.parse(localStorage.getItem(RUNS)) ?? [];
     } catch {
       return this.unkept ?? [];
     }
   }
 
-  #keep(runs) {
-    this.unkept = runs.slice(0, MOST_KEPT);
+  #keepRuns(runs) {
+    this.unkept = runs.slice(0, MOST_RUNS);
     try {
-      localStorage.setItem(KEPT, JSON.stringify(this.unkept));
+      localStorage.setItem(RUNS, JSON.stringify(this.unkept));
     } catch {
-      // No storage in this frame: the runs are known until the page is left.
+      // No storage in this frame, or no room: the runs are known until the page is left.
     }
   }
 
-  #list() {
+  #listRuns() {
     const { says } = this;
     const rows = this.#runs().map((one) =>
-      el("li", {},
-        el("button", { type: "button", class: "run-open", onclick: () => this.#openRun(one.run) }, el("span", {}, one.title), el("small", { class: "tn" }, `${new Date(one.began).toLocaleString()} · ${one.calls}`)),
-        el("button", { type: "button", class: "btn quiet", "aria-label": `${says.forget}: ${one.title}`, onclick: () => this.#forget(one.run) }, says.forget)));
+      el("li", {}, opener(one.title, `${new Date(one.began).toLocaleString()} · ${fill(says.calls, { count: one.calls.toLocaleString("en") })}`, () => this.run.open(one.run)),
+        el("button", { type: "button", class: "btn quiet", "aria-label": `${says.forget}: ${one.title}`, onclick: (event) => this.#sure(event.currentTarget, one) }, says.forget)));
     $("#set-runs").replaceChildren(...(rows.length ? rows : [el("li", { class: "set-hint" }, says.none_yet)]));
+  }
+
+  /** Its answers were paid for, and the server forgets them at once: the button asks first. */
+  #sure(button, { run, title }) {
+    const { says } = this;
+    const sure = el("button", { type: "button", class: "btn danger", "aria-label": `${says.forget_sure}: ${title}`, onclick: () => this.#forget(run), onblur: () => setTimeout(() => sure.replaceWith(button)) }, says.forget_sure);
+    button.replaceWith(sure);
+    sure.focus();
   }
 
   async #forget(id) {
     await api.actSet(id, "forget").catch(() => null);
-    this.#keep(this.#runs().filter(({ run }) => run !== id));
-    this.#list();
+    this.#keepRuns(this.#runs().filter(({ run }) => run !== id));
+    this.#listRuns();
     toast(this.says.forgotten);
   }
 
-  // ── one run ─────────────────────────────────────────────────────────────
-
-  #openRun(id) {
-    Object.assign(this, { run: id, first: 0, earlier: "", drawn: "" });
-    const others = this.#runs().filter(({ run }) => run !== id);
-    const option = (value, text) => el("option", { value }, text);
-    $("#run-earlier").replaceChildren(option("", this.says.nothing), ...others.map((one) => option(one.run, `${one.title}, ${new Date(one.began).toLocaleString()}`)));
-    $("#run-body").replaceChildren();
-    this.#look();
-  }
-
-  async #look() {
-    clearTimeout(this.timer);
-    const id = this.run;
-    try {
-      const told = await api.lookSet({ run: id, first: this.first, earlier: this.earlier || null });
-      if (id !== this.run) return;
-      this.#drawRun(told);
-      const busy = told.state === "running" || told.state === "waiting" || told.in_flight;
-      if (busy && document.documentElement.dataset.view === "sets") this.timer = setTimeout(() => this.#look(), LOOK_MS);
-    } catch (error) {
-      if (id !== this.run) return;
-      if (error.status !== 404) return (this.timer = setTimeout(() => this.#look(), 3 * LOOK_MS)); // the network, or a sign-in that ended
-      toast(error.view.title);
-      this.#keep(this.#runs().filter(({ run }) => run !== id));
-      this.#showForm();
-    }
-  }
-
-  #drawRun(told) {
-    $("#set-new").hidden = true;
-    $("#set-run").hidden = false;
-    $("#run-title").textContent = told.title;
-    $("#run-text").textContent = `${told.word} · ${told.text}`;
-    const bar = $("#run-progress");
-    bar.setAttribute("aria-valuemax", told.total);
-    bar.setAttribute("aria-valuenow", told.done);
-    bar.firstChild.style.width = `${told.total ? (100 * told.done) / told.total : 0}%`;
-    $("#run-earlier").disabled = told.state === "running";
-    $("#run-pause").hidden = told.state !== "running";
-    $("#run-go-on").hidden = !["paused", "stopped", "waiting"].includes(told.state);
-    $("#run-stop").hidden = !["running", "paused"].includes(told.state);
-    const fault = $("#run-fault");
-    fault.hidden = !told.fault;
-    fault.textContent = told.fault;
-    if (told.html !== this.drawn) {
-      this.drawn = told.html;
-      $("#run-body").replaceChildren(fromServer(told.html));
-    }
-    if (this.state && this.state !== told.state && told.state === "done") announce(`${told.title}: ${told.word}`);
-    this.state = told.state;
-  }
-
-  async #act(act) {
-    try {
-      await api.actSet(this.run, act);
-    } catch (error) {
-      toast(error.view?.title ?? this.page.words.offline_title);
-    }
-    this.#look();
-  }
-
-  async #openRow(row) {
-    const { html } = await api.rowOfSet(this.run, row).catch((error) => ({ html: toast(error.view?.title ?? this.page.words.offline_title) }));
-    if (!html) return;
-    const { dialog } = openDialog(this.says.open_row, this.page.words, fromServer(html));
-    dialog.classList.add("wide");
-  }
-
-  // ── the report ──────────────────────────────────────────────────────────
-
-  #openReport() {
-    openReport(this.page, { preview: (form) => api.previewReport(this.run, form), whole: (form) => api.report(this.run, form) });
-  }
-
   wire() {
-    $("#set-text").addEventListener("input", () => this.#changed());
-    for (const id of ["temperature", "repeats", "max", "system", "contains"]) $(`#set-${id}`).addEventListener("input", () => this.#changed());
+    this.candidates = new Candidates($("#set-candidates"), { says: this.says, models: this.page.models, changed: () => this.#changed() });
+    this.run.wire();
+    for (const id of ["#set-text", ...Object.values(FIELDS)]) $(id).addEventListener("input", () => this.#changed());
+    $("#set-add").addEventListener("click", () => this.candidates.add());
     $("#set-open").addEventListener("click", () => $("#set-file").click());
     $("#set-file").addEventListener("change", ({ target }) => { this.#openFile(target.files[0]); target.value = ""; });
     $("#set-chat").addEventListener("click", () => this.#useChat());
-    $("#set-clear").addEventListener("click", () => this.#clear());
+    $("#set-save").addEventListener("click", () => this.#save());
+    $("#set-clear").addEventListener("click", () => { this.#replace(""); $("#set-text").focus(); });
     $("#set-form").addEventListener("submit", (event) => { event.preventDefault(); if (!$("#set-start").disabled) this.#begin(); });
-    $("#run-pause").addEventListener("click", () => this.#act("pause"));
-    $("#run-go-on").addEventListener("click", () => this.#act("go_on"));
-    $("#run-stop").addEventListener("click", () => this.#act("stop"));
     $("#run-new").addEventListener("click", () => this.#showForm());
-    $("#run-report").addEventListener("click", () => this.#openReport());
-    $("#run-earlier").addEventListener("change", ({ target }) => { this.earlier = target.value; this.#look(); });
-    $("#run-body").addEventListener("click", ({ target }) => {
-      const row = target.closest("tr[data-row]");
-      const turn = target.closest("[data-first]");
-      if (turn) { this.first = Number(turn.dataset.first); this.#look(); }
-      else if (row) this.#openRow(Number(row.dataset.row));
-    });
+  }
+}
+
+const withoutEnding = (name) => name.replace(/\.\w+$/, "");
+
+function opener(title, facts, open) {
+  return el("button", { type: "button", class: "run-open", onclick: open }, el("span", { dir: "auto" }, title), el("small", { class: "tn" }, facts));
+}
+
+/** The browser's storage; where there is none, one that lasts as long as the page. */
+const kept = new Map();
+function keeper(kind) {
+  try {
+    globalThis[kind].getItem("");
+    return globalThis[kind];
+  } catch {
+    return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
   }
 }

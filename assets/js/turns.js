@@ -2,10 +2,8 @@
 // A user turn is { id, role, text }, an answer { id, role, shown, versions }.
 
 import { keptFiles } from "./files.js";
+import { newId } from "./ids.js";
 import { saidSomething, stoppedReceipt } from "./answer.js";
-
-/** Where the page isn't served by https, browsers give no `randomUUID`. */
-export const newId = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 
 /** What the store keeps of a version: texts and receipt, never HTML. */
 function kept({ id, text, reasoning, thought_s, model, model_name, receipt, error, stopped, edited, continued, left_out, settings }) {

@@ -2,7 +2,7 @@
 
 import { $, el, fill, toast } from "./dom.js";
 import { lastOf } from "./lane.js";
-import { newId } from "./turns.js";
+import { newId } from "./ids.js";
 import * as api from "./api.js";
 
 const KEY = "akash-gradio.votes";

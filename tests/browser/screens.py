@@ -58,7 +58,7 @@ from tests.browser.visiting import (
     send,
     settled,
 )
-from tests.stubs import StubThread
+from tests.stubs import Exchange, StubThread
 from tests.stubs.obedient import obedient
 
 SCREENS: Final = ROOT / "build" / "screens"
@@ -555,6 +555,68 @@ def compare_blind(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("compare-blind")
 
 
+SET_PROMPTS: Final = """id,prompt,contains,max_length
+capital,What is the capital of France? Answer in one sentence.,Paris,200
+sort,Explain how merge sort works to somebody who knows arrays and nothing else.,merge,
+colors,"Name three colors, as JSON.",,40
+haiku,"Write a haiku about a router that never sleeps, with a season word in it.",,
+empty,Say nothing at all.,,
+"""
+
+
+def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = opened(visit(studio.main), "/?view=sets")
+    expect(page.locator(".candidate")).to_have_count(2)
+    expect(page.locator("#set-forecast")).to_contain_text("Write or open")
+    shot("sets-empty")
+    _set_file(page, "questions.csv", 'prompt,id\n"open,1\n')
+    expect(page.locator("#set-mistakes")).to_be_visible()
+    shot("sets-mistake")
+    page.click("#set-clear")
+    studio.llama.behave(_of_the_set)
+    gate = Gate()
+    studio.deepseek[0].behave(held(gate, words_of(SHORT[:180])))
+    _set_file(page, "questions.csv", SET_PROMPTS)
+    page.locator(".candidate select").nth(0).select_option(LLAMA)
+    page.locator(".candidate select").nth(2).select_option(DEEPSEEK)
+    page.get_by_label("The same model once more").first.click()
+    page.locator(".candidate .tune").nth(1).click()
+    page.locator(".candidate").nth(1).get_by_label("Temperature").fill("0")
+    page.locator(".candidate").nth(1).get_by_label("System prompt").fill("Be brief.")
+    expect(page.locator("#set-forecast")).to_contain_text("15 calls")
+    page.click("#set-save")
+    page.locator(".dialog-field").press("Enter")
+    expect(page.locator("#set-saved li")).to_have_count(1)
+    shot("sets-forecast")
+    page.locator("#sets .view-scroll").evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
+    shot("sets-saved")
+    page.click("#set-start")
+    expect(page.locator("#run-text")).to_contain_text("10 of 15")
+    shot("sets-running")
+    gate.open()
+    expect(page.locator("#run-text")).to_contain_text("done · 15 of 15")
+    shot("sets-done")
+    page.locator(".row-open").nth(1).click()
+    expect(page.locator(".row-cell")).to_have_count(3)
+    shot("sets-cell")
+
+
+async def _of_the_set(x: Exchange) -> None:
+    """Another answer to each of its questions, an error to one."""
+    asked = x.seen.json["messages"][-1]["content"]
+    said = {"What": "The capital of France is **Paris**.", "Explain": RICH, "Say": ""}
+    if asked.startswith("Write"):
+        await x.reply(b'{"error": {"message": "This prompt is not for me."}}', 400)
+        return
+    text = said.get(asked.split()[0], '```json\n["teal", "plum", "ochre", "sand"]\n```')
+    await saying(*words_of(text), tokens_per_s=400)(x)
+
+
+def _set_file(page: Page, name: str, text: str) -> None:
+    written = {"name": name, "mimeType": "text/csv", "buffer": text.encode()}
+    page.set_input_files("#set-file", files=[written])  # type: ignore[list-item]
+
+
 def ticked(studio: Studio, visit: Visit, shot: Shot) -> None:
     page = opened(visit(studio.main), "/?view=models")
     for box in page.locator("[data-tick]").all()[:3]:
@@ -567,6 +629,7 @@ SCREENS_OF: Final = (
     compare,
     compare_answered,
     compare_blind,
+    sets,
     ticked,
     models,
     models_200,

@@ -321,8 +321,12 @@ def test_ticked_cards_are_compared(page: Page) -> None:
 
 def test_the_open_chats_question_goes_along(page: Page) -> None:
     chat_with(page, "lone-02")
+    notes = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The word is plum."}
+    page.set_input_files("#file-input", [notes])  # type: ignore[list-item]
+    expect(page.locator("#files .chip-remove")).to_have_count(1)
     ask(page, "A question of the chat")
     page.click("#compare-this")
+    expect(page.locator("#compare-note")).to_contain_text("files of this message stay in the chat")
     expect(page.locator("#compare-message")).to_have_value("A question of the chat")
     assert lane(page, "A").locator("select").input_value() == "lone-02"
 
@@ -437,6 +441,24 @@ def test_a_new_question_in_the_middle_of_answers_begins_anew(page: Page, four: l
     over(page)
     expect(answer(page, "A")).to_contain_text("Second answer")
     expect(page.locator(".lane-answer")).to_have_count(2)
+    page.click("#compare-new")
+    expect(page.locator(".lane-answer")).to_have_count(0)
+    page.click(".toast >> text=Undo")
+    expect(answer(page, "B")).to_contain_text("Second answer")
+
+
+def test_a_comparison_that_another_one_replaces_comes_back(page: Page, four: list[Pen]) -> None:
+    four[0].stub.behave(endless())
+    compare(page, "lone-00", "lone-01")
+    question(page, "First?")
+    expect(answer(page, "A")).to_contain_text("word1")
+    page.evaluate("window.akashGradio.go('./?view=compare&with=lone-02&with=lone-03')")
+    four[0].stub.closed(2.0)
+    expect(lane(page, "A").locator("select")).to_have_value("lone-02")
+    page.click(".toast >> text=Undo")
+    expect(answer(page, "A")).to_contain_text("word1")
+    expect(lane(page, "A").locator(".flag")).to_have_text("stopped")
+    expect(answer(page, "B")).to_contain_text("I am lone-01")
 
 
 def test_a_vote_is_for_the_model_that_answered_and_counts_once(page: Page, four: list[Pen]) -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Gate, Pen, Pens, held, open_pens, saying, words_of
-from tests.browser.visiting import PHONE, opened, reloaded
+from tests.browser.visiting import PHONE, ask, chat_with, opened, reloaded
 
 pytestmark = pytest.mark.browser
 
@@ -100,12 +100,63 @@ def test_a_run_is_paused_goes_on_and_is_found_again_after_a_reload(
     expect(page.locator("#run-text")).to_contain_text("paused")
     page.click("#run-go-on")
     reloaded(page)
-    page.click(".set-runs .run-open >> nth=0")
+    page.click("#set-runs .run-open >> nth=0")
+    page.focus(".run-table .row-open >> nth=1")
+    held_there = page.evaluate_handle("document.activeElement")
     gate.open()
     expect(page.locator("#run-text")).to_contain_text("done · 6 of 6")
+    expect(page.locator(".run-table td.ok")).to_have_count(6)
+    assert held_there.evaluate("(node) => node === document.activeElement")
+    expect(page.locator("#live")).to_contain_text("done, 6 of 6")
     page.click("#run-new")
-    page.click(".set-runs li >> nth=0 >> text=Delete")
+    page.click("#set-runs li >> nth=0 >> text=Delete")
+    page.click("#set-runs li >> nth=0 >> text=Delete for good")
     expect(page.locator(".toast")).to_have_text("The run and its answers are deleted.")
+
+
+def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_again(
+    page: Page, two: list[Pen]
+) -> None:
+    chat_with(page, "lone-00")
+    ask(page, "First line\nand second")
+    page.evaluate("window.akashGradio.go('./?view=sets')")
+    page.click("#set-chat")
+    expect(page.locator("#set-count")).to_have_text("1 prompt")
+
+    candidates = page.locator(".candidate")
+    candidates.nth(1).get_by_label("Remove this model").click()
+    candidates.first.locator(".tune").click()
+    candidates.first.get_by_label("Temperature").fill("0")
+    candidates.first.get_by_label("Answered by").select_option("lone-00-north")
+    candidates.first.get_by_label("The same model once more").click()
+    expect(candidates).to_have_count(2)
+    candidates.nth(1).locator(".tune").click()
+    candidates.nth(1).get_by_label("Temperature").fill("hot")
+    expect(page.locator("#set-mistakes")).to_have_text("Temperature: write a number from 0 to 2.")
+    candidates.nth(1).get_by_label("Temperature").fill("1")
+    expect(page.locator("#set-forecast")).to_contain_text("2 calls: 1 prompts × 2 lanes × 1")
+
+    page.click("#set-save")
+    page.fill(".dialog-field", "Mine")
+    page.press(".dialog-field", "Enter")
+    page.click("#set-clear")
+    page.click("#set-saved >> text=Delete")
+    page.click(".toast >> text=Undo")
+    page.click("#set-saved .run-open")
+    expect(page.locator("#set-text")).to_have_value("First line\nand second\n---\n")
+    reloaded(page)
+    expect(page.locator(".candidate").nth(1).locator(".tune")).to_have_text(
+        "Temperature 1, lone-00-north"
+    )
+
+    two[0].stub.behave("status_400")
+    page.click("#set-start")
+    expect(page.locator("#run-title")).to_have_text("Mine")
+    expect(page.locator("#run-text")).to_contain_text("done · 2 of 2 · 2 failed")
+    two[0].stub.behave(saying("Now."))
+    page.click("text=Ask the 2 failed again")
+    expect(page.locator("#run-text")).to_have_text("done · 2 of 2")
+    assert [chat.json["temperature"] for chat in two[0].stub.chats[-2:]] in ([0, 1], [1, 0])
 
 
 def test_a_file_with_a_mistake_says_where(page: Page, visit: Visits) -> None:

@@ -88,7 +88,38 @@ def test_another_plan_has_another_fingerprint() -> None:
 
 
 def test_a_label_says_what_tells_lanes_apart() -> None:
-    assert [lane.label for lane in FULL.lanes] == [
-        "a, on eu-1",
-        "b, temperature 0, top p endpoint's own, max tokens endpoint's own, stop 'x' 'y'",
-    ]
+    assert FULL.labels == (
+        "a, on eu-1, system “be brief”",
+        "b, temperature 0, top_p: endpoint's own, max tokens: endpoint's own, seed 7, "
+        'stop "x" "y", no system prompt',
+    )
+
+
+def test_what_all_lanes_have_alike_is_not_in_their_labels() -> None:
+    lanes = tuple(
+        Lane(model="a", sampling=Sampling(temperature=t, seed=7), system="s") for t in (0.0, 0.5)
+    )
+    assert plan(lanes=lanes).labels == ("a, temperature 0", "a, temperature 0.5")
+
+
+def test_lanes_that_differ_in_nothing_are_counted() -> None:
+    assert plan(models="aba").labels == ("a", "b", "a (2)")
+
+
+def test_a_long_system_prompt_is_told_by_its_beginning() -> None:
+    lanes = (Lane(model="a", system="You are\n" + "very " * 40), Lane(model="a"))
+    assert plan(lanes=lanes).labels == (
+        "a, system “You are very very very very ve…”",
+        "a, no system prompt",
+    )
+
+
+def test_votes_may_call_a_lane_as_the_page_does() -> None:
+    lane = Lane(model="a", sampling=Sampling(top_p=0.5, seed=7), system="Be brief.")
+    assert plan(lanes=(lane,)).names == {
+        "a",
+        "a, top_p 0.5",
+        "a, top_p 0.5, seed 7",
+        "a, system prompt, top_p 0.5",
+        "a, system prompt, top_p 0.5, seed 7",
+    }

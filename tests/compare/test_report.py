@@ -5,8 +5,9 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -65,11 +66,10 @@ async def report() -> Report:
     answerer = Answering(says)
     rows: dict[int, Row] = {}
     for number in PLAN.order()[:-1]:  # one is not answered yet
-        rows[number] = await ask(PLAN.task(number), answerer, CARD)
+        rows[number] = await ask(PLAN.task(number), answerer, {"a": CARD}.get)
     when = datetime(2026, 11, 26, 12, tzinfo=UTC)
     votes = [
-        Vote(id=str(n), when=when, a="a", b=PLAN.lanes[1].label, outcome=Outcome.A)
-        for n in range(3)
+        Vote(id=str(n), when=when, a="a", b=PLAN.labels[1], outcome=Outcome.A) for n in range(3)
     ]
     return Report(
         title=f"Trial {HOSTILE}",
@@ -126,6 +126,19 @@ def test_the_html_runs_nothing_and_asks_nobody(report: Report) -> None:
     assert "url(" not in text
     assert "@import" not in text
     assert "default-src 'none'" in text
+
+
+def test_an_answer_is_shown_as_its_renderer_draws_it_and_the_reasoning_as_it_came(
+    report: Report,
+) -> None:
+    drawn = replace(report, render=lambda text: (f"<p><b>{escape(text[:8])}</b></p>", "<hr>"))
+    text = "".join(write_report(drawn, ReportForm.HTML))
+    assert text.count("<p><b>It is 4.</b></p><hr>") == 8
+    page = Page(text)
+    assert f"Let me think. {HOSTILE}" in page.said
+    assert page.count("script") == 0
+    for form in set(ReportForm) - {ReportForm.HTML}:
+        assert list(write_report(drawn, form)) == list(write_report(report, form))
 
 
 def test_reasoning_is_folded(report: Report) -> None:
@@ -218,8 +231,8 @@ def test_a_summary_counts_answers_checks_and_tokens(report: Report) -> None:
 
 
 async def test_a_lane_with_an_answer_of_unknown_cost_has_no_sum() -> None:
-    cards: Callable[[int], ModelCard | None] = {0: CARD}.get
     plan = Plan(prompts=(Prompt(id="1", text="x"),) * 2, lanes=(Lane(model="a"),))
-    rows = [await ask(plan.task(n), Answering(says), cards(n)) for n in (0, 1)]
+    known: list[dict[str, ModelCard]] = [{"a": CARD}, {}]
+    rows = [await ask(plan.task(n), Answering(says), known[n].get) for n in (0, 1)]
     (only,) = summarize(plan, dict(enumerate(rows)).get)
     assert only.cost is None

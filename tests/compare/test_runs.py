@@ -20,8 +20,10 @@ from akash_gradio.compare.runs import (
     RunsFull,
     open_runs,
 )
+from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.errors import EndpointUnreachable, NotAnswered
 from akash_gradio.domain.visitor import VISITOR, Visitor
-from tests.compare.fakes import Answering, echo, plan, serving
+from tests.compare.fakes import Answering, Step, echo, plan, serving
 from tests.compare.test_run import until
 
 
@@ -103,6 +105,52 @@ async def test_a_stopped_run_goes_on_and_a_finished_one_asks_nothing(
     await done(runs, run_id)
     assert await runs.go_on(run_id) is again
     assert not again.at_work
+
+
+async def test_a_run_that_is_opened_again_is_stopped_or_done_and_waits_for_nothing(
+    runs: Runs, tmp_path: Path, gate: asyncio.Event
+) -> None:
+    gate.set()
+    whole = await runs.begin(plan(), "T")
+    await done(runs, whole)
+    gate.clear()
+    half = await runs.begin(plan(), "T")
+    await runs.close()
+    later = open_runs(tmp_path, Answering(), lambda _model: None)
+    found = [await later.find(run_id) for run_id in (whole, half)]
+    assert [each.run.progress.state for each in found if each] == [RunState.DONE, RunState.STOPPED]
+    await later.close()
+
+
+async def test_what_failed_is_asked_again_once_the_run_has_ended(tmp_path: Path) -> None:
+    down = True
+
+    def says(request: ChatRequest) -> list[Step]:
+        cause = EndpointUnreachable("eu-1", "refused")
+        return [NotAnswered("b", cause)] if down and request.model == "b" else echo(request)
+
+    answering = Answering(says)
+    runs = open_runs(tmp_path, answering, lambda _model: None)
+    run_id = await runs.begin(plan("one", "two"), "T")
+    await done(runs, run_id)
+    before, down = len(answering.asked), False
+    again = await runs.ask_failed_again(run_id)
+    assert again is not None
+    await done(runs, run_id)
+    assert [request.model for request in answering.asked[before:]] == ["b", "b"]
+    assert (again.run.progress.failed, {row.ok for row in again.journal.rows()}) == (0, {True})
+    assert await runs.ask_failed_again("x" * 24) is None
+    await runs.close()
+
+
+async def test_a_run_under_way_is_left_alone_when_its_failed_calls_are_asked_for(
+    runs: Runs, gate: asyncio.Event
+) -> None:
+    run_id = await runs.begin(plan(), "T")
+    found = await runs.find(run_id)
+    assert await runs.ask_failed_again(run_id) is found
+    gate.set()
+    await done(runs, run_id)
 
 
 async def test_a_paused_run_goes_on(runs: Runs, gate: asyncio.Event) -> None:

@@ -41,13 +41,17 @@ HANGS = object()
 
 @dataclass
 class Says:
-    """An answer. parts: bytes, an async function that gives them, an error to raise, or HANGS."""
+    """An answer. parts: bytes, an async function that gives them, an error to raise, or HANGS.
+
+    lag_s: how long each of them had lain there when it was read.
+    """
 
     parts: Sequence[Any] = ()
     status: int = 200
     headers: Mapping[str, str] = field(
         default_factory=lambda: {"content-type": "text/event-stream"}
     )
+    lag_s: float = 0.0
 
 
 def event(**fields: Any) -> bytes:
@@ -90,7 +94,7 @@ def refuses(status: int, message: str = "no", **headers: str) -> Says:
 
 class FakeAnswer:
     def __init__(self, network: FakeTransport, alias: str, script: Says) -> None:
-        self.status, self.headers = script.status, script.headers
+        self.status, self.headers, self.lag_s = script.status, script.headers, script.lag_s
         self._network, self._alias, self._parts = network, alias, iter(script.parts)
 
     async def read(self) -> bytes:

@@ -121,6 +121,19 @@ async def test_measures_speed_from_the_first_token_to_the_last() -> None:
     assert event.receipt.first_token_s == 0
 
 
+async def test_a_token_came_when_its_bytes_did_not_when_somebody_had_time_to_read_them() -> None:
+    house = House(named("a"))
+
+    async def later() -> bytes:
+        house.clock.now += 3
+        return delta("one")
+
+    house.network.enqueue("a", Says(parts=(ROLE, later, delta("two"), DONE), lag_s=1.0))
+    receipt = receipt_of(await house.ask())
+    assert receipt.first_token_s == 2
+    assert receipt.attempts[0].elapsed_ms == 2000
+
+
 async def test_one_lump_has_no_speed() -> None:
     house = House(named("a"))
     house.network.enqueue("a", whole("all of it"))

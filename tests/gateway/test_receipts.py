@@ -108,3 +108,18 @@ def test_one_who_leaves_in_the_middle_leaves_a_cancelled_attempt() -> None:
     record = begun(Clock())
     record.is_left()
     assert [attempt.outcome for attempt in record.attempts] == ["cancelled"]
+
+
+def test_what_had_to_wait_for_a_turn_is_dated_back() -> None:
+    clock = Clock()
+    record = Record(request(), clock)
+    record.asks("a", "m", "weighted")
+    clock.now += 3
+    assert record.begins(200, 1.0) == 2
+    record.hears([TextDelta("first")], 1.0)
+    clock.now += 4
+    record.hears([TextDelta("later")], 2.0)
+    receipt = record.receipt("stop")
+    assert (receipt.first_token_s, receipt.total_s) == (2, 7)
+    assert receipt.attempts[0].elapsed_ms == 2000
+    assert receipt.tokens_per_s == pytest.approx(receipt.tokens_out.tokens / 2 / 3)

@@ -370,6 +370,16 @@ async def test_stops_reading_while_nobody_takes_what_came() -> None:
     assert UNREAD_BYTES < sent < most
 
 
+async def test_says_how_long_ago_the_bytes_came() -> None:
+    async with peer(answers) as (_, port), transport() as made:
+        answer = await ask(made, entry(port))
+        while await answer.read():
+            pass
+        first = answer.lag_s
+        assert 0 < first < answer.lag_s
+        await answer.aclose()
+
+
 @pytest.mark.parametrize("script", [begins, floods])
 async def test_closes_a_tls_connection_at_once_too(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

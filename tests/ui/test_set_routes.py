@@ -11,11 +11,12 @@ import pytest
 from starlette.applications import Starlette
 
 from akash_gradio.catalog.reading import Catalog
+from akash_gradio.compare.plan import Lane
 from akash_gradio.compare.runs import open_runs
-from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.chat import ChatRequest, Default
 from akash_gradio.domain.errors import EndpointRefused, NotAnswered
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.ui.asked_sets import AskedRun
+from akash_gradio.ui.asked_sets import AskedRun, plan_of
 from akash_gradio.ui.house import House
 from akash_gradio.ui.routes import page_routes
 from tests.compare.fakes import Answering, Step, answer, question, serving
@@ -41,11 +42,16 @@ def says(request: ChatRequest) -> list[Step]:
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+def answering() -> Answering:
+    return Answering(says, [serving("eu-1", "a", "b", "off")])
+
+
+@pytest.fixture
+async def client(tmp_path: Path, answering: Answering) -> AsyncIterator[httpx.AsyncClient]:
     from akash_gradio.catalog.thumbnails import Thumbnails
 
     parts = House(
-        answerer=Answering(says, [serving("eu-1", "a", "b", "off")]),
+        answerer=answering,
         catalog=CATALOG,
         thumbnails=Thumbnails(tmp_path),
         data_dir=tmp_path,
@@ -56,7 +62,11 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def asked(text: str = "one\ntwo", **more: Any) -> dict[str, Any]:
-    return {"set": {"text": text}, "models": ["a", "b"], **more}
+    return {"set": {"text": text}, "candidates": named("a", "b"), **more}
+
+
+def named(*models: str) -> list[dict[str, str]]:
+    return [{"model": model} for model in models]
 
 
 async def post(client: httpx.AsyncClient, name: str, body: Any, status: int = 200) -> Any:
@@ -161,11 +171,15 @@ async def test_a_run_is_stopped_gone_on_with_and_forgotten(client: httpx.AsyncCl
         ("look", {"run": "x"}),
         ("look", {"run": "../votes.sqlite3x"}),
         ("read", {"text": 1}),
-        ("begin", asked(models=[])),
+        ("begin", asked(candidates=[])),
+        ("begin", asked(candidates=[{"model": "a", "temperature": 3}])),
+        ("begin", asked(candidates=[{"model": "a", "top_p": -1}])),
+        ("begin", asked(candidates=[{"model": "a", "max_tokens": 0}])),
+        ("begin", asked(candidates=[{"model": "a", "sead": 1}])),
         ("begin", asked(temperatures=[3])),
         ("begin", asked(repeats=0)),
-        ("begin", asked(models=[str(n) for n in range(13)])),
-        ("begin", asked(models=["a", "b"], temperatures=[n / 10 for n in range(9)])),
+        ("begin", asked(candidates=named(*map(str, range(13))))),
+        ("begin", asked(temperatures=[n / 10 for n in range(9)])),
         ("begin", asked(text="x\n" * 2000, repeats=100)),
         ("act", {"run": "x" * 24, "act": "explode"}),
         ("report", {"run": "x" * 24, "form": "exe"}),
@@ -179,7 +193,8 @@ async def test_what_makes_no_sense_is_refused(
 
 async def test_a_model_that_is_kept_from_visitors_is_not_asked(client: httpx.AsyncClient) -> None:
     for name in ("forecast", "begin"):
-        await post(client, name, asked(models=["a", "off"]), 404)
+        told = await post(client, name, asked(candidates=named("a", "off")), 404)
+        assert told["error"]["title"] == "off is not for visitors of this page."
 
 
 async def test_another_website_may_not_begin_a_run(client: httpx.AsyncClient) -> None:
@@ -189,5 +204,60 @@ async def test_another_website_may_not_begin_a_run(client: httpx.AsyncClient) ->
 
 
 def test_the_defaults_of_a_run_send_nothing_of_their_own() -> None:
-    sent = AskedRun.model_validate({"set": {"text": "x"}, "models": ["a"]})
+    sent = AskedRun.model_validate({"set": {"text": "x"}, "candidates": named("a")})
+    assert plan_of(sent).lanes == (Lane(model="a"),)
     assert (sent.temperatures, sent.max_tokens, sent.repeats) == ([], None, 1)
+
+
+async def test_a_candidate_is_asked_with_what_is_its_own(
+    client: httpx.AsyncClient, answering: Answering
+) -> None:
+    own = {"top_p": 0.5, "max_tokens": 9, "seed": 3, "system": "Be brief.", "endpoint": "eu-1"}
+    candidates = [{"model": "a", "temperature": 0, **own}, {"model": "a"}]
+    more = {"candidates": candidates, "temperatures": [0.7], "system": "Be kind.", "title": "Mine"}
+    run = await finished(client, text="one", **more)
+    sent = sorted(answering.asked, key=lambda request: request.endpoint is None)
+    assert [
+        (r.conversation.system, r.endpoint, r.sampling.temperature, r.sampling.top_p) for r in sent
+    ] == [("Be brief.", "eu-1", 0, 0.5), ("Be kind.", None, 0.7, Default.CATALOG)]
+    assert (sent[0].sampling.max_tokens, sent[0].sampling.seed) == (9, 3)
+    look = await post(client, "look", {"run": run})
+    assert look["title"] == "Mine"
+    for said in ("a, temperature 0, top_p 0.5, max tokens 9, seed 3, on eu-1", "Be kind."):
+        assert said in look["html"]
+
+
+async def test_a_model_that_nobody_serves_is_told_before_the_start(
+    client: httpx.AsyncClient,
+) -> None:
+    told = await post(client, "forecast", asked(candidates=named("a", "gone")))
+    assert "no endpoint serves gone now" in told["text"]
+
+
+async def test_what_failed_is_asked_again_and_nothing_else(
+    client: httpx.AsyncClient, answering: Answering
+) -> None:
+    run = await finished(client)
+    assert (await post(client, "look", {"run": run}))["failed"] == 1
+    answering.says = lambda request: answer(request, "At last.")
+    before = len(answering.asked)
+    await post(client, "act", {"run": run, "act": "again"})
+    async with asyncio.timeout(20):
+        while (look := await post(client, "look", {"run": run}))["state"] != "done":
+            pass
+    assert [(r.model, question(r)) for r in answering.asked[before:]] == [("b", "two")]
+    assert (look["failed"], look["text"]) == (0, "4 of 4")
+
+
+async def test_the_report_shows_answers_as_they_are_read_on_the_page(
+    client: httpx.AsyncClient,
+) -> None:
+    run = await finished(client)
+    made = {form: await report_of(client, run, form) for form in ("html", "md", "json")}
+    assert '<p dir="auto"><strong>one</strong> &lt;script&gt;' in made["html"]
+    assert "**one** <script>" in made["md"]
+    assert json.loads(made["json"])["rows"][0]["answer"].startswith("**one** <script>")
+
+
+async def report_of(client: httpx.AsyncClient, run: str, form: str) -> str:
+    return (await client.post("/page/sets/report", json={"run": run, "form": form})).text

@@ -1,0 +1,145 @@
+// The candidates of a prompt set: a model each, with parameters of its own behind a button.
+
+import { el, fill, icon, iconButton } from "./dom.js";
+import { briefOf, newCandidate } from "./set_asked.js";
+
+const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
+const FIRST = 2; // so many models are chosen at the start
+
+export class Candidates {
+  /** root: the list. models: of the page. changed: called when anybody changed one. */
+  constructor(root, { says, models, changed }) {
+    Object.assign(this, { root, says, models, changed, rows: [], touched: false });
+  }
+
+  /** As they are typed. */
+  get list() {
+    return this.rows.map(({ candidate }) => candidate);
+  }
+
+  set list(candidates) {
+    this.touched = true;
+    this.rows = candidates.map((candidate) => this.#row(candidate));
+    this.#draw();
+  }
+
+  /** The page's models have changed: until somebody chose, the first of them are there. */
+  modelsChanged() {
+    const able = this.#able();
+    if (!this.touched && this.rows.length < FIRST && able.length > this.rows.length) {
+      this.rows = able.slice(0, FIRST).map(({ id }) => this.#row(newCandidate(id)));
+      this.#draw();
+    }
+    for (const row of this.rows) this.#fill(row);
+  }
+
+  #able() {
+    return this.models.list.filter((model) => model.can_chat);
+  }
+
+  /** One more: a model that isn't there yet, or the first one again. */
+  add() {
+    const taken = new Set(this.list.map(({ model }) => model));
+    const able = this.#able();
+    const next = able.find(({ id }) => !taken.has(id)) ?? able[0];
+    if (next) this.#put(newCandidate(next.id), this.rows.length);
+  }
+
+  #put(candidate, place) {
+    this.touched = true;
+    const row = this.#row(candidate);
+    this.rows.splice(place, 0, row);
+    this.#draw();
+    row.select.focus();
+    this.changed();
+  }
+
+  #remove(row) {
+    this.touched = true;
+    const place = this.rows.indexOf(row);
+    this.rows.splice(place, 1);
+    this.#draw();
+    (this.rows[place] ?? this.rows[place - 1])?.select.focus();
+    this.changed();
+  }
+
+  #draw() {
+    this.root.replaceChildren(...this.rows.map(({ node }) => node));
+  }
+
+  // ── one candidate ───────────────────────────────────────────────────────
+
+  #row(candidate) {
+    const { says } = this;
+    const row = { candidate };
+    const told = () => {
+      this.touched = true;
+      this.#brief(row);
+      this.changed();
+    };
+    row.select = el("select", { class: "plain", "aria-label": says.model, onchange: () => this.#choose(row) });
+    row.brief = el("span", {});
+    row.tune = el("button", { type: "button", class: "tune", "aria-expanded": "false", onclick: () => this.#open(row) }, icon("tune"), row.brief);
+    row.endpoint = el("select", { class: "plain", onchange: () => { candidate.endpoint = row.endpoint.value; told(); } });
+    row.own = el("div", { class: "candidate-own", hidden: true },
+      el("div", { class: "set-fields" }, ...NUMBERS.map((name) => labelled(says[name], field("input", candidate, name, told, { inputmode: "decimal", placeholder: says.as_all })))),
+      labelled(says.system, field("textarea", candidate, "system", told, { rows: 2, dir: "auto", placeholder: says.as_all })),
+      labelled(says.endpoint, row.endpoint));
+    const head = el("div", { class: "candidate-head" }, row.select, row.tune,
+      iconButton("copy", says.copy_candidate, () => this.#put({ ...candidate }, this.rows.indexOf(row) + 1)),
+      iconButton("close", says.remove_candidate, () => this.#remove(row)));
+    row.node = el("li", { class: "candidate" }, head, row.own);
+    this.#fill(row);
+    return row;
+  }
+
+  /** The choices as the models are now; an open list is left alone where they are the same. */
+  #fill(row) {
+    const { candidate } = row;
+    const { list } = this.models;
+    const look = JSON.stringify([list.map(({ id, name, can_chat, state_word, endpoints }) => [id, name, can_chat || state_word, endpoints]), candidate.model]);
+    if (look === row.look) return;
+    row.look = look;
+    const options = list.map((model) => option(model.id, model.can_chat ? model.name : `${model.name} (${model.state_word})`, candidate.model));
+    if (!list.some(({ id }) => id === candidate.model)) options.unshift(option(candidate.model, fill(this.says.model_gone, { model: candidate.model }), candidate.model));
+    row.select.replaceChildren(...options);
+    const aliases = [...new Set([...(this.models.find(candidate.model)?.endpoints ?? []), candidate.endpoint].filter(Boolean))];
+    row.endpoint.replaceChildren(option("", this.says.any_endpoint, candidate.endpoint), ...aliases.map((alias) => option(alias, alias, candidate.endpoint)));
+    this.#brief(row);
+  }
+
+  #choose(row) {
+    Object.assign(row.candidate, { model: row.select.value, endpoint: "" });
+    this.touched = true;
+    this.#fill(row);
+    this.changed();
+  }
+
+  #open(row) {
+    row.own.hidden = !row.own.hidden;
+    row.tune.setAttribute("aria-expanded", String(!row.own.hidden));
+  }
+
+  #brief(row) {
+    const { says } = this;
+    const brief = briefOf(row.candidate, says);
+    row.brief.textContent = brief;
+    row.tune.classList.toggle("own", Boolean(brief));
+    row.tune.setAttribute("aria-label", brief ? `${says.own}: ${brief}` : says.own);
+    row.tune.title = row.tune.getAttribute("aria-label");
+  }
+}
+
+function field(tag, candidate, name, told, attributes) {
+  const input = el(tag, { autocomplete: "off", ...attributes, oninput: () => { candidate[name] = input.value; told(); } });
+  input.value = candidate[name];
+  return input;
+}
+
+function labelled(name, input) {
+  return el("label", {}, el("span", {}, name), input);
+}
+
+function option(value, text, chosen) {
+  return el("option", { value, selected: value === chosen }, text);
+}
