@@ -269,7 +269,8 @@ def _stamping() -> tuple[type[aiohttp.TCPConnector], type[aiohttp.ClientResponse
     class Connector(aiohttp.TCPConnector):
         def __init__(self, **how: Any) -> None:
             super().__init__(**how)
-            self._factory = partial(Handler, loop=self._loop)
+            handler: Any = Handler
+            self._factory = partial(handler, loop=self._loop)
 
     class Response(aiohttp.ClientResponse):
         handler: ResponseHandler | None = None

@@ -158,8 +158,8 @@ def _forecast_text(plan: Plan, told: Forecast, absent: Sequence[str]) -> str:
     parts = [
         t["forecast_calls"].format(
             calls=f"{told.calls:,}",
-            prompts=f"{len(plan.prompts):,}",
-            lanes=len(plan.lanes),
+            prompts=_counted(len(plan.prompts), t["read_one"], t["read"]),
+            lanes=_counted(len(plan.lanes), t["lane_one"], t["lane_many"]),
             repeats=plan.repeats,
         ),
         t["forecast_tokens"].format(
@@ -173,6 +173,10 @@ def _forecast_text(plan: Plan, told: Forecast, absent: Sequence[str]) -> str:
     if absent:
         parts.append(t["unserved"].format(models=", ".join(absent)))
     return " · ".join(parts)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many.format(count=f"{count:,}")
 
 
 def _run_html(run: OpenRun, first: int, earlier: OpenRun | None) -> str:

@@ -42,7 +42,7 @@ export class Candidates {
     const taken = new Set(this.list.map(({ model }) => model));
     const able = this.#able();
     const next = able.find(({ id }) => !taken.has(id)) ?? able[0];
-    if (next) this.#put(newCandidate(next.id), this.rows.length);
+    if (next) this.#put(newCandidate(next.id), this.rows.length).select.focus();
   }
 
   #put(candidate, place) {
@@ -50,8 +50,15 @@ export class Candidates {
     const row = this.#row(candidate);
     this.rows.splice(place, 0, row);
     this.#draw();
-    row.select.focus();
     this.changed();
+    return row;
+  }
+
+  /** The same model once more; what is to be otherwise is at hand. */
+  #copy(row) {
+    const copy = this.#put({ ...row.candidate }, this.rows.indexOf(row) + 1);
+    this.#open(copy);
+    copy.own.querySelector("input").focus();
   }
 
   #remove(row) {
@@ -86,7 +93,7 @@ export class Candidates {
       labelled(says.system, field("textarea", candidate, "system", told, { rows: 2, dir: "auto", placeholder: says.as_all })),
       labelled(says.endpoint, row.endpoint));
     const head = el("div", { class: "candidate-head" }, row.select, row.tune,
-      iconButton("copy", says.copy_candidate, () => this.#put({ ...candidate }, this.rows.indexOf(row) + 1)),
+      iconButton("copy", says.copy_candidate, () => this.#copy(row)),
       iconButton("close", says.remove_candidate, () => this.#remove(row)));
     row.node = el("li", { class: "candidate" }, head, row.own);
     this.#fill(row);

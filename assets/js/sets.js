@@ -103,16 +103,16 @@ export class Sets {
     $("#set-clear").hidden = $("#set-save").hidden = !$("#set-text").value;
     $("#set-start").disabled = true;
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.#settle(), SETTLE_MS);
+    this.settling = setTimeout(() => { this.#keepDraft(); this.#foretell(); }, SETTLE_MS);
   }
 
-  #settle() {
+  #keepDraft() {
+    if (!this.restored) return;
     try {
       keeper("sessionStorage").setItem(DRAFT, JSON.stringify({ ...this.#form(), named: this.named }));
     } catch {
       keeper("sessionStorage").setItem(DRAFT, ""); // too much for this tab's storage: better none than an old one
     }
-    return this.#foretell();
   }
 
   /** What was typed before a reload. */
@@ -313,6 +313,7 @@ export class Sets {
     $("#set-clear").addEventListener("click", () => { this.#replace(""); $("#set-text").focus(); });
     $("#set-form").addEventListener("submit", (event) => { event.preventDefault(); if (!$("#set-start").disabled) this.#begin(); });
     $("#run-new").addEventListener("click", () => this.#showForm());
+    addEventListener("pagehide", () => this.#keepDraft());
   }
 }
 
