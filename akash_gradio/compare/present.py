@@ -9,6 +9,7 @@ from typing import Final
 
 from akash_gradio.compare.checks import Checked, CheckKind
 from akash_gradio.compare.rows import Row
+from akash_gradio.compare.summary import Summary
 from akash_gradio.domain.receipt import Count, Receipt
 
 LETTERS: Final = "ABCDEFGHIJKL"
@@ -40,20 +41,39 @@ def duration(value: float) -> str:
     return f"about {value / 3600:.1f} h"
 
 
-def speed(value: float | None) -> str:
-    """`87 tok/s`."""
+def speed(value: float | None, *, estimated: bool = False) -> str:
+    """`87 tok/s`; `≈ 87 tok/s` where nobody counted the tokens."""
     if value is None:
         return "–"
-    return f"{value:.0f} tok/s" if value >= 10 else f"{value:.1f} tok/s"
+    return _about(f"{value:.0f} tok/s" if value >= 10 else f"{value:.1f} tok/s", estimated)
 
 
-def dollars(value: float | None) -> str:
-    """`$0.0012`, with two figures of a small sum."""
+def dollars(value: float | None, *, estimated: bool = False) -> str:
+    """`$0.0012`, with two figures of a small sum; `≈ $0.0012` where nobody counted the tokens."""
     if value is None:
         return "–"
     if value == 0 or value >= 0.1:
-        return f"${value:,.2f}"
-    return f"${value:.2g}" if value >= 0.0001 else f"${value:.8f}".rstrip("0")
+        return _about(f"${value:,.2f}", estimated)
+    return _about(f"${value:.2g}" if value >= 0.0001 else f"${value:.8f}".rstrip("0"), estimated)
+
+
+def _about(figure: str, estimated: bool) -> str:
+    return f"≈ {figure}" if estimated else figure
+
+
+def receipt_speed(receipt: Receipt) -> str:
+    """Its tokens per second, marked where its tokens are estimated."""
+    return speed(receipt.tokens_per_s, estimated=_is_estimated(receipt.tokens_out))
+
+
+def lane_speed(summary: Summary) -> str:
+    """The median of its answers, marked where tokens of some are estimated."""
+    median = summary.tokens_per_s.median if summary.tokens_per_s else None
+    return speed(median, estimated=summary.estimated)
+
+
+def _is_estimated(count: Count | None) -> bool:
+    return count is not None and not count.reported
 
 
 def tokens(count: Count | None) -> str:
@@ -80,12 +100,15 @@ def line_of(row: Row) -> str:
     receipt = row.receipt
     if receipt is None or not receipt.endpoint:
         return ""
-    parts = [receipt.endpoint, seconds(receipt.first_token_s), speed(receipt.tokens_per_s)]
-    parts += [tokens(receipt.tokens_out)]
-    parts += [dollars(row.cost)] if row.cost is not None else []
+    parts = [receipt.endpoint, seconds(receipt.first_token_s), receipt_speed(receipt)]
+    parts += [tokens(receipt.tokens_out), dollars(row.cost, estimated=_is_estimated_cost(receipt))]
     parts += [f"{len(receipt.attempts)} attempts"] if len(receipt.attempts) > 1 else []
     parts += [f"fallback: {receipt.model_answered}"] if receipt.fallback else []
     return " · ".join(part for part in parts if part != "–")
+
+
+def _is_estimated_cost(receipt: Receipt) -> bool:
+    return _is_estimated(receipt.tokens_in) or _is_estimated(receipt.tokens_out)
 
 
 def receipt_facts(receipt: Receipt) -> Iterator[Fact]:
@@ -95,7 +118,7 @@ def receipt_facts(receipt: Receipt) -> Iterator[Fact]:
         yield Fact(name="model that answered", value=receipt.model_answered)
     yield Fact(name="first token", value=seconds(receipt.first_token_s))
     yield Fact(name="total", value=seconds(receipt.total_s))
-    yield Fact(name="speed", value=speed(receipt.tokens_per_s))
+    yield Fact(name="speed", value=receipt_speed(receipt))
     yield Fact(name="tokens in", value=tokens(receipt.tokens_in))
     yield Fact(name="tokens out", value=tokens(receipt.tokens_out))
     if receipt.tokens_reasoning is not None:

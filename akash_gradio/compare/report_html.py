@@ -110,8 +110,8 @@ def _lanes(report: Report) -> tuple[LaneView, ...]:
             system=lane.system,
             summary=each,
             first_token=present.seconds(each.first_token_s.median if each.first_token_s else None),
-            speed=present.speed(each.tokens_per_s.median if each.tokens_per_s else None),
-            cost=present.dollars(each.cost),
+            speed=present.lane_speed(each),
+            cost=present.dollars(each.cost, estimated=each.estimated),
         )
         for place, (label, lane, each) in enumerate(
             zip(report.plan.labels, report.plan.lanes, report.summaries(), strict=True)

@@ -20,16 +20,15 @@ def markdown_report(report: Report) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
     for place, (label, each) in enumerate(zip(labels, report.summaries(), strict=True)):
         first = each.first_token_s.median if each.first_token_s else None
-        speed = each.tokens_per_s.median if each.tokens_per_s else None
         cells = [
             present.LETTERS[place],
             label,
             f"{each.answered} of {each.asked}",
             f"{each.passed} of {each.checked}" if each.checked else "–",
             present.seconds(first),
-            present.speed(speed),
+            present.lane_speed(each),
             f"{each.tokens_out:,}{' estimated' if each.estimated else ''}",
-            present.dollars(each.cost),
+            present.dollars(each.cost, estimated=each.estimated),
         ]
         yield f"| {' | '.join(map(_line, cells))} |\n"
     yield from _ranking(report)

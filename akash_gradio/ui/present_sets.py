@@ -118,8 +118,8 @@ def _lane_line(place: int, label: str, each: Summary) -> LaneLine:
         if each.checked
         else "–",
         first_token=present.seconds(each.first_token_s.median if each.first_token_s else None),
-        speed=present.speed(each.tokens_per_s.median if each.tokens_per_s else None),
-        cost=present.dollars(each.cost),
+        speed=present.lane_speed(each),
+        cost=present.dollars(each.cost, estimated=each.estimated),
     )
 
 
@@ -169,7 +169,7 @@ def _figures(row: Row | None) -> str:
         return _shortened(row.said) if row.answer.strip() else ""
     if row.receipt is None:
         return ""
-    figures = (present.seconds(row.receipt.first_token_s), present.speed(row.receipt.tokens_per_s))
+    figures = (present.seconds(row.receipt.first_token_s), present.receipt_speed(row.receipt))
     return " · ".join(each for each in figures if each != "–")
 
 
