@@ -80,13 +80,14 @@ export class Sets {
     this.#changed();
   }
 
-  /** Other prompts than those that are there, which can be had back. */
-  #replace(text, name = "") {
+  /** Other prompts than those that are there, which can be had back. said: of the new ones. */
+  #replace(text, name = "", said = "") {
     const { named } = this;
     const before = this.#form();
     this.named = "";
     this.#put(text, name);
-    if (before.text.trim() && before.text !== text) toast(this.says.replaced, this.page.words.undo, () => { this.named = named; this.#put(before.text, before.name); });
+    if (before.text.trim() && before.text !== text) toast(said || this.says.replaced, this.page.words.undo, () => { this.named = named; this.#put(before.text, before.name); });
+    else if (said) toast(said);
   }
 
   async #openFile(file) {
@@ -95,8 +96,8 @@ export class Sets {
 
   #useChat() {
     const { turns } = this.page.chat;
-    this.#replace(promptsOf(turns));
-    if (turns.some(({ attachments }) => attachments?.length)) toast(this.says.without_files);
+    const files = turns.some(({ attachments }) => attachments?.length);
+    this.#replace(promptsOf(turns), "", files ? this.says.without_files : "");
   }
 
   #changed() {
