@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test check unit browser screens bench chaos soak image docs clean help
+.PHONY: run test check unit browser screens bench chaos clients soak image docs clean help
 
 help:  ## Show the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,11 @@ bench: $(STAMP)  ## Measure it beside other gateways, into bench/results.md (12 
 
 chaos: $(DEV_STAMP)  ## Stream through endpoints that die and recover, for SECONDS=60
 	$(BIN)/python -m tests.chaos.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+clients: $(DEV_STAMP)  ## Ask /v1 with LangChain, LiteLLM and llm, as the documents show it
+	test -x build/clients/bin/llm || $(PYTHON) -m venv build/clients
+	build/clients/bin/python -m pip install -q langchain-openai litellm llm
+	$(BIN)/python -m tests.api.other_clients build/clients/bin
 
 soak: $(DEV_STAMP)  ## 200 visitors for MINUTES=5: memory, files and threads return to where they were
 	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),5) --visitors $(or $(VISITORS),200)

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Installs from Debian what the tests need and pip can't give: Chromium for the browser
 # tests, npm for the accessibility rules, a C compiler for the benchmark's programs, libgomp
-# for the embedded model, PostgreSQL for the votes, Redis and nginx for the
-# replicas, fonts for scripts that the screens show.
+# for the embedded model, curl for an example of the documents, PostgreSQL for the votes,
+# Redis and nginx for the replicas, fonts for scripts that the screens show.
 set -eu
 
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+command -v curl >/dev/null 2>&1 || missing="$missing curl"
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
 ldconfig -p | grep -q 'libgomp\.so\.1' || missing="$missing libgomp1"
 set -- /usr/lib/postgresql/*/bin/postgres

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
@@ -28,35 +28,15 @@ from akash_gradio.settings import read_settings, variables
 from akash_gradio.ui import words
 from akash_gradio.ui.house import House
 from akash_gradio.ui.routes import page_routes
+from tests.documents import DOCS, ROOT, Fence, fences, text_of
 from tests.ui.fakes import FakeAnswerer
 
-ROOT = Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 RUNS = "<!-- runs against examples/custom_endpoint.py -->"
 NOT_OURS = {
     "GRADIO_ANALYTICS_ENABLED", "GRADIO_SSR_MODE", "HTTPS_PROXY", "NO_PROXY", "AKASHML_KEY",
 }  # fmt: skip
 """Variables that documents name and the settings don't read."""
-
-
-class Fence(NamedTuple):
-    page: str
-    line: int
-    language: str
-    text: str
-
-
-def text_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def fences(path: Path) -> Iterator[Fence]:
-    found = re.finditer(r"^( *)```(\w*)\n(.*?)^\1```$", text_of(path), re.M | re.S)
-    for match in found:
-        line = text_of(path).count("\n", 0, match.start()) + 1
-        text = re.sub(rf"^{match[1]}", "", match[3], flags=re.M)
-        yield Fence(path.name, line, match[2], text)
 
 
 def all_fences(*languages: str) -> list[Any]:

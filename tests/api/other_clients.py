@@ -1,94 +1,47 @@
-"""LiteLLM's SDK, LangChain, `llm` and curl against `/v1`: not a test, run by hand.
+"""LangChain, LiteLLM's SDK and `llm` against `/v1`, as docs/llm-gateway.md shows them.
 
-They are heavy, so they live in an environment of their own:
-
-    python -m venv /tmp/clients
-    /tmp/clients/bin/pip install litellm langchain-openai llm
-    .venv/bin/python -m tests.api.other_clients /tmp/clients/bin
-
-Each asks for a whole answer and for a stream, and until its breaker opens an endpoint that
-fails is asked first: none of them may notice.
+No test, since they take a minute to install: `make clients` puts them into an environment of
+their own and runs this. Of two endpoints the one that is asked first fails: nobody may notice.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.api.serving import pair
+from tests.api.examples import said, served_model, written
 from tests.stubs import wire
 
-QUESTION = "Grüße"
 
-LITELLM = """
-import litellm
-asked = {"model": "openai/m", "messages": [{"role": "user", "content": "Grüße"}]}
-print(litellm.completion(**asked).choices[0].message.content)
-parts = litellm.completion(**asked, stream=True)
-print("".join(part.choices[0].delta.content or "" for part in parts))
-"""
-
-LANGCHAIN = """
-from langchain_openai import ChatOpenAI
-model = ChatOpenAI(model="m", max_retries=0)
-print(model.invoke("Grüße").content)
-print("".join(part.content for part in model.stream("Grüße")))
-"""
-
-CURL = """
-for stream in false true; do
-  curl -sSN "$OPENAI_BASE_URL/chat/completions" -H "Authorization: Bearer $OPENAI_API_KEY" \
-    -H "Content-Type: application/json" \
-    -d '{"model": "m", "stream": '$stream', "messages": [{"role": "user", "content": "Hi"}]}'
-  echo
-done
-"""
-
-LLM = """
-- model_id: ours
-  model_name: m
-  api_base: {url}
-"""
+def commands(programs: Path, url: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Name → what to run. folder: where `llm` keeps its own."""
+    python, llm = str(programs / "python"), str(programs / "llm")
+    yield "LangChain", [python, "-c", written("python", "langchain_openai", url)]
+    alone = ["env", "LITELLM_LOCAL_MODEL_COST_MAP=True"]  # else it asks the network for prices
+    yield "LiteLLM", [*alone, python, "-c", written("python", "litellm", url)]
+    models = written("yaml", "model_id", url)
+    (folder / "extra-openai-models.yaml").write_text(models, encoding="utf-8")
+    asked = ["env", f"LLM_USER_PATH={folder}", llm, "-m", "ours", "--key", "any-word", "Hello"]
+    yield "llm, streamed", asked
+    yield "llm, whole", [*asked, "--no-stream"]
 
 
-async def main(programs: Path) -> None:
-    """Print what each client heard, and how often the endpoint that fails was asked."""
-    async with pair("status_500") as (served, bad, good):
-        environment = {**os.environ, "OPENAI_BASE_URL": served.url, "OPENAI_API_KEY": "any"}
-        environment["OPENAI_API_BASE"] = served.url  # LiteLLM's name for it
-        environment["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network for prices
-        with tempfile.TemporaryDirectory() as folder:
-            environment["LLM_USER_PATH"] = folder
-            models = Path(folder) / "extra-openai-models.yaml"
-            models.write_text(LLM.format(url=served.url), encoding="utf-8")
-            python, llm = str(programs / "python"), str(programs / "llm")
-            for name, command in {
-                "litellm": [python, "-c", LITELLM],
-                "langchain-openai": [python, "-c", LANGCHAIN],
-                "llm": [llm, "-m", "ours", "--no-stream", "--key", "any", QUESTION],
-                "llm, streamed": [llm, "-m", "ours", "--key", "any", QUESTION],
-                "curl": ["sh", "-c", CURL],
-            }.items():
-                said = await _run(command, environment)
-                whole = wire.TEXT in said or (name == "curl" and said.rstrip().endswith("[DONE]"))
-                _say(f"== {name}: {'whole' if whole else 'BROKEN'}\n{said[-300:]}")
-        _say(f"the failing endpoint was asked {len(bad.chats)} times, the other {len(good.chats)}")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-async def _run(command: list[str], environment: dict[str, str]) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    said, _ = await process.communicate()
-    return said.decode()
+async def main(programs: Path) -> int:
+    """Say what each heard; returns how many did not hear all of it."""
+    broken = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for place in range(4):
+            async with served_model() as served:
+                name, command = list(commands(programs, served.url, Path(folder)))[place]
+                heard = await said(*command, url=served.url)
+            whole = wire.TEXT in heard
+            broken += not whole
+            sys.stdout.write(f"{name}: {'whole' if whole else heard[-500:]}\n")
+    return broken
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    sys.exit(asyncio.run(main(Path(sys.argv[1]))))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.examples import said, served_model, written
 from tests.api.serving import PATIENT, serving
 from tests.stubs import StubEndpoint, entry, settings_for, wire
 
@@ -77,3 +78,11 @@ async def test_the_node_sdk_notices_nothing(node_folder: Path) -> None:
         "broken": ["APIError", None, "reply_interrupted"],
     }
     assert seen["left"]
+
+
+async def test_the_documented_example_streams(node_folder: Path) -> None:
+    async with served_model() as served:
+        program = node_folder / "example.mjs"
+        program.write_text(written("js", "openai", served.url), encoding="utf-8")
+        heard = await said("node", program.name, url=served.url, folder=node_folder)
+    assert heard == wire.TEXT
