@@ -6,11 +6,12 @@ import argparse
 import gc
 import runpy
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
 from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from akash_gradio.api.routes import api_routes
 from akash_gradio.edge.closing import LAST_WORDS_S
@@ -22,15 +23,25 @@ from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import read_settings
 
 
-def api_app(service: Service) -> Router:
-    """The addresses as an ASGI app. A bare router: each layer of middleware costs every token."""
-    return Router(routes=api_routes(service.api), lifespan=service.open)
+def api_app(service: Service) -> ASGIApp:
+    """The addresses as an ASGI app. A bare router, since each layer of middleware costs every
+    token, and even that is asked only for addresses with something variable in them.
+    """
+    routes = api_routes(service.api)
+    router = Router(routes=routes, lifespan=service.open)
+    direct: dict[str, ASGIApp] = {r.path: r.app for r in routes if "{" not in r.path}
+
+    def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return direct.get(scope.get("path", ""), router)(scope, receive, send)
+
+    return app
 
 
 def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
     """How uvicorn is to serve it: uvloop where it is installed."""
     return uvicorn.Config(
         api_app(service),
+        interface="asgi3",
         host=host,
         port=port,
         http=ImpatientProtocol,

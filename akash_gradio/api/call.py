@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -37,9 +37,9 @@ class Call:
         pairs.append((b"x-request-id", self.id.encode()))
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
 
-    async def more(self, body: bytes) -> None:
-        """Send a piece of the body."""
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+    def more(self, body: bytes) -> Awaitable[None]:
+        """Send a piece of the body; no coroutine of its own, since each token comes by here."""
+        return self._send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def end(self, body: bytes = b"") -> None:
         """Send the last piece of the body."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from akash_gradio.api.call import Call
@@ -52,12 +52,12 @@ class Api:
     metrics: Metrics
 
 
-def api_routes(api: Api) -> list[BaseRoute]:
+def api_routes(api: Api) -> list[Route]:
     """Every address, none of which the page has."""
     created = int(time.time())
 
-    async def completions(call: Call) -> None:
-        await complete(call, api.gateway, api.door)
+    def completions(call: Call) -> Awaitable[None]:
+        return complete(call, api.gateway, api.door)
 
     async def models(call: Call) -> None:
         caller = api.door.admit(call.scope)

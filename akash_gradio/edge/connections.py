@@ -19,6 +19,8 @@ class ImpatientProtocol(HttpToolsProtocol):
     has begun to come, byte by byte.
     """
 
+    # With a thirty-first attribute an instance no longer shares its names with the others: 1 KB.
+    __slots__ = ("_before", "_head_bytes", "_timer")
     head_s = HEAD_S
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -57,7 +56,7 @@ class Case:
         self._rest_budget_s = rest_budget_s
         self._tried: set[tuple[str, str]] = set()
         self._ever_asked: set[tuple[str, str]] = set()
-        self._rounds: Counter[str] = Counter()
+        self._rounds: dict[str, int] = {}
         self._unreported: Attempt | None = None
 
     @property
@@ -85,7 +84,7 @@ class Case:
     def new_round(self, model: str) -> int:
         """All may be asked for the model again; returns the number of the round, from 1."""
         self._tried = {pair for pair in self._tried if pair[1] != model}
-        self._rounds[model] += 1
+        self._rounds[model] = self._rounds.get(model, 0) + 1
         return self._rounds[model]
 
     def affords_rest(self, seconds: float) -> bool:

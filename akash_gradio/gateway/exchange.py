@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Final, Protocol
 from akash_gradio.domain.chat import NOTHING
 from akash_gradio.domain.errors import (
     EndpointError,
+    EndpointGarbled,
     EndpointRefused,
     EndpointTimeout,
     RequestRefused,
@@ -146,16 +148,40 @@ class Exchange:
         self.opened = True
 
     async def more(self) -> Sequence[Heard]:
-        """What came next, never empty before the answer is over. Raises as `open` does."""
-        try:
-            while not self.over:
-                events = await self._read()
-                if events:
-                    return events
-        except (EndpointError, RequestRefused) as error:
-            hide_secrets(error, self.endpoint.entry, self._headers)
-            raise
-        return []
+        """What came next, never empty before the answer is over.
+
+        Raises EndpointError and RequestRefused; `failure` says what they mean then. Each token
+        comes by here, so the read has no coroutine of its own.
+        """
+        reader, answer, patience = self._reader, self._answer, self._patience
+        assert reader is not None
+        assert answer is not None
+        while not self.over:
+            part = b""
+            if not reader.done:
+                patience.begin()
+                try:
+                    part = await answer.read()
+                    patience.end()
+                    self._body_ended = not part
+                except asyncio.CancelledError:
+                    if not patience.end():
+                        raise
+                    self._do_without(self._too_late(), reader)
+                except EndpointError as error:
+                    patience.end()
+                    self._do_without(error, reader)
+            heard = self._hear(part, reader)
+            if heard:
+                return heard
+        return ()
+
+    def failure(self, error: EndpointError | RequestRefused) -> EndpointError:
+        """What broke the answer off. A refusal in the middle of one is garbled."""
+        if isinstance(error, RequestRefused):
+            error = EndpointGarbled(error.alias, "error_body", error.detail)
+        hide_secrets(error, self.endpoint.entry, self._headers)
+        return error
 
     async def aclose(self) -> None:
         """Free everything; an answer that isn't over is cut off at the endpoint at once."""
@@ -179,54 +205,40 @@ class Exchange:
             raise await self._refusal(answer)
         self._reader = self._make_reader(self.endpoint.alias, answer.headers.get("content-type"))
         while not (self.over or self._began):
-            events = await self._read()
+            events = await self.more()
             self.opening += events
             self._began = any(map(_is_token, events))
         if not self._lingering:
             self._patience.renew(self._limits.idle_timeout_s)
 
     async def _connected(self, body: bytes) -> Answer:
-        opening = self._transport.open(
-            self.endpoint.entry,
-            CHAT_PATH,
-            body,
-            headers=self._headers,
-            connect_timeout_s=self._limits.connect_timeout_s,
-        )
         try:
-            return await self._patience.wait(opening)
+            with self._patience:
+                return await self._transport.open(
+                    self.endpoint.entry,
+                    CHAT_PATH,
+                    body,
+                    headers=self._headers,
+                    connect_timeout_s=self._limits.connect_timeout_s,
+                )
         except OutOfPatience:
             raise self._too_late() from None
 
-    async def _read(self) -> Sequence[Heard]:
-        reader, answer = self._reader, self._answer
-        assert reader is not None
-        assert answer is not None
-        if reader.done:
-            return self._end(reader)
-        try:
-            part = await self._patience.wait(answer.read())
-        except OutOfPatience:
-            if reader.finish_reason is None:
-                raise self._too_late() from None
-            return self._end(reader)
-        except EndpointError:
-            if reader.finish_reason is None:
-                raise
-            return self._end(reader)
+    def _do_without(self, failure: EndpointError, reader: Reader) -> None:
+        """Raises it, unless the answer is whole and only its end is missing."""
+        if reader.finish_reason is None:
+            raise failure from None
+
+    def _hear(self, part: bytes, reader: Reader) -> Sequence[Heard]:
         if not part:
-            self._body_ended = True
-            return self._end(reader)
+            self.over = True
+            return reader.close()
         events = reader.feed(part)
         if reader.finish_reason is not None:
             self._linger(events)
         elif events and self._began:
             self._patience.renew(self._limits.idle_timeout_s)
         return events
-
-    def _end(self, reader: Reader) -> Sequence[Heard]:
-        self.over = True
-        return reader.close()
 
     def _linger(self, events: Sequence[Heard]) -> None:
         """The answer is whole; wait a little for its usage, and hardly for what is behind that."""
@@ -246,8 +258,8 @@ class Exchange:
         """What a status that is no answer means; its words are read as far as they come."""
         self._patience.shorten(REFUSAL_WITHIN_S)
         body = bytearray()
-        with suppress(OutOfPatience, EndpointError):
-            while len(body) < REFUSAL_BYTES and (part := await self._patience.wait(answer.read())):
+        with suppress(OutOfPatience, EndpointError), self._patience:
+            while len(body) < REFUSAL_BYTES and (part := await answer.read()):
                 body += part
         rest_s = rest_asked_s(answer.headers, now=datetime.now(UTC))
         return refusal(self.endpoint.alias, answer.status, bytes(body), rest_s)
@@ -255,8 +267,8 @@ class Exchange:
     async def _await_body_end(self) -> None:
         assert self._answer is not None
         self._patience.renew(BODY_END_WITHIN_S)
-        with suppress(OutOfPatience, EndpointError):
-            await self._patience.wait(self._answer.read())
+        with suppress(OutOfPatience, EndpointError), self._patience:
+            await self._answer.read()
 
 
 def _is_token(event: Heard) -> bool:

@@ -22,7 +22,6 @@ from akash_gradio.domain.chat import NOTHING, ChatRequest
 from akash_gradio.domain.errors import (
     AkashGradioError,
     EndpointError,
-    EndpointGarbled,
     EndpointRefused,
     NotAnswered,
     ReplyInterrupted,
@@ -180,12 +179,14 @@ class Gateway:
             while events:
                 for event in shown(events):
                     yield event
-                events = await self._hear(case, exchange)
+                events = await exchange.more()
+                case.record.hears(events, exchange.lag_s)
             receipt = await self._finish(case, exchange)
             yield Finished(receipt.finish, receipt)
         except AkashGradioError as error:
-            error.receipt = self._close_case(case, exchange, error)
-            raise
+            told = error if exchange is None else self._interrupted(exchange, error)
+            told.receipt = self._close_case(case, exchange, told)
+            raise told from told.__cause__
         finally:
             if exchange is not None:
                 await exchange.aclose()
@@ -220,13 +221,15 @@ class Gateway:
         A name that nobody knows is a mistake of the caller, and no fallback's business.
         """
         model, pinned = case.request.model, case.request.endpoint
-        while not self._roster.serving(model, pinned) and self._roster.undiscovered():
-            lists = self._ask_lists(again=False)
-            await asyncio.wait(lists, return_when=asyncio.FIRST_COMPLETED)
-        if not self._roster.serving(model, pinned):
+        while not self._roster.serving(model, pinned):
+            if self._roster.undiscovered():
+                lists = self._ask_lists(again=False)
+                await asyncio.wait(lists, return_when=asyncio.FIRST_COMPLETED)
+                continue
             reason = self._roster.nobody(model, known=self._cards(model) is not None, pinned=pinned)
             if isinstance(reason, UnknownModel):
                 raise reason
+            return
 
     def _next_move(self, case: Case) -> Move:
         """Whom to ask now, or how long to pause. Raises when there is nothing left to do."""
@@ -318,27 +321,21 @@ class Gateway:
         counts = waited_s if case.request.stream else None
         exchange.endpoint.begins(exchange.model, exchange.probe, counts)
 
-    async def _hear(self, case: Case, exchange: Exchange) -> Sequence[Heard]:
-        """What comes next, [] at the end of the answer."""
-        try:
-            events = await exchange.more()
-        except EndpointError as failure:
-            raise self._interrupted(exchange, failure) from failure
-        except RequestRefused as refusal:
-            said = EndpointGarbled(refusal.alias, "error_body", refusal.detail)
-            raise self._interrupted(exchange, said) from refusal
-        case.record.hears(events, exchange.lag_s)
-        return events
-
     async def _finish(self, case: Case, exchange: Exchange) -> Receipt:
         exchange.endpoint.answers()
         receipt = self._close_case(case, exchange, finish=exchange.finish_reason)
         await exchange.aclose()
         return receipt
 
-    def _interrupted(self, exchange: Exchange, failure: EndpointError) -> ReplyInterrupted:
+    def _interrupted(self, exchange: Exchange, error: AkashGradioError) -> AkashGradioError:
+        """What to raise for an answer that broke off after its first token."""
+        if not isinstance(error, EndpointError | RequestRefused):
+            return error
+        failure = exchange.failure(error)
         self._blame(exchange, failure)
-        return ReplyInterrupted(exchange.endpoint.alias, failure)
+        interrupted = ReplyInterrupted(exchange.endpoint.alias, failure)
+        interrupted.__cause__ = failure
+        return interrupted
 
     def _blame(self, exchange: Exchange, failure: EndpointError) -> None:
         rest_s = self._settings.retry_delay_ms / 1000

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar
-
-Waited = TypeVar("Waited")
+from types import TracebackType
+from typing import Any
 
 
 class OutOfPatience(Exception):
@@ -16,9 +14,13 @@ class OutOfPatience(Exception):
 class Patience:
     """Live count of the seconds that are left; only waiting counts, never what the consumer does.
 
+    Wait inside `with patience:`, one wait at a time, on a running loop: OutOfPatience comes
+    out of it when the seconds are over, and what was waited for is cancelled. Where each token
+    comes by, `begin` and `end` say the same for less (`with` calls them through C).
+
     `asyncio.timeout` around each read would arm and disarm a timer for each chunk. This one
     is armed once, looks when it fires whether the time was meanwhile prolonged, and strikes
-    only the task that waits just then. Use it on a running loop; one wait at a time.
+    only the task that waits just then.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -28,6 +30,7 @@ class Patience:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._waiting: asyncio.Task[Any] | None = None
+        self._cancelled_before = 0
         self._struck = False
 
     def renew(self, seconds: float) -> None:
@@ -38,27 +41,36 @@ class Patience:
         """From now on there are at most so many seconds left."""
         self._left_s = min(self._left_s, seconds)
 
-    async def wait(self, for_what: Awaitable[Waited]) -> Waited:
-        """Await it. Raises OutOfPatience when the seconds are over, and cancels it then."""
+    def begin(self) -> None:
+        """The wait begins."""
+        task = asyncio.current_task(self._loop)
+        assert task is not None
         self._due = self._loop.time() + self._left_s
         if self._timer is None or self._due < self._timer_at:
             self._arm()
-        task = self._waiting = asyncio.current_task()
-        assert task is not None
-        cancelled_before = task.cancelling()
-        try:
-            return await for_what
-        except asyncio.CancelledError:
-            # Ours alone, and nobody else's besides: see asyncio.Timeout.__aexit__.
-            if self._struck and task.cancelling() - 1 <= cancelled_before:
-                raise OutOfPatience from None
-            raise
-        finally:
-            self._waiting = None
-            self._left_s = self._due - self._loop.time()
-            if self._struck:
-                self._struck = False
-                task.uncancel()
+        self._cancelled_before = task.cancelling()
+        self._waiting = task
+
+    def end(self) -> bool:
+        """The wait is over. Returns whether it was cancelled here, and by nobody else besides."""
+        task, self._waiting = self._waiting, None
+        self._left_s = self._due - self._loop.time()
+        if not self._struck or task is None:
+            return False
+        self._struck = False
+        return task.uncancel() <= self._cancelled_before  # see asyncio.Timeout.__aexit__
+
+    def __enter__(self) -> None:
+        self.begin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.end() and kind is asyncio.CancelledError:
+            raise OutOfPatience from None
 
     def close(self) -> None:
         """No timer is left."""

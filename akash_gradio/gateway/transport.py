@@ -49,6 +49,12 @@ seldom meets one that is just being closed."""
 UNREAD_BYTES: Final = 128 * 1024
 """Of one answer; while its reader is slower than its endpoint, no more is taken."""
 
+ALWAYS: Final = {
+    "user-agent": f"akash-gradio/{__version__}",
+    "accept": "application/json, text/event-stream",
+}
+"""Sent with each request, unless the configuration says otherwise."""
+
 OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding"})
 """Headers that no configuration may set."""
 
@@ -148,7 +154,6 @@ class HttpTransport:
         connect_timeout_s: float,
     ) -> Answer:
         """See `Transport.open`."""
-        import aiohttp
 
         failure: EndpointError
         url = entry.url + path
@@ -165,8 +170,7 @@ class HttpTransport:
                 data=body,
                 headers=sent,
                 allow_redirects=False,
-                # aiohttp's limit for all of connecting: name, socket and TLS.
-                timeout=aiohttp.ClientTimeout(connect=connect_timeout_s),
+                timeout=_connecting(connect_timeout_s),
                 ssl=self._tls_context() if over_tls else True,
                 proxy=proxy,
                 proxy_headers=login if over_tls else None,  # else the proxy sees the request's
@@ -231,6 +235,14 @@ class HttpTransport:
         return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
+@lru_cache(maxsize=8)
+def _connecting(seconds: float) -> aiohttp.ClientTimeout:
+    """aiohttp's limit for all of connecting (name, socket and TLS), and no other."""
+    import aiohttp
+
+    return aiohttp.ClientTimeout(connect=seconds)
+
+
 def _new_session(reuse: bool, allowed: Allowed | None) -> aiohttp.ClientSession:
     """No limit of connections (each endpoint has its own), no cookies, no proxies of its own:
     aiohttp would read ~/.netrc in a thread for each request.
@@ -244,6 +256,7 @@ def _new_session(reuse: bool, allowed: Allowed | None) -> aiohttp.ClientSession:
         connector=connector(limit=0, resolver=resolver, **how),
         response_class=response,
         cookie_jar=aiohttp.DummyCookieJar(),
+        headers=ALWAYS,
         auto_decompress=False,
         read_bufsize=UNREAD_BYTES // 2,
     )
@@ -389,16 +402,11 @@ async def _answer(alias: str, response: aiohttp.ClientResponse) -> Answer:
 def _wire_headers(
     entry: EndpointSettings, of_model: Mapping[str, str], body: bytes | None
 ) -> dict[str, str]:
-    """What is sent, each name once: ours, over them the model's, over them the endpoint's.
-
-    Secrets become text here, and in `hide_secrets`.
+    """What is sent beside `ALWAYS`, each name once: over ours the model's, over them the
+    endpoint's. Secrets become text here, and in `hide_secrets`.
     """
-    headers = {
-        "user-agent": f"akash-gradio/{__version__}",
-        "accept": "application/json, text/event-stream",
-        # A stream that a server packs comes in lumps; a list of models may well be packed.
-        "accept-encoding": "gzip, deflate, br" if body is None else "identity",
-    }
+    # A stream that a server packs comes in lumps; a list of models may well be packed.
+    headers = {"accept-encoding": "gzip, deflate, br" if body is None else "identity"}
     headers |= {name.lower(): value for name, value in of_model.items() if _fits(name, value)}
     if entry.api_key is not None:
         headers["authorization"] = f"Bearer {entry.api_key.get_secret_value()}"
