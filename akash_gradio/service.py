@@ -86,21 +86,22 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
     own, url, secret = OwnCounters(), settings.redis_url, settings.session_secret
     shared = open_shared(url.get_secret_value(), own) if url else None
     counters = shared or own
-    ledger = Ledger(counters, catalog.get)
+    ledger, limited = Ledger(counters, catalog.get), settings.limited
 
     def note(receipt: Receipt) -> None:
         metrics.observe(receipt)
         health.observe(receipt)
         pulse.observe(receipt)
-        if settings.limited:
+        if limited:
             ledger.observe(receipt)
 
-    gateway = open_gateway(settings, catalog.get, on_receipt=note)
+    cards = {card.id: card for card in catalog.cards}
+    gateway = open_gateway(settings, cards.get, on_receipt=note)
     pulse = Pulse(settings.health_probe, gateway)
     offered = settings.own_keys is not OwnKeysMode.OFF
     own_keys = OwnKeys(settings, catalog.get, metrics.observe) if offered else None
     guard = Guard(gateway, Limits.of(settings), counters, own_keys=own_keys)
-    source = guard if settings.limited or offered else gateway
+    source = guard if limited or offered else gateway
     metrics.known = lambda model: _known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
     door = Door(

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from akash_gradio.domain.events import Event
 from akash_gradio.gateway.collecting import Collector, chunks_of, delta_of
+from akash_gradio.gateway.plain import PlainEvents
 from akash_gradio.gateway.reading import ReplyReader
 from akash_gradio.gateway.relayed import Heard, Passed
 from akash_gradio.gateway.sse import LINE_BYTES
@@ -26,6 +27,7 @@ _LINE_ENDS: Final = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("\x85", "\\u
 class RelayReader:
     """Reads one answer to pass it on. Live state, and used as a `ReplyReader` is.
 
+    done: as `ReplyReader.done`. finish_reason: the first answer's; None before all have one.
     stream, usage: whether the caller wants a stream, and one that ends with its tokens.
     answers: how many choices the answer has. rename: the model's name to write into it,
     "" to leave the endpoint's own. `[DONE]` is left out: only who has it all knows the end.
@@ -43,26 +45,16 @@ class RelayReader:
     ) -> None:
         self._passing = _Streamed(usage, rename) if stream else _Whole(rename)
         self._inner = _Opened(alias, content_type, self._passing)
+        self.done = False
+        self.finish_reason: str | None = None
         self._answers = answers
         self._inside = True
         """Whether what comes next belongs to something that `_inner` holds a part of."""
         self._flows = False
         """Whether the next read, if it is plain, needs no look."""
+        self._plain = PlainEvents()
         self._held = bytearray()
         self._early: list[Event] = []
-
-    @property
-    def done(self) -> bool:
-        """As `ReplyReader.done`."""
-        return self._inner.done
-
-    @property
-    def finish_reason(self) -> str | None:
-        """The first answer's; None before all of them have one."""
-        finished = self._inner.finished
-        if not finished or len(finished) < self._answers:
-            return None
-        return self._inner.finish_reason
 
     @property
     def upstream_id(self) -> str:
@@ -79,8 +71,10 @@ class RelayReader:
 
         Raises what `ReplyReader.feed` raises.
         """
-        if self._flows and _plain(data):  # nearly every read of nearly every stream
-            return self._passing.plain(data)
+        if self._flows:
+            count = self._plain.count(data)
+            if count:  # nearly every read of nearly every stream
+                return self._passing.plain(data, count)
         heard = self._feed(data)
         self._flows = self._begun and not self._inside and not self._held
         return heard
@@ -97,15 +91,16 @@ class RelayReader:
             return self._hold(data)
         part = data if end == len(data) else data[:end]
         self._held += data[end:]
-        if self._begun and not self._inside and _plain(part):
-            return self._passing.plain(part)
+        if self._begun and not self._inside and (count := self._plain.count(part)):
+            return self._passing.plain(part, count)
         return self._read(part)
 
     def close(self) -> Sequence[Heard]:
         """As `ReplyReader.close`; the caller gets what is left."""
-        if self._held and not self._inner.done:
+        if self._held and not self.done:
             self._keep(self._inner.feed(bytes(self._held)))
         events = self._inner.close()
+        self._note_end()
         return [*self._early, *events, *self._passing.rest()]
 
     @property
@@ -121,12 +116,19 @@ class RelayReader:
 
     def _read(self, data: bytes) -> Sequence[Heard]:
         events = self._inner.feed(data)
+        self._note_end()
         self._inside = not self._inner.at_rest
         if not self._begun:
             self._keep(events)
             return []
         early, self._early = self._early, []
         return [*early, *events, *self._passing.take()]
+
+    def _note_end(self) -> None:
+        """Kept here since it is asked after each read, and seldom changes."""
+        self.done = self._inner.done
+        if len(self._inner.finished) >= self._answers:
+            self.finish_reason = self._inner.finish_reason
 
     def _keep(self, events: Sequence[Event]) -> None:
         self._early += events
@@ -163,9 +165,8 @@ class _Streamed:
         self._names = _Names(rename)
         self._out: list[bytes] = []
 
-    def plain(self, part: bytes) -> Sequence[Heard]:
-        """Whole events that need no look."""
-        count = part.count(b"\n\n")
+    def plain(self, part: bytes, count: int) -> Sequence[Heard]:
+        """So many whole events that need no look."""
         if not part.isascii():
             part = _with_no_line_ends(str(part, "utf-8", "replace")).encode()
         return [Passed(self._names.in_bytes(part), count)]
@@ -204,9 +205,9 @@ class _Whole:
         self._collector = Collector()
         self._text = ""
 
-    def plain(self, part: bytes) -> Sequence[Heard]:
+    def plain(self, part: bytes, count: int) -> Sequence[Heard]:
         """Never: nothing is passed on before the end."""
-        raise AssertionError(part)
+        raise AssertionError(part, count)
 
     def chunk(self, _text: str, value: Mapping[str, Any]) -> None:
         """One event's data, where none was asked."""
@@ -275,32 +276,6 @@ def _mended(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
     if choices == []:
         return chunk
     return {**chunk, "choices": [{**c, "delta": delta_of(c)} for c in choices or ()]}
-
-
-def _plain(part: bytes) -> bool:
-    """Whether these are whole events of one line of JSON each, that each say more of the answer
-    and nothing else. Only counted, not parsed: what a read costs must not grow with its events.
-    """
-    count = part.count
-    lines = count(b"\n")
-    if not (
-        part.startswith(b'data: {"')
-        and part.endswith(b"}\n\n")
-        and count(b'}\n\ndata: {"') * 2 + 2 == lines
-        and (count(b'"delta":{') * 2 == lines or count(b'"delta": {') * 2 == lines)
-        and b"\r" not in part
-        and b'"error"' not in part
-        and b"NaN" not in part
-        and b"Infinity" not in part
-    ):
-        return False
-    # Null wherever they stand.
-    finishes, usages = count(b'"finish_reason"'), count(b'"usage"')
-    return (
-        not finishes
-        or finishes == count(b'"finish_reason":null')
-        or finishes == count(b'"finish_reason": null')
-    ) and (not usages or usages == count(b'"usage":null') or usages == count(b'"usage": null'))
 
 
 def _with_no_line_ends(text: str) -> str:
