@@ -18,7 +18,7 @@ from akash_gradio.edge.closing import LAST_WORDS_S
 from akash_gradio.edge.connections import ImpatientProtocol
 from akash_gradio.edge.serving import allow_many_files
 from akash_gradio.gateway.transport import load_client
-from akash_gradio.logs import set_up_logs
+from akash_gradio.logs import omit_what_no_line_says, set_up_logs
 from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import read_settings
 
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         _serve_page(asked)
         return
     set_up_logs(settings)
+    omit_what_no_line_says()
     service = assemble_service(settings, environment)
     for problem in service.problems:
         sys.stderr.write(f"Configuration: {problem}\n")

@@ -16,7 +16,9 @@ from akash_gradio.api.faults import INVALID, Fault
 if TYPE_CHECKING:
     from akash_gradio.key_list import GatewayKey
 
-FORWARDED: Final = ("x-forwarded-for", "forwarded", "x-real-ip")
+Headers = Mapping[bytes, bytes]
+"""By lower-case names."""
+FORWARDED: Final = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 """It came through a proxy, and the peer is not who asks."""
 
 
@@ -80,7 +82,7 @@ class Door:
 
     def admit(self, scope: Mapping[str, Any]) -> Caller:
         """Who asks. Raises Fault: 401 for a wrong key, 403 where there are no keys."""
-        headers = _headers(scope)
+        headers: Headers = dict(scope["headers"])
         if not self._keyed:
             if self._is_at_home(scope, headers):
                 return self._this_machine
@@ -90,7 +92,7 @@ class Door:
                 "the machine that it runs on, and nobody where a proxy is in front",
                 code="no_api_keys_configured",
             )
-        scheme, _, given = headers.get("authorization", "").partition(" ")
+        scheme, _, given = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         caller = self._known(given.strip()) if scheme.lower() == "bearer" else None
         if caller is None:
             said = "Incorrect API key provided." if given else "No API key was provided."
@@ -105,10 +107,10 @@ class Door:
 
     def admit_to_numbers(self, scope: Mapping[str, Any]) -> None:
         """For the metrics: this machine, or any key. Raises Fault."""
-        if not self._is_at_home(scope, _headers(scope)):
+        if not self._is_at_home(scope, dict(scope["headers"])):
             self.admit(scope)
 
-    def _is_at_home(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+    def _is_at_home(self, scope: Mapping[str, Any], headers: Headers) -> bool:
         return not self._published and is_this_machine(scope, headers)
 
     def _known(self, given: str) -> Caller | None:
@@ -120,26 +122,29 @@ class Door:
         return found
 
 
-def is_this_machine(scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+def is_this_machine(scope: Mapping[str, Any], headers: Headers) -> bool:
     """Whether the peer is a loopback address, asks for one, and is no page of another site.
 
     A browser here would send another site's question too, also under a name that was bound
     to 127.0.0.1 for this purpose: so Host and Origin have to be this machine's as well.
     """
     client = scope.get("client")
-    if client is None or any(name in headers for name in FORWARDED):
+    if client is None or not FORWARDED.isdisjoint(headers):
         return False
-    origin = headers.get("origin")
-    names = [f"//{headers.get('host', '')}", *([origin] if origin is not None else [])]
-    return _loopback(client[0]) and all(_loopback(_host(name)) for name in names)
+    origin = headers.get(b"origin")
+    return (
+        _loopback(client[0])
+        and _names_loopback(b"//" + headers.get(b"host", b""))
+        and (origin is None or _names_loopback(origin))
+    )
 
 
 @lru_cache(maxsize=256)
-def _host(url: str) -> str:
+def _names_loopback(url: bytes) -> bool:
     try:
-        return urlsplit(url).hostname or ""
+        return _loopback(urlsplit(url.decode("latin-1")).hostname or "")
     except ValueError:
-        return ""
+        return False
 
 
 @lru_cache(maxsize=256)
@@ -152,10 +157,6 @@ def _loopback(host: str) -> bool:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
-
-
-def _headers(scope: Mapping[str, Any]) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _digest(key: str) -> bytes:

@@ -148,10 +148,13 @@ class Endpoint:
     def fails(
         self, error: EndpointError, model: str, now: float, probe: bool, rest_s: float
     ) -> None:
-        """An attempt or an answer failed. rest_s: after a 429 that names no time."""
+        """An attempt or an answer failed. rest_s: after a 429 that names no time.
+
+        The error is remembered without its traceback, which would keep all of the exchange.
+        """
         status = error.status if isinstance(error, EndpointRefused) else None
         asked_s = error.retry_after_s if isinstance(error, EndpointRefused) else None
-        self.last_failure, self._reason = error, type(error).__name__
+        self.last_failure, self._reason = error.with_traceback(None), type(error).__name__
         if asked_s is not None or status == 429:
             self._breaker.rest(now, rest_s if asked_s is None else asked_s)
         if status == 404:

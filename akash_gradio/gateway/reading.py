@@ -25,6 +25,8 @@ __all__ = ["BODY_BYTES", "ReplyReader", "refusal"]
 
 BODY_BYTES: Final = 16 << 20
 
+_DECODER: Final = json.JSONDecoder()
+"""Asked for each token, where `json.loads` looks for blanks around it again."""
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"
 """What may come before anything: keep-alive blank lines, a byte-order mark."""
 _WORDLESS: Final = frozenset({"length", "content_filter", "tool_calls", "function_call"})
@@ -189,10 +191,14 @@ class ReplyReader:
         self._chunks.read(value, events)
 
     def _parsed(self, text: str, *, cut: bool) -> object:
+        """text: without blanks around it."""
         try:
-            return json.loads(text)
+            value, end = _DECODER.raw_decode(text)
         except (ValueError, RecursionError):
-            raise EndpointGarbled(self._alias, "cut" if cut else "json") from None
+            end = -1
+        if end != len(text):
+            raise EndpointGarbled(self._alias, "cut" if cut else "json")
+        return value
 
     def _judge(self) -> None:
         """Raise unless what came was an answer, and all of it."""

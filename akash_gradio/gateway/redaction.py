@@ -112,24 +112,26 @@ class SecretFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Clean the record in place; always True."""
-        record.args = self._args(record.args)
+        if record.args:
+            record.args = self._args(record.args)
         self._clean_message(record)
         if record.exc_info:
             record.exc_text = record.exc_text or _FORMATTER.formatException(record.exc_info)
             record.exc_info = None
-        for name in ("exc_text", "stack_info"):
-            text = getattr(record, name)
-            setattr(record, name, self.clean(text) if text else text)
+        if record.exc_text:
+            record.exc_text = self.clean(record.exc_text)
+        if record.stack_info:
+            record.stack_info = self.clean(record.stack_info)
         facts = record.__dict__
-        for name, value in facts.items():
-            if name not in _STANDARD and type(value) is not int:
-                facts[name] = self._value(value)
+        for name in facts.keys() - _STANDARD:
+            if type(facts[name]) is not int:
+                facts[name] = self._value(facts[name])
         return True
 
     def _args(self, args: Any) -> Any:
         if isinstance(args, Mapping):
             return {name: self._value(value) for name, value in args.items()}
-        return tuple(self._value(value) for value in args) if args else args
+        return tuple(self._value(value) for value in args)
 
     def _clean_message(self, record: logging.LogRecord) -> None:
         # A secret may lie across the message and an argument: `"Bearer %s", key`.

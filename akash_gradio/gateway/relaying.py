@@ -19,7 +19,6 @@ from akash_gradio.gateway.reading import ReplyReader
 from akash_gradio.gateway.relayed import Heard, Passed
 from akash_gradio.gateway.sse import LINE_BYTES
 
-_NOT_FINITE: Final = (b"NaN", b"Infinity")
 _LINE_ENDS: Final = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("\x85", "\\u0085"))
 """Inside JSON no line ends, but some clients' line readers end a line there."""
 
@@ -202,7 +201,7 @@ class _Whole:
 
     def __init__(self, rename: str) -> None:
         self._names = _Names(rename)
-        self._collector = Collector()
+        self._collector: Collector | None = None
         self._text = ""
 
     def plain(self, part: bytes, count: int) -> Sequence[Heard]:
@@ -211,6 +210,7 @@ class _Whole:
 
     def chunk(self, _text: str, value: Mapping[str, Any]) -> None:
         """One event's data, where none was asked."""
+        self._collector = self._collector or Collector()
         self._collector.add(value)
 
     def completion(self, text: str, value: Mapping[str, Any]) -> None:
@@ -223,7 +223,7 @@ class _Whole:
 
     def rest(self) -> Sequence[Passed]:
         """All of it."""
-        if not self._text:
+        if self._collector is not None:
             whole = self._collector.completion()
             self._text = self._names.in_text(_packed(whole), whole)
         return [Passed(self._text.encode())]
@@ -238,7 +238,7 @@ class _Names:
 
     def in_text(self, text: str, value: Mapping[str, Any]) -> str:
         """The text, rebuilt where its model or a number in it has to change."""
-        if any(word.decode() in text for word in _NOT_FINITE):
+        if "NaN" in text or "Infinity" in text:
             value = json.loads(text, parse_constant=lambda _: None)
             text = _packed(value)
         own = value.get("model")

@@ -141,7 +141,7 @@ def test_where_a_proxy_may_stand_on_this_machine_coming_from_it_proves_nothing()
 
 
 def test_a_forwarded_peer_is_not_this_machine() -> None:
-    assert not is_this_machine(scope(), {"host": "localhost", "x-forwarded-for": "::1"})
+    assert not is_this_machine(scope(), {b"host": b"localhost", b"x-forwarded-for": b"::1"})
 
 
 async def test_the_sdk_raises_what_it_has_for_a_wrong_key() -> None:
