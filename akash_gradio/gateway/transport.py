@@ -276,8 +276,14 @@ def _stamping() -> tuple[type[aiohttp.TCPConnector], type[aiohttp.ClientResponse
         heard_at = inf
 
         def data_received(self, data: bytes) -> None:
-            self.heard_at = time.monotonic()
+            if data:  # none: it reads on in what it held back
+                self.heard_at = time.monotonic()
             super().data_received(data)
+
+        def resume_reading(self, resume_parser: bool = True) -> None:
+            # Asked after each read: without this it would parse nothing each time.
+            if self._reading_paused:
+                super().resume_reading(resume_parser)
 
     class Connector(aiohttp.TCPConnector):
         def __init__(self, **how: Any) -> None:
@@ -345,13 +351,13 @@ class _PlainAnswer:
         self._content = response.content
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
-        self._handler = getattr(response, "handler", None)
+        self._handler: Any = response.handler  # type: ignore[attr-defined]  # see `_stamping`
 
     @property
     def lag_s(self) -> float:
         """See `Answer.lag_s`."""
-        heard_at: float = getattr(self._handler, "heard_at", inf)
-        return max(0.0, time.monotonic() - heard_at)
+        lag_s: float = time.monotonic() - self._handler.heard_at
+        return lag_s
 
     async def read(self) -> bytes:
         """See `Answer.read`."""

@@ -380,6 +380,17 @@ async def test_says_how_long_ago_the_bytes_came() -> None:
         await answer.aclose()
 
 
+async def test_bytes_grow_no_younger_by_being_read() -> None:
+    async with peer(answers) as (_, port), transport() as made:
+        answer = await ask(made, entry(port))
+        assert await answer.read()
+        handler = answer._handler  # type: ignore[attr-defined]
+        came = handler.heard_at
+        handler.resume_reading()  # what the client does in each read
+        assert handler.heard_at == came
+        await answer.aclose()
+
+
 @pytest.mark.parametrize("script", [begins, floods])
 async def test_closes_a_tls_connection_at_once_too(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
