@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from akash_gradio.api.faults import Fault
 from akash_gradio.compare.runs import Runs
 from akash_gradio.settings import read_settings
-from akash_gradio.ui.routes import boot_view
+from akash_gradio.ui.routes import boot_view, page_routes
 from app import Parts, assemble
 from tests.compare.fakes import Answering, plan
+from tests.stubs import StubThread
+from tests.stubs.obedient import obedient
 
 AT_HOME: dict[str, Any] = {
     "type": "http",
@@ -49,6 +54,37 @@ def test_behind_a_proxy_coming_from_this_machine_makes_nobody_the_host(
     with pytest.raises(Fault) as raised:
         made.service.api.door.admit(AT_HOME)
     assert raised.value.code == "no_api_keys_configured"
+
+
+def test_the_host_signs_in_and_checks_an_endpoint_until_signing_out() -> None:
+    """The whole way, as a browser goes it from elsewhere, behind a proxy."""
+    with StubThread(obedient()) as stub:
+        entry = {"name": "stub", "url": stub.url, "models": ["m"]}
+        given = {"ADMIN_PASSWORD": "host-only-7b2", "TRUSTED_PROXIES": "1"}
+        made = assemble(read_settings({"ENDPOINTS": json.dumps([entry]), **given}, None))
+        page = made.front.before(Starlette(routes=page_routes(made.house, made.runs)))
+        host = TestClient(page, "https://page.example", follow_redirects=False)
+        asked = {"endpoint": "stub", "level": "quick"}
+
+        assert host.get("/page/boot").json()["host"] is False
+        assert host.get("/page/check").status_code == 403
+        assert host.post("/page/check/run", json=asked).status_code == 403
+        assert not stub.requests
+
+        form = host.get("/page/sign-in?as=host")
+        assert 'action="../page/sign-in?as=host"' in form.text
+        wrong = host.post("/page/sign-in?as=host", data={"secret": "host-only-7b3"})
+        assert wrong.status_code == 401
+        right = host.post("/page/sign-in?as=host", data={"secret": "host-only-7b2"})
+        assert (right.status_code, right.headers["location"]) == (303, "../")
+        assert host.get("/page/boot").json()["host"] is True
+        assert host.get("/page/check").json()["endpoints"] == [{"alias": "stub", "models": ["m"]}]
+        told = host.post("/page/check/run", json=asked).text
+        assert '"kind":"end"' in told
+        assert stub.requests
+
+        assert host.post("/page/sign-out").status_code == 303
+        assert host.get("/page/check").status_code == 403
 
 
 def test_only_endpoints_with_a_key_of_the_hosts_are_offered_for_visitors_keys() -> None:

@@ -1,6 +1,7 @@
 """Through here comes every request of the page. Pure ASGI, so that streams pass as they come.
 
-What is refused is refused in this order: a foreign origin, too large a body, no session.
+What is refused is refused in this order: a foreign origin, too large a body, no session, an
+address of Gradio's that the page doesn't use.
 `/v1` and its neighbors have keys and limits of their own, and their bytes are not touched.
 """
 
@@ -22,6 +23,7 @@ from akash_gradio.edge.messages import (
     Receive,
     Scope,
     Send,
+    answer,
     answer_json,
     header,
     is_https,
@@ -37,6 +39,10 @@ OPEN: Final = "/page/assets/"
 """What the sign-in page needs: public files."""
 REPORTS: Final = ("/page/sets/", "/page/compare/")
 STARTS_UP: Final = "/gradio_api/startup-events"
+UNUSED: Final = ("/gradio_api/", "/monitoring")
+"""Gradio's addresses that the page never asks: uploads, files, proxies, queues, endless streams."""
+INFO: Final = "/gradio_api/info"
+"""But for this one: a Space's own page reads it, and it says that there is nothing to call."""
 Say = Callable[..., dict[str, object]]
 """The JSON of a refusal by its kind: `stranger`, `closing`, `too_large`, `too_slow`,
 `sign_in`."""
@@ -117,10 +123,12 @@ class Edge:
         VISITOR.set(self._visitors.visitor(scope, session.user if session else ""))
         if self._sign_in.answers(path):
             await self._sign_in(scope, receive, send)
-        elif entry.lets_in(scope) or path.startswith(OPEN) or _starts_up(scope):
-            await self._app(scope, receive, send)
-        else:
+        elif not (entry.lets_in(scope) or path.startswith(OPEN) or _starts_up(scope)):
             await turn_away(scope, send, self._say("sign_in"))
+        elif path.startswith(UNUSED) and path != INFO and not _starts_up(scope):
+            await answer(send, 404, b"", "text/plain")
+        else:
+            await self._app(scope, receive, send)
 
     async def _give_up(self, send: Send, fault: Unfit) -> None:
         """Close the connection after it: the rest of the body isn't read."""

@@ -434,7 +434,9 @@ def notices(
         )
     if not endpoints and progress is None and not problems:
         found.append(Notice(title=words.NOTICES["none"], body=words.NOTICES["none_mend"]))
-    if endpoints and all(status.state is EndpointState.DOWN for status in endpoints):
+    down = [status for status in endpoints if status.state is EndpointState.DOWN]
+    refused = all(status.reason == "key" for status in down)  # `host_notices` says what to mend
+    if endpoints and len(down) == len(endpoints) and not refused:
         found.append(Notice(title=words.NOTICES["all_down"], body=words.NOTICES["all_down_mend"]))
     return tuple(found)
 

@@ -15,4 +15,13 @@ def sign_in_html(
     up: the way from its address to the page's.
     """
     said = words.SIGN_IN[fault].format(wait=duration_words(wait_s)) if fault else ""
-    return piece("sign_in", t=words.SIGN_IN, form=form, hub=hub, fault=said, after=after, up=up)
+    return piece(
+        "sign_in",
+        t=words.SIGN_IN,
+        form=form,
+        hub=hub,
+        fault=said,
+        wrong=fault in ("wrong", "throttled"),
+        after=after,
+        up=up,
+    )

@@ -1,15 +1,21 @@
-"""The real program is told to end while it answers."""
+"""The real program, as a stranger finds it, and told to end while it answers."""
 
 from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from itertools import product
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from tests.browser.endpoints import Gate, held, open_pens
-from tests.browser.running import PATIENT, running_app, wait_until
+import pytest
+
+from tests.browser.endpoints import Gate, Pen, held, open_pens
+from tests.browser.running import PATIENT, ROOT, App, running_app, wait_until
+
+SECRET = "planted-in-the-environment-file"
 
 
 def asking(url: str, model: str) -> Request:
@@ -18,23 +24,51 @@ def asking(url: str, model: str) -> Request:
     return Request(f"{url}/page/reply", json.dumps(body).encode(), kind)
 
 
-def test_sigterm_lets_a_running_answer_finish_and_begins_nothing_new(tmp_path: Path) -> None:
-    gate = Gate()
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, Pen]]:
+    """In a folder with a secret in it."""
+    folder = tmp_path_factory.mktemp("program")
+    (folder / ".env").write_text(f"ACCESS_NOTE={SECRET}\n")
     with open_pens(lone=1, pairs=0) as pens:
         (pen,) = pens.lone
-        pen.stub.behave(held(gate, ["one "], ["two"]))
-        with running_app(tmp_path, ENDPOINTS=pens.entries(), EMBEDDED="off", **PATIENT) as app:
-            with urlopen(asking(app.url, pen.model), timeout=60) as answer:
-                told = answer.readline()
-                app.process.send_signal(signal.SIGTERM)
-                wait_until(lambda: status(app.url, pen.model) == 503, 15, "new questions refused")
-                gate.open()
-                told += answer.read()
-            assert b'"type":"done"' in told
-            assert b"two" in told
-            assert app.process.wait(15) == 0
-            assert "Traceback" not in app.log
-        assert len(pen.stub.chats) == 1
+        with running_app(folder, ENDPOINTS=pens.entries(), EMBEDDED="off", **PATIENT) as app:
+            yield app, pen
+
+
+@pytest.mark.parametrize("root", ["/", "/page/assets/", "/assets/", "/static/", "/svelte/",
+                                  "/gradio_api/file=", "/file=", "/page/thumbnail/"])  # fmt: skip
+def test_no_address_leads_to_a_file_of_the_machine(program: tuple[App, Pen], root: str) -> None:
+    app, _ = program
+    folder = app.log_file.parent
+    aims = (f"{folder}/.env", ".env", "/etc/passwd", str(ROOT / "app.py"))
+    ups = ("", "../" * 12, "..%2f" * 12, "%2e%2e/" * 12, "..\\" * 12, "%252e%252e%252f" * 12)
+    connection = HTTPConnection(app.url.removeprefix("http://"), timeout=20)
+    for up, aim in product(ups, aims):
+        connection.request("GET", f"{root}{up}{aim.lstrip('/') if up else aim}")
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status in (400, 403, 404), (up, aim)
+        assert not [s for s in (SECRET.encode(), b"root:", b"import ") if s in body]
+    connection.close()
+
+
+def test_sigterm_lets_a_running_answer_finish_and_begins_nothing_new(
+    program: tuple[App, Pen],
+) -> None:
+    app, pen = program
+    gate = Gate()
+    pen.stub.behave(held(gate, ["one "], ["two"]))
+    with urlopen(asking(app.url, pen.model), timeout=60) as answer:
+        told = answer.readline()
+        app.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: status(app.url, pen.model) == 503, 15, "new questions refused")
+        gate.open()
+        told += answer.read()
+    assert b'"type":"done"' in told
+    assert b"two" in told
+    assert app.process.wait(15) == 0
+    assert "Traceback" not in app.log
+    assert len(pen.stub.chats) == 1
 
 
 def status(url: str, model: str) -> int:

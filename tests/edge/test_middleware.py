@@ -143,6 +143,20 @@ def test_a_gigabyte_is_refused_by_what_it_announces() -> None:
     assert asked.bodies == []
 
 
+def test_what_the_page_never_asks_of_gradio_is_not_there() -> None:
+    asked = Asked()
+    visitor = client(asked)
+    for method, path in (
+        ("POST", "/gradio_api/upload"), ("GET", "/gradio_api/file=/etc/passwd"),
+        ("GET", "/gradio_api/proxy=http://169.254.169.254/"), ("POST", "/gradio_api/queue/join"),
+        ("GET", "/gradio_api/heartbeat/x"), ("GET", "/gradio_api/dev/reload"),
+        ("GET", "/gradio_api/startup-events"), ("GET", "/monitoring/summary"),
+    ):  # fmt: skip
+        assert visitor.request(method, path).status_code == 404, path
+    assert asked.paths == []
+    assert visitor.get("/gradio_api/info").status_code == 200
+
+
 @pytest.mark.parametrize(("path", "limit"), [("/page/x", LARGE_BYTES), ("/other", SMALL_BYTES)])
 def test_a_gigabyte_that_announces_nothing_is_cut_at_the_limit(path: str, limit: int) -> None:
     taken = 0

@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from akash_gradio.domain.ports import EndpointState
+from akash_gradio.ui import words
 from akash_gradio.ui.notices import host_notices
+from akash_gradio.ui.present import notices
 from tests.ui.fakes import serving
 
 
@@ -12,6 +14,15 @@ def test_a_refused_key_is_told_by_the_name_of_its_secret() -> None:
     (notice,) = host_notices([serving("m"), down], {"hugging-face": "HF_TOKEN"})
     assert "hugging-face" in notice.title
     assert "HF_TOKEN" in notice.body
+
+
+def test_nobody_is_told_that_a_refused_key_mends_itself() -> None:
+    refused = replace(serving(state=EndpointState.DOWN), reason="key")
+    silent = replace(serving(state=EndpointState.DOWN), reason="connect")
+    assert notices((), (refused, refused), None) == ()
+    told = words.NOTICES["all_down"]
+    assert [notice.title for notice in notices((), (refused, silent), None)] == [told]
+    assert notices((), (serving("m"), silent), None) == ()
 
 
 def test_a_space_without_a_key_says_which_secret_to_set() -> None:
