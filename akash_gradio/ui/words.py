@@ -943,7 +943,7 @@ SIGN_IN: Final[Mapping[str, str]] = {
     "password_hint": "ADMIN_PASSWORD of this installation.",
     "go": "Continue",
     "hub": "Sign in with Hugging Face",
-    "hub_everybody": "Any account will do. The host sees your user name, and nothing is posted.",
+    "hub_everybody": "Any account will do. Your user name is read, and nothing is written.",
     "hub_named": "For users and organizations that the host has named. "
     "Where Hugging Face asks, grant access to the organization.",
     "hub_tab": "This opens a new tab: go on there.",
