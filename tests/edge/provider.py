@@ -18,10 +18,16 @@ from akash_gradio.edge.fetching import Fetch, fetch
 
 URL = "https://hub.example"
 CLIENT_ID, CLIENT_SECRET = "client-1", "secret-planted/+"
+METADATA = {
+    "issuer": URL,
+    "authorization_endpoint": f"{URL}/oauth/authorize",
+    "token_endpoint": f"{URL}/oauth/token",
+    "userinfo_endpoint": f"{URL}/oauth/userinfo",
+}
 
 
 class FakeHub:
-    """Live. account: who gives consent next. down: whether it answers 503 to everything.
+    """Live. account: who gives consent next. instead: what it answers to everything, if anything.
 
     asked: the paths that were asked of it, by our server.
     """
@@ -29,13 +35,8 @@ class FakeHub:
     def __init__(self) -> None:
         self.account: dict[str, Any] = {"sub": "1", "preferred_username": "Ann", "orgs": []}
         self.asked: list[str] = []
-        self.down = False
-        self.metadata = {
-            "issuer": URL,
-            "authorization_endpoint": f"{URL}/oauth/authorize",
-            "token_endpoint": f"{URL}/oauth/token",
-            "userinfo_endpoint": f"{URL}/oauth/userinfo",
-        }
+        self.instead: Response | None = None
+        self.metadata = dict(METADATA)
         self._codes: dict[str, dict[str, str]] = {}
         self._tokens: dict[str, dict[str, Any]] = {}
         self._app = Starlette(
@@ -43,6 +44,7 @@ class FakeHub:
                 Route("/.well-known/openid-configuration", self._told),
                 Route("/oauth/token", self._token, methods=["POST"]),
                 Route("/oauth/userinfo", self._userinfo),
+                Route("/elsewhere", self._told),
             ]
         )
 
@@ -69,7 +71,7 @@ class FakeHub:
 
     def _refuses(self, request: Request) -> Response | None:
         self.asked.append(request.url.path)
-        return PlainTextResponse("no", 503) if self.down else None
+        return self.instead
 
     async def _told(self, request: Request) -> Response:
         return self._refuses(request) or JSONResponse(self.metadata)

@@ -9,9 +9,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from akash_gradio.domain.visitor import VISITOR
 from akash_gradio.edge.entry import TRIES, USER_LASTS_S, Entry, Session
+from akash_gradio.edge.fetching import LONGEST_BYTES
 from akash_gradio.edge.front import Front
 from akash_gradio.edge.hub import LASTS_S, Circle, Hub
 from akash_gradio.edge.provider import Client, Provider
@@ -21,7 +23,7 @@ from akash_gradio.settings import read_settings
 from akash_gradio.ui import words
 from akash_gradio.ui.sign_in import sign_in_html
 from tests.edge.asking import Asked, client, front
-from tests.edge.provider import CLIENT_ID, CLIENT_SECRET, URL, FakeHub
+from tests.edge.provider import CLIENT_ID, CLIENT_SECRET, METADATA, URL, FakeHub
 
 ON = {
     "SIGN_IN": "huggingface",
@@ -227,15 +229,29 @@ def test_a_wrong_secret_is_the_hosts_to_mend(hub: FakeHub) -> None:
     assert words.SIGN_IN["hub_secret"] in told(visitor, comes_in(visitor, hub))
 
 
-def test_a_provider_that_is_down_lets_nobody_in_and_is_asked_again_later(hub: FakeHub) -> None:
-    hub.down = True
+@pytest.mark.parametrize(
+    "instead",
+    [
+        PlainTextResponse("no", 503),
+        PlainTextResponse("<html>"),
+        JSONResponse([]),
+        RedirectResponse(f"{URL}/elsewhere"),
+        JSONResponse({**METADATA, "more": "x" * LONGEST_BYTES}),
+    ],
+    ids=["down", "html", "a list", "led elsewhere", "without end"],
+)
+def test_a_provider_that_is_down_lets_nobody_in_and_is_asked_again_later(
+    hub: FakeHub, instead: Response
+) -> None:
+    hub.instead = instead
     visitor = client(behind=edge(hub))
     assert words.SIGN_IN["hub_down"] in told(visitor, visitor.get("/page/sign-in/hub"))
-    hub.down = False
+    hub.instead = None
     back = hub.consent(begins(visitor))
-    hub.down = True
+    hub.instead = instead
     assert words.SIGN_IN["hub_down"] in told(visitor, visitor.get(back))
-    hub.down = False
+    assert "/elsewhere" not in hub.asked
+    hub.instead = None
     assert comes_in(visitor, hub).headers["location"] == "../../../"
 
 
