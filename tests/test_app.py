@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from akash_gradio.api.faults import Fault
 from akash_gradio.compare.runs import Runs
+from akash_gradio.edge.entry import Session
 from akash_gradio.settings import read_settings
 from akash_gradio.ui.routes import boot_view, page_routes
 from app import Parts, assemble
@@ -85,6 +86,14 @@ def test_the_host_signs_in_and_checks_an_endpoint_until_signing_out() -> None:
 
         assert host.post("/page/sign-out").status_code == 303
         assert host.get("/page/check").status_code == 403
+
+
+def test_the_page_is_told_who_signed_in() -> None:
+    made = parts(SIGN_IN="huggingface", OAUTH_CLIENT_ID="client-1")
+    _, cookie = made.front.sign_in.entry.cookie(AT_HOME, Session(user="Ann"))
+    scope = {**AT_HOME, "headers": [(b"cookie", cookie.partition(";")[0].encode())]}
+    told = [boot_view(made.house, each) for each in (AT_HOME, scope)]
+    assert [(one["signed_in"], one["user"]) for one in told] == [(False, ""), (True, "Ann")]
 
 
 def test_only_endpoints_with_a_key_of_the_hosts_are_offered_for_visitors_keys() -> None:
