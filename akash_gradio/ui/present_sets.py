@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from akash_gradio.compare import present
@@ -14,21 +15,24 @@ from akash_gradio.compare.run import Progress
 from akash_gradio.compare.runs import OpenRun
 from akash_gradio.compare.summary import RowOf, Summary
 from akash_gradio.ui import words
-from akash_gradio.ui.markdown import render
+from akash_gradio.ui.markdown import plain, render
 
 ROWS_SHOWN: Final = 50
 CHANGES_SHOWN: Final = 100
+NameOf = Callable[[str], str]
+"""Model id → what people call it."""
 _FIRST_LINES: Final = 160
 """Characters of an answer in the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneLine:
-    """One lane with its figures."""
+    """One lane with its figures. name: of its model. variant: what else tells it from others."""
 
     letter: str
     hue: int
-    label: str
+    name: str
+    variant: str
     answered: str
     passed: str
     first_token: str
@@ -58,11 +62,12 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullCell:
-    """One answer to be read. blocks: HTML that the server rendered."""
+    """One answer to be read. name, variant: as of `LaneLine`. blocks: HTML that we rendered."""
 
     letter: str
     hue: int
-    label: str
+    name: str
+    variant: str
     blocks: tuple[str, ...]
     reasoning: str
     said: str
@@ -102,17 +107,26 @@ def progress_view(progress: Progress) -> dict[str, object]:
     }
 
 
-def lane_lines(plan: Plan, summaries: Sequence[Summary]) -> tuple[LaneLine, ...]:
+def lane_lines(
+    plan: Plan, summaries: Sequence[Summary], name_of: NameOf = str
+) -> tuple[LaneLine, ...]:
     """The lanes with what is known of them so far."""
-    lines = zip(plan.labels, summaries, strict=True)
-    return tuple(_lane_line(place, label, each) for place, (label, each) in enumerate(lines))
+    lines = zip(_called(plan, name_of), summaries, strict=True)
+    return tuple(_lane_line(place, called, each) for place, (called, each) in enumerate(lines))
 
 
-def _lane_line(place: int, label: str, each: Summary) -> LaneLine:
+def _called(plan: Plan, name_of: NameOf) -> Iterator[tuple[str, str]]:
+    """Of each lane the model's name, and the rest of its label."""
+    for lane, label in zip(plan.lanes, plan.labels, strict=True):
+        yield name_of(lane.model), label.removeprefix(lane.model).lstrip(", ")
+
+
+def _lane_line(place: int, called: tuple[str, str], each: Summary) -> LaneLine:
     return LaneLine(
         letter=present.LETTERS[place],
         hue=place % len(present.COLORS),
-        label=label,
+        name=called[0],
+        variant=called[1],
         answered=words.SETS["of"].format(done=each.answered, total=each.asked),
         passed=words.SETS["of"].format(done=each.passed, total=each.checked)
         if each.checked
@@ -158,7 +172,7 @@ def _first_lines(row: Row | None) -> str:
     if row is None:
         return words.SETS["pending"]
     if row.answer.strip():
-        return _shortened(row.answer)
+        return _words_of(row.answer[: 4 * _FIRST_LINES])
     return row.said or words.SETS["empty"]
 
 
@@ -173,24 +187,33 @@ def _figures(row: Row | None) -> str:
     return " · ".join(each for each in figures if each != "–")
 
 
+@lru_cache(maxsize=4096)
+def _words_of(markdown: str) -> str:
+    """Kept: a table that is looked at each second has the same cells again and again."""
+    return _shortened(plain(markdown) or markdown)
+
+
 def _shortened(text: str) -> str:
     plain = " ".join(text[: 4 * _FIRST_LINES].split())
     return plain if len(plain) <= _FIRST_LINES else f"{plain[:_FIRST_LINES].rstrip()}…"
 
 
-def full_row(plan: Plan, row_of: RowOf, number: int) -> tuple[str, tuple[FullCell, ...]]:
+def full_row(
+    plan: Plan, row_of: RowOf, number: int, name_of: NameOf = str
+) -> tuple[str, tuple[FullCell, ...]]:
     """The prompt of a row of the table, and its answers side by side. Takes CPU time."""
     width = len(plan.lanes)
-    labels = enumerate(plan.labels)
-    cells = (_full(lane, label, row_of(number * width + lane)) for lane, label in labels)
+    lanes = enumerate(_called(plan, name_of))
+    cells = (_full(lane, called, row_of(number * width + lane)) for lane, called in lanes)
     return plan.task(number * width).prompt.text, tuple(cells)
 
 
-def _full(lane: int, label: str, row: Row | None) -> FullCell:
+def _full(lane: int, called: tuple[str, str], row: Row | None) -> FullCell:
     return FullCell(
         letter=present.LETTERS[lane],
         hue=lane % len(present.COLORS),
-        label=label,
+        name=called[0],
+        variant=called[1],
         blocks=tuple(render(row.answer)) if row else (),
         reasoning=row.reasoning if row else "",
         said=row.said if row else "",

@@ -6,7 +6,7 @@ A run is opened by its id alone, which travels in bodies, never in an address.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -63,7 +63,8 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
         absent = [model for model in asked.models if house.listing(model) is None]
         endpoints, cards = house.answerer.endpoints(), house.catalog.get
         told = await asyncio.to_thread(forecast, plan, cards, endpoints, per_endpoint=PER_ENDPOINT)
-        return JSONResponse({"calls": told.calls, "text": _forecast_text(plan, told, absent)})
+        text = _forecast_text(plan, told, absent, house.name_of)
+        return JSONResponse({"calls": told.calls, "text": text})
 
     async def begin(request: Request) -> ASGIApp:
         asked = await run_for(request)
@@ -83,7 +84,7 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
         run = await _found(runs, asked.run)
         earlier = await runs.find(asked.earlier) if asked.earlier else None
         told = present_sets.progress_view(run.run.progress)  # first: the table is no older than it
-        html = await asyncio.to_thread(_run_html, run, asked.first, earlier)
+        html = await asyncio.to_thread(_run_html, house, run, asked.first, earlier)
         fault = words.SETS["failed_run"].format(reason=run.fault) if run.fault else ""
         return JSONResponse({**told, "title": run.title, "html": html, "fault": fault})
 
@@ -92,7 +93,7 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
         run = await _found(runs, asked.run)
         if asked.row >= present_sets.rows_total(run.journal.plan):
             raise Fault("shape", mend="row")
-        return JSONResponse({"html": await asyncio.to_thread(_row_html, run, asked.row)})
+        return JSONResponse({"html": await asyncio.to_thread(_row_html, house, run, asked.row)})
 
     async def act(request: Request) -> ASGIApp:
         asked: AskedAct = read_sent(AskedAct, await read_body(request))
@@ -153,39 +154,44 @@ def _full(full: RunsFull) -> Fault:
     return Fault("runs_own", 503, most=str(MOST_OF_ONE)) if full.own else Fault("runs_full", 503)
 
 
-def _forecast_text(plan: Plan, told: Forecast, absent: Sequence[str]) -> str:
+def _forecast_text(
+    plan: Plan, told: Forecast, absent: Sequence[str], name_of: Callable[[str], str]
+) -> str:
+    """A line for what is asked, one for what it takes, one for what nobody knows."""
     t = words.SETS
-    parts = [
-        t["forecast_calls"].format(
-            calls=f"{told.calls:,}",
-            prompts=_counted(len(plan.prompts), t["read_one"], t["read"]),
-            lanes=_counted(len(plan.lanes), t["lane_one"], t["lane_many"]),
-            repeats=plan.repeats,
-        ),
+    what = [
+        _counted(len(plan.prompts), t["read_one"], t["read"]),
+        _counted(len(plan.lanes), t["lane_one"], t["lane_many"]),
+    ]
+    what += [t["times"].format(count=plan.repeats)] if plan.repeats > 1 else []
+    takes = [
         t["forecast_tokens"].format(
             tokens_in=f"{told.tokens_in:,}", tokens_out=f"{told.tokens_out:,}"
         ),
+        present.dollars(told.cost),
+        present.duration(told.seconds),
     ]
-    parts += [present.dollars(told.cost)] if told.cost is not None else []
-    parts.append(present.duration(told.seconds))
-    if told.unpriced:
-        parts.append(t["unpriced"].format(models=", ".join(told.unpriced)))
-    if absent:
-        parts.append(t["unserved"].format(models=", ".join(absent)))
-    return " · ".join(parts)
+    unknown = [
+        sentence.format(models=", ".join(map(name_of, models)))
+        for sentence, models in ((t["unpriced"], told.unpriced), (t["unserved"], absent))
+        if models
+    ]
+    calls = t["forecast_calls"].format(calls=f"{told.calls:,}", what=" × ".join(what))
+    lines = [calls, " · ".join(each for each in takes if each != "–"), *unknown]
+    return "\n".join(lines)
 
 
 def _counted(count: int, one: str, many: str) -> str:
     return one if count == 1 else many.format(count=f"{count:,}")
 
 
-def _run_html(run: OpenRun, first: int, earlier: OpenRun | None) -> str:
+def _run_html(house: House, run: OpenRun, first: int, earlier: OpenRun | None) -> str:
     plan, row_of = run.journal.plan, run.journal.row
     total = present_sets.rows_total(plan)
     changed, count = present_sets.changed_cells(earlier, run) if earlier else ((), 0)
     return piece(
         "set_run",
-        lanes=present_sets.lane_lines(plan, run.summaries()),
+        lanes=present_sets.lane_lines(plan, run.summaries(), house.name_of),
         rows=list(present_sets.table_rows(plan, row_of, first)),
         first=first,
         shown=present_sets.ROWS_SHOWN,
@@ -196,9 +202,9 @@ def _run_html(run: OpenRun, first: int, earlier: OpenRun | None) -> str:
     )
 
 
-def _row_html(run: OpenRun, number: int) -> str:
+def _row_html(house: House, run: OpenRun, number: int) -> str:
     plan = run.journal.plan
-    prompt, cells = present_sets.full_row(plan, run.journal.row, number)
+    prompt, cells = present_sets.full_row(plan, run.journal.row, number, house.name_of)
     total = present_sets.rows_total(plan)
     return piece("set_row", prompt=prompt, cells=cells, row=number, total=total)
 

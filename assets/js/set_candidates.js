@@ -1,6 +1,6 @@
 // The candidates of a prompt set: a model each, with parameters of its own behind a button.
 
-import { el, fill, icon, iconButton } from "./dom.js";
+import { el, fill, iconButton } from "./dom.js";
 import { briefOf, newCandidate } from "./set_asked.js";
 
 const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
@@ -85,8 +85,8 @@ export class Candidates {
       this.changed();
     };
     row.select = el("select", { class: "plain", "aria-label": says.model, onchange: () => this.#choose(row) });
-    row.brief = el("span", {});
-    row.tune = el("button", { type: "button", class: "tune", "aria-expanded": "false", onclick: () => this.#open(row) }, icon("tune"), row.brief);
+    row.brief = el("p", { class: "candidate-brief" });
+    row.tune = iconButton("tune", says.own, () => this.#open(row), { "aria-expanded": "false" });
     row.endpoint = el("select", { class: "plain", onchange: () => { candidate.endpoint = row.endpoint.value; told(); } });
     row.own = el("div", { class: "candidate-own", hidden: true },
       el("div", { class: "set-fields" }, ...NUMBERS.map((name) => labelled(says[name], field("input", candidate, name, told, { inputmode: "decimal", placeholder: says.as_all })))),
@@ -95,7 +95,7 @@ export class Candidates {
     const head = el("div", { class: "candidate-head" }, row.select, row.tune,
       iconButton("copy", says.copy_candidate, () => this.#copy(row)),
       iconButton("close", says.remove_candidate, () => this.#remove(row)));
-    row.node = el("li", { class: "candidate" }, head, row.own);
+    row.node = el("li", { class: "candidate" }, head, row.brief, row.own);
     this.#fill(row);
     return row;
   }
@@ -128,12 +128,7 @@ export class Candidates {
   }
 
   #brief(row) {
-    const { says } = this;
-    const brief = briefOf(row.candidate, says);
-    row.brief.textContent = brief;
-    row.tune.classList.toggle("own", Boolean(brief));
-    row.tune.setAttribute("aria-label", brief ? `${says.own}: ${brief}` : says.own);
-    row.tune.title = row.tune.getAttribute("aria-label");
+    row.brief.textContent = briefOf(row.candidate, this.says);
   }
 }
 

@@ -575,7 +575,7 @@ def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
     page.click("#set-clear")
     studio.llama.behave(_of_the_set)
     gate = Gate()
-    studio.deepseek[0].behave(held(gate, words_of(SHORT[:180])))
+    studio.deepseek[0].behave(held(gate, after=words_of(SHORT[:180])))
     _set_file(page, "questions.csv", SET_PROMPTS)
     page.locator(".candidate select").nth(0).select_option(LLAMA)
     page.locator(".candidate select").nth(2).select_option(DEEPSEEK)

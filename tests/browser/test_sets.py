@@ -64,7 +64,7 @@ def test_a_set_is_pasted_run_read_and_taken_away(page: Page) -> None:
     pasted(page, "Who are you?\nAnd who else?")
     page.fill("#set-contains", "lone-00")
     expect(page.locator("#set-count")).to_have_text("2 prompts")
-    expect(page.locator("#set-forecast")).to_contain_text("4 calls: 2 prompts × 2 lanes × 1")
+    expect(page.locator("#set-forecast")).to_contain_text("4 calls: 2 prompts × 2 lanes")
     page.click("#set-start")
     expect(page.locator("#run-text")).to_contain_text("done · 4 of 4")
     rows = page.locator(".run-table tbody tr")
@@ -125,7 +125,7 @@ def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_a
 
     candidates = page.locator(".candidate")
     candidates.nth(1).get_by_label("Remove this model").click()
-    candidates.first.locator(".tune").click()
+    candidates.first.get_by_label("Parameters of its own").click()
     candidates.first.get_by_label("Temperature").fill("0")
     candidates.first.get_by_label("Answered by").select_option("lone-00-north")
     candidates.first.get_by_label("The same model once more").click()
@@ -135,7 +135,7 @@ def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_a
     temperature.fill("hot")
     expect(page.locator("#set-mistakes")).to_have_text("Temperature: write a number from 0 to 2.")
     temperature.fill("1")
-    expect(page.locator("#set-forecast")).to_contain_text("2 calls: 1 prompt × 2 lanes × 1")
+    expect(page.locator("#set-forecast")).to_contain_text("2 calls: 1 prompt × 2 lanes")
 
     page.click("#set-save")
     page.fill(".dialog-field", "Mine")
@@ -146,9 +146,7 @@ def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_a
     page.click("#set-saved .run-open")
     expect(page.locator("#set-text")).to_have_value("First line\nand second\n---\n")
     reloaded(page)
-    expect(page.locator(".candidate").nth(1).locator(".tune")).to_have_text(
-        "Temperature 1, lone-00-north"
-    )
+    expect(page.locator(".candidate-brief").nth(1)).to_have_text("Temperature 1, lone-00-north")
 
     two[0].stub.behave("status_400")
     page.click("#set-start")

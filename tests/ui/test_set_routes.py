@@ -99,7 +99,12 @@ async def test_a_set_is_read_and_its_mistakes_are_told(client: httpx.AsyncClient
 async def test_the_forecast_says_calls_tokens_cost_and_time(client: httpx.AsyncClient) -> None:
     told = await post(client, "forecast", asked(temperatures=[0.2, 0.9], repeats=2))
     assert told["calls"] == 16
-    for said in ("16 calls: 2 prompts × 4 lanes × 2", "tokens in", "$0.0", "about", "known of b"):
+    for said in (
+        "16 calls: 2 prompts × 4 lanes × 2 times\nabout",
+        "tokens in",
+        "$0.0",
+        "known of Model B.",
+    ):
         assert said in told["text"]
 
 
@@ -223,7 +228,10 @@ async def test_a_candidate_is_asked_with_what_is_its_own(
     assert (sent[0].sampling.max_tokens, sent[0].sampling.seed) == (9, 3)
     look = await post(client, "look", {"run": run})
     assert look["title"] == "Mine"
-    for said in ("a, temperature 0, top_p 0.5, max tokens 9, seed 3, on eu-1", "Be kind."):
+    for said in (
+        "Model A<small>temperature 0, top_p 0.5, max tokens 9, seed 3, on eu-1",
+        "Be kind.",
+    ):
         assert said in look["html"]
 
 
@@ -231,7 +239,7 @@ async def test_a_model_that_nobody_serves_is_told_before_the_start(
     client: httpx.AsyncClient,
 ) -> None:
     told = await post(client, "forecast", asked(candidates=named("a", "gone")))
-    assert "no endpoint serves gone now" in told["text"]
+    assert "\nNo endpoint serves gone now." in told["text"]
 
 
 async def test_what_failed_is_asked_again_and_nothing_else(
