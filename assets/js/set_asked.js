@@ -20,6 +20,12 @@ export class Unclear extends Error {
 /** A model with nothing of its own. */
 export const newCandidate = (model) => ({ model, ...Object.fromEntries(OWN.map((name) => [name, ""])) });
 
+/** A lane of a comparison, with what of its settings is the visitor's own. */
+export function candidateOf({ model, endpoint }, settings) {
+  const own = ["temperature", "top_p", "max_tokens", "seed"].filter((name) => typeof settings[name] === "number");
+  return { ...newCandidate(model), ...Object.fromEntries(own.map((name) => [name, String(settings[name])])), system: settings.system ?? "", endpoint: endpoint ?? "" };
+}
+
 /** The form as the server asks for it. Throws Unclear. */
 export function askedOf(form) {
   const { name, text, system, contains } = form;

@@ -4,12 +4,11 @@ import { el, fill, iconButton } from "./dom.js";
 import { briefOf, newCandidate } from "./set_asked.js";
 
 const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
-const FIRST = 2; // so many models are chosen at the start
 
 export class Candidates {
-  /** root: the list. models: of the page. changed: called when anybody changed one. */
-  constructor(root, { says, models, changed }) {
-    Object.assign(this, { root, says, models, changed, rows: [], touched: false });
+  /** root: the list. models: of the page. first: who is there until somebody chose. changed: called when anybody changed one. */
+  constructor(root, { says, models, first, changed }) {
+    Object.assign(this, { root, says, models, first, changed, rows: [], touched: false });
   }
 
   /** As they are typed. */
@@ -19,18 +18,22 @@ export class Candidates {
 
   set list(candidates) {
     this.touched = true;
+    this.#set(candidates);
+  }
+
+  #set(candidates) {
     this.rows = candidates.map((candidate) => this.#row(candidate));
     this.#draw();
   }
 
-  /** The page's models have changed: until somebody chose, the first of them are there. */
-  modelsChanged() {
-    const able = this.#able();
-    if (!this.touched && this.rows.length < FIRST && able.length > this.rows.length) {
-      this.rows = able.slice(0, FIRST).map(({ id }) => this.#row(newCandidate(id)));
-      this.#draw();
-    }
+  /** The page's models have changed, or the view is opened. Returns whether others are there now. */
+  refresh() {
+    const before = JSON.stringify(this.list);
+    const first = this.touched ? null : this.first();
+    const other = first && JSON.stringify(first) !== before;
+    if (other) this.#set(first);
     for (const row of this.rows) this.#fill(row);
+    return Boolean(other);
   }
 
   #able() {

@@ -5,7 +5,7 @@ import { openDialog } from "./dialogs.js";
 import { $, el, fill, toast } from "./dom.js";
 import { newId } from "./ids.js";
 import { SavedSets, asSavedSet } from "./saved_sets.js";
-import { Unclear, askedOf, promptsOf, readForm } from "./set_asked.js";
+import { Unclear, askedOf, candidateOf, newCandidate, promptsOf, readForm } from "./set_asked.js";
 import { Candidates } from "./set_candidates.js";
 import { SetRun } from "./set_run.js";
 import * as api from "./api.js";
@@ -13,6 +13,7 @@ import * as api from "./api.js";
 const RUNS = "akash-gradio.set-runs";
 const DRAFT = "akash-gradio.set-draft";
 const MOST_RUNS = 50;
+const FIRST_MODELS = 2;
 const SETTLE_MS = 400;
 const LARGEST_SHOWN = 200_000;
 const FIELDS = { temperature: "#set-temperature", repeats: "#set-repeats", max_tokens: "#set-max", system: "#set-system", contains: "#set-contains" };
@@ -32,7 +33,7 @@ export class Sets {
   /** The view is opened: the run that was open, or the form. */
   open() {
     this.#restore();
-    this.candidates.modelsChanged();
+    this.candidates.refresh();
     $("#set-chat").hidden = !promptsOf(this.page.chat.turns);
     $("#set-kept").hidden = this.page.boot.runs_kept;
     if (this.run.id) return this.run.look();
@@ -41,9 +42,15 @@ export class Sets {
 
   modelsChanged() {
     if (document.documentElement.dataset.view !== "sets") return;
-    const before = this.candidates.list.length;
-    this.candidates.modelsChanged();
-    if (this.candidates.list.length !== before) this.#changed();
+    if (this.candidates.refresh()) this.#changed();
+  }
+
+  /** Whom to begin with: the lanes that are being compared, else the first models that can be asked. */
+  #first() {
+    const { compare, models } = this.page;
+    const lanes = compare.lanes.filter(({ model }) => models.find(model));
+    if (lanes.length) return lanes.map((lane) => candidateOf(lane, compare.settingsOf(lane)));
+    return models.list.filter((model) => model.can_chat).slice(0, FIRST_MODELS).map(({ id }) => newCandidate(id));
   }
 
   // ── the form ────────────────────────────────────────────────────────────
@@ -109,8 +116,9 @@ export class Sets {
 
   #keepDraft() {
     if (!this.restored) return;
+    const chosen = this.candidates.touched ? {} : { candidates: [] };
     try {
-      keeper("sessionStorage").setItem(DRAFT, JSON.stringify({ ...this.#form(), named: this.named }));
+      keeper("sessionStorage").setItem(DRAFT, JSON.stringify({ ...this.#form(), ...chosen, named: this.named }));
     } catch {
       keeper("sessionStorage").setItem(DRAFT, ""); // too much for this tab's storage: better none than an old one
     }
@@ -303,7 +311,7 @@ export class Sets {
   }
 
   wire() {
-    this.candidates = new Candidates($("#set-candidates"), { says: this.says, models: this.page.models, changed: () => this.#changed() });
+    this.candidates = new Candidates($("#set-candidates"), { says: this.says, models: this.page.models, first: () => this.#first(), changed: () => this.#changed() });
     this.run.wire();
     for (const id of ["#set-text", ...Object.values(FIELDS)]) $(id).addEventListener("input", () => this.#changed());
     $("#set-add").addEventListener("click", () => this.candidates.add());

@@ -313,6 +313,13 @@ def test_ticked_cards_are_compared(page: Page) -> None:
     opened(page, "/?view=models")
     for model in ("lone-01", "lone-03", "lone-00"):
         page.locator(f'[data-tick="{model}"]').check()
+    page.focus('[data-tick="lone-00"]')
+    page.evaluate("""() => {
+        const { models } = window.akashGradio;
+        models.take({ models: models.list.toReversed(), hidden: [], waking: false, notices: [] });
+    }""")
+    expect(page.locator(".card").first).to_have_attribute("data-model", "pair-00")
+    expect(page.locator('[data-tick="lone-00"]')).to_be_focused()
     page.click("text=Compare 3 models")
     expect(page.locator(".lane-col")).to_have_count(3)
     models = [box.input_value() for box in page.locator(".lane-col select").all()]

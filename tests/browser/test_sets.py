@@ -59,8 +59,9 @@ def pasted(page: Page, text: str) -> None:
 
 
 def test_a_set_is_pasted_run_read_and_taken_away(page: Page) -> None:
-    opened(page, "/?view=compare")
+    opened(page, "/?view=compare&with=lone-01&with=lone-00")
     page.click(".compare-head [data-go=sets]")
+    expect(page.locator(".candidate select").first).to_have_value("lone-01")
     pasted(page, "Who are you?\nAnd who else?")
     page.fill("#set-contains", "lone-00")
     expect(page.locator("#set-count")).to_have_text("2 prompts")

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { SavedSets, asSavedSet } from "../../../assets/js/saved_sets.js";
-import { Unclear, askedOf, briefOf, momentOf, newCandidate, promptsOf, readForm } from "../../../assets/js/set_asked.js";
+import { DEFAULTS } from "../../../assets/js/settings.js";
+import { Unclear, askedOf, briefOf, candidateOf, momentOf, newCandidate, promptsOf, readForm } from "../../../assets/js/set_asked.js";
 
 const FORM = { name: "", text: "One.", candidates: [newCandidate("a")], temperature: "", repeats: "1", max_tokens: "", system: "", contains: "" };
 const SAYS = { temperature: "Temperature", top_p: "Top p", max_tokens: "Max tokens", seed: "Seed", system: "System prompt" };
@@ -53,6 +54,12 @@ for (const [field, typed] of [["temperature", "0, 1"], ["top_p", "1.1"], ["seed"
 test("what a candidate has of its own is told in words", () => {
   assert.equal(briefOf(newCandidate("a"), SAYS), "");
   assert.equal(briefOf({ ...newCandidate("a"), temperature: "0", seed: "7 ", system: "x", endpoint: "eu-1" }, SAYS), "Temperature 0, Seed 7, System prompt, eu-1");
+});
+
+test("a lane of a comparison comes with what is the visitor's own", () => {
+  assert.deepEqual(candidateOf({ model: "a", endpoint: null }, DEFAULTS), newCandidate("a"));
+  const settings = { ...DEFAULTS, temperature: 0, top_p: "endpoint", seed: 7, stop: ["x"], system: "Be brief." };
+  assert.deepEqual(candidateOf({ model: "a", endpoint: "eu-1" }, settings), { ...newCandidate("a"), temperature: "0", seed: "7", system: "Be brief.", endpoint: "eu-1" });
 });
 
 const asked = (...texts) => texts.flatMap((text) => [{ role: "user", text }, { role: "assistant", versions: [] }]);
