@@ -20,6 +20,7 @@ export class SetRun {
     const runs = this.others(id).map((one) => option(one.run, `${one.title}, ${new Date(one.began).toLocaleString()}`));
     $("#run-earlier").replaceChildren(option("", this.says.nothing), ...runs);
     $("#run-body").replaceChildren();
+    $("#sets .view-scroll").scrollTop = 0;
     return this.look();
   }
 

@@ -57,6 +57,7 @@ export class Sets {
 
   #showForm() {
     this.run.close();
+    $("#sets .view-scroll").scrollTop = 0;
     $("#set-new").hidden = false;
     $("#set-run").hidden = true;
     this.#listSaved();
@@ -210,7 +211,7 @@ export class Sets {
     const show = (form, name) => { this.named = name; this.#fill(structuredClone(form)); };
     show(set.form, set.name);
     $("#set-text").focus({ preventScroll: true });
-    $("#sets .view-scroll")?.scrollTo(0, 0);
+    $("#sets .view-scroll").scrollTop = 0;
     if (before.text.trim() && before.text !== set.form.text) toast(this.says.replaced, this.page.words.undo, () => show(before, named));
   }
 
