@@ -20,7 +20,7 @@ from akash_gradio.domain.errors import (
     NoEndpoint,
     NotAnswered,
 )
-from akash_gradio.domain.events import Event, Finished, ReasoningDelta, TextDelta
+from akash_gradio.domain.events import Event, Finished, NotReasoning, ReasoningDelta, TextDelta
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import Answerer
 from akash_gradio.domain.receipt import Receipt
@@ -78,6 +78,8 @@ class _Said:
                     self._answer.append(event.text)
                 elif isinstance(event, ReasoningDelta):
                     self._reasoning.append(event.text)
+                elif isinstance(event, NotReasoning):
+                    self._answer, self._reasoning = self._answer + self._reasoning, []
                 elif isinstance(event, Finished):
                     self._receipt = event.receipt
 

@@ -1,7 +1,8 @@
 """What an answer is made of, as it arrives.
 
 A reply is
-`Queued* Retrying* Started (TextDelta | ReasoningDelta | ToolCallDelta | Usage)* Finished`,
+`Queued* Retrying* Started (TextDelta | ReasoningDelta | ToolCallDelta | Usage)* NotReasoning?
+Finished`,
 or an error of `domain.errors` in place of what is missing. `Retrying` comes only
 before `Started`: after the first token nothing is ever asked again.
 """
@@ -52,6 +53,11 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class NotReasoning:
+    """All reasoning that came was the answer: the end of it, which was awaited, never came."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolCallDelta:
     """More of a tool call: `index` says of which, the rest is as the endpoint sent it."""
 
@@ -79,5 +85,13 @@ class Finished:
 
 
 Event: TypeAlias = (
-    Queued | Started | Retrying | TextDelta | ReasoningDelta | ToolCallDelta | Usage | Finished
+    Queued
+    | Started
+    | Retrying
+    | TextDelta
+    | ReasoningDelta
+    | NotReasoning
+    | ToolCallDelta
+    | Usage
+    | Finished
 )

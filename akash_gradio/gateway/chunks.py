@@ -6,7 +6,14 @@ import json
 from typing import Any, Final, NoReturn
 
 from akash_gradio.domain.errors import EndpointGarbled
-from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from akash_gradio.domain.events import (
+    Event,
+    NotReasoning,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from akash_gradio.gateway.reasoning import ThinkSplitter
 from akash_gradio.gateway.refusals import fault_error, fault_in
 from akash_gradio.gateway.surrogates import REPLACEMENT, SurrogateJoiner, mended
@@ -64,9 +71,12 @@ class ChunkReader:
                 self._tell(REPLACEMENT, "", events)
             elif isinstance(channel, int):
                 events.append(ToolCallDelta(channel, arguments=REPLACEMENT))
+        at_once = self._splitter.answered_at_once and self.finish_reason != "length"
         reasoning, text = self._splitter.close()
         if self.said or reasoning.strip() or text.strip():
             self._tell(reasoning, text, events)
+            if at_once:
+                events.append(NotReasoning())
 
     def _raise_fault(self, chunk: object) -> None:
         fault = fault_in(chunk)

@@ -5,7 +5,8 @@ A tag counts only before any other text, so an answer *about* the tag stays whol
 Some chat templates open the tag in the prompt, so that only `</think>` comes back. In a
 stream the text before it has been shown by then and cannot be called back: the tag
 alone is dropped, once, unless it stands in code or after a `<think>`. Whoever knows
-that an endpoint does this says `starts_in_reasoning`; a whole answer needs no hint.
+that an endpoint does this says `starts_in_reasoning`; a whole answer needs no hint. When the tag
+never comes the model did not think, and `answered_at_once` says so at the end.
 
 An answer that begins with a mark of gpt-oss's channels is split by those (`channels.py`).
 """
@@ -46,6 +47,7 @@ class ThinkSplitter:
         self._at = _At.OPENING
         self._then = _At.REASONING if starts_in_reasoning else _At.TEXT
         self._held = ""
+        self._tagged = False
         self._backticks = 0
         self._begun = False
         self._channels = ChannelSplitter()
@@ -82,6 +84,11 @@ class ThinkSplitter:
         """Reasoning came in a field of its own: the text begins with the answer."""
         self._then = _At.AFTER
 
+    @property
+    def answered_at_once(self) -> bool:
+        """Whether all that came is called reasoning, and no tag ever said so."""
+        return self._at is _At.REASONING and not self._tagged
+
     def close(self) -> tuple[str, str]:
         """What was held, when no more comes."""
         held, self._held = self._held, ""
@@ -97,7 +104,7 @@ class ThinkSplitter:
         tail = text.lstrip()
         if len(text) - len(tail) <= BLANK_CHARACTERS:
             if tail.startswith(START):
-                self._at = _At.REASONING
+                self._at, self._tagged = _At.REASONING, True
                 return tail[len(START) :]
             if tail.startswith(OPENERS):
                 self._at = _At.CHANNELS

@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from akash_gradio.domain.chat import NOTHING, Conversation
-from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from akash_gradio.domain.events import (
+    NotReasoning,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.domain.tokens import (
     BYTES_PER_TOKEN,
@@ -112,6 +118,9 @@ class Record:
             elif isinstance(event, ReasoningDelta):
                 self._reasoning_bytes += utf8_length(event.text)
                 said = True
+            elif isinstance(event, NotReasoning):
+                self._answer_bytes += self._reasoning_bytes
+                self._reasoning_bytes = 0
             elif isinstance(event, ToolCallDelta):
                 self._answer_bytes += utf8_length(event.name) + utf8_length(event.arguments)
                 said = True

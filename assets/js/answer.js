@@ -24,6 +24,8 @@ export function take(version, event, words) {
     version.status = words.starting;
   } else if (event.type === "thought") {
     version.thought_s = event.seconds;
+  } else if (event.type === "not_reasoning") {
+    Object.assign(version, { reasoning: "", reasoning_blocks: [], thought_s: null }); // its words come again, as the answer
   } else if (event.type === "done") {
     Object.assign(version, { receipt: event.receipt, error: event.error, thought_s: event.thought_s });
   }

@@ -20,7 +20,7 @@ from akash_gradio.domain.errors import (
     RequestRefused,
     UnknownModel,
 )
-from akash_gradio.domain.events import Finished, Started, TextDelta
+from akash_gradio.domain.events import Finished, NotReasoning, Started, TextDelta
 from akash_gradio.domain.model import ModelCard
 from tests.compare.fakes import Answering, Naps, Step, answer, receipt
 
@@ -64,6 +64,15 @@ async def test_a_row_has_the_answer_its_receipt_checks_and_cost() -> None:
     assert row.cost == pytest.approx(12e-6 + 100 * 10e-6)
     assert (row.ok, row.passed) == (True, False)
     assert answerer.closed == 1
+
+
+async def test_what_was_no_reasoning_is_the_answer() -> None:
+    def at_once(request: ChatRequest) -> list[Step]:
+        *said, end = answer(request, "", reasoning="Paris")
+        return [*said, NotReasoning(), end]
+
+    row = await ask(TASK, Answering(at_once), CARDS.get)
+    assert (row.answer, row.reasoning, row.checks[0].passed) == ("Paris", "", True)
 
 
 async def test_what_is_asked_is_the_task() -> None:

@@ -18,7 +18,14 @@ from akash_gradio.domain.errors import (
     EndpointSilent,
     RequestRefused,
 )
-from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from akash_gradio.domain.events import (
+    Event,
+    NotReasoning,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from akash_gradio.gateway.reading import ReplyReader
 
 DONE = b"data: [DONE]\n\n"
@@ -245,6 +252,18 @@ def test_an_endpoint_known_to_start_in_reasoning() -> None:
     reader = ReplyReader("a", None, starts_in_reasoning=True)
     events = read(delta("Hm.</thi"), delta("nk>\n\nYes."), DONE, reader=reader)
     assert (reasoning_of(events), text_of(events)) == ("Hm.", "Yes.")
+
+
+def test_a_model_that_did_not_think_after_all_has_answered() -> None:
+    reader = ReplyReader("a", None, starts_in_reasoning=True)
+    events = read(delta("Yes. <"), delta("", "stop"), DONE, reader=reader)
+    assert (reasoning_of(events), events[-1]) == ("Yes. <", NotReasoning())
+
+
+def test_a_thought_that_was_cut_at_the_token_limit_stays_one() -> None:
+    reader = ReplyReader("a", None, starts_in_reasoning=True)
+    events = read(delta("Hm, so"), delta("", "length"), DONE, reader=reader)
+    assert events == [ReasoningDelta("Hm, so")]
 
 
 def test_an_end_tag_alone_in_a_whole_answer_ends_the_reasoning() -> None:

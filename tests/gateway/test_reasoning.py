@@ -50,6 +50,21 @@ def test_text_inside_the_tag_from_the_start_is_reasoning() -> None:
     assert split("Never ends </thi", starts_in_reasoning=True) == ("Never ends </thi", "")
 
 
+@pytest.mark.parametrize(
+    ("text", "at_once"),
+    [
+        ("Yes, of course.", True),
+        ("So: yes.</think>Yes.", False),
+        ("<think>Hm, and then", False),
+        ("Never ends </thi", True),
+    ],
+)
+def test_text_whose_awaited_end_never_came_was_the_answer(text: str, at_once: bool) -> None:
+    splitter = ThinkSplitter(starts_in_reasoning=True)
+    splitter.feed(text)
+    assert splitter.answered_at_once is at_once
+
+
 def test_a_whole_answer_with_an_end_tag_alone_is_split() -> None:
     splitter = ThinkSplitter()
     assert splitter.whole("So: yes.</think>\n\nYes.") == ("So: yes.", "Yes.")

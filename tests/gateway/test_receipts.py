@@ -4,7 +4,13 @@ import math
 
 import pytest
 
-from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from akash_gradio.domain.events import (
+    NotReasoning,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from akash_gradio.gateway.receipts import (
     Record,
     prompt_tokens,
@@ -62,6 +68,13 @@ def test_reported_and_estimated_are_never_mixed_in_one_count() -> None:
     assert (receipt.tokens_out.tokens, receipt.tokens_out.reported) == (7, True)
     assert (receipt.tokens_reasoning.tokens, receipt.tokens_reasoning.reported) == (10, False)
     assert receipt.tokens_in.reported is False
+
+
+def test_what_was_no_reasoning_is_counted_as_the_answer() -> None:
+    record = begun(Clock())
+    record.hears([ReasoningDelta("x" * 40), NotReasoning()])
+    receipt = record.receipt("stop")
+    assert (receipt.tokens_reasoning, receipt.tokens_out.tokens) == (None, 10)
 
 
 def test_reasoning_and_tool_calls_are_tokens_out() -> None:

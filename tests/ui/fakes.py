@@ -238,6 +238,8 @@ class Shown:
             assert event["keep"] <= len(blocks)
             blocks[event["keep"] :] = event["blocks"]
             self.text[event["part"]] += event["text"]
+        elif event["type"] == "not_reasoning":
+            self.text["reasoning"], self.blocks["reasoning"] = "", []
 
     @property
     def types(self) -> list[str]:

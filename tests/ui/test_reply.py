@@ -10,6 +10,7 @@ from akash_gradio.domain import errors
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.events import (
     Finished,
+    NotReasoning,
     ReasoningDelta,
     Retrying,
     Started,
@@ -275,6 +276,14 @@ async def test_measures_reasoning_that_never_came_to_an_answer():
     clock = Clock()
     script = [STARTED, ReasoningDelta("a"), clock.after(3), Finished("length", a_receipt())]
     assert (await asked(FakeAnswerer(script), clock=clock)).done["thought_s"] == 3.0
+
+
+async def test_what_was_no_reasoning_becomes_the_answer():
+    script = [STARTED, ReasoningDelta("So **"), lambda: asyncio.sleep(0), ReasoningDelta("yes**")]
+    page = await asked(FakeAnswerer([*script, NotReasoning(), Finished("stop", a_receipt())]))
+    assert page.text == {"reasoning": "", "answer": "So **yes**"}
+    assert page.blocks == {"reasoning": [], "answer": list(render("So **yes**"))}
+    assert page.done["thought_s"] is None
 
 
 async def test_an_answer_without_reasoning_has_no_reasoning_time():

@@ -15,6 +15,7 @@ from akash_gradio.domain.errors import AkashGradioError, NoEndpoint
 from akash_gradio.domain.events import (
     Event,
     Finished,
+    NotReasoning,
     Queued,
     ReasoningDelta,
     Retrying,
@@ -54,6 +55,10 @@ class _Part:
         self._growing.add(before)
         self._told_chars = 0
         self._blocks = 0
+
+    @property
+    def text(self) -> str:
+        return self._growing.text
 
     def add(self, text: str) -> None:
         self._growing.add(text)
@@ -105,6 +110,8 @@ class _Growing:
                 if self._thought_from is None:
                     self._thought_from = self._clock()
                 self._parts["reasoning"].add(text)
+            case NotReasoning():
+                self._recast()
             case Started(endpoint=endpoint, model=model):
                 first_s = self._clock() - self._began
                 self.note(type="started", endpoint=endpoint, model=model, first_s=first_s)
@@ -154,6 +161,14 @@ class _Growing:
             return text
         before, self._before = self._before, ""
         return joined(before, text)
+
+    def _recast(self) -> None:
+        """What was shown as reasoning is shown as the answer."""
+        said = self._parts["reasoning"].text
+        self._parts["reasoning"] = _Part()
+        self._parts["answer"].add(self._joined(said))
+        self._thought_from = self._thought_s = None
+        self.note(type="not_reasoning")
 
     def _end_thought(self) -> None:
         if self._thought_from is not None and self._thought_s is None:
