@@ -69,6 +69,7 @@ def assemble(settings: Settings) -> Parts:
         space=bool(settings.space_id),
         alone=lambda: service.alone,
         models=frozenset(settings.allowed_models) or None,
+        ranges=settings.parameter_ranges,
         own_keys=settings.own_keys.value,
         own_key_endpoints=frozenset(e.name for e in settings.endpoints if takes_own_keys(e)),
         signed_in=front.signed_in,
@@ -121,7 +122,7 @@ def main(host: str | None = None, port: int | None = None) -> None:
         sys.stderr.write(f"Configuration: {problem}\n")
     from akash_gradio.ui.blocks import build_ui
 
-    page = build_ui()
+    page = build_ui(settings.parameter_ranges)
     load_client()  # Gradio gives the server 5 s to come up, also on a busy machine
     sys.stderr.write(f"Akash Gradio: http://{_reached(settings)}\n")
     told = hear_sigterm()

@@ -10,7 +10,10 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pypdf import PageObject
 
 MEMORY_LIMIT_BYTES: Final = 1_500_000_000
 CPU_LIMIT_S: Final = 20
@@ -63,9 +66,18 @@ def read_pdf(content: bytes) -> Result:
         left -= len(text)
         texts.append(text)
     if not any(texts):
+        for page in reader.pages[: len(texts)]:
+            unpack(page)
         raise Faulty("no_text" if texts else "too_heavy")
     whole = "\n\n".join(text for text in texts if text)
     return {"text": whole, "pages": len(reader.pages), "read_pages": len(texts)}
+
+
+def unpack(page: PageObject) -> None:
+    """What is behind a page without text. Raises LimitReachedError, which `extract_text` hides."""
+    contents = page.get_contents()
+    if contents is not None:
+        contents.get_data()
 
 
 def read_picture(content: bytes) -> Result:

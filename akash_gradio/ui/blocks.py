@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from html import escape
 
 import gradio as gr
 
 from akash_gradio import __version__
+from akash_gradio.domain.chat import NOTHING
 from akash_gradio.ui import words
 from akash_gradio.ui.chat import render_chat
 from akash_gradio.ui.compare_view import render_compare
@@ -19,8 +21,11 @@ from akash_gradio.ui.settings_drawer import render_settings
 from akash_gradio.ui.wiring import wire_open_chat, wire_reset, wire_settings
 
 
-def build_ui() -> gr.Blocks:
-    """The Blocks of the page. It holds nothing of a visitor and needs `page_routes` beside it."""
+def build_ui(ranges: Mapping[str, tuple[float, float]] = NOTHING) -> gr.Blocks:
+    """The Blocks of the page. It holds nothing of a visitor and needs `page_routes` beside it.
+
+    ranges: parameter → lowest and highest value that visitors may set.
+    """
     title = words.PAGE["title"]
     page = gr.Blocks(title=title, fill_width=True, fill_height=True, analytics_enabled=False)
     with page:
@@ -38,7 +43,7 @@ def build_ui() -> gr.Blocks:
                 gr.HTML(piece("check"), elem_id="check", apply_default_css=False)
                 render_sets()
         with gr.Column(elem_id="drawer"):
-            settings = render_settings()
+            settings = render_settings(ranges)
         wire_settings(settings)
         wire_open_chat(settings)
         wire_reset(settings)

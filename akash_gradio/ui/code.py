@@ -126,6 +126,7 @@ def code_head(info: str) -> str:
     language = as_attribute(language_of(info) or "text")
     return (
         f'<div class="code"><div class="code-head"><span class="code-lang">{language}</span>'
+        '<button type="button" class="code-copy" data-save>Save</button>'
         '<button type="button" class="code-copy" data-copy>Copy</button></div>'
         f'<pre tabindex="0"><code class="language-{language}">'
     )

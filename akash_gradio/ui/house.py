@@ -42,6 +42,7 @@ class House:
     files: reads what visitors attach.
     votes: where they are kept; None where each browser keeps its own.
     data_dir: where runs of prompt sets are kept; None for as long as the server runs.
+    ranges: parameter → lowest and highest value that visitors may set.
     closing: whether the server is about to end, so that runs ask nothing new.
     """
 
@@ -62,6 +63,7 @@ class House:
     space: bool = False
     alone: Callable[[], bool] = lambda: False
     models: frozenset[str] | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: NOTHING)
     own_keys: str = "off"
     own_key_endpoints: frozenset[str] = frozenset()
     signed_in: Callable[[Scope], bool] = lambda _scope: False

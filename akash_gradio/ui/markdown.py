@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from markdown_it.token import Token
 
-from akash_gradio.ui.code import CODE_TAIL, code_head
+from akash_gradio.ui.code import CODE_TAIL, code_head, language_of
+from akash_gradio.ui.diagrams import as_diagram
 from akash_gradio.ui.markdown_html import Drawing, is_too_much, parser
 from akash_gradio.ui.untrusted import as_text, visible
 
@@ -248,7 +249,8 @@ class _OpenFence:
 
     def __init__(self, source: str) -> None:
         self._opener, _, code = source.partition("\n")
-        self._head = code_head(self._opener.lstrip(self._opener[0]))
+        info = self._opener.lstrip(self._opener[0])
+        self._head, self._language = code_head(info), language_of(info)
         mark = re.escape(self._opener[0])
         length = len(self._opener) - len(self._opener.lstrip(self._opener[0]))
         self._closing = re.compile(rf"^ {{0,3}}{mark}{{{length},}}[ \t]*\n", re.MULTILINE)
@@ -288,7 +290,8 @@ class _OpenFence:
 
     def html(self) -> str:
         self._html = ["".join(self._html)]
-        return self._head + self._html[0] + CODE_TAIL
+        block = self._head + self._html[0] + CODE_TAIL
+        return as_diagram(block, self._language, closed=False)
 
 
 # ── What is not shown yet ────────────────────────────────────────────────────────────────────

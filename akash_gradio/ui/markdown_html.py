@@ -22,7 +22,8 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline import link as link_rule
 from markdown_it.token import Token
 
-from akash_gradio.ui.code import code_block
+from akash_gradio.ui.code import code_block, language_of
+from akash_gradio.ui.diagrams import as_diagram
 from akash_gradio.ui.math import math_block, math_inline, math_source, to_mathml
 from akash_gradio.ui.untrusted import as_attribute, as_text
 
@@ -111,9 +112,14 @@ class Drawing:
     def _code(self, token: Token) -> str:
         is_open = token.type == "fence" and not token.meta.get("closed")
         if is_open and self._env["growing"] and token.map and token.map[1] >= self._lines:
-            return code_block(token.content, token.info, highlighted=False)
-        key = ("code", token.info, token.content)
-        return self._remember(key) or self._keep(key, code_block(token.content, token.info))
+            block = code_block(token.content, token.info, highlighted=False)
+            return as_diagram(block, language_of(token.info), closed=False)
+        key = ("code", token.info, token.content, "" if is_open else "closed")
+        return self._remember(key) or self._keep(key, self._whole_code(token, is_open=is_open))
+
+    def _whole_code(self, token: Token, *, is_open: bool) -> str:
+        block = code_block(token.content, token.info)
+        return block if is_open else as_diagram(block, language_of(token.info), closed=True)
 
     def _formula(self, token: Token) -> str:
         if token.type == "math_open":

@@ -26,6 +26,7 @@ from akash_gradio.ui.address import PageAddress, failure, read_body
 from akash_gradio.ui.asked import read_go_on, read_render, read_reply
 from akash_gradio.ui.check_routes import check_routes
 from akash_gradio.ui.compare_routes import compare_routes
+from akash_gradio.ui.diagrams import mermaid_script
 from akash_gradio.ui.event_stream import EventStream
 from akash_gradio.ui.file_routes import check_vision, file_routes
 from akash_gradio.ui.handlers.reply import reply
@@ -136,6 +137,8 @@ def boot_view(house: House, scope: Scope) -> dict[str, Any]:
         "runs_kept": house.data_dir is not None,
         "default_model": house.default_model,
         "version": __version__,
+        "diagrams": mermaid_script(),
+        "ranges": dict(house.ranges),
         "host": host and house.desk is not None,
         "signed_in": house.signed_in(scope),
         "user": house.user(scope),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import gradio as gr
 from gradio.components import Component
 
+from akash_gradio.domain.chat import NOTHING
 from akash_gradio.ui import words
 from akash_gradio.ui.pieces import piece
+
+Range: TypeAlias = tuple[float, float]
+"""The lowest and the highest value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +43,11 @@ class SettingsPanel:
         return found | {"stream": self.stream}
 
 
-def render_settings() -> SettingsPanel:
-    """Draw the drawer's controls; nothing is tied yet."""
+def render_settings(ranges: Mapping[str, Range] = NOTHING) -> SettingsPanel:
+    """Draw the drawer's controls; nothing is tied yet.
+
+    ranges: what the host lets visitors set, by the parameters' wire names.
+    """
     s = words.SETTINGS
     gr.HTML(piece("drawer_head"), apply_default_css=False)
     system = gr.Textbox(
@@ -51,22 +60,19 @@ def render_settings() -> SettingsPanel:
     )
     gr.HTML(piece("drawer_prompts"), apply_default_css=False)
     parameters = {
-        "temperature": Parameter(
-            whose=_whose(s["temperature"], "temperature"),
-            level=_slider(s["temperature"], "temperature", 0, 2, 0.7),
-        ),
-        "top_p": Parameter(
-            whose=_whose(s["top_p"], "top_p"), level=_slider(s["top_p"], "top_p", 0, 1, 0.9)
-        ),
-        "max_tokens": Parameter(
-            whose=_whose(s["max_tokens"], "max_tokens"),
-            level=_whole(s["max_tokens"], "max_tokens", minimum=1),
-        ),
+        "temperature": _slider("temperature", (0, 2), 0.7, ranges),
+        "top_p": _slider("top_p", (0, 1), 0.9, ranges),
+        "max_tokens": _whole("max_tokens", 1, ranges),
     }
     stream = gr.Checkbox(label=s["stream"], value=True, elem_id="stream")
     gr.HTML(piece("drawer_more"), apply_default_css=False)
     with gr.Column(elem_id="rarer-settings"):
-        parameters |= _rarer()
+        parameters |= {
+            "seed": _whole("seed", None, ranges),
+            "stop": _lines("stop"),
+            "presence_penalty": _slider("presence_penalty", (-2, 2), 0, ranges),
+            "frequency_penalty": _slider("frequency_penalty", (-2, 2), 0, ranges),
+        }
     return SettingsPanel(
         system=system,
         parameters=parameters,
@@ -76,60 +82,59 @@ def render_settings() -> SettingsPanel:
     )
 
 
-def _rarer() -> dict[str, Parameter]:
-    """Behind "More settings": what most visitors never touch."""
-    s = words.SETTINGS
-    return {
-        "seed": Parameter(
-            whose=_whose(s["seed"], "seed"), level=_whole(s["seed"], "seed", minimum=None)
-        ),
-        "stop": Parameter(whose=_whose(s["stop"], "stop"), level=_lines(s["stop"], "stop")),
-        "presence_penalty": Parameter(
-            whose=_whose(s["presence_penalty"], "presence_penalty"),
-            level=_slider(s["presence_penalty"], "presence_penalty", -2, 2, 0),
-        ),
-        "frequency_penalty": Parameter(
-            whose=_whose(s["frequency_penalty"], "frequency_penalty"),
-            level=_slider(s["frequency_penalty"], "frequency_penalty", -2, 2, 0),
-        ),
-    }
-
-
-def _whose(label: str, name: str) -> gr.Radio:
+def _whose(name: str, allowed: Range | None = None) -> gr.Radio:
     s = words.SETTINGS
     choices = [(s["catalog"], "catalog"), (s["endpoint"], "endpoint"), (s["mine"], "mine")]
+    info = None
+    if allowed is not None:
+        low, high = allowed
+        info = s["allowed"].format(low=f"{low:g}", high=f"{high:g}")
     return gr.Radio(
-        choices, value="catalog", label=label, elem_classes="three", elem_id=f"{name}-of"
+        choices,
+        value="catalog",
+        label=s[name],
+        info=info,
+        elem_classes="three",
+        elem_id=f"{name}-of",
     )
 
 
-def _slider(label: str, name: str, minimum: float, maximum: float, value: float) -> gr.Slider:
-    return gr.Slider(
-        minimum,
-        maximum,
-        value,
+def _slider(name: str, whole: Range, value: float, ranges: Mapping[str, Range]) -> Parameter:
+    """whole: what the protocol knows; the host may allow less, or more."""
+    low, high = ranges.get(name, whole)
+    whose = _whose(name, ranges.get(name))
+    level = gr.Slider(
+        low,
+        high,
+        min(high, max(low, value)),
         step=0.05,
-        label=label,
+        label=words.SETTINGS[name],
         elem_classes="level rest",
         elem_id=name,
     )
+    return Parameter(whose=whose, level=level)
 
 
-def _whole(label: str, name: str, *, minimum: int | None) -> gr.Number:
-    return gr.Number(
+def _whole(name: str, minimum: int | None, ranges: Mapping[str, Range]) -> Parameter:
+    low, high = ranges.get(name, (minimum, None))
+    whose = _whose(name, ranges.get(name))
+    level = gr.Number(
         None,
-        label=label,
+        label=words.SETTINGS[name],
         placeholder=words.SETTINGS["not_set"],
         precision=0,
-        minimum=minimum,
+        minimum=low,
+        maximum=high,
         elem_classes="level-box rest",
         elem_id=name,
     )
+    return Parameter(whose=whose, level=level)
 
 
-def _lines(label: str, name: str) -> gr.Textbox:
-    return gr.Textbox(
-        label=label,
+def _lines(name: str) -> Parameter:
+    whose = _whose(name)
+    level = gr.Textbox(
+        label=words.SETTINGS[name],
         placeholder=words.SETTINGS["stop_hint"],
         lines=2,
         max_lines=4,
@@ -137,3 +142,4 @@ def _lines(label: str, name: str) -> gr.Textbox:
         elem_id=name,
         interactive=True,
     )
+    return Parameter(whose=whose, level=level)

@@ -6,7 +6,10 @@ import { Compare } from "./compare.js";
 import { Chats } from "./chats.js";
 import { Attachments } from "./attachments.js";
 import { ContextBar } from "./context_bar.js";
+import { Draft } from "./draft.js";
 import { Check } from "./check.js";
+import { drawDiagrams } from "./diagrams.js";
+import { saveCode } from "./exporting.js";
 import { $, arrived, copyCode, fill, icon, toast } from "./dom.js";
 import { wireFrame } from "./frame.js";
 import { Models, themePictures } from "./gallery.js";
@@ -15,6 +18,7 @@ import { Ranking } from "./ranking.js";
 import { PromptBook } from "./prompt_book.js";
 import { Sets } from "./sets.js";
 import { wireOwnKey, wireSignOut } from "./own_key.js";
+import { allow } from "./ranges.js";
 import { Settings } from "./settings.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
@@ -41,9 +45,12 @@ class Page {
     this.words = boot.words;
     if (boot.host) this.views.check = new Check();
     $("#go-check").hidden = !boot.host;
+    drawDiagrams(this.words, boot.diagrams);
+    allow(boot.ranges);
     wireOwnKey(this.words, boot.own_keys);
     wireSignOut(boot.signed_in, boot.user);
     this.defaultModel = boot.default_model;
+    this.draft = new Draft();
     this.settings = new Settings(this.words, (values) => this.#settingsChanged(values));
     this.models = new Models(this.words, () => this.#modelsChanged());
     this.chats = new Chats(this, store);
@@ -52,6 +59,7 @@ class Page {
     this.files = new Attachments(this.words, {
       changed: () => this.#composer(),
       note: (sentence) => this.#note(sentence),
+      insert: (text) => this.#insert(text),
       choose: (id) => this.switchModel(id),
     });
     this.prompts = new PromptBook(this.words, {
@@ -230,7 +238,7 @@ class Page {
     const state = $("#pick-state");
     state.className = model ? `only-chat state ${unreached ? "down" : model.state}` : "only-chat";
     state.textContent = unreached ? this.words.offline_badge : (model?.state_word ?? "");
-    const name = model?.name ?? this.chat.model;
+    const name = this.chat.title || (model?.name ?? this.chat.model);
     const title = document.documentElement.dataset.view === "chat" && name ? `${name} · ${this.words.title}` : this.words.title;
     if (document.title !== title) document.title = title;
   }
@@ -279,6 +287,7 @@ class Page {
   /** A reload comes back to the chat that was open in this tab. */
   remember() {
     this.chats.sidebar.mark(this.chat.id);
+    this.#head();
     try {
       sessionStorage.setItem(OPEN_CHAT, this.chat.id);
     } catch {
@@ -300,6 +309,7 @@ class Page {
 
   #composer() {
     const box = $("#message");
+    this.draft.keep(box.value);
     const model = this.model();
     const label = model ? fill(this.words.message_to, { model: model.name }) : this.words.message;
     box.placeholder = label;
@@ -377,6 +387,7 @@ class Page {
     this.files.wire();
     this.prompts.wire();
     const box = $("#message");
+    box.value = this.draft.taken();
     box.addEventListener("input", () => { this.#note(null); this.#composer(); });
     box.addEventListener("keydown", (event) => {
       // An IME's Enter only ends its composition; Safari tells so by the key code alone.
@@ -396,6 +407,7 @@ class Page {
     this.#wireMenu();
     document.addEventListener("click", (event) => this.#followLink(event));
     document.addEventListener("click", (event) => copyCode(event, this.words));
+    document.addEventListener("click", saveCode);
     document.addEventListener("akash-theme", () => themePictures());
     addEventListener("popstate", (event) => this.#goneTo(event.state?.chat));
     wireKeys(this);

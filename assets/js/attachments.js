@@ -4,8 +4,10 @@ import * as api from "./api.js";
 import { brief } from "./context_bar.js";
 import { attachmentTokens } from "./context_plan.js";
 import { openDialog } from "./dialogs.js";
-import { $, announce, el, fill, icon } from "./dom.js";
+import { $, announce, el, fill, icon, toast } from "./dom.js";
 import { FILES_LIMIT, FILE_LIMIT_BYTES, TEXT_LIMIT_BYTES, decoded, hasPictures, kindOf, shortName } from "./files.js";
+
+const LONG_PASTE = 10_000; // characters
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 
@@ -13,7 +15,7 @@ const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 class Refusal extends Error {}
 
 export class Attachments {
-  /** acts: changed(), note(sentence), choose(model id). */
+  /** acts: changed(), note(sentence), insert(text), choose(model id). */
   constructor(words, acts) {
     this.words = words;
     this.acts = acts;
@@ -30,11 +32,30 @@ export class Attachments {
     });
     $("#message").addEventListener("paste", (event) => {
       const { files, types } = event.clipboardData;
-      if (!files.length || types.includes("text/plain")) return; // a table of Excel brings its picture along
+      if (types.includes("text/plain")) return this.#pasted(event); // a table of Excel brings its picture along
+      if (!files.length) return;
       event.preventDefault();
       this.add([...files]);
     });
     this.#wireDrop($("#chat .chat"));
+  }
+
+  /** A long text becomes a file: the message stays to be read. The visitor may have it otherwise. */
+  #pasted(event) {
+    const text = event.clipboardData.getData("text/plain");
+    if (text.length < LONG_PASTE || new Blob([text]).size > TEXT_LIMIT_BYTES || this.list.length >= FILES_LIMIT) return;
+    event.preventDefault();
+    const { words } = this;
+    const count = this.list.filter((file) => file.pasted).length;
+    const file = { kind: "text", name: fill(words.pasted_name, { number: count ? ` ${count + 1}` : "" }), text: text.replaceAll("\0", ""), pasted: true };
+    this.list.push(file);
+    this.draw();
+    toast(words.pasted, words.pasted_inline, () => {
+      if (!this.list.includes(file)) return;
+      this.list.splice(this.list.indexOf(file), 1);
+      this.draw();
+      this.acts.insert(text);
+    });
   }
 
   #wireDrop(place) {

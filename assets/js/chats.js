@@ -6,12 +6,12 @@ import { asHtml, asJson, asMarkdown, download, fileName, stylesOf } from "./expo
 import { History } from "./history.js";
 import { newId } from "./ids.js";
 import { readFile } from "./importing.js";
+import { KEEP, keepNothing, keepsNothing } from "./keeping.js";
 import { Sidebar } from "./sidebar.js";
 import { openStorage } from "./storage.js";
 import { MemoryStore } from "./store.js";
 import { bodyOf } from "./turns.js";
 
-const KEEP = "akash-gradio.keep";
 const DRAWN_AT_ONCE = 50;
 
 export class Chats {
@@ -40,16 +40,12 @@ export class Chats {
   }
 
   get keepsNothing() {
-    try {
-      return localStorage.getItem(KEEP) === "nothing";
-    } catch {
-      return false;
-    }
+    return keepsNothing();
   }
 
   /** From now on chats end with the tab, or are kept again. What was kept stays, hidden. */
   async keepNothing(nothing) {
-    localStorage.setItem(KEEP, nothing ? "nothing" : "chats");
+    keepNothing(nothing);
     await this.#useStore();
   }
 
@@ -74,15 +70,21 @@ export class Chats {
     this.history.change(entry, { pinned: !entry.pinned }).catch((error) => this.complain(error));
   }
 
+  /** Into a folder, or out of all with null. */
+  move(entry, folder) {
+    this.history.change(entry, { folder: folder ?? undefined }).catch((error) => this.complain(error));
+  }
+
   async duplicate(id) {
     const chat = await this.#read(id);
     if (chat) await this.branch(chat, chat.turns.length - 1);
   }
 
   /** A chat of its own with the turns up to `place`; it is opened. */
-  async branch({ title, model, settings, turns }, place) {
+  async branch({ id, title, model, settings, turns }, place) {
     const now = Date.now();
-    const entry = { id: newId(), title: fill(this.words.copy_of, { title }), created: now, updated: now, model };
+    const { folder } = this.history.entry(id) ?? {};
+    const entry = { id: newId(), title: fill(this.words.copy_of, { title }), created: now, updated: now, model, folder };
     try {
       await this.history.put({ entry, body: bodyOf({ settings, turns: turns.slice(0, place + 1) }) });
       await this.open(entry.id);
@@ -218,6 +220,7 @@ export class Chats {
     const { chat } = this.page;
     if (chat.id !== id) return;
     chat.title = title;
+    this.page.remember();
     if (chat.rev === rev - 1) chat.rev = rev;
   }
 

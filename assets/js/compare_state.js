@@ -1,6 +1,7 @@
 // The open comparison, as far as this tab keeps it: a reload loses nothing that was said.
 
 import { stoppedReceipt } from "./answer.js";
+import { keptInTab } from "./keeping.js";
 import { DEFAULTS } from "./settings.js";
 
 const KEY = "akash-gradio.compare";
@@ -22,24 +23,16 @@ export function remember({ lanes, shared, blind, hidden, voted, tab }) {
   const draft = document.querySelector("#compare-message")?.value ?? "";
   const state = { shared, blind, hidden, voted, tab, draft, lanes: lanes.map(({ model, endpoint, settings, turns }) => ({ model, endpoint, settings, turns: kept(turns) })) };
   try {
-    sessionStorage.setItem(KEY, JSON.stringify(state));
+    keptInTab.setItem(KEY, JSON.stringify(state));
   } catch {
-    forget(); // too much for this tab's storage: better none than an old one
-  }
-}
-
-function forget() {
-  try {
-    sessionStorage.removeItem(KEY);
-  } catch {
-    // No storage in this frame: nothing was kept.
+    keptInTab.removeItem(KEY); // too much for this tab's storage: better none than an old one
   }
 }
 
 /** What `remember` kept; null when there is nothing of use. */
 export function remembered() {
   try {
-    const state = JSON.parse(sessionStorage.getItem(KEY));
+    const state = JSON.parse(keptInTab.getItem(KEY));
     if (!Array.isArray(state?.lanes) || state.lanes.length < 2) return null;
     return { ...state, shared: { ...DEFAULTS, ...state.shared } };
   } catch {

@@ -1,6 +1,9 @@
 // The bar of the composer: what goes to the model, what is left out, before anything is sent.
 
 import { $, el, fill } from "./dom.js";
+import { hasPictures } from "./files.js";
+import { kept } from "./keeping.js";
+import { highest } from "./ranges.js";
 import { attachmentTokens, learned, plan, ratioOf, roomFor, systemTokens, tokensOf, turnTokens } from "./context_plan.js";
 
 const KEY = "akash-gradio.token-ratios";
@@ -10,7 +13,7 @@ const PARTS = ["system", "history", "message", "room"];
 class Ratios {
   constructor() {
     try {
-      this.sums = JSON.parse(localStorage.getItem(KEY)) ?? {};
+      this.sums = JSON.parse(kept.getItem(KEY)) ?? {};
     } catch {
       this.sums = {};
     }
@@ -27,7 +30,7 @@ class Ratios {
   learn(model, estimated, reported) {
     this.sums[model] = learned(this.sums[model], estimated, reported);
     try {
-      localStorage.setItem(KEY, JSON.stringify(this.sums));
+      kept.setItem(KEY, JSON.stringify(this.sums));
     } catch {
       // Learned for as long as the page is open.
     }
@@ -66,9 +69,10 @@ export class ContextBar {
     const asked = Math.max(0, turns.findLastIndex((turn) => turn.role === "user"));
     const message = turns.slice(asked).reduce((sum, turn) => sum + turnTokens(turn), 0);
     const found = this.#plan(turns.slice(0, asked), message, model, settings);
-    const sent = turns.slice(found.from);
-    const pictures = sent.some((turn) => turn.attachments?.some((file) => file.kind === "picture"));
-    const estimated = sent.reduce((sum, turn) => sum + turnTokens(turn), systemTokens(settings.system));
+    const sees = Boolean(model?.vision);
+    const earlier = turns.slice(found.from, asked);
+    const pictures = hasPictures(turns[asked]?.attachments) || (sees && earlier.some((turn) => hasPictures(turn.attachments)));
+    const estimated = earlier.reduce((sum, turn) => sum + turnTokens(turn, sees), systemTokens(settings.system)) + message;
     return { ...found, estimated: pictures ? null : estimated };
   }
 
@@ -80,9 +84,9 @@ export class ContextBar {
 
   #plan(history, message, model, settings) {
     const limit = model?.context_tokens ?? 0;
-    const maxTokens = typeof settings.max_tokens === "number" ? settings.max_tokens : model?.max_tokens;
+    const maxTokens = typeof settings.max_tokens === "number" ? settings.max_tokens : (highest("max_tokens") ?? model?.max_tokens);
     return plan({
-      limit, history, message, ratio: this.ratios.of(model?.id), system: systemTokens(settings.system),
+      limit, history, message, sees: Boolean(model?.vision), ratio: this.ratios.of(model?.id), system: systemTokens(settings.system),
       room: limit ? roomFor(limit, maxTokens) : 0, whole: settings.whole,
     });
   }
@@ -95,13 +99,15 @@ export class ContextBar {
     const found = this.#plan(turns, message && message + 4, model, settings);
     const known = Boolean(found.limit);
     $("#context").hidden = $("#context-bar").hidden = !known;
-    if (known) this.#draw(found, this.ratios.knows(model.id));
+    const unseen = known && !model.vision && turns.slice(found.from).some((turn) => hasPictures(turn.attachments));
+    if (known) this.#draw(found, this.ratios.knows(model.id), unseen ? fill(this.words.pictures_left_out, { model: model.name }) : "");
     else this.#open(false);
     this.#strip(found, model, models, settings);
     return found;
   }
 
-  #draw(found, reported) {
+  /** note: what else is left out, in a sentence. */
+  #draw(found, reported, note) {
     const { words } = this;
     const short = `${brief(found.used)} / ${brief(found.limit)}`;
     const button = $("#context");
@@ -124,7 +130,7 @@ export class ContextBar {
     rows.push(el("dt", { class: "sum" }, words.context_free), el("dd", { class: "sum" }, fill(words.context_of, { used: number(free), limit: number(found.limit) })));
     $("#context-sheet").replaceChildren(
       el("h2", {}, words.context_title), el("dl", {}, ...rows),
-      el("p", {}, reported ? words.context_learned : words.context_estimated));
+      el("p", {}, [note, reported ? words.context_learned : words.context_estimated].filter(Boolean).join(" ")));
   }
 
   /** The sentence over the composer when not all of it fits, and what may be done. */

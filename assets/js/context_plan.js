@@ -31,10 +31,11 @@ function saidTokens(said) {
   return tokens;
 }
 
-/** Estimated tokens of one turn, with all that belongs to it. */
-export function turnTokens(turn) {
+/** Estimated tokens of one turn, with all that belongs to it. sees: whether its pictures go too. */
+export function turnTokens(turn, sees = true) {
   if (turn.role !== "user") return saidTokens(turn.versions[turn.shown]) + TOKENS_PER_MESSAGE;
-  const files = (turn.attachments ?? []).reduce((sum, file) => sum + attachmentTokens(file), 0);
+  const sent = (turn.attachments ?? []).filter(({ kind }) => sees || kind !== "picture");
+  const files = sent.reduce((sum, file) => sum + attachmentTokens(file), 0);
   return saidTokens(turn) + files + TOKENS_PER_MESSAGE;
 }
 
@@ -50,12 +51,13 @@ export function roomFor(limit, maxTokens) {
  *
  * limit: tokenLimit × contextWindowMultiplier, 0 when unknown: then all goes. history: the turns
  * before the message. message: estimated tokens of what is to be sent now, never left out, as the
- * system prompt. whole: leave nothing out, whatever it costs.
+ * system prompt. whole: leave nothing out, whatever it costs. sees: whether the model gets pictures
+ * of the history.
  * Returns `from`, the first turn that goes: always one of the visitor's, since chat templates ask it.
  */
-export function plan({ limit, ratio = 1, system = 0, history = [], message = 0, room = 0, whole = false }) {
+export function plan({ limit, ratio = 1, system = 0, history = [], message = 0, room = 0, whole = false, sees = true }) {
   const scaled = (tokens) => Math.round(tokens * ratio);
-  const costs = history.map((turn) => scaled(turnTokens(turn)));
+  const costs = history.map((turn) => scaled(turnTokens(turn, sees)));
   const fixed = scaled(system) + scaled(message) + room;
   let sum = costs.reduce((all, tokens) => all + tokens, 0);
   const all = sum;

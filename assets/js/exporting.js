@@ -11,10 +11,20 @@ export function asMarkdown(chat, words) {
   if (chat.settings?.system) parts.push(`> **${words.system_prompt}**\n>\n${quoted(chat.settings.system)}`);
   for (const turn of chat.turns) {
     const [name, text] = said(turn, words);
-    parts.push(`## ${oneLine(name)}`, text);
+    parts.push(`## ${oneLine(name)}`, ...(turn.attachments ?? []).map((file) => fileInMarkdown(file, words)), text);
   }
   return `${parts.join("\n\n")}\n`;
 }
+
+/** A file under its name: a text folded away, of a picture its size. */
+function fileInMarkdown(file, words) {
+  if (file.kind === "picture") return `*${pictureName(file, words)}*`;
+  const longest = Math.max(0, ...[...file.text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const fence = "`".repeat(Math.max(3, longest + 1));
+  return `<details><summary>${escaped(file.name)}</summary>\n\n${fence}\n${file.text.trimEnd()}\n${fence}\n\n</details>`;
+}
+
+const pictureName = ({ name, width, height }, words) => fill(words.export_picture, { name, width, height });
 
 /**
  * One chat as a page that needs nothing else.
@@ -37,10 +47,20 @@ export function asHtml(chat, drawn, styles, words) {
     const text = element(page, "div", turn.role === "user" ? "bubble" : "prose-block");
     text.dir = "auto";
     text.append(...drawn[place].map((node) => page.importNode(node, true)));
-    page.body.append(element(page, "h2", "", name), text);
+    const files = (turn.attachments ?? []).map((file) => fileInHtml(page, file));
+    page.body.append(element(page, "h2", "", name), ...files, text);
   });
   for (const button of page.body.querySelectorAll("button")) button.remove();
+  for (const diagram of page.body.querySelectorAll("ag-diagram")) diagram.replaceWith(...diagram.childNodes);
   return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
+}
+
+function fileInHtml(page, { kind, name, text, url }) {
+  const box = element(page, kind === "picture" ? "figure" : "details", "file");
+  const title = element(page, kind === "picture" ? "figcaption" : "summary", "", name);
+  const content = kind === "picture" ? Object.assign(page.createElement("img"), { src: url, alt: name }) : element(page, "pre", "", text);
+  box.append(...(kind === "picture" ? [content, title] : [title, content]));
+  return box;
 }
 
 /** Chats as this page brings them back, one after another: parts of one JSON text. */
@@ -68,7 +88,11 @@ const FRAME = `body.exported { max-width: 768px; margin: 0 auto; padding: 32px 1
 .exported h1 { font-size: 24px; line-height: 32px; color: var(--heading); }
 .exported > h2 { margin: 32px 0 8px; font-size: 12px; color: var(--quiet); }
 .exported .when { color: var(--quiet); font-size: 14px; }
-.exported .bubble { max-width: none; max-height: none; }`;
+.exported .bubble { max-width: none; max-height: none; }
+.exported .file { margin: 0 0 8px; font-size: 14px; color: var(--quiet); }
+.exported .file img { display: block; max-width: 100%; max-height: 480px; border-radius: 8px; }
+.exported .file pre { overflow-x: auto; padding: 12px; border: 1px solid var(--line); border-radius: 8px; white-space: pre-wrap; }
+.exported .bubble:empty { display: none; }`;
 
 /** A file's name from a title: letters of any script, no path and no surprise. */
 export function fileName(title, ending, now = Date.now()) {
@@ -85,6 +109,24 @@ export function download(name, parts, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
+const ENDINGS = {
+  bash: "sh", console: "sh", javascript: "js", typescript: "ts", python: "py", rust: "rs", ruby: "rb", kotlin: "kt", csharp: "cs", "c#": "cs", "c++": "cpp",
+  markdown: "md", mermaid: "mmd", dockerfile: "dockerfile", powershell: "ps1", haskell: "hs", perl: "pl", julia: "jl", text: "txt",
+};
+
+/** A name for code in this language. */
+export const codeName = (language) => `code.${ENDINGS[language] ?? (/^[a-z0-9]{1,6}$/.test(language) ? language : "txt")}`;
+
+/** Give the visitor the code whose button was pressed; of a diagram that is shown its picture. */
+export function saveCode(event) {
+  const box = event.target.closest?.("[data-save]")?.closest(".code");
+  if (!box) return;
+  const picture = box.querySelector(".diagram:not([hidden]) img")?.src;
+  if (picture) return download("diagram.svg", [decodeURIComponent(picture.slice(picture.indexOf(",") + 1))], "image/svg+xml");
+  const code = box.querySelector("code");
+  download(codeName(code.className.replace("language-", "")), [code.textContent], "text/plain");
+}
+
 function said(turn, words) {
   if (turn.role === "user") return [words.you, turn.text];
   const { model_name: name, model, text, error } = turn.versions[turn.shown];
@@ -95,6 +137,7 @@ function element(page, tag, className, text = "") {
   return Object.assign(page.createElement(tag), { className, textContent: text });
 }
 
+const escaped = (text) => text.replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]);
 const oneLine = (text) => text.replace(/\s+/g, " ").trim();
 const quoted = (text) => text.split("\n").map((line) => `> ${line}`).join("\n");
 const date = (time) => new Date(time).toISOString().slice(0, 10);

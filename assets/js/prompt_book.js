@@ -2,6 +2,7 @@
 
 import { openDialog } from "./dialogs.js";
 import { $, el, fill, icon, iconButton, toast } from "./dom.js";
+import { kept } from "./keeping.js";
 import { Prompts, asPrompt, fieldsOf, filledIn, matching } from "./prompts.js";
 
 const SEARCHED_FROM = 6;
@@ -11,7 +12,7 @@ export class PromptBook {
   constructor(words, acts) {
     this.words = words;
     this.acts = acts;
-    this.prompts = new Prompts(storage());
+    this.prompts = new Prompts(kept);
   }
 
   wire() {
@@ -129,15 +130,4 @@ export class PromptBook {
 
 function labelled(name, field) {
   return el("label", { class: "dialog-label" }, el("span", {}, name), field);
-}
-
-/** The browser's storage; where there is none, one that lasts as long as the page. */
-function storage() {
-  try {
-    localStorage.getItem("");
-    return localStorage;
-  } catch {
-    const kept = new Map();
-    return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
-  }
 }

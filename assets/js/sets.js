@@ -4,6 +4,7 @@
 import { openDialog } from "./dialogs.js";
 import { $, el, fill, toast } from "./dom.js";
 import { newId } from "./ids.js";
+import { kept, keptInTab } from "./keeping.js";
 import { SavedSets, asSavedSet } from "./saved_sets.js";
 import { Unclear, askedOf, candidateOf, newCandidate, promptsOf, readForm } from "./set_asked.js";
 import { Candidates } from "./set_candidates.js";
@@ -23,7 +24,7 @@ export class Sets {
     this.page = page;
     this.says = page.boot.sets;
     Object.assign(this, { file: null, named: "", count: 0, restored: false });
-    this.saved = new SavedSets(keeper("localStorage"));
+    this.saved = new SavedSets(kept);
     this.run = new SetRun(page, {
       others: (id) => this.#runs().filter(({ run }) => run !== id),
       gone: (id) => { this.#keepRuns(this.#runs().filter(({ run }) => run !== id)); this.#showForm(); },
@@ -119,9 +120,9 @@ export class Sets {
     if (!this.restored) return;
     const chosen = this.candidates.touched ? {} : { candidates: [] };
     try {
-      keeper("sessionStorage").setItem(DRAFT, JSON.stringify({ ...this.#form(), ...chosen, named: this.named }));
+      keptInTab.setItem(DRAFT, JSON.stringify({ ...this.#form(), ...chosen, named: this.named }));
     } catch {
-      keeper("sessionStorage").setItem(DRAFT, ""); // too much for this tab's storage: better none than an old one
+      keptInTab.setItem(DRAFT, ""); // too much for this tab's storage: better none than an old one
     }
   }
 
@@ -130,7 +131,7 @@ export class Sets {
     if (this.restored) return;
     this.restored = true;
     try {
-      const draft = JSON.parse(keeper("sessionStorage").getItem(DRAFT));
+      const draft = JSON.parse(keptInTab.getItem(DRAFT));
       const form = readForm(draft);
       if (!form) return;
       this.named = typeof draft.named === "string" ? draft.named : "";
@@ -273,7 +274,7 @@ export class Sets {
 
   #runs() {
     try {
-      return JSON.parse(localStorage.getItem(RUNS)) ?? [];
+      return JSON.parse(kept.getItem(RUNS)) ?? [];
     } catch {
       return this.unkept ?? [];
     }
@@ -282,9 +283,9 @@ export class Sets {
   #keepRuns(runs) {
     this.unkept = runs.slice(0, MOST_RUNS);
     try {
-      localStorage.setItem(RUNS, JSON.stringify(this.unkept));
+      kept.setItem(RUNS, JSON.stringify(this.unkept));
     } catch {
-      // No storage in this frame, or no room: the runs are known until the page is left.
+      // No room in this browser: the runs are known until the page is left.
     }
   }
 
@@ -331,15 +332,4 @@ const withoutEnding = (name) => name.replace(/\.\w+$/, "");
 
 function opener(title, facts, open) {
   return el("button", { type: "button", class: "run-open", onclick: open }, el("span", { dir: "auto" }, title), el("small", { class: "tn" }, facts));
-}
-
-/** The browser's storage; where there is none, one that lasts as long as the page. */
-const kept = new Map();
-function keeper(kind) {
-  try {
-    globalThis[kind].getItem("");
-    return globalThis[kind];
-  } catch {
-    return { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
-  }
 }

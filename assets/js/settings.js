@@ -3,6 +3,7 @@
 // stop sequences are a list, so that a text is never taken for a state.
 
 import { $, el, fill } from "./dom.js";
+import { within } from "./ranges.js";
 
 /** What a parameter's control shows, and `mine` begins with, where the catalog has no value. */
 const LEVELS = {
@@ -17,10 +18,11 @@ export const DEFAULTS = Object.freeze({ system: "", ...states, reasoning_effort:
 const isMine = (value) => typeof value === "number" || Array.isArray(value);
 const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean).slice(0, 4);
 
-/** Settings as they are kept now. Older chats have null or a text where nothing was chosen. */
+/** Settings as they are kept now. Older chats have null or a text where nothing was chosen, or more than is allowed by now. */
 function read(values) {
   const known = { ...DEFAULTS, ...values };
   for (const name of WHOLE) known[name] ??= "catalog";
+  for (const name of PARAMETERS) known[name] = within(name, known[name]);
   const { stop } = known;
   if (!Array.isArray(stop) && stop !== "endpoint") known.stop = stop && stop !== "catalog" ? lines(stop) : "catalog";
   return known;
@@ -83,7 +85,7 @@ export class Settings {
     this.card = card;
     for (const name of PARAMETERS) {
       const value = this.values[name];
-      this.levels[name] = isMine(value) ? value : (card?.[name] ?? LEVELS[name]);
+      this.levels[name] = isMine(value) ? value : this.#atRest(name);
     }
     this.#fill();
     this.#efforts();
@@ -117,9 +119,15 @@ export class Settings {
   #level(name, value) {
     const was = this.values[name];
     const given = value != null && !(WHOLE.includes(name) && !Number.isInteger(value));
-    this.levels[name] = given ? value : (this.card?.[name] ?? LEVELS[name]);
-    this.values[name] = given ? value : "catalog";
-    if (isMine(was) !== given) this.#fill();
+    this.levels[name] = given ? within(name, value) : this.#atRest(name);
+    this.values[name] = given ? this.levels[name] : "catalog";
+    // A number that is too small may only be half written.
+    if (isMine(was) !== given || this.levels[name] < value) this.#fill();
+  }
+
+  /** What the control shows while the visitor sets nothing. */
+  #atRest(name) {
+    return within(name, this.card?.[name] ?? LEVELS[name]);
   }
 
   /** A saved prompt becomes the system prompt. */

@@ -1,23 +1,26 @@
 // The list of chats: groups, search, and what can be done with one of them.
 
 import { $, el, icon } from "./dom.js";
+import { OpenFolders, chooseFolder } from "./folders.js";
+import { grouped, upTo } from "./groups.js";
 import { menuButton } from "./menus.js";
 import { excerpt } from "./searching.js";
 
-const DAY = 86_400_000;
 const FIRST_ROWS = 80;
 const MORE_ROWS = 200;
 const NEAR_END = 400;
 const EXCERPTS = 12;
 const PAUSE_MS = 120;
+const STOPS = ".history-open, .history-folder"; // of the arrow keys
 
 export class Sidebar {
-  /** acts: open(id), rename(entry, title), pin(entry), duplicate(id), export(id, form),
-   * remove(entry), openStorage(). */
+  /** acts: open(id), rename(entry, title), pin(entry), move(entry, folder), duplicate(id),
+   * export(id, form), remove(entry), openStorage(). */
   constructor(words, history, acts) {
     Object.assign(this, { words, history, acts });
     this.rows = FIRST_ROWS;
     this.query = "";
+    this.folders = new OpenFolders();
     this.month = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { month: "long", year: "numeric" });
   }
 
@@ -36,9 +39,8 @@ export class Sidebar {
       }
       if (event.key !== "ArrowDown" && event.key !== "Enter") return;
       event.preventDefault();
-      const first = $("#history .history-open");
-      if (event.key === "Enter") first?.click();
-      else first?.focus();
+      if (event.key === "Enter") $("#history .history-open")?.click();
+      else $("#history").querySelector(STOPS)?.focus();
     });
     $("#your-chats").addEventListener("click", () => this.acts.openStorage());
     const root = $("#history");
@@ -75,18 +77,18 @@ export class Sidebar {
   /** Nothing is drawn again that looks the same, nor while a title is being written. */
   draw() {
     const root = $("#history");
-    const groups = this.#groups();
-    const listed = groups.flatMap(([name, entries]) => entries.map((entry) => [name, entry])).slice(0, this.rows);
-    const look = JSON.stringify([this.current, this.query, listed.map(([name, { id, title, pinned }]) => [name, id, title, pinned])]);
+    const groups = upTo(this.rows, this.#groups(), (name) => this.folders.has(name));
+    const rows = ({ name, open, count, entries }) => [name, open, count, entries.map(({ id, title, pinned }) => [id, title, pinned])];
+    const look = JSON.stringify([this.current, this.query, groups.map(rows)]);
     if (!root || this.renaming || look === this.look) return;
     this.look = look;
-    if (!listed.length) {
+    if (!groups.length) {
       root.replaceChildren(el("p", { class: "history-empty" }, this.#emptyWords()));
       return;
     }
     const focused = document.activeElement?.closest?.(".history-row")?.dataset.chatId;
     const scrolled = root.scrollTop;
-    root.replaceChildren(...this.#parts(listed));
+    root.replaceChildren(...this.#parts(groups));
     root.scrollTop = scrolled;
     if (focused) focusRow(focused);
   }
@@ -99,35 +101,31 @@ export class Sidebar {
     return acts.canKeep ? "" : words.history_off; // a note above says that nothing is kept
   }
 
-  #parts(listed) {
-    const parts = [];
-    let group = null;
-    for (const [name, entry] of listed) {
-      if (name !== group) parts.push(el("h2", { class: "history-day" }, name));
-      group = name;
-      parts.push(this.#row(entry));
-    }
-    return parts;
+  #parts(groups) {
+    return groups.flatMap(({ name, entries, folder, open, count }) => {
+      const title = folder ? this.#folder(name, open, count) : name;
+      return [el("h2", { class: "history-day" }, title), ...entries.map((entry) => this.#row(entry))];
+    });
   }
 
-  /** [name, entries] in the order of the list. */
+  #folder(name, open, count) {
+    const toggle = () => {
+      this.folders.set(name, !open);
+      this.draw();
+      $(`#history [data-folder="${CSS.escape(name)}"]`)?.focus({ preventScroll: true });
+    };
+    return el("button", { type: "button", class: "history-folder", "data-folder": name, "aria-expanded": String(open), onclick: toggle },
+      icon("right"), el("span", { dir: "auto" }, name), el("small", { class: "tn" }, String(count)));
+  }
+
+  /** In the order of the list; see groups.js. */
   #groups() {
-    const { words } = this;
-    if (this.query) return [[words.search_titles, this.found.inTitle], [words.search_texts, this.found.inText]];
-    const groups = new Map([[words.pinned, []]]);
-    const today = new Date().setHours(0, 0, 0, 0);
-    for (const entry of this.history.entries) {
-      const name = entry.pinned ? words.pinned : this.#day(entry.updated, today);
-      if (!groups.has(name)) groups.set(name, []);
-      groups.get(name).push(entry);
+    const { words, history, found } = this;
+    if (this.query) {
+      const both = [[words.search_titles, found.inTitle], [words.search_texts, found.inText]];
+      return both.filter(([, entries]) => entries.length).map(([name, entries]) => ({ name, entries, folder: false }));
     }
-    return [...groups];
-  }
-
-  #day(time, today) {
-    if (time >= today) return this.words.today;
-    if (time >= today - DAY) return this.words.yesterday;
-    return time >= today - 6 * DAY ? this.words.week : this.month.format(time);
+    return grouped(history.entries, words, new Date().setHours(0, 0, 0, 0), (time) => this.month.format(time));
   }
 
   #scrolled(root) {
@@ -143,15 +141,16 @@ export class Sidebar {
     const title = entry.title || words.new_chat;
     const open = el("button", { type: "button", class: "history-open", dir: "auto", title, onclick: () => acts.open(entry.id) }, title);
     if (entry.pinned) row.append(icon("pin"));
-    row.append(open, menuButton("more", `${words.more}: ${title}`, () => this.#menu(row, entry)));
+    row.append(open, menuButton("more", `${words.more}: ${title}`, (button) => this.#menu(row, entry, button)));
     return row;
   }
 
-  #menu(row, entry) {
+  #menu(row, entry, button) {
     const { words, acts } = this;
     return [
       { icon: "pin", label: entry.pinned ? words.unpin : words.pin, act: () => acts.pin(entry) },
       { icon: "edit", label: words.rename, act: () => this.#rename(row, entry) },
+      { icon: "folder", label: words.folder_move, act: () => this.#move(entry, button) },
       { icon: "copy", label: words.duplicate, act: () => acts.duplicate(entry.id) },
       null,
       { icon: "save", label: words.export_markdown, act: () => acts.export(entry.id, "markdown") },
@@ -160,6 +159,13 @@ export class Sidebar {
       null,
       { icon: "trash", label: words.delete, act: () => acts.remove(entry), danger: true },
     ];
+  }
+
+  #move(entry, button) {
+    chooseFolder(button, entry.folder, this.history.entries, this.words, (folder) => {
+      if (folder) this.folders.set(folder, true);
+      this.acts.move(entry, folder);
+    });
   }
 
   /** Under a chat whose text was meant: the words around it. Few bodies are read, one by one. */
@@ -175,10 +181,10 @@ export class Sidebar {
 
   #walk(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step || !event.target.closest(".history-open")) return;
+    if (!step || !event.target.closest(STOPS)) return;
     event.preventDefault();
-    const all = [...document.querySelectorAll("#history .history-open")];
-    const next = all[all.indexOf(event.target.closest(".history-open")) + step];
+    const all = [...$("#history").querySelectorAll(STOPS)];
+    const next = all[all.indexOf(event.target.closest(STOPS)) + step];
     if (next) next.focus();
     else if (step < 0) $("#chat-search").focus();
   }

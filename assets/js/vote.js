@@ -1,6 +1,7 @@
 // Which answer is better: the question under the lanes, and where the votes go.
 
 import { $, el, fill, toast } from "./dom.js";
+import { kept } from "./keeping.js";
 import { lastOf } from "./lane.js";
 import { newId } from "./ids.js";
 import * as api from "./api.js";
@@ -52,7 +53,7 @@ export async function castVotes(compare, choice) {
 /** The votes of this browser. */
 export function ownVotes() {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+    return JSON.parse(kept.getItem(KEY)) ?? [];
   } catch {
     return [];
   }
@@ -60,17 +61,17 @@ export function ownVotes() {
 
 export function keep(votes) {
   try {
-    localStorage.setItem(KEY, JSON.stringify(votes));
+    kept.setItem(KEY, JSON.stringify(votes));
   } catch {
-    // No storage in this frame: the vote counts on the server, where it keeps votes.
+    // No room in this browser: the vote counts on the server, where it keeps votes.
   }
 }
 
 /** Says nothing of the person; votes of one browser can be told from another's. */
 function visitor() {
+  const known = kept.getItem(VISITOR) ?? Math.random().toString(36).slice(2, 14);
   try {
-    const known = localStorage.getItem(VISITOR) ?? Math.random().toString(36).slice(2, 14);
-    localStorage.setItem(VISITOR, known);
+    kept.setItem(VISITOR, known);
     return known;
   } catch {
     return "";

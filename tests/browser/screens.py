@@ -120,6 +120,25 @@ LONG_CODE: Final = "```javascript\n" + "\n".join(
     f"and does not fit into the column at all, number {n}' }});"
     for n in range(60)
 )
+DIAGRAM: Final = """\
+It asks the endpoints in turn:
+
+```mermaid
+flowchart LR
+  A[Request] --> B{An endpoint ready?}
+  B -->|yes| C[Ask it]
+  B -->|no| D[Wait in line] --> B
+  C --> E([Stream the answer])
+  style E fill:#bbf7d0,stroke:#166534
+```
+
+And one that can't be drawn:
+
+```mermaid
+flowchart LR
+  A[Request] --> B{Is it (really) ready?}
+```
+"""
 SCRIPTS: Final = """\
 مرحبًا! هذه فقرة بالعربية مع كلمة English في وسطها، ورقم 42.
 
@@ -194,7 +213,11 @@ def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
         pens.lone[0].stub.kill()
         configured |= {
             "main": {"ENDPOINTS": entries},
-            "small": {"ENDPOINTS": little, "CATALOG_FILE": catalog},
+            "small": {
+                "ENDPOINTS": little,
+                "CATALOG_FILE": catalog,
+                "PARAMETER_RANGES": {"temperature": [0, 1], "max_tokens": [1, 1024]},
+            },
             "many": {"API_ENDPOINT": many.url},
             "nothing": {},
             "down": {"ENDPOINTS": pens.entries(), "RETRY_ATTEMPTS": "3", "RETRY_DELAY": "1"},
@@ -371,6 +394,16 @@ def chat_long_code(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("chat-long-code")
 
 
+def chat_diagram(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = _asked(studio, visit, saying(*words_of(DIAGRAM)), "Draw how a request finds its model.")
+    expect(page.locator(".diagram img")).to_be_visible()
+    expect(page.locator(".diagram-fault")).to_be_visible()
+    page.locator("#scroller").evaluate("(node) => node.scrollTo(0, 0)")
+    shot("chat-diagram")
+    page.locator("#scroller").evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
+    shot("chat-diagram-mistake")
+
+
 def chat_rtl_cjk(studio: Studio, visit: Visit, shot: Shot) -> None:
     page = _asked(studio, visit, saying(*SCRIPTS), "اكتب بثلاث لغات من فضلك")
     ask(page, "日本語でもう一度お願いします")
@@ -389,6 +422,9 @@ def history(studio: Studio, visit: Visit, shot: Shot) -> None:
     if page.locator("#menu").is_visible():
         page.click("#menu")
     of_chat(page, "Recipe: leek and potato soup", "Pin")
+    of_chat(page, "خطة الرحلة", "Move to a folder")
+    page.get_by_label("New folder").fill("Travel")
+    page.keyboard.press("Enter")
     expect(page.locator("#history h2").first).to_have_text("Pinned")
     shot("history")
     page.locator(".history-row").nth(2).hover()
@@ -424,6 +460,9 @@ def settings(studio: Studio, visit: Visit, shot: Shot) -> None:
     page = chat_with(visit(studio.main), LLAMA)
     open_settings(page)
     shot("settings")
+    page = chat_with(visit(studio.small), "eyes")
+    open_settings(page)
+    shot("settings-limited")
 
 
 def context(studio: Studio, visit: Visit, shot: Shot) -> None:
@@ -643,6 +682,7 @@ SCREENS_OF: Final = (
     chat_interrupted,
     chat_error,
     chat_long_code,
+    chat_diagram,
     chat_rtl_cjk,
     history,
     answer_menu,

@@ -40,6 +40,11 @@ def f(x):
 
 1. first
 2. second: $$a^2 + b^2$$
+
+```mermaid
+graph LR
+A-->B
+```
 """
 
 
@@ -63,7 +68,11 @@ def _states(page: Page, pen: Pen) -> Iterator[str]:
     ask(page, "Show everything")
     page.locator(".thoughts summary").click()
     page.locator(".receipt").click()
+    expect(page.locator(".diagram img")).to_be_visible()
     yield "answer"
+    page.locator(".diagram button").click()
+    yield "a larger diagram"
+    page.keyboard.press("Escape")
     pen.stub.behave(breaking_off("As far as I came"))
     ask(page, "Break")
     yield "interrupted"
@@ -94,7 +103,7 @@ def _composer(page: Page) -> Iterator[str]:
     page.get_by_role("button", name="New prompt").click()
     page.get_by_label("Prompt", exact=True).fill("Write to {{name}}.")
     yield "a new prompt"
-    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Save", exact=True).click()
     yield "prompts"
     page.get_by_role("button", name="Write to").first.click()
     yield "a prompt's fields"
@@ -115,6 +124,8 @@ def _lists(page: Page) -> Iterator[str]:
     page.locator(".history-row").first.hover()
     page.get_by_label("More: pinned").click()
     yield "what can be done with a chat"
+    page.get_by_role("menuitem", name="Move to a folder").click()
+    yield "a folder for a chat"
     page.keyboard.press("Escape")
     for name in ("your-chats", "show-keys"):
         page.click(f"#{name}")

@@ -272,6 +272,10 @@ def test_a_picture_is_refused_in_words_where_the_model_has_no_eyes(
     page.click("#pick")
     page.get_by_role("menuitemradio", name="Large").click()
     expect(page.locator("#vision-strip")).to_contain_text("earlier messages are not sent")
+    page.click("#context")
+    expect(page.locator("#context-sheet")).to_contain_text("earlier messages are not sent")
+    history = page.locator("#context-sheet dd").nth(1)
+    assert int(history.inner_text()) < 40, "a picture that isn't sent is counted"
     ask(page, "And now?")
     assert messages(stub)[0] == ("user", "What is this?")
 
@@ -309,6 +313,27 @@ def test_files_may_be_pasted_and_dropped(page: Page) -> None:
     page.get_by_label("Remove pasted.txt").click()
     expect(page.locator("#files .chip-file")).to_have_count(1)
     expect(page.locator("#send")).to_be_enabled()
+
+
+def test_a_long_pasted_text_is_a_file_unless_the_visitor_wants_it_otherwise(page: Page) -> None:
+    chat_with(page, "large")
+    page.fill("#message", "Shorten this: ")
+    page.evaluate(
+        """() => {
+        const data = new DataTransfer();
+        data.setData("text/plain", "plum ".repeat(2_000));
+        const paste = { clipboardData: data, bubbles: true, cancelable: true };
+        document.querySelector("#message").dispatchEvent(new ClipboardEvent("paste", paste));
+        }"""
+    )
+    expect(page.locator("#files .chip-file")).to_contain_text("pasted text.txt")
+    expect(page.locator("#message")).to_have_value("Shorten this: ")
+    page.get_by_role("button", name="Put it into the message").click()
+    expect(page.locator("#files")).to_be_hidden()
+    whole = "Shorten this: " + "plum " * 2_000
+    expect(page.locator("#message")).to_have_value(whole)
+    reloaded(page)
+    expect(page.locator("#message")).to_have_value(whole)  # what is being written is not lost
 
 
 # ── reasoning ────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ from tests.browser.visiting import answer_text, ask, chat_with, opened, reloaded
 
 pytestmark = pytest.mark.browser
 
-ANSWER = "A **bold** claim:\n\n```python\nprint('<b>')\n```\n"
+NOTES: FilePayload = {
+    "name": "notes <1>.md",
+    "mimeType": "text/markdown",
+    "buffer": b"<b>plum</b>",
+}
+PICTURE = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAAC"
+ANSWER = "A **bold** claim:\n\n```python\nprint('<b>')\n```\n\n```mermaid\ngraph TD\n```\n"
 
 
 def saved(page: Page, title: str, how: str) -> str:
@@ -48,20 +55,33 @@ def test_a_chat_is_saved_to_be_read(visit: Visits, app: App, pen: Pen) -> None:
     page = visit(app)
     pen.stub.behave(saying(ANSWER))
     chat_with(page, pen.model)
+    page.set_input_files("#file-input", [NOTES])
     ask(page, "<i>Claim</i> something")
     title = "<i>Claim</i> something"
     markdown = saved(page, title, "Save as Markdown")
     assert markdown.startswith(f"# {title}\n\n*{pen.model} · ")
-    assert f"## You\n\n{title}\n\n## {pen.model.title()}\n\n{ANSWER.strip()}" in markdown
+    file = "<details><summary>notes &lt;1&gt;.md</summary>\n\n```\n<b>plum</b>\n```\n\n</details>"
+    assert f"## You\n\n{file}\n\n{title}\n\n## {pen.model.title()}\n\n{ANSWER.strip()}" in markdown
 
+    page.evaluate(
+        "(url) => window.akashGradio.chat.turns[0].attachments.push("
+        "{ kind: 'picture', name: 'dot.gif', url, width: 1, height: 1 })",
+        PICTURE,
+    )
+    assert "*Picture: dot.gif (1 × 1)*" in saved(page, title, "Save as Markdown")
     html = saved(page, title, "Save as HTML")
-    for outside in ("http:", "https:", "<script", "<link", "src="):
+    for outside in ("http:", "https:", "<script", "<link", "<ag-diagram"):
         assert outside not in html
+    assert re.findall(r'src="(.{9})', html) == ["data:imag"]
     alone = visit(app)
     alone.set_content(html)
     expect(alone.locator("h1")).to_have_text(title)
+    expect(alone.locator("details.file summary")).to_have_text("notes <1>.md")
+    expect(alone.locator("details.file pre")).to_have_text("<b>plum</b>")
+    expect(alone.locator("figure.file img")).to_have_attribute("alt", "dot.gif")
     expect(alone.locator(".prose-block strong")).to_have_text("bold")
-    expect(alone.locator(".prose-block pre")).to_contain_text("print('<b>')")
+    expect(alone.locator(".prose-block pre").first).to_contain_text("print('<b>')")
+    expect(alone.locator(".prose-block pre").last).to_contain_text("graph TD")
     assert alone.locator("strong").evaluate("(node) => getComputedStyle(node).fontWeight") == "650"
 
 
@@ -95,6 +115,7 @@ def test_an_export_of_akash_chat_is_brought_in_and_what_is_broken_is_named(page:
             {
                 "id": "a",
                 "name": "Greeting",
+                "folderId": "f",
                 "model": {"id": "lone-00", "name": "Llama"},
                 "messages": [
                     {"role": "user", "content": "Hello"},
@@ -108,20 +129,36 @@ def test_an_export_of_akash_chat_is_brought_in_and_what_is_broken_is_named(page:
     expect(said).to_contain_text("1 chat was imported. Saved prompts: 1.")
     expect(said).to_contain_text("Chat 2 (Broken): message 1 has no text.")
     page.keyboard.press("Escape")
+    expect(page.locator("#history .history-open")).to_have_count(0)  # folders begin folded
+    page.get_by_role("button", name="Work 1").click()
     page.get_by_role("button", name="Greeting", exact=True).click()
     expect(answer_text(page)).to_have_text("Hi there")
     expect(page.locator(".thoughts .prose-block")).to_have_text("So.")
     assert "not JSON" in bring(page, "# no").inner_text()
 
 
+PROMPT = "(name) => window.akashGradio.prompts.prompts.put({ id: name, name, text: name })"
+
+
+def prompts(page: Page) -> list[str]:
+    """The names of the saved prompts."""
+    names: list[str] = page.evaluate(
+        "window.akashGradio.prompts.prompts.list().map(({ name }) => name)"
+    )
+    return names
+
+
 def test_where_nothing_is_kept_chats_end_with_the_tab(page: Page, pen: Pen) -> None:
     chat_with(page, pen.model)
     keep(page, {"id": "kept before"})
+    page.evaluate(PROMPT, "kept before")
     your_chats(page).get_by_label("Keep nothing").check()
     expect(page.get_by_role("dialog")).to_contain_text("Chats kept before and hidden now: 1.")
     page.keyboard.press("Escape")
     note = page.get_by_text("Nothing is kept: chats end with this tab.")
     expect(note).to_be_visible()
+    page.evaluate(PROMPT, "forget me")
+    assert prompts(page) == ["forget me"]
     ask(page, "forget me")
     expect(page.locator("#history .history-open")).to_have_text(["forget me"])
     reloaded(page)
@@ -129,9 +166,14 @@ def test_where_nothing_is_kept_chats_end_with_the_tab(page: Page, pen: Pen) -> N
     expect(page.locator("#history .history-open")).to_have_count(0)
     stored = page.evaluate("window.akashGradio.chats.store.list()")
     assert [chat["title"] for chat in stored] == ["kept before"]
+    assert prompts(page) == []
+    assert "forget me" not in page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}])"
+    )
     your_chats(page).get_by_label("Keep nothing").uncheck()
     expect(page.locator("#history .history-open")).to_have_text(["kept before"])
     expect(note).to_be_hidden()
+    assert prompts(page) == ["kept before"]
 
 
 def test_the_room_that_chats_take_is_told_and_all_can_be_deleted(page: Page) -> None:

@@ -155,6 +155,30 @@ def test_chats_are_grouped_by_day_and_the_pinned_stand_first(page: Page) -> None
     expect(page.locator("#history h2").first).to_have_text("Today")
 
 
+def test_a_chat_goes_into_a_folder_that_folds_and_out_again(page: Page) -> None:
+    opened(page, "/?view=models")
+    keep(page, {"id": "one"}, {"id": "two"})
+    of_chat(page, "one", "Move to a folder")
+    page.get_by_label("New folder").fill("Trips")
+    page.keyboard.press("Enter")
+    folder = page.get_by_role("button", name="Trips 1")
+    expect(folder).to_have_attribute("aria-expanded", "true")
+    of_chat(page, "two", "Move to a folder")
+    page.locator(".pop").get_by_role("button", name="Trips").click()
+    expect(page.locator("#history .history-open")).to_have_count(2)
+    reloaded(page)
+    page.get_by_role("button", name="Trips 2").press("Enter")
+    expect(page.locator("#history .history-open")).to_have_count(0)
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#history .history-open").first).to_be_focused()
+    of_chat(page, "one", "Move to a folder")
+    page.get_by_role("button", name="No folder").click()
+    expect(page.locator("#history :is(h2, .history-open)")).to_have_text(
+        ["Trips1", "two", "Today", "one"]
+    )
+
+
 def test_search_finds_titles_and_messages_without_reading_the_chats(page: Page) -> None:
     opened(page, "/?view=models")
     keep(

@@ -37,7 +37,18 @@ def test_a_hostile_answer_grows_without_a_jump_and_harms_nothing(
     expect(answer_text(page)).to_contain_text("value_299", timeout=60_000)
     settled(page, 1)
     assert shifted(page) < MOST_SHIFT
-    assert page.locator("#thread :is(script, iframe, img, style, form, input)").count() == 0
+    for diagram in page.locator("ag-diagram").all():
+        diagram.scroll_into_view_if_needed()
+        expect(diagram.locator(".diagram img, .diagram-fault")).to_have_count(1)
+    expect(page.locator(".diagram-fault").first).to_contain_text("This diagram has a mistake: line")
+    drawn = page.locator(".diagram img")
+    expect(drawn).to_have_count(2)
+    assert "drawn" in (drawn.first.get_attribute("alt") or "")
+    assert all(one.evaluate("(one) => one.naturalWidth > 0") for one in drawn.all())
+    assert shifted(page) < MOST_SHIFT
+    harmful = "script, iframe, style, form, input, svg:not(.i), img:not(.diagram img)"
+    assert page.locator(f"#thread :is({harmful})").count() == 0
+    assert page.locator(".diagram-studio").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -38,7 +38,8 @@ TAGS: dict[str, dict[str, str]] = {
         "role": "region",
         "aria-label": "Table",
     },
-    "button": {"type": "button", "class": "code-copy", "data-copy": ""},
+    "ag-diagram": {"data-growing": ""},
+    "button": {"type": "button", "class": "code-copy", "data-copy": "", "data-save": ""},
     "pre": {"tabindex": "0"},
     "code": {"class": r"language-[a-z][\w+#.-]*|math-source"},
     "span": {"class": r"code-lang|hl-[a-z]"},
@@ -510,6 +511,7 @@ def test_a_bare_address_is_a_link_without_its_full_stop() -> None:
 def test_code_has_a_head_a_copy_button_and_classes_only() -> None:
     assert page("```python\nif x:\n\treturn 1\n```") == (
         '<div class="code"><div class="code-head"><span class="code-lang">python</span>'
+        '<button type="button" class="code-copy" data-save>Save</button>'
         '<button type="button" class="code-copy" data-copy>Copy</button></div>'
         '<pre tabindex="0"><code class="language-python">'
         '<span class="hl-k">if</span> x:\n\t<span class="hl-k">return</span> '

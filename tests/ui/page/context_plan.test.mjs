@@ -35,6 +35,13 @@ test("files cost their text and name, pictures their patches", () => {
   assert.equal(turnTokens(user(of(10), [file])), 17);
 });
 
+test("pictures of earlier messages cost nothing where the model can't see them", () => {
+  const picture = { kind: "picture", name: "a.png", width: 280, height: 29 };
+  const history = [user(of(10), [picture]), answer(of(10))];
+  assert.deepEqual([turnTokens(history[0]), turnTokens(history[0], false)], [30, 10]);
+  assert.deepEqual([plan({ limit: 100, history }).history, plan({ limit: 100, history, sees: false }).history], [40, 20]);
+});
+
 test("nothing is left out while all of it fits", () => {
   const found = plan({ limit: 100, history: chat(20, 20), message: 20, system: 10, room: 30 });
   assert.deepEqual([found.from, found.used, found.wanted, found.over], [0, 100, 100, false]);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asJson, asMarkdown, fileName } from "../../../assets/js/exporting.js";
+import { asJson, asMarkdown, codeName, fileName } from "../../../assets/js/exporting.js";
 import { readFile, Unreadable } from "../../../assets/js/importing.js";
 
-const WORDS = { you: "You", assistant: "Model", system_prompt: "System prompt", export_nothing: "({why})" };
+const WORDS = { you: "You", assistant: "Model", system_prompt: "System prompt", export_nothing: "({why})", export_picture: "{name}, {width} × {height}" };
 const OWN = {
   id: "c1",
   title: "Two *words*",
@@ -121,6 +121,20 @@ test("Markdown has the title, the system prompt and what is shown", () => {
     asMarkdown(OWN, WORDS),
     "# Two *words*\n\n*org/name · 2026-01-02*\n\n> **System prompt**\n>\n> Be brief.\n> Always.\n\n## You\n\nHello\n\n## Name\n\nHi **there**\n",
   );
+});
+
+test("files of a message are named, texts folded in whole, pictures by their size", () => {
+  const attachments = [
+    { kind: "text", name: "a<b>.md", text: "Some ```` ticks\n" },
+    { kind: "picture", name: "cat.png", url: "data:image/png;base64,AAAA", width: 30, height: 20 },
+  ];
+  const markdown = asMarkdown({ ...OWN, settings: {}, turns: [{ ...OWN.turns[0], attachments }] }, WORDS);
+  const file = "<details><summary>a&lt;b&gt;.md</summary>\n\n`````\nSome ```` ticks\n`````\n\n</details>";
+  assert.ok(markdown.endsWith(`## You\n\n${file}\n\n*cat.png, 30 × 20*\n\nHello\n`), markdown);
+});
+
+test("code is saved under the ending of its language", () => {
+  assert.deepEqual(["python", "c++", "go", "", "../x", "objective-c"].map(codeName), ["code.py", "code.cpp", "code.go", "code.txt", "code.txt", "code.txt"]);
 });
 
 test("a file's name has letters of any script and no path", () => {

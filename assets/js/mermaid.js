@@ -1,0 +1,104 @@
+// How the library of diagrams is set, and what is made of its drawings. No page in it.
+
+const CHARACTERS_LIMIT = 10_000;
+const EDGES_LIMIT = 250;
+
+const TEXT_LENGTH = 300;
+const FAULT_LENGTH = 160;
+const AROUND = 16;
+const PLOTS = "#0072B2, #E69F00, #009E73, #CC79A7"; // of the lanes: to be told apart by everybody
+
+/** What a diagram itself may not change: safety, limits and the page's own look. */
+const SECURE = [
+  "secure", "securityLevel", "startOnLoad", "maxTextSize", "maxEdges", "suppressErrorRendering", "htmlLabels", "flowchart",
+  "theme", "darkMode", "themeCSS", "fontFamily", "altFontFamily", "fontSize", "logLevel", "dompurifyConfig", "layout", "look",
+];
+
+export const isTooLarge = (source) => source.length > CHARACTERS_LIMIT;
+
+/**
+ * The source without tags, which the library would build for a moment: they are shown as words.
+ * What its own language writes with a `<` stays, and so does the line break.
+ */
+export const withoutTags = (source) => source.replace(/(?<!<)<(?!br\s*\/?>)(?=[a-z!/?])/gi, "#lt;");
+
+/** The library's settings, in the page's colors. style: where its tokens stand as properties. */
+export function themeOf(style, dark) {
+  const token = (name) => style.getPropertyValue(`--${name}`).trim();
+  const [page, raised, line, strong, text, heading, quiet] = ["page", "raised-2", "line", "line-strong", "text", "heading", "quiet"].map(token);
+  const lanes = dark ? ["#1f4e6b", "#6b5012", "#14543f", "#6b3f58", "#3f3f46"] : ["#cfe6f5", "#fbe7bf", "#c5ebdf", "#f3dbe8", "#e4e4e7"];
+  const scale = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [
+    [`cScale${n}`, lanes[n % lanes.length]], [`cScaleLabel${n}`, heading], [`pie${n + 1}`, lanes[n % lanes.length]],
+    [`git${n}`, lanes[n % lanes.length]], [`gitBranchLabel${n}`, heading],
+  ]).flat());
+  return {
+    startOnLoad: false, securityLevel: "strict", suppressErrorRendering: true, logLevel: "fatal", secure: SECURE,
+    maxTextSize: CHARACTERS_LIMIT, maxEdges: EDGES_LIMIT, htmlLabels: false, flowchart: { htmlLabels: false },
+    fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
+    theme: "base", darkMode: dark,
+    themeVariables: {
+      darkMode: dark, background: page, fontSize: "14px", textColor: text, titleColor: heading, lineColor: quiet,
+      primaryColor: raised, primaryTextColor: heading, primaryBorderColor: strong,
+      secondaryColor: line, secondaryTextColor: heading, secondaryBorderColor: strong,
+      tertiaryColor: page, tertiaryTextColor: text, tertiaryBorderColor: line,
+      noteBkgColor: lanes[1], noteTextColor: heading, noteBorderColor: strong,
+      edgeLabelBackground: page, clusterBkg: page, clusterBorder: strong,
+      pieStrokeColor: page, pieOuterStrokeColor: page, pieSectionTextColor: heading, pieTitleTextColor: heading, pieLegendTextColor: text,
+      xyChart: {
+        backgroundColor: page, titleColor: heading, plotColorPalette: PLOTS,
+        ...Object.fromEntries(["x", "y"].flatMap((axis) => ["Label", "Title", "Tick", "Line"].map((part) => [`${axis}Axis${part}Color`, text]))),
+      },
+      ...scale,
+    },
+  };
+}
+
+/**
+ * Words on a fill that the diagram chose itself, for a light page mostly, in what can be read on it.
+ *
+ * hexOf: any color that CSS knows → "#rrggbb".
+ */
+export function withReadableWords(drawing, hexOf) {
+  for (const node of drawing.querySelectorAll("g.node")) {
+    const styles = [...node.querySelectorAll("[style]:not(text, tspan, .label)")].map((one) => one.getAttribute("style"));
+    const fill = styles.map((style) => style.match(/fill:\s*([^;!]+)/)?.[1].trim()).find(Boolean);
+    if (!fill || fill === "none" || styles.some((style) => /(^|;)\s*color:/.test(style))) continue;
+    for (const label of node.querySelectorAll("text, tspan")) label.style.setProperty("fill", isLight(hexOf(fill)) ? "#09090b" : "#fafafa", "important");
+  }
+  return drawing;
+}
+
+/** By the luma of BT.601, near enough for black or white words. */
+function isLight(hex) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 140;
+}
+
+/**
+ * A drawing as a picture: { url, width, height, text }, pixels at its own size, and the words in
+ * it. Throws where it is none.
+ */
+export function picturedIn(drawing) {
+  const root = drawing.documentElement;
+  const [, , width, height] = (root.getAttribute("viewBox") ?? "").split(/[\s,]+/).map(Number);
+  if (root.localName !== "svg" || !(width > 0 && height > 0)) throw new Error("no drawing");
+  root.removeAttribute("style");
+  root.setAttribute("width", width);
+  root.setAttribute("height", height);
+  const said = [...root.querySelectorAll("text, foreignObject")].map((one) => one.textContent.replace(/\s+/g, " ").trim());
+  const text = [...new Set(said.filter(Boolean))].join(", ");
+  const url = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(drawing))}`;
+  return { url, width: Math.ceil(width), height: Math.ceil(height), text: shortened(text, TEXT_LENGTH) };
+}
+
+/** What is wrong with a diagram, in one line; the library draws the place with dashes and a ^. */
+export function faultOf({ message }) {
+  const lines = String(message ?? "").replaceAll("ﬂ°lt¶ß", "<").split("\n"); // so the library writes "#lt;" meanwhile
+  const line = lines[0].match(/(?:Parse|Lexical) error on line (\d+)/i)?.[1];
+  if (!line) return shortened(lines[0].trim(), FAULT_LENGTH);
+  const at = Math.max(0, lines[2]?.indexOf("^") ?? 0);
+  const near = (lines[1] ?? "").slice(Math.max(0, at - AROUND), at + AROUND).replace(/\s+/g, " ").trim();
+  return near ? `line ${line}, near “${near}”` : `line ${line}`;
+}
+
+const shortened = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
