@@ -4,7 +4,7 @@
 
 import { openDialog } from "./dialogs.js";
 import { el, fill } from "./dom.js";
-import { faultOf, isTooLarge, picturedIn, themeOf, withReadableWords, withoutTags } from "./mermaid.js";
+import { faultOf, isLarge, isTooLarge, picturedIn, themeOf, withReadableWords, withoutTags } from "./mermaid.js";
 
 const PATIENCE_MS = 8000;
 const KEPT = 60; // pictures; the oldest go
@@ -97,6 +97,7 @@ const diagramElement = (words, studio, near) => class extends HTMLElement {
     document.addEventListener("akash-theme", this);
     const known = studio.known(this.source);
     if (known) this.#show(known);
+    else if (isLarge(this.source)) this.#turn(words.diagram, () => this.draw());
     else near.observe(this);
   }
 
@@ -107,7 +108,7 @@ const diagramElement = (words, studio, near) => class extends HTMLElement {
 
   /** The theme changed. */
   handleEvent() {
-    this.draw();
+    if (this.querySelector(".diagram")) this.draw();
   }
 
   async draw() {
@@ -137,11 +138,15 @@ const diagramElement = (words, studio, near) => class extends HTMLElement {
     const picture = this.querySelector(".diagram");
     code.hidden = pictured;
     if (picture) picture.hidden = !pictured;
-    const turn = this.querySelector(".diagram-switch") ?? el("button", { type: "button", class: "code-copy diagram-switch" });
-    turn.hidden = !picture;
-    turn.textContent = pictured ? words.diagram_code : words.diagram;
-    turn.onclick = () => this.#switch(!pictured);
-    this.querySelector(".code-copy:not(.diagram-switch)").before(turn);
+    if (picture) this.#turn(pictured ? words.diagram_code : words.diagram, () => this.#switch(!pictured));
+    else this.querySelector(".diagram-switch")?.remove();
+  }
+
+  #turn(label, onclick) {
+    const button = this.querySelector(".diagram-switch") ?? el("button", { type: "button", class: "code-copy diagram-switch" });
+    button.textContent = label;
+    button.onclick = onclick;
+    this.querySelector(".code-copy:not(.diagram-switch)").before(button);
   }
 };
 

@@ -1,7 +1,8 @@
 // How the library of diagrams is set, and what is made of its drawings. No page in it.
 
 const CHARACTERS_LIMIT = 10_000;
-const EDGES_LIMIT = 250;
+const EDGES_LIMIT = 150;
+const LARGE = 1_500; // characters
 
 const TEXT_LENGTH = 300;
 const FAULT_LENGTH = 160;
@@ -13,6 +14,9 @@ const SECURE = [
   "secure", "securityLevel", "startOnLoad", "maxTextSize", "maxEdges", "suppressErrorRendering", "htmlLabels", "flowchart",
   "theme", "darkMode", "themeCSS", "fontFamily", "altFontFamily", "fontSize", "logLevel", "dompurifyConfig", "layout", "look",
 ];
+
+/** Such a diagram is drawn when the visitor asks for it: it may hold up the page for a while. */
+export const isLarge = (source) => source.length > LARGE;
 
 export const isTooLarge = (source) => source.length > CHARACTERS_LIMIT;
 

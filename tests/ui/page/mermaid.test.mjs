@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { faultOf, isTooLarge, themeOf, withoutTags } from "../../../assets/js/mermaid.js";
+import { faultOf, isLarge, isTooLarge, themeOf, withoutTags } from "../../../assets/js/mermaid.js";
 
 const style = { getPropertyValue: (name) => ` ${name}-color` };
 
@@ -19,7 +19,8 @@ test("tags are words, and what the language itself writes with a < stays", () =>
   for (const own of ["Animal <|-- Dog", "A <--> B", "<<interface>> Shape", "A <-.-> B", "a < b", "1<2"]) assert.equal(withoutTags(own), own);
 });
 
-test("what is too large is not given to the library", () => {
+test("what is large waits for the visitor, what is too large is not given to the library", () => {
+  assert.deepEqual([isLarge("x".repeat(1_500)), isLarge("x".repeat(1_501))], [false, true]);
   assert.deepEqual([isTooLarge("x".repeat(10_000)), isTooLarge("x".repeat(10_001))], [false, true]);
 });
 
