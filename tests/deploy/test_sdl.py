@@ -113,7 +113,10 @@ def test_the_app_reads_what_the_file_sets(path: Path) -> None:
     for name, service in sdl["services"].items():
         if not name.startswith("app"):
             continue
-        settings = read_settings(dict(line.split("=", maxsplit=1) for line in service["env"]), None)
+        of_image = {"DATA_DIR": "/data"}
+        env = dict(line.split("=", maxsplit=1) for line in service["env"])
+        settings = read_settings(of_image | env, None)
+        assert settings.data_dir is None  # its disk ends with the deployment
         assert settings.problems == ()
         assert settings.endpoints
         (exposed,) = service["expose"]
