@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -19,8 +19,6 @@ from akash_gradio.ui.markdown import plain, render
 
 ROWS_SHOWN: Final = 50
 CHANGES_SHOWN: Final = 100
-NameOf = Callable[[str], str]
-"""Model id → what people call it."""
 _FIRST_LINES: Final = 160
 """Characters of an answer in the table."""
 
@@ -108,17 +106,17 @@ def progress_view(progress: Progress) -> dict[str, object]:
 
 
 def lane_lines(
-    plan: Plan, summaries: Sequence[Summary], name_of: NameOf = str
+    plan: Plan, summaries: Sequence[Summary], names: Mapping[str, str]
 ) -> tuple[LaneLine, ...]:
-    """The lanes with what is known of them so far."""
-    lines = zip(_called(plan, name_of), summaries, strict=True)
+    """The lanes with what is known of them so far. names: model id → what people call it."""
+    lines = zip(_called(plan, names), summaries, strict=True)
     return tuple(_lane_line(place, called, each) for place, (called, each) in enumerate(lines))
 
 
-def _called(plan: Plan, name_of: NameOf) -> Iterator[tuple[str, str]]:
+def _called(plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Of each lane the model's name, and the rest of its label."""
     for lane, label in zip(plan.lanes, plan.labels, strict=True):
-        yield name_of(lane.model), label.removeprefix(lane.model).lstrip(", ")
+        yield names[lane.model], label.removeprefix(lane.model).lstrip(", ")
 
 
 def _lane_line(place: int, called: tuple[str, str], each: Summary) -> LaneLine:
@@ -199,11 +197,11 @@ def _shortened(text: str) -> str:
 
 
 def full_row(
-    plan: Plan, row_of: RowOf, number: int, name_of: NameOf = str
+    plan: Plan, row_of: RowOf, number: int, names: Mapping[str, str]
 ) -> tuple[str, tuple[FullCell, ...]]:
     """The prompt of a row of the table, and its answers side by side. Takes CPU time."""
     width = len(plan.lanes)
-    lanes = enumerate(_called(plan, name_of))
+    lanes = enumerate(_called(plan, names))
     cells = (_full(lane, called, row_of(number * width + lane)) for lane, called in lanes)
     return plan.task(number * width).prompt.text, tuple(cells)
 

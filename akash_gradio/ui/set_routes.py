@@ -6,7 +6,7 @@ A run is opened by its id alone, which travels in bodies, never in an address.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -84,7 +84,8 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
         run = await _found(runs, asked.run)
         earlier = await runs.find(asked.earlier) if asked.earlier else None
         told = present_sets.progress_view(run.run.progress)  # first: the table is no older than it
-        html = await asyncio.to_thread(_run_html, house, run, asked.first, earlier)
+        names = _names(house, run.journal.plan)
+        html = await asyncio.to_thread(_run_html, run, names, asked.first, earlier)
         fault = words.SETS["failed_run"].format(reason=run.fault) if run.fault else ""
         return JSONResponse({**told, "title": run.title, "html": html, "fault": fault})
 
@@ -93,7 +94,8 @@ def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
         run = await _found(runs, asked.run)
         if asked.row >= present_sets.rows_total(run.journal.plan):
             raise Fault("shape", mend="row")
-        return JSONResponse({"html": await asyncio.to_thread(_row_html, house, run, asked.row)})
+        names = _names(house, run.journal.plan)
+        return JSONResponse({"html": await asyncio.to_thread(_row_html, run, names, asked.row)})
 
     async def act(request: Request) -> ASGIApp:
         asked: AskedAct = read_sent(AskedAct, await read_body(request))
@@ -185,13 +187,19 @@ def _counted(count: int, one: str, many: str) -> str:
     return one if count == 1 else many.format(count=f"{count:,}")
 
 
-def _run_html(house: House, run: OpenRun, first: int, earlier: OpenRun | None) -> str:
+def _names(house: House, plan: Plan) -> Mapping[str, str]:
+    """Model id → what people call it, for a thread: what the house knows lives on the loop."""
+    known = {listing.card.id: listing.card.name for listing in house.listings()}
+    return {lane.model: known.get(lane.model, lane.model) for lane in plan.lanes}
+
+
+def _run_html(run: OpenRun, names: Mapping[str, str], first: int, earlier: OpenRun | None) -> str:
     plan, row_of = run.journal.plan, run.journal.row
     total = present_sets.rows_total(plan)
     changed, count = present_sets.changed_cells(earlier, run) if earlier else ((), 0)
     return piece(
         "set_run",
-        lanes=present_sets.lane_lines(plan, run.summaries(), house.name_of),
+        lanes=present_sets.lane_lines(plan, run.summaries(), names),
         rows=list(present_sets.table_rows(plan, row_of, first)),
         first=first,
         shown=present_sets.ROWS_SHOWN,
@@ -202,9 +210,9 @@ def _run_html(house: House, run: OpenRun, first: int, earlier: OpenRun | None) -
     )
 
 
-def _row_html(house: House, run: OpenRun, number: int) -> str:
+def _row_html(run: OpenRun, names: Mapping[str, str], number: int) -> str:
     plan = run.journal.plan
-    prompt, cells = present_sets.full_row(plan, run.journal.row, number, house.name_of)
+    prompt, cells = present_sets.full_row(plan, run.journal.row, number, names)
     total = present_sets.rows_total(plan)
     return piece("set_row", prompt=prompt, cells=cells, row=number, total=total)
 
@@ -216,7 +224,7 @@ async def _report(house: House, run: OpenRun) -> Report:
         plan=plan,
         row_of=run.journal.row,
         made=datetime.now(UTC),
-        names={lane.model: house.name_of(lane.model) for lane in plan.lanes},
+        names=_names(house, plan),
         ranking=await ranking_of(house, plan),
         render=render,
     )
