@@ -44,6 +44,7 @@ export function thoughtsOf(version, words) {
   put(text, version.reasoning_blocks, version.reasoning);
   const node = el("details", { class: "thoughts" }, el("summary", {}, icon("right"), label), text);
   node.hidden = !version.reasoning;
+  node.addEventListener("toggle", () => node.open && node.scrollIntoView({ block: "nearest" }));
   return { node, label, text };
 }
 

@@ -62,7 +62,10 @@ function walk(event, pop) {
   const items = [...pop.querySelectorAll("button")];
   const at = items.indexOf(document.activeElement);
   const last = items.length - 1;
-  if (at < 0 && event.key === "Enter") return items[0]?.click();
+  if (at < 0 && event.key === "Enter") {
+    event.preventDefault(); // or what has the focus afterwards is pressed too
+    return items[0]?.click();
+  }
   const next = { ArrowDown: (at + 1) % items.length, ArrowUp: at > 0 ? at - 1 : last, Home: at < 0 ? undefined : 0, End: at < 0 ? undefined : last }[event.key];
   if (event.key === "Tab") pop.hidePopover();
   if (next === undefined || !items.length) return;

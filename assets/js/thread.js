@@ -149,10 +149,17 @@ export class Thread {
   }
 
   #scrolled() {
+    this.#look();
+    if (this.following || !$("#lead").offsetHeight) return;
+    this.#unpin();
+    this.#look(); // all of a short chat may be seen now
+  }
+
+  /** Whether the reader is at the end. */
+  #look() {
     const { scrollTop, clientHeight, scrollHeight } = this.scroller;
     this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
     $("#to-end").hidden = this.following;
-    if (!this.following && $("#lead").offsetHeight) this.#unpin();
   }
 
   #hero(model, id) {

@@ -163,6 +163,7 @@ def test_a_chat_goes_into_a_folder_that_folds_and_out_again(page: Page) -> None:
     page.keyboard.press("Enter")
     folder = page.get_by_role("button", name="Trips 1")
     expect(folder).to_have_attribute("aria-expanded", "true")
+    expect(page.locator("html")).to_have_attribute("data-view", "models")  # nothing was opened
     of_chat(page, "two", "Move to a folder")
     page.locator(".pop").get_by_role("button", name="Trips").click()
     expect(page.locator("#history .history-open")).to_have_count(2)
