@@ -38,7 +38,7 @@ class Plan:
 FULL: Final = Plan(
     call_s=2.5,
     stream_s=4.0,
-    hold_s=3.5,
+    hold_s=3.0,
     ramp_s=1.5,
     callers=(1, 16, 64),
     cpu_streams=(20, 100),
@@ -159,7 +159,7 @@ def _holds(system: UnderTest, streams: int, plan: Plan) -> bool:
         callers=streams,
         seconds=plan.hold_s,
         ramp_s=plan.ramp_s,
-        warmup_s=plan.ramp_s,
+        warmup_s=plan.ramp_s / 2,
         tokens=100_000,
         rate=TOKENS_PER_S,
     )

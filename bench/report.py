@@ -21,7 +21,7 @@ Table = Mapping[str, Mapping[str, float | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Everything that was measured. notes: what could not be, and why."""
+    """Everything that was measured. notes: what could not be, and why. took_s: part → seconds."""
 
     gateways: Table = field(default_factory=dict)
     readers: Table = field(default_factory=dict)
@@ -29,6 +29,7 @@ class Results:
     errors: Table = field(default_factory=dict)
     import_cpu_s: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    took_s: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 
@@ -288,6 +289,8 @@ def document(results: Results, when: datetime, took_s: float, load: float) -> st
 Written by `make bench`, {when:%Y-%m-%d %H:%M} UTC, in {took_s / 60:.0f} minutes;
 commit {_commit()}.
 
+Seconds: {", ".join(f"{part} {seconds}" for part, seconds in results.took_s.items())}.
+
 Machine: {_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, Linux \
 {platform.release()}; Python {platform.python_version()}. Load average at the start: {load:.1f} \
 (above 0.5 the figures say little; the ratios hold longer).
@@ -299,10 +302,10 @@ How: the system under test runs alone on core 0 (the others are stopped meanwhil
 endpoint and a load client in C (`bench/upstream.c`, `bench/load.c`) on core 1. Each token is
 numbered and time-stamped by the endpoint; the client checks that none is missing, doubled or
 foreign, and knows its lag. *Added* is a percentile less the same percentile of `direct`, whose
-own is given in its row. Streams are held while the p99 lag is below 100 ms and 95 % of the tokens
-come. Memory is resident memory while streams of 3 tokens a second are open. The page's visitors
-are held while the p99 lag is below 150 ms and every token comes; a first visit is Chromium's,
-on the other core, with nothing kept.
+own is given in its row. Streams are held while, once all are open, the p99 lag is below 100 ms and
+95 % of the tokens come. Memory is resident memory while streams of 3 tokens a second are open. The
+page's visitors are held while the p99 lag is below 150 ms and every token comes; a first visit is
+Chromium's, on the other core, with nothing kept.
 
 {tables(results)}
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -64,17 +65,21 @@ def _measure(asked: argparse.Namespace) -> Results:
     plan = QUICK if asked.quick else FULL
     notes: list[str] = []
     versions: dict[str, str] = {}
+    took_s: Counter[str] = Counter()
     with ExitStack() as stack:
         upstream, port = start_upstream()
         stack.callback(upstream.stop)
-        gateways = _gateways(chosen, port, plan, asked.rounds, versions, notes)
+        gateways = _gateways(chosen, port, plan, asked.rounds, versions, notes, took_s)
         readers, pages, errors = {}, {}, {}
         if names is None or "in_process" in names:
-            readers = in_process.measure(port, plan.stream_s, versions, notes)
+            with _timed("in process", took_s):
+                readers = in_process.measure(port, plan.stream_s, versions, notes)
         if names is None or "page" in names:
-            pages = page.measure(port, plan.stream_s, versions, notes)
+            with _timed("the page", took_s):
+                pages = page.measure(port, plan.stream_s, versions, notes)
         if names is None or "true_measures" in names:
-            errors = true_measures.measure(port, notes)
+            with _timed("receipts", took_s):
+                errors = true_measures.measure(port, notes)
     return Results(
         gateways=gateways,
         readers=readers,
@@ -83,7 +88,18 @@ def _measure(asked: argparse.Namespace) -> Results:
         import_cpu_s=_import_cpu_s(),
         versions=versions,
         notes=notes,
+        took_s=took_s,
     )
+
+
+@contextmanager
+def _timed(part: str, took_s: Counter[str]) -> Iterator[None]:
+    """Adds its seconds, in which nothing need succeed."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        took_s[part] += round(time.monotonic() - began)
 
 
 def _gateways(
@@ -93,13 +109,15 @@ def _gateways(
     rounds: int,
     versions: dict[str, str],
     notes: list[str],
+    took_s: Counter[str],
 ) -> Found:
     """Each measurement over all the systems before the next, so that all have the same weather."""
     with ExitStack() as stack:
         running = []
         for system in systems:
             try:
-                opened = open_system(system, port)
+                with _timed("installing and starting", took_s):
+                    opened = open_system(system, port)
             except (NotInstalled, DidNotStart) as error:
                 notes.append(f"`{system.name}` could not be measured: {error}")
                 print(notes[-1])
@@ -115,7 +133,7 @@ def _gateways(
             for title, measure in MEASURES:
                 for one in running:
                     try:
-                        with _awake(one):
+                        with _timed(title, took_s), _awake(one):
                             figures = measure(one, plan)
                     except (WrongAnswers, DidNotStart) as error:
                         notes.append(f"`{one.name}`, {title}: {error}")
