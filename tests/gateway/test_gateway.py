@@ -794,3 +794,13 @@ async def test_logs_one_line_with_facts_and_no_words(caplog: pytest.LogCaptureFi
     everything = "".join(repr(vars(each)) for each in caplog.records)
     assert "hello" not in everything
     assert "What is it?" not in everything
+
+
+async def test_a_failure_that_is_remembered_keeps_nothing_of_its_exchange() -> None:
+    house = House(named("a"))
+    house.network.enqueue("a", EndpointUnreachable("a", "refused"))
+    await house.ask()
+    endpoint = house.gateway.endpoint("a")
+    assert endpoint is not None
+    assert endpoint.last_failure is not None
+    assert endpoint.last_failure.__traceback__ is None

@@ -388,6 +388,7 @@ async def test_bytes_grow_no_younger_by_being_read() -> None:
         handler = answer._handler  # type: ignore[attr-defined]
         came = handler.heard_at
         handler.resume_reading()  # what the client does in each read
+        handler.data_received(b"")  # and when it goes on after a pause
         assert handler.heard_at == came
         await answer.aclose()
 
