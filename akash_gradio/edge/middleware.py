@@ -156,7 +156,9 @@ class Dressed:
         self._scope, self._send, self._rules, self._body = scope, send, rules, body
         self._visitors = visitors
         self._https = is_https(scope)
-        self._is_report = scope["path"].startswith(REPORTS)
+        path = scope["path"]
+        self._is_report = path.startswith(REPORTS)
+        self._is_private = path.startswith("/page/") and not path.startswith(OPEN)
         self.begun = False
         self._start: Message | None = None
         self._html: list[bytes] = []
@@ -194,6 +196,8 @@ class Dressed:
         more = list(policy.ALWAYS)
         if self._https:
             more.append(policy.HSTS)
+        if self._is_private:  # unless it says itself who may keep it
+            more.append(policy.NO_STORE)
         kind = _kind(message)
         if kind == b"text/event-stream":
             more.append((b"x-accel-buffering", b"no"))

@@ -23,6 +23,7 @@ ALWAYS: Final = (
 """On whatever the page sends. No X-Frame-Options: it knows no list, and a Space is framed."""
 
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+NO_STORE: Final = (b"cache-control", b"no-store")
 STILL: Final = (
     b"content-security-policy",
     b"default-src 'none'; style-src 'unsafe-inline'; sandbox",

@@ -56,8 +56,8 @@ class Account(BaseModel):
 
     @property
     def org_names(self) -> frozenset[str]:
-        """In lower case."""
-        return frozenset(org.preferred_username.lower() for org in self.orgs or ())
+        """In lower case; one without a name is nobody's."""
+        return frozenset(org.preferred_username.lower() for org in self.orgs or ()) - {""}
 
 
 Known = TypeVar("Known", bound=BaseModel)

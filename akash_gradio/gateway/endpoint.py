@@ -150,11 +150,13 @@ class Endpoint:
     ) -> None:
         """An attempt or an answer failed. rest_s: after a 429 that names no time.
 
-        The error is remembered without its traceback, which would keep all of the exchange.
+        The error is remembered without its traceback and what it came from, which would keep
+        all of the exchange.
         """
         status = error.status if isinstance(error, EndpointRefused) else None
         asked_s = error.retry_after_s if isinstance(error, EndpointRefused) else None
         self.last_failure, self._reason = error.with_traceback(None), type(error).__name__
+        error.__context__ = None
         if asked_s is not None or status == 429:
             self._breaker.rest(now, rest_s if asked_s is None else asked_s)
         if status == 404:

@@ -178,9 +178,9 @@ class Exchange:
 
     def failure(self, error: EndpointError | RequestRefused) -> EndpointError:
         """What broke the answer off. A refusal in the middle of one is garbled."""
-        if isinstance(error, RequestRefused):
-            error = EndpointGarbled(error.alias, "error_body", error.detail)
         hide_secrets(error, self.endpoint.entry, self._headers)
+        if isinstance(error, RequestRefused):
+            return EndpointGarbled(error.alias, "error_body", error.detail)
         return error
 
     async def aclose(self) -> None:

@@ -44,8 +44,8 @@ class PlainEvents:
 
 
 def _plain_events(part: bytes) -> int:
-    """Whole events of one line of JSON each, with a delta and neither an error, a number that
-    is none, a finish reason nor usage. Those two may be null, wherever they stand.
+    """Whole events of one line of JSON each, with choices, a delta and neither an error, a number
+    that is none, a finish reason nor usage. Those two may be null, wherever they stand.
     """
     count = part.count
     lines = count(b"\n")
@@ -53,6 +53,7 @@ def _plain_events(part: bytes) -> int:
         part.startswith(b'data: {"')
         and part.endswith(b"}\n\n")
         and count(b'}\n\ndata: {"') * 2 + 2 == lines
+        and (count(b'"choices":[{') * 2 == lines or count(b'"choices": [{') * 2 == lines)
         and (count(b'"delta":{') * 2 == lines or count(b'"delta": {') * 2 == lines)
         and not count(b"\r")
         and not count(b'"error"')

@@ -72,8 +72,8 @@ class RelayReader:
         """
         if self._flows:
             count = self._plain.count(data)
-            if count:  # nearly every read of nearly every stream
-                return self._passing.plain(data, count)
+            if count and (heard := self._passing.plain(data, count)):
+                return heard  # nearly every read of nearly every stream
         heard = self._feed(data)
         self._flows = self._begun and not self._inside and not self._held
         return heard
@@ -91,7 +91,7 @@ class RelayReader:
         part = data if end == len(data) else data[:end]
         self._held += data[end:]
         if self._begun and not self._inside and (count := self._plain.count(part)):
-            return self._passing.plain(part, count)
+            return self._passing.plain(part, count) or self._read(part)
         return self._read(part)
 
     def close(self) -> Sequence[Heard]:
@@ -165,10 +165,11 @@ class _Streamed:
         self._out: list[bytes] = []
 
     def plain(self, part: bytes, count: int) -> Sequence[Heard]:
-        """So many whole events that need no look."""
+        """So many whole events that need no look; [] where their model's name needs one."""
         if not part.isascii():
             part = _with_no_line_ends(str(part, "utf-8", "replace")).encode()
-        return [Passed(self._names.in_bytes(part), count)]
+        part = self._names.in_bytes(part)
+        return [Passed(part, count)] if part else []
 
     def chunk(self, text: str, value: Mapping[str, Any]) -> None:
         """One event's data, as text and as what it says."""
@@ -248,17 +249,14 @@ class _Names:
         return _packed({**value, "model": self._rename})
 
     def in_bytes(self, part: bytes) -> bytes:
-        """The same for events that nobody looked into."""
+        """The same for events that nobody looked into; b"" where somebody has to."""
         if not self._rename or b'"model"' not in part:
             return part
         before, after = self._spelled
         # Inside a string the quotes would have backslashes: it is the field or nothing.
         if before and part.count(before) == part.count(b'"model"'):
             return part.replace(before, after)
-        lines = [line[6:] for line in part.split(b"\n\n") if line]
-        return b"".join(
-            _event(self.in_text(str(line, "utf-8"), json.loads(line))) for line in lines
-        )
+        return b""
 
     def _learn(self, text: str, own: object) -> None:
         for colon in (":", ": "):

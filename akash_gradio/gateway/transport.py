@@ -271,19 +271,33 @@ def _stamping() -> tuple[type[aiohttp.TCPConnector], type[aiohttp.ClientResponse
     import aiohttp
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
+    from aiohttp.http_exceptions import HttpProcessingError
 
     class Handler(ResponseHandler):
         heard_at = inf
+        was_paused = False
 
         def data_received(self, data: bytes) -> None:
             if data:  # none: it reads on in what it held back
                 self.heard_at = time.monotonic()
             super().data_received(data)
 
+        def pause_reading(self) -> None:
+            self.was_paused = True
+            super().pause_reading()
+
         def resume_reading(self, resume_parser: bool = True) -> None:
-            # Asked after each read: without this it would parse nothing each time.
-            if self._reading_paused:
+            # Asked after each read: without this it would parse nothing each time. Once it was
+            # paused it may hold bytes back while it is not paused any more.
+            if self.was_paused:
                 super().resume_reading(resume_parser)
+
+        def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+            super().set_exception(exc, *cause)
+            # Bytes that are no HTTP: it tells who waits for a head, and not who reads a body.
+            body = self._payload
+            if isinstance(exc, HttpProcessingError) and body is not None and not body.is_eof():
+                body.set_exception(aiohttp.ClientPayloadError())
 
     class Connector(aiohttp.TCPConnector):
         def __init__(self, **how: Any) -> None:

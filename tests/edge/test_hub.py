@@ -116,6 +116,7 @@ async def test_the_name_is_what_limits_are_counted_under(hub: FakeHub) -> None:
         ({"ALLOWED_ORGS": "acme"}, {"orgs": [{"preferred_username": "ACME"}]}, True),
         ({"ALLOWED_ORGS": "acme"}, {"orgs": [{"preferred_username": "other"}]}, False),
         ({"ALLOWED_ORGS": "acme"}, {"orgs": None}, False),
+        ({"ALLOWED_ORGS": ","}, {"orgs": [{"name": "acme"}]}, False),
         ({"ALLOWED_ORGS": "acme"}, {"preferred_username": "acme"}, False),
         ({"ALLOWED_USERS": "acme"}, {"orgs": [{"preferred_username": "acme"}]}, False),
         ({"ALLOWED_USERS": "bob", "ALLOWED_ORGS": "acme"},

@@ -60,6 +60,13 @@ def test_every_answer_has_the_security_headers() -> None:
         assert "strict-transport-security" not in headers
 
 
+def test_what_belongs_to_the_page_is_kept_by_no_cache() -> None:
+    for path in ("/page/boot", "/page/sets/one"):
+        assert client().get(path).headers["cache-control"] == "no-store"
+    for path in ("/", "/page/assets/css/page.css", "/other"):
+        assert "cache-control" not in client().get(path).headers
+
+
 def test_browsers_that_came_by_tls_keep_to_it() -> None:
     headers = client().get("/", headers={"x-forwarded-proto": "https"}).headers
     assert headers["strict-transport-security"] == "max-age=31536000"

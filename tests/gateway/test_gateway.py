@@ -363,6 +363,18 @@ async def test_a_silence_after_the_first_token_is_an_interruption() -> None:
     assert error.cause.stage == "idle"
 
 
+@pytest.mark.parametrize("script", [HANGS, Says(parts=(delta("he"), HANGS))])
+async def test_a_failure_that_is_remembered_keeps_nothing_of_its_exchange(script: Any) -> None:
+    house = House(named("a"), FIRST_TOKEN_TIMEOUT=0.05, IDLE_TIMEOUT=0.05, RETRY_ATTEMPTS=0)
+    house.network.enqueue("a", script)
+    await house.fail()
+    endpoint = house.gateway.endpoint("a")
+    assert endpoint is not None
+    failure = endpoint.last_failure
+    assert isinstance(failure, EndpointTimeout)
+    assert (failure.__traceback__, failure.__context__) == (None, None)
+
+
 async def test_signs_of_life_without_a_word_are_a_silence_too() -> None:
     async def ping() -> bytes:
         await asyncio.sleep(0.01)  # real: the timer of the gateway is

@@ -12,6 +12,10 @@ from tests.stubs.wire import chunk, ending, error, event, says, usage_event
 SAYS = says("word")
 
 
+def spaced(value: object) -> bytes:
+    return f"data: {json.dumps(value)}\n\n".encode()
+
+
 def after_one(before: bytes = SAYS) -> PlainEvents:
     plain = PlainEvents()
     plain.count(before)
@@ -47,6 +51,15 @@ def test_anything_else_is_none_also_beside_one_and_after_one(other: bytes) -> No
     assert PlainEvents().count(other) == 0
     assert after_one().count(other) == 0
     assert after_one().count(SAYS + other) == 0 or other == b""
+
+
+@pytest.mark.parametrize("rest", [{}, {"choices": []}])
+def test_an_event_of_two_answers_does_not_stand_in_for_one_of_none(rest: dict[str, object]) -> None:
+    two = chunk({"content": "a"})
+    two["choices"] *= 2
+    none = {**rest, "detail": "out of memory"}
+    for pack in (event, spaced):
+        assert PlainEvents().count(pack(two) + pack(none)) == 0
 
 
 @pytest.mark.parametrize("name", ["content", "reasoning_content", "refusal"])

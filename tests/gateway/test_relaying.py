@@ -151,6 +151,15 @@ def test_a_model_that_is_spoken_of_keeps_its_name():
     assert {value["model"] for value in values(out)} == {"mine"}
 
 
+@pytest.mark.parametrize("broken", [b'"b"x', b'"b","n":' + b"9" * 5000, b'"b","n":' + b"[" * 10**5])
+def test_broken_json_is_garbled_also_where_the_model_has_another_name(broken: bytes):
+    first = event(chunk({"content": "a"}, model="own"))
+    other = event(chunk({"content": "b"}, model="another")).replace(b'"b"', broken)
+    with pytest.raises(EndpointGarbled) as error:
+        read([first, other], rename="mine")
+    assert error.value.what == "json"
+
+
 def test_a_whole_answer_becomes_a_stream():
     calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
     body = {**wire.completion("hi", tool_calls=calls, odd=[1]), "x": {"y": 1}}

@@ -70,6 +70,13 @@ async def breaks_off_with_it(x: Exchange) -> None:
     await x.end()
 
 
+async def refuses_with_it_in_the_middle(x: Exchange) -> None:
+    await x.open_stream()
+    await x.piece(wire.says("planted-answer"))
+    await x.piece(wire.event({"error": {"message": f"{KEY} {HEADER} {CARD_HEADER}", "code": 400}}))
+    await x.end()
+
+
 async def broken_json_around_it(x: Exchange) -> None:
     await x.open_stream()
     await x.piece(b'data: {"choices": [{"delta": {"content": "planted-answer of' + b"\n\n")
@@ -120,11 +127,12 @@ def without_words(event: Event) -> str:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    if error is not None:
         yield error
         if isinstance(error, NotAnswered) and error.cause is not error.__cause__:
             yield error.cause
-        error = error.__cause__ or error.__context__
+        yield from chain(error.__cause__)
+        yield from chain(error.__context__)
 
 
 def found(text: str) -> list[str]:
@@ -137,6 +145,7 @@ def found(text: str) -> list[str]:
         answers,
         says_it_in_the_stream,
         breaks_off_with_it,
+        refuses_with_it_in_the_middle,
         broken_json_around_it,
         *(refuses_loudly(status) for status in (400, 401, 404, 413, 422, 429, 500)),
         *(ZOO[name].act for name in ("closes_at_once", "hangs_after_role", "redirects_307")),

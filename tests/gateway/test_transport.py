@@ -301,6 +301,55 @@ async def test_tells_a_cut_body_from_a_whole_one() -> None:
     assert error.value.what == "cut"
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_body_that_goes_on_as_no_http_is_cut_whoever_waits_for_it(late: bool) -> None:
+    go_on, left = asyncio.Event(), asyncio.Event()
+
+    async def babbles(far: Peer) -> None:
+        await far.send(HEAD, PIECE)
+        await go_on.wait()
+        await far.send(b"no size\r\n")
+        with suppress(ConnectionError):
+            await far.reader.read()
+        left.set()
+
+    async with peer(babbles) as (_, port), transport() as made:
+        answer = await ask(made, entry(port))
+        assert await answer.read() == b"hello"
+        go_on.set()
+        async with asyncio.timeout(20):
+            if late:
+                await left.wait()
+            with pytest.raises(EndpointGarbled) as error:
+                await answer.read()
+        await answer.aclose()
+    assert error.value.what == "cut"
+
+
+async def test_reads_on_after_small_pieces_were_too_many_to_hold() -> None:
+    lots, go_on = UNREAD_BYTES // 32 + 1, asyncio.Event()
+
+    async def dribbles(far: Peer) -> None:
+        await far.send(HEAD + b"1\r\nx\r\n" * lots)
+        await go_on.wait()
+        await far.send(b"1\r\ny\r\n" * 5)
+        await far.reader.read()
+
+    async with peer(dribbles) as (_, port), transport() as made:
+        answer = await ask(made, entry(port))
+        content = answer._content  # type: ignore[attr-defined]
+        async with asyncio.timeout(20):
+            while content.total_bytes < lots:  # noqa: ASYNC110 - the client tells nobody
+                await asyncio.sleep(0.01)  # real: the far side writes
+            size = 0
+            while size < lots:
+                size += len(await answer.read())
+            go_on.set()
+            while size < lots + 5:
+                size += len(await answer.read())
+        await answer.aclose()
+
+
 async def test_unpacks_a_body_and_refuses_an_unknown_packing() -> None:
     def packed(name: str, body: bytes) -> Script:
         async def script(far: Peer) -> None:
