@@ -77,6 +77,9 @@ def test_a_set_is_pasted_run_read_and_taken_away(page: Page) -> None:
     cells = page.locator(".row-cell")
     expect(cells).to_have_count(2)
     expect(cells.first.locator("strong")).to_have_text("so")
+    page.click('.row-dialog [data-step="right"]')
+    expect(page.locator(".row-question")).to_have_text("And who else?")
+    expect(page.locator('.row-dialog [data-step="left"]')).to_be_focused()
     page.keyboard.press("Escape")
 
     page.click("#run-report")

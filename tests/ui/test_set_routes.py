@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -113,11 +114,16 @@ async def test_a_run_shows_its_table_and_a_row_its_answers(client: httpx.AsyncCl
     look = await post(client, "look", {"run": run})
     assert (look["done"], look["total"], look["text"]) == (4, 4, "4 of 4 · 1 failed")
     assert look["title"] == "one"
-    for said in ("2 of 2", "1 of 2", "nobody answered for", "✗", "✓"):
+    for said in ("2 of 2", "1 of 2", "nobody answered for", "✗", "✓", "Model A", "one &lt;script"):
         assert said in look["html"]
+    assert "**" not in look["html"]
     row = (await post(client, "row", {"run": run, "row": 0}))["html"]
     for said in ("<strong>one</strong>", "contains “one”", "parameters sent", "Hm."):
         assert said in row
+    assert re.findall(r'data-go-row="(-?\d+)".*?( disabled)?>', row) == [
+        ("-1", " disabled"),
+        ("1", ""),
+    ]
     assert "<script" not in look["html"] + row
     assert "planted" not in look["html"] + row
 
