@@ -403,6 +403,8 @@ SETS: Final[Mapping[str, str]] = {
     "need_models": "Choose a model.",
     "wrong_number": "{name}: write a number from {low} to {high}.",
     "replaced": "Other prompts are there now.",
+    "cleared": "The prompts are gone.",
+    "no_text": "{name} is no text.",
     "without_files": "The files of this chat's messages are not part of the set.",
     "save_set": "Save this set",
     "saved_sets": "Saved sets",

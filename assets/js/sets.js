@@ -3,6 +3,7 @@
 
 import { openDialog } from "./dialogs.js";
 import { $, el, fill, toast } from "./dom.js";
+import { decoded } from "./files.js";
 import { newId } from "./ids.js";
 import { kept, keptInTab } from "./keeping.js";
 import { SavedSets, asSavedSet } from "./saved_sets.js";
@@ -100,7 +101,10 @@ export class Sets {
   }
 
   async #openFile(file) {
-    if (file) this.#replace(await file.text(), file.name);
+    if (!file) return;
+    const text = decoded(new Uint8Array(await file.arrayBuffer()));
+    if (text == null) return toast(fill(this.says.no_text, { name: file.name }));
+    this.#replace(text, file.name);
   }
 
   #useChat() {
@@ -321,7 +325,7 @@ export class Sets {
     $("#set-file").addEventListener("change", ({ target }) => { this.#openFile(target.files[0]); target.value = ""; });
     $("#set-chat").addEventListener("click", () => this.#useChat());
     $("#set-save").addEventListener("click", () => this.#save());
-    $("#set-clear").addEventListener("click", () => { this.#replace(""); $("#set-text").focus(); });
+    $("#set-clear").addEventListener("click", () => { this.#replace("", "", this.says.cleared); $("#set-text").focus(); });
     $("#set-form").addEventListener("submit", (event) => { event.preventDefault(); if (!$("#set-start").disabled) this.#begin(); });
     $("#run-new").addEventListener("click", () => this.#showForm());
     addEventListener("pagehide", () => this.#keepDraft());
