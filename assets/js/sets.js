@@ -50,7 +50,7 @@ export class Sets {
   /** Whom to begin with: the lanes that are being compared, else the first models that can be asked. */
   #first() {
     const { compare, models } = this.page;
-    const lanes = compare.lanes.filter(({ model }) => models.find(model));
+    const lanes = compare.hidden ? [] : compare.lanes.filter(({ model }) => models.find(model)); // blind: their order would tell
     if (lanes.length) return lanes.map((lane) => candidateOf(lane, compare.settingsOf(lane)));
     return models.list.filter((model) => model.can_chat).slice(0, FIRST_MODELS).map(({ id }) => newCandidate(id));
   }
