@@ -364,7 +364,7 @@ async def test_a_silence_after_the_first_token_is_an_interruption() -> None:
 
 
 @pytest.mark.parametrize("script", [HANGS, Says(parts=(delta("he"), HANGS))])
-async def test_a_failure_that_is_remembered_keeps_nothing_of_its_exchange(script: Any) -> None:
+async def test_a_timeout_that_is_remembered_keeps_nothing_of_what_it_ended(script: Any) -> None:
     house = House(named("a"), FIRST_TOKEN_TIMEOUT=0.05, IDLE_TIMEOUT=0.05, RETRY_ATTEMPTS=0)
     house.network.enqueue("a", script)
     await house.fail()
