@@ -115,7 +115,7 @@ export class Sidebar {
       $(`#history [data-folder="${CSS.escape(name)}"]`)?.focus({ preventScroll: true });
     };
     return el("button", { type: "button", class: "history-folder", "data-folder": name, "aria-expanded": String(open), onclick: toggle },
-      icon("right"), el("span", { dir: "auto" }, name), el("small", { class: "tn" }, String(count)));
+      icon("right"), el("span", { dir: "auto" }, name), el("span", { class: "tn" }, String(count)));
   }
 
   /** In the order of the list; see groups.js. */
