@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from akash_gradio.domain.chat import NOTHING, Conversation
 from akash_gradio.domain.events import (
@@ -23,6 +23,9 @@ from akash_gradio.domain.tokens import (
     utf8_length,
 )
 from akash_gradio.gateway.relayed import Heard, Passed, Question, RelayRequest
+
+SHORTEST_PACE_S: Final = 0.001
+"""From the first token to the last; in less they came together, and were read in pieces."""
 
 
 def prompt_tokens(conversation: Conversation) -> int:
@@ -198,9 +201,12 @@ class Record:
         """
         if tokens_out is None or self._first_token is None or self._lumps < 2:
             return None
+        seconds = self._last_token - self._first_token
+        if seconds < SHORTEST_PACE_S:
+            return None
         opening = self._opening_bytes / (self._answer_bytes + self._reasoning_bytes)
         paced = tokens_out.tokens * (1 - opening)
-        return tokens_per_s(paced, self._last_token - self._first_token)
+        return tokens_per_s(paced, seconds)
 
 
 def _later(before: Usage, now: Usage) -> Usage:

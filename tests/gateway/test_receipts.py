@@ -51,6 +51,16 @@ def test_what_came_with_the_first_token_is_no_part_of_the_speed() -> None:
     assert record.receipt("stop").tokens_per_s == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("seconds", [0.00002, -0.00002])
+def test_one_packet_read_in_pieces_has_no_speed(seconds: float) -> None:
+    clock = Clock()
+    record = begun(clock)
+    record.hears([TextDelta("x" * 400)])
+    clock.now += 0.05
+    record.hears([TextDelta("y" * 40_000)], lag_s=0.05 - seconds)
+    assert record.receipt("stop").tokens_per_s is None
+
+
 def test_all_in_one_lump_has_no_speed() -> None:
     clock = Clock()
     record = begun(clock)
