@@ -26,14 +26,14 @@ Figures = dict[str, float | None]
 VISITORS: Final = 2
 """What `gr.ChatInterface` bears with 100 turns on one core."""
 CROWDS: Final = (1, 10, 50)
-HELD: Final = (5, 10, 20, 40, 80, 120, 160, 200, 250, 300)
+HELD: Final = (10, 20, 40, 80, 120, 160, 240)
 """Visitors at once; more and more, until they are not held any more."""
 HELD_LAG_MS: Final = 150.0
 TOKENS_PER_S: Final = 50
 TURNS: Final = (0, 100)
 READY_S: Final = 90.0
 PATIENCE: Final = 3.0
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 2.0
 """So many times as long as the tokens take, and this; who is slower than that has shown it."""
 
 _TOKEN: Final = re.compile(r"#(\d+)\.(\d+)@(\d{16})")
