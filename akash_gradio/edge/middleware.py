@@ -34,7 +34,8 @@ from akash_gradio.edge.visitors import Visitors
 
 logger = logging.getLogger(__name__)
 
-API: Final = ("/v1/", "/healthz", "/metrics")
+API: Final = "/v1/"
+NUMBERS: Final = frozenset({"/healthz", "/metrics"})
 OPEN: Final = "/page/assets/"
 """What the sign-in page needs: public files."""
 REPORTS: Final = ("/page/sets/", "/page/compare/")
@@ -96,7 +97,7 @@ class Edge:
                 await self._pass(scope, receive, send)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(API):
+        if scope["path"].startswith(API) or scope["path"] in NUMBERS:
             VISITOR.set(NOBODY)  # the API knows its callers by their keys
             await self._app(scope, receive, send)
             return
@@ -186,6 +187,8 @@ class Dressed:
             cookie = self._visitors.new_cookie(self._scope)
             if cookie is not None:
                 headers.append((cookie[0].encode(), cookie[1].encode()))
+                if all(name.lower() != policy.PRIVATE[0] for name, _ in headers):
+                    headers.append(policy.PRIVATE)
             await self._send({**start, "headers": headers})
             message = {"type": "http.response.body", "body": html}
         await self._send(message)

@@ -24,6 +24,8 @@ ALWAYS: Final = (
 
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 NO_STORE: Final = (b"cache-control", b"no-store")
+PRIVATE: Final = (b"cache-control", b"private, no-cache")
+"""Beside a cookie that names a visitor: no cache between may hand it to another."""
 STILL: Final = (
     b"content-security-policy",
     b"default-src 'none'; style-src 'unsafe-inline'; sandbox",

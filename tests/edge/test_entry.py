@@ -44,6 +44,7 @@ def test_a_stranger_is_led_to_the_form_and_gets_nothing_else() -> None:
         ("POST", "/page/reply"), ("GET", "/page/models"), ("GET", "/config"), ("POST", "/"),
         ("GET", "/gradio_api/info"), ("GET", "/gradio_api/startup-events"),
         ("GET", "/page/assets"), ("GET", "/page/sign-in/x"), ("GET", "/PAGE/assets/x"),
+        ("GET", "/metricsx"), ("GET", "/healthz/x"), ("GET", "/v1x"),
     ):  # fmt: skip
         assert stranger.request(method, path).status_code in (401, 404), path
     assert asked.paths == []

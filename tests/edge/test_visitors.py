@@ -52,6 +52,14 @@ def test_everybody_in_one_ipv6_network_is_one_address() -> None:
     assert visitors.visitor(scope("::ffff:192.0.2.1")).id == visitors.visitor(scope("192.0.2.1")).id
 
 
+def test_no_cache_hands_one_visitors_cookie_to_another() -> None:
+    browser = client(VISITOR_MESSAGES_PER_MINUTE="5")
+    first = browser.get("/").headers
+    assert "ag_visitor" in first["set-cookie"]
+    assert first["cache-control"] == "private, no-cache"
+    assert "cache-control" not in browser.get("/").headers
+
+
 def test_a_cookie_tells_visitors_of_one_address_apart_and_both_belong_to_it() -> None:
     edge = front(VISITOR_MESSAGES_PER_MINUTE="5")
     ids = []
