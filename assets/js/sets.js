@@ -1,6 +1,7 @@
 // Prompt sets: a form, its forecast, the sets that are kept by name, and the runs. A run lives on
 // the server; its id, which alone opens it, is kept in this browser.
 
+import { remembered } from "./compare_state.js";
 import { openDialog } from "./dialogs.js";
 import { $, el, fill, toast } from "./dom.js";
 import { decoded } from "./files.js";
@@ -50,8 +51,10 @@ export class Sets {
   /** Whom to begin with: the lanes that are being compared, else the first models that can be asked. */
   #first() {
     const { compare, models } = this.page;
-    const lanes = compare.hidden ? [] : compare.lanes.filter(({ model }) => models.find(model)); // blind: their order would tell
-    if (lanes.length) return lanes.map((lane) => candidateOf(lane, compare.settingsOf(lane)));
+    // After a reload only the tab has them, until the comparison is opened.
+    const { lanes, shared, hidden } = (!compare.lanes.length && remembered()) || compare;
+    const known = hidden ? [] : lanes.filter(({ model }) => models.find(model)); // blind: their order would tell
+    if (known.length) return known.map((lane) => candidateOf(lane, lane.settings ?? shared));
     return models.list.filter((model) => model.can_chat).slice(0, FIRST_MODELS).map(({ id }) => newCandidate(id));
   }
 

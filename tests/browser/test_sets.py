@@ -63,7 +63,8 @@ def test_a_set_is_pasted_run_read_and_taken_away(page: Page) -> None:
     page.click(".compare-head [data-go=sets]")
     expect(page.locator(".candidate select").first).to_have_value("lone-01")
     pasted(page, "Who are you?\nAnd who else?")
-    page.fill("#set-contains", "lone-00")
+    expect(page.locator(".candidate select").first).to_have_value("lone-01")  # loaded anew
+    page.fill("#set-contains", "lone-01")
     expect(page.locator("#set-count")).to_have_text("2 prompts")
     expect(page.locator("#set-forecast")).to_contain_text("4 calls: 2 prompts × 2 lanes")
     page.click("#set-start")
