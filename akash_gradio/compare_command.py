@@ -81,7 +81,7 @@ async def _carry_out(wanted: Wanted, service: Service, settings: Settings) -> in
             return ALL_GOOD
         with closing(_journal(wanted)) as journal:
             if wanted.retry_failed:
-                _say(f"{journal.forget_failed():,} failed calls are asked again.")
+                _say(f"Asked again: {_counted(journal.forget_failed(), 'failed call')}.")
             known = journal.outcomes()
             if known:
                 _say(f"{len(known):,} of {wanted.plan.calls:,} calls are answered already.")
@@ -238,9 +238,9 @@ def _ended(wanted: Wanted, journal: Journal, state: RunState) -> int:
         if not row.ok:
             reasons[row.said] += 1
     if unmet:
-        _say(f"{unmet:,} answers fail a check.")
+        _say(f"{_counted(unmet, 'answer')} failed a check.")
     for said, times in reasons.most_common(3):
-        _say(f"{times:,} times: {said}")
+        _say(f"{_counted(times, 'time')}: {said}")
     if reasons:
         _say("The same command with --retry-failed asks these again.")
     return SOME_FAILED if unmet or reasons else ALL_GOOD
@@ -250,10 +250,14 @@ def _tell_changes(wanted: Wanted, journal: Journal) -> None:
     assert wanted.earlier is not None
     with closing(Journal.open(wanted.earlier)) as earlier:
         found = list(changes(earlier.plan, earlier.row, journal.plan, journal.row))
-    _say(f"{len(found):,} cells changed since {wanted.earlier.name}.")
+    _say(f"{_counted(len(found), 'cell')} changed since {wanted.earlier.name}.")
     for each in found:
         repeat = f", repeat {each.repeat + 1}" if wanted.plan.repeats > 1 else ""
         sys.stdout.write(f"{each.prompt}, {each.lane}{repeat}: {', '.join(each.what)}\n")
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"1 {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def _say(line: str) -> None:

@@ -130,7 +130,7 @@ def test_what_failed_is_asked_again_on_request(
     assert len(stub.chats) == before
     stub.behave("echoes")
     assert compare("--retry-failed") == 0
-    assert "2 failed calls are asked again." in told(compare)
+    assert "Asked again: 2 failed calls." in told(compare)
     assert len(stub.chats) == before + 2
     assert {row["outcome"] for row in report(tmp_path)["rows"]} == {"ok"}
 
@@ -162,7 +162,7 @@ def test_the_record_of_another_run_is_not_written_over(compare: Compare) -> None
 
 def test_an_answer_that_fails_its_check_is_told_by_the_status(compare: Compare) -> None:
     assert compare("--check", "max_length=3") == 1
-    assert "4 answers fail a check." in told(compare)
+    assert "4 answers failed a check." in told(compare)
 
 
 def test_an_endpoint_that_dies_is_told_and_the_report_is_there(

@@ -40,9 +40,13 @@ class LaneLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One answer in the table. state: `ok`, `failed` (a check), `error`, `pending`."""
+    """One answer in the table. state: `ok`, `failed` (a check), `error`, `pending`.
+
+    checked: whether anything was demanded of it.
+    """
 
     state: str
+    checked: bool
     text: str
     line: str
 
@@ -155,7 +159,8 @@ def table_rows(plan: Plan, row_of: RowOf, first: int) -> Iterator[TableRow]:
 
 
 def _cell(row: Row | None) -> Cell:
-    return Cell(state=_state(row), text=_first_lines(row), line=_figures(row))
+    checked = row is not None and bool(row.checks)
+    return Cell(state=_state(row), checked=checked, text=_first_lines(row), line=_figures(row))
 
 
 def _state(row: Row | None) -> str:

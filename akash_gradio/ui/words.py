@@ -463,6 +463,7 @@ SETS: Final[Mapping[str, str]] = {
     "compare_with": "What changed since",
     "nothing": "no other run",
     "changed": "{count} cells changed",
+    "one_changed": "1 cell changed",
     "unchanged": "Nothing changed.",
     "before": "before",
     "now": "now",

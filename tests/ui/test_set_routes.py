@@ -128,6 +128,14 @@ async def test_a_run_shows_its_table_and_a_row_its_answers(client: httpx.AsyncCl
     assert "planted" not in look["html"] + row
 
 
+async def test_an_answer_that_nothing_was_demanded_of_has_no_mark(
+    client: httpx.AsyncClient,
+) -> None:
+    html = (await post(client, "look", {"run": await finished(client)}))["html"]
+    assert 'class="answer ok"' in html
+    assert "✓" not in html
+
+
 async def test_a_report_is_previewed_and_downloaded(client: httpx.AsyncClient) -> None:
     run = await finished(client)
     shown = await post(client, "report", {"run": run, "form": "html", "preview": True})
