@@ -184,7 +184,15 @@ export class Settings {
 
   #mark() {
     for (const name of PARAMETERS) {
-      $(`#${name}`)?.classList.toggle("rest", !isMine(this.values[name]));
+      const value = this.values[name];
+      const control = $(`#${name}`);
+      const unsent = value === "endpoint" || (value === "catalog" && this.card?.[name] == null);
+      control?.classList.toggle("rest", !isMine(value));
+      control?.classList.toggle("unsent", unsent);
+      for (const input of document.querySelectorAll(`#${name}.level input`)) {
+        if (unsent) input.setAttribute("aria-valuetext", fill(this.words.own_setting, { name: this.words[`set_${name}`] }));
+        else input.removeAttribute("aria-valuetext");
+      }
     }
   }
 }

@@ -314,8 +314,11 @@ def test_the_sliders_decide_what_the_endpoint_gets(page: Page, pen: Pen) -> None
     assert "max_tokens" not in asked
 
     open_settings(page)
+    temperature = page.locator("#temperature input[type=range]")
+    assert temperature.get_attribute("aria-valuetext") is None
     page.fill("#system textarea", "Be brief.")
     whose(page, 0, "Endpoint's own")
+    expect(temperature).to_have_attribute("aria-valuetext", "temperature: endpoint's own")
     page.fill("#max_tokens input", "55")
     page.locator("#max_tokens input").blur()
     ask(page, "own")
@@ -325,6 +328,7 @@ def test_the_sliders_decide_what_the_endpoint_gets(page: Page, pen: Pen) -> None
     assert messages(pen.stub)[0] == ("system", "Be brief.")
 
     whose(page, 0, "Mine")
+    expect(page.locator("#temperature")).not_to_have_class(re.compile("unsent"))
     page.fill("#temperature input[type=number]", "0")
     page.locator("#temperature input[type=number]").blur()
     whose(page, 1, "Mine")
