@@ -121,7 +121,7 @@ def _whole(name: str, minimum: int | None, ranges: Mapping[str, Range]) -> Param
     level = gr.Number(
         None,
         label=words.SETTINGS[name],
-        placeholder=words.SETTINGS["not_set"],
+        placeholder=_unset(name, high),
         precision=0,
         minimum=low,
         maximum=high,
@@ -129,6 +129,13 @@ def _whole(name: str, minimum: int | None, ranges: Mapping[str, Range]) -> Param
         elem_id=name,
     )
     return Parameter(whose=whose, level=level)
+
+
+def _unset(name: str, high: float | None) -> str:
+    """What an empty box means: a host's highest `max_tokens` is sent where none is set."""
+    if name == "max_tokens" and high is not None:
+        return words.SETTINGS["highest_sent"].format(high=f"{high:.0f}")
+    return words.SETTINGS["not_set"]
 
 
 def _lines(name: str) -> Parameter:

@@ -819,6 +819,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "seed": "Seed",
     "stop": "Stop sequences, one a line",
     "not_set": "none is sent",
+    "highest_sent": "{high} is sent",
     "stop_hint": "The answer ends before any of these",
     "presence_penalty": "Presence penalty",
     "frequency_penalty": "Frequency penalty",

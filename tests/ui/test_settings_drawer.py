@@ -40,6 +40,17 @@ def test_a_control_goes_as_far_as_the_host_allows_and_says_so(
     assert panel.parameters[name].whose.info == says
 
 
+def test_an_empty_box_says_what_is_sent() -> None:
+    for ranges, name, says in (
+        ({}, "max_tokens", "none is sent"),
+        ({"max_tokens": (1, 512)}, "max_tokens", "512 is sent"),
+        ({"seed": (1, 9)}, "seed", "none is sent"),
+    ):
+        level = drawn(**ranges).parameters[name].level
+        assert isinstance(level, gr.Number)
+        assert level.placeholder == says
+
+
 def test_a_slider_begins_within_its_range() -> None:
     assert drawn(temperature=(0, 0.5)).parameters["temperature"].level.value == 0.5
 
