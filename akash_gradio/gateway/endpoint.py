@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from akash_gradio.gateway.policies import Candidate
 
 if TYPE_CHECKING:
     from akash_gradio.endpoint_list import EndpointSettings
+
+logger = logging.getLogger(__name__)
 
 MODEL_MISSING_S: Final = 60.0
 """Seconds without a question for a model that the endpoint did not find (404)."""
@@ -195,9 +198,16 @@ class Endpoint:
         self.is_there()
 
     def lists_nothing(self, error: EndpointError | RequestRefused) -> None:
-        """Its `/v1/models` could not be had; what it listed before stays."""
+        """Its `/v1/models` could not be had; what it listed before stays.
+
+        The host's log says it once, however often it is tried in vain.
+        """
         refused = isinstance(error, EndpointRefused) and error.status in (401, 403)
-        self._reason = "key" if refused else type(error).__name__
+        reason = "key" if refused else type(error).__name__
+        if reason != self._reason:
+            facts = {"endpoint": self.alias, "outcome": reason, "fact": str(error)}
+            logger.warning("endpoint.lists_nothing", extra=facts)
+        self._reason = reason
         if isinstance(error, EndpointError):
             self.last_failure = error
 
