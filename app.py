@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -127,6 +128,8 @@ def main(host: str | None = None, port: int | None = None) -> None:
     sys.stderr.write(f"Akash Gradio: http://{_reached(settings)}\n")
     told = hear_sigterm()
     page.queue(default_concurrency_limit=None).launch(**launch_options(parts, settings))
+    # All that is here stays: to look through it again would halt every answer for a while.
+    gc.freeze()
     serve_until_told(page.server, parts.front.running, told)
 
 
