@@ -642,7 +642,7 @@ def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
 async def _of_the_set(x: Exchange) -> None:
     """Another answer to each of its questions, an error to one."""
     asked = x.seen.json["messages"][-1]["content"]
-    said = {"What": "The capital of France is **Paris**.", "Explain": RICH, "Say": ""}
+    said = {"What": "The capital of France is **Paris**.", "Explain": RICH, "Say": "Nothing."}
     if asked.startswith("Write"):
         await x.reply(b'{"error": {"message": "This prompt is not for me."}}', 400)
         return
