@@ -3,23 +3,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-class Storage {
-  values = new Map();
-  getItem(key) {
-    return this.values.get(key) ?? null;
-  }
-  setItem(key, value) {
-    this.values.set(key, value);
-  }
-  removeItem(key) {
-    this.values.delete(key);
-  }
-}
+import { FakeStorage } from "./fake_storage.mjs";
 
 const browser = (name, value) => Object.defineProperty(globalThis, name, { configurable: true, ...value });
 const fresh = () => {
-  browser("localStorage", { value: new Storage() });
-  browser("sessionStorage", { value: new Storage() });
+  browser("localStorage", { value: new FakeStorage() });
+  browser("sessionStorage", { value: new FakeStorage() });
 };
 fresh();
 const { keepNothing, keepsNothing, kept, keptInTab } = await import("../../../assets/js/keeping.js");
@@ -41,7 +30,7 @@ test("where nothing is kept it is in neither storage, and what was there is not 
     place.setItem("a", "secret");
     assert.equal(place.getItem("a"), "secret");
   }
-  const stored = [...localStorage.values.values(), ...sessionStorage.values.values()];
+  const stored = [...localStorage.kept.values(), ...sessionStorage.kept.values()];
   assert.equal(stored.includes("secret"), false);
   keepNothing(false);
   assert.deepEqual([kept.getItem("a"), keptInTab.getItem("a")], ["before", "before"]);

@@ -4,20 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Prompts, asPrompt, fieldsOf, filledIn, matching } from "../../../assets/js/prompts.js";
-
-class FakeStorage {
-  constructor(room = Infinity) {
-    this.room = room;
-    this.kept = new Map();
-  }
-  getItem(key) {
-    return this.kept.get(key) ?? null;
-  }
-  setItem(key, value) {
-    if (value.length > this.room) throw new DOMException("full", "QuotaExceededError");
-    this.kept.set(key, value);
-  }
-}
+import { FakeStorage } from "./fake_storage.mjs";
 
 test("fields are found once each, in order, in any script", () => {
   assert.deepEqual(fieldsOf("{{to}} and {{ from }}, {{to}}; {{言語}} {{a b}}"), ["to", "from", "言語", "a b"]);

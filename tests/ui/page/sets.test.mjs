@@ -6,23 +6,10 @@ import test from "node:test";
 import { SavedSets, asSavedSet } from "../../../assets/js/saved_sets.js";
 import { DEFAULTS } from "../../../assets/js/settings.js";
 import { Unclear, askedOf, briefOf, candidateOf, momentOf, newCandidate, promptsOf, readForm } from "../../../assets/js/set_asked.js";
+import { FakeStorage } from "./fake_storage.mjs";
 
 const FORM = { name: "", text: "One.", candidates: [newCandidate("a")], temperature: "", repeats: "1", max_tokens: "", system: "", contains: "" };
 const SAYS = { temperature: "Temperature", top_p: "Top p", max_tokens: "Max tokens", seed: "Seed", system: "System prompt" };
-
-class FakeStorage {
-  constructor(room = Infinity) {
-    this.room = room;
-    this.kept = new Map();
-  }
-  getItem(key) {
-    return this.kept.get(key) ?? null;
-  }
-  setItem(key, value) {
-    if (value.length > this.room) throw new DOMException("full", "QuotaExceededError");
-    this.kept.set(key, value);
-  }
-}
 
 test("what is left empty is not sent as a value of the visitor's", () => {
   assert.deepEqual(askedOf(FORM), {
