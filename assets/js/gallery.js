@@ -189,7 +189,9 @@ export class Models {
     const said = count ? fill(say, { count, shown }) : "";
     if ($("#model-count").textContent !== said) $("#model-count").textContent = said;
     $("#no-match").hidden = shown > 0 || count === 0;
-    $("#no-models").hidden = count > 0;
+    $(".gallery-head").hidden = count === 0;
+    const told = $("#gallery .notice:not(.settled)"); // it says already why there is none
+    $("#no-models").hidden = count > 0 || Boolean(told);
     $("#no-match-text").textContent = fill(this.words.no_match, { query: query || this.filter });
   }
 

@@ -217,6 +217,8 @@ def test_without_an_endpoint_the_page_says_what_to_set(
     page = opened(visit(start_here("nothing", EMBEDDED="off")))
     expect(page.locator("#gallery .notice")).to_contain_text("No endpoint is configured")
     expect(page.locator("#gallery .notice")).to_contain_text("Set ENDPOINTS")
+    expect(page.locator("#no-models")).to_be_hidden()  # the bar has said it
+    expect(page.locator("#model-search")).to_be_hidden()
 
 
 # ── keyboard and phone ───────────────────────────────────────────────────────
