@@ -16,13 +16,13 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 from akash_gradio.edge.entry import Entry, Session, Throttle
 from akash_gradio.edge.messages import Receive, Scope, Send, answer, header, is_https, redirect
 from akash_gradio.edge.provider import Account, Provider, SignInFault
-from akash_gradio.edge.sign_in import PATH, way_back
+from akash_gradio.edge.sign_in import PATH, after
 from akash_gradio.edge.signing import Signer, cookie, cookie_of
 from akash_gradio.edge.visitors import Visitors
 
@@ -58,6 +58,14 @@ class Circle:
         """Whether this one may come in."""
         by_name = account.preferred_username.lower() in self.users
         return self.everybody or by_name or bool(account.org_names & self.orgs)
+
+
+class _Kept(NamedTuple):
+    """Between the two requests. after: see `sign_in.after`."""
+
+    state: str = ""
+    verifier: str = ""
+    after: str = ""
 
 
 class Hub:
@@ -96,11 +104,13 @@ class Hub:
         except SignInFault as fault:
             logger.warning("sign_in.failed", extra={"outcome": fault.kind})
             up = "../" if path == START else "../../"
-            await redirect(send, f"{up}sign-in?fault={fault.kind}", [self._forget(scope)])
+            told = {"fault": fault.kind}
+            if to := after(scope) if path == START else self._kept(scope).after:
+                told["next"] = to
+            await redirect(send, f"{up}sign-in?{urlencode(told)}", [self._forget(scope)])
 
     async def _begin(self, scope: Scope, send: Send) -> None:
         where = await self._provider.addresses()
-        query = parse_qs(scope["query_string"].decode("latin-1"))
         state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
         asked = {
             "response_type": "code",
@@ -111,7 +121,7 @@ class Hub:
             "code_challenge": _challenge(verifier),
             "code_challenge_method": "S256",
         }
-        kept = f"{state} {verifier} {way_back(query.get('next', [''])[0])}"
+        kept = f"{state} {verifier} {after(scope)}"
         signed = self._signer.sign(COOKIE, kept, self._clock() + LASTS_S)
         between = "&" if "?" in where.authorization_endpoint else "?"
         to = f"{where.authorization_endpoint}{between}{urlencode(asked)}"
@@ -120,9 +130,8 @@ class Hub:
     async def _come_back(self, scope: Scope, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         state, code, error = (query.get(name, [""])[0] for name in ("state", "code", "error"))
-        kept = self._signer.read(COOKIE, cookie_of(scope, COOKIE), self._clock())
-        known, verifier, after = kept.split(" ", 2) if kept else ("", "", "")
-        if not known or not hmac.compare_digest(known.encode(), state.encode()):
+        kept = self._kept(scope)
+        if not kept.state or not hmac.compare_digest(kept.state.encode(), state.encode()):
             raise SignInFault("hub_stale")
         if error or not code:
             raise SignInFault("hub_denied" if error == "access_denied" else "hub_down")
@@ -130,13 +139,18 @@ class Hub:
         if self._tries.wait_s(address) > 0:
             raise SignInFault("hub_often")
         self._tries.wrong(address)  # until it turns out right: others may come meanwhile
-        account = await self._provider.account(code, verifier, self._redirect_uri(scope))
+        account = await self._provider.account(code, kept.verifier, self._redirect_uri(scope))
         if not self._circle.takes(account):
             raise SignInFault("hub_refused")
         self._tries.right(address)
         logger.info("sign_in.passed", extra={"outcome": "hub"})
         session = self._entry.cookie(scope, Session(user=account.preferred_username))
-        await redirect(send, f"../../../{after}", [session, self._forget(scope)])
+        await redirect(send, f"../../../{kept.after}", [session, self._forget(scope)])
+
+    def _kept(self, scope: Scope) -> _Kept:
+        """What this browser began, empty when that was nothing or too long ago."""
+        text = self._signer.read(COOKIE, cookie_of(scope, COOKIE), self._clock())
+        return _Kept(*text.split(" ", 2)) if text else _Kept()
 
     def _redirect_uri(self, scope: Scope) -> str:
         host = header(scope, "host").lower()

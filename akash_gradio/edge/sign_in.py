@@ -96,7 +96,7 @@ class SignIn:
             hub="" if as_host else self._offer(),
             fault=fault or ("" if as_host else self._told(query.get("fault", [""])[0])),
             wait_s=math.ceil(wait_s),
-            after=way_back(query.get("next", [""])[0]),
+            after=after(scope),
         )
         headers: Headers = [NO_STORE]
         if wait_s:
@@ -130,8 +130,7 @@ class SignIn:
         if session is None:
             await self.show(scope, send, 401, "wrong")
         else:
-            to = f"../{way_back(form.get('next', ''))}"
-            await redirect(send, to, [self.entry.cookie(scope, session)])
+            await redirect(send, f"../{after(scope)}", [self.entry.cookie(scope, session)])
 
 
 async def turn_away(scope: Scope, send: Send, refusal: object) -> None:
@@ -144,8 +143,12 @@ async def turn_away(scope: Scope, send: Send, refusal: object) -> None:
     await redirect(send, f".{PATH}?next={quote('?' + query, safe='')}" if query else f".{PATH}")
 
 
-def way_back(to: str) -> str:
-    """The page's own query, and never another site's address."""
+def after(scope: Scope) -> str:
+    """Where this request's visitor was going: a query of the page, "" for its first view.
+
+    Never another site's address, whatever the link says.
+    """
+    to = parse_qs(scope["query_string"].decode("latin-1")).get("next", [""])[0]
     return quote(to[:NEXT_LENGTH], safe="?&=/:%+,.-_~") if to.startswith("?") else ""
 
 

@@ -1,6 +1,7 @@
 // The page's script: waits for Gradio to draw the frame, then ties everything together.
 
 import * as api from "./api.js";
+import { takeUp } from "./behind_hash.js";
 import { Asking, newChat } from "./chat.js";
 import { Compare } from "./compare.js";
 import { Chats } from "./chats.js";
@@ -485,6 +486,8 @@ class Page {
     await this.history.load();
     this.routed = true;
     const last = lastOpenChat();
+    const behind = takeUp(location);
+    if (behind) history.replaceState(history.state, "", location.search + behind);
     await this.route();
     await this.#reopen(last);
   }

@@ -1,3 +1,7 @@
+import { layAside } from "./behind_hash.js";
+
+layAside(location);
+
 // In a frame of another site the provider can't be shown, and its cookies don't reach here.
 
 const link = document.querySelector("#hub");

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -38,7 +40,14 @@ def signed_in(page: Page, pen: Pen) -> Page:
     page.fill("#secret", TOKEN)
     page.press("#secret", "Enter")
     page.wait_for_function("window.akashGradio?.routed === true")
+    assert f"model={pen.model}" in page.url
     return page
+
+
+def linked(model: str, question: str) -> str:
+    """What stands behind the `#` of a link to a comparison."""
+    said = json.dumps({"v": 1, "p": question, "l": [{"m": model}, {"m": model}]})
+    return f"#c={base64.urlsafe_b64encode(said.encode()).decode().rstrip('=')}"
 
 
 def test_a_visitor_signs_in_chats_until_the_limit_and_signs_out(
@@ -47,14 +56,16 @@ def test_a_visitor_signs_in_chats_until_the_limit_and_signs_out(
     app, pen = closed
     page = visit(app)
     visit.allow("401")
-    page.goto("/")
+    page.goto(f"/?view=compare{linked(pen.model, 'Which is better?')}")
     expect(page.locator("#secret")).to_be_focused()
     assert grave_findings(page, axe_source()) == []
     page.fill("#secret", "wrong")
     page.press("#secret", "Enter")
     expect(page.get_by_role("alert")).to_be_visible()
-    signed_in(page, pen)
-    assert f"model={pen.model}" in page.url
+    page.fill("#secret", TOKEN)
+    page.press("#secret", "Enter")
+    expect(page.locator("#compare-message")).to_have_value("Which is better?")
+    chat_with(page, pen.model)
     for text in ("One", "Two"):
         ask(page, text)
     send(page, "Three")

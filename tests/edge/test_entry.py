@@ -18,8 +18,8 @@ GUESSES = 500
 CLOSED = {"ACCESS_TOKEN": TOKEN, "ADMIN_PASSWORD": PASSWORD}
 
 
-def signs_in(browser: Any, secret: str = TOKEN, **form: str) -> Any:
-    return browser.post("/page/sign-in", data={"secret": secret, **form})
+def signs_in(browser: Any, secret: str = TOKEN, **query: str) -> Any:
+    return browser.post("/page/sign-in", params=query, data={"secret": secret})
 
 
 class Clock:
@@ -54,7 +54,7 @@ def test_the_form_is_shown_with_what_it_needs() -> None:
     stranger = client(**CLOSED)
     form = stranger.get("/page/sign-in?next=%3Fmodel%3Dorg/one")
     assert words.SIGN_IN["token"] in form.text
-    assert 'value="?model=org/one"' in form.text
+    assert 'action="../page/sign-in?next=%3Fmodel%3Dorg/one"' in form.text
     assert form.headers["cache-control"] == "no-store"
     assert stranger.get("/page/assets/css/page.css").status_code == 200
 
@@ -76,6 +76,19 @@ def test_the_way_back_leads_nowhere_else(after: str) -> None:
     location = signs_in(client(**CLOSED), next=after).headers["location"]
     assert location.startswith("../")
     assert location in ("../", "../?a%0D%0Aset-cookie:%20x")
+
+
+def test_a_wrong_try_forgets_not_where_the_visitor_was_going() -> None:
+    going = {"next": "?view=compare&with=a&with=b"}
+    visitor = client(behind=front(**CLOSED))
+    for number in range(TRIES + 1):
+        refused = signs_in(visitor, f"guess-{number}", **going)
+        assert 'action="../page/sign-in?next=%3Fview%3Dcompare%26with%3Da%26with%3Db"' in (
+            refused.text
+        )
+    assert refused.status_code == 429
+    host = signs_in(client(**CLOSED), "wrong", **going, **{"as": "host"})
+    assert "%26with%3Db&amp;as=host" in host.text
 
 
 @pytest.mark.parametrize("given", ["", "let-me-in", TOKEN + " ", TOKEN.upper(), "\udc80", "é" * 99])

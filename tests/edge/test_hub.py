@@ -276,10 +276,27 @@ def test_a_secret_is_not_sent_in_the_clear_because_the_provider_says_so(hub: Fak
 @pytest.mark.parametrize("after", ["https://evil.example", "//evil.example", "?a\r\nx-evil: 1"])
 def test_the_way_back_leads_nowhere_else(hub: FakeHub, after: str) -> None:
     visitor = client(behind=edge(hub))
-    location = visitor.get("/page/sign-in/hub", params={"next": after}).headers["location"]
+    begun = "/page/sign-in/hub"
+    hub.instead = PlainTextResponse("no", 503)
+    refused = told(visitor, visitor.get(begun, params={"next": after}))
+    assert 'href="../page/sign-in/hub?next="' in refused or "next=%3Fa%250D%250Ax-evil" in refused
+    hub.instead = None
+    location = visitor.get(begun, params={"next": after}).headers["location"]
     ended = visitor.get(hub.consent(location)).headers
     assert ended["location"] in ("../../../", "../../../?a%0D%0Ax-evil:%201")
     assert "x-evil" not in ended
+
+
+def test_who_is_refused_is_led_back_to_where_they_were_once_they_come_in(hub: FakeHub) -> None:
+    visitor, link = client(behind=edge(hub)), 'href="../page/sign-in/hub?next=%3Fmodel%3Dorg/one"'
+    going = "?next=%3Fmodel%3Dorg/one"
+    hub.instead = PlainTextResponse("no", 503)
+    assert link in told(visitor, visitor.get(f"/page/sign-in/hub{going}"))
+    hub.instead = None
+    state = parse_qs(urlsplit(begins(visitor, going)).query)["state"][0]
+    denied = visitor.get(f"/page/sign-in/hub/back?error=access_denied&state={state}")
+    assert link in told(visitor, denied)
+    assert comes_in(visitor, hub, going).headers["location"] == "../../../?model=org/one"
 
 
 @pytest.mark.parametrize(
