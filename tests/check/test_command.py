@@ -235,4 +235,13 @@ def test_the_document_lists_every_probe_as_it_is() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \| (.+) \| (\w+) \|$", table, re.M)
     assert rows == [(p.name, words.ASKS[p.name], p.level.name.lower()) for p in PROBES]
     assert report.beforehand(words.BY_URL, Level.STANDARD) in text
-    assert f"{len(PROBES)} probes" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_documents_count_the_probes_that_a_check_makes() -> None:
+    usual, full = len(chosen(Level.STANDARD)), len(chosen(Level.FULL))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{usual} probes in about 15 s ({full} with `--full`)" in readme
+    text = (ROOT / "docs" / "checking.md").read_text(encoding="utf-8")
+    counted = re.search(r"(\d+) passed, (\d+) warned, (\d+) failed, (\d+) not run", text)
+    assert counted is not None
+    assert sum(map(int, counted.groups())) == usual
