@@ -15,6 +15,7 @@ from markdown_it.token import Token
 from akash_gradio.ui.code import CODE_TAIL, code_head, language_of
 from akash_gradio.ui.diagrams import as_diagram
 from akash_gradio.ui.markdown_html import Drawing, is_too_much, parser
+from akash_gradio.ui.math_text import math_line
 from akash_gradio.ui.untrusted import as_text, visible
 
 FREE_TAIL: Final = 4_000
@@ -58,12 +59,18 @@ def plain(text: str) -> str:
 def _words(token: Token, env: dict[str, Any]) -> str:
     """The words of one token of a block."""
     if token.type != "inline":
-        return token.content
+        return _word(token)
     if is_too_much(token.content):
         return token.content
     children: list[Token] = []
     parser().inline.parse(token.content, parser(), env, children)
-    return "".join(" " if child.type.endswith("break") else child.content for child in children)
+    return "".join(_word(child) for child in children)
+
+
+def _word(token: Token) -> str:
+    if token.type.startswith("math_"):
+        return math_line(token.content)
+    return " " if token.type.endswith("break") else token.content
 
 
 class GrowingMarkdown:

@@ -8,6 +8,7 @@ rebuilt from a list of MathML elements and attributes, and what it does not know
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -55,12 +56,17 @@ def to_mathml(source: str, *, display: bool) -> str | None:
 
     source: without its delimiters. display: as a block of its own, `\sum` with limits above.
     """
+    return drawn(source, lambda root: _FUNCTION.sub(_spaced, safe_mathml(root)), display=display)
+
+
+def drawn(source: str, draw: Callable[[Element], str], *, display: bool) -> str | None:
+    """What `draw` makes of the LaTeX, None where that is refused, or is none. See `to_mathml`."""
     if not source.strip() or len(source) > LIMIT_CHARS or _REFUSED.search(source):
         return None
     # The converter's errors have no common root, and it runs out of stack on deep nesting.
     try:
-        root = convert_to_element(_known(source, display), display="block" if display else "inline")
-        return _FUNCTION.sub(_spaced, safe_mathml(root))
+        shown = "block" if display else "inline"
+        return draw(convert_to_element(_known(source, display), display=shown))
     except Exception:
         return None
 
@@ -95,16 +101,22 @@ def safe_mathml(element: Element) -> str:
 
     Raises ValueError for an element that is not MathML and for LaTeX left in it.
     """
-    tag, text = element.tag, _ENTITY.sub(_character, element.text or "")
-    # An unknown command comes back as its own name, a stray alignment mark as itself.
-    if not _ELEMENT.fullmatch(tag) or (tag != "mtext" and (text.startswith("\\") or text == "&")):
-        raise ValueError(tag)
+    tag, text = element.tag, text_of(element)
     attributes = "".join(
         f' {name}="{as_attribute(value)}"'
         for name, value in element.attrib.items()
         if _ATTRIBUTE.fullmatch(f"{name}={value}")
     )
     return f"<{tag}{attributes}>{as_text(text)}{''.join(map(safe_mathml, element))}</{tag}>"
+
+
+def text_of(element: Element) -> str:
+    """Its own text in characters. Raises ValueError as `safe_mathml` does."""
+    tag, text = element.tag, _ENTITY.sub(_character, element.text or "")
+    # An unknown command comes back as its own name, a stray alignment mark as itself.
+    if not _ELEMENT.fullmatch(tag) or (tag != "mtext" and (text.startswith("\\") or text == "&")):
+        raise ValueError(tag)
+    return text
 
 
 def _character(match: re.Match[str]) -> str:

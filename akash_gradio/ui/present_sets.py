@@ -114,7 +114,10 @@ def lane_lines(
 ) -> tuple[LaneLine, ...]:
     """The lanes with what is known of them so far. names: model id → what people call it."""
     lines = zip(_called(plan, names), summaries, strict=True)
-    return tuple(_lane_line(place, called, each) for place, (called, each) in enumerate(lines))
+    total = rows_total(plan)
+    return tuple(
+        _lane_line(place, called, each, total) for place, (called, each) in enumerate(lines)
+    )
 
 
 def _called(plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -123,13 +126,13 @@ def _called(plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield names[lane.model], label.removeprefix(lane.model).lstrip(", ")
 
 
-def _lane_line(place: int, called: tuple[str, str], each: Summary) -> LaneLine:
+def _lane_line(place: int, called: tuple[str, str], each: Summary, total: int) -> LaneLine:
     return LaneLine(
         letter=present.LETTERS[place],
         hue=place % len(present.COLORS),
         name=called[0],
         variant=called[1],
-        answered=words.SETS["of"].format(done=each.answered, total=each.asked),
+        answered=words.SETS["of"].format(done=each.answered, total=total),
         passed=words.SETS["of"].format(done=each.passed, total=each.checked)
         if each.checked
         else "–",

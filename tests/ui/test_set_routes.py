@@ -14,13 +14,15 @@ from starlette.applications import Starlette
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.compare.plan import Lane
 from akash_gradio.compare.runs import open_runs
+from akash_gradio.compare.summary import summarize
 from akash_gradio.domain.chat import ChatRequest, Default
 from akash_gradio.domain.errors import EndpointRefused, NotAnswered
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.ui.asked_sets import AskedRun, plan_of
 from akash_gradio.ui.house import House
+from akash_gradio.ui.present_sets import lane_lines
 from akash_gradio.ui.routes import page_routes
-from tests.compare.fakes import Answering, Step, answer, question, serving
+from tests.compare.fakes import Answering, Step, answer, plan, question, serving
 from tests.ui.fakes import FakeAnswerer, house, page
 
 CATALOG = Catalog(
@@ -126,6 +128,12 @@ async def test_a_run_shows_its_table_and_a_row_its_answers(client: httpx.AsyncCl
     ]
     assert "<script" not in look["html"] + row
     assert "planted" not in look["html"] + row
+
+
+def test_before_the_first_answer_a_lane_tells_how_many_there_will_be() -> None:
+    asked = plan("one", "two", repeats=2)
+    lines = lane_lines(asked, summarize(asked, lambda _number: None), {"a": "A", "b": "B"})
+    assert [(line.answered, line.passed) for line in lines] == [("0 of 4", "–"), ("0 of 4", "–")]
 
 
 async def test_an_answer_that_nothing_was_demanded_of_has_no_mark(
