@@ -23,6 +23,7 @@ from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import set_up_logs
 from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import Settings, read_settings
+from akash_gradio.ui.first_visit import finish_page
 from akash_gradio.ui.host import sits_here
 from akash_gradio.ui.house import House
 from akash_gradio.ui.refusals import refusal
@@ -52,7 +53,7 @@ def assemble(settings: Settings) -> Parts:
     """Everything behind the page, from the settings alone; nothing is opened yet."""
     service = assemble_service(settings, os.environ)
     embedded, catalog = service.embedded, service.catalog
-    front = make_front(settings, service.signer, refusal, sign_in_html)
+    front = make_front(settings, service.signer, refusal, sign_in_html, finish=finish_page)
     thumbnails = Thumbnails(Path(__file__).parent / "assets" / "thumbnails")
     house = House(
         answerer=service.source,
@@ -84,7 +85,6 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
     """How Gradio is to serve the page: nothing public that a visitor doesn't need."""
     from starlette.middleware import Middleware
 
-    from akash_gradio.ui.blocks import page_head
     from akash_gradio.ui.routes import page_routes
     from akash_gradio.ui.theme import page_theme
 
@@ -92,7 +92,6 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
         "server_name": settings.server_name,
         "server_port": settings.server_port,
         "theme": page_theme(),
-        "head": page_head(),
         "footer_links": [],
         "ssr_mode": False,
         "run_history": False,

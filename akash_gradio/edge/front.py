@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,17 +22,23 @@ from akash_gradio.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """The parts, each of which is alive. say, sign_in: hold the page's words."""
+    """The parts, each of which is alive. say, sign_in: hold the page's words.
+
+    finish: what is done to HTML before it is sent.
+    """
 
     rules: Rules
     say: Say
     running: Running
     visitors: Visitors
     sign_in: SignIn
+    finish: Callable[[bytes], bytes] = bytes
 
     def before(self, app: ASGIApp) -> Edge:
         """The app behind the edge; Starlette calls it as a middleware's class."""
-        return Edge(app, self.rules, self.say, self.running, self.visitors, self.sign_in)
+        return Edge(
+            app, self.rules, self.say, self.running, self.visitors, self.sign_in, self.finish
+        )
 
     def signed_in(self, scope: Mapping[str, Any]) -> bool:
         """Whether this browser has a session that it could end."""
@@ -50,9 +56,17 @@ class Front:
 
 
 def make_front(
-    settings: Settings, signer: Signer, say: Say, draw: Draw, ask: Fetch = fetch
+    settings: Settings,
+    signer: Signer,
+    say: Say,
+    draw: Draw,
+    ask: Fetch = fetch,
+    finish: Callable[[bytes], bytes] = bytes,
 ) -> Front:
-    """Nothing is opened yet. signer: of the cookies. ask: how the provider of sign-in is asked."""
+    """Nothing is opened yet. signer: of the cookies. ask: how the provider of sign-in is asked.
+
+    finish: of the page's HTML.
+    """
     visitors = Visitors(signer, proxies=settings.trusted_proxies, told_apart=settings.limited)
     circle = Circle(users=frozenset(settings.allowed_users), orgs=frozenset(settings.allowed_orgs))
     entry = Entry(
@@ -76,6 +90,7 @@ def make_front(
         running=Running(),
         visitors=visitors,
         sign_in=SignIn(entry, visitors, draw, hub),
+        finish=finish,
     )
 
 

@@ -31,6 +31,7 @@ from akash_gradio.edge.messages import (
 from akash_gradio.edge.origins import is_foreign, is_invited
 from akash_gradio.edge.sign_in import SignIn, turn_away
 from akash_gradio.edge.visitors import Visitors
+from akash_gradio.packing import SMALL_BYTES, encoding_for, pack
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,9 @@ class Edge:
         running: Running,
         visitors: Visitors,
         sign_in: SignIn,
+        finish: Callable[[bytes], bytes] = bytes,
     ) -> None:
+        self._finish = finish
         self._app, self._rules, self._say, self._running = app, rules, say, running
         self._visitors, self._sign_in = visitors, sign_in
 
@@ -104,7 +107,7 @@ class Edge:
         scope = {**scope, INVITED: is_invited(scope, self._rules.allowed_origins)}
         limit = limit_of(scope["path"])
         body = Body(receive, limit)
-        dressed = Dressed(scope, send, self._rules, body, self._visitors)
+        dressed = Dressed(scope, send, self._rules, body, self._visitors, self._finish)
         try:
             check_length(scope, limit)
             await self._enter(scope, body.receive, dressed.send)
@@ -152,8 +155,15 @@ class Dressed:
     """
 
     def __init__(
-        self, scope: Scope, send: Send, rules: Rules, body: Body, visitors: Visitors
+        self,
+        scope: Scope,
+        send: Send,
+        rules: Rules,
+        body: Body,
+        visitors: Visitors,
+        finish: Callable[[bytes], bytes],
     ) -> None:
+        self._finish = finish
         self._scope, self._send, self._rules, self._body = scope, send, rules, body
         self._visitors = visitors
         self._https = is_https(scope)
@@ -181,9 +191,10 @@ class Dressed:
             self._html.append(message.get("body", b""))
             if message.get("more_body", False):
                 return
-            html, start, self._start = b"".join(self._html), self._start, None
+            html, start, self._start = self._finish(b"".join(self._html)), self._start, None
             policy_of_page = policy.page_policy(html, self._rules.frame_ancestors)
             headers = [*self._headers(start), (b"content-security-policy", policy_of_page)]
+            html, headers = _packed(html, headers, header(self._scope, "accept-encoding"))
             cookie = self._visitors.new_cookie(self._scope)
             if cookie is not None:
                 headers.append((cookie[0].encode(), cookie[1].encode()))
@@ -207,6 +218,18 @@ class Dressed:
         elif kind == b"image/svg+xml" or (kind == b"text/html" and self._is_report):
             more.append(policy.STILL)
         return [*given, *((name, value) for name, value in more if name not in names)]
+
+
+def _packed(
+    html: bytes, headers: list[tuple[bytes, bytes]], accepted: str
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """The page as this browser takes it, with the headers that say so."""
+    encoding = encoding_for(accepted) if len(html) >= SMALL_BYTES else ""
+    said = [pair for pair in headers if pair[0].lower() != b"content-length"]
+    if encoding:
+        html = pack(html, encoding)
+        said += [(b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
+    return html, [*said, (b"content-length", str(len(html)).encode())]
 
 
 def _starts_up(scope: Scope) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from html import escape
 
 import gradio as gr
 
@@ -15,7 +13,6 @@ from akash_gradio.ui.chat import render_chat
 from akash_gradio.ui.compare_view import render_compare
 from akash_gradio.ui.gallery import render_gallery
 from akash_gradio.ui.pieces import piece
-from akash_gradio.ui.routes import ASSETS
 from akash_gradio.ui.sets_view import render_sets
 from akash_gradio.ui.settings_drawer import render_settings
 from akash_gradio.ui.wiring import wire_open_chat, wire_reset, wire_settings
@@ -48,28 +45,3 @@ def build_ui(ranges: Mapping[str, tuple[float, float]] = NOTHING) -> gr.Blocks:
         wire_open_chat(settings)
         wire_reset(settings)
     return page
-
-
-def page_head() -> str:
-    """What goes into `<head>`: our stylesheet and script, named by their content."""
-    stamp = _stamp()
-    styles = sorted(path.name for path in (ASSETS / "css").glob("*.css"))
-    styles.sort(key=lambda name: name != "page.css")  # the tokens first; each screen has its own
-    return "\n".join(
-        (
-            '<meta name="viewport" content="width=device-width, initial-scale=1, '
-            'interactive-widget=resizes-content, viewport-fit=cover">',
-            f'<meta name="description" content="{escape(words.PAGE["title"])}">',
-            f'<script src="page/assets/js/theme.js?{stamp}"></script>',
-            *(f'<link rel="stylesheet" href="page/assets/css/{s}?{stamp}">' for s in styles),
-            f'<script type="module" src="page/assets/js/app.js?{stamp}"></script>',
-        )
-    )
-
-
-def _stamp() -> str:
-    """Changes whenever a file of ours does, so that browsers never mix two versions."""
-    digest = hashlib.sha256()
-    for path in sorted(ASSETS.rglob("*.[cj]s*")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]

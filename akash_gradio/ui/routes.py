@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from pathlib import Path
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from akash_gradio import __version__
 from akash_gradio.compare.runs import Runs
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.model import ModelCard
+from akash_gradio.packing import SMALL_BYTES, encoding_for, pack
 from akash_gradio.ui import present, words
 from akash_gradio.ui.address import PageAddress, failure, read_body
 from akash_gradio.ui.asked import read_go_on, read_render, read_reply
@@ -29,6 +29,7 @@ from akash_gradio.ui.compare_routes import compare_routes
 from akash_gradio.ui.diagrams import mermaid_script
 from akash_gradio.ui.event_stream import EventStream
 from akash_gradio.ui.file_routes import check_vision, file_routes
+from akash_gradio.ui.first_visit import ASSETS, kept_routes
 from akash_gradio.ui.handlers.reply import reply
 from akash_gradio.ui.house import House
 from akash_gradio.ui.markdown import render
@@ -37,7 +38,6 @@ from akash_gradio.ui.pieces import card_html, notice_html, panel_html
 from akash_gradio.ui.set_routes import set_routes
 
 LONG_BODY_BYTES: Final = 500_000
-ASSETS: Final = Path(__file__).resolve().parents[2] / "assets"
 
 
 def page_routes(house: House, runs: Runs | None = None) -> list[BaseRoute]:
@@ -47,10 +47,10 @@ def page_routes(house: House, runs: Runs | None = None) -> list[BaseRoute]:
     """
 
     async def models(request: Request) -> ASGIApp:
-        return _unchanged(request, JSONResponse(models_view(house)))
+        return _packed(request, _unchanged(request, JSONResponse(models_view(house))))
 
     async def boot(request: Request) -> ASGIApp:
-        return JSONResponse(boot_view(house, request.scope))
+        return _packed(request, JSONResponse(boot_view(house, request.scope)))
 
     async def panel(request: Request) -> ASGIApp:
         model = request.query_params.get("model", "")
@@ -110,6 +110,7 @@ def page_routes(house: House, runs: Runs | None = None) -> list[BaseRoute]:
         *compare_routes(house),
         *file_routes(house),
         *set_routes(house, runs or house.open_runs()),
+        *kept_routes(),
         Mount("/page/assets", StaticFiles(directory=ASSETS), name="page-assets"),
     ]
 
@@ -227,4 +228,15 @@ def _unchanged(request: Request, response: JSONResponse) -> Response:
     response.headers["cache-control"] = "no-cache"
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"etag": tag, "cache-control": "no-cache"})
+    return response
+
+
+def _packed(request: Request, response: Response) -> Response:
+    """The same in an encoding that the browser takes."""
+    encoding, body = encoding_for(request.headers.get("accept-encoding", "")), bytes(response.body)
+    if encoding and len(body) >= SMALL_BYTES:
+        response.body = pack(body, encoding)
+        response.headers["content-length"] = str(len(response.body))
+        response.headers["content-encoding"] = encoding
+        response.headers["vary"] = "accept-encoding"
     return response

@@ -481,8 +481,9 @@ class Page {
     });
   }
 
-  async start() {
-    await this.models.watch();
+  /** models: the answer to the first question for them. */
+  async start(models) {
+    await this.models.watch(models.catch(() => api.models()));
     await this.history.load();
     this.routed = true;
     const last = lastOpenChat();
@@ -527,6 +528,8 @@ async function booted() {
   }
 }
 
+const models = api.models();
+models.catch(() => {}); // told where it is waited for
 const [boot, store] = await Promise.all([
   booted(),
   openStore(),
@@ -535,4 +538,4 @@ const [boot, store] = await Promise.all([
 const page = new Page(boot, store);
 window.akashGradio = page;
 page.wire();
-await page.start();
+await page.start(models);

@@ -34,10 +34,13 @@ export class Models {
     return this.list.find((model) => model.can_chat) ?? this.list[0];
   }
 
-  /** Ask the server, then again: each second while something wakes up, else rarely. */
-  async watch() {
+  /**
+   * Ask the server, then again: each second while something wakes up, else rarely.
+   * asked: the first answer, where it is on its way already.
+   */
+  async watch(asked = api.models()) {
     try {
-      this.take(await api.models());
+      this.take(await asked);
       this.#reached(true);
     } catch {
       this.#reached(false);

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -87,6 +88,21 @@ def test_the_page_runs_its_own_scripts_and_no_others() -> None:
     assert rules["frame-ancestors"] == "'self' https://huggingface.co"
     assert rules["object-src"] == "'none'"
     assert rules["default-src"] == "'self'"
+
+
+@pytest.mark.parametrize("accepted", ["br", "gzip", "identity"])
+def test_a_finished_page_goes_out_packed_with_a_policy_that_knows_its_scripts(
+    accepted: str,
+) -> None:
+    more = b"<script>let more;</script>" + b"<p>words</p>" * 100
+    behind = replace(front(), finish=lambda html: html + more)
+    response = client(behind=behind).get("/", headers={"accept-encoding": accepted})
+    assert response.content == PAGE.encode() + more
+    assert response.headers.get("content-encoding", "identity") == accepted
+    sent = int(response.headers["content-length"])
+    assert sent == len(response.content) if accepted == "identity" else sent < 500
+    digest = base64.b64encode(hashlib.sha256(b"let more;").digest()).decode()
+    assert f"'sha256-{digest}'" in response.headers["content-security-policy"]
 
 
 def test_the_host_says_who_may_frame_the_page() -> None:

@@ -413,6 +413,17 @@ async def test_twenty_visitors_at_once_see_their_own_words_alone(tmp_path: Path)
     assert not tasks_left()
 
 
+@pytest.mark.parametrize("accepted", ["br", "gzip", "identity"])
+@pytest.mark.parametrize("path", ["boot", "models"])
+def test_the_pages_tables_are_packed(client: TestClient, path: str, accepted: str):
+    response = client.get(f"/page/{path}", headers={"accept-encoding": accepted})
+    assert response.headers.get("content-encoding", "identity") == accepted
+    assert response.json() == client.get(f"/page/{path}").json()
+    if tag := response.headers.get("etag"):
+        again = {"accept-encoding": accepted, "if-none-match": tag}
+        assert client.get(f"/page/{path}", headers=again).status_code == 304
+
+
 # ── drawing, assets, methods ────────────────────────────────────────────────
 
 
