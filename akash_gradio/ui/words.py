@@ -242,6 +242,7 @@ PAGE: Final[Mapping[str, str]] = {
     "folder_new": "New folder",
     "folder_put": "Move",
     "folder_none": "No folder",
+    "folder_name": "Name of this folder",
     "export_picture": "Picture: {name} ({width} × {height})",
     "diagram": "Diagram",
     "diagram_code": "Code",
@@ -415,7 +416,10 @@ SETS: Final[Mapping[str, str]] = {
     "set_saved": "“{name}” is saved in this browser.",
     "set_replaced": "“{name}” was replaced.",
     "set_deleted": "“{name}” was deleted.",
-    "set_unkept": "This browser has no room to keep the set.",
+    "set_name_taken": "Another set is called “{name}”. Nothing was renamed.",
+    "set_unkept": "This browser has no room to keep the set. Nothing is lost: "
+    "delete a saved set and save again.",
+    "sets_many": "{limit} sets are saved, and no more are kept. Delete one and save again.",
     "earlier": "Your runs",
     "none_yet": "Runs that you start are listed here, in this browser.",
     "not_kept": "This host keeps no runs: when the server restarts, they are gone. "

@@ -63,16 +63,22 @@ export class Chats {
   }
 
   rename(entry, title) {
-    this.history.change(entry, { title }).catch((error) => this.complain(error));
+    this.history.change([entry], { title }).catch((error) => this.complain(error));
   }
 
   pin(entry) {
-    this.history.change(entry, { pinned: !entry.pinned }).catch((error) => this.complain(error));
+    this.history.change([entry], { pinned: !entry.pinned }).catch((error) => this.complain(error));
   }
 
   /** Into a folder, or out of all with null. */
   move(entry, folder) {
-    this.history.change(entry, { folder: folder ?? undefined }).catch((error) => this.complain(error));
+    this.history.change([entry], { folder: folder ?? undefined }).catch((error) => this.complain(error));
+  }
+
+  /** All that is in it goes along; into another one where there is one of that name. */
+  renameFolder(name, other) {
+    const inside = this.history.entries.filter(({ folder }) => folder === name);
+    this.history.change(inside, { folder: other }).catch((error) => this.complain(error));
   }
 
   async duplicate(id) {

@@ -6,7 +6,7 @@ import { kept } from "./keeping.js";
 import { openPop } from "./menus.js";
 
 const KEY = "akash-gradio.open-folders";
-const NAME_LENGTH = 60;
+export const NAME_LENGTH = 60;
 
 /** The folders that are open, kept in this browser. */
 export class OpenFolders {

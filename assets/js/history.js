@@ -74,14 +74,17 @@ export class History {
     }
   }
 
-  /** Change what the list shows of a chat: its title, or whether it is pinned. */
-  change(entry, fields) {
-    this.#show({ ...entry, ...fields });
+  /** Change what the list shows of chats: a title, a folder, whether they are pinned. */
+  change(entries, fields) {
+    const ids = entries.map(({ id }) => id);
+    for (const id of ids) Object.assign(this.entry(id) ?? {}, fields);
+    this.texts = null;
+    this.acts.drawn();
     return this.#queued(async () => {
-      const next = await this.store.change(entry.id, fields);
-      if (!next) return;
-      this.#written(next, { changed: next });
-      this.acts.changed(next);
+      for (const next of await this.store.change(ids, fields)) {
+        this.#written(next, { changed: next });
+        this.acts.changed(next);
+      }
     });
   }
 

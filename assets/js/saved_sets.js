@@ -4,8 +4,10 @@ import { newId } from "./ids.js";
 import { readForm } from "./set_asked.js";
 
 const KEY = "akash-gradio.sets";
-const LIMIT = 100;
+export const LIMIT = 100;
 const NAME_LENGTH = 80;
+
+export class TooMany extends Error {}
 
 /** What may be a saved set, as it is kept; null for anything else. count: of its prompts, 0 unknown. */
 export function asSavedSet({ id, name, saved, count, form } = {}) {
@@ -34,13 +36,26 @@ export class SavedSets {
     return this.list().find((one) => one.name === name.trim());
   }
 
-  /** Keep a set first, or in the place of the one with its id. Throws where the browser has no room. */
+  /**
+   * Keep a set first, or in the place of the one with its id. Throws TooMany, or what the browser
+   * throws where it has no room; what is kept stays as it is then.
+   */
   put(set, place = 0) {
     const all = this.list();
     const there = all.findIndex(({ id }) => id === set.id);
     if (there >= 0) all[there] = set;
     else all.splice(place, 0, set);
+    if (all.length > LIMIT) throw new TooMany();
     this.#write(all);
+  }
+
+  /** Returns false where another set has that name. Throws as `put` does. */
+  rename(id, name) {
+    const set = this.list().find((one) => one.id === id);
+    const other = this.named(name);
+    if (!set || (other && other.id !== id)) return false;
+    this.put({ ...set, name: name.trim() });
+    return true;
   }
 
   /** Returns what brings it back where it was. */
@@ -54,6 +69,6 @@ export class SavedSets {
   }
 
   #write(sets) {
-    this.storage.setItem(KEY, JSON.stringify(sets.slice(0, LIMIT)));
+    this.storage.setItem(KEY, JSON.stringify(sets));
   }
 }

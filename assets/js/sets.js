@@ -7,7 +7,7 @@ import { $, el, fill, toast } from "./dom.js";
 import { decoded } from "./files.js";
 import { newId } from "./ids.js";
 import { kept, keptInTab } from "./keeping.js";
-import { SavedSets, asSavedSet } from "./saved_sets.js";
+import { LIMIT, SavedSets, TooMany, asSavedSet } from "./saved_sets.js";
 import { Unclear, askedOf, candidateOf, newCandidate, promptsOf, readForm } from "./set_asked.js";
 import { Candidates } from "./set_candidates.js";
 import { SetRun } from "./set_run.js";
@@ -225,8 +225,8 @@ export class Sets {
 
   #rename(set) {
     this.#name(this.says.rename_set, set.name, (name) => {
-      if (this.named === set.name) this.named = name;
-      this.#kept(() => this.saved.put({ ...set, name }));
+      const renamed = () => this.saved.rename(set.id, name) || toast(fill(this.says.set_name_taken, { name }));
+      if (this.#kept(renamed) && this.saved.named(name)?.id === set.id && this.named === set.name) this.named = name;
       this.#listSaved();
       this.#changed();
     });
@@ -259,8 +259,8 @@ export class Sets {
     try {
       write();
       return true;
-    } catch {
-      toast(this.says.set_unkept);
+    } catch (error) {
+      toast(error instanceof TooMany ? fill(this.says.sets_many, { limit: LIMIT }) : this.says.set_unkept);
       return false;
     }
   }

@@ -1,7 +1,7 @@
 // The list of chats: groups, search, and what can be done with one of them.
 
 import { $, el, icon } from "./dom.js";
-import { OpenFolders, chooseFolder } from "./folders.js";
+import { NAME_LENGTH, OpenFolders, chooseFolder } from "./folders.js";
 import { grouped, upTo } from "./groups.js";
 import { menuButton } from "./menus.js";
 import { excerpt } from "./searching.js";
@@ -14,7 +14,7 @@ const PAUSE_MS = 120;
 const STOPS = ".history-open, .history-folder"; // of the arrow keys
 
 export class Sidebar {
-  /** acts: open(id), rename(entry, title), pin(entry), move(entry, folder), duplicate(id),
+  /** acts: open(id), rename(entry, title), pin(entry), move(entry, folder), renameFolder(name, other), duplicate(id),
    * export(id, form), remove(entry), openStorage(). */
   constructor(words, history, acts) {
     Object.assign(this, { words, history, acts });
@@ -103,16 +103,24 @@ export class Sidebar {
 
   #parts(groups) {
     return groups.flatMap(({ name, entries, folder, open, count }) => {
-      const title = folder ? this.#folder(name, open, count) : name;
-      return [el("h2", { class: "history-day" }, title), ...entries.map((entry) => this.#row(entry))];
+      const head = folder ? this.#folder(name, open, count) : el("h2", { class: "history-day" }, name);
+      return [head, ...entries.map((entry) => this.#row(entry))];
     });
   }
 
   #folder(name, open, count) {
+    const { words } = this;
+    const row = el("div", { class: "folder-row" }, el("h2", { class: "history-day" }, this.#fold(name, open, count)));
+    const rename = { icon: "edit", label: words.rename, act: () => this.#renameFolder(row, name, open, count) };
+    row.append(menuButton("more", `${words.more}: ${name}`, () => [rename]));
+    return row;
+  }
+
+  #fold(name, open, count) {
     const toggle = () => {
       this.folders.set(name, !open);
       this.draw();
-      $(`#history [data-folder="${CSS.escape(name)}"]`)?.focus({ preventScroll: true });
+      focusFolder(name);
     };
     return el("button", { type: "button", class: "history-folder", "data-folder": name, "aria-expanded": String(open), onclick: toggle },
       icon("right"), el("span", { dir: "auto" }, name), el("span", { class: "tn" }, String(count)));
@@ -192,29 +200,55 @@ export class Sidebar {
   // ── renaming ────────────────────────────────────────────────────────────
 
   #rename(row, entry) {
-    const input = el("input", { type: "text", maxlength: 120, "aria-label": this.words.chat_title });
-    input.value = entry.title;
+    this.#write(row, { text: entry.title, label: this.words.chat_title, length: 120 }, {
+      drawn: (title) => this.#row({ ...entry, title }),
+      told: (title) => this.acts.rename(entry, title),
+      focus: () => focusRow(entry.id),
+    });
+  }
+
+  #renameFolder(row, name, open, count) {
+    this.#write(row, { text: name, label: this.words.folder_name, length: NAME_LENGTH }, {
+      drawn: (other) => this.#folder(other, open, count),
+      told: (other) => {
+        this.folders.set(name, false);
+        this.folders.set(other, open || this.folders.has(other));
+        this.acts.renameFolder(name, other);
+      },
+      focus: focusFolder,
+    });
+  }
+
+  /** A name is written in its own place. drawn: the place with a name. told: another one. */
+  #write(place, { text, label, length }, { drawn, told, focus }) {
+    const input = el("input", { type: "text", maxlength: length, "aria-label": label, dir: "auto" });
+    const writing = (this.renaming = { input });
+    input.value = text;
     const done = (keep) => {
-      if (this.renaming !== entry.id) return;
+      if (this.renaming !== writing) return;
       this.renaming = null;
-      const title = input.value.trim();
-      row.replaceWith(this.#row({ ...entry, title: (keep && title) || entry.title })); // this row alone: a click on another one led here
+      const name = (keep && input.value.trim()) || text;
+      place.replaceWith(drawn(name)); // this place alone: a click on another one led here
       this.look = null;
-      if (keep && title && title !== entry.title) this.acts.rename(entry, title);
+      if (name !== text) told(name);
+      return name;
     };
     input.addEventListener("keydown", (event) => {
       if (event.isComposing || event.keyCode === 229) return;
       if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault(); // or what has the focus afterwards is pressed too
       event.stopPropagation();
-      done(event.key === "Enter");
-      focusRow(entry.id);
+      focus(done(event.key === "Enter"));
     });
     input.addEventListener("blur", () => done(true));
-    this.renaming = entry.id;
-    row.replaceChildren(input);
+    place.replaceChildren(input);
     input.focus();
     input.select();
   }
+}
+
+function focusFolder(name) {
+  $(`#history [data-folder="${CSS.escape(name)}"]`)?.focus({ preventScroll: true });
 }
 
 function focusRow(id) {

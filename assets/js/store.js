@@ -123,15 +123,14 @@ class BrowserStore {
     return { entry: next };
   }
 
-  /** Change what the list shows of a chat; null when it is gone. */
-  async change(id, fields) {
-    const one = this.database.transaction("chats", "readwrite");
-    const chats = one.objectStore("chats");
-    const stored = await request(chats.get(id));
-    if (!stored) return null;
-    const next = { ...stored, ...fields, rev: stored.rev + 1 };
-    chats.put(next);
-    await finished(one);
+  /** Change what the list shows of chats, of all or none; resolves with those that were still there. */
+  async change(ids, fields) {
+    const all = this.database.transaction("chats", "readwrite");
+    const chats = all.objectStore("chats");
+    const stored = await Promise.all(ids.map((id) => request(chats.get(id))));
+    const next = stored.filter(Boolean).map((entry) => ({ ...entry, ...fields, rev: entry.rev + 1 }));
+    for (const entry of next) chats.put(entry);
+    await finished(all);
     return next;
   }
 
@@ -190,11 +189,10 @@ export class MemoryStore {
     return { entry: next };
   }
 
-  async change(id, fields) {
-    const stored = this.#chats.get(id);
-    if (!stored) return null;
-    stored.entry = { ...stored.entry, ...fields, rev: stored.entry.rev + 1 };
-    return stored.entry;
+  async change(ids, fields) {
+    const stored = ids.map((id) => this.#chats.get(id)).filter(Boolean);
+    for (const one of stored) one.entry = { ...one.entry, ...fields, rev: one.entry.rev + 1 };
+    return stored.map(({ entry }) => entry);
   }
 
   async remove(id) {

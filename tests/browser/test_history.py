@@ -23,6 +23,10 @@ from tests.browser.visiting import (
 pytestmark = pytest.mark.browser
 
 
+IN_FOLDER = """async (name) =>
+    (await akashGradio.history.store.list()).every(({ folder }) => folder === name)"""
+
+
 def of_chat(page: Page, title: str, what: str) -> None:
     """Choose from the menu of a chat in the list."""
     row = page.locator(".history-row", has=page.get_by_role("button", name=title, exact=True))
@@ -173,10 +177,18 @@ def test_a_chat_goes_into_a_folder_that_folds_and_out_again(page: Page) -> None:
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowDown")
     expect(page.locator("#history .history-open").first).to_be_focused()
+    page.get_by_role("button", name="Trips 2").press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("menuitem", name="Rename").press("Enter")
+    page.get_by_label("Name of this folder").fill("Journeys")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Journeys 2")).to_be_focused()
+    page.wait_for_function(IN_FOLDER, arg="Journeys")
+    reloaded(page)
     of_chat(page, "one", "Move to a folder")
     page.get_by_role("button", name="No folder").click()
     expect(page.locator("#history :is(h2, .history-open)")).to_have_text(
-        ["Trips1", "two", "Today", "one"]
+        ["Journeys1", "two", "Today", "one"]
     )
 
 

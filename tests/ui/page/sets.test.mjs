@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { SavedSets, asSavedSet } from "../../../assets/js/saved_sets.js";
+import { LIMIT, SavedSets, TooMany, asSavedSet } from "../../../assets/js/saved_sets.js";
 import { DEFAULTS } from "../../../assets/js/settings.js";
 import { Unclear, askedOf, briefOf, candidateOf, momentOf, newCandidate, promptsOf, readForm } from "../../../assets/js/set_asked.js";
 import { FakeStorage } from "./fake_storage.mjs";
@@ -77,6 +77,30 @@ test("sets are kept, replaced in their place, removed and brought back", () => {
   assert.deepEqual(sets.list(), [b]);
   undo();
   assert.deepEqual(sets.list().map(({ name }) => name), ["B", "Other"]);
+});
+
+test("a set is renamed in its place, and takes no other's name", () => {
+  const sets = new SavedSets(new FakeStorage());
+  const [a, b] = ["A", "B"].map((name) => asSavedSet({ name, count: 1, form: FORM }));
+  sets.put(a);
+  sets.put(b);
+  assert.equal(sets.rename(a.id, " Other "), true);
+  assert.deepEqual(sets.list(), [b, { ...a, name: "Other" }]);
+  assert.equal(sets.rename(b.id, "Other"), false);
+  assert.equal(sets.rename("gone", "New"), false);
+  assert.equal(sets.rename(b.id, "B"), true);
+  assert.deepEqual(sets.list(), [b, { ...a, name: "Other" }]);
+});
+
+test("one set too many is not kept, and pushes none out", () => {
+  const sets = new SavedSets(new FakeStorage());
+  const all = Array.from({ length: LIMIT }, (_, number) => asSavedSet({ name: `${number}`, form: FORM }));
+  for (const set of all) sets.put(set);
+  assert.throws(() => sets.put(asSavedSet({ name: "one more", form: FORM })), TooMany);
+  assert.equal(sets.list().length, LIMIT);
+  assert.ok(sets.named("0"));
+  sets.put({ ...all[0], name: "in its place" });
+  assert.ok(sets.named("in its place"));
 });
 
 test("a set without a name is called by its file, or its first line", () => {
