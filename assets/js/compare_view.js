@@ -10,6 +10,8 @@ import { openReport } from "./report_dialog.js";
 import { drawVote } from "./vote.js";
 import * as api from "./api.js";
 
+const AT_REST_MS = 100; // after the last that was heard of a scrolling
+
 export class CompareView {
   constructor(compare) {
     this.compare = compare;
@@ -44,6 +46,7 @@ export class CompareView {
     for (const lane of this.compare.lanes) this.drawLane(lane);
     this.#drawRace();
     this.drawRest();
+    this.#scrollTo(this.compare.tab, "instant");
   }
 
   /** The lanes beside each other; one that stays is not put there anew, so it keeps its place. */
@@ -70,10 +73,7 @@ export class CompareView {
 
   /** Everything but what the lanes say: readers keep their place, their folds and their focus. */
   drawAround() {
-    for (const lane of this.compare.lanes) {
-      this.#drawHead(lane);
-      this.views.get(lane)?.node.classList.toggle("shown", lane.place === this.compare.tab);
-    }
+    for (const lane of this.compare.lanes) this.#drawHead(lane);
     this.#drawRow();
     this.#drawRace();
     this.drawRest();
@@ -83,7 +83,6 @@ export class CompareView {
     const view = this.views.get(lane);
     this.#drawHead(lane);
     view.drawThread(this.compare.page.models.list, { hidden: this.compare.hidden });
-    view.node.classList.toggle("shown", lane.place === this.compare.tab);
   }
 
   drawRest() {
@@ -108,10 +107,28 @@ export class CompareView {
     return el("button", { type: "button", class: "lane-add", "aria-label": this.words.lane_add, title: this.words.lane_add, onclick: () => this.compare.add() }, icon("plus"), el("span", {}, this.words.lane_add));
   }
 
+  // ── on a phone: a lane at a time, swiped or chosen by its tab ───────────
+
   #showLane(place) {
+    this.#mark(place);
+    this.#scrollTo(place);
+  }
+
+  #scrollTo(place, behavior = "auto") {
+    const box = $("#lanes");
+    box.scrollTo({ left: box.children[place]?.offsetLeft ?? 0, behavior });
+  }
+
+  /** The lanes came to rest. Where all are beside each other they never move. */
+  #swiped() {
+    const box = $("#lanes");
+    if (box.scrollWidth > box.clientWidth) this.#mark(Math.round(box.scrollLeft / box.clientWidth));
+  }
+
+  #mark(place) {
     this.compare.tab = place;
-    this.drawAround();
-    $("#lane-tabs").children[place].focus();
+    for (const [at, tab] of [...$("#lane-tabs").children].entries()) tab.setAttribute("aria-selected", String(at === place));
+    $("#lane-tabs").children[place]?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
   #tabs() {
@@ -215,6 +232,10 @@ export class CompareView {
 
   wire() {
     this.race = new Race($("#race"), this.words);
+    $("#lanes").addEventListener("scroll", () => {
+      clearTimeout(this.swiping);
+      this.swiping = setTimeout(() => this.#swiped(), AT_REST_MS);
+    }, { passive: true });
     const box = $("#compare-message");
     box.addEventListener("input", () => { this.compare.page.fit(box); this.hint(null); this.#composer(); });
     box.addEventListener("keydown", (event) => {

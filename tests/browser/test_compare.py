@@ -384,15 +384,20 @@ def test_by_keyboard_alone(page: Page) -> None:
     expect(page.locator("#compare-message")).to_be_focused()
 
 
-def test_on_a_phone_lanes_are_tabs(visit: Visits, lanes_app: App, four: list[Pen]) -> None:
+def test_on_a_phone_lanes_are_tabs_and_a_swipe_apart(visit: Visits, lanes_app: App, four: list[Pen]) -> None:
     page = visit(lanes_app, **PHONE)
     compare(page, "lone-00", "lone-01")
     question(page)
     over(page)
-    expect(lane(page, "A")).to_be_visible()
-    expect(lane(page, "B")).to_be_hidden()
-    page.locator(".lane-tab").nth(1).click()
+    tabs = page.locator(".lane-tab")
+    expect(lane(page, "A")).to_be_in_viewport(ratio=1)
+    expect(lane(page, "B")).not_to_be_in_viewport()
+    tabs.nth(1).click()
+    expect(lane(page, "B")).to_be_in_viewport(ratio=1)
     expect(answer(page, "B")).to_contain_text("I am lone-01")
+    page.locator("#lanes").evaluate("(lanes) => lanes.scrollTo(0, 0)")
+    expect(tabs.nth(0)).to_have_attribute("aria-selected", "true")
+    expect(lane(page, "A")).to_be_in_viewport(ratio=1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
@@ -531,7 +536,7 @@ def test_on_a_phone_the_sidebar_closes_and_a_lane_is_always_shown(
     expect(page.locator("#sidebar")).to_be_hidden()
     page.locator(".lane-tab").nth(2).click()
     lane(page, "C").locator('[data-act="close"]').click()
-    expect(page.locator(".lane-col:visible")).to_have_count(1)
+    expect(lane(page, "B")).to_be_in_viewport(ratio=1)
     expect(page.locator('.lane-tab[aria-selected="true"]')).to_have_count(1)
 
 
