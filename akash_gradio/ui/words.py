@@ -707,7 +707,7 @@ STATES: Final[Mapping[str, str]] = {
     "starting": "starting",
     "busy": "busy",
     "waking": "waking up",
-    "unknown": "not checked",
+    "unknown": "not asked yet",
     "drained": "drained",
     "unserved": "not served",
     "hidden": "hidden",

@@ -58,7 +58,7 @@ def test_the_page_opens_with_a_card_for_each_model(models: Page) -> None:
     card = models.locator(f'[data-model="{ABOUT}"]')
     expect(card).to_contain_text("Llama 3.3 70B")
     expect(card.locator(".badge").first).to_have_text("128K")
-    expect(card.locator(".state")).to_have_text(re.compile("ready|not checked"))
+    expect(card.locator(".state")).to_have_text(re.compile("ready|not asked yet"))
     assert card.locator("img").evaluate("(node) => node.decode().then(() => node.naturalWidth)") > 0
     expect(models.locator('[data-model="found/by-asking"]')).to_be_visible()
     expect(models.locator("#unshown-title")).to_contain_text("of the catalog are not shown")

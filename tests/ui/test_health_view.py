@@ -58,7 +58,7 @@ def test_there_is_a_bar_for_each_half_hour_with_an_answer_and_it_stays_inside_it
         ({"busy": True}, "busy"),
         ({"state": EndpointState.DOWN, "waking": True, "down_since": 7}, "waking up"),
         ({"state": EndpointState.DOWN, "down_since": 1_700_000_000}, "down"),
-        ({"state": EndpointState.UNKNOWN}, "not checked"),
+        ({"state": EndpointState.UNKNOWN}, "not asked yet"),
         ({"first_token_s": 9.0}, "slow 9.00 s"),
     ],
 )
