@@ -114,6 +114,18 @@ def test_a_lane_has_what_is_its_own_and_may_be_there_twice(
     assert sent["messages"][0] == {"role": "system", "content": 'Be "brief", please.'}
 
 
+def test_a_lane_has_stops_penalties_and_an_effort_of_its_own(
+    compare: Compare, stub: StubThread, tmp_path: Path
+) -> None:
+    own = "a stop=END stop='two words' presence_penalty=-1 reasoning_effort=low"
+    assert compare("--lane", own, models="") == 0
+    (label,) = [lane["label"] for lane in report(tmp_path)["lanes"]]
+    assert label == 'a, stop "END" "two words", presence penalty -1, effort low'
+    sent = stub.chats[-1].json
+    assert (sent["stop"], sent["presence_penalty"]) == (["END", "two words"], -1)
+    assert sent["reasoning_effort"] == "low"
+
+
 def test_what_failed_is_asked_again_on_request(
     compare: Compare, stub: StubThread, tmp_path: Path
 ) -> None:
@@ -207,6 +219,9 @@ def test_a_forecast_alone_asks_nothing(compare: Compare, stub: StubThread, tmp_p
         ({"lane": "a tmp=1"}, "--lane a tmp=1: write NAME=VALUE; the names are temperature, top_p"),
         ({"lane": "a seed"}, "write NAME=VALUE"),
         ({"lane": "a top_p=0.1,0.2"}, "--lane a top_p=0.1,0.2: top_p: write one number."),
+        ({"lane": "a stop="}, "--lane a stop=: stop: write a text."),
+        ({"lane": "a stop=1 stop=2 stop=3 stop=4 stop=5"}, "stop: write at most 4."),
+        ({"lane": "a reasoning_effort=VERY"}, "reasoning_effort: write a word, as low or high."),
         ({"lane": "a seed=-1"}, "seed: write a whole number from 0 to"),
         ({"lane": "a endpoint=us-9"}, "There is no endpoint 'us-9'. There are: eu-1."),
         ({"temperature": "0,.1,.2,.3,.4,.5,.6"}, "That is 14 lanes; a run has 1 to 12."),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from akash_gradio.compare.candidates import Candidate, ForAll, lanes_of
+from akash_gradio.compare.candidates import EFFORT, MOST_STOPS, Candidate, ForAll, lanes_of
 from akash_gradio.compare.checks import Check, CheckKind, fault_of
 from akash_gradio.compare.plan import MOST_CALLS, MOST_LANES, MOST_REPEATS, Lane, Plan
 from akash_gradio.compare.prompts import Prompt
@@ -141,11 +141,27 @@ def _number(low: float, high: float) -> Callable[[str], float]:
     return one
 
 
+def _stop(text: str) -> tuple[str, ...]:
+    if not text:
+        raise argparse.ArgumentTypeError("write a text")
+    return (text,)
+
+
+def _effort(text: str) -> str:
+    if not EFFORT.fullmatch(text):
+        raise argparse.ArgumentTypeError("write a word, as low or high")
+    return text
+
+
 _OWN: Final[dict[str, Callable[[str], Any]]] = {
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
     "max_tokens": _whole(1, 1_000_000),
     "seed": _whole(0, 2**31 - 1),
+    "stop": _stop,
+    "presence_penalty": _number(-2, 2),
+    "frequency_penalty": _number(-2, 2),
+    "reasoning_effort": _effort,
     "system": str,
     "endpoint": str,
 }
@@ -194,7 +210,12 @@ def _candidate(written: str) -> Candidate:
     except ValueError as error:
         mend = str(error) if written.strip() else "name a model"
         raise Refused(f"--lane {written}: {mend}.") from None
-    return Candidate(model=model, **dict(_own(written, part) for part in parts))
+    own: dict[str, Any] = {}
+    for name, value in (_own(written, part) for part in parts):
+        own[name] = (*own.get(name, ()), *value) if name == "stop" else value
+    if len(own.get("stop", ())) > MOST_STOPS:
+        raise Refused(f"--lane {written}: stop: write at most {MOST_STOPS}.")
+    return Candidate(model=model, **own)
 
 
 def _own(written: str, part: str) -> tuple[str, Any]:

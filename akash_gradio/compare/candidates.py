@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Final
 
 from akash_gradio.compare.plan import Lane
 from akash_gradio.domain.chat import Sampling
+
+MOST_STOPS: Final = 4
+"""Of a request, by OpenAI's protocol."""
+EFFORT: Final = re.compile(r"[a-z]{2,20}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A model; None leaves what holds for all. The same model may stand there twice.
 
-    temperature: 0 to 2. top_p: 0 to 1. max_tokens: of an answer. endpoint: the alias that is to
-    answer, None for any.
+    temperature: 0 to 2. top_p: 0 to 1. max_tokens: of an answer. stop: up to four texts.
+    Penalties: -2 to 2. endpoint: the alias that is to answer, None for any.
     """
 
     model: str
@@ -23,6 +28,10 @@ class Candidate:
     top_p: float | None = None
     max_tokens: int | None = None
     seed: int | None = None
+    stop: tuple[str, ...] | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    reasoning_effort: str | None = None
     system: str | None = None
     endpoint: str | None = None
 
@@ -39,6 +48,10 @@ class ForAll:
     max_tokens: int | None = None
     seed: int | None = None
     system: str = ""
+
+
+_OWN_ALONE: Final = ("stop", "presence_penalty", "frequency_penalty", "reasoning_effort")
+"""What holds for one candidate and never for all."""
 
 
 def lanes_of(candidates: tuple[Candidate, ...], common: ForAll) -> tuple[Lane, ...]:
@@ -66,6 +79,7 @@ def _lane(
         "top_p": top_p,
         "max_tokens": _own(candidate.max_tokens, common.max_tokens),
         "seed": _own(candidate.seed, common.seed),
+        **{name: getattr(candidate, name) for name in _OWN_ALONE},
     }
     sampling = Sampling(**{name: value for name, value in own.items() if value is not None})
     system = common.system if candidate.system is None else candidate.system

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from akash_gradio.compare.candidates import Candidate, ForAll, lanes_of
+from akash_gradio.compare.candidates import EFFORT, MOST_STOPS, Candidate, ForAll, lanes_of
 from akash_gradio.compare.checks import Check, CheckKind
 from akash_gradio.compare.plan import MOST_CALLS, MOST_LANES, MOST_REPEATS, Plan
 from akash_gradio.compare.prompts import LONGEST_PROMPT, Prompt, SetRefused
@@ -23,6 +23,10 @@ _Model = Annotated[str, Field(min_length=1, max_length=300)]
 _Text = Annotated[str, Field(max_length=LONGEST_PROMPT)]
 _Temperature = Annotated[float, Field(ge=0, le=2)]
 _MaxTokens = Annotated[int, Field(ge=1, le=1_000_000)]
+_Penalty = Annotated[float, Field(ge=-2, le=2)]
+_Stop = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=2000)], ...], Field(max_length=MOST_STOPS)
+]
 RunId = Annotated[str, Field(pattern=r"^[\w-]{16,64}$")]
 
 
@@ -41,6 +45,10 @@ class AskedCandidate(_Sent):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: _MaxTokens | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    stop: _Stop | None = None
+    presence_penalty: _Penalty | None = None
+    frequency_penalty: _Penalty | None = None
+    reasoning_effort: Annotated[str, Field(pattern=rf"^{EFFORT.pattern}$")] | None = None
     system: _Text | None = None
     endpoint: _Model | None = None
 

@@ -2,10 +2,13 @@
 // No page here. A form is { name, text, candidates, temperature, repeats, max_tokens, system,
 // contains }: texts, as they were typed; name is the file's, "" for pasted text.
 
+import { lines } from "./settings.js";
+
 const APART = "---"; // a line of it parts prompts of several lines
-const OWN = ["temperature", "top_p", "max_tokens", "seed", "system", "endpoint"];
+export const NUMBERS = ["temperature", "top_p", "max_tokens", "seed", "presence_penalty", "frequency_penalty"];
+const OWN = [...NUMBERS, "stop", "reasoning_effort", "system", "endpoint"];
 const COMMON = ["name", "text", "temperature", "repeats", "max_tokens", "system", "contains"];
-const RANGES = { temperature: [0, 2], top_p: [0, 1], max_tokens: [1, 1_000_000], seed: [0, Number.MAX_SAFE_INTEGER], repeats: [1, 100] };
+const RANGES = { temperature: [0, 2], top_p: [0, 1], max_tokens: [1, 1_000_000], seed: [0, Number.MAX_SAFE_INTEGER], presence_penalty: [-2, 2], frequency_penalty: [-2, 2], repeats: [1, 100] };
 const WHOLE = ["max_tokens", "seed", "repeats"];
 
 /** A number that can't be read. field: its name here; low, high: what it may be. */
@@ -20,10 +23,15 @@ export class Unclear extends Error {
 /** A model with nothing of its own. */
 export const newCandidate = (model) => ({ model, ...Object.fromEntries(OWN.map((name) => [name, ""])) });
 
-/** A lane of a comparison, with what of its settings is the visitor's own. */
+/** A lane of a comparison, with what of its settings is the visitor's own; as they are sent to its model. */
 export function candidateOf({ model, endpoint }, settings) {
-  const own = ["temperature", "top_p", "max_tokens", "seed"].filter((name) => typeof settings[name] === "number");
-  return { ...newCandidate(model), ...Object.fromEntries(own.map((name) => [name, String(settings[name])])), system: settings.system ?? "", endpoint: endpoint ?? "" };
+  const numbers = NUMBERS.filter((name) => typeof settings[name] === "number");
+  const effort = settings.reasoning_effort ?? "endpoint";
+  return {
+    ...newCandidate(model), ...Object.fromEntries(numbers.map((name) => [name, String(settings[name])])),
+    stop: Array.isArray(settings.stop) ? settings.stop.join("\n") : "", reasoning_effort: effort === "endpoint" ? "" : effort,
+    system: settings.system ?? "", endpoint: endpoint ?? "",
+  };
 }
 
 /** The form as the server asks for it. Throws Unclear. */
@@ -40,9 +48,10 @@ export function askedOf(form) {
   };
 }
 
-function candidateAsked({ model, system, endpoint, ...typed }) {
-  const numbers = ["temperature", "top_p", "max_tokens", "seed"].map((name) => [name, numberIn(typed[name], name)]);
-  return { model, ...Object.fromEntries(numbers), system: system.trim() ? system : null, endpoint: endpoint || null };
+function candidateAsked({ model, stop, reasoning_effort, system, endpoint, ...typed }) {
+  const numbers = NUMBERS.map((name) => [name, numberIn(typed[name], name)]);
+  const stops = lines(stop);
+  return { model, ...Object.fromEntries(numbers), stop: stops.length ? stops : null, reasoning_effort: reasoning_effort || null, system: system.trim() ? system : null, endpoint: endpoint || null };
 }
 
 function numberIn(typed, field) {
@@ -62,9 +71,11 @@ function numbersIn(typed, field) {
 
 /** What a candidate has of its own, in words. */
 export function briefOf(candidate, says) {
-  const { temperature, top_p, max_tokens, seed, system, endpoint } = candidate;
-  const parts = [[says.temperature, temperature], [says.top_p, top_p], [says.max_tokens, max_tokens], [says.seed, seed]];
-  const told = parts.filter(([, value]) => value.trim()).map(([name, value]) => `${name} ${value.trim()}`);
+  const { reasoning_effort: effort, stop, system, endpoint } = candidate;
+  const told = NUMBERS.filter((name) => candidate[name].trim()).map((name) => `${says[name]} ${candidate[name].trim()}`);
+  const stops = lines(stop).map((text) => JSON.stringify(text));
+  if (stops.length) told.push(`${says.stop_at} ${stops.join(" ")}`);
+  if (effort) told.push(`${says.reasoning_effort} ${effort}`);
   if (system.trim()) told.push(says.system);
   return [...told, endpoint].filter(Boolean).join(", ");
 }

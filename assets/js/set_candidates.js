@@ -1,9 +1,7 @@
 // The candidates of a prompt set: a model each, with parameters of its own behind a button.
 
 import { el, fill, iconButton } from "./dom.js";
-import { briefOf, newCandidate } from "./set_asked.js";
-
-const NUMBERS = ["temperature", "top_p", "max_tokens", "seed"];
+import { NUMBERS, briefOf, newCandidate } from "./set_asked.js";
 
 export class Candidates {
   /** root: the list. models: of the page. first: who is there until somebody chose. changed: called when anybody changed one. */
@@ -91,8 +89,12 @@ export class Candidates {
     row.brief = el("p", { class: "candidate-brief" });
     row.tune = iconButton("tune", says.own, () => this.#open(row), { "aria-expanded": "false" });
     row.endpoint = el("select", { class: "plain", onchange: () => { candidate.endpoint = row.endpoint.value; told(); } });
+    row.effort = el("select", { class: "plain", onchange: () => { candidate.reasoning_effort = row.effort.value; told(); } });
     row.own = el("div", { class: "candidate-own", hidden: true },
       el("div", { class: "set-fields" }, ...NUMBERS.map((name) => labelled(says[name], field("input", candidate, name, told, { inputmode: "decimal", placeholder: says.as_all })))),
+      el("div", { class: "set-fields candidate-two" },
+        labelled(says.stop_at, field("textarea", candidate, "stop", told, { rows: 1, dir: "auto", placeholder: says.stop_how })),
+        row.efforts = labelled(says.reasoning_effort, row.effort)),
       labelled(says.system, field("textarea", candidate, "system", told, { rows: 2, dir: "auto", placeholder: says.as_all })),
       labelled(says.endpoint, row.endpoint));
     const head = el("div", { class: "candidate-head" }, row.select, row.tune,
@@ -107,7 +109,7 @@ export class Candidates {
   #fill(row) {
     const { candidate } = row;
     const { list } = this.models;
-    const look = JSON.stringify([list.map(({ id, name, can_chat, state_word, endpoints }) => [id, name, can_chat || state_word, endpoints]), candidate.model]);
+    const look = JSON.stringify([list.map(({ id, name, can_chat, state_word, endpoints, reasoning_efforts }) => [id, name, can_chat || state_word, endpoints, reasoning_efforts]), candidate.model]);
     if (look === row.look) return;
     row.look = look;
     const options = list.map((model) => option(model.id, model.can_chat ? model.name : `${model.name} (${model.state_word})`, candidate.model));
@@ -115,11 +117,14 @@ export class Candidates {
     row.select.replaceChildren(...options);
     const aliases = [...new Set([...(this.models.find(candidate.model)?.endpoints ?? []), candidate.endpoint].filter(Boolean))];
     row.endpoint.replaceChildren(option("", this.says.any_endpoint, candidate.endpoint), ...aliases.map((alias) => option(alias, alias, candidate.endpoint)));
+    const efforts = [...new Set([...(this.models.find(candidate.model)?.reasoning_efforts ?? []), candidate.reasoning_effort].filter(Boolean))];
+    row.effort.replaceChildren(option("", this.says.effort_own, candidate.reasoning_effort), ...efforts.map((effort) => option(effort, effort, candidate.reasoning_effort)));
+    row.efforts.hidden = !efforts.length;
     this.#brief(row);
   }
 
   #choose(row) {
-    Object.assign(row.candidate, { model: row.select.value, endpoint: "" });
+    Object.assign(row.candidate, { model: row.select.value, endpoint: "", reasoning_effort: "" });
     this.touched = true;
     this.#fill(row);
     this.changed();

@@ -10,6 +10,7 @@ import { kept, keptInTab } from "./keeping.js";
 import { LIMIT, SavedSets, TooMany, asSavedSet } from "./saved_sets.js";
 import { Unclear, askedOf, candidateOf, newCandidate, promptsOf, readForm } from "./set_asked.js";
 import { Candidates } from "./set_candidates.js";
+import { sentOf } from "./settings.js";
 import { SetRun } from "./set_run.js";
 import * as api from "./api.js";
 
@@ -54,7 +55,7 @@ export class Sets {
     // After a reload only the tab has them, until the comparison is opened.
     const { lanes, shared, hidden } = (!compare.lanes.length && remembered()) || compare;
     const known = hidden ? [] : lanes.filter(({ model }) => models.find(model)); // blind: their order would tell
-    if (known.length) return known.map((lane) => candidateOf(lane, lane.settings ?? shared));
+    if (known.length) return known.map((lane) => candidateOf(lane, sentOf(lane.settings ?? shared, models.find(lane.model))));
     return models.list.filter((model) => model.can_chat).slice(0, FIRST_MODELS).map(({ id }) => newCandidate(id));
   }
 

@@ -16,7 +16,8 @@ const states = Object.fromEntries(PARAMETERS.map((name) => [name, "catalog"]));
 export const DEFAULTS = Object.freeze({ system: "", ...states, reasoning_effort: "endpoint", stream: true, whole: false });
 
 const isMine = (value) => typeof value === "number" || Array.isArray(value);
-const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean).slice(0, 4);
+/** Stop sequences, one a line; so many are sent at most. */
+export const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean).slice(0, 4);
 
 /** Settings as they are kept now. Older chats have null or a text where nothing was chosen, or more than is allowed by now. */
 function read(values) {

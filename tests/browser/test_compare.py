@@ -384,7 +384,9 @@ def test_by_keyboard_alone(page: Page) -> None:
     expect(page.locator("#compare-message")).to_be_focused()
 
 
-def test_on_a_phone_lanes_are_tabs_and_a_swipe_apart(visit: Visits, lanes_app: App, four: list[Pen]) -> None:
+def test_on_a_phone_lanes_are_tabs_and_a_swipe_apart(
+    visit: Visits, lanes_app: App, four: list[Pen]
+) -> None:
     page = visit(lanes_app, **PHONE)
     compare(page, "lone-00", "lone-01")
     question(page)

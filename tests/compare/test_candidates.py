@@ -11,12 +11,16 @@ def test_a_candidate_without_anything_of_its_own_sends_the_catalogs_values() -> 
 
 def test_what_a_candidate_has_of_its_own_wins() -> None:
     own = Candidate(
-        model="a", temperature=0.0, top_p=0.0, max_tokens=5, seed=0, system="", endpoint="eu-1"
-    )
+        model="a", temperature=0.0, top_p=0.0, max_tokens=5, seed=0, system="", endpoint="eu-1",
+        stop=("END",), presence_penalty=0.0, frequency_penalty=-1.0, reasoning_effort="low",
+    )  # fmt: skip
     common = ForAll(
         temperatures=(0.7, 1.0), top_ps=(0.5, 0.9), max_tokens=9, seed=1, system="Be brief."
     )
-    sampling = Sampling(temperature=0.0, top_p=0.0, max_tokens=5, seed=0)
+    sampling = Sampling(
+        temperature=0.0, top_p=0.0, max_tokens=5, seed=0,
+        stop=("END",), presence_penalty=0.0, frequency_penalty=-1.0, reasoning_effort="low",
+    )  # fmt: skip
     assert lanes_of((own,), common) == (Lane(model="a", sampling=sampling, endpoint="eu-1"),)
 
 

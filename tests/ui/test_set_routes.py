@@ -203,6 +203,9 @@ async def test_a_run_is_stopped_gone_on_with_and_forgotten(client: httpx.AsyncCl
         ("begin", asked(candidates=[{"model": "a", "top_p": -1}])),
         ("begin", asked(candidates=[{"model": "a", "max_tokens": 0}])),
         ("begin", asked(candidates=[{"model": "a", "sead": 1}])),
+        ("begin", asked(candidates=[{"model": "a", "stop": ["a"] * 5}])),
+        ("begin", asked(candidates=[{"model": "a", "presence_penalty": 3}])),
+        ("begin", asked(candidates=[{"model": "a", "reasoning_effort": "as \n"}])),
         ("begin", asked(temperatures=[3])),
         ("begin", asked(repeats=0)),
         ("begin", asked(candidates=named(*map(str, range(13))))),
@@ -239,7 +242,14 @@ def test_the_defaults_of_a_run_send_nothing_of_their_own() -> None:
 async def test_a_candidate_is_asked_with_what_is_its_own(
     client: httpx.AsyncClient, answering: Answering
 ) -> None:
-    own = {"top_p": 0.5, "max_tokens": 9, "seed": 3, "system": "Be brief.", "endpoint": "eu-1"}
+    own: dict[str, object] = {
+        "top_p": 0.5,
+        "max_tokens": 9,
+        "seed": 3,
+        "system": "Be brief.",
+        "endpoint": "eu-1",
+    }
+    own |= {"stop": ["END"], "frequency_penalty": -1, "reasoning_effort": "low"}
     candidates = [{"model": "a", "temperature": 0, **own}, {"model": "a"}]
     more = {"candidates": candidates, "temperatures": [0.7], "system": "Be kind.", "title": "Mine"}
     run = await finished(client, text="one", **more)
@@ -247,11 +257,13 @@ async def test_a_candidate_is_asked_with_what_is_its_own(
     assert [
         (r.conversation.system, r.endpoint, r.sampling.temperature, r.sampling.top_p) for r in sent
     ] == [("Be brief.", "eu-1", 0, 0.5), ("Be kind.", None, 0.7, Default.CATALOG)]
-    assert (sent[0].sampling.max_tokens, sent[0].sampling.seed) == (9, 3)
+    asked_with = sent[0].sampling
+    assert (asked_with.max_tokens, asked_with.seed, asked_with.stop) == (9, 3, ("END",))
+    assert (asked_with.frequency_penalty, asked_with.reasoning_effort) == (-1, "low")
     look = await post(client, "look", {"run": run})
     assert look["title"] == "Mine"
     for said in (
-        "Model A<small>temperature 0, top_p 0.5, max tokens 9, seed 3, on eu-1",
+        "Model A<small>temperature 0, top_p 0.5, max tokens 9, seed 3, stop &#34;END&#34;",
         "Be kind.",
     ):
         assert said in look["html"]

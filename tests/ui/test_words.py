@@ -79,6 +79,7 @@ def test_every_word_of_the_sets_is_used_and_there():
     ours = "".join((UI / f"{name}.py").read_text() for name in ("present_sets", "set_routes"))
     used = in_templates("sets") | scripts | set(re.findall(r'(?:SETS|\bt)\["(\w+)"\]', ours))
     by_value = {*RunState, *(f"change_{what}" for what in What)}
+    by_value |= set(re.findall(r'"(\w+)"', SCRIPTS.split("const NUMBERS = [")[1].split("]")[0]))
     assert sorted(set(words.SETS) ^ (used | by_value)) == []
 
 

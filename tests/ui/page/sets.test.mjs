@@ -9,20 +9,21 @@ import { Unclear, askedOf, briefOf, candidateOf, momentOf, newCandidate, prompts
 import { FakeStorage } from "./fake_storage.mjs";
 
 const FORM = { name: "", text: "One.", candidates: [newCandidate("a")], temperature: "", repeats: "1", max_tokens: "", system: "", contains: "" };
-const SAYS = { temperature: "Temperature", top_p: "Top p", max_tokens: "Max tokens", seed: "Seed", system: "System prompt" };
+const NONE = { temperature: null, top_p: null, max_tokens: null, seed: null, presence_penalty: null, frequency_penalty: null, stop: null, reasoning_effort: null };
+const SAYS = { stop_at: "Stop sequences", reasoning_effort: "Effort", frequency_penalty: "Frequency penalty", temperature: "Temperature", top_p: "Top p", max_tokens: "Max tokens", seed: "Seed", system: "System prompt" };
 
 test("what is left empty is not sent as a value of the visitor's", () => {
   assert.deepEqual(askedOf(FORM), {
     set: { name: "", text: "One." },
-    candidates: [{ model: "a", temperature: null, top_p: null, max_tokens: null, seed: null, system: null, endpoint: null }],
+    candidates: [{ model: "a", ...NONE, system: null, endpoint: null }],
     temperatures: [], max_tokens: null, repeats: 1, system: "", contains: "",
   });
 });
 
 test("zero is a value, and each candidate has its own", () => {
-  const own = { model: "a", temperature: "0", top_p: " 0.5 ", max_tokens: "9", seed: "0", system: "Be brief.", endpoint: "eu-1" };
+  const own = { ...newCandidate("a"), presence_penalty: "-1", stop: "END\n\n two words ", reasoning_effort: "high", temperature: "0", top_p: " 0.5 ", max_tokens: "9", seed: "0", system: "Be brief.", endpoint: "eu-1" };
   const { candidates, temperatures } = askedOf({ ...FORM, candidates: [own, newCandidate("a")], temperature: "0, 0.7; 1 1.5" });
-  assert.deepEqual(candidates[0], { model: "a", temperature: 0, top_p: 0.5, max_tokens: 9, seed: 0, system: "Be brief.", endpoint: "eu-1" });
+  assert.deepEqual(candidates[0], { model: "a", ...NONE, temperature: 0, top_p: 0.5, max_tokens: 9, seed: 0, presence_penalty: -1, stop: ["END", "two words"], reasoning_effort: "high", system: "Be brief.", endpoint: "eu-1" });
   assert.deepEqual(temperatures, [0, 0.7, 1, 1.5]);
 });
 
@@ -32,21 +33,22 @@ for (const [field, typed] of [["temperature", "warm"], ["temperature", "2.1"], [
   });
 }
 
-for (const [field, typed] of [["temperature", "0, 1"], ["top_p", "1.1"], ["seed", "-1"], ["seed", "1e99"]]) {
+for (const [field, typed] of [["temperature", "0, 1"], ["top_p", "1.1"], ["seed", "-1"], ["seed", "1e99"], ["presence_penalty", "2.1"]]) {
   test(`is no ${field} of a candidate: ${typed}`, () => {
-    assert.throws(() => askedOf({ ...FORM, candidates: [{ ...newCandidate("a"), [field]: typed }] }), (error) => error.field === field && error.low === 0);
+    assert.throws(() => askedOf({ ...FORM, candidates: [{ ...newCandidate("a"), [field]: typed }] }), (error) => error.field === field && error.low <= 0);
   });
 }
 
 test("what a candidate has of its own is told in words", () => {
   assert.equal(briefOf(newCandidate("a"), SAYS), "");
   assert.equal(briefOf({ ...newCandidate("a"), temperature: "0", seed: "7 ", system: "x", endpoint: "eu-1" }, SAYS), "Temperature 0, Seed 7, System prompt, eu-1");
+  assert.equal(briefOf({ ...newCandidate("a"), frequency_penalty: "0.5", stop: "a\nb", reasoning_effort: "low" }, SAYS), 'Frequency penalty 0.5, Stop sequences "a" "b", Effort low');
 });
 
 test("a lane of a comparison comes with what is the visitor's own", () => {
   assert.deepEqual(candidateOf({ model: "a", endpoint: null }, DEFAULTS), newCandidate("a"));
-  const settings = { ...DEFAULTS, temperature: 0, top_p: "endpoint", seed: 7, stop: ["x"], system: "Be brief." };
-  assert.deepEqual(candidateOf({ model: "a", endpoint: "eu-1" }, settings), { ...newCandidate("a"), temperature: "0", seed: "7", system: "Be brief.", endpoint: "eu-1" });
+  const settings = { ...DEFAULTS, temperature: 0, top_p: "endpoint", seed: 7, stop: ["x", "y"], presence_penalty: 0.5, reasoning_effort: "high", system: "Be brief." };
+  assert.deepEqual(candidateOf({ model: "a", endpoint: "eu-1" }, settings), { ...newCandidate("a"), temperature: "0", seed: "7", presence_penalty: "0.5", stop: "x\ny", reasoning_effort: "high", system: "Be brief.", endpoint: "eu-1" });
 });
 
 const asked = (...texts) => texts.flatMap((text) => [{ role: "user", text }, { role: "assistant", versions: [] }]);
