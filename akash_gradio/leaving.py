@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+from akash_gradio.direct import Connection
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -48,3 +50,27 @@ async def until_left(work: Coroutine[Any, Any, None], receive: Receive) -> None:
             await asyncio.gather(working, return_exceptions=True)
     if not working.cancelled():
         working.result()
+
+
+async def until_left_directly(work: Coroutine[Any, Any, None], connection: Connection) -> None:
+    """The same where the connection itself can be asked: no task, and nothing that listens."""
+    task = asyncio.current_task()
+    assert task is not None
+    cancelled_before, left = task.cancelling(), False
+
+    def leave() -> None:
+        nonlocal left
+        left = True
+        task.cancel()
+
+    connection.when_left(leave)
+    try:
+        await work
+    except asyncio.CancelledError:
+        # Ours alone, and nobody else's besides: see asyncio.Timeout.__aexit__.
+        if not left or task.cancelling() - 1 > cancelled_before:
+            raise
+    finally:
+        connection.when_left(None)
+        if left:
+            task.uncancel()

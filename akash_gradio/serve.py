@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from akash_gradio.api.routes import api_routes
 from akash_gradio.edge.closing import LAST_WORDS_S
-from akash_gradio.edge.connections import ImpatientProtocol
+from akash_gradio.edge.connections import DirectProtocol
 from akash_gradio.edge.serving import allow_many_files
 from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import omit_what_no_line_says, set_up_logs
@@ -44,7 +44,7 @@ def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
         interface="asgi3",
         host=host,
         port=port,
-        http=ImpatientProtocol,
+        http=DirectProtocol,
         access_log=False,
         log_level="warning",
         lifespan="on",

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, Protocol
 from urllib.parse import quote
@@ -14,12 +15,13 @@ from akash_gradio.api.call import Call
 from akash_gradio.api.door import Door
 from akash_gradio.api.faults import fault_of, no_such_model
 from akash_gradio.api.question import read_body, read_question
+from akash_gradio.direct import connection_of
 from akash_gradio.domain.errors import AkashGradioError
 from akash_gradio.domain.events import Finished, Retrying, Started
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.domain.visitor import VISITOR, Visitor
 from akash_gradio.gateway import Relayed, RelayRequest
-from akash_gradio.leaving import until_left
+from akash_gradio.leaving import until_left, until_left_directly
 
 DONE: Final = b"data: [DONE]\n\n"
 STREAM: Final = {
@@ -48,7 +50,13 @@ async def complete(call: Call, gateway: Relays, door: Door) -> None:
         raise no_such_model(asked.model)
     caller.spend()
     VISITOR.set(Visitor(id=f"key:{caller.name}"))
-    await until_left(_pass_on(call, gateway, asked), call.receive)
+    connection = connection_of(call.scope)
+    if connection is None:
+        await until_left(_pass_on(call, gateway, asked), call.receive)
+        return
+    if asked.stream:
+        asked = replace(asked, straight=connection.write_now)
+    await until_left_directly(_pass_on(call, gateway, asked), connection)
 
 
 async def _pass_on(call: Call, gateway: Relays, asked: RelayRequest) -> None:

@@ -1,11 +1,17 @@
-"""Connections that bring nothing are closed; the server itself would keep them for ever."""
+"""Connections that bring nothing are closed; the server itself would keep them for ever.
+
+And connections that an app may use directly, where nothing stands before it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from akash_gradio.direct import EXTENSION
 
 HEAD_S: Final = 20.0
 """In which a request's head must have come, from the connection's beginning or the last answer."""
@@ -74,3 +80,48 @@ class ImpatientProtocol(HttpToolsProtocol):
             self.transport.close()
         else:  # idle between two requests, which uvicorn's keep-alive timeout sees to
             self._wait_for_head()
+
+
+class DirectProtocol(ImpatientProtocol):
+    """The same, and the `Connection` of its requests, one after the other."""
+
+    __slots__ = ("_call_when_left",)
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._call_when_left: Callable[[], object] | None = None
+
+    def on_message_begin(self) -> None:
+        """A request begins to come."""
+        super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: self}  # type: ignore[dict-item]  # ours
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        super().connection_lost(exc)
+        self._tell_of_leaving()
+
+    def write_now(self, body: bytes) -> bool:
+        """See `Connection.write_now`."""
+        # With a second request behind this one, the cycle is that one's, and has not begun.
+        cycle = self.cycle
+        if (
+            self.flow.write_paused
+            or cycle.disconnected
+            or cycle.response_complete
+            or not (cycle.response_started and cycle.chunked_encoding)
+        ):
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
+
+    def when_left(self, call: Callable[[], object] | None) -> None:
+        """See `Connection.when_left`."""
+        self._call_when_left = call
+        if call is not None and self.cycle.disconnected:
+            self.loop.call_soon(self._tell_of_leaving)
+
+    def _tell_of_leaving(self) -> None:
+        call, self._call_when_left = self._call_when_left, None
+        if call is not None:
+            call()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Protocol
 
 from akash_gradio.domain.chat import NOTHING
@@ -21,7 +22,7 @@ from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta,
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.patience import OutOfPatience, Patience
 from akash_gradio.gateway.reading import refusal
-from akash_gradio.gateway.relayed import Heard
+from akash_gradio.gateway.relayed import Heard, Passed
 from akash_gradio.gateway.retries import rest_asked_s
 from akash_gradio.gateway.transport import Answer, Transport, hide_secrets
 
@@ -66,6 +67,15 @@ class Reader(Protocol):
     @property
     def fingerprint(self) -> str:
         """Its `system_fingerprint`."""
+        ...
+
+    @property
+    def flows(self) -> bool:
+        """Whether what comes next, if it is words alone, needs no look."""
+        ...
+
+    def words_alone(self, data: bytes) -> Passed | None:
+        """The bytes as they go on, if they are whole events of words; None says to feed them."""
         ...
 
     def feed(self, data: bytes) -> Sequence[Heard]:
@@ -147,9 +157,10 @@ class Exchange:
             raise
         self.opened = True
 
-    async def more(self) -> Sequence[Heard]:
+    async def more(self, straight: Callable[[Passed], bool] | None = None) -> Sequence[Heard]:
         """What came next, never empty before the answer is over.
 
+        straight: takes words where they come; what it took is not said here.
         Raises EndpointError and RequestRefused; `failure` says what they mean then. Each token
         comes by here, so the read has no coroutine of its own.
         """
@@ -161,6 +172,8 @@ class Exchange:
             if not reader.done:
                 patience.begin()
                 try:
+                    if straight is not None and reader.flows:
+                        await answer.pour(partial(self._passes, straight, reader))
                     part = await answer.read()
                     patience.end()
                     self._body_ended = not part
@@ -223,6 +236,14 @@ class Exchange:
                 )
         except OutOfPatience:
             raise self._too_late() from None
+
+    def _passes(self, straight: Callable[[Passed], bool], reader: Reader, part: bytes) -> bool:
+        """Nearly each token of a relayed stream comes by here alone."""
+        passed = reader.words_alone(part)
+        if passed is None or not straight(passed):
+            return False
+        self._patience.go_on(self._limits.idle_timeout_s)
+        return True
 
     def _do_without(self, failure: EndpointError, reader: Reader) -> None:
         """Raises it, unless the answer is whole and only its end is missing."""

@@ -175,11 +175,12 @@ class Gateway:
                 else:
                     exchange = await self._ask(case, move.endpoint, move.model)
             yield Started(exchange.endpoint.alias, exchange.model)
+            straight = _straight(request, case)
             events: Sequence[Heard] = exchange.opening
             while events:
                 for event in shown(events):
                     yield event
-                events = await exchange.more()
+                events = await exchange.more(straight)
                 case.record.hears(events, exchange.lag_s)
             receipt = await self._finish(case, exchange)
             yield Finished(receipt.finish, receipt)
@@ -456,6 +457,22 @@ def _worded(
         rename=model if entry.model_map.get(model, model) != model else "",
     )
     return build_relayed(request, model=model, entry=entry, ask_usage=ask_usage), reader
+
+
+def _straight(request: Question, case: Case) -> Callable[[Passed], bool] | None:
+    """Where words go on without a detour by the consumer, if he wants that."""
+    take = request.straight if isinstance(request, RelayRequest) else None
+    if take is None:
+        return None
+    passes = case.record.passes
+
+    def pass_on(passed: Passed) -> bool:
+        taken = take(passed.data)
+        if taken:
+            passes(passed.events)
+        return taken
+
+    return pass_on
 
 
 def _as_it_is(heard: Sequence[Heard]) -> Sequence[Heard]:

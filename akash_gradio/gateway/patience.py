@@ -41,6 +41,10 @@ class Patience:
         """From now on there are at most so many seconds left."""
         self._left_s = min(self._left_s, seconds)
 
+    def go_on(self, seconds: float) -> None:
+        """What was waited for came, and the wait goes on for so many seconds."""
+        self._due = self._loop.time() + seconds
+
     def begin(self) -> None:
         """The wait begins."""
         task = asyncio.current_task(self._loop)

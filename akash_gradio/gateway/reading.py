@@ -83,6 +83,15 @@ class ReplyReader:
         """Whether it reads a stream and holds no part of an event."""
         return self._begun and self._body is None and self._stream.at_rest
 
+    @property
+    def flows(self) -> bool:
+        """Never: each event is needed by itself."""
+        return False
+
+    def words_alone(self, _data: bytes) -> None:
+        """Nothing is: see `flows`."""
+        return
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete: text, reasoning, tool calls and usage.
 

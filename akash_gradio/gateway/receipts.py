@@ -130,10 +130,12 @@ class Record:
             elif isinstance(event, Usage):
                 self._usage = _later(self._usage, event)
         if said:
-            if not self._lumps:
-                self._opening_bytes = self._answer_bytes + self._reasoning_bytes
-            self._lumps += 1
-            self._last_token = self._clock() - lag_s
+            self._notes_lump(self._clock() - lag_s)
+
+    def passes(self, events: int) -> None:
+        """So many events of words came just now, and went on."""
+        self._answer_bytes += BYTES_PER_TOKEN * events
+        self._notes_lump(self._clock())
 
     def receipt(self, finish: str, *, upstream_id: str = "", fingerprint: str = "") -> Receipt:
         """The record as it stands now."""
@@ -156,6 +158,12 @@ class Record:
             upstream_id=upstream_id,
             fingerprint=fingerprint,
         )
+
+    def _notes_lump(self, came: float) -> None:
+        if not self._lumps:
+            self._opening_bytes = self._answer_bytes + self._reasoning_bytes
+        self._lumps += 1
+        self._last_token = came
 
     def _settle(self, outcome: str, status: int | None, now: float | None = None) -> Attempt | None:
         if self._asked is None:

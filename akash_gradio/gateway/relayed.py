@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from akash_gradio.endpoint_list import EndpointSettings
 
 
+Straight: TypeAlias = Callable[[bytes], bool]
+"""Takes whole events of a stream at once; False where they must wait, and come as others do."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayRequest:
     """A chat completion as an OpenAI client asks for it.
@@ -22,12 +26,14 @@ class RelayRequest:
     nothing added or taken away, but that a stream is asked to report its tokens. It must
     have a list of `messages`.
     models: the only ids that may answer, fallbacks too; None for all.
+    straight: takes the bytes of a stream where they come, once it has begun, if there is one.
     """
 
     model: str
     body: Mapping[str, Any] = field(repr=False)
     models: frozenset[str] | None = None
     endpoint: str | None = None
+    straight: Straight | None = field(default=None, repr=False, compare=False)
 
     @property
     def stream(self) -> bool:

@@ -29,7 +29,9 @@ class RelayReader:
     done: as `ReplyReader.done`. finish_reason: the first answer's; None before all have one.
     stream, usage: whether the caller wants a stream, and one that ends with its tokens.
     answers: how many choices the answer has. rename: the model's name to write into it,
-    "" to leave the endpoint's own. `[DONE]` is left out: only who has it all knows the end.
+    "" to leave the endpoint's own.
+    flows: whether the next read, if it is words alone, needs no look.
+    `[DONE]` is left out: only who has it all knows the end.
     """
 
     def __init__(
@@ -49,8 +51,7 @@ class RelayReader:
         self._answers = answers
         self._inside = True
         """Whether what comes next belongs to something that `_inner` holds a part of."""
-        self._flows = False
-        """Whether the next read, if it is plain, needs no look."""
+        self.flows = False
         self._plain = PlainEvents()
         self._held = bytearray()
         self._early: list[Event] = []
@@ -65,17 +66,22 @@ class RelayReader:
         """Its `system_fingerprint`."""
         return self._inner.fingerprint
 
+    def words_alone(self, data: bytes) -> Passed | None:
+        """The bytes as they go on, where nobody need look into them: nearly every read is such."""
+        if self.flows and (count := self._plain.count(data)):
+            return self._passing.plain(data, count)
+        return None
+
     def feed(self, data: bytes) -> Sequence[Heard]:
         """What these bytes say, as far as somebody looked, and what goes on to the caller.
 
         Raises what `ReplyReader.feed` raises.
         """
-        if self._flows:
-            count = self._plain.count(data)
-            if count and (heard := self._passing.plain(data, count)):
-                return heard  # nearly every read of nearly every stream
+        passed = self.words_alone(data)
+        if passed is not None:
+            return [passed]
         heard = self._feed(data)
-        self._flows = self._begun and not self._inside and not self._held
+        self.flows = self._begun and not self._inside and not self._held
         return heard
 
     def _feed(self, data: bytes) -> Sequence[Heard]:
@@ -91,7 +97,8 @@ class RelayReader:
         part = data if end == len(data) else data[:end]
         self._held += data[end:]
         if self._begun and not self._inside and (count := self._plain.count(part)):
-            return self._passing.plain(part, count) or self._read(part)
+            passed = self._passing.plain(part, count)
+            return self._read(part) if passed is None else [passed]
         return self._read(part)
 
     def close(self) -> Sequence[Heard]:
@@ -164,12 +171,12 @@ class _Streamed:
         self._names = _Names(rename)
         self._out: list[bytes] = []
 
-    def plain(self, part: bytes, count: int) -> Sequence[Heard]:
-        """So many whole events that need no look; [] where their model's name needs one."""
+    def plain(self, part: bytes, count: int) -> Passed | None:
+        """So many whole events that need no look; None where their model's name needs one."""
         if not part.isascii():
             part = _with_no_line_ends(str(part, "utf-8", "replace")).encode()
         part = self._names.in_bytes(part)
-        return [Passed(part, count)] if part else []
+        return Passed(part, count) if part else None
 
     def chunk(self, text: str, value: Mapping[str, Any]) -> None:
         """One event's data, as text and as what it says."""
@@ -205,7 +212,7 @@ class _Whole:
         self._collector: Collector | None = None
         self._text = ""
 
-    def plain(self, part: bytes, count: int) -> Sequence[Heard]:
+    def plain(self, part: bytes, count: int) -> Passed | None:
         """Never: nothing is passed on before the end."""
         raise AssertionError(part, count)
 

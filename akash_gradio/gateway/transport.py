@@ -14,9 +14,8 @@ import logging
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache, partial
-from math import inf
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
     from akash_gradio.endpoint_list import EndpointSettings
+    from akash_gradio.gateway.lean_aiohttp import LeanResponse
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,14 @@ class Answer(Protocol):
         """
         ...
 
+    async def pour(self, take: Callable[[bytes], bool]) -> None:
+        """Give what comes to `take` right where it comes, so that no task need wake for it.
+
+        Returns when `take` has said False, and `read` has what it did not take; or when there
+        is an end or an error for `read` to tell.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Give the connection back, or close it when the body has not come to its end."""
         ...
@@ -118,9 +126,9 @@ class Transport(Protocol):
 
 def load_client() -> None:
     """Import the HTTP client now, where a later moment would be worse (0.2 s of CPU, once)."""
-    import aiohttp
+    from akash_gradio.gateway import lean_aiohttp
 
-    _ = aiohttp
+    _ = lean_aiohttp
 
 
 class HttpTransport:
@@ -164,7 +172,7 @@ class HttpTransport:
             proxy, login = _proxy_parts(self._proxy_for(url))
             if not over_tls:
                 sent |= login
-            response = await self._session(reuse=not _closes(sent)).request(
+            response: Any = await self._session(reuse=not _closes(sent)).request(
                 "GET" if body is None else "POST",
                 url,
                 data=body,
@@ -250,69 +258,17 @@ def _new_session(reuse: bool, allowed: Allowed | None) -> aiohttp.ClientSession:
     import aiohttp
 
     resolver = None if allowed is None else checked_resolver(allowed)
-    connector, response = _stamping()
+    from akash_gradio.gateway.lean_aiohttp import LeanConnector, LeanResponse
+
     how: dict[str, Any] = {"keepalive_timeout": KEEP_IDLE_S} if reuse else {"force_close": True}
     return aiohttp.ClientSession(
-        connector=connector(limit=0, resolver=resolver, **how),
-        response_class=response,
+        connector=LeanConnector(limit=0, resolver=resolver, **how),
+        response_class=LeanResponse,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=ALWAYS,
         auto_decompress=False,
         read_bufsize=UNREAD_BYTES // 2,
     )
-
-
-@lru_cache(maxsize=1)
-def _stamping() -> tuple[type[aiohttp.TCPConnector], type[aiohttp.ClientResponse]]:
-    """The client's own classes, which also note when bytes come (`heard_at`, monotonic seconds).
-
-    Where many answers come at once, the last reader's turn is tens of milliseconds later.
-    """
-    import aiohttp
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.connector import Connection
-    from aiohttp.http_exceptions import HttpProcessingError
-
-    class Handler(ResponseHandler):
-        heard_at = inf
-        was_paused = False
-
-        def data_received(self, data: bytes) -> None:
-            if data:  # none: it reads on in what it held back
-                self.heard_at = time.monotonic()
-            super().data_received(data)
-
-        def pause_reading(self) -> None:
-            self.was_paused = True
-            super().pause_reading()
-
-        def resume_reading(self, resume_parser: bool = True) -> None:
-            # Asked after each read: without this it would parse nothing each time. Once it was
-            # paused it may hold bytes back while it is not paused any more.
-            if self.was_paused:
-                super().resume_reading(resume_parser)
-
-        def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-            super().set_exception(exc, *cause)
-            # Bytes that are no HTTP: it tells who waits for a head, and not who reads a body.
-            body = self._payload
-            if isinstance(exc, HttpProcessingError) and body is not None and not body.is_eof():
-                body.set_exception(aiohttp.ClientPayloadError())
-
-    class Connector(aiohttp.TCPConnector):
-        def __init__(self, **how: Any) -> None:
-            super().__init__(**how)
-            handler: Any = Handler
-            self._factory = partial(handler, loop=self._loop)
-
-    class Response(aiohttp.ClientResponse):
-        handler: ResponseHandler | None = None
-
-        async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-            self.handler = connection.protocol  # the connection is given back before all is read
-            return await super().start(connection)
-
-    return Connector, Response
 
 
 def checked_resolver(allowed: Allowed, lookup: AbstractResolver | None = None) -> AbstractResolver:
@@ -360,26 +316,32 @@ def _closes(headers: Mapping[str, str]) -> bool:
 class _PlainAnswer:
     """A body as it comes."""
 
-    def __init__(self, alias: str, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, alias: str, response: LeanResponse) -> None:
         self._alias, self._response = alias, response
-        self._content = response.content
+        self._content: Any = response.content
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
-        self._handler: Any = response.handler  # type: ignore[attr-defined]  # see `_stamping`
+        self._handler = response.handler
+        self._take = getattr(self._content, "take", self._content.readany)  # of an empty body
+        self._pour = getattr(self._content, "pour", None)
 
     @property
     def lag_s(self) -> float:
         """See `Answer.lag_s`."""
-        lag_s: float = time.monotonic() - self._handler.heard_at
-        return lag_s
+        return time.monotonic() - self._handler.heard_at
 
     async def read(self) -> bytes:
         """See `Answer.read`."""
         try:
-            return await self._content.readany()
+            return await self._take()
         except _client_errors() as error:
             failure = _reading_failure(self._alias, error)
         raise failure
+
+    async def pour(self, take: Callable[[bytes], bool]) -> None:
+        """See `Answer.pour`."""
+        if self._pour is not None:
+            await self._pour(take)
 
     async def aclose(self) -> None:
         """Closes the socket at once when the body has not come to its end."""
@@ -390,10 +352,11 @@ class _PlainAnswer:
 class _PackedAnswer(_PlainAnswer):
     """A body with a Content-Encoding."""
 
-    def __init__(self, alias: str, response: aiohttp.ClientResponse, decode: Decode) -> None:
+    def __init__(self, alias: str, response: LeanResponse, decode: Decode) -> None:
         super().__init__(alias, response)
         self._decode = decode
         self._pieces: Iterator[bytes] = iter(())
+        self._pour = None  # what comes is packed
 
     async def read(self) -> bytes:
         """See `Answer.read`. A packet may well unpack to many pieces, or as yet to none."""
@@ -408,7 +371,7 @@ class _PackedAnswer(_PlainAnswer):
         return piece
 
 
-async def _answer(alias: str, response: aiohttp.ClientResponse) -> Answer:
+async def _answer(alias: str, response: LeanResponse) -> Answer:
     try:
         decode = decoder(response.headers.get("content-encoding"))
     except BrokenEncoding:

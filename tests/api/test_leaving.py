@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from akash_gradio.leaving import until_left
+from akash_gradio.leaving import until_left, until_left_directly
 from tests.api.serving import CHAT, alone, question
 
 PROMPT_S = 0.2
@@ -134,3 +136,46 @@ async def test_an_error_of_the_work_comes_through() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await until_left(work(), Line())
+
+
+class Direct:
+    """A connection whose caller leaves when told. calls: what is to be told of it."""
+
+    def __init__(self) -> None:
+        self.call: Any = None
+
+    def write_now(self, body: bytes) -> bool:
+        raise AssertionError(body)
+
+    def when_left(self, call: Callable[[], object] | None) -> None:
+        self.call = call
+
+
+async def hangs() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_the_connection_itself_says_that_the_client_has_left() -> None:
+    line = Direct()
+    task = asyncio.create_task(until_left_directly(hangs(), line))
+    await asyncio.sleep(0)
+    line.call()
+    await task
+    assert (task.cancelled(), task.cancelling(), line.call) == (False, 0, None)
+
+
+async def test_the_servers_own_cancellation_and_an_error_come_through_there_too() -> None:
+    line = Direct()
+    task = asyncio.create_task(until_left_directly(hangs(), line))
+    await asyncio.sleep(0)
+    line.call()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await until_left_directly(fails(), line)
+    assert line.call is None

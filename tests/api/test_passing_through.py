@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from akash_gradio.domain.model import ModelCard
-from tests.api.serving import CHAT, PATIENT, alone, pair, question, serving
+from tests.api.serving import CHAT, PATIENT, Connection, alone, pair, question, serving
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
 from tests.stubs.wire import DONE, chunk, event, opening, says, story, usage_event
 from tests.stubs.zoo import tell
@@ -178,7 +178,7 @@ async def test_a_fallback_is_named() -> None:
 
 async def test_a_whole_answer_may_take_longer_than_a_first_token() -> None:
     async def act(x: Exchange) -> None:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
         await x.reply(wire.pack(wire.completion()))
 
     async with alone(act, FIRST_TOKEN_TIMEOUT=0.2) as (served, _):
@@ -238,3 +238,48 @@ async def test_usage_chunks_of_the_endpoint_are_kept_as_they_came() -> None:
     async with alone() as (served, _):
         said = await served.ask(question(stream=True, stream_options=USAGE_ON))
     assert said.body.endswith(wire.ending() + usage_event() + DONE)
+
+
+async def test_each_word_renews_the_patience_for_the_next() -> None:
+    async def act(x: Exchange) -> None:
+        await x.open_stream()
+        await x.piece(opening())
+        for _ in range(6):
+            await x.piece(says("slowly "))
+            await asyncio.sleep(0.2)  # a word each, in more than the limit altogether
+        await x.piece(wire.ending() + DONE)
+        await x.end()
+
+    async with alone(act, IDLE_TIMEOUT=0.9) as (served, _):
+        said = await served.ask(question(stream=True))
+    assert said.body.endswith(wire.ending() + DONE)
+
+
+async def test_who_pauses_holds_the_endpoint_back_and_misses_nothing() -> None:
+    words = [says(f"{number:06d}" + "x" * 20_000) for number in range(1500)]
+    sent = 0
+
+    async def act(x: Exchange) -> None:
+        nonlocal sent
+        await x.open_stream()
+        await x.piece(opening())
+        for word in words:
+            await x.piece(word)
+            sent += 1
+        await x.piece(wire.ending() + DONE)
+        await x.end()
+
+    async with alone(act) as (served, _):
+        connection = Connection(*await asyncio.open_connection("127.0.0.1", served.port))
+        await connection.send("POST", CHAT, question(stream=True))
+        await connection.head()
+        before = -1
+        while sent != before:  # until nothing moves any more
+            before = sent
+            await asyncio.sleep(0.2)
+        assert sent < len(words)
+        pieces = []
+        while piece := await connection.piece():
+            pieces.append(piece)
+        connection.hang_up()
+    assert b"".join(pieces) == opening() + b"".join(words) + wire.ending() + DONE

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from akash_gradio.edge.connections import HEAD_BYTES, ImpatientProtocol
+from akash_gradio.direct import connection_of
+from akash_gradio.edge.connections import HEAD_BYTES, DirectProtocol, ImpatientProtocol
 from akash_gradio.edge.serving import allow_many_files
 
 MANY = 10_000
@@ -168,3 +169,130 @@ async def test_a_second_head_that_comes_too_slowly_is_given_up() -> None:
         writer.write(b"GET / HT")
         assert await reader.read() == b""
         writer.close()
+
+
+class Directly(App):
+    """Answers by way of the connection itself. wrote: what that said, left: whom it told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrote: list[bool] = []
+        self.left = asyncio.Event()
+        self.done = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        connection = connection_of(scope)
+        assert connection is not None
+        self.wrote.append(connection.write_now(b"too early"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        self.wrote.append(connection.write_now(b"now "))
+        self.asked.set()
+        await self.gate.wait()
+        connection.when_left(self.left.set)
+        self.wrote.append(connection.write_now(b"and now"))
+        await send({"type": "http.response.body", "body": b"."})
+        self.wrote.append(connection.write_now(b"too late"))
+        await asyncio.sleep(0)
+        connection.when_left(None)
+        self.done.set()
+
+
+CHUNKS = b"4\r\nnow \r\n7\r\nand now\r\n1\r\n.\r\n0\r\n\r\n"
+
+
+async def test_a_begun_answer_can_be_written_to_the_connection_itself() -> None:
+    app = Directly()
+    app.gate.set()
+    async with started(app, DirectProtocol) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        for _ in range(2):
+            writer.write(QUESTION)
+            assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"\r\n\r\n" + CHUNKS)
+        writer.close()
+    assert app.wrote == [False, True, True, False] * 2
+    assert not app.left.is_set()
+
+
+async def test_with_a_second_question_behind_it_an_answer_goes_the_usual_way() -> None:
+    app, second = Directly(), asyncio.Event()
+
+    class Heard(DirectProtocol):
+        def on_message_complete(self) -> None:
+            super().on_message_complete()
+            if self.pipeline:
+                second.set()
+
+    async with started(app, Heard) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(QUESTION)
+        await app.asked.wait()
+        writer.write(QUESTION)
+        await second.wait()
+        app.gate.set()
+        first = await reader.readuntil(b"0\r\n\r\n")
+        assert first.endswith(b"4\r\nnow \r\n1\r\n.\r\n0\r\n\r\n")
+        assert (await reader.readuntil(b"0\r\n\r\n")).endswith(CHUNKS)
+        writer.close()
+    assert app.wrote == [False, True, False, False, False, True, True, False]
+
+
+async def test_who_has_left_before_anybody_asked_is_told_of_as_well() -> None:
+    app, lost = Directly(), asyncio.Event()
+
+    class Lost(DirectProtocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    async with started(app, Lost) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(QUESTION)
+        await app.asked.wait()
+        writer.transport.abort()
+        await lost.wait()
+        app.gate.set()
+        await app.done.wait()
+    assert app.wrote == [False, True, False, False]
+    assert app.left.is_set()
+
+
+async def test_what_the_caller_does_not_read_holds_back_what_comes_after_it() -> None:
+    class Pours(Directly):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            connection = connection_of(scope)
+            assert connection is not None
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            self.wrote += [connection.write_now(b"x" * (1 << 24)), connection.write_now(b"y")]
+            await send({"type": "http.response.body", "body": b"z"})
+
+    app = Pours()
+    async with started(app, DirectProtocol) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(QUESTION)
+        await reader.readuntil(b"\r\n\r\n1000000\r\n")
+        await reader.readexactly(1 << 24)
+        assert await reader.readuntil(b"0\r\n\r\n") == b"\r\n1\r\nz\r\n0\r\n\r\n"
+        writer.close()
+    assert app.wrote == [True, False]
+
+
+async def test_who_leaves_is_told_of_once() -> None:
+    class Waits(Directly):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            connection = connection_of(scope)
+            assert connection is not None
+            connection.when_left(self.left.set)
+            self.asked.set()
+            await self.left.wait()
+
+    app = Waits()
+    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(QUESTION)
+        await app.asked.wait()
+        writer.close()
+        await app.left.wait()
+
+
+async def test_a_server_that_offers_no_connection_is_no_mistake() -> None:
+    assert connection_of({"type": "http"}) is None

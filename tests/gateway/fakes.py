@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Sampling, Turn
@@ -95,7 +96,8 @@ def refuses(status: int, message: str = "no", **headers: str) -> Says:
 class FakeAnswer:
     def __init__(self, network: FakeTransport, alias: str, script: Says) -> None:
         self.status, self.headers, self.lag_s = script.status, script.headers, script.lag_s
-        self._network, self._alias, self._parts = network, alias, iter(script.parts)
+        self._network, self._alias = network, alias
+        self._parts: Iterator[Any] = iter(script.parts)
 
     async def read(self) -> bytes:
         part = next(self._parts, b"")
@@ -106,6 +108,13 @@ class FakeAnswer:
             raise part
         said: bytes = await part() if callable(part) else part
         return said
+
+    async def pour(self, take: Callable[[bytes], bool]) -> None:
+        for part in self._parts:
+            if not isinstance(part, bytes) or not take(part):
+                self._parts = chain((part,), self._parts)
+                return
+            await asyncio.sleep(0)
 
     async def aclose(self) -> None:
         self._network.closed.append(self._alias)

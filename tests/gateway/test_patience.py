@@ -65,6 +65,24 @@ async def test_a_timer_armed_before_the_renewal_does_not_strike_after_it() -> No
     patience.close()
 
 
+async def test_a_wait_can_go_on_for_the_next() -> None:
+    patience = Patience(0.05)
+
+    async def comes_by_and_by() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0.03)
+            patience.go_on(0.05)
+        patience.go_on(0.01)
+        await forever()
+
+    async with asyncio.timeout(20):
+        with pytest.raises(OutOfPatience):
+            await wait(patience, comes_by_and_by())
+    patience.renew(60)
+    await wait(patience, asyncio.sleep(0))
+    patience.close()
+
+
 async def test_can_be_shortened_and_not_prolonged_so() -> None:
     patience = Patience(0.02)
     patience.shorten(60)

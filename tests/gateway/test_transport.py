@@ -442,6 +442,143 @@ async def test_bytes_grow_no_younger_by_being_read() -> None:
         await answer.aclose()
 
 
+class Taker:
+    """Takes parts of a body as far as it wants. taken: them; refused: those that it left."""
+
+    def __init__(self, most: int = 1 << 30) -> None:
+        self.taken: list[bytes] = []
+        self.refused: list[bytes] = []
+        self._most = most
+
+    def __call__(self, part: bytes) -> bool:
+        wants = len(self.taken) < self._most
+        (self.taken if wants else self.refused).append(part)
+        return wants
+
+
+def in_pieces(count: int, last: bytes = END) -> tuple[Script, asyncio.Semaphore]:
+    """A body that comes in so many packets, each when it is let."""
+    lets = asyncio.Semaphore(0)
+
+    async def script(far: Peer) -> None:
+        await far.send(HEAD)
+        for _ in range(count):
+            await lets.acquire()
+            await far.send(PIECE)
+        await lets.acquire()
+        await far.send(last)
+
+    return script, lets
+
+
+class Steps(Taker):
+    """Lets the next packet come when it has one."""
+
+    def __init__(self, lets: asyncio.Semaphore, most: int = 1 << 30) -> None:
+        super().__init__(most)
+        self._lets = lets
+
+    def __call__(self, part: bytes) -> bool:
+        self._lets.release()
+        return super().__call__(part)
+
+
+async def test_pours_what_comes_and_wakes_only_for_the_end() -> None:
+    script, lets = in_pieces(3)
+    async with peer(script) as (_, port), transport() as made:
+        answer, take = await ask(made, entry(port)), Steps(lets)
+        lets.release()
+        await answer.pour(take)
+        assert take.taken == [b"hello"] * 3
+        assert await answer.read() == b""
+        await answer.aclose()
+
+
+async def test_what_was_not_taken_is_there_to_be_read() -> None:
+    script, lets = in_pieces(3)
+    async with peer(script) as (_, port), transport() as made:
+        answer, take = await ask(made, entry(port)), Steps(lets, most=1)
+        lets.release()
+        await answer.pour(take)
+        assert (take.taken, take.refused) == ([b"hello"], [b"hello"])
+        lets.release()
+        assert await read(answer) == b"hellohello"
+        await answer.aclose()
+
+
+async def test_pours_nothing_before_what_lies_there_was_read() -> None:
+    async with peer(answers) as (_, port), transport() as made:
+        answer, take = await ask(made, entry(port)), Taker()
+        await answer.pour(take)
+        await answer.pour(take)
+        assert (take.taken, await answer.read()) == ([], b"hello")
+        await answer.aclose()
+
+
+async def test_a_cut_while_it_pours_is_told_by_the_next_read() -> None:
+    script, lets = in_pieces(1, last=b"5\r\nhe")
+
+    async def breaks_off(far: Peer) -> None:
+        await script(far)
+        far.writer.close()
+
+    async with peer(breaks_off) as (_, port), transport() as made:
+        answer, take = await ask(made, entry(port)), Steps(lets)
+        lets.release()
+        await answer.pour(take)
+        assert b"".join(take.taken) == b"hellohe"
+        with pytest.raises(EndpointGarbled):
+            await answer.read()
+        await answer.aclose()
+
+
+async def test_a_mistake_of_the_taker_comes_out() -> None:
+    script, lets = in_pieces(1)
+
+    def slips(_part: bytes) -> bool:
+        raise ZeroDivisionError
+
+    async with peer(script) as (_, port), transport() as made:
+        answer = await ask(made, entry(port))
+        lets.release()
+        with pytest.raises(ZeroDivisionError):
+            await answer.pour(slips)
+        await answer.aclose()
+
+
+async def test_the_next_answer_over_the_connection_is_not_poured() -> None:
+    async def twice(far: Peer) -> None:
+        script, lets = in_pieces(1)
+        lets.release()
+        lets.release()
+        await script(far)
+
+    async with peer(twice) as (far, port), transport() as made:
+        first, take = await ask(made, entry(port)), Taker()
+        await first.pour(take)
+        assert await read(first) + b"".join(take.taken) == b"hello"
+        await first.aclose()
+        before = list(take.taken)
+        second = await ask(made, entry(port))
+        assert await read(second) == b"hello"
+        await second.aclose()
+    assert (far.connections, take.taken) == (1, before)
+
+
+async def test_who_leaves_while_it_pours_closes_the_connection() -> None:
+    async with peer(begins) as (far, port), transport() as made:
+        answer = await ask(made, entry(port))
+        assert await answer.read() == b"hello"
+        pouring = asyncio.create_task(answer.pour(Taker()))
+        await asyncio.sleep(0)
+        pouring.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pouring
+        await answer.aclose()
+        async with asyncio.timeout(20):
+            await far.left.wait()
+
+
 @pytest.mark.parametrize("script", [begins, floods])
 async def test_closes_a_tls_connection_at_once_too(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

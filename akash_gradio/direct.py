@@ -1,0 +1,31 @@
+"""The connection to a caller, used directly where ASGI's messages cost too much.
+
+A server that offers this puts a `Connection` into the scope's extensions (see the ASGI
+specification, "Extensions"). Only an app that nothing stands before may use it: what is
+written so passes no middleware.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+EXTENSION: Final = "akash_gradio.connection"
+
+
+class Connection(Protocol):
+    """Of the request that is being answered."""
+
+    def write_now(self, body: bytes) -> bool:
+        """Send a piece of an answer that has begun; False where it has to go by `send` and wait."""
+        ...
+
+    def when_left(self, call: Callable[[], object] | None) -> None:
+        """Call this once when the caller goes away, soon if he has gone; None: nothing any more."""
+        ...
+
+
+def connection_of(scope: Mapping[str, Any]) -> Connection | None:
+    """What the server offers, None where it doesn't."""
+    found: Connection | None = (scope.get("extensions") or {}).get(EXTENSION)
+    return found
