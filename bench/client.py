@@ -61,8 +61,9 @@ class Ask:
     """Callers, each asking again when it is answered.
 
     rate: None asks for whole answers, else for streams of so many tokens a second, 0 of as
-    many as are taken. ramp_s: the callers begin spread over it. warmup_s: after it the window
-    of `seconds` begins.
+    many as are taken. ramp_s: the callers begin spread over it. open_s: for so long at most
+    those are waited for that have no token yet. warmup_s: after it the window of `seconds`
+    begins.
     """
 
     callers: int
@@ -70,6 +71,7 @@ class Ask:
     tokens: int = 16
     rate: float | None = None
     ramp_s: float = 0.0
+    open_s: float = 0.0
     warmup_s: float = 0.0
 
 
@@ -78,7 +80,7 @@ def start_load(target: Target, ask: Ask) -> subprocess.Popen[str]:
     command = [str(program("load")), "--port", str(target.port), "--path", target.path]
     command += ["--callers", str(ask.callers), "--seconds", str(ask.seconds)]
     command += ["--tokens", str(ask.tokens), "--ramp", str(ask.ramp_s)]
-    command += ["--warmup", str(ask.warmup_s)]
+    command += ["--open", str(ask.open_s), "--warmup", str(ask.warmup_s)]
     if ask.rate is not None:
         command += ["--stream", "--rate", str(ask.rate)]
     for name, value in target.headers.items():

@@ -1,10 +1,11 @@
 // A load client that is never the bottleneck: one thread, epoll, and it checks every token.
 //
 //     load --port P [--path /v1/chat/completions] [--header 'name: value']… [--callers 1]
-//          [--stream] [--tokens 16] [--rate 0] [--ramp 0] [--warmup 0] [--seconds 5]
+//          [--stream] [--tokens 16] [--rate 0] [--ramp 0] [--open 0] [--warmup 0] [--seconds 5]
 //
 // Each caller asks again as soon as it is answered, over one connection. They begin spread
-// over --ramp seconds; after --warmup more, all that happens in --seconds is measured, and
+// over --ramp seconds; for --open seconds at most those are waited for that have no token yet;
+// after --warmup more, all that happens in --seconds is measured, and
 // answers still running then are left. Numbers must come in order, none missing or twice,
 // under the caller's own tag, up to the [DONE]. Prints one line of JSON; times in ms.
 #define _GNU_SOURCE
@@ -30,7 +31,7 @@ typedef struct {
     State state;
     Framing framing;
     Buffer in, out;
-    bool closes, first_seen, in_window_seen;
+    bool closes, first_seen, ever_seen, in_window_seen;
     int64_t may_begin_ns, asked_ns;
     size_t left;        // of the body, or of the chunk
     bool in_chunk;      // BY_CHUNKS: `left` counts; else a size line comes
@@ -48,7 +49,7 @@ typedef struct {
 static struct {
     int port, callers;
     long tokens;
-    double rate, ramp_s, warmup_s, seconds;
+    double rate, ramp_s, open_s, warmup_s, seconds;
     bool stream;
     const char *path;
     char headers[2048];
@@ -56,6 +57,7 @@ static struct {
 
 static int poller;
 static int64_t now, window_ns, end_ns;
+static int open_callers;
 static long answers, failed, wrong, tokens_in_window, tokens_in_all, last_tag;
 static char first_failure[160];
 static Samples totals, first_tokens, lags;
@@ -167,6 +169,8 @@ static void token_came(Caller *caller) {
     if (asked.stream) add(&lags, now - caller->values[2]);
     if (!caller->first_seen) add(&first_tokens, now - caller->asked_ns);
     caller->first_seen = true;
+    if (!caller->ever_seen) open_callers++;
+    caller->ever_seen = true;
 }
 
 // Bytes of the body, cut anywhere: finds "#tag.number@time".
@@ -328,7 +332,7 @@ static void read_options(int count, char **words) {
     static const struct option options[] = {
         {"port", 1, 0, 'p'},   {"path", 1, 0, 'a'},   {"header", 1, 0, 'h'}, {"callers", 1, 0, 'c'},
         {"stream", 0, 0, 's'}, {"tokens", 1, 0, 't'}, {"rate", 1, 0, 'r'},   {"ramp", 1, 0, 'm'},
-        {"warmup", 1, 0, 'w'}, {"seconds", 1, 0, 'd'}, {0}};
+        {"open", 1, 0, 'o'},   {"warmup", 1, 0, 'w'}, {"seconds", 1, 0, 'd'}, {0}};
     for (int option; (option = getopt_long(count, words, "", options, NULL)) != -1;) {
         size_t used = strlen(asked.headers);
         switch (option) {
@@ -342,6 +346,7 @@ static void read_options(int count, char **words) {
             case 't': asked.tokens = atol(optarg); break;
             case 'r': asked.rate = atof(optarg); break;
             case 'm': asked.ramp_s = atof(optarg); break;
+            case 'o': asked.open_s = atof(optarg); break;
             case 'w': asked.warmup_s = atof(optarg); break;
             case 'd': asked.seconds = atof(optarg); break;
             default: exit(2);
@@ -359,7 +364,9 @@ int main(int count, char **words) {
     poller = epoll_create1(0);
     Caller *callers = grown(NULL, (size_t)asked.callers * sizeof *callers);
     int64_t began = now = now_ns();
-    window_ns = began + (int64_t)((asked.ramp_s + asked.warmup_s) * 1e9);
+    int64_t waits_until_ns = began + (int64_t)((asked.ramp_s + asked.open_s) * 1e9);
+    int64_t warmup_ns = (int64_t)(asked.warmup_s * 1e9);
+    window_ns = began + (int64_t)(asked.ramp_s * 1e9) + warmup_ns;
     end_ns = window_ns + (int64_t)(asked.seconds * 1e9);
     for (int i = 0; i < asked.callers; i++) {
         double share = (double)i / asked.callers;
@@ -367,6 +374,10 @@ int main(int count, char **words) {
                               .may_begin_ns = began + (int64_t)(share * asked.ramp_s * 1e9)};
     }
     while ((now = now_ns()) < end_ns) {
+        if (open_callers < asked.callers && now < waits_until_ns && window_ns < now + warmup_ns) {
+            window_ns = now + warmup_ns;
+            end_ns = window_ns + (int64_t)(asked.seconds * 1e9);
+        }
         for (int i = 0; i < asked.callers; i++)
             if (callers[i].state == IDLE && callers[i].may_begin_ns <= now) begin(&callers[i]);
         struct epoll_event events[256];

@@ -28,6 +28,7 @@ class Plan:
     stream_s: float
     hold_s: float
     ramp_s: float
+    open_s: float
     callers: tuple[int, ...]
     cpu_streams: tuple[int, ...]
     memory_streams: tuple[int, ...]
@@ -40,6 +41,7 @@ FULL: Final = Plan(
     stream_s=4.0,
     hold_s=3.0,
     ramp_s=1.5,
+    open_s=6.0,
     callers=(1, 16, 64),
     cpu_streams=(20, 100),
     memory_streams=(100, 400),
@@ -51,6 +53,7 @@ QUICK: Final = Plan(
     stream_s=0.4,
     hold_s=0.4,
     ramp_s=0.2,
+    open_s=0.2,
     callers=(1, 16),
     cpu_streams=(20,),
     memory_streams=(20,),
@@ -159,6 +162,7 @@ def _holds(system: UnderTest, streams: int, plan: Plan) -> bool:
         callers=streams,
         seconds=plan.hold_s,
         ramp_s=plan.ramp_s,
+        open_s=plan.open_s,
         warmup_s=plan.ramp_s / 2,
         tokens=100_000,
         rate=TOKENS_PER_S,
