@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from akash_gradio.api.routes import api_routes
+from akash_gradio.api.routes import api_addresses
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check.desk import CheckDesk
 from akash_gradio.compare.runs import Runs
@@ -84,10 +84,12 @@ def assemble(settings: Settings) -> Parts:
 def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
     """How Gradio is to serve the page: nothing public that a visitor doesn't need."""
     from starlette.middleware import Middleware
+    from starlette.routing import Route
 
     from akash_gradio.ui.routes import page_routes
     from akash_gradio.ui.theme import page_theme
 
+    routes_of_api = [Route(path, app) for path, app in api_addresses(parts.service.api).items()]
     return {
         "server_name": settings.server_name,
         "server_port": settings.server_port,
@@ -102,7 +104,7 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
         "share": False,
         "quiet": True,
         "app_kwargs": {
-            "routes": [*page_routes(parts.house, parts.runs), *api_routes(parts.service.api)],
+            "routes": [*page_routes(parts.house, parts.runs), *routes_of_api],
             "middleware": [Middleware(parts.front.before)],
             "lifespan": parts.open,
             "docs_url": None,

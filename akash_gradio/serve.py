@@ -6,14 +6,13 @@ import argparse
 import gc
 import runpy
 import sys
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
-from starlette.routing import Router
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from akash_gradio.api.routes import api_routes
+from akash_gradio.api.alone import ApiApp
+from akash_gradio.api.routes import api_addresses
 from akash_gradio.edge.closing import LAST_WORDS_S
 from akash_gradio.edge.connections import DirectProtocol
 from akash_gradio.edge.serving import allow_many_files
@@ -23,24 +22,10 @@ from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import read_settings
 
 
-def api_app(service: Service) -> ASGIApp:
-    """The addresses as an ASGI app. A bare router, since each layer of middleware costs every
-    token, and even that is asked only for addresses with something variable in them.
-    """
-    routes = api_routes(service.api)
-    router = Router(routes=routes, lifespan=service.open)
-    direct: dict[str, ASGIApp] = {r.path: r.app for r in routes if "{" not in r.path}
-
-    def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        return direct.get(scope.get("path", ""), router)(scope, receive, send)
-
-    return app
-
-
 def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
     """How uvicorn is to serve it: uvloop where it is installed."""
     return uvicorn.Config(
-        api_app(service),
+        ApiApp(api_addresses(service.api), service.open),
         interface="asgi3",
         host=host,
         port=port,
@@ -74,7 +59,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     allow_many_files()
     config = server_config(service, host, port)
     config.load()
-    load_client()
+    load_client(alone=True)
     # All that is here stays: the collector needn't look through it again and again.
     gc.freeze()
     uvicorn.Server(config).run()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Awaitable, Mapping
-from typing import Any
-
-from starlette.types import Receive, Scope, Send
+from typing import TYPE_CHECKING, Any
 
 from akash_gradio.api.faults import Fault
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 
 class Call:

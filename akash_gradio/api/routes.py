@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
-
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from typing import TYPE_CHECKING, Final, Protocol
 
 from akash_gradio.api.call import Call
 from akash_gradio.api.completions import complete
@@ -22,6 +19,9 @@ from akash_gradio.api.question import LeftEarly
 from akash_gradio.catalog.reading import Catalog
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.gateway import Relayed, RelayRequest
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ class Api:
     metrics: Metrics
 
 
-def api_routes(api: Api) -> list[Route]:
-    """Every address, none of which the page has."""
+def api_addresses(api: Api) -> Mapping[str, ASGIApp]:
+    """Every address, none of which the page has, as Starlette spells it; the first that fits."""
     created = int(time.time())
 
     def completions(call: Call) -> Awaitable[None]:
@@ -93,15 +93,15 @@ def api_routes(api: Api) -> list[Route]:
         path = call.scope["path"]
         raise Fault(status=404, message=f"there is nothing at {path[:200]}", code="not_found")
 
-    return [
-        Route("/v1/chat/completions", _Address(completions, POST)),
-        Route("/v1/models", _Address(models, GET)),
-        Route("/v1/models/{model:path}", _Address(model, GET)),
-        Route("/v1/openapi.json", _Address(described, GET)),
-        Route("/v1/{rest:path}", _Address(nothing, GET | POST)),
-        Route("/healthz", _Address(health, GET)),
-        Route("/metrics", _Address(numbers, GET)),
-    ]
+    return {
+        "/v1/chat/completions": _Address(completions, POST),
+        "/v1/models": _Address(models, GET),
+        "/v1/models/{model:path}": _Address(model, GET),
+        "/v1/openapi.json": _Address(described, GET),
+        "/v1/{rest:path}": _Address(nothing, GET | POST),
+        "/healthz": _Address(health, GET),
+        "/metrics": _Address(numbers, GET),
+    }
 
 
 class _Address:

@@ -174,4 +174,5 @@ class LeanResponse(aiohttp.ClientResponse):
         await super().start(connection)
         if type(self.content) is StreamReader:
             self.content.__class__ = Body
+            self.content._http_chunk_splits = None
         return self

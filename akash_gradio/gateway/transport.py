@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -55,6 +57,7 @@ ALWAYS: Final = {
 }
 """Sent with each request, unless the configuration says otherwise."""
 
+_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding"})
 """Headers that no configuration may set."""
 
@@ -124,11 +127,30 @@ class Transport(Protocol):
         ...
 
 
-def load_client() -> None:
-    """Import the HTTP client now, where a later moment would be worse (0.2 s of CPU, once)."""
-    from akash_gradio.gateway import lean_aiohttp
+def load_client(*, alone: bool = False) -> None:
+    """Import the HTTP client now, where a later moment would be worse (0.2 s of CPU, once).
+
+    alone: nobody else in this process uses it. Then it reads no certificates when it is
+    imported, 2 MB of them: each connection over TLS is given ours.
+    """
+    with _no_certificates() if alone else nullcontext():
+        from akash_gradio.gateway import lean_aiohttp
 
     _ = lean_aiohttp
+
+
+@contextmanager
+def _no_certificates() -> Iterator[None]:
+    """None is found meanwhile where OpenSSL looks for them: what is made so trusts nobody."""
+    before = {name: os.environ.get(name) for name in _CERTIFICATES}
+    os.environ.update(dict.fromkeys(_CERTIFICATES, os.devnull))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
 
 
 class HttpTransport:

@@ -17,11 +17,10 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from starlette.routing import Route
 
 from akash_gradio import __version__
 from akash_gradio.api.description import description
-from akash_gradio.api.routes import api_routes
+from akash_gradio.api.routes import api_addresses
 from tests.api.serving import CHAT, alone, question
 
 KEY = "gateway-key-9f3"
@@ -38,8 +37,7 @@ CHECKS = [
 
 def addresses() -> set[str]:
     api: Any = object()
-    routes = [route for route in api_routes(api) if isinstance(route, Route)]
-    return {route.path.replace(":path}", "}") for route in routes if route.path != REST}
+    return {path.replace(":path}", "}") for path in api_addresses(api) if path != REST}
 
 
 def test_every_address_is_described_and_no_other() -> None:

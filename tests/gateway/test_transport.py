@@ -7,6 +7,7 @@ import gc
 import shutil
 import ssl
 import subprocess
+import sys
 import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -616,3 +617,22 @@ def _certificate(folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     return context
+
+
+ALONE = """
+import certifi, os, ssl
+os.environ["SSL_CERT_FILE"] = certifi.where()
+os.environ.pop("SSL_CERT_DIR", "")
+from akash_gradio.gateway.transport import HttpTransport, load_client
+load_client(alone=True)
+from aiohttp.connector import _SSL_CONTEXT_VERIFIED as theirs
+ours = HttpTransport()._tls_context()
+print(len(theirs.get_ca_certs()), theirs.verify_mode == ssl.CERT_REQUIRED)
+print(len(ours.get_ca_certs()) > 50, ours.verify_mode == ssl.CERT_REQUIRED)
+print(os.environ["SSL_CERT_FILE"] == certifi.where(), "SSL_CERT_DIR" in os.environ)
+"""
+
+
+def test_a_client_that_is_loaded_alone_trusts_nobody_but_by_our_certificates() -> None:
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True)
+    assert done.stdout.split() == ["0", "True", "True", "True", "True", "False"], done.stderr
