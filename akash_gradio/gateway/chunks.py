@@ -62,6 +62,13 @@ class ChunkReader:
         if usage:
             self._report(usage, events)
 
+    def read_words(self, text: str, in_reasoning: bool, events: list[Event]) -> None:
+        """The same for a chunk that says nothing but this, in a field of content or reasoning."""
+        if in_reasoning:
+            self._reason(text, events)
+        else:
+            self._say(text, False, events)
+
     def flush(self, events: list[Event]) -> None:
         """Append what was held for a second half that never came."""
         for channel in self._joiner.close():

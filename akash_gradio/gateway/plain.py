@@ -1,17 +1,58 @@
-"""Which events of a stream need no look: they say more of the answer and nothing else."""
+"""Events of a stream that need no parser: they differ from one before in their words alone."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-_WORDS: Final = re.compile(rb'"(?:reasoning_)?content": ?"')
-_PLAIN_WORDS: Final = re.compile(rb'[^"\\\r\n]*')
-"""The inside of a JSON string that ends where it seems to end."""
+_WORDS: Final = re.compile(rb'"(reasoning|reasoning_content|content)": ?"')
+_SAYING: Final = re.compile(rb'"(?:reasoning|reasoning_content|content|refusal)": ?(?!""|null)')
+"""Whatever might say something, in any way."""
+_PLAIN_WORDS: Final = re.compile(rb'[^"\\\x00-\x1f]*')
+"""The inside of a JSON string that means what it shows and ends where it seems to end."""
+
+
+class Frame:
+    """What stands around the words of one event. Live state.
+
+    in_reasoning: whether the words stand in a field of reasoning.
+    """
+
+    def __init__(self) -> None:
+        self._before = self._after = b""
+        self.in_reasoning = False
+
+    def words(self, part: bytes) -> bytes | None:
+        """The words of an event that is like the one of the frame; None if these bytes are none."""
+        before, after = self._before, self._after
+        if before and part.startswith(before) and part.endswith(after):
+            found = _PLAIN_WORDS.fullmatch(part, len(before), len(part) - len(after))
+            return found.group() if found else None
+        return None
+
+    def learn(self, part: bytes) -> None:
+        """Take the frame of this one event, whose words are the first that stand in it."""
+        opened = _WORDS.search(part)
+        if opened:
+            self._take(part, opened)
+
+    def learn_of(self, part: bytes, words: bytes) -> None:
+        """The same of an event that was read as these words, if nothing else in it says any."""
+        saying = list(_SAYING.finditer(part))
+        if len(saying) == 1 and not part.count(b"\\"):
+            opened = _WORDS.match(part, saying[0].start())
+            if opened and part.startswith(words + b'"', opened.end()):
+                self._take(part, opened)
+
+    def _take(self, part: bytes, opened: re.Match[bytes]) -> None:
+        words = _PLAIN_WORDS.match(part, opened.end())
+        if words and part[words.end() : words.end() + 1] == b'"':
+            self._before, self._after = part[: words.start()], part[words.end() :]
+            self.in_reasoning = opened.group(1) != b"content"
 
 
 class PlainEvents:
-    """Counts them. Live state: the last event, from which the next differs in its words alone.
+    """Counts events that say more of the answer and nothing else. Live state: the last one.
 
     Only what stands around the words is compared then; else the marks of such events are
     counted. Nothing is parsed: what a read costs must not grow with its events. (`in` is not
@@ -19,28 +60,16 @@ class PlainEvents:
     """
 
     def __init__(self) -> None:
-        self._before = self._after = b""
+        self._frame = Frame()
 
     def count(self, part: bytes) -> int:
         """How many whole events of this kind the bytes are; 0 where anything else is in them."""
-        before, after = self._before, self._after
-        if (
-            before
-            and part.startswith(before)
-            and part.endswith(after)
-            and _PLAIN_WORDS.fullmatch(part, len(before), len(part) - len(after))
-        ):
+        if self._frame.words(part) is not None:
             return 1
         found = _plain_events(part)
         if found == 1:
-            self._remember(part)
+            self._frame.learn(part)
         return found
-
-    def _remember(self, part: bytes) -> None:
-        opened = _WORDS.search(part)
-        words = _PLAIN_WORDS.match(part, opened.end()) if opened else None
-        if words and part[words.end() : words.end() + 1] == b'"':
-            self._before, self._after = part[: words.start()], part[words.end() :]
 
 
 def _plain_events(part: bytes) -> int:

@@ -16,8 +16,9 @@ from akash_gradio.domain.errors import (
     EndpointSilent,
     RequestRefused,
 )
-from akash_gradio.domain.events import Event
+from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta
 from akash_gradio.gateway.chunks import ChunkReader
+from akash_gradio.gateway.plain import Frame
 from akash_gradio.gateway.refusals import fault_error, fault_in, read_fault, refusal
 from akash_gradio.gateway.sse import ErrorData, Oversized, SSEDecoder
 
@@ -41,6 +42,9 @@ class ReplyReader:
     done: nothing more can come; what is left to say, an error perhaps, comes from `close`.
     """
 
+    frames = True
+    """Whether events may be read by what stands around their words."""
+
     def __init__(
         self, alias: str, content_type: str | None, *, starts_in_reasoning: bool = False
     ) -> None:
@@ -52,6 +56,9 @@ class ReplyReader:
         self._stream = SSEDecoder()
         self._body: bytearray | None = None
         self._failure: EndpointError | RequestRefused | None = None
+        self._frame = Frame()
+        self._framed = False
+        """Whether what comes next may be looked at as one more event of the frame."""
 
     @property
     def finish_reason(self) -> str | None:
@@ -99,6 +106,11 @@ class ReplyReader:
         the error in the same read, they are returned, `done` is set, and the error waits
         for the next call.
         """
+        if self._framed and (words := self._frame.words(data)) is not None:
+            events: list[Event] = []
+            text = str(words, "utf-8", "replace")
+            self._chunks.read_words(text, self._frame.in_reasoning, events)
+            return events
         if self._failure is not None:
             raise self._failure
         if self.done:
@@ -110,7 +122,11 @@ class ReplyReader:
             self._sniff(data[0])
         if self._body is not None:
             return self._gather(self._body, data)
-        return self._follow(data)
+        events = self._follow(data)
+        self._framed = self.frames and self._stream.at_rest and not self.done
+        if self._framed and len(events) == 1:
+            self._learn(data, events[0])
+        return events
 
     def close(self) -> list[Event]:
         """The last events, at the end of the body or after `done`.
@@ -128,6 +144,12 @@ class ReplyReader:
         self._chunks.flush(events)
         self._judge()
         return events
+
+    def _learn(self, data: bytes, event: Event) -> None:
+        """Where all that came was one event of words, the next needs no parser if it is alike."""
+        one_event = data.startswith(b"data:") and data.endswith(b"\n\n") and data.count(b"\n") == 2
+        if one_event and isinstance(event, TextDelta | ReasoningDelta):
+            self._frame.learn_of(data, event.text.encode())
 
     def _sniff(self, first: int) -> None:
         if first == ord("<"):

@@ -143,6 +143,8 @@ class RelayReader:
 class _Opened(ReplyReader):
     """Hands each chunk on, with its text. finished: the choices that have a finish reason."""
 
+    frames = False
+
     def __init__(self, alias: str, content_type: str | None, passing: _Streamed | _Whole) -> None:
         super().__init__(alias, content_type)
         self.finished: set[int] = set()

@@ -639,3 +639,54 @@ def test_eight_times_the_bytes_cost_far_less_than_sixty_four_times_the_time(
 ) -> None:
     size = 10_000
     assert seconds(body, 8 * size) < 24 * seconds(body, size) + 0.05
+
+
+FRAMES = [
+    '{"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":null}]}',
+    '{"id":"x","choices":[{"delta":{"role":"assistant","content": "%s"}}],"usage":null}',
+    '{"choices":[{"delta":{"content":"","reasoning_content":"%s"}}]}',
+    '{"choices":[{"delta":{"content":null,"reasoning":"%s","reasoning_content":"%s"}}]}',
+    '{"choices":[{"delta":{"reasoning":"%s","content":"%s"}}]}',
+    '{"choices":[{"delta":{"content":"%s","refusal":"%s"}}]}',
+    '{"choices":[{"delta":{"content":"%s"},"logprobs":{"content":[{"token":"%s"}]}}]}',
+    '{"choices":[{"index":1,"delta":{"content":"%s"}}]}',
+    '{"choices":[{"delta":{"content":"same","content":"%s"}}]}',
+    '{"choices":[{"delta":{"content":"%s"},"usage":{"completion_tokens":2}}]}',
+    '{"choices":[{"delta":{"content":"%s"}}],"error":"%s"}',
+    '{"choices":[{"delta":{"content":[{"type":"text","text":"%s","content":"%s"}]}}]}',
+]
+"""Where words stand, alone or beside others."""
+INSIDES = [
+    "word", " ", "", "a\\nb", 'q\\"q', "\\u2028", "\\ud83d", "\\ude00", "tab\t", "<think>", "</th",
+    "ink>", "é👩‍🚀", "\x85\u2028", "same", "data: {", '"}}', "\ufffd", "`<think>`",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(FRAMES), st.sampled_from(INSIDES)), max_size=14),
+    st.booleans(),
+)
+def test_events_of_a_frame_are_read_as_by_the_parser(
+    said: list[tuple[str, str]], reasons: bool
+) -> None:
+    parts = [f"data: {frame.replace('%s', inside)}\n\n".encode() for frame, inside in said]
+    parts += [part.replace(b"\xc3", b"\xff") for part in parts[:3]]  # bytes that are no text
+    parts += [delta(finish="stop"), DONE]
+    one_by_one = story(parts, starts_in_reasoning=reasons)
+    assert one_by_one == story([b"".join(parts)], starts_in_reasoning=reasons)
+
+
+def test_an_event_like_the_one_before_asks_no_parser() -> None:
+    reader, parsed = ReplyReader("a", None), []
+    understand = reader._understand
+
+    def note(text: str, value: object, events: list[Event]) -> None:
+        parsed.append(text)
+        understand(text, value, events)
+
+    reader._understand = note  # type: ignore[method-assign]
+    said = [delta("one"), delta("two"), delta("three"), delta('"'), delta("four")]
+    events = [found for part in said for found in reader.feed(part)]
+    assert events == [TextDelta(word) for word in ("one", "two", "three", '"', "four")]
+    assert len(parsed) == 2
