@@ -73,7 +73,7 @@ def test_the_host_signs_in_and_checks_an_endpoint_until_signing_out() -> None:
         assert not stub.requests
 
         form = host.get("/page/sign-in?as=host")
-        assert 'action="../page/sign-in?as=host"' in form.text
+        assert 'action="../page/sign-in?next=&amp;as=host"' in form.text
         wrong = host.post("/page/sign-in?as=host", data={"secret": "host-only-7b3"})
         assert wrong.status_code == 401
         right = host.post("/page/sign-in?as=host", data={"secret": "host-only-7b2"})

@@ -51,7 +51,7 @@ def rooms(one: StubEndpoint, two: StubEndpoint, mode: str, **limits: Any) -> Roo
         {**entry_of(stub, name), "apiKey": HOST_KEY, "models": ["m"], **more}
         for stub, name in ((one, "one"), (two, "two"))
     ]
-    settings = settings_for(*entries, OWN_KEYS=mode)
+    settings = settings_for(*entries, OWN_KEYS=mode, FIRST_TOKEN_TIMEOUT=20)
     receipts: list[Receipt] = []
     allowed = is_public if limits.pop("public", False) else (lambda _address: True)
     own_keys = OwnKeys(settings, lambda _model: CARD, receipts.append, allowed)
