@@ -70,6 +70,7 @@ class Body(StreamReader):
 
     __slots__ = ()
     _protocol: Handler
+    _buffer: list[bytes]  # type: ignore[assignment]  # a deque has 760 bytes, in every open stream
 
     def feed_data(self, data: bytes, size: int = 0) -> bool:
         """Bytes of it; called by the parser."""
@@ -144,7 +145,7 @@ class Body(StreamReader):
 
     def _taken(self) -> bytes:
         buffer = self._buffer
-        data = buffer.popleft() if len(buffer) == 1 else b"".join(buffer)
+        data = buffer[0] if len(buffer) == 1 else b"".join(buffer)
         buffer.clear()
         self._size = 0
         if self._protocol.was_paused:
@@ -173,6 +174,12 @@ class LeanResponse(aiohttp.ClientResponse):
         self.handler = handler
         await super().start(connection)
         if type(self.content) is StreamReader:
-            self.content.__class__ = Body
-            self.content._http_chunk_splits = None
+            _make_body(self.content)
         return self
+
+
+def _make_body(content: Any) -> None:
+    """Of one of aiohttp's, which has perhaps some bytes already."""
+    content.__class__ = Body
+    content._buffer = list(content._buffer)
+    content._http_chunk_splits = None
