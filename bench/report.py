@@ -304,8 +304,8 @@ numbered and time-stamped by the endpoint; the client checks that none is missin
 foreign, and knows its lag. *Added* is a percentile less the same percentile of `direct`, whose
 own is given in its row. Streams are held while, once all are open (6 s are waited for the last),
 the p99 lag is below 100 ms and 95 % of the tokens come. Memory is resident memory while streams
-of 3 tokens a second are open. The page's visitors are held while the p99 lag is below 150 ms and every token comes; a first visit is
-Chromium's, on the other core, with nothing kept.
+of 3 tokens a second are open. The page's visitors are held while the p99 lag is below 150 ms and
+every token comes; a first visit is Chromium's, on the other core, with nothing kept.
 
 {tables(results)}
 
