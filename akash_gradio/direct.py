@@ -7,9 +7,10 @@ written so passes no middleware.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol, TypeAlias
 
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 EXTENSION: Final = "akash_gradio.connection"
 
 
@@ -18,6 +19,13 @@ class Connection(Protocol):
 
     def write_now(self, body: bytes) -> bool:
         """Send a piece of an answer that has begun; False where it has to go by `send` and wait."""
+        ...
+
+    def reply_now(self, headers: Headers, body: bytes) -> bool:
+        """Send a whole answer of status 200; False where it has to go by `send`.
+
+        headers: without a length; they are not looked into, so nobody else's words may be there.
+        """
         ...
 
     def when_left(self, call: Callable[[], object] | None) -> None:

@@ -8,6 +8,7 @@ import runpy
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 
@@ -20,6 +21,9 @@ from akash_gradio.gateway.transport import load_client
 from akash_gradio.logs import omit_what_no_line_says, set_up_logs
 from akash_gradio.service import Service, assemble_service
 from akash_gradio.settings import read_settings
+
+YOUNG_OBJECTS: Final = 5000
+"""How many more there may be before the collector looks for cycles among them."""
 
 
 def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
@@ -60,8 +64,10 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     config = server_config(service, host, port)
     config.load()
     load_client(alone=True)
-    # All that is here stays: the collector needn't look through it again and again.
+    # All that is here stays: the collector needn't look through it again and again. Nor need it
+    # look for cycles at each answer: nearly all that answers leave goes without it.
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
     uvicorn.Server(config).run()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from akash_gradio.api.faults import Fault
+from akash_gradio.direct import connection_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 class Call:
     """Live. begun: the answer's headers are out, so that nothing else can be said but more body.
 
+    connection: the server's own, where it offers one.
     id: goes out as `x-request-id` and into the log, so that the two can be brought together.
     """
 
@@ -23,6 +25,7 @@ class Call:
         self.scope, self.receive = scope, receive
         self.id = secrets.token_hex(16)
         self.begun = False
+        self.connection = connection_of(scope)
         self._send = send
 
     def header(self, name: str) -> str:
@@ -34,9 +37,13 @@ class Call:
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the status and the headers."""
         self.begun = True
+        pairs = self._pairs(headers)
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+
+    def _pairs(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         pairs.append((b"x-request-id", self.id.encode()))
-        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+        return pairs
 
     def more(self, body: bytes) -> Awaitable[None]:
         """Send a piece of the body; no coroutine of its own, since each token comes by here."""
@@ -54,10 +61,12 @@ class Call:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """A whole answer."""
-        length = str(len(body))
-        given = {"content-type": content_type, "content-length": length, **(headers or {})}
-        await self.begin(status, given)
-        await self.end(body)
+        given = {"content-type": content_type, **(headers or {})}
+        if status == 200 and self.connection is not None:
+            self.begun = self.connection.reply_now(self._pairs(given), body)
+        if not self.begun:
+            await self.begin(status, {**given, "content-length": str(len(body))})
+            await self.end(body)
 
     async def reply_json(self, value: Any, status: int = 200) -> None:
         """The same of a value."""

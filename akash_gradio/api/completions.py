@@ -15,7 +15,6 @@ from akash_gradio.api.call import Call
 from akash_gradio.api.door import Door
 from akash_gradio.api.faults import fault_of, no_such_model
 from akash_gradio.api.question import read_body, read_question
-from akash_gradio.direct import connection_of
 from akash_gradio.domain.errors import AkashGradioError
 from akash_gradio.domain.events import Finished, Retrying, Started
 from akash_gradio.domain.receipt import Receipt
@@ -50,7 +49,7 @@ async def complete(call: Call, gateway: Relays, door: Door) -> None:
         raise no_such_model(asked.model)
     caller.spend()
     VISITOR.set(Visitor(id=f"key:{caller.name}"))
-    connection = connection_of(call.scope)
+    connection = call.connection
     if connection is None:
         await until_left(_pass_on(call, gateway, asked), call.receive)
         return

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from akash_gradio.direct import EXTENSION
+from akash_gradio.direct import EXTENSION, Headers
 
 HEAD_S: Final = 20.0
 """In which a request's head must have come, from the connection's beginning or the last answer."""
@@ -113,6 +113,27 @@ class DirectProtocol(ImpatientProtocol):
         ):
             return False
         self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
+
+    def reply_now(self, headers: Headers, body: bytes) -> bool:
+        """See `Connection.reply_now`."""
+        cycle = self.cycle
+        # With a second request behind this one, the cycle is that one's.
+        if (
+            self.pipeline
+            or self.flow.write_paused
+            or cycle.disconnected
+            or cycle.response_started
+            or not cycle.keep_alive
+            or self.scope["method"] == "HEAD"
+        ):
+            return False
+        cycle.response_started = cycle.response_complete = True
+        lines = [b"%b: %b\r\n" % each for each in (*self.server_state.default_headers, *headers)]
+        length = b"content-length: %d\r\n\r\n" % len(body)
+        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *lines, length, body)))
+        cycle.message_event.set()
+        cycle.on_response()
         return True
 
     def when_left(self, call: Callable[[], object] | None) -> None:

@@ -296,3 +296,76 @@ async def test_who_leaves_is_told_of_once() -> None:
 
 async def test_a_server_that_offers_no_connection_is_no_mistake() -> None:
     assert connection_of({"type": "http"}) is None
+
+
+class Replies(Directly):
+    """Gives a whole answer, by way of the connection if that takes it. wrote: whether it did."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        connection = connection_of(scope)
+        assert connection is not None
+        self.asked.set()
+        await self.gate.wait()
+        self.wrote.append(connection.reply_now([(b"x-one", b"1")], b"whole"))
+        if not self.wrote[-1]:
+            headers = [(b"content-length", b"5")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"whole"})
+
+
+async def replies(*questions: bytes) -> tuple[list[bytes], list[bool]]:
+    """The answers over one connection, each question asked when the one before is answered.
+
+    The server has counted each of them as done.
+    """
+    app = Replies()
+    app.gate.set()
+    answers = []
+    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        for question in questions:
+            writer.write(question)
+            answers.append(await reader.readuntil(b"\r\n\r\n"))
+            if not question.startswith(b"HEAD"):
+                answers[-1] += await reader.readexactly(5)
+        writer.close()
+        assert server.server_state.total_requests == len(questions)
+    return answers, app.wrote
+
+
+async def test_a_whole_answer_can_be_given_by_the_connection_itself_again_and_again() -> None:
+    answers, wrote = await replies(QUESTION, QUESTION)
+    assert wrote == [True, True]
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.endswith(b"x-one: 1\r\ncontent-length: 5\r\n\r\nwhole")
+
+
+async def test_a_head_and_a_last_answer_go_the_usual_way() -> None:
+    head = QUESTION.replace(b"GET", b"HEAD")
+    last = QUESTION.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    answers, wrote = await replies(head, last)
+    assert wrote == [False, False]
+    assert b"connection: close\r\n" in answers[1]
+
+
+async def test_an_answer_with_a_question_behind_it_goes_the_usual_way() -> None:
+    app, second = Replies(), asyncio.Event()
+
+    class Heard(DirectProtocol):
+        def on_message_complete(self) -> None:
+            super().on_message_complete()
+            if self.pipeline:
+                second.set()
+
+    async with started(app, Heard) as server, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(QUESTION)
+        await app.asked.wait()
+        writer.write(QUESTION)
+        await second.wait()
+        app.gate.set()
+        for _ in range(2):
+            assert (await reader.readuntil(b"whole")).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+    assert app.wrote == [False, True]
