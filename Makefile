@@ -34,7 +34,7 @@ screens: $(DEV_STAMP)  ## Screenshots into build/screens/, compared with the gol
 	@sh tests/install_system.sh
 	$(BIN)/python -m tests.browser.screens
 
-bench: $(STAMP)  ## Measure it beside other gateways, into bench/results.md (12 minutes)
+bench: $(STAMP)  ## Measure it beside other gateways, into bench/results.md (17 minutes)
 	$(BIN)/python -m bench.run
 
 chaos: $(DEV_STAMP)  ## Stream through endpoints that die and recover, for SECONDS=60
