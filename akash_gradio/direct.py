@@ -28,8 +28,12 @@ class Connection(Protocol):
         """
         ...
 
-    def when_left(self, call: Callable[[], object] | None) -> None:
-        """Call this once when the caller goes away, soon if he has gone; None: nothing any more."""
+    def when_left(self, call: Callable[[], object]) -> None:
+        """Call this once when the caller goes away, soon if he has gone; it alone."""
+        ...
+
+    def forget(self, call: Callable[[], object]) -> None:
+        """Not this one any more; the next request, which may have begun, keeps its own."""
         ...
 
 

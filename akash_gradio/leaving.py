@@ -71,6 +71,6 @@ async def until_left_directly(work: Coroutine[Any, Any, None], connection: Conne
         if not left or task.cancelling() - 1 > cancelled_before:
             raise
     finally:
-        connection.when_left(None)
+        connection.forget(leave)
         if left:
             task.uncancel()

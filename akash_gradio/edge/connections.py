@@ -136,11 +136,16 @@ class DirectProtocol(ImpatientProtocol):
         cycle.on_response()
         return True
 
-    def when_left(self, call: Callable[[], object] | None) -> None:
+    def when_left(self, call: Callable[[], object]) -> None:
         """See `Connection.when_left`."""
         self._call_when_left = call
-        if call is not None and self.cycle.disconnected:
+        if self.cycle.disconnected:
             self.loop.call_soon(self._tell_of_leaving)
+
+    def forget(self, call: Callable[[], object]) -> None:
+        """See `Connection.forget`."""
+        if self._call_when_left is call:
+            self._call_when_left = None
 
     def _tell_of_leaving(self) -> None:
         call, self._call_when_left = self._call_when_left, None

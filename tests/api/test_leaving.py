@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from akash_gradio.direct import Headers
 from akash_gradio.leaving import until_left, until_left_directly
 from tests.api.serving import CHAT, alone, question
 
@@ -147,8 +148,15 @@ class Direct:
     def write_now(self, body: bytes) -> bool:
         raise AssertionError(body)
 
-    def when_left(self, call: Callable[[], object] | None) -> None:
+    def reply_now(self, headers: Headers, body: bytes) -> bool:
+        raise AssertionError(headers, body)
+
+    def when_left(self, call: Callable[[], object]) -> None:
         self.call = call
+
+    def forget(self, call: Callable[[], object]) -> None:
+        assert self.call is call
+        self.call = None
 
 
 async def hangs() -> None:

@@ -171,6 +171,18 @@ async def test_a_second_head_that_comes_too_slowly_is_given_up() -> None:
         writer.close()
 
 
+def two_at_once(second: asyncio.Event) -> type[DirectProtocol]:
+    """Sets `second` when a question has come before the one before it was answered."""
+
+    class Heard(DirectProtocol):
+        def on_message_complete(self) -> None:
+            super().on_message_complete()
+            if self.pipeline:
+                second.set()
+
+    return Heard
+
+
 class Directly(App):
     """Answers by way of the connection itself. wrote: what that said, left: whom it told."""
 
@@ -188,12 +200,13 @@ class Directly(App):
         self.wrote.append(connection.write_now(b"now "))
         self.asked.set()
         await self.gate.wait()
-        connection.when_left(self.left.set)
+        call = self.left.set
+        connection.when_left(call)
         self.wrote.append(connection.write_now(b"and now"))
         await send({"type": "http.response.body", "body": b"."})
         self.wrote.append(connection.write_now(b"too late"))
         await asyncio.sleep(0)
-        connection.when_left(None)
+        connection.forget(call)
         self.done.set()
 
 
@@ -216,13 +229,7 @@ async def test_a_begun_answer_can_be_written_to_the_connection_itself() -> None:
 async def test_with_a_second_question_behind_it_an_answer_goes_the_usual_way() -> None:
     app, second = Directly(), asyncio.Event()
 
-    class Heard(DirectProtocol):
-        def on_message_complete(self) -> None:
-            super().on_message_complete()
-            if self.pipeline:
-                second.set()
-
-    async with started(app, Heard) as server:
+    async with started(app, two_at_once(second)) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         writer.write(QUESTION)
         await app.asked.wait()
@@ -294,6 +301,27 @@ async def test_who_leaves_is_told_of_once() -> None:
         await app.left.wait()
 
 
+async def test_who_is_done_takes_nothing_from_the_request_after_it() -> None:
+    class Overlaps(Directly):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            connection = connection_of(scope)
+            assert connection is not None
+            done, call = self.done.set, self.left.set
+            connection.when_left(done)
+            connection.when_left(call)
+            connection.forget(done)
+            self.asked.set()
+            await self.left.wait()
+
+    app = Overlaps()
+    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(QUESTION)
+        await app.asked.wait()
+        writer.close()
+        await app.left.wait()
+
+
 async def test_a_server_that_offers_no_connection_is_no_mistake() -> None:
     assert connection_of({"type": "http"}) is None
 
@@ -352,13 +380,7 @@ async def test_a_head_and_a_last_answer_go_the_usual_way() -> None:
 async def test_an_answer_with_a_question_behind_it_goes_the_usual_way() -> None:
     app, second = Replies(), asyncio.Event()
 
-    class Heard(DirectProtocol):
-        def on_message_complete(self) -> None:
-            super().on_message_complete()
-            if self.pipeline:
-                second.set()
-
-    async with started(app, Heard) as server, asyncio.timeout(20):
+    async with started(app, two_at_once(second)) as server, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         writer.write(QUESTION)
         await app.asked.wait()
