@@ -2,7 +2,7 @@
 
 import { remember } from "./compare_state.js";
 import { showDiff } from "./diff.js";
-import { $, copyText, el, fill, icon, toast } from "./dom.js";
+import { $, copyText, el, exchange, fill, icon, toast } from "./dom.js";
 import { lastOf, LaneView, LETTERS } from "./lane.js";
 import { linkOf } from "./link.js";
 import { Race } from "./race.js";
@@ -133,9 +133,9 @@ export class CompareView {
 
   #tabs() {
     const tabs = this.compare.lanes.map((lane) =>
-      el("button", { type: "button", role: "tab", class: "lane-tab", "data-letter": lane.letter, "aria-selected": String(lane.place === this.compare.tab), onclick: () => this.#showLane(lane.place) },
+      el("button", { type: "button", role: "tab", class: "lane-tab", "data-letter": lane.letter, "aria-selected": String(lane.place === this.compare.tab), onclick: ({ currentTarget }) => this.#showLane([...$("#lane-tabs").children].indexOf(currentTarget)) },
         el("b", { class: "letter" }, lane.letter), el("span", {}, this.compare.hidden ? "" : this.compare.nameOf(lane)), lane.run ? el("i", { class: "pulse" }) : null));
-    $("#lane-tabs").replaceChildren(...tabs);
+    exchange($("#lane-tabs"), ...tabs);
   }
 
   /** Questions to begin with, of the models that are compared. */
@@ -143,7 +143,7 @@ export class CompareView {
     const texts = this.compare.said || this.compare.hidden ? [] : this.compare.lanes.flatMap(({ model }) => this.compare.page.models.find(model)?.starters ?? []);
     const buttons = [...new Set(texts)].slice(0, 3).map((text) =>
       el("button", { type: "button", class: "chip", onclick: () => { this.write(text); this.#composer(); $("#compare-message").focus(); } }, text));
-    $("#compare-starters").replaceChildren(...buttons);
+    exchange($("#compare-starters"), ...buttons);
   }
 
   #briefOf(lane) {

@@ -43,6 +43,12 @@ export function renew(container, html) {
   renewChildren(container, fromServer(html));
 }
 
+/** Nodes in the place of what is there, unless they look alike: what has the focus keeps it then. */
+export function exchange(box, ...nodes) {
+  const same = nodes.length === box.childNodes.length && nodes.every((node, place) => node.isEqualNode(box.childNodes[place]));
+  if (!same) box.replaceChildren(...nodes);
+}
+
 function renewChildren(there, fresh) {
   const wanted = [...fresh.childNodes];
   wanted.forEach((node, place) => {

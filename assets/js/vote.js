@@ -1,6 +1,6 @@
 // Which answer is better: the question under the lanes, and where the votes go.
 
-import { $, el, fill, toast } from "./dom.js";
+import { $, el, exchange, fill, toast } from "./dom.js";
 import { kept } from "./keeping.js";
 import { lastOf } from "./lane.js";
 import { newId } from "./ids.js";
@@ -19,12 +19,12 @@ export function drawVote(compare) {
   bar.hidden = !answered || (labels.size < lanes.length && !compare.voted);
   if (bar.hidden) return;
   if (compare.voted) {
-    bar.replaceChildren(el("p", {}, words.vote_thanks), el("a", { class: "btn quiet", href: "./?view=votes", "data-go": "votes" }, words.votes_open));
+    exchange(bar, el("p", {}, words.vote_thanks), el("a", { class: "btn quiet", href: "./?view=votes", "data-go": "votes" }, words.votes_open));
     return;
   }
   const button = (choice, ...label) => el("button", { type: "button", class: "btn", "data-vote": choice, onclick: () => compare.vote(choice) }, ...label);
   const sides = lanes.map((lane) => button(lane.letter, el("b", { class: "letter", "data-letter": lane.letter }, lane.letter), el("span", {}, fill(words.vote_better, { letter: lane.letter }))));
-  bar.replaceChildren(el("p", {}, words.vote_question), ...sides, button("tie", words.vote_tie), button("both_bad", lanes.length > 2 ? words.vote_all_bad : words.vote_both_bad));
+  exchange(bar, el("p", {}, words.vote_question), ...sides, button("tie", words.vote_tie), button("both_bad", lanes.length > 2 ? words.vote_all_bad : words.vote_both_bad));
 }
 
 /**

@@ -379,6 +379,7 @@ def test_by_keyboard_alone(page: Page) -> None:
         page.keyboard.press("Shift+Tab")
         if page.evaluate("document.activeElement.dataset.vote") == "B":
             break
+    page.evaluate("window.akashGradio.compare.modelsChanged()")  # as the server may tell any moment
     page.keyboard.press("Enter")
     expect(page.locator("#vote")).to_contain_text("Your vote counts.")
     expect(page.locator("#compare-message")).to_be_focused()
@@ -394,6 +395,9 @@ def test_on_a_phone_lanes_are_tabs_and_a_swipe_apart(
     tabs = page.locator(".lane-tab")
     expect(lane(page, "A")).to_be_in_viewport(ratio=1)
     expect(lane(page, "B")).not_to_be_in_viewport()
+    tabs.nth(1).focus()
+    page.evaluate("window.akashGradio.compare.modelsChanged()")
+    expect(tabs.nth(1)).to_be_focused()
     tabs.nth(1).click()
     expect(lane(page, "B")).to_be_in_viewport(ratio=1)
     expect(answer(page, "B")).to_contain_text("I am lone-01")
