@@ -26,6 +26,7 @@ class Studio {
   constructor(words, address) {
     Object.assign(this, { words, address });
     this.drawn = new Map(); // theme and source → { url, width, height, text } or { fault }
+    this.begun = new Set(); // theme and source of what is asked for and not drawn yet
     this.queue = Promise.resolve();
   }
 
@@ -40,14 +41,19 @@ class Studio {
     return this.drawn.get(keyOf(source));
   }
 
+  isDrawing(source) {
+    return this.begun.has(keyOf(source));
+  }
+
   /** Rejects where the library could not be had. */
   draw(source) {
     const key = keyOf(source);
+    this.begun.add(key);
     const drawn = this.queue.then(async () => {
       if (!this.drawn.has(key)) this.#keep(key, await this.#draw(source));
       return this.drawn.get(key);
     });
-    this.queue = drawn.catch(() => {});
+    this.queue = drawn.catch(() => {}).then(() => this.begun.delete(key));
     return drawn;
   }
 
@@ -97,6 +103,7 @@ const diagramElement = (words, studio, near) => class extends HTMLElement {
     document.addEventListener("akash-theme", this);
     const known = studio.known(this.source);
     if (known) this.#show(known);
+    else if (studio.isDrawing(this.source)) this.draw(); // it was near when the answer still came
     else if (isLarge(this.source)) this.#turn(words.diagram, () => this.draw());
     else near.observe(this);
   }
@@ -114,7 +121,8 @@ const diagramElement = (words, studio, near) => class extends HTMLElement {
   async draw() {
     near.unobserve(this);
     const picture = await studio.draw(this.source).catch(() => null);
-    if (picture && this.isConnected) keepingPlace(this, () => this.#show(picture));
+    if (!picture || !this.isConnected) return;
+    whenStill(scrollerOf(this), () => this.isConnected && keepingPlace(this, () => this.#show(picture)));
   }
 
   #show({ fault, url, width, height, text }) {
@@ -149,6 +157,30 @@ const diagramElement = (words, studio, near) => class extends HTMLElement {
     this.querySelector(".code-copy:not(.diagram-switch)").before(button);
   }
 };
+
+const waiting = new Map(); // scroller → changes of heights in it
+
+/**
+ * Run a change of height in a frame of its own, in which nothing else in the scroller grows or
+ * moves: of the two together, what is between them would jump. An answer that grows in every frame
+ * is waited for; its end draws it anew.
+ */
+function whenStill(scroller, change) {
+  const queue = waiting.get(scroller);
+  if (queue) return void queue.push(change);
+  waiting.set(scroller, [change]);
+  let before = null;
+  const look = () => {
+    const queue = waiting.get(scroller);
+    if (extentOf(scroller) === before) queue.shift()();
+    if (!queue.length) return void waiting.delete(scroller);
+    before = extentOf(scroller);
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}
+
+const extentOf = (scroller) => (scroller ? `${scroller.scrollTop} ${scroller.scrollHeight}` : "");
 
 /** Run a change of a part's height. Who reads at the end stays there; so does who reads below it. */
 function keepingPlace(node, change) {

@@ -23,6 +23,18 @@ from tests.browser.visiting import PHONE, answer_text, ask, chat_with, last_answ
 pytestmark = pytest.mark.browser
 
 MOST_SHIFT = 0.05
+# A line more in each frame, once a diagram waits: a fast answer on a slow screen.
+_GROW_EACH_FRAME = """() => {
+  window.grown = 0;
+  const line = Object.assign(document.createElement("p"), { textContent: "one more" });
+  const grow = () => {
+    if (window.grown < 0) return;
+    if (document.querySelectorAll("ag-diagram").length > 1) window.grown += 1;
+    document.querySelector("#thread").append(line.cloneNode(true));
+    requestAnimationFrame(grow);
+  };
+  grow();
+}"""
 
 
 @pytest.mark.parametrize("device", [{}, PHONE], ids=["desk", "phone"])
@@ -32,8 +44,9 @@ def test_a_hostile_answer_grows_without_a_jump_and_harms_nothing(
     page = visit(app, **device)
     pen.stub.behave(saying(*pieces(hostile_answer()), tokens_per_s=300))
     chat_with(page, pen.model)
-    watch_shifts(page)
     send(page, "Say everything that is hard to draw.")
+    expect(page.locator(".turn.user")).to_be_visible()
+    watch_shifts(page)
     expect(answer_text(page)).to_contain_text("value_299", timeout=60_000)
     settled(page, 1)
     assert shifted(page) < MOST_SHIFT
@@ -72,6 +85,26 @@ def test_what_is_read_stands_still_while_the_answer_grows_below(page: Page, pen:
     page.click("#to-end")
     at_end = "(node) => node.scrollHeight - node.scrollTop - node.clientHeight < 2"
     assert scroller.evaluate(at_end)
+
+
+def test_a_diagram_takes_its_place_in_a_frame_in_which_nothing_grows(page: Page, pen: Pen) -> None:
+    """Shown in the frame of another growth, it makes what is between the two jump."""
+    chat_with(page, pen.model)
+    pen.stub.behave(saying("```mermaid\ngraph LR\n  A --> B\n```\n"))
+    ask(page, "Draw.")
+    expect(page.locator(".diagram")).to_have_count(1)  # the library is there
+    page.evaluate(_GROW_EACH_FRAME)
+    gate = Gate()
+    pen.stub.behave(held(gate, ["```mermaid\ngraph LR\n  C --> D\n```\n\nBelow it.\n\n"], ["End."]))
+    send(page, "Draw another.")
+    expect(answer_text(page)).to_contain_text("Below it.")
+    page.wait_for_function("window.grown > 60")
+    assert page.locator(".diagram").count() == 1
+    page.evaluate("window.grown = -1")
+    expect(page.locator(".diagram")).to_have_count(2)
+    gate.open()
+    settled(page, 2)
+    expect(page.locator(".diagram")).to_have_count(2)
 
 
 def test_a_chat_of_500_turns_is_drawn_in_part_and_stands_still_while_one_grows(
