@@ -35,13 +35,17 @@ class RunningServer:
     url: `http://127.0.0.1:port`, without a version. process_id: the child's.
     """
 
-    def __init__(self, url: str, process: Process) -> None:
-        self.url, self._process = url, process
+    def __init__(self, url: str, process: Process, output: asyncio.Task[str]) -> None:
+        self.url, self._process, self._output = url, process, output
 
     @property
     def process_id(self) -> int:
         """Of the child."""
         return self._process.pid
+
+    async def silent(self) -> None:
+        """Wait for the end of its output: known at once when it dies, its status only later."""
+        await asyncio.wait([self._output])
 
     async def ended(self) -> None:
         """Wait for the child's end, which is always a crash: raises ServerCrashed or
@@ -69,7 +73,7 @@ async def running_server(
     complaints = asyncio.create_task(_beginning(process.stderr))
     try:
         url = await _loaded(process, parameters, complaints, load_timeout_s)
-        yield RunningServer(url, process)
+        yield RunningServer(url, process, complaints)
     finally:
         try:
             await _end(process)

@@ -129,9 +129,10 @@ class EmbeddedEndpoint:
             self._on_ready(_endpoint(child.url, key, weights.model_id))
             try:
                 self._show(Progress(stage=Stage.READY))
-                await child.ended()
+                await child.silent()
             finally:
                 self._on_down()
+            await child.ended()
 
     async def _fetch_weights(self, on_progress: OnProgress) -> Weights:
         settings = self._settings

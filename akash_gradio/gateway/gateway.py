@@ -23,6 +23,7 @@ from akash_gradio.domain.errors import (
     AkashGradioError,
     EndpointError,
     EndpointRefused,
+    EndpointUnreachable,
     NotAnswered,
     ReplyInterrupted,
     RequestRefused,
@@ -363,7 +364,10 @@ class Gateway:
         wait_s, cause = min(rests, key=lambda rest: rest[0], default=(None, None))
         if len(rests) < len(waits):
             wait_s = None
-        if (cause := case.last_failure or cause) is not None:
+        cause = case.last_failure or cause
+        # It died under the question and is being started again: nobody has heard the question.
+        refused = isinstance(cause, EndpointUnreachable) and cause.reason == "refused"
+        if cause is not None and not (refused and self._roster.expects(model, pinned)):
             return NotAnswered(model, cause, retry_after_s=wait_s)
         return self._roster.nobody(model, known=self._cards(model) is not None, pinned=pinned)
 

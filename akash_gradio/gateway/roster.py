@@ -80,11 +80,15 @@ class Roster:
         turns = self._turns.setdefault((model, tier), {})
         return self._endpoints[self._policy(candidates, turns)]
 
+    def expects(self, model: str, pinned: str | None = None) -> bool:
+        """Whether an endpoint is coming that serves the model; where one is pinned, that one."""
+        return any(
+            model in models and pinned in (None, alias) for alias, models in self._expected.items()
+        )
+
     def nobody(self, model: str, *, known: bool, pinned: str | None = None) -> AkashGradioError:
         """Why nobody could be asked for the model. known: the catalog has an entry for it."""
-        if any(
-            model in models and pinned in (None, alias) for alias, models in self._expected.items()
-        ):
+        if self.expects(model, pinned):
             return NoEndpoint(model, "starting")
         if not self._endpoints and not self._expected:
             return NoEndpoint(model, "none_configured")

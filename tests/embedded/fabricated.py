@@ -47,6 +47,8 @@ if manner == "noisy":
 say(url="http://127.0.0.1:9")
 if manner == "crash":
     sys.exit(3)
+if manner == "dying":
+    os.close(1), os.close(2)
 while os.read(0, 1):
     pass
 """

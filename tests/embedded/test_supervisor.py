@@ -46,7 +46,7 @@ class Gateway:
 
     def __init__(self) -> None:
         self.told: list[EndpointSettings | str] = []
-        self.ready = asyncio.Event()
+        self.ready, self.down = asyncio.Event(), asyncio.Event()
         self.then: Callable[[], None] = lambda: None
 
     def on_ready(self, endpoint: EndpointSettings) -> None:
@@ -56,6 +56,7 @@ class Gateway:
 
     def on_down(self) -> None:
         self.told.append("down")
+        self.down.set()
 
     @property
     def endpoints(self) -> list[EndpointSettings]:
@@ -176,6 +177,15 @@ async def test_a_crash_is_told_and_it_starts_again_with_growing_pauses(
     assert clock.pauses_s == [1, 2, 4, 8, 16, 30, 30]
     assert [each == "down" for each in gateway.told][:4] == [False, True, False, True]
     assert told.stages[:5] == ["loading", "ready", "restarting", "loading", "ready"]
+
+
+async def test_its_end_is_told_before_its_status_is_known(child, endpoint, gateway):
+    task = asyncio.create_task(endpoint(child.command("dying")).run())
+    await gateway.ready.wait()
+    async with asyncio.timeout(10):
+        await gateway.down.wait()
+    assert not gone_within(child.lives()[0]["pid"], 0)
+    await stop(task)
 
 
 async def test_after_a_long_life_the_pause_is_short_again(child, endpoint, gateway, clock):

@@ -633,6 +633,24 @@ async def test_an_endpoint_that_announces_itself_serves_and_can_come_again_or_go
     assert house.gateway.endpoints() == ()
 
 
+@pytest.mark.parametrize(
+    ("reason", "wanted"), [("refused", NoEndpoint), ("reset", NotAnswered), ("dns", NotAnswered)]
+)
+async def test_a_server_that_died_before_it_heard_the_question_is_starting_again(
+    reason: str, wanted: type[Exception]
+) -> None:
+    """After a reset it may have died of the question: that one is not asked again and again."""
+    house = House(named("a"))
+    house.network.otherwise["a"] = EndpointUnreachable("a", reason)
+    async with aclosing(house.gateway.stream(request("m"))) as events:
+        assert isinstance(await anext(events), Retrying)
+        house.gateway.expect_endpoint("a", ("m",))
+        with pytest.raises(wanted) as raised:
+            await anext(events)
+    assert getattr(raised.value, "reason", "") == ("starting" if wanted is NoEndpoint else "")
+    assert house.network.opened == ["a"]
+
+
 # ---- stream_options ----
 
 
