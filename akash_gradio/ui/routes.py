@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
@@ -98,6 +98,12 @@ def page_routes(house: House, runs: Runs | None = None) -> list[BaseRoute]:
         # In a thread: a long chat takes a second to draw, and others wait for their tokens.
         return JSONResponse({"blocks": await asyncio.to_thread(_drawn, texts)})
 
+    files = StaticFiles(directory=ASSETS)
+
+    async def asset(request: Request) -> Response:
+        # Not by a `Mount`: below a path that a proxy takes away, those find nothing.
+        return await files.get_response(request.path_params["path"], request.scope)
+
     return [
         Route("/page/boot", PageAddress(boot), methods=["GET"]),
         Route("/page/models", PageAddress(models), methods=["GET"]),
@@ -111,7 +117,7 @@ def page_routes(house: House, runs: Runs | None = None) -> list[BaseRoute]:
         *file_routes(house),
         *set_routes(house, runs or house.open_runs()),
         *kept_routes(),
-        Mount("/page/assets", StaticFiles(directory=ASSETS), name="page-assets"),
+        Route("/page/assets/{path:path}", asset),
     ]
 
 

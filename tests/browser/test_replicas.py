@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -20,34 +17,14 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Gate, held, open_pens, saying
-from tests.browser.running import PATIENT, ROOT, App, free_port, running_app, wait_until
+from tests.browser.nginx import running_nginx
+from tests.browser.running import PATIENT, App, running_app, wait_until
 from tests.browser.visiting import answer_text, ask, chat_with
 from tests.edge.redis_server import RedisServer
 
 pytestmark = pytest.mark.browser
 
 VISITORS = 50
-NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
-
-
-@contextmanager
-def running_nginx(folder: Path, *apps: App) -> Iterator[str]:
-    """`deploy/nginx.conf` as it is, but for the places of its files, ports and replicas."""
-    port = free_port()
-    text = (ROOT / "deploy" / "nginx.conf").read_text()
-    for number, app in enumerate(apps):
-        text = text.replace(f"app-{number}:7860", app.url.removeprefix("http://"))
-    text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("/tmp/", f"{folder}/")
-    text = text.replace("/dev/stderr", f"{folder}/error.log")
-    conf = folder / "nginx.conf"
-    conf.write_text(text)
-    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(conf), "-g", "daemon off;"])
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGQUIT)
-        process.terminate()
-        process.wait(10)
 
 
 class Client(threading.Thread):

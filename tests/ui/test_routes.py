@@ -440,6 +440,8 @@ def test_the_pages_own_files_are_served(client: TestClient):
         assert kind in response.headers["content-type"]
     for path in ("nothing.js", "../pyproject.toml", "%2e%2e/pyproject.toml", "..%2fREADME.md"):
         assert client.get(f"/page/assets/{path}").status_code == 404
+    with TestClient(client.app, root_path="/chat") as below:  # a proxy took the path away
+        assert below.get("/page/assets/js/app.js").status_code == 200
 
 
 @pytest.mark.parametrize(

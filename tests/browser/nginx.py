@@ -1,0 +1,40 @@
+"""A real nginx before the program, as the hosts' own would be."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.browser.running import ROOT, App, free_port
+
+NGINX: Final = shutil.which("nginx") or "/usr/sbin/nginx"
+
+
+@contextmanager
+def running_nginx(folder: Path, *apps: App, path: str = "/") -> Iterator[str]:
+    """`deploy/nginx.conf` as it is, but for the places of its files, ports and replicas.
+
+    path: where the page is to be, with a slash at both ends; nginx takes it away.
+    """
+    port = free_port()
+    text = (ROOT / "deploy" / "nginx.conf").read_text()
+    for number, app in enumerate(apps):
+        text = text.replace(f"app-{number}:7860", app.url.removeprefix("http://"))
+    text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("/tmp/", f"{folder}/")
+    text = text.replace("location / {", f"location {path} {{")
+    text = text.replace("proxy_pass http://replicas;", "proxy_pass http://replicas/;")
+    text = text.replace("/dev/stderr", f"{folder}/error.log")
+    conf = folder / "nginx.conf"
+    conf.write_text(text)
+    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(conf), "-g", "daemon off;"])
+    try:
+        yield f"http://127.0.0.1:{port}{path.rstrip('/')}"
+    finally:
+        process.send_signal(signal.SIGQUIT)
+        process.terminate()
+        process.wait(10)

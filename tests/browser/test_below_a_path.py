@@ -1,0 +1,71 @@
+"""The page at https://host/chat/: a proxy takes the path away, and everything is still found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Response, expect
+
+from tests.browser.conftest import Visits
+from tests.browser.endpoints import open_pens, saying
+from tests.browser.nginx import running_nginx
+from tests.browser.running import PATIENT, App, running_app
+from tests.browser.visiting import answer_text, ask, opened
+
+pytestmark = pytest.mark.browser
+
+UNDRAWN = "[...document.images].filter((one) => one.complete && !one.naturalWidth).length"
+
+
+def test_a_proxy_may_put_the_page_below_a_path(tmp_path: Path, visit: Visits) -> None:
+    visit.allow("401")
+    with open_pens(lone=2, pairs=0) as pens:
+        for pen in pens.lone:
+            pen.stub.behave(saying("I am ", pen.model))
+        options = {"ENDPOINTS": pens.entries(), "EMBEDDED": "off", "ACCESS_TOKEN": "let-me-in"}
+        with (
+            running_app(
+                tmp_path / "app",
+                GRADIO_ROOT_PATH="/chat",
+                TRUSTED_PROXIES="1",
+                **options,
+                **PATIENT,
+            ) as app,
+            running_nginx(tmp_path, app, app, path="/chat/") as url,
+        ):
+            page = visit(App(app.process, f"{url}/", app.log_file))
+            missing: list[str] = []
+            page.on("response", lambda one: _missed(one, missing))
+            page.goto("?view=models")
+            page.fill("#secret", "let-me-in")
+            page.press("#secret", "Enter")
+            page.wait_for_function("window.akashGradio?.routed === true")
+            assert page.url == f"{url}/?view=models"
+            assert page.evaluate(UNDRAWN) == 0
+            page.locator('[data-model="lone-00"] [data-chat]').click()
+            ask(page, "Who?")
+            expect(answer_text(page)).to_have_text("I am lone-00")
+            assert page.url == f"{url}/?model=lone-00"
+            page.reload()
+            expect(answer_text(page)).to_have_text("I am lone-00")
+            page.click("#go-compare")
+            page.fill("#compare-message", "Who?")
+            page.press("#compare-message", "Enter")
+            for letter, pen in zip("AB", pens.lone, strict=True):
+                lane = page.locator(f'.lane-col[data-letter="{letter}"] .lane-answer')
+                expect(lane).to_contain_text(f"I am {pen.model}")
+            assert page.url.startswith(f"{url}/?view=compare")
+            for view in ("models", "votes", "sets"):
+                opened(page, f"?view={view}")
+            page.click("#sign-out")
+            expect(page.locator("#secret")).to_be_visible()
+            assert page.url.startswith(url)
+            assert missing == []
+            page.context.close()
+
+
+def _missed(response: Response, missing: list[str]) -> None:
+    """A page that asks for the sign-in is 401, and right."""
+    if response.status >= 400 and "sign-in" not in response.url and response.status != 401:
+        missing.append(f"{response.status} {response.url}")
