@@ -27,6 +27,7 @@ from akash_gradio.packing import KEPT, encoding_for, pack
 from akash_gradio.ui import words
 from akash_gradio.ui.gradio_files import ENTRY, built_files, files_of_first_visit
 from akash_gradio.ui.joining import join_scripts
+from akash_gradio.ui.pieces import tab_icon
 
 ASSETS: Final = Path(__file__).resolve().parents[2] / "assets"
 FOREVER: Final = "public, max-age=31536000, immutable"
@@ -143,6 +144,7 @@ def _finished(html: bytes) -> bytes:
     head = "\n".join(
         (
             f'<meta name="description" content="{escape(words.PAGE["title"])}">',
+            tab_icon(),
             f"<script>{files.theme}</script>",
             f'<link rel="preload" as="style" href="{style}">',
             f'<script type="module" src="page/assets/js/page-{files.stamp}.js"></script>',

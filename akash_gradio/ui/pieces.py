@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -26,6 +27,12 @@ def _environment() -> Environment:
 def piece(name: str, **values: Any) -> str:
     """The template of that name, filled. Values are escaped unless the template says `safe`."""
     return _environment().get_template(f"{name}.html").render(**values)
+
+
+@cache
+def tab_icon() -> str:
+    """The link to the icon of the browser's tab. It is whole in itself: nothing is asked for it."""
+    return f'<link rel="icon" href="data:image/svg+xml,{quote(piece("tab_icon").strip())}">'
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from akash_gradio.ui import words
 from akash_gradio.ui.duration import duration_words
-from akash_gradio.ui.pieces import piece
+from akash_gradio.ui.pieces import piece, tab_icon
 
 
 def sign_in_html(
@@ -24,4 +24,5 @@ def sign_in_html(
         wrong=fault in ("wrong", "throttled"),
         after=after,
         up=up,
+        tab_icon=tab_icon(),
     )

@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 from starlette.applications import Starlette
@@ -42,6 +44,13 @@ def test_our_styles_stand_behind_all_that_gradio_puts_into_the_head(finished: st
 def test_the_page_has_one_viewport_and_it_is_ours(finished: str) -> None:
     (viewport,) = re.findall(r'<meta\s+name="viewport"[^>]*>', finished)
     assert "interactive-widget=resizes-content" in viewport
+
+
+def test_the_tab_has_an_icon_of_its_own_that_nobody_is_asked_for(finished: str) -> None:
+    (icon,) = re.findall(r'<link rel="icon" href="([^"]*)">', finished)
+    kind, _, drawn = icon.partition(",")
+    assert kind == "data:image/svg+xml"
+    assert ElementTree.fromstring(unquote(drawn)).tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_a_page_that_is_not_gradios_stays_as_it_is() -> None:
