@@ -86,6 +86,7 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
     from starlette.middleware import Middleware
     from starlette.routing import Route
 
+    from akash_gradio.ui.pieces import ICON
     from akash_gradio.ui.routes import page_routes
     from akash_gradio.ui.theme import page_theme
 
@@ -94,6 +95,7 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
         "server_name": settings.server_name,
         "server_port": settings.server_port,
         "theme": page_theme(),
+        "favicon_path": ICON,
         "footer_links": [],
         "ssr_mode": False,
         "run_history": False,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from akash_gradio.ui import words
 from akash_gradio.ui.present import CardView, Notice, PanelView
+
+ICON: Final = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
 
 
 @cache
@@ -32,7 +35,7 @@ def piece(name: str, **values: Any) -> str:
 @cache
 def tab_icon() -> str:
     """The link to the icon of the browser's tab. It is whole in itself: nothing is asked for it."""
-    return f'<link rel="icon" href="data:image/svg+xml,{quote(piece("tab_icon").strip())}">'
+    return f'<link rel="icon" href="data:image/svg+xml,{quote(ICON.read_text("utf-8").strip())}">'
 
 
 @lru_cache(maxsize=1024)
