@@ -34,7 +34,8 @@ from tests.ui.fakes import FakeAnswerer
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 RUNS = "<!-- runs against examples/custom_endpoint.py -->"
 NOT_OURS = {
-    "GRADIO_ANALYTICS_ENABLED", "GRADIO_SSR_MODE", "HTTPS_PROXY", "NO_PROXY", "AKASHML_KEY",
+    "GRADIO_ANALYTICS_ENABLED", "GRADIO_ROOT_PATH", "GRADIO_SSR_MODE", "HTTPS_PROXY", "NO_PROXY",
+    "AKASHML_KEY",
 }  # fmt: skip
 """Variables that documents name and the settings don't read."""
 

@@ -27,7 +27,7 @@ from akash_gradio.packing import KEPT, encoding_for, pack
 from akash_gradio.ui import words
 from akash_gradio.ui.gradio_files import ENTRY, built_files, files_of_first_visit
 from akash_gradio.ui.joining import join_scripts
-from akash_gradio.ui.pieces import tab_icon
+from akash_gradio.ui.pieces import piece, tab_icon
 
 ASSETS: Final = Path(__file__).resolve().parents[2] / "assets"
 FOREVER: Final = "public, max-age=31536000, immutable"
@@ -155,8 +155,8 @@ def _finished(html: bytes) -> bytes:
     text = _ENTRY_TAG.sub(lambda tag: f"{head}\n{tag[0]}", text, count=1)
     text = text.replace("</head>", f"{ahead}\n</head>", 1)
     # In the body, so that it stands behind every sheet that Gradio's script puts into the head.
-    sheet = f'<link rel="stylesheet" href="{style}">'
-    return _BODY_TAG.sub(lambda tag: f"{tag[0]}{sheet}", text, count=1).encode()
+    body = f'<link rel="stylesheet" href="{style}">{piece("early")}'
+    return _BODY_TAG.sub(lambda tag: f"{tag[0]}{body}", text, count=1).encode()
 
 
 _finished_before = lru_cache(maxsize=4)(_finished)

@@ -178,6 +178,8 @@ PAGE: Final[Mapping[str, str]] = {
     "answer_began": "{model} is answering.",
     "too_long": "This message has {size} MB; the longest accepted is {limit} MB. "
     "Shorten it, nothing was lost.",
+    "still_loading": "Still loading. If nothing comes, allow JavaScript for this page and load it "
+    "again; if it is allowed, something between you and the server holds back its scripts.",
     "offline_title": "This page can't reach its server",
     "offline_mend": "Check your connection, or that the program still runs. Your message is kept.",
     "offline_badge": "no connection to the server",

@@ -485,6 +485,7 @@ class Page {
   async start(models) {
     await this.models.watch(models.catch(() => api.models()));
     await this.history.load();
+    $("#early")?.remove(); // the frame's outline: from here on what is seen can be used
     this.routed = true;
     const last = lastOpenChat();
     const behind = takeUp(location);

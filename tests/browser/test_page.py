@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Pen, saying
@@ -62,6 +62,26 @@ def test_the_page_opens_with_a_card_for_each_model(models: Page) -> None:
     assert card.locator("img").evaluate("(node) => node.decode().then(() => node.naturalWidth)") > 0
     expect(models.locator('[data-model="found/by-asking"]')).to_be_visible()
     expect(models.locator("#unshown-title")).to_contain_text("of the catalog are not shown")
+
+
+def test_the_frames_outline_is_there_before_gradio_has_come(visit: Visits, gallery: App) -> None:
+    page = visit(gallery)
+    waiting: list[Route] = []
+    page.route("**/assets/index-*.js", lambda route: waiting.append(route))
+    page.goto("/", wait_until="commit")
+    expect(page.locator("#early")).to_contain_text("Akash Gradio")
+    assert page.locator(".gradio-container").count() == 0
+    late = page.locator(".early-late")
+    expect(late).to_have_css("opacity", "0")
+    page.evaluate(
+        "document.getAnimations().forEach((one) => one.effect.updateTiming({ delay: 0 }))"
+    )
+    expect(late).to_have_css("opacity", "1")
+    expect(late).to_contain_text("allow JavaScript")
+    for route in waiting:
+        route.continue_()
+    expect(page.locator(".card")).to_have_count(4)
+    expect(page.locator("#early")).to_have_count(0)
 
 
 def test_search_filters_and_order(models: Page) -> None:

@@ -41,6 +41,18 @@ def test_our_styles_stand_behind_all_that_gradio_puts_into_the_head(finished: st
     assert finished.index("<body") < finished.index(sheet) < finished.index("</body>")
 
 
+def test_an_outline_is_seen_before_gradio_draws_and_nothing_in_it_can_be_reached(
+    finished: str,
+) -> None:
+    sheet, early, gradios = (
+        finished.index(mark)
+        for mark in ('<link rel="stylesheet" href="page/', 'id="early"', "<gradio-app")
+    )
+    assert sheet < early < gradios
+    outline = finished[early:gradios]
+    assert re.findall(r'<a |<button| id="(?!early)', outline) == []
+
+
 def test_the_page_has_one_viewport_and_it_is_ours(finished: str) -> None:
     (viewport,) = re.findall(r'<meta\s+name="viewport"[^>]*>', finished)
     assert "interactive-widget=resizes-content" in viewport
