@@ -22,7 +22,7 @@ from typing import Any, Final
 from urllib.request import urlopen
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.domain.model import ModelCard
@@ -51,6 +51,7 @@ from tests.browser.visiting import (
     answer_text,
     ask,
     chat_with,
+    delayed_no_more,
     last_answer,
     open_browser,
     open_settings,
@@ -281,6 +282,20 @@ def _take(
 # ── the screens; each draws one or more pictures ─────────────────────────────
 
 Visit = Callable[[App], Page]
+
+
+def outline(studio: Studio, visit: Visit, shot: Shot) -> None:
+    page = visit(studio.main)
+    waiting: list[Route] = []
+    page.route("**/assets/index-*.js", lambda route: waiting.append(route))  # Gradio never comes
+    page.goto("/", wait_until="commit")
+    expect(page.locator("#early")).to_contain_text("Akash Gradio")
+    shot("outline")
+    delayed_no_more(page)
+    expect(page.locator(".early-late")).to_have_css("opacity", "1")
+    shot("outline-late")
+    for route in waiting:
+        route.abort()
 
 
 def models(studio: Studio, visit: Visit, shot: Shot) -> None:
@@ -669,6 +684,7 @@ SCREENS_OF: Final = (
     compare_blind,
     sets,
     ticked,
+    outline,
     models,
     models_200,
     panel,

@@ -15,6 +15,7 @@ from tests.browser.visiting import (
     answer_text,
     ask,
     chat_with,
+    delayed_no_more,
     open_settings,
     opened,
     settled,
@@ -73,9 +74,7 @@ def test_the_frames_outline_is_there_before_gradio_has_come(visit: Visits, galle
     assert page.locator(".gradio-container").count() == 0
     late = page.locator(".early-late")
     expect(late).to_have_css("opacity", "0")
-    page.evaluate(
-        "document.getAnimations().forEach((one) => one.effect.updateTiming({ delay: 0 }))"
-    )
+    delayed_no_more(page)
     expect(late).to_have_css("opacity", "1")
     expect(late).to_contain_text("allow JavaScript")
     for route in waiting:

@@ -103,6 +103,12 @@ def reloaded(page: Page) -> Page:
     return page
 
 
+def delayed_no_more(page: Page) -> None:
+    """What the styles show after a while is shown now."""
+    now = "(one) => one.effect.updateTiming({ delay: 0 })"
+    page.evaluate(f"document.getAnimations().forEach({now})")
+
+
 def chat_with(page: Page, model: str) -> Page:
     """Open the chat with a model."""
     opened(page, f"/?model={model}")
