@@ -162,7 +162,7 @@ export class Asking {
     version.blocks ??= [];
     chat.updated = Date.now();
     const place = chat.turns.indexOf(turn); // another tab's turns may have come before it
-    if (page.chat === chat) page.thread.keeping(() => page.thread.replace(place, turn));
+    if (page.chat === chat) page.thread.settle(place, turn);
     page.busy(false);
     page.saved(chat);
     if (page.chat === chat) this.#tell(version);

@@ -113,6 +113,20 @@ export class Thread {
     return node;
   }
 
+  /** The answer at `place` as it ended. Diagrams in it may be pictures now: who reads stays at the line. */
+  settle(place, turn) {
+    if (this.following) return this.keeping(() => this.replace(place, turn));
+    const blocks = () => [...this.root.querySelectorAll(`[data-place="${place}"] > .prose-block > .blk`)];
+    const topOf = (block) => block?.getBoundingClientRect().top;
+    const { top } = this.scroller.getBoundingClientRect();
+    const before = blocks();
+    const read = before.findIndex((block) => block.getBoundingClientRect().bottom > top);
+    const was = topOf(before[read]);
+    this.replace(place, turn);
+    const now = topOf(blocks()[read]);
+    if (was != null && now != null) this.scroller.scrollTop += now - was;
+  }
+
   cutFrom(place) {
     for (const node of [...this.root.querySelectorAll("[data-place]")]) {
       if (Number(node.dataset.place) >= place) node.remove();

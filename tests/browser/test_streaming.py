@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Gate, Pen, held, saying
@@ -34,6 +34,12 @@ _GROW_EACH_FRAME = """() => {
     requestAnimationFrame(grow);
   };
   grow();
+}"""
+
+_FIRST_SEEN = """(scroller) => {
+  const { top } = scroller.getBoundingClientRect();
+  const blocks = [...scroller.querySelectorAll(".turn.assistant > .prose-block > .blk")];
+  return blocks.findIndex((block) => block.getBoundingClientRect().top >= top);
 }"""
 
 
@@ -75,16 +81,49 @@ def test_what_is_read_stands_still_while_the_answer_grows_below(page: Page, pen:
     scroller = page.locator("#scroller")
     scroller.evaluate("(node) => { node.scrollTop -= 600; }")
     expect(page.locator("#to-end")).to_be_visible()
-    line = answer_text(page).locator("p").first
-    read_at = line.bounding_box()
+    # The first that begins on the screen; above it a diagram may still become a picture.
+    line = answer_text(page).locator(".blk").nth(scroller.evaluate(_FIRST_SEEN))
+    read_at = top_of(line)
     watch_shifts(page)
     gate.open()
     settled(page, 1)
-    assert line.bounding_box() == read_at
+    assert top_of(line) == pytest.approx(read_at, abs=1)
     assert shifted(page) < MOST_SHIFT
     page.click("#to-end")
     at_end = "(node) => node.scrollHeight - node.scrollTop - node.clientHeight < 2"
     assert scroller.evaluate(at_end)
+
+
+def test_what_is_read_stands_still_where_the_end_of_an_answer_draws_a_diagram_above(
+    page: Page, pen: Pen
+) -> None:
+    chat_with(page, pen.model)
+    pen.stub.behave(saying("```mermaid\ngraph LR\n  A --> B\n```\n"))
+    ask(page, "Draw.")
+    expect(page.locator(".diagram")).to_have_count(1)  # the library is there
+    page.evaluate(_GROW_EACH_FRAME)
+    gate = Gate()
+    tall = "```mermaid\ngraph TD\n  C --> D\n  D --> E\n  E --> F\n```\n\n"
+    pen.stub.behave(held(gate, [tall, *(f"Line {n}\n\n" for n in range(60))], ["End."]))
+    send(page, "Draw another.")
+    expect(answer_text(page)).to_contain_text("Line 59")
+    line = answer_text(page).get_by_text("Line 12")  # the diagram is near enough to be drawn
+    line.evaluate("(line) => { line.scrollIntoView(); window.grown = 0; }")
+    page.wait_for_function("window.grown > 60")
+    assert page.locator(".diagram").count() == 1
+    read_at = top_of(line)
+    gate.open()
+    settled(page, 2)
+    page.evaluate("window.grown = -1")
+    expect(page.locator(".diagram")).to_have_count(2)
+    assert top_of(line) == pytest.approx(read_at, abs=1)
+
+
+def top_of(part: Locator) -> float:
+    """Pixels from the window's top to the part's."""
+    box = part.bounding_box()
+    assert box is not None
+    return box["y"]
 
 
 def test_a_diagram_takes_its_place_in_a_frame_in_which_nothing_grows(page: Page, pen: Pen) -> None:
