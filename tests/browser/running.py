@@ -107,10 +107,23 @@ def _text(value: Any) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        return int(reserved.getsockname()[1])
+    """A port that nobody listens on, and that no other worker of the tests is given.
+
+    One that the system chose could be given to two programs, which both take a while to start;
+    each worker counts through its own, below those that the system gives out.
+    """
+    for port in _PORTS:
+        with socket.socket() as reserved:
+            try:
+                reserved.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is left")
+
+
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw")) % 10
+_PORTS = iter(range(20_000 + 1_000 * _WORKER, 21_000 + 1_000 * _WORKER))
 
 
 def wait_until(holds: Callable[[], Any], within_s: float, what: str) -> None:
