@@ -106,6 +106,10 @@ def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, list | dict) else str(value)
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw")) % 10
+_PORTS = iter(range(20_000 + 1_000 * _WORKER, 21_000 + 1_000 * _WORKER))
+
+
 def free_port() -> int:
     """A port that nobody listens on, and that no other worker of the tests is given.
 
@@ -120,10 +124,6 @@ def free_port() -> int:
                 continue
             return port
     raise AssertionError("no port is left")
-
-
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw")) % 10
-_PORTS = iter(range(20_000 + 1_000 * _WORKER, 21_000 + 1_000 * _WORKER))
 
 
 def wait_until(holds: Callable[[], Any], within_s: float, what: str) -> None:

@@ -97,11 +97,7 @@ def test_what_is_read_stands_still_while_the_answer_grows_below(page: Page, pen:
 def test_what_is_read_stands_still_where_the_end_of_an_answer_draws_a_diagram_above(
     page: Page, pen: Pen
 ) -> None:
-    chat_with(page, pen.model)
-    pen.stub.behave(saying("```mermaid\ngraph LR\n  A --> B\n```\n"))
-    ask(page, "Draw.")
-    expect(page.locator(".diagram")).to_have_count(1)  # the library is there
-    page.evaluate(_GROW_EACH_FRAME)
+    grow_from_the_second_diagram_on(page, pen)
     gate = Gate()
     tall = "```mermaid\ngraph TD\n  C --> D\n  D --> E\n  E --> F\n```\n\n"
     pen.stub.behave(held(gate, [tall, *(f"Line {n}\n\n" for n in range(60))], ["End."]))
@@ -119,6 +115,15 @@ def test_what_is_read_stands_still_where_the_end_of_an_answer_draws_a_diagram_ab
     assert top_of(line) == pytest.approx(read_at, abs=1)
 
 
+def grow_from_the_second_diagram_on(page: Page, pen: Pen) -> None:
+    """One diagram is drawn, so the library is there; with the next, every frame grows."""
+    chat_with(page, pen.model)
+    pen.stub.behave(saying("```mermaid\ngraph LR\n  A --> B\n```\n"))
+    ask(page, "Draw.")
+    expect(page.locator(".diagram")).to_have_count(1)
+    page.evaluate(_GROW_EACH_FRAME)
+
+
 def top_of(part: Locator) -> float:
     """Pixels from the window's top to the part's."""
     box = part.bounding_box()
@@ -128,11 +133,7 @@ def top_of(part: Locator) -> float:
 
 def test_a_diagram_takes_its_place_in_a_frame_in_which_nothing_grows(page: Page, pen: Pen) -> None:
     """Shown in the frame of another growth, it makes what is between the two jump."""
-    chat_with(page, pen.model)
-    pen.stub.behave(saying("```mermaid\ngraph LR\n  A --> B\n```\n"))
-    ask(page, "Draw.")
-    expect(page.locator(".diagram")).to_have_count(1)  # the library is there
-    page.evaluate(_GROW_EACH_FRAME)
+    grow_from_the_second_diagram_on(page, pen)
     gate = Gate()
     pen.stub.behave(held(gate, ["```mermaid\ngraph LR\n  C --> D\n```\n\nBelow it.\n\n"], ["End."]))
     send(page, "Draw another.")

@@ -283,6 +283,16 @@ async def test_what_the_caller_does_not_read_holds_back_what_comes_after_it() ->
     assert app.wrote == [True, False]
 
 
+async def ask_and_leave(app: Directly) -> None:
+    """Ends when the app has been told of it."""
+    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(QUESTION)
+        await app.asked.wait()
+        writer.close()
+        await app.left.wait()
+
+
 async def test_who_leaves_is_told_of_once() -> None:
     class Waits(Directly):
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -292,13 +302,7 @@ async def test_who_leaves_is_told_of_once() -> None:
             self.asked.set()
             await self.left.wait()
 
-    app = Waits()
-    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
-        _, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
-        writer.write(QUESTION)
-        await app.asked.wait()
-        writer.close()
-        await app.left.wait()
+    await ask_and_leave(Waits())
 
 
 async def test_who_is_done_takes_nothing_from_the_request_after_it() -> None:
@@ -313,13 +317,7 @@ async def test_who_is_done_takes_nothing_from_the_request_after_it() -> None:
             self.asked.set()
             await self.left.wait()
 
-    app = Overlaps()
-    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
-        _, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
-        writer.write(QUESTION)
-        await app.asked.wait()
-        writer.close()
-        await app.left.wait()
+    await ask_and_leave(Overlaps())
 
 
 async def test_a_server_that_offers_no_connection_is_no_mistake() -> None:
