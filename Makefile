@@ -26,6 +26,7 @@ check: $(DEV_STAMP)  ## Lint and types alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 unit: $(DEV_STAMP)  ## The fast tests alone
 	$(BIN)/python -m pytest -q -n 2 -m "not browser and not embedded"
@@ -43,7 +44,7 @@ chaos: $(DEV_STAMP)  ## Stream through endpoints that die and recover, for SECON
 clients: $(DEV_STAMP)  ## Ask /v1 with LangChain, LiteLLM and llm, as the documents show it
 	test -x build/clients/bin/llm || $(PYTHON) -m venv build/clients
 	build/clients/bin/python -m pip install -q langchain-openai litellm llm
-	$(BIN)/python -m tests.api.other_clients build/clients/bin
+	$(BIN)/python -m tests.api.third_party_clients build/clients/bin
 
 soak: $(DEV_STAMP)  ## 200 visitors for MINUTES=5: memory, files and threads return to where they were
 	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),5) --visitors $(or $(VISITORS),200)
@@ -54,7 +55,7 @@ image:  ## Build the image: by docker or podman, else without an engine (as root
 	else deploy/build_without_engine.sh; fi
 
 docs: $(STAMP)  ## Write .env.example and the README's table from the settings
-	$(BIN)/python -m akash_gradio.settings_docs
+	$(BIN)/python -m akash_gradio.config.docs
 
 clean:  ## Remove the environment and what was built
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info

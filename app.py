@@ -12,22 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from akash_gradio.api.routes import api_addresses
+from akash_gradio.app import Service, assemble_service
 from akash_gradio.catalog.thumbnails import Thumbnails
-from akash_gradio.check.desk import CheckDesk
-from akash_gradio.compare.runs import Runs
-from akash_gradio.compare.votes import open_votes
-from akash_gradio.edge.front import Front, make_front
-from akash_gradio.edge.own_keys import takes_own_keys
-from akash_gradio.edge.serving import hear_sigterm, serve_until_told
-from akash_gradio.gateway.transport import load_client
+from akash_gradio.check.service import CheckDesk
+from akash_gradio.compare.run_store import Runs
+from akash_gradio.compare.votes.store import open_votes
+from akash_gradio.config.settings import Settings, read_settings
+from akash_gradio.gateway.passthrough.transport import load_client
+from akash_gradio.gateway.passthrough.uvicorn_protocol import ImpatientProtocol
+from akash_gradio.http.locality import sits_here
+from akash_gradio.http.server import hear_sigterm, serve_until_told
 from akash_gradio.logs import set_up_logs
-from akash_gradio.service import Service, assemble_service
-from akash_gradio.settings import Settings, read_settings
-from akash_gradio.ui.first_visit import finish_page
-from akash_gradio.ui.host import sits_here
-from akash_gradio.ui.house import House
-from akash_gradio.ui.refusals import refusal
-from akash_gradio.ui.sign_in import sign_in_html
+from akash_gradio.quota.visitor_keys import takes_own_keys
+from akash_gradio.web.context import House
+from akash_gradio.web.errors import refusal
+from akash_gradio.web.page_assets import finish_page
+from akash_gradio.web.security import Front, make_front
+from akash_gradio.web.sign_in_page import sign_in_html
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,9 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
     from starlette.middleware import Middleware
     from starlette.routing import Route
 
-    from akash_gradio.ui.pieces import ICON
-    from akash_gradio.ui.routes import page_routes
     from akash_gradio.ui.theme import page_theme
+    from akash_gradio.web.routes import page_routes
+    from akash_gradio.web.templating import ICON
 
     routes_of_api = [Route(path, app) for path, app in api_addresses(parts.service.api).items()]
     return {
@@ -133,7 +134,7 @@ def main(host: str | None = None, port: int | None = None) -> None:
     page.queue(default_concurrency_limit=None).launch(**launch_options(parts, settings))
     # All that is here stays: to look through it again would halt every answer for a while.
     gc.freeze()
-    serve_until_told(page.server, parts.front.running, told)
+    serve_until_told(page.server, parts.front.running, told, ImpatientProtocol)
 
 
 def _at(settings: Settings, host: str | None, port: int | None) -> Settings:

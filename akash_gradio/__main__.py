@@ -10,25 +10,25 @@ Command = Callable[[Sequence[str], Mapping[str, str]], int | None]
 
 
 def _serve() -> Command:
-    from akash_gradio.serve import main
+    from akash_gradio.cli.serve import main
 
     return main
 
 
 def _check() -> Command:
-    from akash_gradio.check.command import main
+    from akash_gradio.cli.check import main
 
     return main
 
 
 def _catalog() -> Command:
-    from akash_gradio.check.catalog_command import main
+    from akash_gradio.cli.catalog import main
 
     return main
 
 
 def _compare() -> Command:
-    from akash_gradio.compare_command import main
+    from akash_gradio.cli.compare import main
 
     return main
 

@@ -7,8 +7,8 @@ import sys
 from functools import lru_cache
 from typing import Final, TextIO
 
+from akash_gradio.config.settings import Settings
 from akash_gradio.gateway.redaction import SecretFilter
-from akash_gradio.settings import Settings
 
 _PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 

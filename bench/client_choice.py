@@ -89,9 +89,9 @@ def with_httpx2() -> Read:
 
 def with_gateway() -> Read:
     """The gateway's own: aiohttp's session, with what the gateway sends and how it fails."""
+    from akash_gradio.config.endpoints import EndpointSettings
     from akash_gradio.domain.chat import NOTHING
-    from akash_gradio.endpoint_list import EndpointSettings
-    from akash_gradio.gateway.transport import HttpTransport
+    from akash_gradio.gateway.passthrough.transport import HttpTransport
 
     transport = HttpTransport()
 

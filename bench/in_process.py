@@ -36,10 +36,10 @@ Reader = Callable[[str], AsyncGenerator[Read, None]]
 
 async def gateway(url: str) -> AsyncGenerator[Read, None]:
     """Ours: `open_gateway(…).stream`, with all the routing."""
+    from akash_gradio.config.settings import read_settings
     from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
     from akash_gradio.domain.events import TextDelta
     from akash_gradio.gateway import open_gateway
-    from akash_gradio.settings import read_settings
 
     endpoints = json.dumps([{"url": url, "models": ["bench"]}])
     settings = read_settings({"ENDPOINTS": endpoints}, env_file=None)

@@ -19,11 +19,11 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
 from akash_gradio.domain.events import Finished, TextDelta
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway import Gateway, open_gateway
-from akash_gradio.settings import read_settings
 from bench.processes import SYSTEM_CORE, pinned
 from bench.programs import ROOT
 

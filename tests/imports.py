@@ -12,7 +12,7 @@ from pathlib import Path
 class Import:
     """One name that a module asks for.
 
-    where: the asking file, from the tree's root. name: `httpx`, `akash_gradio.ui.words`.
+    where: the asking file, from the tree's root. name: `httpx`, `akash_gradio.web.texts`.
     runs: when the module itself is imported; not inside a function or for type checks alone.
     """
 
@@ -45,32 +45,6 @@ def imports_of(root: Path, where: str) -> Iterator[Import]:
     for node, runs in _walk(tree, runs=True):
         for name in _names(node, where):
             yield Import(where=where, line=getattr(node, "lineno", 0), name=name, runs=runs)
-
-
-def environment_reads(root: Path, where: str) -> Iterator[str]:
-    """Where the file asks for variables. `{**os.environ, …}`, for a child process, asks none."""
-    tree = ast.parse((root / where).read_text(encoding="utf-8"))
-    handed_on = {
-        id(value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Dict)
-        for key, value in zip(node.keys, node.values, strict=True)
-        if key is None
-    }
-    for node in ast.walk(tree):
-        read = (
-            isinstance(node, ast.Attribute)
-            and node.attr in ("environ", "environb", "getenv", "getenvb")
-            and isinstance(node.value, ast.Name)
-            and node.value.id == "os"
-        )
-        if read and id(node) not in handed_on:
-            yield f"{where}:{getattr(node, 'lineno', 0)} reads the environment"
-    for found in imports_of(root, where):
-        if found.within(
-            "os.environ", "os.environb", "os.getenv", "os.getenvb", "dotenv.load_dotenv"
-        ):
-            yield str(found)
 
 
 def _walk(node: ast.AST, *, runs: bool) -> Iterator[tuple[ast.AST, bool]]:

@@ -11,11 +11,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from akash_gradio.api.faults import Fault
-from akash_gradio.compare.runs import Runs
-from akash_gradio.edge.entry import Session
-from akash_gradio.settings import read_settings
-from akash_gradio.ui.routes import boot_view, page_routes
+from akash_gradio.api.errors import Fault
+from akash_gradio.auth.session import Session
+from akash_gradio.compare.run_store import Runs
+from akash_gradio.config.settings import read_settings
+from akash_gradio.web.routes import boot_view, page_routes
 from app import Parts, assemble
 from tests.compare.fakes import Answering, plan
 from tests.stubs import StubThread

@@ -18,18 +18,18 @@ import pytest
 import yaml
 from pydantic.alias_generators import to_camel
 
-from akash_gradio.catalog.reading import read_catalog
+from akash_gradio.catalog.loader import read_catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.config.endpoints import EndpointSettings, base_url, read_endpoints
+from akash_gradio.config.settings import read_settings, variables
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.endpoint_list import EndpointSettings, base_url, read_endpoints
 from akash_gradio.gateway import breaker, retries
 from akash_gradio.gateway.policies import Candidate, Turns, weighted
-from akash_gradio.settings import read_settings, variables
-from akash_gradio.ui import words
-from akash_gradio.ui.house import House
-from akash_gradio.ui.routes import page_routes
+from akash_gradio.web import texts
+from akash_gradio.web.context import House
+from akash_gradio.web.routes import page_routes
 from tests.documents import DOCS, ROOT, Fence, fences, text_of
-from tests.ui.fakes import FakeAnswerer
+from tests.web.fakes import FakeAnswerer
 
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 RUNS = "<!-- runs against examples/custom_endpoint.py -->"
@@ -240,19 +240,19 @@ def test_the_numbers_of_the_breaker_and_the_budget_are_the_codes() -> None:
 
 def test_the_words_of_the_page_are_quoted_as_they_are() -> None:
     for says, _ in table(DOCS / "model-integration.md", "### The model isn't there"):
-        assert says in words.REASONS.values()
-    assert words.PAGE["hidden_one"] in text_of(DOCS / "model-integration.md")
+        assert says in texts.REASONS.values()
+    assert texts.PAGE["hidden_one"] in text_of(DOCS / "model-integration.md")
 
 
 def test_every_error_that_troubleshooting_quotes_is_one_of_the_pages() -> None:
-    told = [*(one.title for one in words.ERRORS.values()), *words.REFUSED_STATUS.values()]
+    told = [*(one.title for one in texts.ERRORS.values()), *texts.REFUSED_STATUS.values()]
     for row in table(DOCS / "model-integration.md", "### It is there and doesn't answer"):
         parts = [part.strip(" .") for part in re.split(r"…|\(the.*|\(a.*", row[0])]
         assert any(all(part in sentence for part in parts) for sentence in told), row[0]
 
 
 def test_every_address_of_the_page_is_documented(tmp_path: Path) -> None:
-    from akash_gradio.catalog.reading import Catalog
+    from akash_gradio.catalog.loader import Catalog
 
     house = House(answerer=FakeAnswerer(), catalog=Catalog(), thumbnails=Thumbnails(tmp_path))
     listed = " ".join(row[0] for row in table(DOCS / "frontend.md", "## Addresses"))

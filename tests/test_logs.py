@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from akash_gradio.config.settings import read_settings
 from akash_gradio.logs import FactsFormatter, log_handler, set_up_logs
-from akash_gradio.settings import read_settings
 
 KEY = "correct-horse-battery"
 HEADER = "planted-header-value"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from akash_gradio.api.door import Caller
+from akash_gradio.auth.api_keys import Caller
 from akash_gradio.catalog.listing import Listing, ListingState, list_models
-from akash_gradio.catalog.reading import Catalog
+from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 
 OWNER: Final = "akash-gradio"

@@ -8,15 +8,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from akash_gradio.api.call import Call
-from akash_gradio.api.completions import complete
-from akash_gradio.api.description import description_bytes
-from akash_gradio.api.door import Door
-from akash_gradio.api.faults import SERVER, Fault, no_such_model
+from akash_gradio.api.chat_completions import complete
+from akash_gradio.api.errors import SERVER, Fault, no_such_model
+from akash_gradio.api.http_call import Call
 from akash_gradio.api.metrics import CONTENT_TYPE, Metrics
 from akash_gradio.api.models import answerable, model_objects, why_none
-from akash_gradio.api.question import LeftEarly
-from akash_gradio.catalog.reading import Catalog
+from akash_gradio.api.openapi import description_bytes
+from akash_gradio.api.schemas import LeftEarly
+from akash_gradio.auth.api_keys import Door
+from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.gateway import Relayed, RelayRequest
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from akash_gradio.catalog.names import readable_name, size_in
-from akash_gradio.catalog.reading import Catalog
+from akash_gradio.catalog.loader import Catalog
+from akash_gradio.catalog.model_names import readable_name, size_in
 from akash_gradio.domain.model import ModelCard, ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 

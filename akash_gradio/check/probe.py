@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
-from akash_gradio.check.asking import Ask, Heard, Reach
+from akash_gradio.check.probe_request import Ask, Heard, Reach
 from akash_gradio.check.target import Target
 from akash_gradio.domain.chat import NOTHING
 

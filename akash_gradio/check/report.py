@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Final
 
-from akash_gradio.check import words
+from akash_gradio.check import messages
 from akash_gradio.check.probe import Level, Verdict
-from akash_gradio.check.probes import chosen, cost_of
-from akash_gradio.check.run import Finding
+from akash_gradio.check.probes.registry import chosen, cost_of
+from akash_gradio.check.runner import Finding
 from akash_gradio.domain.capabilities import Capabilities
 
 SECONDS: Final = {Level.QUICK: 5, Level.STANDARD: 15, Level.FULL: 30}
@@ -30,12 +30,12 @@ def cost_facts(level: Level) -> dict[str, str]:
 
 def beforehand(name: str, level: Level) -> str:
     """The same in a sentence."""
-    return words.COST.format(name=name, **cost_facts(level))
+    return messages.COST.format(name=name, **cost_facts(level))
 
 
 def line(finding: Finding) -> str:
     """One finding; what to mend and the command below it where it isn't well."""
-    says = f"{words.VERDICTS[finding.verdict]:<5}{finding.title:<26}{finding.says}"
+    says = f"{messages.VERDICTS[finding.verdict]:<5}{finding.title:<26}{finding.says}"
     if finding.verdict not in (Verdict.WARN, Verdict.FAIL):
         return says
     below = [part for part in (finding.mend, finding.curl) if part]
@@ -51,7 +51,7 @@ def counts(findings: Iterable[Finding]) -> dict[str, int]:
 def summary(name: str, findings: Iterable[Finding]) -> str:
     """How it went, in a line."""
     found = counts(findings)
-    return words.SUMMARY.format(
+    return messages.SUMMARY.format(
         name=name,
         passed=found["pass"],
         warned=found["warn"],

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from akash_gradio.check.asking import Ask, Key
+from akash_gradio.check.probe_request import Ask, Key
+from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.endpoint_list import EndpointSettings
 from akash_gradio.gateway.redaction import SHORTEST_SECRET, SecretFilter, without_begun_secret
 
 WRONG_KEY: Final = "akash-gradio-check-wrong-key"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from akash_gradio.compare.checks import Check, CheckKind
-from akash_gradio.compare.prompts import Prompt
+from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.domain.chat import Default, Sampling
 
 MOST_CALLS: Final = 100_000

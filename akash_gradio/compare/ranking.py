@@ -19,7 +19,7 @@ from itertools import combinations, pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
-from akash_gradio.compare.votes import Outcome, Vote
+from akash_gradio.compare.votes.store import Outcome, Vote
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,6 +14,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from akash_gradio.config.endpoints import EMBEDDED_ALIAS, EndpointSettings
+from akash_gradio.config.settings import Settings
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.embedded import server
 from akash_gradio.embedded.child import ServerCrashed, running_server
@@ -21,8 +23,6 @@ from akash_gradio.embedded.errors import EmbeddedUnavailable, Reason
 from akash_gradio.embedded.progress import OnProgress
 from akash_gradio.embedded.server import Parameters
 from akash_gradio.embedded.weights import SMOLLM2, Weights, fetch_weights
-from akash_gradio.endpoint_list import EMBEDDED_ALIAS, EndpointSettings
-from akash_gradio.settings import Settings
 
 logger = logging.getLogger(__name__)
 

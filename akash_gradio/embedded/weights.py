@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final, TypeAlias, TypeVar
 
 from akash_gradio.domain.progress import Progress, Stage
-from akash_gradio.embedded import hub
+from akash_gradio.embedded import hub_download
 from akash_gradio.embedded.errors import EmbeddedUnavailable, Reason
 from akash_gradio.embedded.progress import OnProgress
 
@@ -142,7 +142,7 @@ async def _from_hub(model: str, cache_dir: Path, on_progress: OnProgress) -> Pat
         raise EmbeddedUnavailable(Reason.NOT_A_MODEL, f"{model}: write hf:org/repo/file.gguf")
     on_progress(Progress(stage=Stage.FETCHING))
     folder = str(cache_dir / "hub")
-    command = (sys.executable, "-P", hub.__file__, match["repo"], match["file"], folder)
+    command = (sys.executable, "-P", hub_download.__file__, match["repo"], match["file"], folder)
     status, output = await _run(command, on_progress)
     try:
         found = json.loads(output.splitlines()[-1])

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from akash_gradio.domain.chat import NOTHING
 from akash_gradio.domain.errors import EndpointGarbled, EndpointTimeout
 from akash_gradio.domain.model import ServedModel
-from akash_gradio.gateway.reading import refusal
+from akash_gradio.gateway.passthrough.transport import Answer, Transport, hide_secrets
 from akash_gradio.gateway.retries import rest_asked_s
-from akash_gradio.gateway.transport import Answer, Transport, hide_secrets
+from akash_gradio.gateway.stream_reader import refusal
 
 if TYPE_CHECKING:
-    from akash_gradio.endpoint_list import EndpointSettings
+    from akash_gradio.config.endpoints import EndpointSettings
 
 ANSWER_WITHIN_S: Final = 10.0
 LIST_BYTES: Final = 8 << 20

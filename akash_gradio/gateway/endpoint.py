@@ -17,7 +17,7 @@ from akash_gradio.gateway.breaker import Breaker
 from akash_gradio.gateway.policies import Candidate
 
 if TYPE_CHECKING:
-    from akash_gradio.endpoint_list import EndpointSettings
+    from akash_gradio.config.endpoints import EndpointSettings
 
 logger = logging.getLogger(__name__)
 

@@ -33,20 +33,26 @@ from akash_gradio.domain.events import Event, Finished, Retrying, Started
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.domain.receipt import Receipt
-from akash_gradio.gateway.case import Case, Move
 from akash_gradio.gateway.endpoint import Endpoint
-from akash_gradio.gateway.exchange import Exchange, Limits, MakeReader
+from akash_gradio.gateway.endpoint_pool import Roster, look
+from akash_gradio.gateway.passthrough.reader import RelayReader
+from akash_gradio.gateway.passthrough.request import (
+    Heard,
+    Passed,
+    Question,
+    RelayRequest,
+    build_relayed,
+)
+from akash_gradio.gateway.passthrough.transport import HttpTransport, Transport
 from akash_gradio.gateway.payload import Payload, build
-from akash_gradio.gateway.reading import ReplyReader
-from akash_gradio.gateway.relayed import Heard, Passed, Question, RelayRequest, build_relayed
-from akash_gradio.gateway.relaying import RelayReader
+from akash_gradio.gateway.request_state import Case, Move
 from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
-from akash_gradio.gateway.roster import Roster, look
-from akash_gradio.gateway.transport import HttpTransport, Transport
+from akash_gradio.gateway.stream_reader import ReplyReader
+from akash_gradio.gateway.upstream_call import Exchange, Limits, MakeReader
 
 if TYPE_CHECKING:
-    from akash_gradio.endpoint_list import EndpointSettings
-    from akash_gradio.settings import Settings
+    from akash_gradio.config.endpoints import EndpointSettings
+    from akash_gradio.config.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from akash_gradio.domain.model import ModelCard
 from akash_gradio.gateway.surrogates import mended
 
 if TYPE_CHECKING:
-    from akash_gradio.endpoint_list import EndpointSettings
+    from akash_gradio.config.endpoints import EndpointSettings
 
 NEVER_FROM_EXTRA: Final = frozenset({"model", "messages", "stream"})
 PARAMETERS: Final = tuple(field.name for field in fields(Sampling))

@@ -17,7 +17,7 @@ import re
 from enum import Enum, auto
 from typing import Final
 
-from akash_gradio.gateway.channels import OPENERS, ChannelSplitter
+from akash_gradio.gateway.harmony import OPENERS, ChannelSplitter
 
 START: Final = "<think>"
 END: Final = "</think>"

@@ -8,14 +8,14 @@ import gradio as gr
 
 from akash_gradio import __version__
 from akash_gradio.domain.chat import NOTHING
-from akash_gradio.ui import words
 from akash_gradio.ui.chat import render_chat
 from akash_gradio.ui.compare_view import render_compare
 from akash_gradio.ui.gallery import render_gallery
-from akash_gradio.ui.pieces import piece
 from akash_gradio.ui.sets_view import render_sets
 from akash_gradio.ui.settings_drawer import render_settings
 from akash_gradio.ui.wiring import wire_open_chat, wire_reset, wire_settings
+from akash_gradio.web import texts
+from akash_gradio.web.templating import piece
 
 
 def build_ui(ranges: Mapping[str, tuple[float, float]] = NOTHING) -> gr.Blocks:
@@ -23,7 +23,7 @@ def build_ui(ranges: Mapping[str, tuple[float, float]] = NOTHING) -> gr.Blocks:
 
     ranges: parameter → lowest and highest value that visitors may set.
     """
-    title = words.PAGE["title"]
+    title = texts.PAGE["title"]
     page = gr.Blocks(title=title, fill_width=True, fill_height=True, analytics_enabled=False)
     with page:
         with gr.Row(elem_id="shell"):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from akash_gradio.ui.pieces import piece
+from akash_gradio.web.templating import piece
 
 
 @dataclass(frozen=True, slots=True)

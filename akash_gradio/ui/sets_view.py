@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from akash_gradio.ui.pieces import piece
+from akash_gradio.web.templating import piece
 
 
 def render_sets() -> gr.HTML:

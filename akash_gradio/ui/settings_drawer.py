@@ -10,8 +10,8 @@ import gradio as gr
 from gradio.components import Component
 
 from akash_gradio.domain.chat import NOTHING
-from akash_gradio.ui import words
-from akash_gradio.ui.pieces import piece
+from akash_gradio.web import texts
+from akash_gradio.web.templating import piece
 
 Range: TypeAlias = tuple[float, float]
 """The lowest and the highest value."""
@@ -48,7 +48,7 @@ def render_settings(ranges: Mapping[str, Range] = NOTHING) -> SettingsPanel:
 
     ranges: what the host lets visitors set, by the parameters' wire names.
     """
-    s = words.SETTINGS
+    s = texts.SETTINGS
     gr.HTML(piece("drawer_head"), apply_default_css=False)
     system = gr.Textbox(
         label=s["system"],
@@ -83,7 +83,7 @@ def render_settings(ranges: Mapping[str, Range] = NOTHING) -> SettingsPanel:
 
 
 def _whose(name: str, allowed: Range | None = None) -> gr.Radio:
-    s = words.SETTINGS
+    s = texts.SETTINGS
     choices = [(s["catalog"], "catalog"), (s["endpoint"], "endpoint"), (s["mine"], "mine")]
     info = None
     if allowed is not None:
@@ -108,7 +108,7 @@ def _slider(name: str, whole: Range, value: float, ranges: Mapping[str, Range]) 
         high,
         min(high, max(low, value)),
         step=0.05,
-        label=words.SETTINGS[name],
+        label=texts.SETTINGS[name],
         elem_classes="level rest",
         elem_id=name,
     )
@@ -120,7 +120,7 @@ def _whole(name: str, minimum: int | None, ranges: Mapping[str, Range]) -> Param
     whose = _whose(name, ranges.get(name))
     level = gr.Number(
         None,
-        label=words.SETTINGS[name],
+        label=texts.SETTINGS[name],
         placeholder=_unset(name, high),
         precision=0,
         minimum=low,
@@ -134,15 +134,15 @@ def _whole(name: str, minimum: int | None, ranges: Mapping[str, Range]) -> Param
 def _unset(name: str, high: float | None) -> str:
     """What an empty box means: a host's highest `max_tokens` is sent where none is set."""
     if name == "max_tokens" and high is not None:
-        return words.SETTINGS["highest_sent"].format(high=f"{high:.0f}")
-    return words.SETTINGS["not_set"]
+        return texts.SETTINGS["highest_sent"].format(high=f"{high:.0f}")
+    return texts.SETTINGS["not_set"]
 
 
 def _lines(name: str) -> Parameter:
     whose = _whose(name)
     level = gr.Textbox(
-        label=words.SETTINGS[name],
-        placeholder=words.SETTINGS["stop_hint"],
+        label=texts.SETTINGS[name],
+        placeholder=texts.SETTINGS["stop_hint"],
         lines=2,
         max_lines=4,
         elem_classes="level-box rest",

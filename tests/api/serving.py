@@ -15,17 +15,17 @@ from typing import Any, Self
 import uvicorn
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from akash_gradio.api.door import Door
 from akash_gradio.api.metrics import Metrics
 from akash_gradio.api.routes import Api
-from akash_gradio.catalog.reading import Catalog
+from akash_gradio.app import Service
+from akash_gradio.auth.api_keys import Door
+from akash_gradio.catalog.loader import Catalog
+from akash_gradio.cli.serve import server_config
+from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway import Gateway, open_gateway
-from akash_gradio.gateway.transport import HttpTransport
-from akash_gradio.serve import server_config
-from akash_gradio.service import Service
-from akash_gradio.settings import Settings
+from akash_gradio.gateway.passthrough.transport import HttpTransport
 from tests.stubs import StubEndpoint, entry, settings_for
 
 PATIENT = {"FIRST_TOKEN_TIMEOUT": 20, "IDLE_TIMEOUT": 20}

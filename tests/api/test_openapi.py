@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from akash_gradio import __version__
-from akash_gradio.api.description import description
+from akash_gradio.api.openapi import description
 from akash_gradio.api.routes import api_addresses
 from tests.api.serving import CHAT, alone, question
 

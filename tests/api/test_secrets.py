@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.logs import log_handler
-from akash_gradio.settings import Settings
 from tests.api.serving import PATIENT, Said, serving
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
 

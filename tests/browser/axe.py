@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from tests.browser.running import ROOT
+from tests.browser.servers import ROOT
 
 FOLDER = ROOT / "build" / "axe"
 SCRIPT = FOLDER / "node_modules" / "axe-core" / "axe.min.js"

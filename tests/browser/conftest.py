@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.endpoints import Pen, Pens, open_pens
-from tests.browser.running import PATIENT, App, running_app
-from tests.browser.visiting import DESKTOP, LONG_MS, Watch, open_browser
+from tests.browser.servers import PATIENT, App, running_app
+from tests.browser.visits import DESKTOP, LONG_MS, Watch, open_browser
 
 # Scope "package" ends with this folder, which therefore has an `__init__.py`: Playwright's loop
 # must have ended before async tests of other folders begin.

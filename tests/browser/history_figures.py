@@ -14,8 +14,8 @@ from typing import Any, Final
 from playwright.sync_api import Page
 
 from tests.browser.endpoints import open_pens
-from tests.browser.running import PATIENT, running_app
-from tests.browser.visiting import DESKTOP, chat_with, open_browser, opened
+from tests.browser.servers import PATIENT, running_app
+from tests.browser.visits import DESKTOP, chat_with, open_browser, opened
 
 CHATS: Final = 1000
 TURNS: Final = 10

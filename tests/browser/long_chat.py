@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from playwright.sync_api import Page
 
-HOSTILE: Final = Path(__file__).resolve().parents[1] / "ui" / "hostile"
+HOSTILE: Final = Path(__file__).resolve().parents[1] / "markdown" / "hostile"
 CODE: Final = "```python\n" + "\n".join(f"value_{n} = compute({n})  # line {n}" for n in range(300))
 PROSE: Final = (
     "A **comparison sort** needs about \\(n \\log n\\) comparisons, at $5 or $6 each.\n\n"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.browser.running import ROOT, App, free_port
+from tests.browser.servers import ROOT, App, free_port
 
 NGINX: Final = shutil.which("nginx") or "/usr/sbin/nginx"
 

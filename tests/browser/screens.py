@@ -27,8 +27,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.progress import Progress, Stage
-from akash_gradio.ui import present
-from akash_gradio.ui.pieces import notice_html
+from akash_gradio.web import views
+from akash_gradio.web.templating import notice_html
 from tests.browser import golden
 from tests.browser.endpoints import (
     Act,
@@ -43,9 +43,9 @@ from tests.browser.endpoints import (
     words_of,
 )
 from tests.browser.golden import TOLERATED
-from tests.browser.running import PATIENT, ROOT, App, running_app
+from tests.browser.servers import PATIENT, ROOT, App, running_app
 from tests.browser.test_history import keep, of_chat
-from tests.browser.visiting import (
+from tests.browser.visits import (
     DESKTOP,
     PHONE,
     answer_text,
@@ -561,7 +561,7 @@ def embedded_fetching(studio: Studio, visit: Visit, shot: Shot) -> None:
         "starters": [],
     }
     view["models"] = [{**view["models"][0], **coming}]
-    view["notices"] = [notice_html(present.notices((), (), progress)[0])]
+    view["notices"] = [notice_html(views.notices((), (), progress)[0])]
     page = visit(studio.main)
     page.route("**/page/models", lambda route: route.fulfill(json=view))
     opened(page)

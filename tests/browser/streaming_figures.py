@@ -11,8 +11,8 @@ from playwright.sync_api import CDPSession, expect
 
 from tests.browser.endpoints import open_pens, saying
 from tests.browser.long_chat import PROSE, open_long_chat, pieces
-from tests.browser.running import PATIENT, running_app
-from tests.browser.visiting import DESKTOP, chat_with, last_answer, open_browser, send
+from tests.browser.servers import PATIENT, running_app
+from tests.browser.visits import DESKTOP, chat_with, last_answer, open_browser, send
 
 TOKENS: Final = 800
 TOKENS_PER_S: Final = 100

@@ -8,9 +8,9 @@ from playwright.sync_api import Page, expect
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Pen, breaking_off, thinking
-from tests.browser.running import App
+from tests.browser.servers import App
 from tests.browser.test_history import keep, of_chat
-from tests.browser.visiting import (
+from tests.browser.visits import (
     DESKTOP,
     PHONE,
     ask,

@@ -10,8 +10,8 @@ from playwright.sync_api import Response, expect
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import open_pens, saying
 from tests.browser.nginx import running_nginx
-from tests.browser.running import PATIENT, App, running_app
-from tests.browser.visiting import answer_text, ask, opened
+from tests.browser.servers import PATIENT, App, running_app
+from tests.browser.visits import answer_text, ask, opened
 
 pytestmark = pytest.mark.browser
 

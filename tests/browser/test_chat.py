@@ -20,8 +20,8 @@ from tests.browser.endpoints import (
     silent,
     thinking,
 )
-from tests.browser.running import App, wait_until
-from tests.browser.visiting import (
+from tests.browser.servers import App, wait_until
+from tests.browser.visits import (
     answer_text,
     ask,
     chat_with,

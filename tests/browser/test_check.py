@@ -11,8 +11,8 @@ from playwright.sync_api import expect
 
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.endpoints import Pen, saying
-from tests.browser.running import App
-from tests.browser.visiting import reloaded
+from tests.browser.servers import App
+from tests.browser.visits import reloaded
 from tests.stubs.obedient import obedient
 
 pytestmark = pytest.mark.browser

@@ -22,8 +22,8 @@ from tests.browser.endpoints import (
     saying,
     words_of,
 )
-from tests.browser.running import App
-from tests.browser.visiting import DESKTOP, PHONE, ask, chat_with, opened, whose
+from tests.browser.servers import App
+from tests.browser.visits import DESKTOP, PHONE, ask, chat_with, opened, whose
 
 pytestmark = pytest.mark.browser
 

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import messages, saying, thinking
-from tests.browser.running import App
-from tests.browser.visiting import (
+from tests.browser.servers import App
+from tests.browser.visits import (
     ask,
     chat_with,
     last_answer,

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.running import App, alive, wait_until
-from tests.browser.visiting import (
+from tests.browser.servers import App, alive, wait_until
+from tests.browser.visits import (
     answer_text,
     ask,
     chat_with,

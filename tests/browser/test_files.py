@@ -12,9 +12,9 @@ from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Pen, saying
-from tests.browser.running import App
+from tests.browser.servers import App
 from tests.browser.test_history import keep, of_chat
-from tests.browser.visiting import answer_text, ask, chat_with, opened, reloaded
+from tests.browser.visits import answer_text, ask, chat_with, opened, reloaded
 
 pytestmark = pytest.mark.browser
 

@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Gate, Pen, held, messages, open_pens
-from tests.browser.running import App, free_port
-from tests.browser.visiting import (
+from tests.browser.servers import App, free_port
+from tests.browser.visits import (
     answer_text,
     ask,
     chat_with,

@@ -5,8 +5,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Pen, endless, messages, saying
-from tests.browser.running import App
-from tests.browser.visiting import answer_text, ask, chat_with, last_answer, reloaded, send, settled
+from tests.browser.servers import App
+from tests.browser.visits import answer_text, ask, chat_with, last_answer, reloaded, send, settled
 
 pytestmark = pytest.mark.browser
 

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Pen, saying
-from tests.browser.running import App, wait_until
-from tests.browser.visiting import (
+from tests.browser.servers import App, wait_until
+from tests.browser.visits import (
     PHONE,
     answer_text,
     ask,

@@ -18,9 +18,9 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Gate, held, open_pens, saying
 from tests.browser.nginx import running_nginx
-from tests.browser.running import PATIENT, App, running_app, wait_until
-from tests.browser.visiting import answer_text, ask, chat_with
-from tests.edge.redis_server import RedisServer
+from tests.browser.servers import PATIENT, App, running_app, wait_until
+from tests.browser.visits import answer_text, ask, chat_with
+from tests.quota.redis_server import RedisServer
 
 pytestmark = pytest.mark.browser
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.conftest import Visits
 from tests.browser.endpoints import Gate, Pen, Pens, held, open_pens, saying, words_of
-from tests.browser.visiting import PHONE, ask, chat_with, opened, reloaded
+from tests.browser.visits import PHONE, ask, chat_with, opened, reloaded
 
 pytestmark = pytest.mark.browser
 

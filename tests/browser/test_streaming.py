@@ -17,8 +17,8 @@ from tests.browser.long_chat import (
     watch_settled,
     watch_shifts,
 )
-from tests.browser.running import App
-from tests.browser.visiting import PHONE, answer_text, ask, chat_with, last_answer, send, settled
+from tests.browser.servers import App
+from tests.browser.visits import PHONE, answer_text, ask, chat_with, last_answer, send, settled
 
 pytestmark = pytest.mark.browser
 

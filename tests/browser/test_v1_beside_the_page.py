@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from tests.browser.endpoints import Gate, Pen, endless, held, saying
-from tests.browser.running import App, wait_until
+from tests.browser.servers import App, wait_until
 
 pytestmark = pytest.mark.browser
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.catalog.reading import Catalog, read_catalog
+from akash_gradio.catalog.loader import Catalog, read_catalog
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akash_gradio.catalog.listing import Listing, ListingState, list_models
-from akash_gradio.catalog.reading import Catalog
+from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.model import ModelCard, ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from akash_gradio.catalog.reading import read_catalog
+from akash_gradio.catalog.loader import read_catalog
 from akash_gradio.domain.model import ModelCard
 
 CATALOG = read_catalog(None)

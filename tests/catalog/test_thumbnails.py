@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from akash_gradio.catalog.loader import read_catalog
+from akash_gradio.catalog.model_names import readable_name
 from akash_gradio.catalog.monograms import draw_monogram, letters, maker
-from akash_gradio.catalog.names import readable_name
-from akash_gradio.catalog.reading import read_catalog
 from akash_gradio.catalog.thumbnails import LARGEST_BYTES, Picture, Thumbnails
 from akash_gradio.domain.model import ModelCard
 

@@ -6,10 +6,10 @@ from contextlib import aclosing
 from typing import Any
 
 from akash_gradio.check.probe import Level, Verdict
-from akash_gradio.check.run import Check, Finding
+from akash_gradio.check.runner import Check, Finding
 from akash_gradio.check.target import Target
+from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.endpoint_list import EndpointSettings
 from tests.stubs.configured import Stub
 
 KEY = "sk-planted-key-0123456789abcdef"

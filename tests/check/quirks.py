@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from akash_gradio.check.load import AT_ONCE, AT_ONCE_TOKENS
+from akash_gradio.check.probes.concurrency import AT_ONCE, AT_ONCE_TOKENS
 from akash_gradio.domain.model import ModelCard
 from tests.check.checking import Clock
 from tests.stubs.endpoint import Exchange

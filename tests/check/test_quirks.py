@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from akash_gradio.check.probe import Level, Verdict
-from akash_gradio.check.run import Check
+from akash_gradio.check.runner import Check
 from tests.check.checking import KEY, Clock, blamed, check, findings, target
 from tests.check.quirks import QUIRKS, Quirk, slowly, works_on
 from tests.stubs import StubEndpoint

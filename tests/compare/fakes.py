@@ -8,7 +8,7 @@ from typing import Any
 
 from akash_gradio.compare.checks import Check, CheckKind
 from akash_gradio.compare.plan import Lane, Plan
-from akash_gradio.compare.prompts import Prompt
+from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.events import Event, Finished, ReasoningDelta, Started, TextDelta
 from akash_gradio.domain.model import ServedModel

@@ -7,7 +7,7 @@ import pytest
 
 from akash_gradio.compare.checks import Check, CheckKind
 from akash_gradio.compare.plan import Lane, Plan, plan_dict, plan_from
-from akash_gradio.compare.prompts import Prompt
+from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.domain.chat import Default, Sampling
 from tests.compare.fakes import plan
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akash_gradio.compare.ranking import CENTER, MOST_LANES, POINTS, Ranking, rank
-from akash_gradio.compare.votes import Outcome, Vote
+from akash_gradio.compare.votes.store import Outcome, Vote
 
 A, B, TIE, BAD = Outcome.A, Outcome.B, Outcome.TIE, Outcome.BOTH_BAD
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.compare.votes import (
+from akash_gradio.compare.votes.store import (
     MOST_VOTES,
     Outcome,
     Vote,
@@ -16,7 +16,7 @@ from akash_gradio.compare.votes import (
     open_votes,
     read_votes,
 )
-from akash_gradio.settings import Settings, read_settings
+from akash_gradio.config.settings import Settings, read_settings
 from tests.compare.conftest import PLANTED, free_port
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

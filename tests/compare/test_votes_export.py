@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from akash_gradio.compare.csv_writer import csv_text
 from akash_gradio.compare.ranking import rank
-from akash_gradio.compare.sheets import csv_text
-from akash_gradio.compare.votes import Outcome, Vote
-from akash_gradio.compare.votes_export import votes_csv, votes_json
+from akash_gradio.compare.votes.export import votes_csv, votes_json
+from akash_gradio.compare.votes.store import Outcome, Vote
 
 CAST = Vote(
     id="x",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from akash_gradio.settings import read_settings
+from akash_gradio.config.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(ROOT.glob("deploy*.yml"))

@@ -14,13 +14,13 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from akash_gradio.config.endpoints import EndpointSettings
+from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.embedded.child import running_server
 from akash_gradio.embedded.server import Parameters
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint, server_command
 from akash_gradio.embedded.weights import SMOLLM2, fetch_weights
-from akash_gradio.endpoint_list import EndpointSettings
-from akash_gradio.settings import read_settings
 from tests.embedded.fabricated import gone_within, sha256
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from akash_gradio.config.endpoints import EMBEDDED_ALIAS, EndpointSettings
+from akash_gradio.config.settings import read_settings
 from akash_gradio.embedded import supervisor
 from akash_gradio.embedded.errors import EmbeddedUnavailable, Reason
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import Weights
-from akash_gradio.endpoint_list import EMBEDDED_ALIAS, EndpointSettings
-from akash_gradio.settings import read_settings
 from tests.embedded.fabricated import gone_within
 
 ROOT = Path(supervisor.__file__).parents[2]
@@ -267,7 +267,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import Weights
-from akash_gradio.settings import read_settings
+from akash_gradio.config.settings import read_settings
 async def fetch(_on_progress):
     return Weights(path=Path("/tiny.gguf"), model_id="tiny")
 def ready(_endpoint):

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from akash_gradio.config.endpoints import EndpointSettings
+from akash_gradio.config.settings import Settings, read_settings
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Sampling, Turn
 from akash_gradio.domain.errors import AkashGradioError
 from akash_gradio.domain.events import Event, Finished, TextDelta
 from akash_gradio.domain.receipt import Receipt
-from akash_gradio.endpoint_list import EndpointSettings
 from akash_gradio.gateway import Gateway
-from akash_gradio.settings import Settings, read_settings
 
 
 class Clock:

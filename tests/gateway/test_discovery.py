@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.errors import EndpointGarbled, EndpointRefused
 from akash_gradio.domain.model import ServedModel
-from akash_gradio.endpoint_list import EndpointSettings
 from akash_gradio.gateway.discovery import LIST_BYTES, ask_models, by_catalog_ids, read_models
 from tests.gateway.fakes import FakeTransport, Says, refuses
 

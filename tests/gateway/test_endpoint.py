@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.errors import EndpointError, EndpointRefused, EndpointUnreachable
-from akash_gradio.endpoint_list import EndpointSettings
 from akash_gradio.gateway.endpoint import Endpoint
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.chat import Conversation, Role, Sampling, Turn
 from akash_gradio.domain.errors import (
     ContextExceeded,
@@ -27,7 +28,6 @@ from akash_gradio.domain.events import Event, Finished, Retrying, Started, TextD
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.domain.receipt import Attempt
-from akash_gradio.endpoint_list import EndpointSettings
 from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.gateway.retries import BUDGET_FLOOR
 from tests.gateway.fakes import (

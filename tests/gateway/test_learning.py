@@ -7,12 +7,12 @@ from contextlib import aclosing
 
 import pytest
 
+from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
 from akash_gradio.domain.errors import AkashGradioError, EndpointRefused, EndpointTimeout
 from akash_gradio.domain.events import ReasoningDelta, TextDelta
 from akash_gradio.domain.ports import EndpointState
-from akash_gradio.endpoint_list import EndpointSettings
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.gateway import Gateway, open_gateway
 from tests.stubs import StubEndpoint, entry, settings_for

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
 from akash_gradio.domain.errors import RequestRefused
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.endpoint_list import EndpointSettings
 from akash_gradio.gateway.payload import Payload, build
 
 ENTRY = EndpointSettings(name="a", url="http://a.test")

@@ -47,7 +47,7 @@ def test_removes_what_looks_like_a_key(text: str, secret: str) -> None:
         "request 123e4567-e89b-12d3-a456-426614174000 failed",
         "This model's maximum context length is 4096 tokens, prompt_tokens: 5000",
         "see https://example.com/docs?page=2#keys",
-        'File "/usr/lib/python3.11/site-packages/akash_gradio/gateway/reading.py", line 12',
+        'File "/usr/lib/python3.11/site-packages/akash_gradio/gateway/stream_reader.py", line 12',
         "Unexpected token: } at 12",
         "donaudampfschifffahrtsgesellschaft 123456789012345678901234567890",
         "",

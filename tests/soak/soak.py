@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from tests.browser.endpoints import open_pens, saying, words_of
-from tests.browser.running import PATIENT, App, running_app
+from tests.browser.servers import PATIENT, App, running_app
 
 WARM_S = 10.0
 SETTLE_S = 8.0

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from akash_gradio.settings import Settings, read_settings
+from akash_gradio.config.settings import Settings, read_settings
 
 
 class Stub(Protocol):

@@ -1,0 +1,1 @@
+"""Sessions, sign-in, and API keys."""

@@ -1,0 +1,373 @@
+"""Reads the catalog file, entry by entry, so that one mistake loses one entry."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from akash_gradio.catalog.model_names import readable_name
+from akash_gradio.config.references import referred, unset
+from akash_gradio.domain.model import ModelCard, Problem
+
+SHIPPED: Final = "models.toml"
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OUR_HEADERS: Final = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+_HF_REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_LONGEST_VALUE: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """The models that somebody described, in the order of the file, and what was wrong in it."""
+
+    cards: tuple[ModelCard, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def get(self, model_id: str) -> ModelCard | None:
+        """The entry of this very id."""
+        return next((card for card in self.cards if card.id == model_id), None)
+
+
+def read_catalog(path: Path | None, environment: Mapping[str, str] | None = None) -> Catalog:
+    """The catalog of a file, with a problem for each entry that is left out. Never raises.
+
+    path: TOML (`[[models]]`) or JSON (a list, or `{"models": […]}`); None for the shipped
+    catalog, which also stands in for a file that can't be read. environment: where the
+    `"$NAME"` values of customHeaders are looked up.
+    """
+    environment = environment or {}
+    if path is None:
+        return _read_shipped(environment)
+    try:
+        entries = _entries(_parse(path))
+    except _FileError as error:
+        mend = f"{error.mend}; the shipped catalog is used until then"
+        problem = Problem(where=path.name, field=error.field, value="", mend=mend)
+        shipped = _read_shipped(environment)
+        return Catalog(cards=shipped.cards, problems=(problem, *shipped.problems))
+    return _read_entries(path.name, entries, environment)
+
+
+class _FileError(ValueError):
+    """The whole file means nothing. mend: what to do; field: the place in it, "" for all."""
+
+    def __init__(self, mend: str, field: str = "") -> None:
+        super().__init__(mend)
+        self.mend, self.field = mend, field
+
+
+def _read_shipped(environment: Mapping[str, str]) -> Catalog:
+    text = resources.files("akash_gradio.catalog").joinpath(SHIPPED).read_text(encoding="utf-8")
+    return _read_entries(SHIPPED, _entries(tomllib.loads(text)), environment)
+
+
+def _parse(path: Path) -> object:
+    try:
+        text = path.expanduser().read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise _FileError("save it as UTF-8 text") from None
+    except OSError as error:
+        raise _FileError(f"the file can't be read ({error.strerror}); check its path") from None
+    if path.suffix.lower() == ".json" or _looks_like_json(text):
+        return _parse_json(text)
+    return _parse_toml(text)
+
+
+def _looks_like_json(text: str) -> bool:
+    """True for `{` and for `[` before a `{` or `]`: TOML's `[[models]]` is neither."""
+    return re.match(r"\s*(\{|\[\s*[{\]])", text) is not None
+
+
+def _parse_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise _FileError(f"it is not JSON ({error.msg}); mend that line", place) from None
+    except RecursionError:
+        raise _FileError("it is nested too deeply; put the entries into one list") from None
+
+
+def _parse_toml(text: str) -> object:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
+        place = found[1] if found else ""
+        what = str(error).split(" (at ")[0]
+        raise _FileError(f"it is not TOML ({what}); mend that line", place) from None
+    except RecursionError:
+        raise _FileError("it is nested too deeply; write [[models]] entries") from None
+
+
+def _entries(data: object) -> list[Any]:
+    found = data.get("models") if isinstance(data, dict) else data
+    if not isinstance(found, list):
+        raise _FileError('write the entries as [[models]] or as {"models": […]}', "models")
+    return found
+
+
+def _read_entries(where: str, entries: list[Any], environment: Mapping[str, str]) -> Catalog:
+    cards: dict[str, ModelCard] = {}
+    problems: list[Problem] = []
+    for number, raw in enumerate(entries, start=1):
+        read = _read_entry(_place(where, number, raw), raw, environment)
+        if not isinstance(read, ModelCard):
+            problems.extend(read)
+        elif read.id.casefold() in cards:
+            mend = "this id is in the catalog already and the first entry counts; remove one"
+            problems.append(
+                Problem(where=f"{where}: entry {number}", field="id", value=read.id, mend=mend)
+            )
+        else:
+            cards[read.id.casefold()] = read
+    return Catalog(cards=tuple(cards.values()), problems=tuple(problems))
+
+
+def _place(where: str, number: int, raw: object) -> str:
+    model_id = raw.get("id") if isinstance(raw, dict) else None
+    if isinstance(model_id, str) and model_id.strip():
+        return f"{where}: {model_id.strip()[:_LONGEST_VALUE]}"
+    return f"{where}: entry {number}"
+
+
+def _read_entry(
+    where: str, raw: object, environment: Mapping[str, str]
+) -> ModelCard | list[Problem]:
+    if not isinstance(raw, dict):
+        mend = 'write an entry with fields, at least id = "…"'
+        return [Problem(where=where, field="", value=type(raw).__name__, mend=mend)]
+    fields, written, problems = _known_fields(where, raw)
+    problems += _fill_variables(where, fields, environment)
+    try:
+        entry = _Entry.model_validate(fields)
+    except ValidationError as error:
+        return problems + _field_problems(where, error, written)
+    return problems or _card(entry)
+
+
+def _known_fields(
+    where: str, raw: dict[Any, Any]
+) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
+    """The entry under our names, our name → as written, and what isn't a field.
+
+    A JSON null is a field left out.
+    """
+    fields: dict[str, Any] = {}
+    written: dict[str, str] = {}
+    problems = []
+    for key, value in raw.items():
+        name = SPELLINGS.get(str(key))
+        if name is None:
+            problems.append(_unknown_field(where, str(key)))
+        elif name in written:
+            mend = f"it is also written as {written[name]}; keep one of the two"
+            problems.append(Problem(where=where, field=str(key), value="", mend=mend))
+        elif value is not None:
+            fields[name], written[name] = value, str(key)
+    return fields, written, problems
+
+
+def _unknown_field(where: str, key: str) -> Problem:
+    """Its value is not shown: a key may have been put there."""
+    by_lower = {spelling.lower(): GUIDE_NAMES[name] for spelling, name in SPELLINGS.items()}
+    close = difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.6)
+    known = ", ".join(GUIDE_NAMES.values())
+    guess = f"did you mean {by_lower[close[0]]}?" if close else f"known are {known}"
+    mend = f"there is no such field; {guess}"
+    return Problem(where=where, field=key[:_LONGEST_VALUE], value="", mend=mend)
+
+
+def _fill_variables(
+    where: str, fields: dict[str, Any], environment: Mapping[str, str]
+) -> list[Problem]:
+    """Put variables in the place of the `"$NAME"` values of customHeaders."""
+    headers = fields.get("custom_headers")
+    if not isinstance(headers, dict):
+        return []
+    filled, problems = dict(headers), []
+    for header, value in headers.items():
+        name = referred(value)
+        if name is not None and environment.get(name):
+            filled[header] = environment[name].strip()
+        elif name is not None:
+            problems.append(unset(where, "customHeaders", name))
+    fields["custom_headers"] = filled
+    return problems
+
+
+def _field_problems(
+    where: str, error: ValidationError, written: Mapping[str, str]
+) -> list[Problem]:
+    """One problem for each field, with the field's own mend; a header's value is never shown."""
+    wrong: dict[str, Any] = {}
+    for item in error.errors(include_url=False, include_context=False):
+        name = str(item["loc"][0])
+        wrong.setdefault(name, "" if item["type"] == "missing" else repr(item["input"]))
+    return [
+        Problem(
+            where=where,
+            field=written.get(name, GUIDE_NAMES[name]),
+            value="" if name == "custom_headers" or "@" in shown else shown[:_LONGEST_VALUE],
+            mend=_MENDS[name],
+        )
+        for name, shown in wrong.items()
+    ]
+
+
+def _card(entry: _Entry) -> ModelCard:
+    values = {name: getattr(entry, name) for name in _Entry.model_fields}
+    values["name"] = entry.name or readable_name(entry.id)
+    values["custom_headers"] = MappingProxyType(
+        {name: value.get_secret_value() for name, value in entry.custom_headers.items()}
+    )
+    return ModelCard(**values)
+
+
+def _dedented(value: object) -> object:
+    return inspect.cleandoc(value) if isinstance(value, str) else value
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError
+    return text
+
+
+def _https(url: str) -> str:
+    parts = urlsplit(url)
+    clean = url.isprintable() and not re.search(r"\s", url)
+    if not clean or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
+        raise ValueError
+    return url
+
+
+def _hf_repo(repo: str) -> str:
+    if repo and not _HF_REPO.fullmatch(repo):
+        raise ValueError
+    return repo
+
+
+def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name, value in headers.items():
+        text = value.get_secret_value()
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OUR_HEADERS:
+            raise ValueError
+        if not text or not (text.isascii() and text.isprintable()):
+            raise ValueError
+    return headers
+
+
+def _spoken(dialect: str) -> str:
+    if dialect != "openai-v1":
+        raise ValueError
+    return dialect
+
+
+_Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+_Text = Annotated[str, Field(max_length=20_000), BeforeValidator(_dedented)]
+_Stop = Annotated[str, Field(min_length=1, max_length=200)]
+_Effort = Annotated[str, Field(pattern=r"^[a-z]{2,20}$")]
+_Penalty = Annotated[float, Field(ge=-2, le=2)]
+_Price = Annotated[float, Field(ge=0, le=100_000)]
+
+
+class _Entry(BaseModel):
+    """One entry as it comes in, under our names; `ModelCard` says what the fields mean."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, str_strip_whitespace=True, allow_inf_nan=False
+    )
+
+    id: Annotated[_Line, Field(min_length=1)]
+    name: _Line = ""
+    description: Annotated[_Text, Field(max_length=1000)] = ""
+    available: bool | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    token_limit: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    parameters: _Line = ""
+    architecture: _Line = ""
+    hf_repo: Annotated[str, AfterValidator(_hf_repo)] = ""
+    about_content: _Text = ""
+    info_content: _Text = ""
+    thumbnail_id: _Line = ""
+    deploy_url: Annotated[str, AfterValidator(_https)] = ""
+    context_window_multiplier: Annotated[float, Field(gt=0, le=100)] = 1.0
+    api_compatibility: Annotated[str, AfterValidator(_spoken)] = "openai-v1"
+    custom_headers: Annotated[dict[str, SecretStr], AfterValidator(_headers)] = Field(
+        default_factory=dict
+    )
+    reasoning: bool = False
+    vision: bool = False
+    starters: Annotated[tuple[_Line, ...], Field(strict=False, max_length=12)] = ()
+    prompt_price: _Price | None = None
+    completion_price: _Price | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Annotated[tuple[_Stop, ...], Field(strict=False, max_length=4)] = ()
+    presence_penalty: _Penalty | None = None
+    frequency_penalty: _Penalty | None = None
+    reasoning_efforts: Annotated[tuple[_Effort, ...], Field(strict=False, max_length=8)] = ()
+
+
+GUIDE_NAMES: Final = {
+    name: name if name in ("top_p", "hf_repo") else to_camel(name) for name in _Entry.model_fields
+}
+"""Our name → the guide's spelling of it."""
+
+SPELLINGS: Final = {spelling: name for name in GUIDE_NAMES for spelling in (name, to_camel(name))}
+
+_MENDS: Final = {
+    "id": 'it is required: the id that the endpoint is asked for, as in "org/model"',
+    "name": "write one line of text, or leave it out to have it made from the id",
+    "description": "write a text of at most 1,000 characters",
+    "available": "write true, false, or leave it out to show the model when it is served",
+    "temperature": "write a number from 0 to 2",
+    "top_p": "write a number from 0 to 1",
+    "token_limit": "write the context window as a whole number of tokens, as in 32768",
+    "parameters": 'write the size as a text, as in "70B"',
+    "architecture": "write one line of text",
+    "hf_repo": 'write the Hugging Face repository as "org/name", without an address around it',
+    "about_content": "write a text of at most 20,000 characters",
+    "info_content": "write a text of at most 20,000 characters",
+    "thumbnail_id": "write the name of a picture in the thumbnails folder",
+    "deploy_url": "write a full address that starts with https:// and holds no password",
+    "context_window_multiplier": "write a number above 0, as in 1.5",
+    "api_compatibility": 'write "openai-v1", the one dialect that is spoken, or leave it out',
+    "custom_headers": "write a table of header names and plain texts; Host, Connection, "
+    "Content-Length and Transfer-Encoding are not yours to set",
+    "reasoning": "write true or false",
+    "vision": "write true or false",
+    "starters": "write a list of at most 12 lines of text",
+    "prompt_price": "write US dollars per million tokens as a number, as in 0.25",
+    "completion_price": "write US dollars per million tokens as a number, as in 0.25",
+    "max_tokens": "write the longest answer as a whole number of tokens, as in 1024",
+    "seed": "write a whole number",
+    "stop": "write a list of at most 4 texts",
+    "presence_penalty": "write a number from -2 to 2",
+    "frequency_penalty": "write a number from -2 to 2",
+    "reasoning_efforts": 'write the efforts that the model knows, as in ["low", "medium", "high"]',
+}
+"""Our name → what to write instead; one for each field, and a test proves it."""

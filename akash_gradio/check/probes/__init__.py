@@ -1,0 +1,1 @@
+"""The checker's probes, one module per family."""

@@ -1,0 +1,1 @@
+"""Settings, endpoint and key lists, and their generated documentation."""

@@ -1,0 +1,1 @@
+"""The /v1 byte path and the HTTP client."""

@@ -1,0 +1,1 @@
+"""ASGI helpers, body limits, security headers and the server."""

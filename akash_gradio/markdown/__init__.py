@@ -1,0 +1,1 @@
+"""Renders markdown, math and code."""

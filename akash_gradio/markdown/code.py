@@ -1,0 +1,210 @@
+"""A block of code as HTML: a head with its language and a copy button, colors by class."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from pygments.lexer import Lexer
+from pygments.lexers import find_lexer_class_by_name
+from pygments.token import (
+    Comment,
+    Generic,
+    Keyword,
+    Literal,
+    Name,
+    Number,
+    Operator,
+    String,
+    Token,
+    _TokenType,
+)
+from pygments.util import ClassNotFound
+
+from akash_gradio.markdown.lexers import BraceLexer, HashLexer
+from akash_gradio.markdown.sanitize import as_attribute, as_text
+
+HIGHLIGHT_LIMIT_CHARS: Final = 30_000
+"""Longer code is shown plain: a lexer holds the event loop for everybody meanwhile.
+
+15 kB of usual code take about 50 ms, once, when the block closes.
+"""
+
+CODE_TAIL: Final = "</code></pre></div>"
+
+CLASSES: Final = {
+    Comment: "hl-c",
+    Keyword: "hl-k",
+    Keyword.Type: "hl-t",
+    Keyword.Constant: "hl-m",
+    Operator.Word: "hl-k",
+    Name.Class: "hl-t",
+    Name.Exception: "hl-t",
+    Name.Namespace: "hl-t",
+    Name.Function: "hl-f",
+    Name.Builtin: "hl-b",
+    Name.Decorator: "hl-d",
+    Name.Attribute: "hl-a",
+    Name.Tag: "hl-g",
+    Name.Variable: "hl-v",
+    Name.Constant: "hl-m",
+    Literal: "hl-m",
+    Number: "hl-m",
+    String: "hl-s",
+    String.Escape: "hl-e",
+    String.Interpol: "hl-e",
+    String.Regex: "hl-e",
+    String.Doc: "hl-c",
+    Generic.Inserted: "hl-i",
+    Generic.Deleted: "hl-r",
+    Generic.Heading: "hl-h",
+    Generic.Subheading: "hl-h",
+    Generic.Prompt: "hl-c",
+}
+"""What a token is, by the nearest of its kind; anything else has no class."""
+
+# A lexer is hundreds of regular expressions over text that nobody chose. These are what models
+# write; each took under 0.3 s for the worst 6 kB that was tried on it (thirty kinds of line).
+LEXERS: Final = {
+    "braces": (
+        "c c# c++ cc cpp cs csharp cxx dart go golang gradle groovy h hpp java "
+        "javascript js jsx kotlin kt kts mjs node objc objective-c objectivec proto "
+        "protobuf scala solidity sv swift systemverilog ts tsx typescript verilog "
+        "zig"
+    ),
+    "hash": ("hcl make makefile posh powershell ps1 pwsh terraform tf"),
+    "bash": "bash console sh shell zsh shellsession",
+    "bat": "bat batch cmd",
+    "clojure": "clj clojure",
+    "cmake": "cmake",
+    "css": "css",
+    "diff": "diff patch",
+    "docker": "docker dockerfile",
+    "elixir": "elixir ex exs",
+    "erlang": "erl erlang",
+    "fortran": "f90 fortran",
+    "graphql": "graphql",
+    "haskell": "haskell hs",
+    "html": "htm html svelte vue xhtml",
+    "ini": "cfg conf dotenv env ini properties",
+    "json": "json json5 jsonc jsonl",
+    "julia": "jl julia",
+    "lua": "lua",
+    "matlab": "matlab octave",
+    "nginx": "nginx",
+    "nix": "nix",
+    "ocaml": "ml ocaml",
+    "perl": "perl pl",
+    "php": "php",
+    "python": "ipython py python python3",
+    "r": "r",
+    "ruby": "rb ruby",
+    "rust": "rs rust",
+    "scss": "sass scss",
+    "sql": "mysql postgres postgresql psql sql sqlite",
+    "tex": "latex tex",
+    "toml": "toml",
+    "xml": "svg xml xsd xslt",
+    "yaml": "yaml yml",
+}
+"""The name of a lexer, and what answers call its languages."""
+
+# Lexers look for the end of a line, of white space or of a comment again from each character.
+_HARD: Final = re.compile(r"[^\n]{600}|\s{200}|(?:[ \t]*\n){20}")
+_LANGUAGE: Final = re.compile(r"\s*\{?\.?([A-Za-z][\w+#.-]{0,29})", re.ASCII)
+
+
+def code_block(code: str, info: str, *, highlighted: bool = True) -> str:
+    """The whole block. info: what stands after the opening fence, its first word the language."""
+    inner = highlight(code, language_of(info)) if highlighted else as_text(code)
+    return code_head(info) + inner + CODE_TAIL
+
+
+def code_head(info: str) -> str:
+    """Everything before the code itself; `CODE_TAIL` goes behind it."""
+    language = as_attribute(language_of(info) or "text")
+    return (
+        f'<div class="code"><div class="code-head"><span class="code-lang">{language}</span>'
+        '<button type="button" class="code-copy" data-save>Save</button>'
+        '<button type="button" class="code-copy" data-copy>Copy</button></div>'
+        f'<pre tabindex="0"><code class="language-{language}">'
+    )
+
+
+def language_of(info: str) -> str:
+    """The language named after a fence, in lower case, "" when there is none."""
+    match = _LANGUAGE.match(info)
+    return match.group(1).lower().rstrip(".-") if match else ""
+
+
+def highlight(code: str, language: str) -> str:
+    """The code as HTML with `hl-` classes; plain where the language is unknown or it is long."""
+    easy = len(code) <= HIGHLIGHT_LIMIT_CHARS and not _is_hard(code)
+    lexer = _lexer_class(language) if easy else None
+    if lexer is None:
+        return as_text(code)
+    # Lexers are other people's code over any text at all, and color is only decoration.
+    try:
+        # PHP in an answer often begins without its opening tag.
+        parts = _runs(lexer(startinline="<?" not in code), code)
+    except Exception:
+        return as_text(code)
+    # Colors must never change what is read or copied.
+    if "".join(text for _, text in parts) != code:
+        return as_text(code)
+    return "".join(
+        f'<span class="{name}">{as_text(text)}</span>' if name else as_text(text)
+        for name, text in parts
+    )
+
+
+def _is_hard(code: str) -> bool:
+    return _HARD.search(code) is not None or code.count("/*") > code.count("*/") + 20
+
+
+def _runs(lexer: Lexer, code: str) -> list[tuple[str, str]]:
+    """Class and text of each run of tokens that look the same. `get_tokens` would strip.
+
+    Lexers count on a line end at the end.
+    """
+    runs: list[tuple[str, str]] = []
+    ended = code if code.endswith("\n") else f"{code}\n"
+    for at, kind, text in lexer.get_tokens_unprocessed(ended):
+        text = text[: len(code) - at] if at + len(text) > len(code) else text
+        name = _class_of(kind)
+        if runs and runs[-1][0] == name:
+            runs[-1] = (name, runs[-1][1] + text)
+        elif text:
+            runs.append((name, text))
+    return runs
+
+
+@lru_cache(maxsize=512)
+def _class_of(kind: _TokenType) -> str:
+    at: _TokenType | None = kind
+    while at is not None and at is not Token:
+        if at in CLASSES:
+            return CLASSES[at]
+        at = at.parent
+    return ""
+
+
+@lru_cache(maxsize=1)
+def _names() -> dict[str, str]:
+    return {word: name for name, words in LEXERS.items() for word in words.split()}
+
+
+@lru_cache(maxsize=len(LEXERS))
+def _load(name: str) -> type[Lexer] | None:
+    if own := {"braces": BraceLexer, "hash": HashLexer}.get(name):
+        return own
+    try:
+        return find_lexer_class_by_name(name)
+    except ClassNotFound:
+        return None
+
+
+def _lexer_class(language: str) -> type[Lexer] | None:
+    name = _names().get(language)
+    return _load(name) if name else None

@@ -1,0 +1,1 @@
+"""Rate limits, budgets, the waiting queue, and their counters."""

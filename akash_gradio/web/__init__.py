@@ -1,0 +1,1 @@
+"""The HTTP API of the page: routes, request schemas, views and templates."""

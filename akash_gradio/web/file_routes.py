@@ -1,0 +1,53 @@
+"""Files at the page: the address that reads a PDF or picture, and who may get pictures.
+
+Nothing of a file is kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.files.reader import FILE_LIMIT_BYTES, Unreadable
+from akash_gradio.web import texts
+from akash_gradio.web.context import House
+from akash_gradio.web.page_route import PageAddress, failure, read_body
+from akash_gradio.web.schemas import Fault
+
+
+def file_routes(house: House) -> list[BaseRoute]:
+    """`page/file/pdf` and `page/file/picture`, to be put before Gradio's."""
+
+    async def read(request: Request) -> ASGIApp:
+        content = await _content(request)
+        pdf = request.path_params["kind"] == "pdf"
+        try:
+            reading = house.files.document(content) if pdf else house.files.picture(content)
+            found = await reading
+        except Unreadable as fault:
+            return failure(texts.FILE_FAULTS[fault.reason], 422)
+        return JSONResponse(dataclasses.asdict(found))
+
+    address = PageAddress(read, accepts="application/octet-stream")
+    return [Route("/page/file/{kind}", address, methods=["POST"])]
+
+
+async def _content(request: Request) -> bytes:
+    try:
+        return await read_body(request, FILE_LIMIT_BYTES)
+    except Fault as fault:
+        raise Fault("file_too_long", fault.status, **fault.facts) from None
+
+
+def check_vision(house: House, asked: ChatRequest) -> None:
+    """Raises Fault when there are pictures and the model has no eyes."""
+    if not asked.conversation.has_pictures:
+        return
+    listing = house.listing(asked.model)
+    if listing is not None and not listing.card.vision:
+        raise Fault("no_vision", 422, model=listing.card.name)

@@ -1,0 +1,119 @@
+"""Ranking → screen: the table of votes, and what it can't say yet. No HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from akash_gradio.compare.ranking import Neighbors, Pair, Ranking, Standing
+from akash_gradio.web import texts
+
+MARGIN: Final = 0.04
+"""Of the scale, left free at both ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedLane:
+    """One row. at, low, high: percent of the scale. doubt: why the next row may stand above it."""
+
+    label: str
+    name: str
+    variant: str
+    place: int
+    rating: str
+    interval: str
+    at: float
+    low: float
+    high: float
+    record: str
+    doubt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """How the row's lane did against the column's: share of wins 0 to 100, None for no votes."""
+
+    share: int | None
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingView:
+    """rows: best first. matrix: a row of cells for each row, in the same order."""
+
+    summary: str
+    where: str
+    rows: tuple[RankedLane, ...]
+    matrix: tuple[tuple[Cell, ...], ...]
+    left_out: str
+
+
+def ranking_view(ranking: Ranking, name_of: Callable[[str], str], *, kept: bool) -> RankingView:
+    """What the page shows of the votes. kept: whether the server keeps them, or the browser."""
+    count = ranking.votes
+    w = texts.RANKING
+    return RankingView(
+        summary=w["one_vote"] if count == 1 else w["votes"].format(count=f"{count:,}"),
+        where=w["kept_here"] if kept else w["kept_in_browser"],
+        rows=_rows(ranking, name_of),
+        matrix=_matrix(ranking.standings, ranking.pairs),
+        left_out=w["left_out"].format(count=ranking.left_out) if ranking.left_out else "",
+    )
+
+
+def _rows(ranking: Ranking, name_of: Callable[[str], str]) -> tuple[RankedLane, ...]:
+    standings = ranking.standings
+    if not standings:
+        return ()
+    floor, top = min(s.low for s in standings), max(s.high for s in standings)
+    span = max(top - floor, 1.0) / (1 - 2 * MARGIN)
+
+    def percent(rating: float) -> float:
+        return round(100 * ((rating - floor) / span + MARGIN), 2)
+
+    below = {pair.upper: pair for pair in ranking.neighbors}
+    return tuple(
+        RankedLane(
+            label=s.label,
+            name=name_of(s.label.partition(", ")[0]),
+            variant=s.label.partition(", ")[2],
+            place=s.place,
+            rating=f"{s.rating:.0f}",
+            interval=f"{s.low:.0f}–{s.high:.0f}",
+            at=percent(s.rating),
+            low=percent(s.low),
+            high=percent(s.high),
+            record=texts.RANKING["record"].format(wins=s.wins, losses=s.losses, ties=s.ties),
+            doubt=_doubt(below.get(s.label)),
+        )
+        for s in standings
+    )
+
+
+def _doubt(pair: Neighbors | None) -> str:
+    if pair is None or pair.ordered:
+        return ""
+    if not pair.connected:
+        return texts.RANKING["unconnected"]
+    if pair.more_votes is None:
+        return texts.RANKING["too_close"]
+    one = pair.more_votes == 1
+    return texts.RANKING["one_more" if one else "more"].format(count=f"{pair.more_votes:,}")
+
+
+def _matrix(standings: Sequence[Standing], pairs: Sequence[Pair]) -> tuple[tuple[Cell, ...], ...]:
+    known = {(pair.a, pair.b): pair for pair in pairs}
+    return tuple(
+        tuple(_cell(known, row.label, column.label) for column in standings) for row in standings
+    )
+
+
+def _cell(known: dict[tuple[str, str], Pair], row: str, column: str) -> Cell:
+    pair = known.get((row, column)) or known.get((column, row))
+    if pair is None or not pair.votes:
+        return Cell(share=None, said="")
+    wins, losses = (pair.a_wins, pair.b_wins) if pair.a == row else (pair.b_wins, pair.a_wins)
+    even = pair.ties + pair.both_bad
+    share = round(100 * (wins + even / 2) / pair.votes)
+    return Cell(share=share, said=texts.RANKING["cell"].format(wins=wins, losses=losses, even=even))

@@ -1,0 +1,143 @@
+"""What the page's script sends of prompt sets, checked where it enters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from akash_gradio.compare.candidates import EFFORT, MOST_STOPS, Candidate, ForAll, lanes_of
+from akash_gradio.compare.checks import Check, CheckKind
+from akash_gradio.compare.plan import MOST_CALLS, MOST_LANES, MOST_REPEATS, Plan
+from akash_gradio.compare.prompt_set import LONGEST_PROMPT, Prompt, SetRefused
+from akash_gradio.compare.prompt_set_reader import SetFormat, format_of, read_set
+from akash_gradio.compare.reports.report import ReportForm
+from akash_gradio.web.schemas import Fault
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_Model = Annotated[str, Field(min_length=1, max_length=300)]
+_Text = Annotated[str, Field(max_length=LONGEST_PROMPT)]
+_Temperature = Annotated[float, Field(ge=0, le=2)]
+_MaxTokens = Annotated[int, Field(ge=1, le=1_000_000)]
+_Penalty = Annotated[float, Field(ge=-2, le=2)]
+_Stop = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=2000)], ...], Field(max_length=MOST_STOPS)
+]
+RunId = Annotated[str, Field(pattern=r"^[\w-]{16,64}$")]
+
+
+class AskedSet(_Sent):
+    """A set as it was pasted or opened. name: of the file, "" for pasted text."""
+
+    text: str
+    name: Annotated[str, Field(max_length=300)] = ""
+
+
+class AskedCandidate(_Sent):
+    """A model with what is its own; null leaves what holds for all."""
+
+    model: _Model
+    temperature: _Temperature | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_tokens: _MaxTokens | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    stop: _Stop | None = None
+    presence_penalty: _Penalty | None = None
+    frequency_penalty: _Penalty | None = None
+    reasoning_effort: Annotated[str, Field(pattern=rf"^{EFFORT.pattern}$")] | None = None
+    system: _Text | None = None
+    endpoint: _Model | None = None
+
+
+class AskedRun(_Sent):
+    """A run that is to be forecast or begun. temperatures: several make a lane each. title: what
+    its owner calls it, "" for the beginning of its first prompt."""
+
+    set: AskedSet
+    candidates: Annotated[list[AskedCandidate], Field(min_length=1, max_length=MOST_LANES)]
+    temperatures: Annotated[list[_Temperature], Field(max_length=MOST_LANES)] = []
+    max_tokens: _MaxTokens | None = None
+    repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
+    system: _Text = ""
+    contains: Annotated[str, Field(max_length=2000)] = ""
+    title: Annotated[str, Field(max_length=300)] = ""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Each once."""
+        return tuple(dict.fromkeys(each.model for each in self.candidates))
+
+
+class AskedLook(_Sent):
+    """How a run goes. first: of the rows that are shown. earlier: the run to compare with."""
+
+    run: RunId
+    first: Annotated[int, Field(ge=0)] = 0
+    earlier: RunId | None = None
+
+
+class AskedRow(_Sent):
+    """One row of the table, to be read."""
+
+    run: RunId
+    row: Annotated[int, Field(ge=0)]
+
+
+class AskedAct(_Sent):
+    """What is to be done with a run."""
+
+    run: RunId
+    act: Literal["pause", "go_on", "stop", "again", "forget"]
+
+
+class AskedReport(_Sent):
+    """A report. preview: its beginning alone."""
+
+    run: RunId
+    form: ReportForm
+    preview: bool = False
+
+
+def read_sent(kind: type[Any], body: bytes) -> Any:
+    """The body as what it is to be. Raises Fault."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Fault("shape", mend=f"{place}: {first['msg']}" if place else first["msg"]) from None
+
+
+def prompts_of(sent: AskedSet) -> tuple[Prompt, ...]:
+    """The prompts of the set. Raises Fault with the rows and columns to mend."""
+    form = format_of(sent.name) if sent.name else SetFormat.LINES
+    try:
+        return read_set(sent.text, form)
+    except SetRefused as refused:
+        raise Fault("set", mend="\n".join(map(str, refused.mistakes))) from None
+
+
+def plan_of(asked: AskedRun) -> Plan:
+    """The whole run. Raises Fault."""
+    check = (
+        (Check(kind=CheckKind.CONTAINS, value=asked.contains),) if asked.contains.strip() else ()
+    )
+    prompts = tuple(
+        Prompt(id=each.id, text=each.text, system=each.system, checks=(*each.checks, *check))
+        for each in prompts_of(asked.set)
+    )
+    common = ForAll(
+        temperatures=tuple(asked.temperatures), max_tokens=asked.max_tokens, system=asked.system
+    )
+    candidates = (Candidate(**each.model_dump()) for each in asked.candidates)
+    lanes = lanes_of(tuple(candidates), common)
+    if len(lanes) > MOST_LANES:
+        raise Fault("set", mend=f"{len(lanes)} lanes; a run has at most {MOST_LANES}.")
+    plan = Plan(prompts=prompts, lanes=lanes, repeats=asked.repeats)
+    if plan.calls > MOST_CALLS:
+        raise Fault("set", mend=f"{plan.calls:,} calls; a run has at most {MOST_CALLS:,}.")
+    return plan

@@ -1,0 +1,54 @@
+"""The page's HTML pieces, by Jinja with escaping on; a section's skeleton or one card."""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from akash_gradio.web import texts
+from akash_gradio.web.views import CardView, Notice, PanelView
+
+ICON: Final = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("akash_gradio.web", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    tables = {"w": texts.PAGE, "p": texts.PANEL, "s": texts.SETTINGS}
+    more = {"c": texts.CHECK, "sets": texts.SETS}
+    environment.globals.update(**tables, **more, h=texts.HEALTH, r=texts.RANKING)
+    return environment
+
+
+def piece(name: str, **values: Any) -> str:
+    """The template of that name, filled. Values are escaped unless the template says `safe`."""
+    return _environment().get_template(f"{name}.html").render(**values)
+
+
+@cache
+def tab_icon() -> str:
+    """The link to the icon of the browser's tab. It is whole in itself: nothing is asked for it."""
+    return f'<link rel="icon" href="data:image/svg+xml,{quote(ICON.read_text("utf-8").strip())}">'
+
+
+@lru_cache(maxsize=1024)
+def card_html(card: CardView) -> str:
+    """One card of the gallery; drawn anew only when something on it has changed."""
+    return piece("card", card=card)
+
+
+def panel_html(card: PanelView) -> str:
+    """One model's panel."""
+    return piece("panel", card=card)
+
+
+def notice_html(notice: Notice) -> str:
+    """One bar above the content."""
+    return piece("notice", notice=notice)

@@ -1,0 +1,189 @@
+"""A caller who leaves closes the endpoint's connection within 200 ms."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from akash_gradio.http.connection import Headers
+from akash_gradio.http.disconnect import until_left, until_left_directly
+from tests.api.serving import CHAT, alone, question
+
+PROMPT_S = 0.2
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(
+    "name", ["hangs_before_headers", "headers_drop_by_drop", "hangs_after_headers"]
+)
+async def test_before_the_first_token(name: str, stream: bool) -> None:
+    async with alone(name) as (served, stub), await served.connect() as connection:
+        await connection.send("POST", CHAT, question(stream=stream))
+        await stub.asked()
+        left_at = time.monotonic()
+        connection.hang_up()
+        assert await stub.closed(PROMPT_S) - left_at < PROMPT_S
+        await stub.quiet()
+        (status,) = served.gateway.endpoints()
+        assert (status.in_flight, status.reason) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["hangs_in_the_middle", "slow"])
+async def test_after_the_first_token(name: str) -> None:
+    async with alone(name) as (served, stub), await served.connect() as connection:
+        await connection.send("POST", CHAT, question(stream=True))
+        await connection.head()
+        await connection.piece()
+        assert b'in_flight{endpoint="only"} 1.0' in served.metrics.page()
+        left_at = time.monotonic()
+        connection.hang_up()
+        assert await stub.closed(PROMPT_S) - left_at < PROMPT_S
+        await stub.quiet()
+        (status,) = served.gateway.endpoints()
+        assert (status.in_flight, status.reason) == (0, "")
+        assert b'outcome="cancelled"} 1.0' in served.metrics.page()
+
+
+async def test_between_two_rounds() -> None:
+    before = asyncio.all_tasks()
+    async with alone("status_500", RETRY_ATTEMPTS=5, RETRY_DELAY=30_000) as (served, stub):
+        async with await served.connect() as connection:
+            await connection.send("POST", CHAT, question())
+            await stub.asked()
+            connection.hang_up()
+        async with asyncio.timeout(20):
+            assert (await served.receipts.get()).finish == "cancelled"
+    assert asyncio.all_tasks() == before
+
+
+async def test_in_the_middle_of_its_question() -> None:
+    async with alone() as (served, stub), await served.connect() as connection:
+        await connection.send("POST", CHAT, b'{"mod', {"content-length": "500"})
+        connection.hang_up()
+        assert (await served.ask(question())).status == 200
+    assert len(stub.chats) == 1
+
+
+class Line:
+    """An ASGI `receive` whose client leaves when told."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+
+    async def __call__(self) -> dict[str, str]:
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+
+async def test_work_that_ends_leaves_no_task_and_no_cancellation() -> None:
+    before, done = asyncio.all_tasks(), []
+
+    async def work() -> None:
+        done.append(1)
+
+    await until_left(work(), Line())
+    assert done
+    assert asyncio.all_tasks() == before
+
+
+async def test_work_is_cancelled_when_the_client_leaves_and_nobody_hears_of_it() -> None:
+    line, task = Line(), asyncio.current_task()
+    assert task is not None
+
+    async def work() -> None:
+        line.left.set()
+        await asyncio.Event().wait()
+
+    await until_left(work(), line)
+    assert task.cancelling() == 0
+
+
+async def test_the_servers_own_cancellation_comes_through() -> None:
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(until_left(work(), Line()))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_both_at_once_are_the_servers() -> None:
+    line, begun = Line(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(until_left(work(), line))
+    await begun.wait()
+    line.left.set()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_of_the_work_comes_through() -> None:
+    async def work() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await until_left(work(), Line())
+
+
+class Direct:
+    """A connection whose caller leaves when told. calls: what is to be told of it."""
+
+    def __init__(self) -> None:
+        self.call: Any = None
+
+    def write_now(self, body: bytes) -> bool:
+        raise AssertionError(body)
+
+    def reply_now(self, headers: Headers, body: bytes) -> bool:
+        raise AssertionError(headers, body)
+
+    def when_left(self, call: Callable[[], object]) -> None:
+        self.call = call
+
+    def forget(self, call: Callable[[], object]) -> None:
+        assert self.call is call
+        self.call = None
+
+
+async def hangs() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_the_connection_itself_says_that_the_client_has_left() -> None:
+    line = Direct()
+    task = asyncio.create_task(until_left_directly(hangs(), line))
+    await asyncio.sleep(0)
+    line.call()
+    await task
+    assert (task.cancelled(), task.cancelling(), line.call) == (False, 0, None)
+
+
+async def test_the_servers_own_cancellation_and_an_error_come_through_there_too() -> None:
+    line = Direct()
+    task = asyncio.create_task(until_left_directly(hangs(), line))
+    await asyncio.sleep(0)
+    line.call()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await until_left_directly(fails(), line)
+    assert line.call is None

@@ -1,0 +1,138 @@
+// Run by tests/assets/test_page_scripts.py. What is typed into the form of a prompt set comes to the server as meant.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { LIMIT, SavedSets, TooMany, asSavedSet } from "../../../assets/js/saved_sets.js";
+import { DEFAULTS } from "../../../assets/js/settings.js";
+import { Unclear, askedOf, briefOf, candidateOf, momentOf, newCandidate, promptsOf, readForm } from "../../../assets/js/set_asked.js";
+import { FakeStorage } from "./fake_storage.mjs";
+
+const FORM = { name: "", text: "One.", candidates: [newCandidate("a")], temperature: "", repeats: "1", max_tokens: "", system: "", contains: "" };
+const NONE = { temperature: null, top_p: null, max_tokens: null, seed: null, presence_penalty: null, frequency_penalty: null, stop: null, reasoning_effort: null };
+const SAYS = { stop_at: "Stop sequences", reasoning_effort: "Effort", frequency_penalty: "Frequency penalty", temperature: "Temperature", top_p: "Top p", max_tokens: "Max tokens", seed: "Seed", system: "System prompt" };
+
+test("what is left empty is not sent as a value of the visitor's", () => {
+  assert.deepEqual(askedOf(FORM), {
+    set: { name: "", text: "One." },
+    candidates: [{ model: "a", ...NONE, system: null, endpoint: null }],
+    temperatures: [], max_tokens: null, repeats: 1, system: "", contains: "",
+  });
+});
+
+test("zero is a value, and each candidate has its own", () => {
+  const own = { ...newCandidate("a"), presence_penalty: "-1", stop: "END\n\n two words ", reasoning_effort: "high", temperature: "0", top_p: " 0.5 ", max_tokens: "9", seed: "0", system: "Be brief.", endpoint: "eu-1" };
+  const { candidates, temperatures } = askedOf({ ...FORM, candidates: [own, newCandidate("a")], temperature: "0, 0.7; 1 1.5" });
+  assert.deepEqual(candidates[0], { model: "a", ...NONE, temperature: 0, top_p: 0.5, max_tokens: 9, seed: 0, presence_penalty: -1, stop: ["END", "two words"], reasoning_effort: "high", system: "Be brief.", endpoint: "eu-1" });
+  assert.deepEqual(temperatures, [0, 0.7, 1, 1.5]);
+});
+
+for (const [field, typed] of [["temperature", "warm"], ["temperature", "2.1"], ["temperature", "0, -1"], ["max_tokens", "1.5"], ["max_tokens", "0"], ["repeats", "101"]]) {
+  test(`is no ${field}: ${typed}`, () => {
+    assert.throws(() => askedOf({ ...FORM, [field]: typed }), (error) => error instanceof Unclear && error.field === field);
+  });
+}
+
+for (const [field, typed] of [["temperature", "0, 1"], ["top_p", "1.1"], ["seed", "-1"], ["seed", "1e99"], ["presence_penalty", "2.1"]]) {
+  test(`is no ${field} of a candidate: ${typed}`, () => {
+    assert.throws(() => askedOf({ ...FORM, candidates: [{ ...newCandidate("a"), [field]: typed }] }), (error) => error.field === field && error.low <= 0);
+  });
+}
+
+test("what a candidate has of its own is told in words", () => {
+  assert.equal(briefOf(newCandidate("a"), SAYS), "");
+  assert.equal(briefOf({ ...newCandidate("a"), temperature: "0", seed: "7 ", system: "x", endpoint: "eu-1" }, SAYS), "Temperature 0, Seed 7, System prompt, eu-1");
+  assert.equal(briefOf({ ...newCandidate("a"), frequency_penalty: "0.5", stop: "a\nb", reasoning_effort: "low" }, SAYS), 'Frequency penalty 0.5, Stop sequences "a" "b", Effort low');
+});
+
+test("a lane of a comparison comes with what is the visitor's own", () => {
+  assert.deepEqual(candidateOf({ model: "a", endpoint: null }, DEFAULTS), newCandidate("a"));
+  const settings = { ...DEFAULTS, temperature: 0, top_p: "endpoint", seed: 7, stop: ["x", "y"], presence_penalty: 0.5, reasoning_effort: "high", system: "Be brief." };
+  assert.deepEqual(candidateOf({ model: "a", endpoint: "eu-1" }, settings), { ...newCandidate("a"), temperature: "0", seed: "7", presence_penalty: "0.5", stop: "x\ny", reasoning_effort: "high", system: "Be brief.", endpoint: "eu-1" });
+});
+
+const asked = (...texts) => texts.flatMap((text) => [{ role: "user", text }, { role: "assistant", versions: [] }]);
+
+test("a chat's prompts are a set, also those of several lines", () => {
+  assert.equal(promptsOf(asked("One.", " \n", "Two.")), "One.\nTwo.");
+  assert.equal(promptsOf(asked("First\nSecond")), "First\nSecond\n---\n");
+  assert.equal(promptsOf(asked("A\n---\nB", "C")), "A\n- - -\nB\n---\nC\n---\n");
+  assert.equal(promptsOf([]), "");
+});
+
+test("a kept form comes back, and whatever else stands there does no harm", () => {
+  assert.deepEqual(readForm(JSON.parse(JSON.stringify(FORM))), FORM);
+  for (const nothing of [null, 7, {}, { text: 1, candidates: [] }, { text: "x" }]) assert.equal(readForm(nothing), null);
+  const { candidates, repeats } = readForm({ text: "x", repeats: 3, candidates: [null, { model: 1 }, { model: "a", seed: {}, evil: "x" }] });
+  assert.deepEqual([candidates, repeats], [[newCandidate("a")], ""]);
+});
+
+test("sets are kept, replaced in their place, removed and brought back", () => {
+  const sets = new SavedSets(new FakeStorage());
+  const [a, b] = ["A", "B"].map((name) => asSavedSet({ name, count: 1, form: FORM }));
+  sets.put(a);
+  sets.put(b);
+  sets.put({ ...a, name: "Other" });
+  assert.deepEqual(sets.list().map(({ name }) => name), ["B", "Other"]);
+  assert.equal(sets.named(" Other ").id, a.id);
+  const undo = sets.remove(a.id);
+  assert.deepEqual(sets.list(), [b]);
+  undo();
+  assert.deepEqual(sets.list().map(({ name }) => name), ["B", "Other"]);
+});
+
+test("a set is renamed in its place, and takes no other's name", () => {
+  const sets = new SavedSets(new FakeStorage());
+  const [a, b] = ["A", "B"].map((name) => asSavedSet({ name, count: 1, form: FORM }));
+  sets.put(a);
+  sets.put(b);
+  assert.equal(sets.rename(a.id, " Other "), true);
+  assert.deepEqual(sets.list(), [b, { ...a, name: "Other" }]);
+  assert.equal(sets.rename(b.id, "Other"), false);
+  assert.equal(sets.rename("gone", "New"), false);
+  assert.equal(sets.rename(b.id, "B"), true);
+  assert.deepEqual(sets.list(), [b, { ...a, name: "Other" }]);
+});
+
+test("one set too many is not kept, and pushes none out", () => {
+  const sets = new SavedSets(new FakeStorage());
+  const all = Array.from({ length: LIMIT }, (_, number) => asSavedSet({ name: `${number}`, form: FORM }));
+  for (const set of all) sets.put(set);
+  assert.throws(() => sets.put(asSavedSet({ name: "one more", form: FORM })), TooMany);
+  assert.equal(sets.list().length, LIMIT);
+  assert.ok(sets.named("0"));
+  sets.put({ ...all[0], name: "in its place" });
+  assert.ok(sets.named("in its place"));
+});
+
+test("a set without a name is called by its file, or its first line", () => {
+  assert.equal(asSavedSet({ form: FORM }).name, "One.");
+  assert.equal(asSavedSet({ form: { ...FORM, name: "set.csv" } }).name, "set.csv");
+  assert.equal(asSavedSet({ form: { ...FORM, text: " " } }), null);
+});
+
+test("a browser without room says so, and keeps what it had", () => {
+  const sets = new SavedSets(new FakeStorage(500));
+  const set = asSavedSet({ name: "A", form: FORM });
+  sets.put(set);
+  assert.throws(() => sets.put(asSavedSet({ name: "B", form: { ...FORM, text: "x".repeat(500) } })));
+  assert.deepEqual(sets.list(), [set]);
+});
+
+test("what another version left there does no harm", () => {
+  const storage = new FakeStorage();
+  for (const left of ["{", "7", "{}", '[null, {"form": 3}]']) {
+    storage.setItem("akash-gradio.sets", left);
+    assert.deepEqual(new SavedSets(storage).list(), []);
+  }
+});
+
+test("who hears the page is told quarters, the first failure and the end", () => {
+  const run = (done, failed = 0, state = "running") => momentOf({ state, done, total: 100, failed });
+  assert.equal(run(0), run(24));
+  assert.notEqual(run(24), run(25));
+  assert.notEqual(run(25), run(25, 1));
+  assert.equal(run(25, 1), run(26, 9));
+  assert.notEqual(run(99), run(99, 0, "paused"));
+  assert.equal(momentOf({ state: "waiting", done: 0, total: 0, failed: 0 }), "waiting,0,false");
+});

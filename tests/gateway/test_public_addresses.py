@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from akash_gradio.config.endpoints import EndpointSettings
+from akash_gradio.domain.errors import EndpointUnreachable
+from akash_gradio.gateway.passthrough.transport import HttpTransport, checked_resolver
+from akash_gradio.gateway.public_addresses import is_public
+from tests.stubs import StubEndpoint, entry, settings_for
+
+PRIVATE = (
+    "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1",
+    "169.254.169.254", "192.0.2.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
+    "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1",
+    "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "2002:7f00:1::",
+    "2002:a9fe:a9fe::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1",
+    "2001:0:7f00:1::", "2001:db8::1", "localhost", "", "2130706433", "0x7f000001", "127.1",
+)  # fmt: skip
+
+
+def configured(stub: StubEndpoint) -> EndpointSettings:
+    (only,) = settings_for(entry(stub)).endpoints
+    return only
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_nothing_that_is_not_the_public_internet_is_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8"])
+def test_the_public_internet_is(address: str) -> None:
+    assert is_public(address)
+
+
+class Lookup:
+    """Says what it was told to say, one answer after the other."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers, self.asked = list(answers), 0
+
+    async def resolve(self, host: str, port: int, family: Any) -> list[dict[str, Any]]:
+        self.asked += 1
+        found = self.answers.pop(0)
+        return [{"hostname": host, "host": one, "port": port} for one in found]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+async def test_a_name_is_refused_when_one_of_its_addresses_is_private() -> None:
+    lookup = Lookup(["8.8.8.8", "10.0.0.1"])
+    with pytest.raises(OSError, match="may not be asked"):
+        await checked_resolver(is_public, lookup).resolve("evil.example", 443)  # type: ignore[arg-type]
+
+
+async def test_a_name_that_changes_its_mind_gains_nothing() -> None:
+    lookup = Lookup(["8.8.8.8"], ["127.0.0.1"])
+    resolver = checked_resolver(is_public, lookup)  # type: ignore[arg-type]
+    found = await resolver.resolve("rebinds.example", 443)
+    assert [one["host"] for one in found] == ["8.8.8.8"]  # and these are connected to
+    assert lookup.asked == 1
+    with pytest.raises(OSError, match="may not be asked"):
+        await resolver.resolve("rebinds.example", 443)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]",
+        "127\u30020.0.1", "127\uff0e0\uff0e0\uff0e1", "\uff11\uff12\uff17.0.0.1", "a\u200d.b",
+    ],
+)  # fmt: skip
+async def test_no_way_of_writing_this_machine_reaches_it(host: str) -> None:
+    async with StubEndpoint("perfect") as stub:
+        url = stub.url.replace("127.0.0.1", host)
+        transport = HttpTransport(is_public)
+        aimed = configured(stub).model_copy(update={"url": f"{url}/v1"})
+        try:
+            with pytest.raises(EndpointUnreachable):
+                await transport.open(aimed, "/models", None, headers={}, connect_timeout_s=5)
+        finally:
+            await transport.aclose()
+        assert stub.requests == []
+        assert stub.most_connections == 0
+
+
+async def test_without_a_rule_the_hosts_own_endpoints_are_reached() -> None:
+    async with StubEndpoint("perfect") as stub:
+        transport = HttpTransport()
+        answer = await transport.open(
+            configured(stub), "/models", None, headers={}, connect_timeout_s=5
+        )
+        await answer.aclose()
+        await transport.aclose()
+        assert len(stub.requests) == 1

@@ -1,0 +1,692 @@
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from akash_gradio.domain.errors import (
+    AkashGradioError,
+    ContextExceeded,
+    EndpointGarbled,
+    EndpointRefused,
+    EndpointSilent,
+    RequestRefused,
+)
+from akash_gradio.domain.events import (
+    Event,
+    NotReasoning,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from akash_gradio.gateway.stream_reader import ReplyReader
+
+DONE = b"data: [DONE]\n\n"
+
+
+def event(value: object) -> bytes:
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+def delta(content: object = None, finish: str | None = None, **fields: object) -> bytes:
+    inner = {"content": content, **fields} if content is not None else fields
+    return event({"choices": [{"index": 0, "delta": inner, "finish_reason": finish}]})
+
+
+def answer(content: object, **fields: object) -> bytes:
+    message = {"role": "assistant", "content": content, **fields}
+    return json.dumps(
+        {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    ).encode()
+
+
+def read(*reads: bytes, reader: ReplyReader | None = None) -> list[Event]:
+    reader = reader or ReplyReader("a", "text/event-stream")
+    events = [found for data in reads for found in reader.feed(data)]
+    return events + reader.close()
+
+
+def story(reads: list[bytes], **options: bool) -> tuple[str, str, list[Event], str]:
+    """Text, reasoning, the other events, and how it ended, for comparing two cuttings."""
+    reader, events, ended = ReplyReader("a", None, **options), [], "whole"
+    try:
+        for data in reads:
+            events += reader.feed(data)
+        events += reader.close()
+    except AkashGradioError as error:
+        ended = f"{error!r} {getattr(error, 'detail', '')}"
+    rest = [e for e in events if not isinstance(e, TextDelta | ReasoningDelta)]
+    return text_of(events), reasoning_of(events), rest, ended
+
+
+def text_of(events: list[Event]) -> str:
+    return "".join(e.text for e in events if isinstance(e, TextDelta))
+
+
+def reasoning_of(events: list[Event]) -> str:
+    return "".join(e.text for e in events if isinstance(e, ReasoningDelta))
+
+
+def garbled(*reads: bytes) -> EndpointGarbled:
+    with pytest.raises(EndpointGarbled) as caught:
+        read(*reads)
+    assert caught.value.alias == "a"
+    return caught.value
+
+
+# What a plain stream gives
+
+
+def test_reads_a_stream_as_openai_sends_it() -> None:
+    head = {
+        "id": "chatcmpl-1",
+        "model": "m",
+        "system_fingerprint": "fp",
+        "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}],
+    }
+    usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
+    reader = ReplyReader("a", "text/event-stream")
+    reads = [event(head), delta("Hel"), delta("lo", "stop"), event(usage), DONE]
+    assert read(*reads, reader=reader) == [TextDelta("Hel"), TextDelta("lo"), Usage(3, 2)]
+    assert (reader.upstream_id, reader.model, reader.fingerprint) == ("chatcmpl-1", "m", "fp")
+    assert reader.finish_reason == "stop"
+
+
+def test_gives_each_word_as_soon_as_it_came() -> None:
+    reader = ReplyReader("a", None)
+    assert reader.feed(delta("He")) == [TextDelta("He")]
+    assert reader.feed(delta("y")) == [TextDelta("y")]
+
+
+def test_is_done_at_the_mark_and_not_at_the_finish_reason() -> None:
+    reader = ReplyReader("a", None)
+    reader.feed(delta("x", "stop"))
+    assert not reader.done
+    assert reader.feed(DONE + delta("after the end")) == []
+    assert reader.done
+    assert reader.feed(delta("after the end")) == []
+    assert reader.close() == []
+
+
+def test_a_finish_reason_is_an_end_without_the_mark() -> None:
+    assert read(delta("x", "stop")) == [TextDelta("x")]
+
+
+def test_the_mark_is_an_end_without_a_finish_reason() -> None:
+    assert read(delta("x") + DONE.strip()) == [TextDelta("x")]
+
+
+def test_a_last_event_without_a_blank_line_counts() -> None:
+    assert read(delta("x"), delta("y", "stop").rstrip()) == [TextDelta("x"), TextDelta("y")]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"choices": None},
+        {"choices": []},
+        {"choices": [{}]},
+        {"choices": [{"delta": None}]},
+        {"choices": [{"delta": {}, "finish_reason": None}]},
+        {"choices": [{"delta": {"content": None, "tool_calls": None, "refusal": None}}]},
+        {"choices": [], "prompt_filter_results": [{}]},
+        {"type": "ping"},
+        {"error": None, "choices": [{"delta": {}}]},
+        {"choices": [{"delta": {}}], "usage": None},
+        {"choices": [{"delta": {}}], "usage": {"total_tokens": 3}},
+    ],
+)
+def test_chunks_that_say_nothing_are_passed_over(odd: object) -> None:
+    assert read(event(odd), delta("x", "stop"), event(odd)) == [TextDelta("x")]
+
+
+def test_blank_events_and_comments_are_passed_over() -> None:
+    assert read(b"\n: ping\n\ndata:\n\n", delta("x", "stop")) == [TextDelta("x")]
+
+
+def test_only_the_first_choice_is_read() -> None:
+    second = {"choices": [{"index": 1, "delta": {"content": "B"}, "finish_reason": "stop"}]}
+    both = {"choices": [second["choices"][0], {"index": 0, "delta": {"content": "A"}}]}
+    reader = ReplyReader("a", None)
+    assert reader.feed(event(second) + event(both)) == [TextDelta("A")]
+    assert reader.finish_reason is None
+
+
+def test_content_may_be_a_list_of_parts() -> None:
+    parts = [{"type": "text", "text": "He"}, {"type": "image"}, "y"]
+    assert read(delta(parts, "stop")) == [TextDelta("Hey")]
+
+
+def test_a_refusal_is_text() -> None:
+    assert read(delta(refusal="I can't.", finish="stop")) == [TextDelta("I can't.")]
+
+
+def test_an_older_completion_chunk_is_text() -> None:
+    assert read(event({"choices": [{"text": "x", "finish_reason": "stop"}]})) == [TextDelta("x")]
+
+
+def test_tool_calls_pass_piece_by_piece() -> None:
+    first = {"index": 1, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}
+    more = {"index": 1, "function": {"arguments": '{"a"'}}
+    whole = {"function": {"name": "g", "arguments": {"b": 1}}}
+    assert read(
+        delta(tool_calls=[first]),
+        delta(tool_calls=[more]),
+        delta("", "tool_calls", tool_calls=[whole]),
+    ) == [
+        ToolCallDelta(1, "c1", "f"),
+        ToolCallDelta(1, arguments='{"a"'),
+        ToolCallDelta(0, name="g", arguments='{"b": 1}'),
+    ]
+
+
+# Usage
+
+
+def test_usage_on_every_chunk_comes_when_it_changed() -> None:
+    def chunk(tokens: object) -> bytes:
+        choice = {"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"}
+        return event({"choices": [choice], "usage": {"completion_tokens": tokens}})
+
+    events = read(chunk(1), chunk(1), chunk(2.0))
+    assert [e for e in events if isinstance(e, Usage)] == [Usage(None, 1), Usage(None, 2)]
+
+
+def test_reasoning_tokens_are_reported() -> None:
+    usage = {"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 7}}
+    assert read(delta("x", "stop"), event({"choices": [], "usage": usage}))[1:] == [
+        Usage(None, 9, 7)
+    ]
+
+
+def test_usage_inside_the_choice_is_read() -> None:
+    choice = {"index": 0, "delta": {}, "finish_reason": "stop", "usage": {"prompt_tokens": 4}}
+    assert read(delta("x"), event({"choices": [choice]}))[1:] == [Usage(4)]
+
+
+@pytest.mark.parametrize("count", ["NaN", "Infinity", "-1", "true", '"5"', "1e99", "9" * 4000])
+def test_counts_that_cannot_be_are_not_reported(count: str) -> None:
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":' + count.encode() + b"}}\n\n"
+    assert read(delta("x", "stop"), usage) == [TextDelta("x")]
+
+
+# Reasoning
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_reasoning_in_a_field_of_its_own(field: str) -> None:
+    events = read(delta(**{field: "Hm."}), delta("\n\nYes.", "stop"))
+    assert events == [ReasoningDelta("Hm."), TextDelta("Yes.")]
+
+
+def test_reasoning_under_both_names_is_told_once() -> None:
+    events = read(delta("x", "stop", reasoning="Hm.", reasoning_content="Hm."))
+    assert events == [ReasoningDelta("Hm."), TextDelta("x")]
+
+
+def test_reasoning_as_a_part_of_the_content() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    events = read(delta([thought, {"type": "text", "text": "Yes."}], "stop"))
+    assert events == [ReasoningDelta("Hm."), TextDelta("Yes.")]
+
+
+def test_reasoning_between_tags_split_over_chunks() -> None:
+    events = read(*(delta(c) for c in "<think>\nHm.\n</think>\n\nYes. </think>"), DONE)
+    assert (reasoning_of(events), text_of(events)) == ("Hm.\n", "Yes. </think>")
+
+
+def test_an_end_tag_alone_is_not_shown_in_a_stream() -> None:
+    events = read(delta("Hm.</thi"), delta("nk>\n\nYes."), DONE)
+    assert (reasoning_of(events), text_of(events)) == ("", "Hm.\n\nYes.")
+
+
+def test_an_endpoint_known_to_start_in_reasoning() -> None:
+    reader = ReplyReader("a", None, starts_in_reasoning=True)
+    events = read(delta("Hm.</thi"), delta("nk>\n\nYes."), DONE, reader=reader)
+    assert (reasoning_of(events), text_of(events)) == ("Hm.", "Yes.")
+
+
+def test_a_model_that_did_not_think_after_all_has_answered() -> None:
+    reader = ReplyReader("a", None, starts_in_reasoning=True)
+    events = read(delta("Yes. <"), delta("", "stop"), DONE, reader=reader)
+    assert (reasoning_of(events), events[-1]) == ("Yes. <", NotReasoning())
+
+
+def test_a_thought_that_was_cut_at_the_token_limit_stays_one() -> None:
+    reader = ReplyReader("a", None, starts_in_reasoning=True)
+    events = read(delta("Hm, so"), delta("", "length"), DONE, reader=reader)
+    assert events == [ReasoningDelta("Hm, so")]
+
+
+def test_an_end_tag_alone_in_a_whole_answer_ends_the_reasoning() -> None:
+    assert read(answer("Hm.</think>\n\nYes.")) == [ReasoningDelta("Hm."), TextDelta("Yes.")]
+
+
+def test_what_was_held_as_half_a_tag_comes_at_the_end() -> None:
+    assert text_of(read(delta("1 <"), DONE)) == "1 <"
+    assert text_of(read(delta("<th"), DONE)) == "<th"
+
+
+# Characters
+
+
+def test_halves_of_a_character_are_joined() -> None:
+    chunk = b'data: {"choices":[{"delta":{"content":"%s"}}]}\n\n'
+    events = read(chunk % b"a\\ud83d", chunk % b"\\ude00b", DONE)
+    assert text_of(events) == "a😀b"
+
+
+@pytest.mark.parametrize("escape", [b"\\ud83d", b"\\ude00", b"\\ud83d\\ud83d\\ude00"])
+def test_a_half_that_stays_alone_is_replaced(escape: bytes) -> None:
+    chunk = b'data: {"choices":[{"delta":{"content":"a%s"}}]}\n\n' % escape
+    text = text_of(read(chunk, DONE))
+    assert text.startswith("a\ufffd")
+    text.encode()
+
+
+def test_halves_of_different_channels_never_meet() -> None:
+    chunk = b'data: {"choices":[{"delta":{"%s":"%s"}}]}\n\n'
+    events = read(chunk % (b"reasoning", b"\\ud83d"), chunk % (b"content", b"\\ude00"), DONE)
+    assert (reasoning_of(events), text_of(events)) == ("\ufffd", "\ufffd")
+
+
+def test_a_tool_calls_half_character_is_replaced() -> None:
+    call = b'{"function":{"name":"f","arguments":"\\ud83d"}}'
+    events = read(b'data: {"choices":[{"delta":{"tool_calls":[%s]}}]}\n\n' % call, DONE)
+    assert events == [ToolCallDelta(0, name="f"), ToolCallDelta(0, arguments="\ufffd")]
+
+
+def test_names_can_be_encoded_and_are_short() -> None:
+    reader = ReplyReader("a", None)
+    reader.feed(b'data: {"id":"\\ud83d","model":"%s","choices":[]}\n\n' % (b"m" * 5000))
+    assert reader.upstream_id == "\ufffd"
+    assert len(reader.model) == 200
+
+
+def test_bytes_that_are_no_utf8_are_replaced() -> None:
+    body = b'data: {"choices":[{"delta":{"content":"a\xff"}}]}\n\n'
+    assert read(body, DONE) == [TextDelta("a\ufffd")]
+
+
+# What it is, whatever the headers say
+
+
+@pytest.mark.parametrize("content_type", [None, "text/event-stream", "text/html", "text/plain"])
+def test_a_whole_answer_is_read_under_any_content_type(content_type: str | None) -> None:
+    body = json.dumps(json.loads(answer("Hey")), indent=2).encode()
+    reader = ReplyReader("a", content_type)
+    assert read(body[:9], body[9:], reader=reader) == [TextDelta("Hey")]
+    assert reader.finish_reason == "stop"
+
+
+def test_a_stream_is_read_under_the_wrong_content_type() -> None:
+    reader = ReplyReader("a", "application/json")
+    assert read(delta("x"), DONE, reader=reader) == [TextDelta("x")]
+
+
+def test_blank_lines_sent_to_keep_the_connection_may_precede_anything() -> None:
+    assert read(b"\n\n", b"\xef\xbb", b"\xbf\n ", answer("x")) == [TextDelta("x")]
+
+
+def test_a_whole_answer_inside_an_event_is_read() -> None:
+    assert read(b"data: " + answer("x") + b"\n\n") == [TextDelta("x")]
+
+
+def test_a_whole_answer_with_reasoning_and_tools() -> None:
+    call = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
+    events = read(answer(None, reasoning_content="Hm.", tool_calls=[call]))
+    assert events == [ReasoningDelta("Hm."), ToolCallDelta(0, "c", "f", "{}")]
+
+
+@pytest.mark.parametrize("body", [b"<!doctype html>", b"  <html>", b"<?xml?>"])
+def test_a_page_is_no_answer(body: bytes) -> None:
+    assert garbled(body).what == "html"
+
+
+@pytest.mark.parametrize("body", [b"\x1f\x8b\x08\x00", b"\xff\xfe{\x00", b"\x00"])
+def test_bytes_that_are_no_text_are_no_answer(body: bytes) -> None:
+    assert garbled(body).what == "encoding"
+
+
+def test_a_plain_sentence_is_no_answer() -> None:
+    assert garbled(b"upstream connect error\n").what == "shape"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b'{"hello": 1}',
+        b"data: 5\n\n",
+        b"data: []\n\n",
+        b"data: null\n\n",
+        b'data: {"choices": {"a": 1}}\n\n',
+        b'data: {"choices": [5]}\n\n',
+        b'data: {"choices": [{"delta": 5}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": 5}}]}\n\n',
+        b'data: {"choices": [{"delta": {"tool_calls": 5}}]}\n\n',
+        b'data: {"choices": [{"delta": {"tool_calls": [5]}}]}\n\n',
+        b'data: {"choices": [{"delta": {"tool_calls": [{"index": 1e9}]}}]}\n\n',
+        b'data: {"choices": [{"delta": {"tool_calls": [{"index": 9999}]}}]}\n\n',
+    ],
+)
+def test_another_shape_is_no_answer(body: bytes) -> None:
+    assert garbled(body).what == "shape"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"{oops}", b"{" * 200_000, b"[" * 200_000, b'{"a":' * 100_000, b'{"a":' + b"9" * 5000 + b"}"],
+)
+def test_broken_json_is_no_answer(payload: bytes) -> None:
+    assert garbled(b"data: " + payload + b"\n\n").what == "json"
+    assert garbled(payload + b"}").what == "json"
+
+
+def test_an_endless_line_is_an_error_and_no_memory() -> None:
+    assert garbled(*[b"data: " + b"x" * 65536] * 17, b"\n").what == "too_long"
+
+
+def test_an_endless_body_is_an_error_and_no_memory() -> None:
+    assert garbled(*[b'{"x":"' + b"x" * 65536] * 257).what == "too_long"
+
+
+# Errors with status 200, and in the stream
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": "no", "code": None}},
+        {"error": "no"},
+        {"message": "no", "object": "error"},
+        {"detail": "no"},
+        {"error": {"message": "no"}, "choices": [{"delta": {"content": ""}}]},
+    ],
+)
+def test_an_error_object_is_no_answer(error: object) -> None:
+    for body in (json.dumps(error).encode(), event(error), json.dumps(error).encode() + b"\n\n"):
+        found = garbled(body)
+        assert (found.what, found.detail) == ("error_body", "no")
+
+
+@pytest.mark.parametrize("body", [b"event: error\ndata: no\n\n", b"error: no\n\n"])
+def test_an_event_that_calls_itself_an_error_is_one(body: bytes) -> None:
+    found = garbled(body)
+    assert (found.what, found.detail) == ("error_body", "no")
+
+
+def test_a_finish_reason_of_error_is_one() -> None:
+    assert garbled(delta("", "error")).what == "error_body"
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500, "503"])
+def test_an_error_object_with_a_status_refuses_as_the_status_does(status: object) -> None:
+    for body in (
+        event({"error": {"message": "no", "code": status}}),
+        json.dumps({"object": "error", "message": "no", "code": status}).encode(),
+        event({"error": "no", "status": status}),
+    ):
+        with pytest.raises(EndpointRefused) as caught:
+            read(body)
+        assert (caught.value.status, caught.value.detail) == (int(str(status)), "no")
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_an_error_object_may_find_fault_with_the_request(status: int) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        read(event({"error": {"message": "no", "code": status}}))
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize("code", [None, 400, "context_length_exceeded"])
+def test_an_error_object_may_say_that_it_is_too_long(code: object) -> None:
+    words = "This model's maximum context length is 10 tokens. You requested 20 tokens."
+    with pytest.raises(ContextExceeded) as caught:
+        read(event({"error": {"message": words, "code": code}}))
+    assert (caught.value.limit_tokens, caught.value.asked_tokens) == (10, 20)
+
+
+def test_the_words_before_an_error_in_the_same_read_are_not_lost() -> None:
+    reader = ReplyReader("a", None)
+    assert reader.feed(delta("x") + event({"error": "no"})) == [TextDelta("x")]
+    assert reader.done
+    with pytest.raises(EndpointGarbled, match="error_body"):
+        reader.close()
+
+
+def test_keys_in_an_endpoints_words_are_removed() -> None:
+    assert "sk-" not in garbled(event({"error": "bad key sk-abcdef123456"})).detail
+
+
+# How it ends
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        [delta("x")],
+        [delta("x"), delta("y")[:20]],
+        [delta("x")[:30]],
+        [delta(reasoning="x")],
+        [answer("x")[:-10]],
+        [b'{"choices": [{"message": {"content": "abc'],
+    ],
+)
+def test_a_body_that_ends_in_the_middle_was_cut(reads: list[bytes]) -> None:
+    assert garbled(*reads).what == "cut"
+
+
+def test_half_an_event_after_the_finish_reason_is_no_loss() -> None:
+    assert read(delta("x", "stop"), b'data: {"choices": [], "usa') == [TextDelta("x")]
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        [],
+        [b"\n\n"],
+        [b": ping\n\n"],
+        [DONE],
+        [delta(role="assistant")],
+        [delta("")],
+        [delta("", "stop")],
+        [delta("", "stop"), DONE],
+        [delta("\n\n"), delta("", "stop"), DONE],
+        [delta("<think>\n\n</think>\n\n", "stop")],
+        [event({"choices": [], "usage": {"prompt_tokens": 3}})],
+        [answer("")],
+        [answer(None)],
+        [b'{"choices": []}'],
+    ],
+)
+def test_a_reply_without_a_word_is_silent(reads: list[bytes]) -> None:
+    with pytest.raises(EndpointSilent):
+        read(*reads)
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter", "tool_calls"])
+def test_some_reasons_make_an_answer_of_no_words(reason: str) -> None:
+    reader = ReplyReader("a", None)
+    assert read(delta("", reason), DONE, reader=reader) == []
+    assert reader.finish_reason == reason
+
+
+def test_reasoning_alone_is_an_answer() -> None:
+    assert read(delta(reasoning="Hm."), delta("", "stop")) == [ReasoningDelta("Hm.")]
+
+
+# Properties
+
+# Hypothesis times each example by the wall clock, which a busy machine stretches.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+CHUNKS = st.sampled_from(
+    [
+        delta("Hello 😀\u2028"),
+        delta("<think>"),
+        delta("</think>"),
+        delta("<thi"),
+        delta("\n"),
+        delta("x", "stop"),
+        delta(reasoning="é"),
+        delta(tool_calls=[{"index": 0, "function": {"arguments": "{"}}]),
+        event({"choices": [], "usage": {"prompt_tokens": 3}}),
+        event({"error": {"message": "no", "code": 429}}),
+        event("x"),
+        b": ping\r\n\r\n",
+        b"event: error\r\ndata: no\r\r",
+        b'data: {"choices":[{"delta":\rdata:{"content":"\\ud83d"}}]}\r\r',
+        b'data: {"choices":[{"delta":{"content":"\\ude00\xe2"}}]}\n\n',
+        b"\xef\xbb\xbf",
+        b"data: {",
+        DONE,
+        answer("Hm.</think>Yes."),
+        b"<html>",
+        b"oops",
+    ]
+)
+
+
+@patient
+@given(st.lists(CHUNKS), st.lists(st.integers(0, 2000), max_size=8), st.booleans())
+def test_any_cutting_gives_the_same_story(
+    chunks: list[bytes], places: list[int], inside: bool
+) -> None:
+    body = b"".join(chunks)
+    edges = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
+    pieces = [body[a:b] for a, b in itertools.pairwise(edges)]
+    whole = story([body], starts_in_reasoning=inside)
+    assert story(pieces, starts_in_reasoning=inside) == whole
+    assert story([bytes([b]) for b in body], starts_in_reasoning=inside) == whole
+
+
+@patient
+@given(st.lists(CHUNKS | st.binary(max_size=40)))
+def test_any_bytes_raise_nothing_but_the_errors_of_the_tree(reads: list[bytes]) -> None:
+    text, reasoning, _, _ = story(reads)
+    (text + reasoning).encode()
+
+
+FIELDS = ["choices", "delta", "message", "content", "index", "usage", "error", "code", "tool_calls"]
+FIELDS += ["function", "arguments", "reasoning", "id", "model", "prompt_tokens", "finish_reason"]
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS), inner),
+    max_leaves=6,
+)
+CHOICES = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4).map(
+    lambda choice: {"choices": [choice]}
+)
+
+
+@patient
+@given(st.lists(JSON | CHOICES, max_size=4), st.booleans())
+def test_any_json_raises_nothing_but_the_errors_of_the_tree(values: list[Any], sse: bool) -> None:
+    if sse:
+        story([event(value) for value in values])
+    for value in values:
+        story([json.dumps(value).encode()])
+
+
+# Cost
+
+
+def seconds(body: Callable[[int], list[bytes]], size: int) -> float:
+    """CPU seconds to read a body of that size, the best of three."""
+    reads, spent = body(size), []
+    for _ in range(3):
+        start = time.process_time()
+        story(reads)
+        spent.append(time.process_time() - start)
+    return min(spent)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda n: [b"data: ", *[b"x"] * n],
+        lambda n: [b"{", *[b"x"] * n],
+        lambda n: [b" "] * n,
+        lambda n: [b"data:\n" * n],
+        lambda n: [b"\r"] * n,
+        lambda n: [b"data: x\n" * n + b"\n"],
+        lambda n: [delta("<" * n), delta("x", "stop")],
+        lambda n: [delta(" " * n), *[delta(" ")] * (n // 50)],
+        lambda n: [delta("<think>" + "</thin" * n)],
+        lambda n: [delta("`" * n), *[delta("`")] * (n // 50)],
+        lambda n: [event({"error": "Bearer " * n})],
+        lambda n: [event({"error": "a://" * n})],
+        lambda n: [event({"error": "://" + "x" * n})],
+        lambda n: [event({"error": "api_key" * n})],
+        lambda n: [event({"error": "api key" + " " * n})],
+        lambda n: [event({"error": "aaaaaaaaaaaaaaa-" * n})],
+        lambda n: [event({"error": "maximum context length " + "1," * n})],
+        lambda n: [event({"error": "too large: 1." * n + "maximum context length is 5"})],
+        lambda n: [b'data: {"choices":[{"delta":{"content":"' + b"\\ud83d" * n + b'"}}]}\n\n'],
+    ],
+)
+def test_eight_times_the_bytes_cost_far_less_than_sixty_four_times_the_time(
+    body: Callable[[int], list[bytes]],
+) -> None:
+    size = 10_000
+    assert seconds(body, 8 * size) < 24 * seconds(body, size) + 0.05
+
+
+FRAMES = [
+    '{"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":null}]}',
+    '{"id":"x","choices":[{"delta":{"role":"assistant","content": "%s"}}],"usage":null}',
+    '{"choices":[{"delta":{"content":"","reasoning_content":"%s"}}]}',
+    '{"choices":[{"delta":{"content":null,"reasoning":"%s","reasoning_content":"%s"}}]}',
+    '{"choices":[{"delta":{"reasoning":"%s","content":"%s"}}]}',
+    '{"choices":[{"delta":{"content":"%s","refusal":"%s"}}]}',
+    '{"choices":[{"delta":{"content":"%s"},"logprobs":{"content":[{"token":"%s"}]}}]}',
+    '{"choices":[{"index":1,"delta":{"content":"%s"}}]}',
+    '{"choices":[{"delta":{"content":"same","content":"%s"}}]}',
+    '{"choices":[{"delta":{"content":"%s"},"usage":{"completion_tokens":2}}]}',
+    '{"choices":[{"delta":{"content":"%s"}}],"error":"%s"}',
+    '{"choices":[{"delta":{"content":[{"type":"text","text":"%s","content":"%s"}]}}]}',
+]
+"""Where words stand, alone or beside others."""
+INSIDES = [
+    "word", " ", "", "a\\nb", 'q\\"q', "\\u2028", "\\ud83d", "\\ude00", "tab\t", "<think>", "</th",
+    "ink>", "é👩‍🚀", "\x85\u2028", "same", "data: {", '"}}', "\ufffd", "`<think>`",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(FRAMES), st.sampled_from(INSIDES)), max_size=14),
+    st.booleans(),
+)
+def test_events_of_a_frame_are_read_as_by_the_parser(
+    said: list[tuple[str, str]], reasons: bool
+) -> None:
+    parts = [f"data: {frame.replace('%s', inside)}\n\n".encode() for frame, inside in said]
+    parts += [part.replace(b"\xc3", b"\xff") for part in parts[:3]]  # bytes that are no text
+    parts += [delta(finish="stop"), DONE]
+    one_by_one = story(parts, starts_in_reasoning=reasons)
+    assert one_by_one == story([b"".join(parts)], starts_in_reasoning=reasons)
+
+
+def test_an_event_like_the_one_before_asks_no_parser() -> None:
+    reader, parsed = ReplyReader("a", None), []
+    understand = reader._understand
+
+    def note(text: str, value: object, events: list[Event]) -> None:
+        parsed.append(text)
+        understand(text, value, events)
+
+    reader._understand = note  # type: ignore[method-assign]
+    said = [delta("one"), delta("two"), delta("three"), delta('"'), delta("four")]
+    events = [found for part in said for found in reader.feed(part)]
+    assert events == [TextDelta(word) for word in ("one", "two", "three", '"', "four")]
+    assert len(parsed) == 2

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import gzip
+
+import brotli  # type: ignore[import-untyped]
+import pytest
+
+from akash_gradio.http.compression import encoding_for, pack
+
+BODY = b"words and words and words " * 100
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip, deflate, br, zstd", "br"),
+        ("GZip , deflate", "gzip"),
+        ("br;q=0, gzip", "gzip"),
+        ("identity", ""),
+        ("", ""),
+        ("brotli", ""),
+    ],
+)
+def test_an_encoding_is_one_that_the_browser_takes(accepted: str, encoding: str) -> None:
+    assert encoding_for(accepted) == encoding
+
+
+def test_what_is_packed_comes_out_as_it_was() -> None:
+    assert brotli.decompress(pack(BODY, "br")) == BODY
+    assert gzip.decompress(pack(BODY, "gzip")) == BODY
+    assert pack(BODY, "") == BODY
+    assert len(pack(BODY, "br")) < len(BODY) / 10 > len(pack(BODY, "gzip"))

@@ -1,0 +1,345 @@
+"""An answerer that plays a script, a visitor's side of ASGI, and one of each error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message
+
+from akash_gradio.catalog.loader import Catalog
+from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.domain import errors
+from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
+from akash_gradio.domain.events import Event, Finished, Started, TextDelta
+from akash_gradio.domain.model import ServedModel
+from akash_gradio.domain.ports import EndpointState, EndpointStatus
+from akash_gradio.domain.receipt import Attempt, Count, Receipt
+from akash_gradio.web.context import House
+from akash_gradio.web.routes import page_routes
+
+Step = Event | Exception | Callable[[], Awaitable[Any]]
+"""What a script does next: yield the event, raise the error, or await what is called."""
+Script = Sequence[Step] | Callable[[ChatRequest], Iterable[Step]]
+
+
+class FakeAnswerer:
+    """Plays one script for each stream, the last one again and again; records who came and went."""
+
+    def __init__(self, *scripts: Script, statuses: Sequence[EndpointStatus] = ()) -> None:
+        self.scripts = list(scripts)
+        self.statuses = tuple(statuses)
+        self.opened: list[ChatRequest] = []
+        self.closed: list[ChatRequest] = []
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        script = self.scripts[min(len(self.opened), len(self.scripts) - 1)]
+        self.opened.append(request)
+        try:
+            for step in script(request) if callable(script) else script:
+                if isinstance(step, Exception):
+                    raise step
+                if callable(step):
+                    await step()
+                else:
+                    yield step
+        finally:
+            self.closed.append(request)
+
+    def endpoints(self) -> tuple[EndpointStatus, ...]:
+        return self.statuses
+
+
+class Gate:
+    """Holds a script up. reached: it stands before the gate."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self._open = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await self._open.wait()
+
+    def open(self) -> None:
+        self._open.set()
+
+
+class Naps:
+    """A sleep that lasts until `wake`. asked_s: how long each was to be."""
+
+    def __init__(self) -> None:
+        self.asked_s: list[float] = []
+        self._asleep = asyncio.Event()
+        self._wake = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        self.asked_s.append(seconds)
+        self._wake.clear()
+        self._asleep.set()
+        await self._wake.wait()
+
+    async def asleep(self) -> None:
+        await self._asleep.wait()
+        self._asleep.clear()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+
+async def no_nap(_seconds: float) -> None:
+    """A sleep that only lets the others go first."""
+    await asyncio.sleep(0)
+
+
+class Clock:
+    """A clock that stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def after(self, seconds: float) -> Callable[[], Awaitable[None]]:
+        async def move() -> None:
+            self.now_s += seconds
+
+        return move
+
+
+def ask(text: str = "Hello", *, model: str = "m") -> ChatRequest:
+    turn = Turn(role=Role.USER, content=text)
+    return ChatRequest(model=model, conversation=Conversation(turns=(turn,)))
+
+
+def a_receipt(**changes: Any) -> Receipt:
+    facts: dict[str, Any] = {
+        "model_asked": "m",
+        "model_answered": "m",
+        "endpoint": "eu-1",
+        "attempts": (
+            Attempt(endpoint="eu-1", model="m", why="weighted", outcome="ok", elapsed_ms=410.0),
+        ),
+        "first_token_s": 0.41,
+        "total_s": 6.3,
+        "tokens_in": Count(tokens=20, reported=True),
+        "tokens_out": Count(tokens=512, reported=True),
+        "tokens_per_s": 87.2,
+        "sent": {"temperature": 0.6},
+        "finish": "stop",
+    }
+    return Receipt(**(facts | changes))
+
+
+STARTED = Started("eu-1", "m")
+
+
+def whole(*texts: str) -> list[Step]:
+    return [STARTED, *map(TextDelta, texts), Finished("stop", a_receipt())]
+
+
+def with_receipt(error: errors.AkashGradioError, receipt: Receipt) -> errors.AkashGradioError:
+    error.receipt = receipt
+    return error
+
+
+def every_error() -> list[errors.AkashGradioError]:
+    """At least one of each class, with and without the facts that may be missing."""
+    failed: list[errors.EndpointError] = [
+        errors.EndpointError("eu-1", "unknown fact"),
+        *(
+            errors.EndpointUnreachable("eu-1", reason)
+            for reason in ("dns", "refused", "tls", "reset", "connect", "a new one")
+        ),
+        *(
+            errors.EndpointTimeout("eu-1", stage, 20.0)
+            for stage in ("connect", "first_token", "idle")
+        ),
+        *(
+            errors.EndpointRefused("eu-1", status, detail="own words")
+            for status in (401, 402, 403, 404, 429, 500, 503, 529)
+        ),
+        *(
+            errors.EndpointGarbled("eu-1", what, "own words")
+            for what in (
+                "html", "json", "error_body", "too_long", "shape", "encoding", "cut", "a new one",
+            )
+        ),
+        errors.EndpointSilent("eu-1"),
+    ]  # fmt: skip
+    return [
+        errors.AkashGradioError(),
+        errors.RequestRefused("eu-1", 400),
+        errors.RequestRefused("eu-1", 422, "own words"),
+        errors.ContextExceeded("eu-1", 400),
+        errors.ContextExceeded("eu-1", 400, "own words", limit_tokens=8192, asked_tokens=9000),
+        errors.ContextExceeded("eu-1", 400, limit_tokens=8192),
+        errors.UnknownModel("m"),
+        *(
+            errors.NotAllowed(what, low=0, high=high)
+            for what, high in (
+                ("model", 0),
+                ("length", 4000),
+                ("own_key", 0),
+                ("own_endpoint", 0),
+                ("temperature", 1.5),
+                ("a new one", 0),
+            )
+        ),
+        *(
+            errors.LimitReached(what, most=most, retry_after_s=wait_s)
+            for what, most, wait_s in (
+                ("messages", 10, 12.4),
+                ("tokens", 20_000, 4000),
+                ("app_tokens", 0, 60_000),
+                ("app_cost", 0, 60),
+                ("queue", 0, 10),
+                ("a new one", 0, 0.1),
+            )
+        ),
+        *(
+            errors.NoEndpoint("m", reason)
+            for reason in ("none_configured", "none_serves", "drained", "busy", "a new one")
+        ),
+        *failed,
+        *(errors.NotAnswered("m", cause) for cause in failed),
+        errors.NotAnswered("m", failed[0], retry_after_s=12.4),
+        errors.NotAnswered("m", failed[0], retry_after_s=0.2),
+        *(errors.ReplyInterrupted("eu-1", cause) for cause in failed),
+    ]
+
+
+def serving(
+    *models: str, alias: str = "eu-1", state: EndpointState = EndpointState.READY, **more: Any
+) -> EndpointStatus:
+    facts: dict[str, Any] = {"weight": 1, "priority": 1}
+    served = tuple(ServedModel(id=model) for model in models)
+    return EndpointStatus(alias=alias, state=state, models=served, **(facts | more))
+
+
+class Shown:
+    """What a page has after the events: it does what the page's script does."""
+
+    def __init__(self) -> None:
+        self.text = {"answer": "", "reasoning": ""}
+        self.blocks: dict[str, list[str]] = {"answer": [], "reasoning": []}
+        self.events: list[dict[str, Any]] = []
+
+    def take(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+        if event["type"] == "patch":
+            blocks = self.blocks[event["part"]]
+            assert event["keep"] <= len(blocks)
+            blocks[event["keep"] :] = event["blocks"]
+            self.text[event["part"]] += event["text"]
+        elif event["type"] == "not_reasoning":
+            self.text["reasoning"], self.blocks["reasoning"] = "", []
+
+    @property
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.events]
+
+    @property
+    def done(self) -> dict[str, Any]:
+        assert self.types.count("done") == 1
+        assert self.types[-1] == "done"
+        return self.events[-1]
+
+
+async def shown(events: AsyncGenerator[dict[str, Any], None]) -> Shown:
+    page = Shown()
+    async with aclosing(events):
+        async for event in events:
+            page.take(event)
+    return page
+
+
+def house(answerer: FakeAnswerer, pictures: Path, **parts: Any) -> House:
+    parts.setdefault("catalog", Catalog())
+    return House(answerer=answerer, thumbnails=Thumbnails(pictures), **parts)
+
+
+def page(house: House) -> Starlette:
+    return Starlette(routes=page_routes(house))
+
+
+class Visit:
+    """One POST to an ASGI app, whose visitor reads as it comes and may leave.
+
+    parts: of the body; the last one ends it. Without any it never comes.
+    """
+
+    def __init__(self, app: ASGIApp, path: str = "/", parts: Sequence[bytes] = (b"",)) -> None:
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"content-type", b"application/json")],
+            "client": ("127.0.0.1", 1),
+            "server": ("test", 80),
+        }
+        self._app = app
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        for left, part in zip(range(len(parts) - 1, -1, -1), parts, strict=True):
+            more = {"body": part, "more_body": left > 0}
+            self._to_app.put_nowait({"type": "http.request", **more})
+        self.messages: list[Message] = []
+        self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+        self.refuses_after: int | None = None
+
+    async def run(self) -> None:
+        """The whole request, as the server runs it."""
+        await self._app(self._scope, self._to_app.get, self._send)
+
+    def leave(self) -> None:
+        self._to_app.put_nowait({"type": "http.disconnect"})
+
+    async def _send(self, message: Message) -> None:
+        if self.refuses_after is not None and len(self.messages) >= self.refuses_after:
+            raise OSError("the client is gone")
+        self.messages.append(message)
+        self._arrived.put_nowait(message)
+
+    async def next_message(self) -> Message:
+        return await self._arrived.get()
+
+    @property
+    def unread_parts(self) -> int:
+        return self._to_app.qsize()
+
+    @property
+    def status(self) -> int:
+        return int(self.messages[0]["status"])
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [m["body"] for m in self.messages if m["type"] == "http.response.body"]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [read_event(body) for body in self.bodies if body]
+
+
+def read_event(body: bytes) -> dict[str, Any]:
+    assert body.startswith(b"data: ")
+    assert body.endswith(b"\n\n")
+    assert body.count(b"\n") == 2
+    event: dict[str, Any] = json.loads(body[6:])
+    return event
+
+
+def tasks_left() -> set[asyncio.Task[Any]]:
+    """Tasks that are still there beside the test's own."""
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}

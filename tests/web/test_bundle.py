@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from akash_gradio.web.bundle import ScriptFault, join_scripts
+from akash_gradio.web.page_assets import ASSETS
+
+SCRIPTS = {
+    "start.js": 'import { twice, Box as Crate } from "./numbers.js";\n'
+    'import * as words from "./words.js";\n'
+    "const mine = 21;\n"
+    "console.log(words.said, twice(mine), new Crate().held, await words.later());\n",
+    "numbers.js": 'import { said } from "./words.js";\n'
+    "const mine = 2;\n"
+    "export function twice(value) {\n  return value * mine;\n}\n"
+    "export class Box {\n  held = said.length;\n}\n",
+    "words.js": 'console.log("once");\n'
+    'export const said = "import { a } from here";\n'
+    "export async function later() {\n  return [...counted()].length;\n}\n"
+    "export function* counted() {\n  yield* [1, 2, 3];\n}\n",
+}
+
+
+def _written(folder: Path, scripts: dict[str, str]) -> Path:
+    for name, text in scripts.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.mark.node
+def test_joined_scripts_do_what_they_did_apart(tmp_path: Path) -> None:
+    folder = _written(tmp_path, {**SCRIPTS, "package.json": '{"type": "module"}'})
+    joined = folder / "joined.mjs"
+    joined.write_text(join_scripts(folder, "start"))
+    assert _said(joined) == _said(folder / "start.js") == "once\nimport { a } from here 42 22 3\n"
+
+
+def _said(script: Path) -> str:
+    node = shutil.which("node")
+    assert node, "Node is missing: run tests/install_system.sh"
+    done = subprocess.run([node, script], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
+
+
+@pytest.mark.node
+def test_the_pages_own_scripts_make_one_module(tmp_path: Path) -> None:
+    joined = tmp_path / "page.mjs"
+    joined.write_text(join_scripts(ASSETS / "js", "app"))
+    node = shutil.which("node")
+    assert node, "Node is missing: run tests/install_system.sh"
+    subprocess.run([node, "--check", joined], timeout=60, check=True)
+    assert "\nimport " not in joined.read_text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import Default from "./words.js";',
+        'import "./words.js";',
+        'import { said } from "https://elsewhere.example/words.js";',
+        "import {",
+        "export default class {}",
+        "export let changed = 1;",
+        "export { said };",
+        'export * from "./words.js";',
+    ],
+)
+def test_what_can_not_be_joined_is_named(tmp_path: Path, line: str) -> None:
+    folder = _written(tmp_path, {**SCRIPTS, "numbers.js": f"// One.\n{line}\n"})
+    with pytest.raises(ScriptFault, match=r"numbers\.js, line 2: "):
+        join_scripts(folder, "start")
+
+
+def test_scripts_that_import_each_other_are_named(tmp_path: Path) -> None:
+    words = 'import { Box } from "./numbers.js";\n' + SCRIPTS["words.js"]
+    with pytest.raises(ScriptFault, match=r"numbers\.js imports itself"):
+        join_scripts(_written(tmp_path, {**SCRIPTS, "words.js": words}), "start")

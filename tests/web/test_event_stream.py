@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import pytest
+
+from akash_gradio.web.event_stream import EventStream
+from tests.web.fakes import Gate, Visit, tasks_left
+
+
+class Producer:
+    """Events from a list; a gate in it holds them up. closed: the generator has ended."""
+
+    def __init__(self, *steps: Any) -> None:
+        self._steps = steps
+        self.closed = False
+
+    async def events(self) -> AsyncGenerator[Mapping[str, Any], None]:
+        try:
+            for step in self._steps:
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, Gate):
+                    await step()
+                else:
+                    yield step
+        finally:
+            self.closed = True
+
+
+def visit(producer: Producer) -> Visit:
+    return Visit(EventStream(producer.events()))
+
+
+async def test_sends_each_event_as_it_comes_in_a_message_of_its_own():
+    gate = Gate()
+    stream = visit(Producer({"n": 1}, gate, {"n": 2}))
+    running = asyncio.ensure_future(stream.run())
+    start, first = await stream.next_message(), await stream.next_message()
+    assert start["status"] == 200
+    assert dict(start["headers"])[b"content-type"] == b"text/event-stream; charset=utf-8"
+    assert dict(start["headers"])[b"x-accel-buffering"] == b"no"
+    assert first == {"type": "http.response.body", "body": b'data: {"n":1}\n\n', "more_body": True}
+    await gate.reached.wait()
+    assert len(stream.messages) == 2
+    gate.open()
+    await running
+    assert stream.events == [{"n": 1}, {"n": 2}]
+    assert stream.messages[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+async def test_comments_keep_the_connection_open_while_nothing_comes():
+    gate = Gate()
+    stream = Visit(EventStream(Producer(gate, {"n": 1}).events(), beat_s=0.001))
+    running = asyncio.ensure_future(stream.run())
+    _start, *comments = [await stream.next_message() for _ in range(3)]
+    assert [comment["body"] for comment in comments] == [b": waiting\n\n"] * 2
+    gate.open()
+    await running
+    assert not tasks_left()
+
+
+@pytest.mark.parametrize("silent_from", [0, 1])
+async def test_a_visitor_who_leaves_a_silent_endpoint_ends_it_at_once(silent_from: int):
+    gate = Gate()
+    producer = Producer(*[{"n": 1}] * silent_from, gate)
+    stream = visit(producer)
+    running = asyncio.ensure_future(stream.run())
+    await gate.reached.wait()
+    stream.leave()
+    await running
+    assert producer.closed
+    assert not tasks_left()
+
+
+async def test_a_visitor_who_left_before_the_first_event_costs_nothing():
+    producer = Producer(Gate())
+    stream = visit(producer)
+    stream.leave()
+    await stream.run()
+    assert not stream.events
+    assert not tasks_left()
+
+
+async def test_a_client_that_is_gone_at_a_send_ends_it_quietly():
+    producer = Producer({"n": 1}, {"n": 2}, {"n": 3})
+    stream = visit(producer)
+    stream.refuses_after = 2
+    await stream.run()
+    assert producer.closed
+    assert len(stream.messages) == 2
+    assert not tasks_left()
+
+
+async def test_ending_the_server_ends_the_producer():
+    gate = Gate()
+    producer = Producer({"n": 1}, gate)
+    running = asyncio.ensure_future(visit(producer).run())
+    await gate.reached.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert producer.closed
+    assert not tasks_left()
+
+
+async def test_a_mistake_of_ours_reaches_the_server():
+    producer = Producer({"n": 1}, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        await visit(producer).run()
+    assert producer.closed
+    assert not tasks_left()
+
+
+async def test_leaves_no_task_at_its_end():
+    producer = Producer({"n": 1})
+    await visit(producer).run()
+    assert producer.closed
+    assert not tasks_left()
+
+
+@pytest.mark.parametrize("text", ["\udabc", "a\u2028b\u2029c", "é👋", "\n\n\r\0", "\x1b"])
+async def test_any_text_travels_as_ascii_on_one_line(text: str):
+    stream = visit(Producer({"text": text}))
+    await stream.run()
+    (body, _end) = stream.bodies
+    assert body.isascii()
+    assert stream.events == [{"text": text}]

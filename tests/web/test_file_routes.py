@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from akash_gradio.catalog.loader import Catalog
+from akash_gradio.domain.model import ModelCard
+from akash_gradio.files.reader import FILE_LIMIT_BYTES
+from tests.web.fakes import FakeAnswerer, house, page, serving, whole
+
+CATALOG = Catalog(
+    cards=(ModelCard(id="blind", name="Blind"), ModelCard(id="eyes", name="Eyes", vision=True))
+)
+PICTURE = {"kind": "picture", "name": "a.png", "url": "data:image/png;base64,iVBORw0KGgo="}
+BYTES = {"content-type": "application/octet-stream"}
+
+
+@pytest.fixture
+def answerer() -> FakeAnswerer:
+    return FakeAnswerer(whole("A dot."), statuses=[serving("blind", "eyes")])
+
+
+@pytest.fixture
+def client(answerer: FakeAnswerer, tmp_path: Path) -> TestClient:
+    return TestClient(page(house(answerer, tmp_path, catalog=CATALOG)))
+
+
+def asking(model: str) -> dict[str, Any]:
+    return {"model": model, "turns": [{"role": "user", "text": "", "attachments": [PICTURE]}]}
+
+
+def test_a_picture_comes_back_as_a_data_url(client: TestClient):
+    out = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(out, "PNG")
+    found = client.post("/page/file/picture", content=out.getvalue(), headers=BYTES).json()
+    assert (found["width"], found["height"]) == (30, 20)
+    assert found["url"].startswith("data:image/jpeg;base64,")
+
+
+def test_what_can_not_be_read_is_told_in_words(client: TestClient):
+    answer = client.post("/page/file/pdf", content=b"no pdf", headers=BYTES)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["title"] == "it is damaged, or not what its name says."
+
+
+def test_a_file_past_the_limit_is_refused_with_the_limit(client: TestClient):
+    content = b"0" * (FILE_LIMIT_BYTES + 1)
+    answer = client.post("/page/file/pdf", content=content, headers=BYTES)
+    assert answer.status_code == 413
+    assert "20.0 MB" in answer.json()["error"]["title"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "text/plain"},
+        {"content-type": "multipart/form-data; boundary=x"},
+        {**BYTES, "sec-fetch-site": "cross-site"},
+    ],
+)
+def test_another_website_can_not_have_files_read(client: TestClient, headers: dict[str, str]):
+    assert client.post("/page/file/pdf", content=b"x", headers=headers).status_code in (403, 415)
+
+
+def test_a_model_with_vision_gets_the_picture(client: TestClient, answerer: FakeAnswerer):
+    assert "A dot." in client.post("/page/reply", json=asking("eyes")).text
+    (request,) = answerer.opened
+    assert request.conversation.turns[0].pictures == (PICTURE["url"],)
+
+
+def test_pictures_for_a_model_without_vision_are_refused_before_it_is_asked(
+    client: TestClient, answerer: FakeAnswerer
+):
+    answer = client.post("/page/reply", json=asking("blind"))
+    assert answer.status_code == 422
+    assert answer.json()["error"]["title"] == "Blind can't see pictures."
+    lanes = [asking("blind") | {"letter": letter} for letter in "AB"]
+    compared = client.post("/page/compare", json={"run": "r" * 16, "lanes": lanes})
+    assert compared.json()["error"]["title"] == "Blind can't see pictures."
+    assert answerer.opened == []

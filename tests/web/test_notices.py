@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from akash_gradio.domain.ports import EndpointState
+from akash_gradio.web import texts
+from akash_gradio.web.notices import host_notices
+from akash_gradio.web.views import notices
+from tests.web.fakes import serving
+
+
+def test_a_refused_key_is_told_by_the_name_of_its_secret() -> None:
+    down = replace(serving(alias="hugging-face", state=EndpointState.DOWN), reason="key")
+    (notice,) = host_notices([serving("m"), down], {"hugging-face": "HF_TOKEN"})
+    assert "hugging-face" in notice.title
+    assert "HF_TOKEN" in notice.body
+
+
+def test_nobody_is_told_that_a_refused_key_mends_itself() -> None:
+    refused = replace(serving(state=EndpointState.DOWN), reason="key")
+    silent = replace(serving(state=EndpointState.DOWN), reason="connect")
+    assert notices((), (refused, refused), None) == ()
+    told = texts.NOTICES["all_down"]
+    assert [notice.title for notice in notices((), (refused, silent), None)] == [told]
+    assert notices((), (serving("m"), silent), None) == ()
+
+
+def test_a_space_without_a_key_says_which_secret_to_set() -> None:
+    (notice,) = host_notices([], {}, space=True)
+    assert "Duplicate this Space" in notice.body
+    assert "HF_TOKEN" in notice.body
+    assert list(host_notices([], {"endpoint-1": "API_KEY"}, space=True)) == []
+    assert list(host_notices([], {})) == []
+
+
+def test_a_replica_that_counts_alone_says_so() -> None:
+    (notice,) = host_notices([], {}, alone=True)
+    assert notice.calm
+    assert "REDIS_URL" in notice.body

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from akash_gradio.web.gradio_assets import ENTRY, built_files, files_of_first_visit
+from akash_gradio.web.page_assets import FOREVER, finish_page, kept_routes, page_files
+
+GRADIOS = (built_files().parent / "index.html").read_text()
+KINDS = ("html", "row", "column", "form", "textbox", "radio", "slider", "number", "checkbox")
+PAGE = GRADIOS.replace(
+    "<script>", "<script>/* " + " ".join(f'"type":"{k}"' for k in KINDS) + " */", 1
+)
+
+
+@pytest.fixture(scope="module")
+def finished() -> str:
+    return finish_page(PAGE.encode()).decode()
+
+
+@pytest.fixture
+def client() -> Iterator[TestClient]:
+    with TestClient(Starlette(routes=kept_routes())) as client:
+        yield client
+
+
+def test_our_script_and_theme_stand_before_gradios_own(finished: str) -> None:
+    ours = finished.index(f"page/assets/js/page-{page_files().stamp}.js")
+    assert finished.index("akash-gradio.theme") < ours < finished.index("./assets/index-")
+
+
+def test_our_styles_stand_behind_all_that_gradio_puts_into_the_head(finished: str) -> None:
+    sheet = f'<link rel="stylesheet" href="page/assets/css/page-{page_files().stamp}.css">'
+    assert finished.index("<body") < finished.index(sheet) < finished.index("</body>")
+
+
+def test_an_outline_is_seen_before_gradio_draws_and_nothing_in_it_can_be_reached(
+    finished: str,
+) -> None:
+    sheet, early, gradios = (
+        finished.index(mark)
+        for mark in ('<link rel="stylesheet" href="page/', 'id="early"', "<gradio-app")
+    )
+    assert sheet < early < gradios
+    outline = finished[early:gradios]
+    assert re.findall(r'<a |<button| id="(?!early)', outline) == []
+
+
+def test_the_page_has_one_viewport_and_it_is_ours(finished: str) -> None:
+    (viewport,) = re.findall(r'<meta\s+name="viewport"[^>]*>', finished)
+    assert "interactive-widget=resizes-content" in viewport
+
+
+def test_the_tab_has_an_icon_of_its_own_that_nobody_is_asked_for(finished: str) -> None:
+    (icon,) = re.findall(r'<link rel="icon" href="([^"]*)">', finished)
+    kind, _, drawn = icon.partition(",")
+    assert kind == "data:image/svg+xml"
+    assert ElementTree.fromstring(unquote(drawn)).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_page_that_is_not_gradios_stays_as_it_is() -> None:
+    page = b'<!doctype html><head></head><body><script src="page/assets/js/sign_in.js"></script>'
+    assert finish_page(page) == page
+
+
+def test_each_file_that_is_named_ahead_is_there(finished: str) -> None:
+    named = re.findall(r'<link [^>]*crossorigin href="\./assets/([^"]+)">', finished)
+    assert len(named) == len(set(named)) > 40
+    for name in named:
+        assert (built_files() / name).is_file()
+    scripts = [name for name in named if name.endswith(".js")]
+    for beginning in ("Blocks-", "core-", "HTML-", "Index-"):
+        assert any(name.startswith(beginning) for name in scripts)
+
+
+def test_only_the_parts_of_the_page_are_named_ahead() -> None:
+    entry = ENTRY.search(GRADIOS)
+    assert entry is not None
+    few = files_of_first_visit(entry[1], frozenset({"html"}), built_files())
+    more = files_of_first_visit(entry[1], frozenset({"html", "slider", "nothing"}), built_files())
+    assert set(few) < set(more)
+
+
+def test_a_gradio_that_is_built_in_another_way_names_nothing(tmp_path: Path) -> None:
+    assert files_of_first_visit("index-other.js", frozenset(KINDS), tmp_path) == ()
+    (tmp_path / "index-new.js").write_text("m.f=[]; import(`./Index-a.js`)")
+    assert files_of_first_visit("index-new.js", frozenset(KINDS), tmp_path) == ()
+
+
+@pytest.mark.parametrize("accepted", ["br", "gzip", "identity"])
+def test_our_files_are_packed_and_kept_for_ever(client: TestClient, accepted: str) -> None:
+    files = page_files()
+    for path, text in (("js/page-{}.js", files.script), ("css/page-{}.css", files.style)):
+        for _ in range(2):
+            response = client.get(
+                f"/page/assets/{path.format(files.stamp)}", headers={"accept-encoding": accepted}
+            )
+            assert response.content == text
+            assert response.headers["cache-control"] == FOREVER
+            assert response.headers.get("content-encoding", "identity") == accepted
+            assert response.headers["vary"] == "accept-encoding"
+
+
+def test_a_page_of_another_version_gets_our_files_but_keeps_them_not(client: TestClient) -> None:
+    response = client.get("/page/assets/js/page-0123456789ab.js")
+    assert (response.status_code, response.content) == (200, page_files().script)
+    assert response.headers["cache-control"] == "no-cache"
+
+
+def test_gradios_built_files_are_kept_for_ever_too(client: TestClient) -> None:
+    entry = ENTRY.search(GRADIOS)
+    assert entry is not None
+    font = next(built_files().glob("*.woff2")).name
+    for name, kind, encoding in ((entry[1], "text/javascript", "br"), (font, "font/woff2", None)):
+        response = client.get(f"/assets/{name}", headers={"accept-encoding": "br"})
+        assert response.content == (built_files() / name).read_bytes()
+        assert response.headers["content-type"].startswith(kind)
+        assert response.headers.get("content-encoding") == encoding
+        assert response.headers["cache-control"] == FOREVER
+
+
+@pytest.mark.parametrize(
+    "name", ["nothing.js", "..%2findex.html", "%2e%2e%5cindex.html", "..", "."]
+)
+def test_no_other_file_is_reached_by_gradios_address(client: TestClient, name: str) -> None:
+    assert client.get(f"/assets/{name}").status_code == 404

@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from akash_gradio.domain import errors
+from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.events import (
+    Finished,
+    NotReasoning,
+    ReasoningDelta,
+    Retrying,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from akash_gradio.domain.ports import EndpointState
+from akash_gradio.domain.receipt import Attempt
+from akash_gradio.markdown.renderer import render
+from akash_gradio.web.reply_view import PAUSE_S, STARTING_PAUSE_S, reply
+from tests.web.fakes import (
+    STARTED,
+    Clock,
+    FakeAnswerer,
+    Gate,
+    Naps,
+    Shown,
+    a_receipt,
+    ask,
+    every_error,
+    no_nap,
+    serving,
+    shown,
+    tasks_left,
+    whole,
+    with_receipt,
+)
+
+MARKDOWN = (
+    "# Title\n\nSome **bold** text.\n\n```python\nx = 1\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+)
+
+
+async def asked(answerer: FakeAnswerer, request: ChatRequest | None = None, **more: Any) -> Shown:
+    return await shown(reply(request or ask(), answerer, **({"sleep": no_nap} | more)))
+
+
+async def test_tells_what_happens_in_its_order():
+    failed = Attempt(endpoint="a", model="m", why="weighted", outcome="X", elapsed_ms=1.0)
+    script = [Retrying(failed, 1.25), STARTED, ReasoningDelta("hm"), TextDelta("Hi")]
+    page = await asked(FakeAnswerer([*script, Usage(1, 2), Finished("stop", a_receipt())]))
+    assert page.events[0] == {"type": "retrying", "endpoint": "a", "wait_s": 1.2}
+    assert page.events[1]["type"] == "started"
+    assert (page.events[1]["endpoint"], page.events[1]["model"]) == ("eu-1", "m")
+    assert [e["part"] for e in page.events if e["type"] == "patch"] == ["reasoning", "answer"]
+    assert page.text == {"reasoning": "hm", "answer": "Hi"}
+    assert page.done["receipt"]["line"] == ["eu-1", "0.41 s", "87 tok/s", "512 tok"]
+    assert "error" not in page.done
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+async def test_patches_put_together_are_the_whole_answer(size: int):
+    pieces = [MARKDOWN[at : at + size] for at in range(0, len(MARKDOWN), size)]
+
+    def script(_request: ChatRequest) -> list[Any]:
+        steps: list[Any] = [STARTED]
+        for piece in pieces:
+            steps += [ReasoningDelta(piece), TextDelta(piece), lambda: asyncio.sleep(0)]
+        return [*steps, Finished("stop", a_receipt())]
+
+    page = await asked(FakeAnswerer(script))
+    for part in ("answer", "reasoning"):
+        assert page.text[part] == MARKDOWN
+        assert tuple(page.blocks[part]) == render(MARKDOWN)
+
+
+@pytest.mark.parametrize("end", ["\n", "   ", "\n\n\n", "\ud83d", "\r"])
+async def test_keeps_the_end_of_a_text_that_draws_nothing(end: str):
+    gate = Gate()
+    script = [STARTED, TextDelta("Done."), gate, TextDelta(end), Finished("stop", a_receipt())]
+    page = Shown()
+    async for event in reply(ask(), FakeAnswerer(script), sleep=no_nap):
+        page.take(event)
+        if event["type"] == "patch":
+            gate.open()
+    assert page.text["answer"] == "Done." + end
+    assert tuple(page.blocks["answer"]) == render("Done." + end)
+
+
+async def test_a_burst_between_two_wake_ups_is_one_patch_for_each_part():
+    before, after, naps = Gate(), Gate(), Naps()
+    burst: list[Any] = [ReasoningDelta("why "), *[ReasoningDelta("so ")] * 500]
+    burst += [TextDelta("and ")] * 500
+    answerer = FakeAnswerer([STARTED, before, *burst, after, Finished("stop", a_receipt())])
+    events = reply(ask(), answerer, sleep=naps)
+    assert (await anext(events))["type"] == "started"
+    following = asyncio.ensure_future(anext(events))
+    await naps.asleep()
+    before.open()
+    await after.reached.wait()
+    assert not following.done()
+    naps.wake()
+    first, second, third = await following, await anext(events), await anext(events)
+    assert [first["type"], second["part"], third["part"]] == ["thought", "reasoning", "answer"]
+    assert second["text"] == "why " + "so " * 500
+    assert third["text"] == "and " * 500
+    assert naps.asked_s == [PAUSE_S]
+    await events.aclose()
+
+
+async def test_pauses_between_updates_so_that_twenty_a_second_are_the_most():
+    slept: list[float] = []
+
+    async def nap(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    steps: list[Any] = [STARTED]
+    for _ in range(30):
+        steps += [TextDelta("word "), lambda: asyncio.sleep(0)]
+    page = await asked(FakeAnswerer([*steps, Finished("stop", a_receipt())]), sleep=nap)
+    assert page.types.count("patch") <= len(slept) + 1
+    assert set(slept) == {PAUSE_S}
+    assert PAUSE_S >= 1 / 20
+
+
+async def test_closing_between_two_events_closes_the_endpoint():
+    gate = Gate()
+    answerer = FakeAnswerer([STARTED, gate])
+    events = reply(ask(), answerer, sleep=no_nap)
+    await anext(events)
+    await gate.reached.wait()
+    await events.aclose()
+    assert answerer.closed == answerer.opened
+    assert not tasks_left()
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_cancelling_while_the_endpoint_is_silent_closes_it(begun: bool):
+    gate = Gate()
+    answerer = FakeAnswerer([STARTED, TextDelta("a"), gate] if begun else [gate])
+    reading = asyncio.ensure_future(shown(reply(ask(), answerer, sleep=no_nap)))
+    await gate.reached.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert len(answerer.closed) == 1
+    assert not tasks_left()
+
+
+async def test_cancelling_during_the_pause_closes_the_endpoint():
+    naps, gate = Naps(), Gate()
+    answerer = FakeAnswerer([STARTED, gate])
+    reading = asyncio.ensure_future(shown(reply(ask(), answerer, sleep=naps)))
+    await naps.asleep()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert len(answerer.closed) == 1
+    assert not tasks_left()
+
+
+@pytest.mark.parametrize("error", every_error(), ids=str)
+async def test_every_error_ends_with_words_and_its_receipt(error: errors.AkashGradioError):
+    receipt = a_receipt(finish="failed", endpoint="")
+    page = await asked(FakeAnswerer([with_receipt(error, receipt)]))
+    said = page.done["error"]
+    assert page.types == ["done"]
+    assert said["title"]
+    assert said["mend"]
+    assert isinstance(said["details"], str)
+    assert page.done["receipt"]["rows"]
+
+
+async def test_an_interrupted_answer_keeps_its_text_and_shows_its_receipt():
+    cause = errors.EndpointTimeout("eu-1", "idle", 30.0)
+    receipt = a_receipt(finish="interrupted")
+    error = with_receipt(errors.ReplyInterrupted("eu-1", cause), receipt)
+    page = await asked(FakeAnswerer([STARTED, ReasoningDelta("hm"), TextDelta("Half an"), error]))
+    assert page.text == {"reasoning": "hm", "answer": "Half an"}
+    assert tuple(page.blocks["answer"]) == render("Half an")
+    assert page.done["receipt"]["flags"] == ["interrupted"]
+    assert page.done["error"]["title"]
+    assert page.done["thought_s"] is not None
+
+
+async def test_a_failure_of_ours_is_told_neutrally_and_logged_without_words(
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level(logging.DEBUG)
+    answerer = FakeAnswerer([STARTED, TextDelta("the answer"), KeyError("the prompt")])
+    page = await asked(answerer, ask("the prompt"))
+    assert page.text["answer"] == "the answer"
+    assert page.done["error"]["title"] == "Something went wrong on this server."
+    assert "the prompt" not in str(page.done)
+    (record,) = [r for r in caplog.records if r.name.startswith("akash_gradio")]
+    assert (record.levelname, record.getMessage()) == ("ERROR", "reply.failed")
+    assert record.__dict__["kind"] == "KeyError"
+    assert "stream:" in record.__dict__["where"]
+    logged = str(record.__dict__)
+    assert "the prompt" not in logged
+    assert "the answer" not in logged
+    assert answerer.closed == answerer.opened
+
+
+async def test_a_reply_that_just_stops_is_not_waited_for():
+    page = await asked(FakeAnswerer([STARTED, TextDelta("Half")]))
+    assert page.text["answer"] == "Half"
+    assert page.done["error"]["title"]
+
+
+async def test_waits_for_a_model_that_is_starting_and_says_so_once():
+    naps = Naps()
+    answerer = FakeAnswerer([errors.NoEndpoint("m", "starting")], whole("Here I am."))
+    answerer.statuses = (serving("m", state=EndpointState.STARTING),)
+    reading = asyncio.ensure_future(shown(reply(ask(), answerer, sleep=naps)))
+    for _ in range(6):
+        await naps.asleep()
+        naps.wake()
+    assert len(answerer.opened) == 1
+    answerer.statuses = (serving("m"),)
+    while not reading.done():
+        naps.wake()
+        await asyncio.sleep(0)
+    page = await reading
+    assert page.types.count("starting") == 1
+    assert page.text["answer"] == "Here I am."
+    assert "error" not in page.done
+    assert STARTING_PAUSE_S in naps.asked_s
+
+
+async def test_stops_waiting_when_the_model_will_not_start():
+    gone = errors.NoEndpoint("m", "none_configured")
+    answerer = FakeAnswerer([errors.NoEndpoint("m", "starting")], [gone])
+    page = await asked(answerer)
+    assert page.types == ["starting", "done"]
+    assert page.done["error"]["title"] == "No endpoint is configured."
+    assert len(answerer.opened) == 2
+
+
+async def test_says_once_that_a_model_starts_however_often_it_is_asked():
+    starting = [errors.NoEndpoint("m", "starting")]
+    page = await asked(FakeAnswerer(starting, starting, starting, whole("Here.")))
+    assert page.types.count("starting") == 1
+    assert page.text["answer"] == "Here."
+
+
+async def test_leaving_while_a_model_starts_ends_the_wait():
+    naps = Naps()
+    answerer = FakeAnswerer([errors.NoEndpoint("m", "starting")])
+    answerer.statuses = (serving("m", state=EndpointState.STARTING),)
+    reading = asyncio.ensure_future(shown(reply(ask(), answerer, sleep=naps)))
+    await naps.asleep()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert not tasks_left()
+
+
+async def test_measures_the_reasoning_until_the_first_word():
+    clock = Clock()
+    script = [STARTED, clock.after(2), ReasoningDelta("a"), clock.after(11.96)]
+    script += [ReasoningDelta("b"), clock.after(0.5), TextDelta("x"), clock.after(5)]
+    script += [ReasoningDelta("c"), Finished("stop", a_receipt())]
+    page = await asked(FakeAnswerer(script), clock=clock)
+    assert [e["seconds"] for e in page.events if e["type"] == "thought"] == [12.5]
+    assert page.done["thought_s"] == 12.5
+    assert page.text["reasoning"] == "abc"
+
+
+async def test_measures_reasoning_that_never_came_to_an_answer():
+    clock = Clock()
+    script = [STARTED, ReasoningDelta("a"), clock.after(3), Finished("length", a_receipt())]
+    assert (await asked(FakeAnswerer(script), clock=clock)).done["thought_s"] == 3.0
+
+
+async def test_what_was_no_reasoning_becomes_the_answer():
+    script = [STARTED, ReasoningDelta("So **"), lambda: asyncio.sleep(0), ReasoningDelta("yes**")]
+    page = await asked(FakeAnswerer([*script, NotReasoning(), Finished("stop", a_receipt())]))
+    assert page.text == {"reasoning": "", "answer": "So **yes**"}
+    assert page.blocks == {"reasoning": [], "answer": list(render("So **yes**"))}
+    assert page.done["thought_s"] is None
+
+
+async def test_an_answer_without_reasoning_has_no_reasoning_time():
+    page = await asked(FakeAnswerer(whole("x")))
+    assert page.done["thought_s"] is None
+    assert "thought" not in page.types
+
+
+async def test_calls_a_fallback_by_the_name_that_people_read():
+    receipt = a_receipt(model_answered="org/small")
+    answerer = FakeAnswerer([Started("eu-1", "org/small"), Finished("stop", receipt)])
+    page = await asked(answerer, name_of={"org/small": "Small 8B"}.get)
+    assert "fallback: Small 8B" in page.done["receipt"]["flags"]
+
+
+async def test_calls_the_model_of_an_error_by_the_name_that_people_read():
+    cause = errors.EndpointSilent("eu-1")
+    answerer = FakeAnswerer([errors.NotAnswered("org/big", cause)])
+    page = await asked(answerer, ask(model="org/big"), name_of={"org/big": "Big 70B"}.get)
+    assert page.done["error"]["title"] == "Nobody answered for Big 70B."
+
+
+async def test_passes_over_what_the_page_does_not_show():
+    script = [STARTED, ToolCallDelta(0, name="f"), Usage(1), Finished("tool_calls", a_receipt())]
+    page = await asked(FakeAnswerer(script))
+    assert page.types == ["started", "done"]

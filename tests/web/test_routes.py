@@ -1,0 +1,460 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from starlette.testclient import TestClient
+
+from akash_gradio.catalog.loader import Catalog, read_catalog
+from akash_gradio.catalog.thumbnails import Picture, Thumbnails
+from akash_gradio.domain import errors
+from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.events import Finished, ReasoningDelta, TextDelta
+from akash_gradio.domain.model import ModelCard, Problem
+from akash_gradio.domain.ports import EndpointState
+from akash_gradio.domain.progress import Progress, Stage
+from akash_gradio.markdown.renderer import render
+from akash_gradio.web import texts
+from akash_gradio.web.context import House
+from akash_gradio.web.schemas import BODY_LIMIT_BYTES
+from tests.web.client import front
+from tests.web.fakes import (
+    STARTED,
+    FakeAnswerer,
+    Gate,
+    Shown,
+    Visit,
+    a_receipt,
+    house,
+    page,
+    read_event,
+    serving,
+    tasks_left,
+    whole,
+)
+
+CATALOG = Catalog(
+    cards=(
+        ModelCard(id="org/one", name="One", about_content="About **one**.", temperature=0.6),
+        ModelCard(id="org/two", name="Two", available=True),
+        ModelCard(id="org/off", name="Off", available=False),
+    )
+)
+READY = (serving("org/one", "found/by-chance", "org/off"),)
+
+
+@pytest.fixture
+def answerer() -> FakeAnswerer:
+    return FakeAnswerer(whole("Hello", " there"), statuses=READY)
+
+
+@pytest.fixture
+def rooms(answerer: FakeAnswerer, tmp_path: Path) -> House:
+    return house(answerer, tmp_path, catalog=CATALOG, default_model="org/one")
+
+
+@pytest.fixture
+def client(rooms: House) -> TestClient:
+    return TestClient(page(rooms))
+
+
+def asking(text: str = "Hello", model: str = "org/one", **more: Any) -> dict[str, Any]:
+    return {"model": model, "turns": [{"role": "user", "text": text}]} | more
+
+
+def told(response: Any, status: int) -> dict[str, Any]:
+    """The error in a response; it has this status and sentences."""
+    assert response.status_code == status
+    error: dict[str, Any] = response.json()["error"]
+    assert error["title"]
+    assert error["mend"]
+    return error
+
+
+# ── boot and models ─────────────────────────────────────────────────────────
+
+
+def test_boot_brings_the_words_and_the_first_model(client: TestClient):
+    boot = client.get("/page/boot").json()
+    assert boot["words"] == dict(texts.PAGE)
+    assert boot["default_model"] == "org/one"
+    assert boot["version"]
+
+
+def test_lists_the_shown_models_with_their_cards(client: TestClient):
+    view = client.get("/page/models").json()
+    assert [model["id"] for model in view["models"]] == ["org/one", "found/by-chance", "org/two"]
+    one, _found, two = view["models"]
+    assert (one["name"], one["state"], one["can_chat"]) == ("One", "ready", True)
+    assert (one["temperature"], one["top_p"]) == (0.6, None)
+    assert "org/one" in one["html"]
+    assert (two["state"], two["can_chat"]) == ("unserved", False)
+    assert view["waking"] is False
+
+
+def test_models_that_did_not_change_are_not_sent_again(client: TestClient, answerer: FakeAnswerer):
+    first = client.get("/page/models")
+    tag = first.headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}'):
+        again = client.get("/page/models", headers={"if-none-match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+    assert client.get("/page/models", headers={"if-none-match": '"x"'}).status_code == 200
+    answerer.statuses = (serving("org/one", state=EndpointState.DOWN),)
+    changed = client.get("/page/models", headers={"if-none-match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != tag
+
+
+def test_says_that_something_wakes_up(tmp_path: Path):
+    stages = iter([Stage.FETCHING, Stage.FETCHING, Stage.READY, Stage.READY])
+    rooms = house(FakeAnswerer(), tmp_path, progress=lambda: Progress(stage=next(stages)))
+    client = TestClient(page(rooms))
+    assert client.get("/page/models").json()["waking"] is True
+    assert client.get("/page/models").json()["waking"] is False
+
+
+def test_mistakes_of_the_configuration_are_on_the_page(tmp_path: Path):
+    problem = Problem(where="ENDPOINTS[1]", field="url", value="<b>x</b>", mend="write https://…")
+    client = TestClient(page(house(FakeAnswerer(), tmp_path, problems=(problem,))))
+    (notice,) = client.get("/page/models").json()["notices"]
+    assert "ENDPOINTS[1]" in notice
+    assert "<b>x</b>" not in notice
+
+
+def test_two_hundred_models_are_listed(tmp_path: Path):
+    answerer = FakeAnswerer(statuses=(serving(*(f"org/m{n}" for n in range(200))),))
+    view = TestClient(page(house(answerer, tmp_path))).get("/page/models").json()
+    assert len(view["models"]) == 200
+
+
+# ── a model's panel ─────────────────────────────────────────────────────────
+
+
+def test_a_panel_shows_what_the_catalog_says(client: TestClient):
+    html = client.get("/page/panel", params={"model": "org/one"}).json()["html"]
+    assert "About <strong>one</strong>." in html
+    assert "eu-1" in html
+
+
+@pytest.mark.parametrize(
+    "query", ["?model=no/such", "", "?model=", "?model=org/off", "?model=%00", "?model=%ff%fe"]
+)
+def test_a_panel_of_no_model_is_a_sentence(client: TestClient, query: str):
+    assert "There is no model" in told(client.get(f"/page/panel{query}"), 404)["title"]
+
+
+def test_an_endless_id_is_not_repeated(client: TestClient):
+    error = told(client.get("/page/panel", params={"model": "m" * 10_000}), 404)
+    assert len(error["title"]) < 400
+
+
+def test_braces_in_an_id_are_only_braces(client: TestClient):
+    error = told(client.get("/page/panel", params={"model": "{0.__class__}"}), 404)
+    assert "{0.__class__}" in error["title"]
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</article><svg onload=alert(1)>",
+    "{{ 7*7 }}{% for x in y %}${alert(1)}",
+    "javascript:alert(1)",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_html_in_what_people_configure_is_shown_as_text(text: str, tmp_path: Path):
+    facts = dict.fromkeys(
+        ("name", "description", "about_content", "info_content", "parameters", "architecture"),
+        f"[x](javascript:alert(1)) {text}",
+    )
+    card = ModelCard(id=text, available=True, starters=(text,), **facts)
+    statuses = (serving(text, f"found{text}", alias=f"eu{text}"),)
+    rooms = house(FakeAnswerer(statuses=statuses), tmp_path, catalog=Catalog(cards=(card,)))
+    client = TestClient(page(rooms))
+    cards = client.get("/page/models").json()["models"]
+    panels = [
+        client.get(f"/page/panel?model={quote(one['id'], safe='')}").json()["html"] for one in cards
+    ]
+    assert len(cards) == 2
+    for html in (*(one["html"] for one in cards), *panels):
+        assert_harmless(html)
+        assert "7*7" in html or "7*7" not in text
+
+
+def assert_harmless(html: str) -> None:
+    for tag, attributes in Tags(html).found:
+        assert tag not in ("script", "iframe", "style", "object", "form", "base"), html
+        assert not [name for name in attributes if name.startswith("on")], html
+        for name in ("href", "src"):
+            address = attributes.get(name) or "https:"
+            assert address.startswith(("https:", "http:", "mailto:", "./?", "page/", "#")), address
+        if tag == "img":
+            assert (attributes["src"] or "").startswith("page/thumbnail/")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)//https://",
+        " javascript:alert(1)",
+        "data:text/html,x",
+        "http://a.example",
+        'https://a.example/"onclick="x',
+        "//a.example",
+    ],
+)
+def test_only_a_plain_https_address_becomes_a_deploy_button(address: str, tmp_path: Path):
+    entries = [
+        {"id": "org/bad", "available": True, "deployUrl": address},
+        {"id": "org/good", "available": True, "deployUrl": "https://console.akash.network/x?a=b"},
+    ]
+    file = tmp_path / "catalog.json"
+    file.write_text(json.dumps(entries))
+    catalog = read_catalog(file)
+    client = TestClient(page(house(FakeAnswerer(), tmp_path, catalog=catalog)))
+    good = client.get("/page/panel?model=org/good").json()["html"]
+    assert "https://console.akash.network/x?a=b" in good
+    bad = client.get("/page/panel?model=org/bad")
+    if bad.status_code == 200:
+        assert_harmless(bad.json()["html"])
+        assert "javascript:" not in bad.text.lower()
+
+
+# ── pictures ────────────────────────────────────────────────────────────────
+
+
+def test_a_model_has_a_picture_for_each_theme(client: TestClient):
+    light, dark = (client.get(f"/page/thumbnail/{t}?model=org/one") for t in ("light", "dark"))
+    for picture in (light, dark):
+        assert picture.headers["content-type"] == "image/png"
+        assert picture.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in picture.headers["content-security-policy"]
+    assert light.content != dark.content
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["", "no/such", "m" * 10_000, "../../../etc/passwd", "..%2f..%2fmodels.toml", "\0", "org/off"],
+    ids=lambda model: repr(model[:12]),
+)
+def test_an_unknown_model_has_no_picture(client: TestClient, model: str):
+    for theme in ("light", "dark"):
+        assert told(client.get(f"/page/thumbnail/{theme}", params={"model": model}), 404)
+
+
+def test_pictures_of_unknown_models_take_no_memory(answerer: FakeAnswerer, tmp_path: Path):
+    drawn = []
+
+    class Counting(Thumbnails):
+        def picture(self, card: ModelCard, *, dark: bool) -> Picture:
+            drawn.append(card.id)
+            return super().picture(card, dark=dark)
+
+    rooms = House(answerer=answerer, catalog=CATALOG, thumbnails=Counting(tmp_path))
+    client = TestClient(page(rooms))
+    for model in ("invented-1", "invented-2", "org/one"):
+        client.get("/page/thumbnail/light", params={"model": model})
+    assert drawn == ["org/one"]
+
+
+# ── answers ─────────────────────────────────────────────────────────────────
+
+
+def test_an_answer_is_streamed(client: TestClient, answerer: FakeAnswerer):
+    response = client.post("/page/reply", json=asking())
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    shown = Shown()
+    for line in response.content.split(b"\n\n")[:-1]:
+        shown.take(read_event(line + b"\n\n"))
+    assert shown.types[0] == "started"
+    assert shown.text["answer"] == "Hello there"
+    assert shown.done["receipt"]["line"][0] == "eu-1"
+    assert answerer.closed == answerer.opened
+
+
+def test_an_unknown_model_is_told_as_the_end_of_the_answer(tmp_path: Path):
+    client = TestClient(page(house(FakeAnswerer([errors.UnknownModel("no/such")]), tmp_path)))
+    response = client.post("/page/reply", json=asking(model="no/such"))
+    assert (
+        "There is no model called “no/such” here." in read_event(response.content)["error"].values()
+    )
+
+
+@pytest.mark.parametrize("path", ["reply", "render"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"[" * 100_000], ids=lambda b: str(b[:4]))
+def test_what_is_not_asked_properly_is_a_sentence(client: TestClient, path: str, body: bytes):
+    asked = client.post(f"/page/{path}", content=body, headers={"content-type": "application/json"})
+    told(asked, 400)
+
+
+@pytest.mark.parametrize("path", ["reply", "render"])
+def test_a_plain_form_of_another_website_is_not_read(client: TestClient, path: str):
+    told(client.post(f"/page/{path}", content=b"{}", headers={"content-type": "text/plain"}), 415)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_website_may_not_ask(client: TestClient, answerer: FakeAnswerer, site: str):
+    headers = {"sec-fetch-site": site}
+    told(client.post("/page/reply", json=asking("x"), headers=headers), 403)
+    assert not answerer.opened
+
+
+def test_a_website_that_the_host_names_may_ask(rooms: House, answerer: FakeAnswerer):
+    invited = TestClient(front(ALLOWED_ORIGINS="https://friend.example").before(page(rooms)))
+    headers = {"sec-fetch-site": "cross-site", "origin": "https://friend.example"}
+    assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 200
+    assert len(answerer.opened) == 1
+    for origin in ("https://evil.example", ""):
+        headers["origin"] = origin
+        assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 403
+    assert len(answerer.opened) == 1
+
+
+def test_a_model_that_is_not_available_is_not_asked(tmp_path: Path):
+    hidden = ModelCard(id="kept/back", name="Kept back", available=False)
+    answerer = FakeAnswerer([errors.UnknownModel("never asked")])
+    client = TestClient(page(house(answerer, tmp_path, catalog=Catalog(cards=(hidden,)))))
+    told(client.post("/page/reply", json=asking(model="kept/back")), 404)
+    assert not answerer.opened
+
+
+def test_a_message_of_two_megabytes_is_told_its_size(client: TestClient, answerer: FakeAnswerer):
+    error = told(client.post("/page/reply", json=asking("x" * 2_000_000)), 413)
+    assert "2.0 MB" in error["title"]
+    assert "1.0 MB" in error["title"]
+    assert not answerer.opened
+
+
+@pytest.mark.parametrize("path", ["reply", "render"])
+async def test_a_body_over_the_limit_is_not_read_to_its_end(rooms: House, path: str):
+    parts = [b"x" * (BODY_LIMIT_BYTES // 4)] * 100
+    visit = Visit(page(rooms), f"/page/{path}", parts)
+    await visit.run()
+    assert visit.status == 413
+    assert f"{BODY_LIMIT_BYTES / 1e6:.1f} MB" in json.loads(visit.bodies[0])["error"]["title"]
+    assert visit.unread_parts == 95
+
+
+async def test_a_visitor_who_leaves_ends_a_silent_answer_at_once(tmp_path: Path):
+    gate = Gate()
+    answerer = FakeAnswerer([STARTED, gate], statuses=READY)
+    visit = Visit(page(house(answerer, tmp_path)), "/page/reply", [json.dumps(asking()).encode()])
+    running = asyncio.ensure_future(visit.run())
+    await gate.reached.wait()
+    visit.leave()
+    await running
+    assert len(answerer.closed) == 1
+    assert not tasks_left()
+
+
+async def test_a_visitor_who_leaves_while_sending_is_forgotten(rooms: House):
+    visit = Visit(page(rooms), "/page/reply", ())
+    visit.leave()
+    await visit.run()
+    assert visit.messages == []
+    assert not tasks_left()
+
+
+async def test_twenty_visitors_at_once_see_their_own_words_alone(tmp_path: Path):
+    visitors = 20
+    together = asyncio.Barrier(visitors)
+
+    def echo(request: ChatRequest) -> list[Any]:
+        said = request.conversation.turns[-1].content
+        steps: list[Any] = [STARTED, ReasoningDelta(f"think {said}\n\n")]
+        for word in (request.conversation.system, *said.split()):
+            steps += [together.wait, TextDelta(f"{word} ")]
+        return [*steps, Finished("stop", a_receipt(upstream_id=f"id-{said}"))]
+
+    answerer = FakeAnswerer(echo, statuses=READY)
+    app = page(house(answerer, tmp_path, catalog=CATALOG))
+    secrets = [f"secret-{number:02}-end" for number in range(visitors)]
+    visits = [
+        Visit(
+            app,
+            "/page/reply",
+            [json.dumps(asking(f"{s} **{s}** `{s}`", settings={"system": f"sys-{s}"})).encode()],
+        )
+        for s in secrets
+    ]
+    await asyncio.gather(*(visit.run() for visit in visits))
+    for secret, visit in zip(secrets, visits, strict=True):
+        shown = Shown()
+        for event in visit.events:
+            shown.take(event)
+        assert shown.text["answer"] == f"sys-{secret} {secret} **{secret}** `{secret}` "
+        assert tuple(shown.blocks["answer"]) == render(shown.text["answer"])
+        assert shown.done["receipt"]
+        everything = b"".join(visit.bodies).decode()
+        assert secret in everything
+        assert not [other for other in secrets if other != secret and other in everything]
+    assert len(answerer.closed) == visitors
+    assert not tasks_left()
+
+
+@pytest.mark.parametrize("accepted", ["br", "gzip", "identity"])
+@pytest.mark.parametrize("path", ["boot", "models"])
+def test_the_pages_tables_are_packed(client: TestClient, path: str, accepted: str):
+    response = client.get(f"/page/{path}", headers={"accept-encoding": accepted})
+    assert response.headers.get("content-encoding", "identity") == accepted
+    assert response.json() == client.get(f"/page/{path}").json()
+    if tag := response.headers.get("etag"):
+        again = {"accept-encoding": accepted, "if-none-match": tag}
+        assert client.get(f"/page/{path}", headers=again).status_code == 304
+
+
+# ── drawing, assets, methods ────────────────────────────────────────────────
+
+
+def test_kept_texts_are_drawn_as_they_were(client: TestClient):
+    texts = ["**a**\nb", "", "```\nx\n```", "<script>"]
+    blocks = client.post("/page/render", json={"texts": texts}).json()["blocks"]
+    assert [tuple(drawn) for drawn in blocks] == [render(text) for text in texts]
+
+
+def test_the_pages_own_files_are_served(client: TestClient):
+    for path, kind in (("js/app.js", "javascript"), ("css/page.css", "text/css")):
+        response = client.get(f"/page/assets/{path}")
+        assert response.status_code == 200
+        assert kind in response.headers["content-type"]
+    for path in ("nothing.js", "../pyproject.toml", "%2e%2e/pyproject.toml", "..%2fREADME.md"):
+        assert client.get(f"/page/assets/{path}").status_code == 404
+    with TestClient(client.app, root_path="/chat") as below:  # a proxy took the path away
+        assert below.get("/page/assets/js/app.js").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "boot"),
+        ("POST", "models"),
+        ("DELETE", "panel"),
+        ("PUT", "thumbnail/light"),
+        ("GET", "reply"),
+        ("GET", "render"),
+        ("POST", "assets/js/app.js"),
+    ],
+)
+def test_another_method_is_refused(client: TestClient, method: str, path: str):
+    assert client.request(method, f"/page/{path}").status_code == 405
