@@ -14,20 +14,20 @@ from typing import Any
 from akash_gradio.api.routes import api_addresses
 from akash_gradio.app import Service, assemble_service
 from akash_gradio.catalog.thumbnails import Thumbnails
-from akash_gradio.check.service import CheckDesk
+from akash_gradio.check.service import CheckService
 from akash_gradio.compare.run_store import Runs
 from akash_gradio.compare.votes.store import open_votes
 from akash_gradio.config.settings import Settings, read_settings
 from akash_gradio.gateway.passthrough.transport import load_client
 from akash_gradio.gateway.passthrough.uvicorn_protocol import ImpatientProtocol
-from akash_gradio.http.locality import sits_here
+from akash_gradio.http.locality import is_local_request
 from akash_gradio.http.server import hear_sigterm, serve_until_told
 from akash_gradio.logs import set_up_logs
 from akash_gradio.quota.visitor_keys import takes_own_keys
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.errors import refusal
 from akash_gradio.web.page_assets import finish_page
-from akash_gradio.web.security import Front, make_front
+from akash_gradio.web.security import SecurityStack, make_front
 from akash_gradio.web.sign_in_page import sign_in_html
 
 
@@ -35,9 +35,9 @@ from akash_gradio.web.sign_in_page import sign_in_html
 class Parts:
     """What the page shows, and the service that it stands on. runs: of prompt sets."""
 
-    house: House
+    house: AppContext
     service: Service
-    front: Front
+    front: SecurityStack
     runs: Runs
 
     @asynccontextmanager
@@ -56,15 +56,17 @@ def assemble(settings: Settings) -> Parts:
     embedded, catalog = service.embedded, service.catalog
     front = make_front(settings, service.signer, refusal, sign_in_html, finish=finish_page)
     thumbnails = Thumbnails(Path(__file__).parent / "assets" / "thumbnails")
-    house = House(
+    house = AppContext(
         answerer=service.source,
         catalog=catalog,
         thumbnails=thumbnails,
         problems=(*service.problems, *thumbnails.problems(catalog.cards)),
         progress=(lambda: embedded.progress) if embedded else (lambda: None),
         default_model=settings.default_model or "",
-        desk=CheckDesk(service.gateway.endpoint, catalog),
-        is_host=front.is_host if settings.admin_password or settings.published else sits_here,
+        desk=CheckService(service.gateway.endpoint, catalog),
+        is_host=front.is_host
+        if settings.admin_password or settings.published
+        else is_local_request,
         health=service.health.of,
         votes=open_votes(settings),
         data_dir=settings.data_dir,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from akash_gradio.api.metrics import Metrics
 from akash_gradio.api.routes import Api
-from akash_gradio.auth.api_keys import Door
+from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.auth.signing import Signer
 from akash_gradio.catalog.loader import Catalog, read_catalog
 from akash_gradio.check.health_probe import Pulse
@@ -25,7 +25,7 @@ from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import served_id
 from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.quota.counters import OwnCounters
-from akash_gradio.quota.gateway import Guard, Ledger, Source
+from akash_gradio.quota.gateway import ChatBackend, QuotaGateway, UsageMeter
 from akash_gradio.quota.redis_counters import Shared, open_shared
 from akash_gradio.quota.request_limits import Limits
 from akash_gradio.quota.visitor_keys import OwnKeys
@@ -44,7 +44,7 @@ class Service:
 
     catalog: Catalog
     gateway: Gateway
-    source: Source
+    source: ChatBackend
     embedded: EmbeddedEndpoint | None
     api: Api
     pulse: Pulse | None = None
@@ -86,7 +86,7 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
     own, url, secret = OwnCounters(), settings.redis_url, settings.session_secret
     shared = open_shared(url.get_secret_value(), own) if url else None
     counters = shared or own
-    ledger, limited = Ledger(counters, catalog.get), settings.limited
+    ledger, limited = UsageMeter(counters, catalog.get), settings.limited
 
     def note(receipt: Receipt) -> None:
         metrics.observe(receipt)
@@ -100,11 +100,11 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
     pulse = Pulse(settings.health_probe, gateway)
     offered = settings.own_keys is not OwnKeysMode.OFF
     own_keys = OwnKeys(settings, catalog.get, metrics.observe) if offered else None
-    guard = Guard(gateway, Limits.of(settings), counters, own_keys=own_keys)
+    guard = QuotaGateway(gateway, Limits.of(settings), counters, own_keys=own_keys)
     source = guard if limited or offered else gateway
     metrics.known = lambda model: _known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
-    door = Door(
+    door = ApiKeyAuth(
         settings.gateway_keys,
         keyed=settings.gateway_keys_configured,
         published=settings.published,

@@ -26,7 +26,7 @@ from akash_gradio.domain.model import ModelCard
 from akash_gradio.gateway import breaker, retries
 from akash_gradio.gateway.policies import Candidate, Turns, weighted
 from akash_gradio.web import texts
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.routes import page_routes
 from tests.documents import DOCS, ROOT, Fence, fences, text_of
 from tests.web.fakes import FakeAnswerer
@@ -254,7 +254,7 @@ def test_every_error_that_troubleshooting_quotes_is_one_of_the_pages() -> None:
 def test_every_address_of_the_page_is_documented(tmp_path: Path) -> None:
     from akash_gradio.catalog.loader import Catalog
 
-    house = House(answerer=FakeAnswerer(), catalog=Catalog(), thumbnails=Thumbnails(tmp_path))
+    house = AppContext(answerer=FakeAnswerer(), catalog=Catalog(), thumbnails=Thumbnails(tmp_path))
     listed = " ".join(row[0] for row in table(DOCS / "frontend.md", "## Addresses"))
     for route in page_routes(house):
         address = getattr(route, "path", "").lstrip("/").partition("{")[0]

@@ -14,13 +14,13 @@ from urllib.parse import quote
 from akash_gradio.api.errors import fault_of, no_such_model
 from akash_gradio.api.http_call import Call
 from akash_gradio.api.schemas import read_body, read_question
-from akash_gradio.auth.api_keys import Door
+from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.domain.errors import AkashGradioError
 from akash_gradio.domain.events import Finished, Retrying, Started
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.domain.visitor import VISITOR, Visitor
 from akash_gradio.gateway import Relayed, RelayRequest
-from akash_gradio.http.disconnect import until_left, until_left_directly
+from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_disconnect
 
 DONE: Final = b"data: [DONE]\n\n"
 STREAM: Final = {
@@ -39,7 +39,7 @@ class Relays(Protocol):
         ...
 
 
-async def complete(call: Call, gateway: Relays, door: Door) -> None:
+async def complete(call: Call, gateway: Relays, door: ApiKeyAuth) -> None:
     """Answer one question. Raises Fault before the first token, LeftEarly."""
     caller = door.admit(call.scope)
     asked = read_question(
@@ -51,11 +51,11 @@ async def complete(call: Call, gateway: Relays, door: Door) -> None:
     VISITOR.set(Visitor(id=f"key:{caller.name}"))
     connection = call.connection
     if connection is None:
-        await until_left(_pass_on(call, gateway, asked), call.receive)
+        await cancel_on_disconnect(_pass_on(call, gateway, asked), call.receive)
         return
     if asked.stream:
         asked = replace(asked, straight=connection.write_now)
-    await until_left_directly(_pass_on(call, gateway, asked), connection)
+    await cancel_on_connection_lost(_pass_on(call, gateway, asked), connection)
 
 
 async def _pass_on(call: Call, gateway: Relays, asked: RelayRequest) -> None:

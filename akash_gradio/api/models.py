@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from akash_gradio.auth.api_keys import Caller
+from akash_gradio.auth.api_keys import ApiClient
 from akash_gradio.catalog.listing import Listing, ListingState, list_models
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
@@ -14,7 +14,7 @@ _ANSWERS: Final = frozenset({EndpointState.READY, EndpointState.UNKNOWN})
 
 
 def model_objects(
-    catalog: Catalog, endpoints: tuple[EndpointStatus, ...], caller: Caller, created: int
+    catalog: Catalog, endpoints: tuple[EndpointStatus, ...], caller: ApiClient, created: int
 ) -> list[dict[str, Any]]:
     """Every model that an endpoint serves and the caller may use. created: Unix seconds."""
     return [

@@ -15,7 +15,7 @@ from akash_gradio.api.metrics import CONTENT_TYPE, Metrics
 from akash_gradio.api.models import answerable, model_objects, why_none
 from akash_gradio.api.openapi import description_bytes
 from akash_gradio.api.schemas import LeftEarly
-from akash_gradio.auth.api_keys import Door
+from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.gateway import Relayed, RelayRequest
@@ -30,7 +30,7 @@ GET: Final = frozenset({"GET", "HEAD"})
 POST: Final = frozenset({"POST"})
 
 
-class Source(Protocol):
+class ChatBackend(Protocol):
     """What the API speaks for: a `Gateway`."""
 
     def relay(self, request: RelayRequest) -> AsyncGenerator[Relayed, None]:
@@ -46,9 +46,9 @@ class Source(Protocol):
 class Api:
     """What the addresses need."""
 
-    gateway: Source
+    gateway: ChatBackend
     catalog: Catalog
-    door: Door
+    door: ApiKeyAuth
     metrics: Metrics
 
 

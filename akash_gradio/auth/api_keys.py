@@ -22,7 +22,7 @@ FORWARDED: Final = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 """It came through a proxy, and the peer is not who asks."""
 
 
-class Caller:
+class ApiClient:
     """Live: who asks, and how often it did. models: the only ids it may use, None for all.
 
     name: "" for this machine. per_minute: requests, None for as many as it likes.
@@ -61,7 +61,7 @@ class Caller:
         self._left -= 1
 
 
-class Door:
+class ApiKeyAuth:
     """Lets callers in.
 
     keyed: whether keys were configured, rightly or not; False lets this machine in, and it
@@ -78,9 +78,9 @@ class Door:
     ) -> None:
         self._keyed, self._published = keyed, published
         self._callers = [(_digest(key.key.get_secret_value()), _caller(key, clock)) for key in keys]
-        self._this_machine = Caller(clock=clock)
+        self._this_machine = ApiClient(clock=clock)
 
-    def admit(self, scope: Mapping[str, Any]) -> Caller:
+    def admit(self, scope: Mapping[str, Any]) -> ApiClient:
         """Who asks. Raises Fault: 401 for a wrong key, 403 where there are no keys."""
         headers: Headers = dict(scope["headers"])
         if not self._keyed:
@@ -113,7 +113,7 @@ class Door:
     def _is_at_home(self, scope: Mapping[str, Any], headers: Headers) -> bool:
         return not self._published and is_this_machine(scope, headers)
 
-    def _known(self, given: str) -> Caller | None:
+    def _known(self, given: str) -> ApiClient | None:
         """Looks at all keys, whichever it is."""
         digest, found = _digest(given), None
         for known, caller in self._callers:
@@ -163,6 +163,6 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
-def _caller(key: GatewayKey, clock: Callable[[], float]) -> Caller:
+def _caller(key: GatewayKey, clock: Callable[[], float]) -> ApiClient:
     models = None if key.models is None else frozenset(key.models)
-    return Caller(key.name, models, key.limits.requests_per_minute, clock)
+    return ApiClient(key.name, models, key.limits.requests_per_minute, clock)

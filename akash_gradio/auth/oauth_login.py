@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 from akash_gradio.auth.openid_provider import Account, Provider, SignInFault
-from akash_gradio.auth.session import Entry, Session, Throttle
+from akash_gradio.auth.session import Session, SessionAuth, Throttle
 from akash_gradio.auth.sign_in import PATH, after
 from akash_gradio.auth.signing import Signer, cookie, cookie_of
 from akash_gradio.auth.visitors import Visitors
@@ -38,7 +38,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Circle:
+class AllowList:
     """Who may come in, in lower case; both empty: whoever has an account."""
 
     users: frozenset[str] = frozenset()
@@ -68,7 +68,7 @@ class _Kept(NamedTuple):
     after: str = ""
 
 
-class Hub:
+class OAuthLogin:
     """Live. hosts: the names of this page where they are known; else the browser's word counts,
     which the provider compares with what it was told.
     """
@@ -76,8 +76,8 @@ class Hub:
     def __init__(
         self,
         provider: Provider,
-        circle: Circle,
-        entry: Entry,
+        circle: AllowList,
+        entry: SessionAuth,
         signer: Signer,
         visitors: Visitors,
         *,

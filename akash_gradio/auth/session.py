@@ -57,7 +57,7 @@ class Throttle:
         self._wrong.pop(address, None)
 
 
-class Entry:
+class SessionAuth:
     """Live. token, password: "" where the host set none; circle: a print of who may come in
     with a name of their own, "" where nobody does.
 

@@ -6,7 +6,7 @@ import math
 from typing import Final, Protocol
 from urllib.parse import parse_qs, quote, unquote_plus
 
-from akash_gradio.auth.session import Entry
+from akash_gradio.auth.session import SessionAuth
 from akash_gradio.auth.visitors import Visitors
 from akash_gradio.http.asgi import (
     NO_STORE,
@@ -45,7 +45,7 @@ HUB_FAULTS: Final = frozenset(
 
 
 class Elsewhere(Protocol):
-    """Answers below `page/sign-in/`: a `Hub`."""
+    """Answers below `page/sign-in/`: a `OAuthLogin`."""
 
     @property
     def everybody(self) -> bool:
@@ -61,7 +61,7 @@ class SignIn:
     """The pages of entry. hub: sign-in with Hugging Face, None where that isn't offered."""
 
     def __init__(
-        self, entry: Entry, visitors: Visitors, draw: Draw, hub: Elsewhere | None = None
+        self, entry: SessionAuth, visitors: Visitors, draw: Draw, hub: Elsewhere | None = None
     ) -> None:
         self.entry, self._visitors, self._draw, self._hub = entry, visitors, draw, hub
 

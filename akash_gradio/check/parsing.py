@@ -12,7 +12,7 @@ from akash_gradio.domain.errors import (
     AkashGradioError,
     ContextExceeded,
     EndpointError,
-    EndpointGarbled,
+    EndpointMalformed,
     EndpointSilent,
     RequestRefused,
 )
@@ -183,7 +183,7 @@ def _read(heard: Heard) -> tuple[str, str, str | None, Fault | None]:
 def _fault(heard: Heard, failure: AkashGradioError | None) -> Fault | None:
     if failure is None and heard.failure != "silent":
         return None
-    garbled = failure.what if isinstance(failure, EndpointGarbled) else ""
+    garbled = failure.what if isinstance(failure, EndpointMalformed) else ""
     if heard.failure in ("silent", "cut") and garbled in ("", "cut", "shape"):
         return Fault(code=heard.failure, status=heard.status)
     if isinstance(failure, EndpointSilent):

@@ -39,7 +39,7 @@ MOST_AT_ONCE: Final = 8
 ROOM_WITHIN_S: Final = 20.0
 
 
-class Room(Protocol):
+class Slot(Protocol):
     """The places of an endpoint, which chats have first."""
 
     async def enter(self) -> None:
@@ -83,7 +83,7 @@ class Check:
         *,
         level: Level = Level.STANDARD,
         scale: float = 1.0,
-        room: Room | None = None,
+        room: Slot | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.target, self.level = target, level

@@ -20,7 +20,7 @@ from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.model import ServedModel
 
 
-class Place(Protocol):
+class Slot(Protocol):
     """A live endpoint: its places are the chats' first, and it remembers what a check learned."""
 
     entry: EndpointSettings
@@ -47,7 +47,7 @@ class Place(Protocol):
 class _Lent:
     """A live endpoint's places, as a check asks for them."""
 
-    place: Place
+    place: Slot
 
     async def enter(self) -> None:
         await self.place.lend()
@@ -60,10 +60,10 @@ class CannotCheck(ValueError):
     """The check can't begin; the text says why, for people, without a secret."""
 
 
-class CheckDesk:
+class CheckService:
     """Live: which checks run. endpoint: a live endpoint by its alias, None when there is none."""
 
-    def __init__(self, endpoint: Callable[[str], Place | None], catalog: Catalog) -> None:
+    def __init__(self, endpoint: Callable[[str], Slot | None], catalog: Catalog) -> None:
         self._endpoint, self._catalog = endpoint, catalog
         self._running: set[str] = set()
 
@@ -90,14 +90,14 @@ class CheckDesk:
         return self._begin(target, level, None, None)
 
     def _begin(
-        self, target: Target, level: Level, place: Place | None, model: str | None
+        self, target: Target, level: Level, place: Slot | None, model: str | None
     ) -> AsyncGenerator[Mapping[str, Any], None]:
         if target.entry.url in self._running:
             raise CannotCheck(messages.RUNS_ALREADY)
         return self._tell(target, level, place, model)
 
     async def _tell(
-        self, target: Target, level: Level, place: Place | None, model: str | None
+        self, target: Target, level: Level, place: Slot | None, model: str | None
     ) -> AsyncGenerator[Mapping[str, Any], None]:
         name = target.entry.name
         check = Check(target, level=level, room=_Lent(place) if place else None)

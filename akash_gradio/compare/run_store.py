@@ -19,7 +19,7 @@ from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.runner import Run, RunState
 from akash_gradio.compare.summary import Summary, summarize
 from akash_gradio.compare.task import Cards
-from akash_gradio.domain.ports import Answerer
+from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.domain.visitor import NOBODY, VISITOR
 
 MOST_OPEN: Final = 16
@@ -94,7 +94,7 @@ class Runs:
     """
 
     def __init__(
-        self, folder: Path | None, answerer: Answerer, cards: Cards, closing: Callable[[], bool]
+        self, folder: Path | None, answerer: ChatGateway, cards: Cards, closing: Callable[[], bool]
     ) -> None:
         self._folder, self._answerer, self._cards = folder, answerer, cards
         self._closing = closing
@@ -251,7 +251,7 @@ class Runs:
 
 def open_runs(
     data_dir: Path | None,
-    answerer: Answerer,
+    answerer: ChatGateway,
     cards: Cards,
     closing: Callable[[], bool] = lambda: False,
 ) -> Runs:

@@ -14,7 +14,7 @@ from akash_gradio.compare.capacity import Loads, shares
 from akash_gradio.compare.journal import Journal
 from akash_gradio.compare.rows import OK
 from akash_gradio.compare.task import Cards, ask
-from akash_gradio.domain.ports import Answerer
+from akash_gradio.domain.ports import ChatGateway
 
 PER_ENDPOINT: Final = 4
 """Calls at a time for each endpoint, unless somebody says otherwise."""
@@ -54,7 +54,7 @@ class Run:
     def __init__(
         self,
         journal: Journal,
-        answerer: Answerer,
+        answerer: ChatGateway,
         cards: Cards,
         *,
         per_endpoint: int = PER_ENDPOINT,

@@ -22,7 +22,7 @@ from akash_gradio.domain.errors import (
 )
 from akash_gradio.domain.events import Event, Finished, NotReasoning, ReasoningDelta, TextDelta
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.domain.ports import Answerer
+from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.domain.receipt import Receipt
 
 PATIENCE_S: Final = 300.0
@@ -36,7 +36,7 @@ _ADDRESS: Final = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.I)
 
 async def ask(
     task: Task,
-    answerer: Answerer,
+    answerer: ChatGateway,
     cards: Cards,
     *,
     stream: bool = True,

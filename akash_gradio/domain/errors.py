@@ -13,7 +13,7 @@
         ├── EndpointUnreachable   no connection: DNS, refused, TLS, reset
         ├── EndpointTimeout       nothing in time: connect, first_token, idle
         ├── EndpointRefused       an HTTP status that is no answer
-        ├── EndpointGarbled       what came is not the protocol
+        ├── EndpointMalformed       what came is not the protocol
         └── EndpointSilent        a stream that ended without a word
 
 `NotAllowed` and `LimitReached` come from `edge`, before the gateway is asked.
@@ -24,7 +24,27 @@ No error holds a key, a header, a URL or an object of the HTTP client.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from akash_gradio.domain.chat import NOTHING
 from akash_gradio.domain.receipt import Receipt
+
+
+class UserError(Exception):
+    """An error that is reported to the user who caused or met it.
+
+    It carries facts; each surface (page, `/v1`, terminal) renders them with its own registry
+    of texts, keyed by the code.
+
+    Attributes:
+        code: Stable identifier in snake_case, the key of the registries.
+        facts: Values that fill the text. They never hold a secret, a prompt or an answer.
+        status: HTTP status of the response where there is one.
+    """
+
+    def __init__(self, code: str, facts: Mapping[str, object] = NOTHING, status: int = 400) -> None:
+        super().__init__(code)
+        self.code, self.facts, self.status = code, facts, status
 
 
 class AkashGradioError(Exception):
@@ -167,7 +187,7 @@ class EndpointRefused(EndpointError):
         self.status, self.retry_after_s, self.detail = status, retry_after_s, detail
 
 
-class EndpointGarbled(EndpointError):
+class EndpointMalformed(EndpointError):
     """Not the protocol. what: `html`, `json`, `error_body`, `too_long`, `shape`, `encoding`
     or `cut` (the connection ended in the middle).
 

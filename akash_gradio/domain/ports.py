@@ -54,7 +54,7 @@ class EndpointStatus:
     capabilities: Mapping[str, Capabilities] = field(default_factory=lambda: NOTHING)
 
 
-class Answerer(Protocol):
+class ChatGateway(Protocol):
     """What the page, comparison lanes and `/v1` ask. The gateway is one; tests have fakes."""
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:

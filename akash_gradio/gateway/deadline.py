@@ -7,14 +7,14 @@ from types import TracebackType
 from typing import Any
 
 
-class OutOfPatience(Exception):
+class DeadlineExceeded(Exception):
     """What was waited for did not come in time."""
 
 
-class Patience:
+class Deadline:
     """Live count of the seconds that are left; only waiting counts, never what the consumer does.
 
-    Wait inside `with patience:`, one wait at a time, on a running loop: OutOfPatience comes
+    Wait inside `with patience:`, one wait at a time, on a running loop: DeadlineExceeded comes
     out of it when the seconds are over, and what was waited for is cancelled. Where each token
     comes by, `begin` and `end` say the same for less (`with` calls them through C).
 
@@ -74,7 +74,7 @@ class Patience:
         traceback: TracebackType | None,
     ) -> None:
         if self.end() and kind is asyncio.CancelledError:
-            raise OutOfPatience from None
+            raise DeadlineExceeded from None
 
     def close(self) -> None:
         """No timer is left."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from akash_gradio.domain.chat import NOTHING
-from akash_gradio.domain.errors import EndpointGarbled, EndpointTimeout
+from akash_gradio.domain.errors import EndpointMalformed, EndpointTimeout
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.gateway.passthrough.transport import Answer, Transport, hide_secrets
 from akash_gradio.gateway.retries import rest_asked_s
@@ -69,16 +69,16 @@ def read_models(alias: str, body: bytes) -> tuple[ServedModel, ...]:
     """The models of a `/v1/models` answer, in its order, each once; embeddings and such left out.
 
     Knows `{"data": […]}` (OpenAI), `{"models": […]}` (Ollama), a bare list (Together), and
-    entries that are objects or plain ids. alias: for the error. Raises EndpointGarbled.
+    entries that are objects or plain ids. alias: for the error. Raises EndpointMalformed.
     """
     try:
         value = json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         what = "html" if body.lstrip()[:1] == b"<" else "json"
-        raise EndpointGarbled(alias, what) from None
+        raise EndpointMalformed(alias, what) from None
     entries = _entries(value)
     if entries is None:
-        raise EndpointGarbled(alias, "shape")
+        raise EndpointMalformed(alias, "shape")
     found: dict[str, ServedModel] = {}
     for model in _models(entries[:MOST_MODELS]):
         found.setdefault(model.id, model)
@@ -104,7 +104,7 @@ async def _whole(alias: str, answer: Answer) -> bytes:
     while part := await answer.read():
         gathered += part
         if len(gathered) > LIST_BYTES:
-            raise EndpointGarbled(alias, "too_long")
+            raise EndpointMalformed(alias, "too_long")
     return bytes(gathered)
 
 

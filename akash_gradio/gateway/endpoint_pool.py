@@ -34,7 +34,7 @@ EXPECTED_WEIGHT: Final = 1
 EXPECTED_PRIORITY: Final = 1
 
 
-class Roster:
+class EndpointPool:
     """Live list of endpoints by alias, in the order of the configuration."""
 
     def __init__(self, entries: Iterable[EndpointSettings], routing: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from akash_gradio.domain.errors import (
     ContextExceeded,
-    EndpointGarbled,
+    EndpointMalformed,
     EndpointRefused,
     RequestRefused,
 )
@@ -64,13 +64,13 @@ def refusal(
     return _refused(alias, status, read_fault(body), retry_after_s)
 
 
-def fault_error(alias: str, fault: Fault) -> EndpointGarbled | EndpointRefused | RequestRefused:
+def fault_error(alias: str, fault: Fault) -> EndpointMalformed | EndpointRefused | RequestRefused:
     """The error for an error object that came with status 200 or inside a stream."""
     if fault.status is not None:
         return _refused(alias, fault.status, fault, None)
     if fault.too_long:
         return _too_long(alias, 400, fault)
-    return EndpointGarbled(alias, "error_body", fault.detail)
+    return EndpointMalformed(alias, "error_body", fault.detail)
 
 
 def _refused(

@@ -34,21 +34,21 @@ from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway.endpoint import Endpoint
-from akash_gradio.gateway.endpoint_pool import Roster, look
+from akash_gradio.gateway.endpoint_pool import EndpointPool, look
 from akash_gradio.gateway.passthrough.reader import RelayReader
 from akash_gradio.gateway.passthrough.request import (
-    Heard,
-    Passed,
     Question,
+    RawChunk,
     RelayRequest,
+    StreamItem,
     build_relayed,
 )
 from akash_gradio.gateway.passthrough.transport import HttpTransport, Transport
 from akash_gradio.gateway.payload import Payload, build
-from akash_gradio.gateway.request_state import Case, Move
+from akash_gradio.gateway.request_state import RequestState, Step
 from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
 from akash_gradio.gateway.stream_reader import ReplyReader
-from akash_gradio.gateway.upstream_call import Exchange, Limits, MakeReader
+from akash_gradio.gateway.upstream_call import Limits, MakeReader, UpstreamCall
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -110,7 +110,7 @@ class Gateway:
         self._clock, self._chance, self._sleep = clock, chance, sleep
         self._on_receipt = on_receipt
         self._epoch_s = time.time() - clock()
-        self._roster = Roster(settings.endpoints, settings.routing)
+        self._roster = EndpointPool(settings.endpoints, settings.routing)
         self._budget = RetryBudget()
         self._limits = Limits(
             connect_timeout_s=settings.connect_timeout_s,
@@ -167,10 +167,10 @@ class Gateway:
         return self._tell(request, _bytes_alone)
 
     async def _tell(
-        self, request: Question, shown: Callable[[Sequence[Heard]], Sequence[Any]]
+        self, request: Question, shown: Callable[[Sequence[StreamItem]], Sequence[Any]]
     ) -> AsyncGenerator[Any, None]:
         case = self._take(request)
-        exchange: Exchange | None = None
+        exchange: UpstreamCall | None = None
         try:
             await self._look_around(case)
             while exchange is None:
@@ -183,7 +183,7 @@ class Gateway:
                     exchange = await self._ask(case, move.endpoint, move.model)
             yield Started(exchange.endpoint.alias, exchange.model)
             straight = _straight(request, case)
-            events: Sequence[Heard] = exchange.opening
+            events: Sequence[StreamItem] = exchange.opening
             while events:
                 for event in shown(events):
                     yield event
@@ -201,7 +201,7 @@ class Gateway:
             if case.receipt is None:
                 self._close_case(case, exchange)
 
-    def _take(self, request: Question) -> Case:
+    def _take(self, request: Question) -> RequestState:
         self._budget.earn(self._clock())
         settings = self._settings
         fallbacks = settings.fallback_models
@@ -211,7 +211,7 @@ class Gateway:
             fallbacks = tuple(model for model in fallbacks if self._sees(model))
         elif isinstance(request, RelayRequest) and request.models is not None:
             fallbacks = tuple(model for model in fallbacks if model in request.models)
-        return Case(
+        return RequestState(
             request,
             self._clock,
             fallbacks=fallbacks,
@@ -223,7 +223,7 @@ class Gateway:
         card = self._cards(model)
         return card is not None and card.vision
 
-    async def _look_around(self, case: Case) -> None:
+    async def _look_around(self, case: RequestState) -> None:
         """Before saying that nobody serves the model, ask those who never said what they serve.
 
         A name that nobody knows is a mistake of the caller, and no fallback's business.
@@ -239,7 +239,7 @@ class Gateway:
                 raise reason
             return
 
-    def _next_move(self, case: Case) -> Move:
+    def _next_move(self, case: RequestState) -> Step:
         """Whom to ask now, or how long to pause. Raises when there is nothing left to do."""
         now = self._clock()
         if case.again is not None:
@@ -253,21 +253,21 @@ class Gateway:
             case.next_model()
         return self._wait_for_rest(case, now)
 
-    def _move_for(self, case: Case, model: str, now: float) -> Move | None:
+    def _move_for(self, case: RequestState, model: str, now: float) -> Step | None:
         """Ask one not tried in this round; when all have been tried, pause before a new round."""
         if not case.may_ask(model):
             return None
         ready = [e for e in self._willing(case, model) if e.ready_in(model, now) == 0]
         fresh = [endpoint for endpoint in ready if not case.tried(endpoint.alias, model)]
         if fresh:
-            return Move(model=model, endpoint=self._roster.choose(model, fresh))
+            return Step(model=model, endpoint=self._roster.choose(model, fresh))
         if not ready:
             return None
         round_number = case.new_round(model)
         pause_s = backoff_s(round_number, self._settings.retry_delay_ms, self._chance())
-        return Move(model=model, wait_s=pause_s)
+        return Step(model=model, wait_s=pause_s)
 
-    def _wait_for_rest(self, case: Case, now: float) -> Move:
+    def _wait_for_rest(self, case: RequestState, now: float) -> Step:
         """All that is left rests: wait for the first to be back, if that is soon enough."""
         rests = [
             (endpoint.ready_in(model, now), model)
@@ -279,20 +279,20 @@ class Gateway:
         if not case.affords_rest(wait_s):
             raise self._given_up(case, now)
         case.wait_for(model, wait_s)
-        return Move(model=model, wait_s=wait_s)
+        return Step(model=model, wait_s=wait_s)
 
-    def _willing(self, case: Case, model: str) -> list[Endpoint]:
+    def _willing(self, case: RequestState, model: str) -> list[Endpoint]:
         serving = self._roster.serving(model, case.request.endpoint)
         return [endpoint for endpoint in serving if not endpoint.drained and not endpoint.busy]
 
-    async def _ask(self, case: Case, endpoint: Endpoint, model: str) -> Exchange | None:
+    async def _ask(self, case: RequestState, endpoint: Endpoint, model: str) -> UpstreamCall | None:
         """Ask one endpoint, up to its first token. None when it failed and others may be asked."""
         card = self._cards(model)
         payload, make_reader = _worded(case.request, endpoint, model, card)
         if case.asked and not case.asking_again:
             self._budget.spend(self._clock())
         limits = self._limits_of(case.request)
-        exchange = Exchange(endpoint, model, self._transport, limits, make_reader)
+        exchange = UpstreamCall(endpoint, model, self._transport, limits, make_reader)
         why = case.asks(endpoint.alias, model, exchange.probe, self._settings.routing)
         logger.debug(
             "attempt.begun", extra={"endpoint": endpoint.alias, "model": model, "why": why}
@@ -308,7 +308,7 @@ class Gateway:
             case.refused(refusal)
             if not endpoint.refused_usage(refusal):
                 raise
-            case.ask_again(Move(model=model, endpoint=endpoint))
+            case.ask_again(Step(model=model, endpoint=endpoint))
         else:
             self._note_first_token(case, exchange)
             return exchange
@@ -322,20 +322,20 @@ class Gateway:
             return self._whole_limits
         return self._limits
 
-    def _note_first_token(self, case: Case, exchange: Exchange) -> None:
+    def _note_first_token(self, case: RequestState, exchange: UpstreamCall) -> None:
         lag_s = exchange.lag_s
         waited_s = case.record.begins(exchange.status, lag_s)
         case.record.hears(exchange.opening, lag_s)
         counts = waited_s if case.request.stream else None
         exchange.endpoint.begins(exchange.model, exchange.probe, counts)
 
-    async def _finish(self, case: Case, exchange: Exchange) -> Receipt:
+    async def _finish(self, case: RequestState, exchange: UpstreamCall) -> Receipt:
         exchange.endpoint.answers()
         receipt = self._close_case(case, exchange, finish=exchange.finish_reason)
         await exchange.aclose()
         return receipt
 
-    def _interrupted(self, exchange: Exchange, error: AkashGradioError) -> AkashGradioError:
+    def _interrupted(self, exchange: UpstreamCall, error: AkashGradioError) -> AkashGradioError:
         """What to raise for an answer that broke off after its first token."""
         if not isinstance(error, EndpointError | RequestRefused):
             return error
@@ -345,7 +345,7 @@ class Gateway:
         interrupted.__cause__ = failure
         return interrupted
 
-    def _blame(self, exchange: Exchange, failure: EndpointError) -> None:
+    def _blame(self, exchange: UpstreamCall, failure: EndpointError) -> None:
         rest_s = self._settings.retry_delay_ms / 1000
         exchange.endpoint.fails(failure, exchange.model, self._clock(), exchange.probe, rest_s)
         logger.debug(
@@ -358,7 +358,7 @@ class Gateway:
             },
         )
 
-    def _given_up(self, case: Case, now: float) -> AkashGradioError:
+    def _given_up(self, case: RequestState, now: float) -> AkashGradioError:
         """What to raise when nobody is left to ask."""
         model, pinned = case.request.model, case.request.endpoint
         waits = [
@@ -379,8 +379,8 @@ class Gateway:
 
     def _close_case(
         self,
-        case: Case,
-        exchange: Exchange | None,
+        case: RequestState,
+        exchange: UpstreamCall | None,
         error: AkashGradioError | None = None,
         finish: str = "",
     ) -> Receipt:
@@ -469,14 +469,14 @@ def _worded(
     return build_relayed(request, model=model, entry=entry, ask_usage=ask_usage), reader
 
 
-def _straight(request: Question, case: Case) -> Callable[[Passed], bool] | None:
+def _straight(request: Question, case: RequestState) -> Callable[[RawChunk], bool] | None:
     """Where words go on without a detour by the consumer, if he wants that."""
     take = request.straight if isinstance(request, RelayRequest) else None
     if take is None:
         return None
     passes = case.record.passes
 
-    def pass_on(passed: Passed) -> bool:
+    def pass_on(passed: RawChunk) -> bool:
         taken = take(passed.data)
         if taken:
             passes(passed.events)
@@ -485,17 +485,17 @@ def _straight(request: Question, case: Case) -> Callable[[Passed], bool] | None:
     return pass_on
 
 
-def _as_it_is(heard: Sequence[Heard]) -> Sequence[Heard]:
+def _as_it_is(heard: Sequence[StreamItem]) -> Sequence[StreamItem]:
     return heard
 
 
-def _bytes_alone(heard: Sequence[Heard]) -> Sequence[bytes]:
-    if len(heard) == 1 and type(heard[0]) is Passed:  # nearly always
+def _bytes_alone(heard: Sequence[StreamItem]) -> Sequence[bytes]:
+    if len(heard) == 1 and type(heard[0]) is RawChunk:  # nearly always
         return (heard[0].data,)
-    return [event.data for event in heard if type(event) is Passed]
+    return [event.data for event in heard if type(event) is RawChunk]
 
 
-def _status(failure: EndpointError, exchange: Exchange) -> int | None:
+def _status(failure: EndpointError, exchange: UpstreamCall) -> int | None:
     return failure.status if isinstance(failure, EndpointRefused) else exchange.status
 
 

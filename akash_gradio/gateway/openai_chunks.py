@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NoReturn
 
-from akash_gradio.domain.errors import EndpointGarbled
+from akash_gradio.domain.errors import EndpointMalformed
 from akash_gradio.domain.events import (
     Event,
     NotReasoning,
@@ -43,7 +43,7 @@ class ChunkReader:
     def read(self, chunk: object, events: list[Event]) -> None:
         """Append to events what the chunk says. A chunk without choices may say nothing.
 
-        Raises EndpointGarbled, and what `fault_error` gives for an error object.
+        Raises EndpointMalformed, and what `fault_error` gives for an error object.
         """
         if not isinstance(chunk, dict):
             self._raise_fault(chunk)
@@ -91,7 +91,7 @@ class ChunkReader:
             raise fault_error(self._alias, fault)
 
     def _garbled(self) -> NoReturn:
-        raise EndpointGarbled(self._alias, "shape")
+        raise EndpointMalformed(self._alias, "shape")
 
     def _name(self, chunk: dict[str, Any]) -> None:
         self.upstream_id = self.upstream_id or _short(chunk.get("id"))
@@ -121,7 +121,7 @@ class ChunkReader:
         reason = choice.get("finish_reason")
         if reason and isinstance(reason, str):
             if reason == "error":  # OpenRouter: the provider behind it failed
-                raise EndpointGarbled(self._alias, "error_body")
+                raise EndpointMalformed(self._alias, "error_body")
             self.finish_reason = _short(reason)
 
     def _delta(self, delta: dict[str, Any], whole: bool, events: list[Event]) -> None:
@@ -151,7 +151,7 @@ class ChunkReader:
         self._say(self._words(parts), whole, events)
 
     def _words(self, value: object) -> str:
-        """A text, or the texts of a list of parts. Raises EndpointGarbled for anything else."""
+        """A text, or the texts of a list of parts. Raises EndpointMalformed for anything else."""
         if isinstance(value, str):
             return value
         if isinstance(value, dict):

@@ -22,7 +22,7 @@ from akash_gradio.domain.tokens import (
     estimated_tokens,
     utf8_length,
 )
-from akash_gradio.gateway.passthrough.request import Heard, Passed, Question, RelayRequest
+from akash_gradio.gateway.passthrough.request import Question, RawChunk, RelayRequest, StreamItem
 
 SHORTEST_PACE_S: Final = 0.001
 """From the first token to the last; in less they came together, and were read in pieces."""
@@ -108,11 +108,11 @@ class Record:
         if self._settle("cancelled", None) is None and self._first_token is not None:
             self.breaks_off("cancelled")
 
-    def hears(self, events: Iterable[Heard], lag_s: float = 0.0) -> None:
+    def hears(self, events: Iterable[StreamItem], lag_s: float = 0.0) -> None:
         """What came in one read, lag_s seconds ago."""
         said = False
         for event in events:
-            if isinstance(event, Passed):
+            if isinstance(event, RawChunk):
                 self._answer_bytes += BYTES_PER_TOKEN * event.events
                 said = said or event.events > 0
             elif isinstance(event, TextDelta):

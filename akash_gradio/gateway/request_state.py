@@ -18,7 +18,7 @@ from akash_gradio.gateway.receipt_recorder import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class Step:
     """Ask `endpoint` for `model`; or, without an endpoint, pause for `wait_s` seconds."""
 
     model: str
@@ -26,7 +26,7 @@ class Move:
     wait_s: float = 0.0
 
 
-class Case:
+class RequestState:
     """Live state of one request.
 
     models: the one asked for, then the fallbacks; a pinned request has none.
@@ -47,7 +47,7 @@ class Case:
         self.record = Record(request, clock)
         others = () if request.endpoint is not None else fallbacks
         self.models = tuple(dict.fromkeys((request.model, *others)))
-        self.again: Move | None = None
+        self.again: Step | None = None
         self.asking_again = False
         self.last_failure: EndpointError | None = None
         self.receipt: Receipt | None = None
@@ -117,11 +117,11 @@ class Case:
         """The endpoint found fault with the request."""
         self._unreported = self.record.fails(type(refusal).__name__, refusal.status)
 
-    def ask_again(self, move: Move) -> None:
+    def ask_again(self, move: Step) -> None:
         """The same endpoint gets the request at once, said otherwise; this costs nothing."""
         self.again = move
 
-    def take_again(self) -> Move:
+    def take_again(self) -> Step:
         """The move that `ask_again` left."""
         assert self.again is not None
         move, self.again = self.again, None

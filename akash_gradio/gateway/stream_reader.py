@@ -12,7 +12,7 @@ from typing import Final
 
 from akash_gradio.domain.errors import (
     EndpointError,
-    EndpointGarbled,
+    EndpointMalformed,
     EndpointSilent,
     RequestRefused,
 )
@@ -102,7 +102,7 @@ class ReplyReader:
     def feed(self, data: bytes) -> list[Event]:
         """The events that these bytes complete: text, reasoning, tool calls and usage.
 
-        Raises EndpointGarbled, EndpointRefused or RequestRefused. Where events came before
+        Raises EndpointMalformed, EndpointRefused or RequestRefused. Where events came before
         the error in the same read, they are returned, `done` is set, and the error waits
         for the next call.
         """
@@ -131,7 +131,7 @@ class ReplyReader:
     def close(self) -> list[Event]:
         """The last events, at the end of the body or after `done`.
 
-        Raises what `feed` raises, EndpointGarbled `cut` when the body ended in the middle,
+        Raises what `feed` raises, EndpointMalformed `cut` when the body ended in the middle,
         and EndpointSilent when it was well-formed and had no word in it.
         """
         if self._failure is not None:
@@ -153,17 +153,17 @@ class ReplyReader:
 
     def _sniff(self, first: int) -> None:
         if first == ord("<"):
-            raise EndpointGarbled(self._alias, "html")
+            raise EndpointMalformed(self._alias, "html")
         if first in b"{[":
             self._body = bytearray()
         elif not 0x20 < first < 0x7F:  # compressed without saying so, UTF-16, no text at all
-            raise EndpointGarbled(self._alias, "encoding")
+            raise EndpointMalformed(self._alias, "encoding")
         self._begun = True
 
     def _gather(self, body: bytearray, data: bytes) -> list[Event]:
         body += data
         if len(body) > BODY_BYTES:
-            raise EndpointGarbled(self._alias, "too_long")
+            raise EndpointMalformed(self._alias, "too_long")
         return []
 
     def _follow(self, data: bytes) -> list[Event]:
@@ -178,7 +178,7 @@ class ReplyReader:
                 if self.done:
                     return events
             if oversized:
-                raise EndpointGarbled(self._alias, "too_long")
+                raise EndpointMalformed(self._alias, "too_long")
         except (EndpointError, RequestRefused) as error:
             if not events:
                 raise
@@ -191,8 +191,8 @@ class ReplyReader:
             for payload in self._stream.close():
                 self._payload(payload, events, last=True)
         except Oversized:
-            raise EndpointGarbled(self._alias, "too_long") from None
-        except EndpointGarbled as error:
+            raise EndpointMalformed(self._alias, "too_long") from None
+        except EndpointMalformed as error:
             # After the finish reason the answer is whole, and half a usage report no loss.
             if error.what != "cut" or self.finish_reason is None:
                 raise
@@ -213,7 +213,7 @@ class ReplyReader:
         if not isinstance(value, dict) or "choices" not in value:
             fault = fault_in(value)
             if fault is None:
-                raise EndpointGarbled(self._alias, "shape")
+                raise EndpointMalformed(self._alias, "shape")
             raise fault_error(self._alias, fault)
         self._understand(text, value, events)
 
@@ -228,7 +228,7 @@ class ReplyReader:
         except (ValueError, RecursionError):
             end = -1
         if end != len(text):
-            raise EndpointGarbled(self._alias, "cut" if cut else "json")
+            raise EndpointMalformed(self._alias, "cut" if cut else "json")
         return value
 
     def _judge(self) -> None:
@@ -236,10 +236,10 @@ class ReplyReader:
         chunks = self._chunks
         whole = self.done or self._body is not None or chunks.finish_reason is not None
         if chunks.said and not whole:
-            raise EndpointGarbled(self._alias, "cut")
+            raise EndpointMalformed(self._alias, "cut")
         if chunks.said or chunks.finish_reason in _WORDLESS:
             return
         if self._begun and self._body is None and not self._stream.understood:
             what = "html" if self._declared_html else "shape"
-            raise EndpointGarbled(self._alias, what)
+            raise EndpointMalformed(self._alias, what)
         raise EndpointSilent(self._alias)

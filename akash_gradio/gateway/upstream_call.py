@@ -13,15 +13,15 @@ from typing import Final, Protocol
 from akash_gradio.domain.chat import NOTHING
 from akash_gradio.domain.errors import (
     EndpointError,
-    EndpointGarbled,
+    EndpointMalformed,
     EndpointRefused,
     EndpointTimeout,
     RequestRefused,
 )
 from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
-from akash_gradio.gateway.deadline import OutOfPatience, Patience
+from akash_gradio.gateway.deadline import Deadline, DeadlineExceeded
 from akash_gradio.gateway.endpoint import Endpoint
-from akash_gradio.gateway.passthrough.request import Heard, Passed
+from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 from akash_gradio.gateway.passthrough.transport import Answer, Transport, hide_secrets
 from akash_gradio.gateway.retries import rest_asked_s
 from akash_gradio.gateway.stream_reader import refusal
@@ -74,15 +74,15 @@ class Reader(Protocol):
         """Whether what comes next, if it is words alone, needs no look."""
         ...
 
-    def words_alone(self, data: bytes) -> Passed | None:
+    def words_alone(self, data: bytes) -> RawChunk | None:
         """The bytes as they go on, if they are whole events of words; None says to feed them."""
         ...
 
-    def feed(self, data: bytes) -> Sequence[Heard]:
+    def feed(self, data: bytes) -> Sequence[StreamItem]:
         """What the bytes say. Raises EndpointError and RequestRefused."""
         ...
 
-    def close(self) -> Sequence[Heard]:
+    def close(self) -> Sequence[StreamItem]:
         """What is left to say at the end. Raises as `feed` does."""
         ...
 
@@ -95,7 +95,7 @@ class MakeReader(Protocol):
         ...
 
 
-class Exchange:
+class UpstreamCall:
     """Live: takes a slot of the endpoint when made; `aclose` gives back slot and connection.
 
     opening: what came up to the first token, and opened: that it did. over: nothing more
@@ -111,11 +111,11 @@ class Exchange:
         make_reader: MakeReader,
     ) -> None:
         self.endpoint, self.model = endpoint, model
-        self.opening: list[Heard] = []
+        self.opening: list[StreamItem] = []
         self.over = False
         self.status: int | None = None
         self._transport, self._limits = transport, limits
-        self._patience = Patience(limits.first_token_timeout_s)
+        self._patience = Deadline(limits.first_token_timeout_s)
         self._headers: Mapping[str, str] = NOTHING
         self._answer: Answer | None = None
         self._make_reader = make_reader
@@ -157,7 +157,9 @@ class Exchange:
             raise
         self.opened = True
 
-    async def more(self, straight: Callable[[Passed], bool] | None = None) -> Sequence[Heard]:
+    async def more(
+        self, straight: Callable[[RawChunk], bool] | None = None
+    ) -> Sequence[StreamItem]:
         """What came next, never empty before the answer is over.
 
         straight: takes words where they come; what it took is not said here.
@@ -193,7 +195,7 @@ class Exchange:
         """What broke the answer off. A refusal in the middle of one is garbled."""
         hide_secrets(error, self.endpoint.entry, self._headers)
         if isinstance(error, RequestRefused):
-            return EndpointGarbled(error.alias, "error_body", error.detail)
+            return EndpointMalformed(error.alias, "error_body", error.detail)
         return error
 
     async def aclose(self) -> None:
@@ -234,10 +236,10 @@ class Exchange:
                     headers=self._headers,
                     connect_timeout_s=self._limits.connect_timeout_s,
                 )
-        except OutOfPatience:
+        except DeadlineExceeded:
             raise self._too_late() from None
 
-    def _passes(self, straight: Callable[[Passed], bool], reader: Reader, part: bytes) -> bool:
+    def _passes(self, straight: Callable[[RawChunk], bool], reader: Reader, part: bytes) -> bool:
         """Nearly each token of a relayed stream comes by here alone."""
         passed = reader.words_alone(part)
         if passed is None or not straight(passed):
@@ -250,7 +252,7 @@ class Exchange:
         if reader.finish_reason is None:
             raise failure from None
 
-    def _hear(self, part: bytes, reader: Reader) -> Sequence[Heard]:
+    def _hear(self, part: bytes, reader: Reader) -> Sequence[StreamItem]:
         if not part:
             self.over = True
             return reader.close()
@@ -261,7 +263,7 @@ class Exchange:
             self._patience.renew(self._limits.idle_timeout_s)
         return events
 
-    def _linger(self, events: Sequence[Heard]) -> None:
+    def _linger(self, events: Sequence[StreamItem]) -> None:
         """The answer is whole; wait a little for its usage, and hardly for what is behind that."""
         if not self._lingering:
             self._lingering = True
@@ -279,7 +281,7 @@ class Exchange:
         """What a status that is no answer means; its words are read as far as they come."""
         self._patience.shorten(REFUSAL_WITHIN_S)
         body = bytearray()
-        with suppress(OutOfPatience, EndpointError), self._patience:
+        with suppress(DeadlineExceeded, EndpointError), self._patience:
             while len(body) < REFUSAL_BYTES and (part := await answer.read()):
                 body += part
         rest_s = rest_asked_s(answer.headers, now=datetime.now(UTC))
@@ -288,9 +290,9 @@ class Exchange:
     async def _await_body_end(self) -> None:
         assert self._answer is not None
         self._patience.renew(BODY_END_WITHIN_S)
-        with suppress(OutOfPatience, EndpointError), self._patience:
+        with suppress(DeadlineExceeded, EndpointError), self._patience:
             await self._answer.read()
 
 
-def _is_token(event: Heard) -> bool:
+def _is_token(event: StreamItem) -> bool:
     return isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta)

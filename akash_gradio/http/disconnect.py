@@ -11,7 +11,7 @@ from akash_gradio.http.connection import Connection
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
-async def until_left(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+async def cancel_on_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> None:
     """Await the work, and cancel it when `receive` says that the client has gone.
 
     Starlette's StreamingResponse notices that at its next send, which may never come while
@@ -52,7 +52,9 @@ async def until_left(work: Coroutine[Any, Any, None], receive: Receive) -> None:
         working.result()
 
 
-async def until_left_directly(work: Coroutine[Any, Any, None], connection: Connection) -> None:
+async def cancel_on_connection_lost(
+    work: Coroutine[Any, Any, None], connection: Connection
+) -> None:
     """The same where the connection itself can be asked: no task, and nothing that listens."""
     task = asyncio.current_task()
     assert task is not None

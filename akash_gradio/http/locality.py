@@ -13,7 +13,7 @@ _FORWARDED: Final = frozenset(
 )
 
 
-def sits_here(scope: Scope) -> bool:
+def is_local_request(scope: Scope) -> bool:
     """Whether a request comes straight from this machine, and means this machine.
 
     One that a proxy passed on says so in its headers. One that names another host comes from

@@ -18,7 +18,7 @@ class _Place:
         self.admitted = False
 
 
-class Turnstile:
+class ConcurrencyLimiter:
     """Live. at_once: None for as many as come. longest: how many may wait."""
 
     def __init__(self, at_once: int | None, longest: int) -> None:

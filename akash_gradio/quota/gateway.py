@@ -20,7 +20,7 @@ from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.domain.visitor import VISITOR, Visitor
 from akash_gradio.gateway import Relayed, RelayRequest
-from akash_gradio.quota.concurrency import Turnstile
+from akash_gradio.quota.concurrency import ConcurrencyLimiter
 from akash_gradio.quota.counters import Counters, end_of_day
 from akash_gradio.quota.request_limits import TOKENS, Limits
 from akash_gradio.quota.visitor_keys import OwnKeys
@@ -33,7 +33,7 @@ until its receipt comes, so that many questions at once don't outrun a share."""
 Cards = Callable[[str], ModelCard | None]
 
 
-class Source(Protocol):
+class ChatBackend(Protocol):
     """What answers: a `Gateway`."""
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
@@ -49,7 +49,7 @@ class Source(Protocol):
         ...
 
 
-class Ledger:
+class UsageMeter:
     """Live: what the day has cost, by the receipts. clock: seconds of the Unix clock."""
 
     def __init__(
@@ -75,12 +75,12 @@ class Ledger:
         return (card.cost(tokens_in, tokens_out) or 0.0) if card is not None else 0.0
 
 
-class Guard:
-    """Live. An `Answerer` before another one."""
+class QuotaGateway:
+    """Live. An `ChatGateway` before another one."""
 
     def __init__(
         self,
-        source: Source,
+        source: ChatBackend,
         limits: Limits,
         counters: Counters,
         clock: Callable[[], float] = time.time,
@@ -88,7 +88,7 @@ class Guard:
     ) -> None:
         self._source, self._limits, self._counters = source, limits, counters
         self._clock, self._own_keys = clock, own_keys
-        self._turnstile = Turnstile(limits.at_once, limits.queue)
+        self._turnstile = ConcurrencyLimiter(limits.at_once, limits.queue)
         self._running: Counter[str] = Counter()
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
@@ -96,7 +96,7 @@ class Guard:
         return self._source.endpoints()
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        """See `Answerer.stream`. Raises NotAllowed and LimitReached besides."""
+        """See `ChatGateway.stream`. Raises NotAllowed and LimitReached besides."""
         fits, visitor = self._limits.fit, VISITOR.get()
         own_keys, own = self._own_keys, visitor.own
         if own is not None and own_keys is not None:

@@ -52,7 +52,7 @@ class OwnKeys:
         self._allowed = allowed
 
     async def stream(self, request: ChatRequest, own: OwnKey) -> AsyncGenerator[Event, None]:
-        """See `Answerer.stream`. Raises NotAllowed besides."""
+        """See `ChatGateway.stream`. Raises NotAllowed besides."""
         entry = self._entry(own, request.model)
         theirs = entry.name == ALIAS
         settings = self._settings.model_copy(

@@ -15,7 +15,7 @@ from akash_gradio.check.probe import Level
 from akash_gradio.check.report import cost_facts
 from akash_gradio.check.service import CannotCheck
 from akash_gradio.web import texts
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.event_stream import EventStream
 from akash_gradio.web.page_route import PageAddress, read_body
 from akash_gradio.web.schemas import Fault
@@ -35,7 +35,7 @@ class AskedCheck(BaseModel):
     level: Literal["quick", "standard", "full"] = "standard"
 
 
-def check_routes(house: House) -> list[BaseRoute]:
+def check_routes(house: AppContext) -> list[BaseRoute]:
     """`page/check` and `page/check/run`, to be put before Gradio's."""
 
     async def offer(request: Request) -> ASGIApp:
@@ -52,7 +52,7 @@ def check_routes(house: House) -> list[BaseRoute]:
     ]
 
 
-def check_view(house: House) -> dict[str, Any]:
+def check_view(house: AppContext) -> dict[str, Any]:
     """The endpoints there are, what each level costs, and the words."""
     statuses = house.answerer.endpoints()
     return {
@@ -65,7 +65,7 @@ def check_view(house: House) -> dict[str, Any]:
     }
 
 
-def _for_the_host(house: House, request: Request) -> None:
+def _for_the_host(house: AppContext, request: Request) -> None:
     """Raises Fault for everybody else: a check asks other machines in this one's name."""
     if house.desk is None or not house.is_host(request.scope):
         raise Fault("host_only", 403)
@@ -81,7 +81,7 @@ def _read(body: bytes) -> AskedCheck:
     return asked
 
 
-def _begun(house: House, asked: AskedCheck) -> AsyncGenerator[Mapping[str, Any], None]:
+def _begun(house: AppContext, asked: AskedCheck) -> AsyncGenerator[Mapping[str, Any], None]:
     assert house.desk is not None
     level, model = LEVELS[asked.level], asked.model.strip() or None
     try:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from akash_gradio.compare.answer_diff import Span, diff
 from akash_gradio.web import texts
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.event_stream import EventStream
 from akash_gradio.web.file_routes import check_vision
 from akash_gradio.web.lanes_report import AskedLanesReport, lanes_plan, lanes_report
@@ -24,7 +24,7 @@ from akash_gradio.web.set_schemas import read_sent
 from akash_gradio.web.vote_routes import sent_votes, vote_routes
 
 
-def compare_routes(house: House) -> list[BaseRoute]:
+def compare_routes(house: AppContext) -> list[BaseRoute]:
     """Every address below `page/compare`; what runs is known to this process alone."""
     races = Races()
 

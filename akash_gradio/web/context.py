@@ -11,22 +11,22 @@ from starlette.types import Scope
 from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
-from akash_gradio.check.service import CheckDesk
+from akash_gradio.check.service import CheckService
 from akash_gradio.compare.run_store import Runs, open_runs
 from akash_gradio.compare.task import cost_of
 from akash_gradio.compare.votes.store import VoteStore
 from akash_gradio.domain.chat import NOTHING
 from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import Problem
-from akash_gradio.domain.ports import Answerer
+from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.domain.progress import Progress
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.files.reader import FileReader
-from akash_gradio.http.locality import sits_here
+from akash_gradio.http.locality import is_local_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class AppContext:
     """The parts behind the page.
 
     problems: mistakes in the configuration, shown to visitors without secrets.
@@ -46,14 +46,14 @@ class House:
     closing: whether the server is about to end, so that runs ask nothing new.
     """
 
-    answerer: Answerer
+    answerer: ChatGateway
     catalog: Catalog
     thumbnails: Thumbnails
     problems: tuple[Problem, ...] = ()
     progress: Callable[[], Progress | None] = lambda: None
     default_model: str = ""
-    desk: CheckDesk | None = None
-    is_host: Callable[[Scope], bool] = sits_here
+    desk: CheckService | None = None
+    is_host: Callable[[Scope], bool] = is_local_request
     health: Callable[[str], Health | None] = lambda _model: None
     files: FileReader = field(default_factory=FileReader)
     votes: VoteStore | None = None

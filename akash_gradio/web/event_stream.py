@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
-from akash_gradio.http.disconnect import until_left
+from akash_gradio.http.disconnect import cancel_on_disconnect
 
 HEADERS: Final = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -37,7 +37,7 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the events end or the client leaves, whichever comes first."""
         with suppress(OSError):  # a client that is gone at a send
-            await until_left(self._send_all(send), receive)
+            await cancel_on_disconnect(self._send_all(send), receive)
 
     async def _send_all(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})

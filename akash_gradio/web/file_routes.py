@@ -15,12 +15,12 @@ from starlette.types import ASGIApp
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.files.reader import FILE_LIMIT_BYTES, Unreadable
 from akash_gradio.web import texts
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.page_route import PageAddress, failure, read_body
 from akash_gradio.web.schemas import Fault
 
 
-def file_routes(house: House) -> list[BaseRoute]:
+def file_routes(house: AppContext) -> list[BaseRoute]:
     """`page/file/pdf` and `page/file/picture`, to be put before Gradio's."""
 
     async def read(request: Request) -> ASGIApp:
@@ -44,7 +44,7 @@ async def _content(request: Request) -> bytes:
         raise Fault("file_too_long", fault.status, **fault.facts) from None
 
 
-def check_vision(house: House, asked: ChatRequest) -> None:
+def check_vision(house: AppContext, asked: ChatRequest) -> None:
     """Raises Fault when there are pictures and the model has no eyes."""
     if not asked.conversation.has_pictures:
         return

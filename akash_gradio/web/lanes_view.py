@@ -10,7 +10,7 @@ from functools import partial
 from akash_gradio.compare.lanes import Race
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import UnknownModel
-from akash_gradio.domain.ports import Answerer
+from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.web import views
 from akash_gradio.web.reply_view import CostOf, NameOf, PageEvent, free, reply
 
@@ -44,7 +44,7 @@ class Races:
 async def compare(
     run: str,
     lanes: Mapping[str, ChatRequest],
-    answerer: Answerer,
+    answerer: ChatGateway,
     races: Races,
     *,
     withheld: Callable[[str], bool] = lambda _model: False,

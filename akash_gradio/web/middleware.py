@@ -61,7 +61,7 @@ class Rules:
     frame_ancestors: str = "https://huggingface.co"
 
 
-class Edge:
+class SecurityMiddleware:
     """The middleware. say: the words of a refusal, which belong to the page."""
 
     def __init__(
@@ -107,7 +107,7 @@ class Edge:
         scope = {**scope, INVITED: is_invited(scope, self._rules.allowed_origins)}
         limit = limit_of(scope["path"])
         body = Body(receive, limit)
-        dressed = Dressed(scope, send, self._rules, body, self._visitors, self._finish)
+        dressed = SecuredResponse(scope, send, self._rules, body, self._visitors, self._finish)
         try:
             check_length(scope, limit)
             await self._enter(scope, body.receive, dressed.send)
@@ -146,7 +146,7 @@ class Edge:
         await answer_json(send, status, self._say(kind, **facts), closing)
 
 
-class Dressed:
+class SecuredResponse:
     """Live: sends an answer on with the page's headers. begun: its status is out.
 
     An answer to a body that was given up goes nowhere; the edge has its own.

@@ -22,7 +22,7 @@ from akash_gradio.domain.events import (
     Started,
     TextDelta,
 )
-from akash_gradio.domain.ports import Answerer, EndpointState
+from akash_gradio.domain.ports import ChatGateway, EndpointState
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.markdown.renderer import GrowingMarkdown
 from akash_gradio.web import views
@@ -178,7 +178,7 @@ class _Growing:
 
 async def reply(
     request: ChatRequest,
-    answerer: Answerer,
+    answerer: ChatGateway,
     *,
     name_of: NameOf = str,
     cost_of: CostOf = free,
@@ -208,7 +208,7 @@ async def reply(
 
 
 async def _collect(
-    request: ChatRequest, answerer: Answerer, growing: _Growing, name_of: NameOf, sleep: Sleep
+    request: ChatRequest, answerer: ChatGateway, growing: _Growing, name_of: NameOf, sleep: Sleep
 ) -> None:
     """Fold the answer in, whatever becomes of it: an end always comes, unless cancelled."""
     try:
@@ -224,7 +224,9 @@ async def _collect(
         growing.end(None, error=views.error_view(AkashGradioError(), name_of(request.model)))
 
 
-async def _ask(request: ChatRequest, answerer: Answerer, growing: _Growing, sleep: Sleep) -> None:
+async def _ask(
+    request: ChatRequest, answerer: ChatGateway, growing: _Growing, sleep: Sleep
+) -> None:
     """Fold the answer in; a model that is being started is waited for: nothing is lost."""
     waited = False
     while not growing.ended:
@@ -243,7 +245,7 @@ async def _ask(request: ChatRequest, answerer: Answerer, growing: _Growing, slee
             await _until_started(answerer, sleep)
 
 
-async def _until_started(answerer: Answerer, sleep: Sleep) -> None:
+async def _until_started(answerer: ChatGateway, sleep: Sleep) -> None:
     """Wait until nothing is starting any more, whether it is ready or was given up."""
     await sleep(STARTING_PAUSE_S)
     while any(status.state is EndpointState.STARTING for status in answerer.endpoints()):

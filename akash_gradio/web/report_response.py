@@ -13,7 +13,7 @@ from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.reports.report import Report, ReportForm, write_report
 from akash_gradio.compare.votes.store import Vote, VotesUnavailable
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 
 PREVIEW_CHARACTERS: Final = 200_000
 _TYPES: Final = {
@@ -33,7 +33,7 @@ async def report_answer(report: Report, form: ReportForm, *, preview: bool) -> A
     return StreamingResponse(pieces, media_type=_TYPES[form])
 
 
-async def ranking_of(house: House, plan: Plan, own: Sequence[Vote] = ()) -> Ranking | None:
+async def ranking_of(house: AppContext, plan: Plan, own: Sequence[Vote] = ()) -> Ranking | None:
     """Of the votes between the plan's lanes; own: the browser's, where the host keeps none."""
     try:
         every = own if house.votes is None else await house.votes.all()

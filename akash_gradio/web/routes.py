@@ -26,7 +26,7 @@ from akash_gradio.markdown.renderer import render
 from akash_gradio.web import texts, views
 from akash_gradio.web.check_routes import check_routes
 from akash_gradio.web.compare_routes import compare_routes
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.event_stream import EventStream
 from akash_gradio.web.file_routes import check_vision, file_routes
 from akash_gradio.web.notices import host_notices
@@ -40,7 +40,7 @@ from akash_gradio.web.templating import card_html, notice_html, panel_html
 LONG_BODY_BYTES: Final = 500_000
 
 
-def page_routes(house: House, runs: Runs | None = None) -> list[BaseRoute]:
+def page_routes(house: AppContext, runs: Runs | None = None) -> list[BaseRoute]:
     """Every address of the page, to be put before Gradio's.
 
     runs: the house's, for who closes them; opened here otherwise.
@@ -134,7 +134,7 @@ _PICTURE_HEADERS: Final = {
 }
 
 
-def boot_view(house: House, scope: Scope) -> dict[str, Any]:
+def boot_view(house: AppContext, scope: Scope) -> dict[str, Any]:
     """All that the script needs once: words, the model that is open at first, who asks."""
     host = house.is_host(scope)
     aliases = (status.alias for status in house.answerer.endpoints())
@@ -156,7 +156,7 @@ def boot_view(house: House, scope: Scope) -> dict[str, Any]:
     }
 
 
-def models_view(house: House) -> dict[str, Any]:
+def models_view(house: AppContext) -> dict[str, Any]:
     """The models, their cards and the notices, as they are now."""
     every = house.listings()
     listings = [listing for listing in every if listing.shown]
@@ -207,14 +207,14 @@ def _defaults(card: ModelCard) -> dict[str, Any]:
     }
 
 
-def _notices(house: House) -> tuple[views.Notice, ...]:
+def _notices(house: AppContext) -> tuple[views.Notice, ...]:
     endpoints = house.answerer.endpoints()
     told = views.notices(house.problems, endpoints, house.progress())
     hosts = host_notices(endpoints, house.secrets, space=house.space, alone=house.alone())
     return (*hosts, *told)
 
 
-def _waking(house: House) -> bool:
+def _waking(house: AppContext) -> bool:
     progress = house.progress()
     return progress is not None and progress.stage not in ("ready", "unavailable")
 

@@ -1,4 +1,4 @@
-"""The edge from the settings: all that `Edge` needs, and what others ask of it."""
+"""The edge from the settings: all that `SecurityMiddleware` needs, and what others ask of it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from akash_gradio.auth.http_client import Fetch, fetch
-from akash_gradio.auth.oauth_login import Circle, Hub
+from akash_gradio.auth.oauth_login import AllowList, OAuthLogin
 from akash_gradio.auth.openid_provider import Client, Provider
-from akash_gradio.auth.session import Entry
+from akash_gradio.auth.session import SessionAuth
 from akash_gradio.auth.sign_in import Draw, SignIn
 from akash_gradio.auth.signing import Signer
 from akash_gradio.auth.visitors import Visitors
 from akash_gradio.config.settings import Settings
 from akash_gradio.http.shutdown import Running
-from akash_gradio.web.middleware import Edge, Rules, Say
+from akash_gradio.web.middleware import Rules, Say, SecurityMiddleware
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Front:
+class SecurityStack:
     """The parts, each of which is alive. say, sign_in: hold the page's words.
 
     finish: what is done to HTML before it is sent.
@@ -34,9 +34,9 @@ class Front:
     sign_in: SignIn
     finish: Callable[[bytes], bytes] = bytes
 
-    def before(self, app: ASGIApp) -> Edge:
+    def before(self, app: ASGIApp) -> SecurityMiddleware:
         """The app behind the edge; Starlette calls it as a middleware's class."""
-        return Edge(
+        return SecurityMiddleware(
             app, self.rules, self.say, self.running, self.visitors, self.sign_in, self.finish
         )
 
@@ -62,14 +62,16 @@ def make_front(
     draw: Draw,
     ask: Fetch = fetch,
     finish: Callable[[bytes], bytes] = bytes,
-) -> Front:
+) -> SecurityStack:
     """Nothing is opened yet. signer: of the cookies. ask: how the provider of sign-in is asked.
 
     finish: of the page's HTML.
     """
     visitors = Visitors(signer, proxies=settings.trusted_proxies, told_apart=settings.limited)
-    circle = Circle(users=frozenset(settings.allowed_users), orgs=frozenset(settings.allowed_orgs))
-    entry = Entry(
+    circle = AllowList(
+        users=frozenset(settings.allowed_users), orgs=frozenset(settings.allowed_orgs)
+    )
+    entry = SessionAuth(
         signer,
         token=_text(settings.access_token),
         password=_text(settings.admin_password),
@@ -79,12 +81,12 @@ def make_front(
     if settings.signs_in and settings.oauth_client_id:
         client = Client(id=settings.oauth_client_id, secret=_text(settings.oauth_client_secret))
         provider = Provider(settings.openid_provider_url, client, ask)
-        hub = Hub(provider, circle, entry, signer, visitors, hosts=settings.space_hosts)
+        hub = OAuthLogin(provider, circle, entry, signer, visitors, hosts=settings.space_hosts)
     rules = Rules(
         allowed_origins=frozenset(settings.allowed_origins),
         frame_ancestors=" ".join(settings.frame_ancestors),
     )
-    return Front(
+    return SecurityStack(
         rules=rules,
         say=say,
         running=Running(),

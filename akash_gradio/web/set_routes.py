@@ -23,7 +23,7 @@ from akash_gradio.compare.run_store import MOST_OF_ONE, OpenRun, Runs, RunsFull
 from akash_gradio.compare.runner import PER_ENDPOINT
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import set_views, texts
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.page_route import Answer, PageAddress, read_body
 from akash_gradio.web.report_response import ranking_of, report_answer
 from akash_gradio.web.schemas import Fault
@@ -41,7 +41,7 @@ from akash_gradio.web.set_schemas import (
 from akash_gradio.web.templating import piece
 
 
-def set_routes(house: House, runs: Runs) -> list[BaseRoute]:
+def set_routes(house: AppContext, runs: Runs) -> list[BaseRoute]:
     """Every address below `page/sets`."""
 
     async def read(request: Request) -> ASGIApp:
@@ -187,7 +187,7 @@ def _counted(count: int, one: str, many: str) -> str:
     return one if count == 1 else many.format(count=f"{count:,}")
 
 
-def _names(house: House, plan: Plan) -> Mapping[str, str]:
+def _names(house: AppContext, plan: Plan) -> Mapping[str, str]:
     """Model id → what people call it, for a thread: what the house knows lives on the loop."""
     known = {listing.card.id: listing.card.name for listing in house.listings()}
     return {lane.model: known.get(lane.model, lane.model) for lane in plan.lanes}
@@ -217,7 +217,7 @@ def _row_html(run: OpenRun, names: Mapping[str, str], number: int) -> str:
     return piece("set_row", prompt=prompt, cells=cells, row=number, total=total)
 
 
-async def _report(house: House, run: OpenRun) -> Report:
+async def _report(house: AppContext, run: OpenRun) -> Report:
     plan = run.journal.plan
     return Report(
         title=run.title,

@@ -616,7 +616,7 @@ ERRORS: Final[Mapping[str, ErrorWords]] = {
     "EndpointUnreachable": ErrorWords("{alias} can't be reached ({reason}).", "Try again."),
     "EndpointTimeout": ErrorWords("{alias} said nothing for {after_s} s.", "Try again."),
     "EndpointRefused": ErrorWords("{alias} answered with status {status}.", "Try again."),
-    "EndpointGarbled": ErrorWords(
+    "EndpointMalformed": ErrorWords(
         "{alias} sent something that is not the protocol ({what}).", "Try again."
     ),
     "EndpointSilent": ErrorWords("{alias} sent an empty answer.", "Try again."),
@@ -690,7 +690,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "EndpointUnreachable": "not reachable",
     "EndpointTimeout": "silent for too long",
     "EndpointRefused": "refused",
-    "EndpointGarbled": "not the protocol",
+    "EndpointMalformed": "not the protocol",
     "EndpointSilent": "empty answer",
     "RequestRefused": "refused the request",
     "ContextExceeded": "too long for the model",

@@ -375,7 +375,7 @@ def failure_words(error: errors.EndpointError) -> str:
     """One sentence for one failed attempt."""
     if isinstance(error, errors.EndpointRefused) and error.status in texts.REFUSED_STATUS:
         return texts.REFUSED_STATUS[error.status].format(alias=error.alias)
-    if isinstance(error, errors.EndpointGarbled) and error.what == "cut":
+    if isinstance(error, errors.EndpointMalformed) and error.what == "cut":
         return texts.CUT.format(alias=error.alias)
     return _nearest_words(error).title.format_map(_failure_facts(error))
 
@@ -384,7 +384,7 @@ def _failure_facts(error: errors.EndpointError) -> dict[str, str]:
     facts = {"alias": error.alias}
     if isinstance(error, errors.EndpointUnreachable):
         facts["reason"] = texts.UNREACHABLE.get(error.reason, error.reason)
-    if isinstance(error, errors.EndpointGarbled):
+    if isinstance(error, errors.EndpointMalformed):
         facts["what"] = texts.GARBLED.get(error.what, error.what)
     if isinstance(error, errors.EndpointTimeout):
         facts["after_s"] = f"{error.after_s:g}"

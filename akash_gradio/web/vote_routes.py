@@ -22,7 +22,7 @@ from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.votes.export import votes_csv, votes_json
 from akash_gradio.compare.votes.store import Vote, VoteStore, VotesUnavailable, read_votes
 from akash_gradio.domain.visitor import NOBODY, VISITOR
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.page_route import PageAddress, read_body
 from akash_gradio.web.ranking_view import ranking_view
 from akash_gradio.web.schemas import Fault
@@ -38,7 +38,7 @@ RANKING_S: Final = 5.0
 """For so many seconds the ranking of everybody's votes is not worked out again."""
 
 
-def vote_routes(house: House, clock: Callable[[], float] = time.monotonic) -> list[BaseRoute]:
+def vote_routes(house: AppContext, clock: Callable[[], float] = time.monotonic) -> list[BaseRoute]:
     """Every address that votes have. clock: monotonic seconds."""
     tables = _Tables(clock, RANKING_S if house.votes is not None else 0.0)
     minute = _Minute(clock)
@@ -108,7 +108,7 @@ class _Minute:
         self._cast.append((now, visitor.id, visitor.household, votes))
 
 
-def _check_models(house: House, votes: Iterable[Vote]) -> None:
+def _check_models(house: AppContext, votes: Iterable[Vote]) -> None:
     """Raises Fault where a vote is about a model that nobody knows here."""
     named = {label.partition(", ")[0] for vote in votes for label in (vote.a, vote.b)}
     served = {listing.card.id for listing in house.listings()}
@@ -139,7 +139,7 @@ def sent_votes(sent: Any) -> tuple[Vote, ...]:
         raise Fault("shape", mend=f"votes: {error}") from None
 
 
-async def _all(house: House, body: bytes) -> tuple[Vote, ...]:
+async def _all(house: AppContext, body: bytes) -> tuple[Vote, ...]:
     if house.votes is None:
         return _votes(body)
     try:

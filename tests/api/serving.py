@@ -18,7 +18,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from akash_gradio.api.metrics import Metrics
 from akash_gradio.api.routes import Api
 from akash_gradio.app import Service
-from akash_gradio.auth.api_keys import Door
+from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.cli.serve import server_config
 from akash_gradio.config.settings import Settings
@@ -177,7 +177,7 @@ async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served
 
     gateway = open_gateway(settings, catalog.get, transport=network(), on_receipt=note)
     metrics.watch(gateway.endpoints)
-    door = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
+    door = ApiKeyAuth(settings.gateway_keys, keyed=settings.gateway_keys_configured)
     api = Api(gateway=gateway, catalog=catalog, door=door, metrics=metrics)
     service = Service(
         catalog=catalog, gateway=gateway, source=gateway, embedded=None, api=api, problems=()

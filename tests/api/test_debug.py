@@ -28,7 +28,7 @@ async def test_tells_what_could_not_be_read(name: str, caplog: pytest.LogCapture
         await served.ask(question(stream=True))
     (failed,) = of([vars(line) for line in caplog.records], "attempt.failed")
     assert failed["endpoint"] == "only"
-    assert failed["outcome"] in {"EndpointGarbled", "EndpointUnreachable"}
+    assert failed["outcome"] in {"EndpointMalformed", "EndpointUnreachable"}
     assert failed["fact"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from akash_gradio.http.connection import Headers
-from akash_gradio.http.disconnect import until_left, until_left_directly
+from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_disconnect
 from tests.api.serving import CHAT, alone, question
 
 PROMPT_S = 0.2
@@ -85,7 +85,7 @@ async def test_work_that_ends_leaves_no_task_and_no_cancellation() -> None:
     async def work() -> None:
         done.append(1)
 
-    await until_left(work(), Line())
+    await cancel_on_disconnect(work(), Line())
     assert done
     assert asyncio.all_tasks() == before
 
@@ -98,7 +98,7 @@ async def test_work_is_cancelled_when_the_client_leaves_and_nobody_hears_of_it()
         line.left.set()
         await asyncio.Event().wait()
 
-    await until_left(work(), line)
+    await cancel_on_disconnect(work(), line)
     assert task.cancelling() == 0
 
 
@@ -109,7 +109,7 @@ async def test_the_servers_own_cancellation_comes_through() -> None:
         begun.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(until_left(work(), Line()))
+    task = asyncio.create_task(cancel_on_disconnect(work(), Line()))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -123,7 +123,7 @@ async def test_both_at_once_are_the_servers() -> None:
         begun.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(until_left(work(), line))
+    task = asyncio.create_task(cancel_on_disconnect(work(), line))
     await begun.wait()
     line.left.set()
     task.cancel()
@@ -136,7 +136,7 @@ async def test_an_error_of_the_work_comes_through() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await until_left(work(), Line())
+        await cancel_on_disconnect(work(), Line())
 
 
 class Direct:
@@ -165,7 +165,7 @@ async def hangs() -> None:
 
 async def test_the_connection_itself_says_that_the_client_has_left() -> None:
     line = Direct()
-    task = asyncio.create_task(until_left_directly(hangs(), line))
+    task = asyncio.create_task(cancel_on_connection_lost(hangs(), line))
     await asyncio.sleep(0)
     line.call()
     await task
@@ -174,7 +174,7 @@ async def test_the_connection_itself_says_that_the_client_has_left() -> None:
 
 async def test_the_servers_own_cancellation_and_an_error_come_through_there_too() -> None:
     line = Direct()
-    task = asyncio.create_task(until_left_directly(hangs(), line))
+    task = asyncio.create_task(cancel_on_connection_lost(hangs(), line))
     await asyncio.sleep(0)
     line.call()
     task.cancel()
@@ -185,5 +185,5 @@ async def test_the_servers_own_cancellation_and_an_error_come_through_there_too(
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await until_left_directly(fails(), line)
+        await cancel_on_connection_lost(fails(), line)
     assert line.call is None

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from akash_gradio.api.errors import Fault
-from akash_gradio.auth.api_keys import Caller, Door, is_this_machine
+from akash_gradio.auth.api_keys import ApiClient, ApiKeyAuth, is_this_machine
 from akash_gradio.config.settings import read_settings
 from tests.api.serving import PATIENT, Said, alone, question, serving
 from tests.stubs import StubEndpoint, entry, settings_for
@@ -38,7 +38,7 @@ def scope(peer: str | None = "127.0.0.1", **headers: str) -> dict[str, Any]:
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 @pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1", "[::1]:7860", "a.localhost"])
 def test_without_keys_this_machine_may_ask(peer: str, host: str) -> None:
-    Door((), keyed=False).admit(scope(peer, host=host, origin="http://localhost:3000"))
+    ApiKeyAuth((), keyed=False).admit(scope(peer, host=host, origin="http://localhost:3000"))
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_without_keys_this_machine_may_ask(peer: str, host: str) -> None:
 )
 def test_without_keys_nobody_else_may(asking: dict[str, Any]) -> None:
     with pytest.raises(Fault) as raised:
-        Door((), keyed=False).admit(asking)
+        ApiKeyAuth((), keyed=False).admit(asking)
     assert (raised.value.status, raised.value.code) == (403, "no_api_keys_configured")
 
 
-def door(keys: object) -> Door:
+def door(keys: object) -> ApiKeyAuth:
     text = keys if isinstance(keys, str) else json.dumps(keys)
     settings = read_settings({"GATEWAY_API_KEYS": text}, None)
-    return Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
+    return ApiKeyAuth(settings.gateway_keys, keyed=settings.gateway_keys_configured)
 
 
 def test_a_key_lets_in_from_everywhere() -> None:
@@ -89,7 +89,7 @@ def test_with_keys_this_machine_needs_one_too(given: str) -> None:
 
 def test_keys_are_compared_in_constant_time() -> None:
     """Seconds would prove nothing here: it compares by nothing else, and never ends early."""
-    source = ast.parse(textwrap.dedent(inspect.getsource(Door._known)))
+    source = ast.parse(textwrap.dedent(inspect.getsource(ApiKeyAuth._known)))
     parts = list(ast.walk(source))
     assert "compare_digest" in {part.attr for part in parts if isinstance(part, ast.Attribute)}
     early = ast.Compare | ast.Break | ast.Continue | ast.Subscript
@@ -105,14 +105,14 @@ def test_keys_that_are_all_wrong_let_nobody_in() -> None:
 
 def test_the_older_gateways_variable_is_read_too() -> None:
     settings = read_settings({"PROXY_API_KEY": KEY}, None)
-    found = Door(settings.gateway_keys, keyed=settings.gateway_keys_configured)
+    found = ApiKeyAuth(settings.gateway_keys, keyed=settings.gateway_keys_configured)
     assert found.admit(scope(authorization=f"bearer {KEY}")).name == "PROXY_API_KEY"
     assert KEY not in repr(settings)
 
 
 def test_a_key_with_a_limit_is_told_when_it_may_ask_again() -> None:
     clock = Clock()
-    caller = Caller("ann", None, 30, clock)
+    caller = ApiClient("ann", None, 30, clock)
     for _ in range(30):
         caller.spend()
     with pytest.raises(Fault) as raised:
@@ -128,11 +128,11 @@ def test_numbers_are_for_this_machine_and_for_keys() -> None:
     with pytest.raises(Fault):
         door(KEY).admit_to_numbers(scope("203.0.113.5"))
     with pytest.raises(Fault):
-        Door((), keyed=False).admit_to_numbers(scope("203.0.113.5"))
+        ApiKeyAuth((), keyed=False).admit_to_numbers(scope("203.0.113.5"))
 
 
 def test_where_a_proxy_may_stand_on_this_machine_coming_from_it_proves_nothing() -> None:
-    open_door = Door((), keyed=False, published=True)
+    open_door = ApiKeyAuth((), keyed=False, published=True)
     with pytest.raises(Fault) as raised:
         open_door.admit(scope())
     assert raised.value.code == "no_api_keys_configured"

@@ -12,15 +12,15 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from akash_gradio.auth.http_client import LONGEST_BYTES
-from akash_gradio.auth.oauth_login import LASTS_S, Circle, Hub
+from akash_gradio.auth.oauth_login import LASTS_S, AllowList, OAuthLogin
 from akash_gradio.auth.openid_provider import Client, Provider
-from akash_gradio.auth.session import TRIES, USER_LASTS_S, Entry, Session
+from akash_gradio.auth.session import TRIES, USER_LASTS_S, Session, SessionAuth
 from akash_gradio.auth.sign_in import SignIn
 from akash_gradio.auth.signing import Signer
 from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.visitor import VISITOR
 from akash_gradio.web import texts
-from akash_gradio.web.security import Front
+from akash_gradio.web.security import SecurityStack
 from akash_gradio.web.sign_in_page import sign_in_html
 from tests.auth.provider import CLIENT_ID, CLIENT_SECRET, METADATA, URL, FakeHub
 from tests.web.client import Asked, client, front
@@ -38,7 +38,7 @@ def hub() -> FakeHub:
     return FakeHub()
 
 
-def edge(hub: FakeHub, **variables: str) -> Front:
+def edge(hub: FakeHub, **variables: str) -> SecurityStack:
     return front(ask=hub.fetch, **{**ON, **variables})
 
 
@@ -211,7 +211,7 @@ def test_what_began_too_long_ago_is_begun_anew(hub: FakeHub) -> None:
     now, here = [1_000_000.0], edge(hub)
     provider = Provider(URL, Client(id=CLIENT_ID, secret=CLIENT_SECRET), hub.fetch)
     entry, visitors = here.sign_in.entry, here.visitors
-    later = Hub(provider, Circle(), entry, Signer(), visitors, clock=lambda: now[0])
+    later = OAuthLogin(provider, AllowList(), entry, Signer(), visitors, clock=lambda: now[0])
     visitor = client(behind=replace(here, sign_in=SignIn(entry, visitors, sign_in_html, later)))
     back = hub.consent(begins(visitor))
     now[0] += LASTS_S + 1
@@ -334,12 +334,12 @@ def test_both_cookies_work_in_a_tab_that_another_site_opened(hub: FakeHub) -> No
 
 def test_a_changed_circle_ends_the_sessions_that_it_opened() -> None:
     signer, scope = Signer("the same"), {"headers": [], "scheme": "http"}
-    before = Entry(signer, circle=Circle(users=frozenset({"ann"})).print)
+    before = SessionAuth(signer, circle=AllowList(users=frozenset({"ann"})).print)
     _, cookie = before.cookie(scope, Session(user="Ann"))
     scope = {"headers": [(b"cookie", cookie.partition(";")[0].encode())]}  # type: ignore[dict-item]
     assert before.lets_in(scope)
-    assert not Entry(signer, circle=Circle(users=frozenset({"bob"})).print).lets_in(scope)
-    assert not Entry(signer, circle=Circle(orgs=frozenset({"ann"})).print).lets_in(scope)
+    assert not SessionAuth(signer, circle=AllowList(users=frozenset({"bob"})).print).lets_in(scope)
+    assert not SessionAuth(signer, circle=AllowList(orgs=frozenset({"ann"})).print).lets_in(scope)
 
 
 def test_the_token_still_opens_beside_it(hub: FakeHub) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from akash_gradio.auth import session as entry_module
-from akash_gradio.auth.session import TRIES, TRIES_WINDOW_S, Entry
+from akash_gradio.auth.session import TRIES, TRIES_WINDOW_S, SessionAuth
 from akash_gradio.auth.signing import Signer
 from akash_gradio.web import texts
 from tests.web.client import Asked, client, front, small_app
@@ -139,13 +139,13 @@ def test_a_visitor_cookie_is_no_session() -> None:
 
 def test_a_changed_token_ends_the_sessions_and_a_session_ends_by_itself() -> None:
     clock, signer = Clock(), Signer("the same")
-    before = Entry(signer, token="one", clock=clock)
+    before = SessionAuth(signer, token="one", clock=clock)
     session = before.try_secret("a", "one")
     assert session is not None
     _, cookie = before.cookie({"headers": [], "scheme": "http"}, session)
     scope = {"headers": [(b"cookie", cookie.partition(";")[0].encode())]}
     assert before.lets_in(scope)
-    assert not Entry(signer, token="two", clock=clock).lets_in(scope)
+    assert not SessionAuth(signer, token="two", clock=clock).lets_in(scope)
     clock.now += entry_module.LASTS_S + 1
     assert not before.lets_in(scope)
 
@@ -187,7 +187,7 @@ def test_another_site_can_not_sign_a_visitor_in() -> None:
 
 def test_a_hundred_thousand_wrong_tokens_are_no_hundred_thousand_tries() -> None:
     clock = Clock()
-    entry = Entry(Signer(), token=TOKEN, clock=clock)
+    entry = SessionAuth(Signer(), token=TOKEN, clock=clock)
     tried = 0
     for number in range(100_000):
         if entry.throttle.wait_s("198.51.100.7") == 0.0:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akash_gradio.config.endpoints import EndpointSettings
-from akash_gradio.domain.errors import EndpointGarbled, EndpointRefused
+from akash_gradio.domain.errors import EndpointMalformed, EndpointRefused
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.gateway.discovery import LIST_BYTES, ask_models, by_catalog_ids, read_models
 from tests.gateway.fakes import FakeTransport, Says, refuses
@@ -75,7 +75,7 @@ def test_finds_the_context_where_servers_put_it(fields: dict[str, Any], limit: i
     ],
 )
 def test_what_is_no_list_is_garbled(body: bytes, what: str) -> None:
-    with pytest.raises(EndpointGarbled) as error:
+    with pytest.raises(EndpointMalformed) as error:
         read_models("a", body)
     assert error.value.what == what
 
@@ -94,7 +94,7 @@ json_values = st.recursive(
 def test_any_json_is_read_or_garbled(value: Any) -> None:
     try:
         models = read_models("a", json.dumps(value).encode())
-    except EndpointGarbled:
+    except EndpointMalformed:
         return
     assert all(model.id.strip() for model in models)
 
@@ -119,6 +119,6 @@ async def test_a_refused_list_says_how() -> None:
 async def test_a_list_past_its_size_is_garbled_and_closed() -> None:
     network = FakeTransport()
     network.lists["a"] = Says(parts=[b" " * (1 << 20)] * (LIST_BYTES // (1 << 20) + 1))
-    with pytest.raises(EndpointGarbled) as error:
+    with pytest.raises(EndpointMalformed) as error:
         await ask_models(network, ENTRY, connect_timeout_s=1)
     assert (error.value.what, network.closed) == ("too_long", ["a"])

@@ -14,7 +14,7 @@ from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.chat import Conversation, Role, Sampling, Turn
 from akash_gradio.domain.errors import (
     ContextExceeded,
-    EndpointGarbled,
+    EndpointMalformed,
     EndpointRefused,
     EndpointTimeout,
     EndpointUnreachable,
@@ -256,7 +256,7 @@ async def test_a_pinned_request_goes_there_and_nowhere_else() -> None:
         Says(parts=(b'{"error": {"message": "busy"}}',)),
         Says(parts=(ROLE, DONE)),
         Says(parts=()),
-        Says(parts=(ROLE, EndpointGarbled("a", "cut"))),
+        Says(parts=(ROLE, EndpointMalformed("a", "cut"))),
     ],
 )
 async def test_the_caller_sees_nothing_of_a_failure_before_the_first_token(failure: Any) -> None:
@@ -342,7 +342,7 @@ async def test_a_request_past_the_context_is_told_with_its_numbers() -> None:
 
 async def test_never_restarts_a_reply_that_began() -> None:
     house = House(named("a"), named("b"))
-    house.network.enqueue("a", Says(parts=(delta("he"), EndpointGarbled("a", "cut"))))
+    house.network.enqueue("a", Says(parts=(delta("he"), EndpointMalformed("a", "cut"))))
     events: list[Event] = []
     with pytest.raises(ReplyInterrupted) as caught:
         await collect(house.gateway, request(), events)
@@ -351,7 +351,7 @@ async def test_never_restarts_a_reply_that_began() -> None:
     receipt = caught.value.receipt
     assert receipt is not None
     assert (receipt.finish, receipt.endpoint) == ("interrupted", "a")
-    assert receipt.attempts[0].outcome == "EndpointGarbled"
+    assert receipt.attempts[0].outcome == "EndpointMalformed"
 
 
 async def test_a_silence_after_the_first_token_is_an_interruption() -> None:
@@ -400,7 +400,7 @@ async def test_a_refusal_in_the_middle_is_an_interruption() -> None:
     house.network.enqueue("a", Says(parts=(delta("he"), fault)))
     error = await house.fail()
     assert isinstance(error, ReplyInterrupted)
-    assert isinstance(error.cause, EndpointGarbled)
+    assert isinstance(error.cause, EndpointMalformed)
 
 
 async def test_the_retry_budget_ends_an_outage_of_retries() -> None:
@@ -483,7 +483,7 @@ async def test_a_failing_endpoint_is_left_out_after_three_and_probed_later() -> 
 
 async def test_breaking_off_thrice_takes_an_endpoint_out_too() -> None:
     house = House(named("a"))
-    house.network.otherwise["a"] = Says(parts=(delta("he"), EndpointGarbled("a", "cut")))
+    house.network.otherwise["a"] = Says(parts=(delta("he"), EndpointMalformed("a", "cut")))
     for _ in range(3):
         await house.fail()
     assert house.status("a").state is EndpointState.DOWN

@@ -17,7 +17,7 @@ from akash_gradio.domain.errors import AkashGradioError, NotAnswered, RequestRef
 from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.gateway.gateway import Gateway, open_gateway
-from tests.stubs import ZOO, Exchange, StubEndpoint, entry, settings_for, wire
+from tests.stubs import ZOO, StubEndpoint, Exchange, entry, settings_for, wire
 from tests.stubs.zoo import answer
 
 KEY = "planted-key-without-a-shape"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from akash_gradio.domain.errors import (
     AkashGradioError,
     ContextExceeded,
-    EndpointGarbled,
+    EndpointMalformed,
     EndpointRefused,
     EndpointSilent,
     RequestRefused,
@@ -74,8 +74,8 @@ def reasoning_of(events: list[Event]) -> str:
     return "".join(e.text for e in events if isinstance(e, ReasoningDelta))
 
 
-def garbled(*reads: bytes) -> EndpointGarbled:
-    with pytest.raises(EndpointGarbled) as caught:
+def garbled(*reads: bytes) -> EndpointMalformed:
+    with pytest.raises(EndpointMalformed) as caught:
         read(*reads)
     assert caught.value.alias == "a"
     return caught.value
@@ -459,7 +459,7 @@ def test_the_words_before_an_error_in_the_same_read_are_not_lost() -> None:
     reader = ReplyReader("a", None)
     assert reader.feed(delta("x") + event({"error": "no"})) == [TextDelta("x")]
     assert reader.done
-    with pytest.raises(EndpointGarbled, match="error_body"):
+    with pytest.raises(EndpointMalformed, match="error_body"):
         reader.close()
 
 

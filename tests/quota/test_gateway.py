@@ -16,7 +16,7 @@ from akash_gradio.domain.receipt import Count
 from akash_gradio.domain.visitor import VISITOR, Visitor
 from akash_gradio.gateway import RelayRequest
 from akash_gradio.quota.counters import DAY_S, OwnCounters, end_of_day
-from akash_gradio.quota.gateway import EXPECTED_TOKENS, Guard, Ledger
+from akash_gradio.quota.gateway import EXPECTED_TOKENS, QuotaGateway, UsageMeter
 from akash_gradio.quota.request_limits import Limits
 from tests.web.fakes import FakeAnswerer, Gate, a_receipt, ask, whole
 
@@ -41,8 +41,8 @@ class House:
         self.clock = Clock()
         self.counters = OwnCounters(self.clock)
         self.answerer = FakeAnswerer(*(scripts or (whole("Hello"),)))
-        self.guard = Guard(self.answerer, Limits(**limits), self.counters, self.clock)  # type: ignore[arg-type]
-        self.ledger = Ledger(self.counters, lambda model: CARD, self.clock)
+        self.guard = QuotaGateway(self.answerer, Limits(**limits), self.counters, self.clock)  # type: ignore[arg-type]
+        self.ledger = UsageMeter(self.counters, lambda model: CARD, self.clock)
 
     async def say(self, visitor: Visitor, request: Any = None, tokens: int = 0) -> list[Any]:
         with being(visitor):
@@ -245,7 +245,7 @@ class Relays(FakeAnswerer):
         yield b"data"
 
 
-async def relayed(guard: Guard, **body: Any) -> list[Any]:
+async def relayed(guard: QuotaGateway, **body: Any) -> list[Any]:
     full = {"messages": [{"role": "user", "content": "Hi"}], **body}
     async with aclosing(guard.relay(RelayRequest(model="m", body=full))) as pieces:
         return [piece async for piece in pieces]
@@ -254,7 +254,7 @@ async def relayed(guard: Guard, **body: Any) -> list[Any]:
 async def test_the_api_has_the_same_limits() -> None:
     source = Relays()
     limits = Limits(ranges={"max_tokens": (1, 64)}, messages_per_minute=3, longest_message=10)
-    guard = Guard(source, limits, OwnCounters())  # type: ignore[arg-type]
+    guard = QuotaGateway(source, limits, OwnCounters())  # type: ignore[arg-type]
     assert await relayed(guard) == [b"data"]
     assert source.bodies[0]["max_tokens"] == 64
     await relayed(guard, max_completion_tokens=10)
@@ -284,7 +284,7 @@ async def test_the_api_takes_nothing_for_a_value_that_an_endpoint_might_read_as_
 ) -> None:
     source = Relays()
     limits = Limits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
-    guard = Guard(source, limits, OwnCounters())  # type: ignore[arg-type]
+    guard = QuotaGateway(source, limits, OwnCounters())  # type: ignore[arg-type]
     with pytest.raises(NotAllowed):
         await relayed(guard, **body)
     assert source.bodies == []
@@ -293,7 +293,7 @@ async def test_the_api_takes_nothing_for_a_value_that_an_endpoint_might_read_as_
 async def test_null_at_the_api_is_as_good_as_no_value() -> None:
     source = Relays()
     limits = Limits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
-    guard = Guard(source, limits, OwnCounters())  # type: ignore[arg-type]
+    guard = QuotaGateway(source, limits, OwnCounters())  # type: ignore[arg-type]
     await relayed(guard, max_tokens=None, max_completion_tokens=None, temperature=None, n=None)
     await relayed(guard, max_tokens=None, max_completion_tokens=10, n=1)
     assert [body["max_tokens"] for body in source.bodies] == [64, None]

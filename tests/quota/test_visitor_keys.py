@@ -18,7 +18,7 @@ from akash_gradio.domain.receipt import Receipt
 from akash_gradio.domain.visitor import VISITOR, OwnKey, Visitor
 from akash_gradio.gateway.public_addresses import is_public
 from akash_gradio.quota.counters import OwnCounters
-from akash_gradio.quota.gateway import Guard
+from akash_gradio.quota.gateway import QuotaGateway
 from akash_gradio.quota.request_limits import Limits
 from akash_gradio.quota.visitor_keys import OwnKeys
 from tests.stubs import Exchange, StubEndpoint, settings_for
@@ -35,7 +35,7 @@ class Rooms:
 
     one: StubEndpoint
     two: StubEndpoint
-    guard: Guard
+    guard: QuotaGateway
     shared: FakeAnswerer
     receipts: list[Receipt]
 
@@ -56,7 +56,7 @@ def rooms(one: StubEndpoint, two: StubEndpoint, mode: str, **limits: Any) -> Roo
     allowed = is_public if limits.pop("public", False) else (lambda _address: True)
     own_keys = OwnKeys(settings, lambda _model: CARD, receipts.append, allowed)
     shared = FakeAnswerer(whole("from the host"))
-    guard = Guard(shared, Limits(**limits), OwnCounters(), own_keys=own_keys)  # type: ignore[arg-type]
+    guard = QuotaGateway(shared, Limits(**limits), OwnCounters(), own_keys=own_keys)  # type: ignore[arg-type]
     return Rooms(one, two, guard, shared, receipts)
 
 

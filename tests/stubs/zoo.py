@@ -474,45 +474,45 @@ async def empty_deltas_for_ever(x: Exchange) -> None:
         await x.piece(says(""))
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def cuts_before_first_token(x: Exchange) -> None:
     await begin(x, ())
 
 
-@fails("EndpointUnreachable EndpointGarbled")
+@fails("EndpointUnreachable EndpointMalformed")
 async def resets_before_first_token(x: Exchange) -> None:
     await begin(x, ())
     await reset_when_read(x)
 
 
-@fails("EndpointUnreachable EndpointGarbled")
+@fails("EndpointUnreachable EndpointMalformed")
 async def cuts_in_the_headers(x: Exchange) -> None:
     await x.write(b"HTTP/1.1 200 OK\r\ncontent-ty")
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def speaks_no_http(x: Exchange) -> None:
     await x.write(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def shorter_than_promised(x: Exchange) -> None:
     body = pack(completion())
     await x.head(200, "application/json", content_length=str(len(body)))
     await x.write(body[:40])
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def html_with_200(x: Exchange) -> None:
     await x.reply(b"<!DOCTYPE html><title>Welcome to nginx!</title>", content_type="text/html")
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def html_typed_as_stream(x: Exchange) -> None:
     await x.reply(b"<html><body>Sign in\n\n</body></html>", content_type="text/event-stream")
 
 
-@fails("EndpointGarbled EndpointSilent")
+@fails("EndpointMalformed EndpointSilent")
 async def empty_body(x: Exchange) -> None:
     await x.reply(b"")
 
@@ -530,27 +530,27 @@ async def ends_without_a_word(x: Exchange) -> None:
         await x.reply(pack(completion("")))
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def error_object_with_200(x: Exchange) -> None:
     await x.reply(pack(error("The model is overloaded")))
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def error_as_first_event(x: Exchange) -> None:
     await tell(x, event(error("CUDA out of memory")), DONE)
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def error_as_a_string(x: Exchange) -> None:
     await tell(x, event({"error": "overloaded"}), DONE)
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def broken_json(x: Exchange) -> None:
     await tell(x, b'data: {"choices": [{"delta": {"content": "Hel\n\n', DONE)
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def json_of_another_shape(x: Exchange) -> None:
     if streamed(x):
         await tell(x, event([1, 2, 3]), DONE)
@@ -558,24 +558,24 @@ async def json_of_another_shape(x: Exchange) -> None:
         await x.reply(b"[1, 2, 3]")
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def lies_about_gzip(x: Exchange) -> None:
     await x.open_stream(content_encoding="gzip")
     await x.piece(story())
     await x.end()
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def twenty_mebibytes_in_a_line(x: Exchange) -> None:
     await tell(x, opening(), letters(20 * MEBIBYTE), ending(), DONE)
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def two_mebibytes_in_a_line(x: Exchange) -> None:
     await tell(x, opening(), letters(2 * MEBIBYTE), ending(), DONE)
 
 
-@fails("EndpointGarbled")
+@fails("EndpointMalformed")
 async def endless_line(x: Exchange) -> None:
     await x.open_stream()
     await a_line_without_end(x)
@@ -637,25 +637,25 @@ async def rests_by_milliseconds(x: Exchange) -> None:
 # ---- those that break off ----
 
 
-@breaks("EndpointGarbled")
+@breaks("EndpointMalformed")
 async def cuts_in_the_middle(x: Exchange) -> None:
     await begin(x)
 
 
-@breaks("EndpointUnreachable EndpointGarbled")
+@breaks("EndpointUnreachable EndpointMalformed")
 async def resets_in_the_middle(x: Exchange) -> None:
     await begin(x)
     await reset_when_read(x)
 
 
-@breaks("EndpointGarbled")
+@breaks("EndpointMalformed")
 async def ends_unfinished(x: Exchange) -> None:
     """A body that is whole for HTTP, without a finish reason or [DONE]."""
     await begin(x)
     await x.end()
 
 
-@breaks("EndpointGarbled")
+@breaks("EndpointMalformed")
 async def closes_unfinished(x: Exchange) -> None:
     """The same where the connection's end is the body's end."""
     await x.head()
@@ -675,21 +675,21 @@ async def comments_after_the_first_token(x: Exchange) -> None:
         await x.piece(b": keep-alive\n\n")
 
 
-@breaks("EndpointGarbled")
+@breaks("EndpointMalformed")
 async def error_after_the_first_token(x: Exchange) -> None:
     await begin(x)
     await x.piece(event(error("CUDA out of memory")) + DONE)
     await x.end()
 
 
-@breaks("EndpointGarbled")
+@breaks("EndpointMalformed")
 async def broken_json_in_the_middle(x: Exchange) -> None:
     await begin(x)
     await x.piece(b'data: {"choices": [{"delta":\n\n' + DONE)
     await x.end()
 
 
-@breaks("EndpointGarbled")
+@breaks("EndpointMalformed")
 async def endless_line_in_the_middle(x: Exchange) -> None:
     await begin(x)
     await a_line_without_end(x)

@@ -15,7 +15,7 @@ from akash_gradio.auth.http_client import Fetch, fetch
 from akash_gradio.auth.signing import Signer
 from akash_gradio.config.settings import read_settings
 from akash_gradio.web.errors import refusal
-from akash_gradio.web.security import Front, make_front
+from akash_gradio.web.security import SecurityStack, make_front
 from akash_gradio.web.sign_in_page import sign_in_html
 
 PAGE = (
@@ -75,7 +75,7 @@ def small_app(asked: Asked) -> Starlette:
     )
 
 
-def front(*, ask: Fetch = fetch, problems: int = 0, **variables: str) -> Front:
+def front(*, ask: Fetch = fetch, problems: int = 0, **variables: str) -> SecurityStack:
     """The edge with these variables set. ask: how the provider of sign-in is asked."""
     settings = read_settings(variables, None)
     assert len(settings.problems) == problems
@@ -85,7 +85,7 @@ def front(*, ask: Fetch = fetch, problems: int = 0, **variables: str) -> Front:
 def client(
     asked: Asked | None = None,
     *,
-    behind: Front | None = None,
+    behind: SecurityStack | None = None,
     address: str = "203.0.113.5",
     tls: bool = False,
     **variables: str,

@@ -20,7 +20,7 @@ from akash_gradio.domain.events import Event, Finished, Started, TextDelta
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.routes import page_routes
 
 Step = Event | Exception | Callable[[], Awaitable[Any]]
@@ -166,7 +166,7 @@ def every_error() -> list[errors.AkashGradioError]:
             for status in (401, 402, 403, 404, 429, 500, 503, 529)
         ),
         *(
-            errors.EndpointGarbled("eu-1", what, "own words")
+            errors.EndpointMalformed("eu-1", what, "own words")
             for what in (
                 "html", "json", "error_body", "too_long", "shape", "encoding", "cut", "a new one",
             )
@@ -260,12 +260,12 @@ async def shown(events: AsyncGenerator[dict[str, Any], None]) -> Shown:
     return page
 
 
-def house(answerer: FakeAnswerer, pictures: Path, **parts: Any) -> House:
+def house(answerer: FakeAnswerer, pictures: Path, **parts: Any) -> AppContext:
     parts.setdefault("catalog", Catalog())
-    return House(answerer=answerer, thumbnails=Thumbnails(pictures), **parts)
+    return AppContext(answerer=answerer, thumbnails=Thumbnails(pictures), **parts)
 
 
-def page(house: House) -> Starlette:
+def page(house: AppContext) -> Starlette:
     return Starlette(routes=page_routes(house))
 
 

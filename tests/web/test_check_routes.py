@@ -11,10 +11,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from akash_gradio.catalog.loader import Catalog
-from akash_gradio.check.service import CheckDesk
+from akash_gradio.check.service import CheckService
 from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.gateway.endpoint import Endpoint
-from akash_gradio.http.locality import sits_here
+from akash_gradio.http.locality import is_local_request
 from akash_gradio.web import texts
 from tests.check.checking import KEY, target
 from tests.stubs import StubThread
@@ -39,7 +39,7 @@ def client(endpoint: Endpoint, tmp_path: Path) -> TestClient:
 
 
 def client_of(endpoint: Endpoint, folder: Path, **parts: Any) -> TestClient:
-    desk = CheckDesk({"stub": endpoint}.get, Catalog())
+    desk = CheckService({"stub": endpoint}.get, Catalog())
     answerer = FakeAnswerer(statuses=(serving("m", alias="stub"),))
     given = {"desk": desk, "is_host": lambda _scope: True, **parts}
     return TestClient(page(house(answerer, folder, **given)))
@@ -108,7 +108,7 @@ def test_a_request_of_another_shape_is_refused(client: TestClient, asked: Any) -
 
 
 def test_one_endpoint_is_checked_once_at_a_time(endpoint, tmp_path) -> None:
-    desk = CheckDesk({"stub": endpoint}.get, Catalog())
+    desk = CheckService({"stub": endpoint}.get, Catalog())
     desk._running.add(endpoint.entry.url)
     client = client_of(endpoint, tmp_path, desk=desk)
     response = client.post("/page/check/run", json={"endpoint": "stub"})
@@ -147,8 +147,8 @@ def scope(client: str | None = "127.0.0.1", host: str = "localhost:7860", **head
 
 @pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1", "[::1]:7860", "127.9.9.9:1"])
 def test_who_sits_at_this_machine_is_the_host(host: str) -> None:
-    assert sits_here(scope(host=host))
-    assert sits_here(scope(client="::1", host=host))
+    assert is_local_request(scope(host=host))
+    assert is_local_request(scope(client="::1", host=host))
 
 
 @pytest.mark.parametrize(
@@ -166,4 +166,4 @@ def test_who_sits_at_this_machine_is_the_host(host: str) -> None:
     ],
 )
 def test_nobody_else_is(other: dict[str, Any]) -> None:
-    assert not sits_here(other)
+    assert not is_local_request(other)

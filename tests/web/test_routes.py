@@ -20,7 +20,7 @@ from akash_gradio.domain.ports import EndpointState
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import texts
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.schemas import BODY_LIMIT_BYTES
 from tests.web.client import front
 from tests.web.fakes import (
@@ -54,12 +54,12 @@ def answerer() -> FakeAnswerer:
 
 
 @pytest.fixture
-def rooms(answerer: FakeAnswerer, tmp_path: Path) -> House:
+def rooms(answerer: FakeAnswerer, tmp_path: Path) -> AppContext:
     return house(answerer, tmp_path, catalog=CATALOG, default_model="org/one")
 
 
 @pytest.fixture
-def client(rooms: House) -> TestClient:
+def client(rooms: AppContext) -> TestClient:
     return TestClient(page(rooms))
 
 
@@ -271,7 +271,7 @@ def test_pictures_of_unknown_models_take_no_memory(answerer: FakeAnswerer, tmp_p
             drawn.append(card.id)
             return super().picture(card, dark=dark)
 
-    rooms = House(answerer=answerer, catalog=CATALOG, thumbnails=Counting(tmp_path))
+    rooms = AppContext(answerer=answerer, catalog=CATALOG, thumbnails=Counting(tmp_path))
     client = TestClient(page(rooms))
     for model in ("invented-1", "invented-2", "org/one"):
         client.get("/page/thumbnail/light", params={"model": model})
@@ -320,7 +320,7 @@ def test_another_website_may_not_ask(client: TestClient, answerer: FakeAnswerer,
     assert not answerer.opened
 
 
-def test_a_website_that_the_host_names_may_ask(rooms: House, answerer: FakeAnswerer):
+def test_a_website_that_the_host_names_may_ask(rooms: AppContext, answerer: FakeAnswerer):
     invited = TestClient(front(ALLOWED_ORIGINS="https://friend.example").before(page(rooms)))
     headers = {"sec-fetch-site": "cross-site", "origin": "https://friend.example"}
     assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 200
@@ -347,7 +347,7 @@ def test_a_message_of_two_megabytes_is_told_its_size(client: TestClient, answere
 
 
 @pytest.mark.parametrize("path", ["reply", "render"])
-async def test_a_body_over_the_limit_is_not_read_to_its_end(rooms: House, path: str):
+async def test_a_body_over_the_limit_is_not_read_to_its_end(rooms: AppContext, path: str):
     parts = [b"x" * (BODY_LIMIT_BYTES // 4)] * 100
     visit = Visit(page(rooms), f"/page/{path}", parts)
     await visit.run()
@@ -368,7 +368,7 @@ async def test_a_visitor_who_leaves_ends_a_silent_answer_at_once(tmp_path: Path)
     assert not tasks_left()
 
 
-async def test_a_visitor_who_leaves_while_sending_is_forgotten(rooms: House):
+async def test_a_visitor_who_leaves_while_sending_is_forgotten(rooms: AppContext):
     visit = Visit(page(rooms), "/page/reply", ())
     visit.leave()
     await visit.run()

@@ -18,7 +18,7 @@ from akash_gradio.compare.summary import summarize
 from akash_gradio.domain.chat import ChatRequest, Default
 from akash_gradio.domain.errors import EndpointRefused, NotAnswered
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.web.context import House
+from akash_gradio.web.context import AppContext
 from akash_gradio.web.routes import page_routes
 from akash_gradio.web.set_schemas import AskedRun, plan_of
 from akash_gradio.web.set_views import lane_lines
@@ -53,7 +53,7 @@ def answering() -> Answering:
 async def client(tmp_path: Path, answering: Answering) -> AsyncIterator[httpx.AsyncClient]:
     from akash_gradio.catalog.thumbnails import Thumbnails
 
-    parts = House(
+    parts = AppContext(
         answerer=answering,
         catalog=CATALOG,
         thumbnails=Thumbnails(tmp_path),

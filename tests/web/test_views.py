@@ -66,11 +66,11 @@ def test_the_words_for_a_failures_fact_are_those_that_failures_have():
         return set(re.findall(r"`(\w+)`", kind.__doc__ or ""))
 
     assert set(texts.UNREACHABLE) == told(errors.EndpointUnreachable)
-    assert set(texts.GARBLED) == told(errors.EndpointGarbled) - {"cut"}
+    assert set(texts.GARBLED) == told(errors.EndpointMalformed) - {"cut"}
 
 
 def test_a_connection_that_ends_is_not_called_another_protocol():
-    assert failure_words(errors.EndpointGarbled("e", "cut")) == "e broke off in the middle."
+    assert failure_words(errors.EndpointMalformed("e", "cut")) == "e broke off in the middle."
 
 
 @pytest.mark.parametrize("error", every_error(), ids=str)

@@ -23,7 +23,7 @@ from akash_gradio.check.probe import (
 )
 from akash_gradio.check.probe_request import Ask, Heard, Key, chat
 from akash_gradio.check.probes.completion import HELLO, limited
-from akash_gradio.domain.errors import EndpointGarbled
+from akash_gradio.domain.errors import EndpointMalformed
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.gateway.discovery import read_models
 
@@ -46,7 +46,7 @@ def listed(heard: Heard) -> tuple[ServedModel, ...]:
         return ()
     try:
         return read_models(ALIAS, heard.body)
-    except EndpointGarbled:
+    except EndpointMalformed:
         return ()
 
 
@@ -82,7 +82,7 @@ def _judge_models(seen: Seen) -> Judgement:
         return warned(heard.ask, code, status=status, detail=seen.target.quote(fault.detail))
     try:
         models = read_models(ALIAS, heard.body)
-    except EndpointGarbled:
+    except EndpointMalformed:
         return warned(heard.ask, "shape")
     if not models:
         return warned(heard.ask, "empty")

@@ -1,4 +1,4 @@
-"""aiohttp's own classes with the shortest way for a packet: `LeanConnector`, `LeanResponse`.
+"""aiohttp's own classes with the shortest way for a packet: `FastConnector`, `FastResponse`.
 
 Between two tokens nothing is needed of what aiohttp keeps of each HTTP chunk, and no task
 need wake where the bytes only go on (`Body.pour`). Rests on names of aiohttp's that are its
@@ -153,7 +153,7 @@ class Body(StreamReader):
         return data
 
 
-class LeanConnector(aiohttp.TCPConnector):
+class FastConnector(aiohttp.TCPConnector):
     """Connections that are `Handler`s."""
 
     def __init__(self, **how: Any) -> None:
@@ -162,7 +162,7 @@ class LeanConnector(aiohttp.TCPConnector):
         self._factory = partial(handler, loop=self._loop)
 
 
-class LeanResponse(aiohttp.ClientResponse):
+class FastResponse(aiohttp.ClientResponse):
     """handler: of its connection, which is given back before all is read."""
 
     handler: Handler

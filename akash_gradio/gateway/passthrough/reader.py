@@ -15,7 +15,7 @@ from typing import Any, Final
 from akash_gradio.domain.events import Event
 from akash_gradio.gateway.completion_assembly import Collector, chunks_of, delta_of
 from akash_gradio.gateway.passthrough.plain_events import PlainEvents
-from akash_gradio.gateway.passthrough.request import Heard, Passed
+from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 from akash_gradio.gateway.sse import LINE_BYTES
 from akash_gradio.gateway.stream_reader import ReplyReader
 
@@ -66,13 +66,13 @@ class RelayReader:
         """Its `system_fingerprint`."""
         return self._inner.fingerprint
 
-    def words_alone(self, data: bytes) -> Passed | None:
+    def words_alone(self, data: bytes) -> RawChunk | None:
         """The bytes as they go on, where nobody need look into them: nearly every read is such."""
         if self.flows and (count := self._plain.count(data)):
             return self._passing.plain(data, count)
         return None
 
-    def feed(self, data: bytes) -> Sequence[Heard]:
+    def feed(self, data: bytes) -> Sequence[StreamItem]:
         """What these bytes say, as far as somebody looked, and what goes on to the caller.
 
         Raises what `ReplyReader.feed` raises.
@@ -84,7 +84,7 @@ class RelayReader:
         self.flows = self._begun and not self._inside and not self._held
         return heard
 
-    def _feed(self, data: bytes) -> Sequence[Heard]:
+    def _feed(self, data: bytes) -> Sequence[StreamItem]:
         if self._held:
             if b"\n" not in data and len(self._held) < LINE_BYTES:
                 self._held += data
@@ -101,7 +101,7 @@ class RelayReader:
             return self._read(part) if passed is None else [passed]
         return self._read(part)
 
-    def close(self) -> Sequence[Heard]:
+    def close(self) -> Sequence[StreamItem]:
         """As `ReplyReader.close`; the caller gets what is left."""
         if self._held and not self.done:
             self._keep(self._inner.feed(bytes(self._held)))
@@ -113,14 +113,14 @@ class RelayReader:
     def _begun(self) -> bool:
         return self._passing.streams and self._inner.said
 
-    def _hold(self, data: bytes) -> Sequence[Heard]:
+    def _hold(self, data: bytes) -> Sequence[StreamItem]:
         """No event ends here: wait for more, unless it is none of the plain kind."""
         if self._inside or len(data) > LINE_BYTES or b"\n" in data or b"\r" in data:
             return self._read(data)
         self._held += data
         return []
 
-    def _read(self, data: bytes) -> Sequence[Heard]:
+    def _read(self, data: bytes) -> Sequence[StreamItem]:
         events = self._inner.feed(data)
         self._note_end()
         self._inside = not self._inner.at_rest
@@ -173,12 +173,12 @@ class _Streamed:
         self._names = _Names(rename)
         self._out: list[bytes] = []
 
-    def plain(self, part: bytes, count: int) -> Passed | None:
+    def plain(self, part: bytes, count: int) -> RawChunk | None:
         """So many whole events that need no look; None where their model's name needs one."""
         if not part.isascii():
             part = _with_no_line_ends(str(part, "utf-8", "replace")).encode()
         part = self._names.in_bytes(part)
-        return Passed(part, count) if part else None
+        return RawChunk(part, count) if part else None
 
     def chunk(self, text: str, value: Mapping[str, Any]) -> None:
         """One event's data, as text and as what it says."""
@@ -196,10 +196,10 @@ class _Streamed:
         for chunk in chunks_of(value, usage=self._usage):
             self.chunk(_packed(chunk), chunk)
 
-    def take(self) -> Sequence[Passed]:
+    def take(self) -> Sequence[RawChunk]:
         """What goes on now."""
         out, self._out = self._out, []
-        return [Passed(b"".join(out))] if out else []
+        return [RawChunk(b"".join(out))] if out else []
 
     rest = take
 
@@ -214,7 +214,7 @@ class _Whole:
         self._collector: Collector | None = None
         self._text = ""
 
-    def plain(self, part: bytes, count: int) -> Passed | None:
+    def plain(self, part: bytes, count: int) -> RawChunk | None:
         """Never: nothing is passed on before the end."""
         raise AssertionError(part, count)
 
@@ -227,16 +227,16 @@ class _Whole:
         """The whole answer, as text and as what it says."""
         self._text = self._names.in_text(text, value)
 
-    def take(self) -> Sequence[Passed]:
+    def take(self) -> Sequence[RawChunk]:
         """Nothing yet."""
         return []
 
-    def rest(self) -> Sequence[Passed]:
+    def rest(self) -> Sequence[RawChunk]:
         """All of it."""
         if self._collector is not None:
             whole = self._collector.completion()
             self._text = self._names.in_text(_packed(whole), whole)
-        return [Passed(self._text.encode())]
+        return [RawChunk(self._text.encode())]
 
 
 class _Names:

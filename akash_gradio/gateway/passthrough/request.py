@@ -63,7 +63,7 @@ class RelayRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class RawChunk:
     """What goes on to the caller: whole events, or a whole JSON answer.
 
     events: how many of them nobody looked into; each is a token, more or less.
@@ -74,7 +74,7 @@ class Passed:
 
 
 Question: TypeAlias = ChatRequest | RelayRequest
-Heard: TypeAlias = Event | Passed
+StreamItem: TypeAlias = Event | RawChunk
 
 
 def build_relayed(

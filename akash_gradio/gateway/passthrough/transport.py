@@ -25,7 +25,7 @@ from akash_gradio import __version__
 from akash_gradio.domain.errors import (
     AkashGradioError,
     EndpointError,
-    EndpointGarbled,
+    EndpointMalformed,
     EndpointRefused,
     EndpointTimeout,
     EndpointUnreachable,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
     from akash_gradio.config.endpoints import EndpointSettings
-    from akash_gradio.gateway.passthrough.aiohttp_fastpath import LeanResponse
+    from akash_gradio.gateway.passthrough.aiohttp_fastpath import FastResponse
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Answer(Protocol):
     async def read(self) -> bytes:
         """What has come of the body, decoded; b"" at its end, and only there.
 
-        Raises EndpointUnreachable and EndpointGarbled.
+        Raises EndpointUnreachable and EndpointMalformed.
         """
         ...
 
@@ -280,12 +280,12 @@ def _new_session(reuse: bool, allowed: Allowed | None) -> aiohttp.ClientSession:
     import aiohttp
 
     resolver = None if allowed is None else checked_resolver(allowed)
-    from akash_gradio.gateway.passthrough.aiohttp_fastpath import LeanConnector, LeanResponse
+    from akash_gradio.gateway.passthrough.aiohttp_fastpath import FastConnector, FastResponse
 
     how: dict[str, Any] = {"keepalive_timeout": KEEP_IDLE_S} if reuse else {"force_close": True}
     return aiohttp.ClientSession(
-        connector=LeanConnector(limit=0, resolver=resolver, **how),
-        response_class=LeanResponse,
+        connector=FastConnector(limit=0, resolver=resolver, **how),
+        response_class=FastResponse,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=ALWAYS,
         auto_decompress=False,
@@ -338,7 +338,7 @@ def _closes(headers: Mapping[str, str]) -> bool:
 class _PlainAnswer:
     """A body as it comes."""
 
-    def __init__(self, alias: str, response: LeanResponse) -> None:
+    def __init__(self, alias: str, response: FastResponse) -> None:
         self._alias, self._response = alias, response
         self._content: Any = response.content
         self.status: int = response.status
@@ -374,7 +374,7 @@ class _PlainAnswer:
 class _PackedAnswer(_PlainAnswer):
     """A body with a Content-Encoding."""
 
-    def __init__(self, alias: str, response: LeanResponse, decode: Decode) -> None:
+    def __init__(self, alias: str, response: FastResponse, decode: Decode) -> None:
         super().__init__(alias, response)
         self._decode = decode
         self._pieces: Iterator[bytes] = iter(())
@@ -389,16 +389,16 @@ class _PackedAnswer(_PlainAnswer):
                     return b""
                 self._pieces = self._decode(packet)
         except BrokenEncoding:
-            raise EndpointGarbled(self._alias, "encoding") from None
+            raise EndpointMalformed(self._alias, "encoding") from None
         return piece
 
 
-async def _answer(alias: str, response: LeanResponse) -> Answer:
+async def _answer(alias: str, response: FastResponse) -> Answer:
     try:
         decode = decoder(response.headers.get("content-encoding"))
     except BrokenEncoding:
         response.close()
-        raise EndpointGarbled(alias, "encoding") from None
+        raise EndpointMalformed(alias, "encoding") from None
     return (
         _PlainAnswer(alias, response) if decode is None else _PackedAnswer(alias, response, decode)
     )
@@ -427,7 +427,7 @@ def hide_secrets(
     error: AkashGradioError, entry: EndpointSettings, of_model: Mapping[str, str]
 ) -> None:
     """Take what was sent in headers out of the endpoint's own words: some repeat it there."""
-    if not isinstance(error, EndpointRefused | EndpointGarbled | RequestRefused):
+    if not isinstance(error, EndpointRefused | EndpointMalformed | RequestRefused):
         return
     secrets = [secret.get_secret_value() for secret in entry.custom_headers.values()]
     if entry.api_key is not None:
@@ -474,13 +474,13 @@ def _opening_failure(alias: str, error: Exception, connect_timeout_s: float) -> 
         refused = isinstance(error.os_error, ConnectionRefusedError)
         return EndpointUnreachable(alias, "refused" if refused else "connect")
     if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
-        return EndpointGarbled(alias, "cut")  # its message is the head, as far as it came
+        return EndpointMalformed(alias, "cut")  # its message is the head, as far as it came
     if isinstance(error, aiohttp.ClientConnectionError | ConnectionError):
         return EndpointUnreachable(alias, "reset")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return EndpointUnreachable(alias, "connect")
     if isinstance(error, aiohttp.ClientResponseError):
-        return EndpointGarbled(alias, "shape")
+        return EndpointMalformed(alias, "shape")
     return EndpointUnreachable(alias, "connect")
 
 
@@ -488,5 +488,5 @@ def _reading_failure(alias: str, error: Exception) -> EndpointError:
     import aiohttp
 
     if isinstance(error, aiohttp.ClientPayloadError):
-        return EndpointGarbled(alias, "cut")
+        return EndpointMalformed(alias, "cut")
     return EndpointUnreachable(alias, "reset")

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akash_gradio.domain.errors import EndpointGarbled, EndpointRefused, EndpointSilent
+from akash_gradio.domain.errors import EndpointMalformed, EndpointRefused, EndpointSilent
 from akash_gradio.domain.events import TextDelta, Usage
 from akash_gradio.gateway.passthrough.reader import RelayReader
-from akash_gradio.gateway.passthrough.request import Heard, Passed
+from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 from tests.stubs import wire
 from tests.stubs.wire import DONE, chunk, event, opening, says, story, usage_event
 
@@ -25,7 +25,7 @@ def reader(**more: Any) -> RelayReader:
     return RelayReader("a", None, **{"stream": True, "usage": False, **more})
 
 
-def read(parts: Iterable[bytes], **more: Any) -> list[Heard]:
+def read(parts: Iterable[bytes], **more: Any) -> list[StreamItem]:
     """All that is heard, as an exchange would feed it."""
     reading, heard = reader(**more), []
     for part in parts:
@@ -35,8 +35,8 @@ def read(parts: Iterable[bytes], **more: Any) -> list[Heard]:
     return [*heard, *reading.close()]
 
 
-def passed(heard: Iterable[Heard]) -> bytes:
-    return b"".join(each.data for each in heard if isinstance(each, Passed))
+def passed(heard: Iterable[StreamItem]) -> bytes:
+    return b"".join(each.data for each in heard if isinstance(each, RawChunk))
 
 
 def relayed(*parts: bytes, **more: Any) -> bytes:
@@ -78,7 +78,7 @@ def test_passes_on_each_read_when_it_comes_and_all_its_events_at_once():
     reading = reader()
     assert not passed(reading.feed(opening()))
     assert passed(reading.feed(says("a"))) == opening() + says("a")
-    assert reading.feed(says("b") + says("c")) == [Passed(says("b") + says("c"), 2)]
+    assert reading.feed(says("b") + says("c")) == [RawChunk(says("b") + says("c"), 2)]
     assert reading.feed(says("d")[:-1]) == []
     assert passed(reading.feed(b"\n")) == says("d")
 
@@ -86,7 +86,7 @@ def test_passes_on_each_read_when_it_comes_and_all_its_events_at_once():
 def test_looks_into_plain_events_no_more_than_it_must():
     heard = read([opening(), says("a"), says("b") + says("c"), says("d"), story([]), DONE])
     assert [each.text for each in heard if isinstance(each, TextDelta)] == ["a"]
-    assert sum(each.events for each in heard if isinstance(each, Passed)) == 3
+    assert sum(each.events for each in heard if isinstance(each, RawChunk)) == 3
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_model_that_is_spoken_of_keeps_its_name():
 def test_broken_json_is_garbled_also_where_the_model_has_another_name(broken: bytes):
     first = event(chunk({"content": "a"}, model="own"))
     other = event(chunk({"content": "b"}, model="another")).replace(b'"b"', broken)
-    with pytest.raises(EndpointGarbled) as error:
+    with pytest.raises(EndpointMalformed) as error:
         read([first, other], rename="mine")
     assert error.value.what == "json"
 
@@ -225,15 +225,15 @@ def test_several_answers_at_once_end_when_all_have_ended():
 @pytest.mark.parametrize(
     ("parts", "error"),
     [
-        ([opening(), event(wire.error("no")), DONE], EndpointGarbled),
-        ([says("a"), event(wire.error("no"))], EndpointGarbled),
+        ([opening(), event(wire.error("no")), DONE], EndpointMalformed),
+        ([says("a"), event(wire.error("no"))], EndpointMalformed),
         ([says("a"), event({"object": "error", "message": "no", "code": 500})], EndpointRefused),
-        ([says("a"), b'data: {"choices": [{"delta":\n\n'], EndpointGarbled),
-        ([says("a"), b"<html>\n\n", says("b")], EndpointGarbled),
-        ([says("a"), event({"detail": "worker died"})], EndpointGarbled),
-        ([says("a"), event({**chunk({"content": ""}), **wire.error("no")})], EndpointGarbled),
-        ([says("a"), says("b")[:-20]], EndpointGarbled),
-        ([says("a"), b'data: {"x": "' + b"x" * (1 << 21)], EndpointGarbled),
+        ([says("a"), b'data: {"choices": [{"delta":\n\n'], EndpointMalformed),
+        ([says("a"), b"<html>\n\n", says("b")], EndpointMalformed),
+        ([says("a"), event({"detail": "worker died"})], EndpointMalformed),
+        ([says("a"), event({**chunk({"content": ""}), **wire.error("no")})], EndpointMalformed),
+        ([says("a"), says("b")[:-20]], EndpointMalformed),
+        ([says("a"), b'data: {"x": "' + b"x" * (1 << 21)], EndpointMalformed),
         ([opening(), wire.ending(), DONE], EndpointSilent),
         ([DONE], EndpointSilent),
     ],
@@ -247,7 +247,7 @@ def test_words_that_came_with_an_error_in_one_read_are_passed_on_before_it():
     reading = reader()
     assert passed(reading.feed(says("a") + event(wire.error("no")))) == says("a")
     assert reading.done
-    with pytest.raises(EndpointGarbled):
+    with pytest.raises(EndpointMalformed):
         reading.close()
 
 

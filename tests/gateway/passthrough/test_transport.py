@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from akash_gradio.config.endpoints import EndpointSettings
-from akash_gradio.domain.errors import EndpointGarbled, EndpointTimeout, EndpointUnreachable
+from akash_gradio.domain.errors import EndpointMalformed, EndpointTimeout, EndpointUnreachable
 from akash_gradio.gateway.passthrough.transport import UNREAD_BYTES, Answer, HttpTransport
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -296,7 +296,7 @@ async def test_tells_a_cut_body_from_a_whole_one() -> None:
 
     async with peer(cuts) as (_, port), transport() as made:
         answer = await ask(made, entry(port))
-        with pytest.raises(EndpointGarbled) as error:
+        with pytest.raises(EndpointMalformed) as error:
             await read(answer)
         await answer.aclose()
     assert error.value.what == "cut"
@@ -321,7 +321,7 @@ async def test_a_body_that_goes_on_as_no_http_is_cut_whoever_waits_for_it(late: 
         async with asyncio.timeout(20):
             if late:
                 await left.wait()
-            with pytest.raises(EndpointGarbled) as error:
+            with pytest.raises(EndpointMalformed) as error:
                 await answer.read()
         await answer.aclose()
     assert error.value.what == "cut"
@@ -365,7 +365,7 @@ async def test_unpacks_a_body_and_refuses_an_unknown_packing() -> None:
         await answer.aclose()
     for name in ("gzip", "zstd"):
         async with peer(packed(name, b"no such thing")) as (far, port), transport() as made:
-            with pytest.raises(EndpointGarbled) as error:
+            with pytest.raises(EndpointMalformed) as error:
                 await whole(made, entry(port))
             async with asyncio.timeout(PROMPT_CLOSE_S):
                 await made.aclose()
@@ -528,7 +528,7 @@ async def test_a_cut_while_it_pours_is_told_by_the_next_read() -> None:
         lets.release()
         await answer.pour(take)
         assert b"".join(take.taken) == b"hellohe"
-        with pytest.raises(EndpointGarbled):
+        with pytest.raises(EndpointMalformed):
             await answer.read()
         await answer.aclose()
 
