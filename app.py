@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from akash_gradio.api.routes import api_addresses
+from akash_gradio.api.routes import api_routes
 from akash_gradio.app import Service, assemble_service
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check.service import CheckService
-from akash_gradio.compare.run_store import Runs
-from akash_gradio.compare.votes.store import open_votes
+from akash_gradio.compare.run_store import RunStore
+from akash_gradio.compare.votes.store import open_vote_store
 from akash_gradio.config.settings import Settings, read_settings
-from akash_gradio.gateway.passthrough.transport import load_client
-from akash_gradio.gateway.passthrough.uvicorn_protocol import ImpatientProtocol
+from akash_gradio.gateway.passthrough.transport import load_http_client
+from akash_gradio.gateway.passthrough.uvicorn_protocol import HeadTimeoutProtocol
 from akash_gradio.http.locality import is_local_request
-from akash_gradio.http.server import hear_sigterm, serve_until_told
-from akash_gradio.logs import set_up_logs
-from akash_gradio.quota.visitor_keys import takes_own_keys
+from akash_gradio.http.server import serve_until_signaled, watch_sigterm
+from akash_gradio.logs import configure_logging
+from akash_gradio.quota.visitor_keys import accepts_visitor_keys
 from akash_gradio.web.context import AppContext
-from akash_gradio.web.errors import refusal
-from akash_gradio.web.page_assets import finish_page
-from akash_gradio.web.security import SecurityStack, make_front
+from akash_gradio.web.errors import error_body
+from akash_gradio.web.page_assets import inject_page_assets
+from akash_gradio.web.security import SecurityStack, build_security_stack
 from akash_gradio.web.sign_in_page import sign_in_html
 
 
@@ -38,7 +38,7 @@ class Parts:
     house: AppContext
     service: Service
     front: SecurityStack
-    runs: Runs
+    runs: RunStore
 
     @asynccontextmanager
     async def open(self, app: object) -> AsyncIterator[None]:
@@ -54,7 +54,9 @@ def assemble(settings: Settings) -> Parts:
     """Everything behind the page, from the settings alone; nothing is opened yet."""
     service = assemble_service(settings, os.environ)
     embedded, catalog = service.embedded, service.catalog
-    front = make_front(settings, service.signer, refusal, sign_in_html, finish=finish_page)
+    front = build_security_stack(
+        settings, service.signer, error_body, sign_in_html, finish=inject_page_assets
+    )
     thumbnails = Thumbnails(Path(__file__).parent / "assets" / "thumbnails")
     house = AppContext(
         answerer=service.source,
@@ -64,11 +66,11 @@ def assemble(settings: Settings) -> Parts:
         progress=(lambda: embedded.progress) if embedded else (lambda: None),
         default_model=settings.default_model or "",
         desk=CheckService(service.gateway.endpoint, catalog),
-        is_host=front.is_host
-        if settings.admin_password or settings.published
+        is_operator=front.is_operator
+        if settings.admin_password or settings.behind_proxy
         else is_local_request,
         health=service.health.of,
-        votes=open_votes(settings),
+        votes=open_vote_store(settings),
         data_dir=settings.data_dir,
         secrets=settings.secret_names,
         space=bool(settings.space_id),
@@ -76,12 +78,12 @@ def assemble(settings: Settings) -> Parts:
         models=frozenset(settings.allowed_models) or None,
         ranges=settings.parameter_ranges,
         own_keys=settings.own_keys.value,
-        own_key_endpoints=frozenset(e.name for e in settings.endpoints if takes_own_keys(e)),
+        own_key_endpoints=frozenset(e.name for e in settings.endpoints if accepts_visitor_keys(e)),
         signed_in=front.signed_in,
         user=front.user,
         closing=lambda: front.running.closing,
     )
-    return Parts(house, service, front, house.open_runs())
+    return Parts(house, service, front, house.open_run_store())
 
 
 def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def launch_options(parts: Parts, settings: Settings) -> dict[str, Any]:
     from akash_gradio.web.routes import page_routes
     from akash_gradio.web.templating import ICON
 
-    routes_of_api = [Route(path, app) for path, app in api_addresses(parts.service.api).items()]
+    routes_of_api = [Route(path, app) for path, app in api_routes(parts.service.api).items()]
     return {
         "server_name": settings.server_name,
         "server_port": settings.server_port,
@@ -123,20 +125,20 @@ def main(host: str | None = None, port: int | None = None) -> None:
     """Serve until the process is ended. host, port: in the place of the settings'."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     settings = _at(read_settings(), host, port)
-    set_up_logs(settings)
+    configure_logging(settings)
     parts = assemble(settings)
     for problem in parts.house.problems:
         sys.stderr.write(f"Configuration: {problem}\n")
     from akash_gradio.ui.blocks import build_ui
 
     page = build_ui(settings.parameter_ranges)
-    load_client()  # Gradio gives the server 5 s to come up, also on a busy machine
+    load_http_client()  # Gradio gives the server 5 s to come up, also on a busy machine
     sys.stderr.write(f"Akash Gradio: http://{_reached(settings)}\n")
-    told = hear_sigterm()
+    told = watch_sigterm()
     page.queue(default_concurrency_limit=None).launch(**launch_options(parts, settings))
     # All that is here stays: to look through it again would halt every answer for a while.
     gc.freeze()
-    serve_until_told(page.server, parts.front.running, told, ImpatientProtocol)
+    serve_until_signaled(page.server, parts.front.running, told, HeadTimeoutProtocol)
 
 
 def _at(settings: Settings, host: str | None, port: int | None) -> Settings:

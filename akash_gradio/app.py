@@ -8,27 +8,27 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from akash_gradio.api.metrics import Metrics
-from akash_gradio.api.routes import Api
+from akash_gradio.api.routes import ApiDeps
 from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.auth.signing import Signer
 from akash_gradio.catalog.loader import Catalog, read_catalog
-from akash_gradio.check.health_probe import Pulse
-from akash_gradio.check.health_tracker import HealthBook
+from akash_gradio.check.health_probe import HealthProber
+from akash_gradio.check.health_tracker import HealthTracker
+from akash_gradio.config.access import OwnKeysMode
 from akash_gradio.config.endpoints import EMBEDDED_ALIAS
-from akash_gradio.config.hosting import OwnKeysMode
 from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.embedded.progress import terminal_progress
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
-from akash_gradio.embedded.weights import served_id
+from akash_gradio.embedded.weights import embedded_model_id
 from akash_gradio.gateway import Gateway, open_gateway
-from akash_gradio.quota.counters import OwnCounters
+from akash_gradio.quota.counters import LocalCounters
 from akash_gradio.quota.gateway import ChatBackend, QuotaGateway, UsageMeter
-from akash_gradio.quota.redis_counters import Shared, open_shared
-from akash_gradio.quota.request_limits import Limits
-from akash_gradio.quota.visitor_keys import OwnKeys
+from akash_gradio.quota.redis_counters import RedisCounters, open_redis_counters
+from akash_gradio.quota.request_limits import RequestLimits
+from akash_gradio.quota.visitor_keys import VisitorKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Service:
 
     source: the gateway as strangers may use it; itself where nothing is limited.
     embedded: None where the model on this machine isn't wanted. health: of every model that
-    was asked. pulse: looks after endpoints that nobody asks. problems: of the settings
+    was asked. health_prober: looks after endpoints that nobody asks. problems: of the settings
     and of the catalog.
     signer: of the visitors' cookies. shared: with other replicas, None without Redis.
     """
@@ -46,12 +46,12 @@ class Service:
     gateway: Gateway
     source: ChatBackend
     embedded: EmbeddedEndpoint | None
-    api: Api
-    pulse: Pulse | None = None
-    health: HealthBook = field(default_factory=HealthBook)
+    api: ApiDeps
+    health_prober: HealthProber | None = None
+    health: HealthTracker = field(default_factory=HealthTracker)
     problems: tuple[Problem, ...]
     signer: Signer = field(default_factory=Signer)
-    shared: Shared | None = None
+    shared: RedisCounters | None = None
 
     @property
     def alone(self) -> bool:
@@ -63,8 +63,8 @@ class Service:
         """The gateway and, where it is wanted, the model on this machine, until the server ends."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.gateway)
-            if self.pulse is not None:
-                looking = asyncio.create_task(self.pulse.run())
+            if self.health_prober is not None:
+                looking = asyncio.create_task(self.health_prober.run())
                 stack.push_async_callback(_end, looking)
             if self.shared is not None:
                 gateway = self.gateway
@@ -82,41 +82,41 @@ def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Serv
     environment: where the catalog's `"$NAME"` values are looked up.
     """
     catalog = read_catalog(settings.catalog_file, environment)
-    metrics, health = Metrics(), HealthBook()
-    own, url, secret = OwnCounters(), settings.redis_url, settings.session_secret
-    shared = open_shared(url.get_secret_value(), own) if url else None
+    metrics, health = Metrics(), HealthTracker()
+    own, url, secret = LocalCounters(), settings.redis_url, settings.session_secret
+    shared = open_redis_counters(url.get_secret_value(), own) if url else None
     counters = shared or own
     ledger, limited = UsageMeter(counters, catalog.get), settings.limited
 
     def note(receipt: Receipt) -> None:
         metrics.observe(receipt)
         health.observe(receipt)
-        pulse.observe(receipt)
+        health_prober.observe(receipt)
         if limited:
             ledger.observe(receipt)
 
     cards = {card.id: card for card in catalog.cards}
     gateway = open_gateway(settings, cards.get, on_receipt=note)
-    pulse = Pulse(settings.health_probe, gateway)
+    health_prober = HealthProber(settings.health_probe, gateway)
     offered = settings.own_keys is not OwnKeysMode.OFF
-    own_keys = OwnKeys(settings, catalog.get, metrics.observe) if offered else None
-    guard = QuotaGateway(gateway, Limits.of(settings), counters, own_keys=own_keys)
+    own_keys = VisitorKeys(settings, catalog.get, metrics.observe) if offered else None
+    guard = QuotaGateway(gateway, RequestLimits.of(settings), counters, own_keys=own_keys)
     source = guard if limited or offered else gateway
     metrics.known = lambda model: _known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
-    door = ApiKeyAuth(
+    auth = ApiKeyAuth(
         settings.gateway_keys,
         keyed=settings.gateway_keys_configured,
-        published=settings.published,
+        behind_proxy=settings.behind_proxy,
     )
     return Service(
         catalog=catalog,
         gateway=gateway,
         source=source,
         embedded=_embedded(settings, gateway) if settings.embedded_wanted else None,
-        api=Api(gateway=source, catalog=catalog, door=door, metrics=metrics),
+        api=ApiDeps(gateway=source, catalog=catalog, auth=auth, metrics=metrics),
         health=health,
-        pulse=pulse,
+        health_prober=health_prober,
         problems=(*settings.problems, *catalog.problems),
         signer=Signer(secret.get_secret_value() if secret else ""),
         shared=shared,
@@ -133,7 +133,7 @@ def _known(model: str, catalog: Catalog, gateway: Gateway) -> bool:
 
 
 def _embedded(settings: Settings, gateway: Gateway) -> EmbeddedEndpoint:
-    models = (served_id(settings.embedded_model),)
+    models = (embedded_model_id(settings.embedded_model),)
     tell = terminal_progress()
 
     def show(progress: Progress) -> None:

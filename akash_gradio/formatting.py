@@ -7,7 +7,7 @@ import math
 from akash_gradio.web import texts
 
 
-def duration_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`12 s`, `3 min`, `5 h 20 min`: rounded up, never nothing."""
     whole = max(1, math.ceil(seconds))
     if whole < 90:

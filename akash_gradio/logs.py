@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, TextIO
 
 from akash_gradio.config.settings import Settings
-from akash_gradio.gateway.redaction import SecretFilter
+from akash_gradio.domain.redaction import SecretFilter
 
 _PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -58,13 +58,13 @@ def _escaped(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def set_up_logs(settings: Settings, stream: TextIO | None = None) -> None:
+def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     """Our loggers to standard error: INFO, or DEBUG where DEBUG=true; known secrets filtered.
 
     stream: another place to write to.
     """
     logger = logging.getLogger("akash_gradio")
-    logger.handlers = [log_handler(settings, stream)]
+    logger.handlers = [build_log_handler(settings, stream)]
     logger.propagate = False
     logger.setLevel(logging.DEBUG if settings.debug else logging.INFO)
 
@@ -78,7 +78,7 @@ def omit_what_no_line_says() -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def log_handler(settings: Settings, stream: TextIO | None = None) -> logging.Handler:
+def build_log_handler(settings: Settings, stream: TextIO | None = None) -> logging.Handler:
     """One that writes our lines without the settings' secrets; stream: standard error if None."""
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(FactsFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))

@@ -90,7 +90,7 @@ def with_httpx2() -> Read:
 def with_gateway() -> Read:
     """The gateway's own: aiohttp's session, with what the gateway sends and how it fails."""
     from akash_gradio.config.endpoints import EndpointSettings
-    from akash_gradio.domain.chat import NOTHING
+    from akash_gradio.domain.chat import EMPTY_MAPPING
     from akash_gradio.gateway.passthrough.transport import HttpTransport
 
     transport = HttpTransport()
@@ -98,7 +98,7 @@ def with_gateway() -> Read:
     async def read(url: str) -> AsyncGenerator[bytes, None]:
         entry = EndpointSettings.model_validate({"name": "bench", "url": url})
         answer = await transport.open(
-            entry, "/chat/completions", BODY, headers=NOTHING, connect_timeout_s=60
+            entry, "/chat/completions", BODY, headers=EMPTY_MAPPING, connect_timeout_s=60
         )
         while piece := await answer.read():
             yield piece

@@ -13,13 +13,13 @@ from starlette.testclient import TestClient
 
 from akash_gradio.api.errors import Fault
 from akash_gradio.auth.session import Session
-from akash_gradio.compare.run_store import Runs
+from akash_gradio.compare.run_store import RunStore
 from akash_gradio.config.settings import read_settings
 from akash_gradio.web.routes import boot_view, page_routes
 from app import Parts, assemble
 from tests.compare.fakes import Answering, plan
 from tests.stubs import StubThread
-from tests.stubs.obedient import obedient
+from tests.stubs.compliant import compliant
 
 AT_HOME: dict[str, Any] = {
     "type": "http",
@@ -35,8 +35,8 @@ def parts(**variables: str) -> Parts:
 
 def test_with_nothing_set_who_sits_at_this_machine_is_the_host_and_may_ask() -> None:
     made = parts()
-    assert made.house.is_host(AT_HOME)
-    made.service.api.door.admit(AT_HOME)
+    assert made.house.is_operator(AT_HOME)
+    made.service.api.auth.admit(AT_HOME)
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_behind_a_proxy_coming_from_this_machine_makes_nobody_the_host(
     variables: dict[str, str],
 ) -> None:
     made = parts(**variables)
-    assert not made.house.is_host(AT_HOME)
+    assert not made.house.is_operator(AT_HOME)
     with pytest.raises(Fault) as raised:
-        made.service.api.door.admit(AT_HOME)
+        made.service.api.auth.admit(AT_HOME)
     assert raised.value.code == "no_api_keys_configured"
 
 
 def test_the_host_signs_in_and_checks_an_endpoint_until_signing_out() -> None:
     """The whole way, as a browser goes it from elsewhere, behind a proxy."""
-    with StubThread(obedient()) as stub:
+    with StubThread(compliant()) as stub:
         entry = {"name": "stub", "url": stub.url, "models": ["m"]}
         given = {"ADMIN_PASSWORD": "host-only-7b2", "TRUSTED_PROXIES": "1"}
         made = assemble(read_settings({"ENDPOINTS": json.dumps([entry]), **given}, None))
@@ -109,13 +109,13 @@ async def test_runs_end_with_the_server(tmp_path: Path) -> None:
     never = asyncio.Event()
     answering = Answering(lambda _request: [never])
     made = assemble(read_settings({"EMBEDDED": "off"}, env_file=None))
-    runs = Runs(tmp_path, answering, lambda _model: None, made.house.closing)
+    runs = RunStore(tmp_path, answering, lambda _model: None, made.house.closing)
     async with Parts(made.house, made.service, made.front, runs).open(object()):
-        run_id = await runs.begin(plan(), "T")
+        run_id = await runs.start(plan(), "T")
         found = await runs.find(run_id)
         assert found is not None
-        assert found.at_work
+        assert found.is_active
         assert not made.house.closing()
         made.front.running.closing = True
         assert made.house.closing()
-    assert not found.at_work
+    assert not found.is_active

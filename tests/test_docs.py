@@ -24,12 +24,12 @@ from akash_gradio.config.endpoints import EndpointSettings, base_url, read_endpo
 from akash_gradio.config.settings import read_settings, variables
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.gateway import breaker, retries
-from akash_gradio.gateway.policies import Candidate, Turns, weighted
+from akash_gradio.gateway.policies import Candidate, CurrentWeights, weighted
 from akash_gradio.web import texts
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.routes import page_routes
 from tests.documents import DOCS, ROOT, Fence, fences, text_of
-from tests.web.fakes import FakeAnswerer
+from tests.web.fakes import FakeChatGateway
 
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 RUNS = "<!-- runs against examples/custom_endpoint.py -->"
@@ -215,7 +215,7 @@ def test_the_worked_examples_are_computed(title: str, weights: tuple[int, ...]) 
     among = [
         Candidate(alias=alias, weight=weight) for alias, weight in zip("abc", weights, strict=False)
     ]
-    turns: Turns = {}
+    turns: CurrentWeights = {}
     for row in table(DOCS / "routing.md", f"eights {title}"):
         before = [turns.get(one.alias, 0) + one.weight for one in among]
         chosen = weighted(among, turns)
@@ -240,7 +240,7 @@ def test_the_numbers_of_the_breaker_and_the_budget_are_the_codes() -> None:
 
 def test_the_words_of_the_page_are_quoted_as_they_are() -> None:
     for says, _ in table(DOCS / "model-integration.md", "### The model isn't there"):
-        assert says in texts.REASONS.values()
+        assert says in texts.UNAVAILABLE_REASONS.values()
     assert texts.PAGE["hidden_one"] in text_of(DOCS / "model-integration.md")
 
 
@@ -254,7 +254,9 @@ def test_every_error_that_troubleshooting_quotes_is_one_of_the_pages() -> None:
 def test_every_address_of_the_page_is_documented(tmp_path: Path) -> None:
     from akash_gradio.catalog.loader import Catalog
 
-    house = AppContext(answerer=FakeAnswerer(), catalog=Catalog(), thumbnails=Thumbnails(tmp_path))
+    house = AppContext(
+        answerer=FakeChatGateway(), catalog=Catalog(), thumbnails=Thumbnails(tmp_path)
+    )
     listed = " ".join(row[0] for row in table(DOCS / "frontend.md", "## Addresses"))
     for route in page_routes(house):
         address = getattr(route, "path", "").lstrip("/").partition("{")[0]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akash_gradio.config.settings import read_settings
-from akash_gradio.logs import FactsFormatter, log_handler, set_up_logs
+from akash_gradio.logs import FactsFormatter, build_log_handler, configure_logging
 
 KEY = "correct-horse-battery"
 HEADER = "planted-header-value"
@@ -29,7 +29,7 @@ def stream() -> Iterator[TextIO]:
 @pytest.fixture
 def log(stream: io.StringIO) -> Callable[..., logging.Logger]:
     def set_up(**environment: str) -> logging.Logger:
-        set_up_logs(read_settings(environment, None), stream)
+        configure_logging(read_settings(environment, None), stream)
         return logging.getLogger("akash_gradio.gateway.gateway")
 
     return set_up
@@ -150,7 +150,7 @@ def test_secrets_of_the_settings_are_taken_out_of_messages_facts_and_tracebacks(
 
 
 def test_logs_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    handler = log_handler(read_settings({}, None))
+    handler = build_log_handler(read_settings({}, None))
     handler.handle(logging.makeLogRecord({"msg": "page.open", "levelname": "INFO"}))
     out, err = capsys.readouterr()
     assert (out, err.endswith("INFO page.open\n")) == ("", True)

@@ -35,7 +35,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._jumping.now_s
 
 
-def run_in_no_time(main: Any) -> Any:
+def run_in_virtual_time(main: Any) -> Any:
     """The coroutine's result; its sleeps take no time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)

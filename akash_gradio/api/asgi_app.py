@@ -15,7 +15,7 @@ REST: Final = ":path}"
 
 
 class ApiApp:
-    """addresses: of `api_addresses`. lifespan: what is open while it serves."""
+    """addresses: of `api_routes`. lifespan: what is open while it serves."""
 
     def __init__(self, addresses: Mapping[str, ASGIApp], lifespan: Lifespan) -> None:
         self._lifespan = lifespan

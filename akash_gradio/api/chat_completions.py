@@ -18,8 +18,8 @@ from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.domain.errors import AkashGradioError
 from akash_gradio.domain.events import Finished, Retrying, Started
 from akash_gradio.domain.receipt import Receipt
-from akash_gradio.domain.visitor import VISITOR, Visitor
-from akash_gradio.gateway import Relayed, RelayRequest
+from akash_gradio.domain.visitor import CURRENT_VISITOR, Visitor
+from akash_gradio.gateway import PassthroughItem, PassthroughRequest
 from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_disconnect
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -31,39 +31,39 @@ STREAM: Final = {
 SAFE_IN_A_HEADER: Final = " :/@+,"
 
 
-class Relays(Protocol):
+class PassthroughBackend(Protocol):
     """What the answers come from: a `Gateway`."""
 
-    def relay(self, request: RelayRequest) -> AsyncGenerator[Relayed, None]:
-        """See `Gateway.relay`."""
+    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
+        """See `Gateway.passthrough`."""
         ...
 
 
-async def complete(call: Call, gateway: Relays, door: ApiKeyAuth) -> None:
+async def complete(call: Call, gateway: PassthroughBackend, auth: ApiKeyAuth) -> None:
     """Answer one question. Raises Fault before the first token, LeftEarly."""
-    caller = door.admit(call.scope)
+    caller = auth.admit(call.scope)
     asked = read_question(
         await read_body(call.receive, call.header("content-length")), caller.models
     )
     if not caller.may_use(asked.model):
         raise no_such_model(asked.model)
     caller.spend()
-    VISITOR.set(Visitor(id=f"key:{caller.name}"))
+    CURRENT_VISITOR.set(Visitor(id=f"key:{caller.name}"))
     connection = call.connection
     if connection is None:
         await cancel_on_disconnect(_pass_on(call, gateway, asked), call.receive)
         return
     if asked.stream:
-        asked = replace(asked, straight=connection.write_now)
+        asked = replace(asked, straight=connection.try_write)
     await cancel_on_connection_lost(_pass_on(call, gateway, asked), connection)
 
 
-async def _pass_on(call: Call, gateway: Relays, asked: RelayRequest) -> None:
+async def _pass_on(call: Call, gateway: PassthroughBackend, asked: PassthroughRequest) -> None:
     """The headers wait for the first bytes, so that a failure before them has its own status."""
     head: dict[str, str] = {}
     attempts = 1
     try:
-        async with aclosing(gateway.relay(asked)) as said:
+        async with aclosing(gateway.passthrough(asked)) as said:
             async for item in said:
                 if type(item) is bytes:
                     if call.begun:
@@ -86,7 +86,9 @@ async def _pass_on(call: Call, gateway: Relays, asked: RelayRequest) -> None:
         await call.fail(fault)
 
 
-async def _end(call: Call, asked: RelayRequest, receipt: Receipt, head: dict[str, str]) -> None:
+async def _end(
+    call: Call, asked: PassthroughRequest, receipt: Receipt, head: dict[str, str]
+) -> None:
     if not call.begun:
         await call.begin(200, STREAM | head)
     reported = receipt.tokens_out is not None and receipt.tokens_out.reported
@@ -123,7 +125,7 @@ def _usage_event(receipt: Receipt) -> bytes:
         "id": receipt.upstream_id,
         "object": "chat.completion.chunk",
         "created": int(time.time()),
-        "model": receipt.model_answered,
+        "model": receipt.answering_model,
         "choices": [],
         "usage": usage,
     }

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.errors import (
     AkashGradioError,
+    AllEndpointsFailed,
     ContextExceeded,
     EndpointError,
     EndpointRefused,
@@ -21,7 +22,6 @@ from akash_gradio.domain.errors import (
     LimitReached,
     NoEndpoint,
     NotAllowed,
-    NotAnswered,
     ReplyInterrupted,
     RequestRefused,
     UnknownModel,
@@ -63,7 +63,7 @@ class Fault(Exception):
     code: str | None = None
     param: str | None = None
     retry_after_s: float | None = None
-    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY_MAPPING)
 
     def body(self) -> bytes:
         """The error object, as JSON on one line."""
@@ -102,7 +102,7 @@ def fault_of(error: AkashGradioError) -> Fault:
         return _limit_reached(error)
     if isinstance(error, NoEndpoint):
         return _no_endpoint(error)
-    if isinstance(error, NotAnswered):
+    if isinstance(error, AllEndpointsFailed):
         return _not_answered(error)
     if isinstance(error, ReplyInterrupted):
         words = f"the answer broke off: {_told(error.cause)}"
@@ -121,9 +121,9 @@ def no_such_model(model: str) -> Fault:
 
 
 def _not_allowed(error: NotAllowed) -> Fault:
-    about = {"model": "model", "length": "messages"}.get(error.what, error.what)
+    about = {"model": "model", "length": "messages"}.get(error.reason, error.reason)
     words = f"the host does not allow this `{about}`"
-    if error.what == "length":
+    if error.reason == "length":
         words = f"a message may have {error.high:.0f} characters"
     elif error.high:
         words = f"`{about}` must be from {error.low:g} to {error.high:g} here"
@@ -133,7 +133,7 @@ def _not_allowed(error: NotAllowed) -> Fault:
 def _limit_reached(error: LimitReached) -> Fault:
     return Fault(
         status=429,
-        message=LIMITS.get(error.what, "a limit of this host is reached"),
+        message=LIMITS.get(error.reason, "a limit of this host is reached"),
         type="rate_limit_error",
         code="rate_limit_exceeded",
         retry_after_s=error.retry_after_s,
@@ -152,7 +152,7 @@ def _no_endpoint(error: NoEndpoint) -> Fault:
     )
 
 
-def _not_answered(error: NotAnswered) -> Fault:
+def _not_answered(error: AllEndpointsFailed) -> Fault:
     cause, wait_s = error.cause, error.retry_after_s
     words = f"no endpoint answered; the last one said: {_told(cause)}"
     if isinstance(cause, EndpointRefused) and cause.status == 429:

@@ -63,7 +63,7 @@ class Call:
         """A whole answer."""
         given = {"content-type": content_type, **(headers or {})}
         if status == 200 and self.connection is not None:
-            self.begun = self.connection.reply_now(self._pairs(given), body)
+            self.begun = self.connection.try_respond(self._pairs(given), body)
         if not self.begun:
             await self.begin(status, {**given, "content-length": str(len(body))})
             await self.end(body)

@@ -51,8 +51,8 @@ class Metrics:
 
     def observe(self, receipt: Receipt) -> None:
         """Count one answer."""
-        asked = self._label(receipt.model_asked)
-        model = self._label(receipt.model_answered) if receipt.model_answered else asked
+        asked = self._label(receipt.requested_model)
+        model = self._label(receipt.answering_model) if receipt.answering_model else asked
         outcome = receipt.finish if receipt.finish in _UNHAPPY else "answered"
         self._child(self._requests, asked, outcome).inc()
         self._child(self._total, asked).observe(receipt.total_s)

@@ -18,7 +18,7 @@ from akash_gradio.api.schemas import LeftEarly
 from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.ports import EndpointStatus
-from akash_gradio.gateway import Relayed, RelayRequest
+from akash_gradio.gateway import PassthroughItem, PassthroughRequest
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -33,8 +33,8 @@ POST: Final = frozenset({"POST"})
 class ChatBackend(Protocol):
     """What the API speaks for: a `Gateway`."""
 
-    def relay(self, request: RelayRequest) -> AsyncGenerator[Relayed, None]:
-        """See `Gateway.relay`."""
+    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
+        """See `Gateway.passthrough`."""
         ...
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
@@ -43,29 +43,29 @@ class ChatBackend(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
+class ApiDeps:
     """What the addresses need."""
 
     gateway: ChatBackend
     catalog: Catalog
-    door: ApiKeyAuth
+    auth: ApiKeyAuth
     metrics: Metrics
 
 
-def api_addresses(api: Api) -> Mapping[str, ASGIApp]:
+def api_routes(api: ApiDeps) -> Mapping[str, ASGIApp]:
     """Every address, none of which the page has, as Starlette spells it; the first that fits."""
     created = int(time.time())
 
     def completions(call: Call) -> Awaitable[None]:
-        return complete(call, api.gateway, api.door)
+        return complete(call, api.gateway, api.auth)
 
     async def models(call: Call) -> None:
-        caller = api.door.admit(call.scope)
+        caller = api.auth.admit(call.scope)
         found = model_objects(api.catalog, api.gateway.endpoints(), caller, created)
         await call.reply_json({"object": "list", "data": found})
 
     async def model(call: Call) -> None:
-        caller = api.door.admit(call.scope)
+        caller = api.auth.admit(call.scope)
         wanted = call.scope["path_params"]["model"]
         found = model_objects(api.catalog, api.gateway.endpoints(), caller, created)
         one = next((each for each in found if each["id"] == wanted), None)
@@ -85,11 +85,11 @@ def api_addresses(api: Api) -> Mapping[str, ASGIApp]:
             await call.reply_json({"status": "unavailable", "reason": why_none(endpoints)}, 503)
 
     async def numbers(call: Call) -> None:
-        api.door.admit_to_numbers(call.scope)
+        api.auth.admit_to_numbers(call.scope)
         await call.reply(api.metrics.page(), content_type=CONTENT_TYPE)
 
     async def nothing(call: Call) -> None:
-        api.door.admit(call.scope)
+        api.auth.admit(call.scope)
         path = call.scope["path"]
         raise Fault(status=404, message=f"there is nothing at {path[:200]}", code="not_found")
 

@@ -7,8 +7,8 @@ import re
 from typing import Any, Final, NoReturn
 
 from akash_gradio.api.errors import Fault
-from akash_gradio.domain.chat import NOTHING
-from akash_gradio.gateway import RelayRequest
+from akash_gradio.domain.chat import EMPTY_MAPPING
+from akash_gradio.gateway import PassthroughRequest
 from akash_gradio.http.disconnect import Receive
 
 BODY_BYTES: Final = 10 * 1024 * 1024
@@ -37,7 +37,7 @@ async def read_body(receive: Receive, content_length: str) -> bytes:
             return b"".join(parts)
 
 
-def read_question(body: bytes, models: frozenset[str] | None = None) -> RelayRequest:
+def read_question(body: bytes, models: frozenset[str] | None = None) -> PassthroughRequest:
     """What is asked. models: the only ids that may answer. Raises Fault."""
     asked = _object(body)
     model, messages = asked.get("model"), asked.get("messages")
@@ -54,7 +54,7 @@ def read_question(body: bytes, models: frozenset[str] | None = None) -> RelayReq
     wanted = asked.get("n")
     if wanted is not None and (type(wanted) is not int or not 1 <= wanted <= 128):
         _refuse("`n` must be a whole number from 1 to 128", "n")
-    return RelayRequest(model=model, body=asked, models=models)
+    return PassthroughRequest(model=model, body=asked, models=models)
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -85,7 +85,7 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
 
 
 def _refuse(message: str, param: str | None = None) -> NoReturn:
-    raise Fault(status=400, message=message, param=param, headers=NOTHING)
+    raise Fault(status=400, message=message, param=param, headers=EMPTY_MAPPING)
 
 
 def _too_large() -> Fault:

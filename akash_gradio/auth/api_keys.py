@@ -65,7 +65,7 @@ class ApiKeyAuth:
     """Lets callers in.
 
     keyed: whether keys were configured, rightly or not; False lets this machine in, and it
-    alone. published: a proxy may stand on this machine, so nobody is known by coming from it.
+    alone. behind_proxy: a proxy may stand on this machine, so nobody is known by coming from it.
     """
 
     def __init__(
@@ -73,10 +73,10 @@ class ApiKeyAuth:
         keys: Iterable[GatewayKey],
         *,
         keyed: bool,
-        published: bool = False,
+        behind_proxy: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keyed, self._published = keyed, published
+        self._keyed, self._published = keyed, behind_proxy
         self._callers = [(_digest(key.key.get_secret_value()), _caller(key, clock)) for key in keys]
         self._this_machine = ApiClient(clock=clock)
 

@@ -40,11 +40,11 @@ class Visitors:
         where = self._signer.opaque(f"address:{self.network(scope)}")
         own = _own_key(scope)
         if user:
-            return Visitor(id=self._signer.opaque(f"user:{user}"), own=own)
+            return Visitor(id=self._signer.opaque(f"user:{user}"), own_key=own)
         known = self._signer.read(COOKIE, cookie_of(scope, COOKIE), self._clock())
         if known:
-            return Visitor(id=known, household=where, own=own)
-        return Visitor(id=where, own=own)
+            return Visitor(id=known, network=where, own_key=own)
+        return Visitor(id=where, own_key=own)
 
     def new_cookie(self, scope: Mapping[str, Any]) -> tuple[str, str] | None:
         """The header that lets a new visitor be known again; None when it isn't needed."""

@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from akash_gradio.catalog.model_names import readable_name
-from akash_gradio.config.references import referred, unset
+from akash_gradio.config.references import missing_variable, parse_reference
 from akash_gradio.domain.model import ModelCard, Problem
 
 SHIPPED: Final = "models.toml"
@@ -62,19 +62,19 @@ def read_catalog(path: Path | None, environment: Mapping[str, str] | None = None
     try:
         entries = _entries(_parse(path))
     except _FileError as error:
-        mend = f"{error.mend}; the shipped catalog is used until then"
-        problem = Problem(where=path.name, field=error.field, value="", mend=mend)
+        hint = f"{error.hint}; the shipped catalog is used until then"
+        problem = Problem(where=path.name, field=error.field, value="", hint=hint)
         shipped = _read_shipped(environment)
         return Catalog(cards=shipped.cards, problems=(problem, *shipped.problems))
     return _read_entries(path.name, entries, environment)
 
 
 class _FileError(ValueError):
-    """The whole file means nothing. mend: what to do; field: the place in it, "" for all."""
+    """The whole file means nothing. hint: what to do; field: the place in it, "" for all."""
 
-    def __init__(self, mend: str, field: str = "") -> None:
-        super().__init__(mend)
-        self.mend, self.field = mend, field
+    def __init__(self, hint: str, field: str = "") -> None:
+        super().__init__(hint)
+        self.hint, self.field = hint, field
 
 
 def _read_shipped(environment: Mapping[str, str]) -> Catalog:
@@ -136,9 +136,9 @@ def _read_entries(where: str, entries: list[Any], environment: Mapping[str, str]
         if not isinstance(read, ModelCard):
             problems.extend(read)
         elif read.id.casefold() in cards:
-            mend = "this id is in the catalog already and the first entry counts; remove one"
+            hint = "this id is in the catalog already and the first entry counts; remove one"
             problems.append(
-                Problem(where=f"{where}: entry {number}", field="id", value=read.id, mend=mend)
+                Problem(where=f"{where}: entry {number}", field="id", value=read.id, hint=hint)
             )
         else:
             cards[read.id.casefold()] = read
@@ -156,8 +156,8 @@ def _read_entry(
     where: str, raw: object, environment: Mapping[str, str]
 ) -> ModelCard | list[Problem]:
     if not isinstance(raw, dict):
-        mend = 'write an entry with fields, at least id = "…"'
-        return [Problem(where=where, field="", value=type(raw).__name__, mend=mend)]
+        hint = 'write an entry with fields, at least id = "…"'
+        return [Problem(where=where, field="", value=type(raw).__name__, hint=hint)]
     fields, written, problems = _known_fields(where, raw)
     problems += _fill_variables(where, fields, environment)
     try:
@@ -182,8 +182,8 @@ def _known_fields(
         if name is None:
             problems.append(_unknown_field(where, str(key)))
         elif name in written:
-            mend = f"it is also written as {written[name]}; keep one of the two"
-            problems.append(Problem(where=where, field=str(key), value="", mend=mend))
+            hint = f"it is also written as {written[name]}; keep one of the two"
+            problems.append(Problem(where=where, field=str(key), value="", hint=hint))
         elif value is not None:
             fields[name], written[name] = value, str(key)
     return fields, written, problems
@@ -195,8 +195,8 @@ def _unknown_field(where: str, key: str) -> Problem:
     close = difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.6)
     known = ", ".join(GUIDE_NAMES.values())
     guess = f"did you mean {by_lower[close[0]]}?" if close else f"known are {known}"
-    mend = f"there is no such field; {guess}"
-    return Problem(where=where, field=key[:_LONGEST_VALUE], value="", mend=mend)
+    hint = f"there is no such field; {guess}"
+    return Problem(where=where, field=key[:_LONGEST_VALUE], value="", hint=hint)
 
 
 def _fill_variables(
@@ -208,11 +208,11 @@ def _fill_variables(
         return []
     filled, problems = dict(headers), []
     for header, value in headers.items():
-        name = referred(value)
+        name = parse_reference(value)
         if name is not None and environment.get(name):
             filled[header] = environment[name].strip()
         elif name is not None:
-            problems.append(unset(where, "customHeaders", name))
+            problems.append(missing_variable(where, "customHeaders", name))
     fields["custom_headers"] = filled
     return problems
 
@@ -220,7 +220,7 @@ def _fill_variables(
 def _field_problems(
     where: str, error: ValidationError, written: Mapping[str, str]
 ) -> list[Problem]:
-    """One problem for each field, with the field's own mend; a header's value is never shown."""
+    """One problem for each field, with the field's own hint; a header's value is never shown."""
     wrong: dict[str, Any] = {}
     for item in error.errors(include_url=False, include_context=False):
         name = str(item["loc"][0])
@@ -230,7 +230,7 @@ def _field_problems(
             where=where,
             field=written.get(name, GUIDE_NAMES[name]),
             value="" if name == "custom_headers" or "@" in shown else shown[:_LONGEST_VALUE],
-            mend=_MENDS[name],
+            hint=_MENDS[name],
         )
         for name, shown in wrong.items()
     ]

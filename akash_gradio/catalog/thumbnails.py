@@ -78,7 +78,7 @@ class Thumbnails:
         try:
             picture = self._owners(card, dark=dark)
         except _PictureError as error:
-            logger.warning("thumbnail.refused", extra={"model": card.id, "mend": error.mend})
+            logger.warning("thumbnail.refused", extra={"model": card.id, "hint": error.hint})
             picture = None
         return picture or Picture(content=draw_monogram(card, dark=dark), media_type="image/png")
 
@@ -108,16 +108,16 @@ class Thumbnails:
 
 
 class _PictureError(ValueError):
-    """A picture that is not served. value: its name; mend: what to do."""
+    """A picture that is not served. value: its name; hint: what to do."""
 
-    def __init__(self, value: str, mend: str) -> None:
-        super().__init__(mend)
-        self.value, self.mend = value, mend
+    def __init__(self, value: str, hint: str) -> None:
+        super().__init__(hint)
+        self.value, self.hint = value, hint
 
 
 def _problem(card: ModelCard, error: _PictureError) -> Problem:
-    mend = f"{error.mend}; a monogram is shown until then"
-    return Problem(where=f"model {card.id}", field="thumbnailId", value=error.value[:60], mend=mend)
+    hint = f"{error.hint}; a monogram is shown until then"
+    return Problem(where=f"model {card.id}", field="thumbnailId", value=error.value[:60], hint=hint)
 
 
 def _read(path: Path) -> Picture:

@@ -42,11 +42,11 @@ class _Token(NamedTuple):
 
 
 class NotRead(ValueError):
-    """The file can't be read so. line: where, 0 for the whole file. mend: what to do."""
+    """The file can't be read so. line: where, 0 for the whole file. hint: what to do."""
 
-    def __init__(self, mend: str, line: int = 0) -> None:
-        super().__init__(mend)
-        self.mend, self.line = mend, line
+    def __init__(self, hint: str, line: int = 0) -> None:
+        super().__init__(hint)
+        self.hint, self.line = hint, line
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ def read_typescript(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[Pro
             problems += wrong
         else:
             line = entry.line if isinstance(entry, NoLiteral) else 0
-            mend = "it is no { … } of plain values; add the entry by hand"
-            problems.append(_problem(f"line {line}" if line else f"entry {number}", "", mend))
+            hint = "it is no { … } of plain values; add the entry by hand"
+            problems.append(_problem(f"line {line}" if line else f"entry {number}", "", hint))
     return tuple(kept), tuple(problems)
 
 
@@ -256,11 +256,11 @@ def _fields(entry: Mapping[str, Any], number: int) -> tuple[dict[str, Any], list
     for key, value in entry.items():
         ours = SPELLINGS.get(key)
         if ours is None:
-            mend = "this catalog has no such field; it is left out"
-            problems.append(_problem(where, key[:LONGEST_SHOWN], mend))
+            hint = "this catalog has no such field; it is left out"
+            problems.append(_problem(where, key[:LONGEST_SHOWN], hint))
         elif not _is_literal(value):
-            mend = "it is no plain value; write it into the catalog by hand"
-            problems.append(_problem(where, key, mend))
+            hint = "it is no plain value; write it into the catalog by hand"
+            problems.append(_problem(where, key, hint))
         elif value is not None:
             fields[GUIDE_NAMES[ours]] = inspect.cleandoc(value) if _is_text(value) else value
     return fields, problems
@@ -302,5 +302,5 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _problem(where: str, field: str, mend: str) -> Problem:
-    return Problem(where=where, field=field, value="", mend=mend)
+def _problem(where: str, field: str, hint: str) -> Problem:
+    return Problem(where=where, field=field, value="", hint=hint)

@@ -11,14 +11,14 @@ from akash_gradio.catalog.context_claims import contradictions
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check import messages
-from akash_gradio.check.http_probe import Prober
 from akash_gradio.check.parsing import fault_before_body
+from akash_gradio.check.probe_client import ProbeClient
 from akash_gradio.check.probe_request import Ask
 from akash_gradio.check.probes.model_list import listed
 from akash_gradio.check.target import Target
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.model import ModelCard, Problem
-from akash_gradio.gateway.discovery import by_catalog_ids
+from akash_gradio.gateway.discovery import to_catalog_ids
 
 LIST_WITHIN_S = 10.0
 
@@ -39,11 +39,11 @@ async def ask_endpoints(entries: Sequence[EndpointSettings]) -> Served:
         if entry.models is not None:
             models[entry.name] = entry.models
             continue
-        async with Prober(Target(entry=entry)) as prober:
+        async with ProbeClient(Target(entry=entry)) as prober:
             heard = await prober.send(Ask(path="/models"), deadline_s=LIST_WITHIN_S)
         if fault_before_body(heard) is not None:
             silent.append(entry.name)
-        found = by_catalog_ids(listed(heard), entry.model_map)
+        found = to_catalog_ids(listed(heard), entry.model_map)
         models[entry.name] = tuple(model.id for model in found)
     return Served(models=models, silent=tuple(silent))
 
@@ -95,5 +95,5 @@ def _claims(card: ModelCard) -> tuple[str, ...]:
     return contradictions(text, card.token_limit)
 
 
-def _problem(where: str, field: str, value: str, mend: str) -> Problem:
-    return Problem(where=where, field=field, value=value, mend=mend)
+def _problem(where: str, field: str, value: str, hint: str) -> Problem:
+    return Problem(where=where, field=field, value=value, hint=hint)

@@ -33,12 +33,12 @@ class Looked(Protocol):
         """Ask for an answer."""
         ...
 
-    async def look(self, alias: str) -> None:
+    async def probe_endpoint(self, alias: str) -> None:
         """Ask the endpoint for its models."""
         ...
 
 
-class Pulse:
+class HealthProber:
     """Live: when each endpoint was last asked. clock: monotonic seconds. sleep: in seconds."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Pulse:
     async def _look(self, status: EndpointStatus) -> None:
         self._asked_at[status.alias] = self._clock()
         if self._mode is HealthProbe.MODELS or not status.models:
-            await self._gateway.look(status.alias)
+            await self._gateway.probe_endpoint(status.alias)
             return
         request = ChatRequest(
             model=status.models[0].id,

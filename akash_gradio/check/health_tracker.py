@@ -55,7 +55,7 @@ class _Ring:
         return [t if newest - count < t.number <= newest else _Tally() for t in found]
 
 
-class HealthBook:
+class HealthTracker:
     """Live: two rings for each model that was asked. clock: seconds of the epoch."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:

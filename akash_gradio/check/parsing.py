@@ -17,8 +17,9 @@ from akash_gradio.domain.errors import (
     RequestRefused,
 )
 from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta
-from akash_gradio.gateway.sse import Oversized, SSEDecoder
-from akash_gradio.gateway.stream_reader import ReplyReader, refusal
+from akash_gradio.gateway.error_responses import error_from_response
+from akash_gradio.gateway.sse import EventTooLarge, SSEDecoder
+from akash_gradio.gateway.stream_reader import ReplyReader
 
 ALIAS: Final = "endpoint"
 _FIELD: Final = re.compile(rb"(?:data|event|id|retry)?(?::|$)")
@@ -148,7 +149,7 @@ def fault_before_body(heard: Heard) -> Fault | None:
 
 
 def _refused(heard: Heard, status: int) -> Fault:
-    error = refusal(ALIAS, status, heard.body, None)
+    error = error_from_response(ALIAS, status, heard.body, None)
     detail = getattr(error, "detail", "")
     if isinstance(error, ContextExceeded):
         limit = error.limit_tokens
@@ -183,7 +184,7 @@ def _read(heard: Heard) -> tuple[str, str, str | None, Fault | None]:
 def _fault(heard: Heard, failure: AkashGradioError | None) -> Fault | None:
     if failure is None and heard.failure != "silent":
         return None
-    garbled = failure.what if isinstance(failure, EndpointMalformed) else ""
+    garbled = failure.reason if isinstance(failure, EndpointMalformed) else ""
     if heard.failure in ("silent", "cut") and garbled in ("", "cut", "shape"):
         return Fault(code=heard.failure, status=heard.status)
     if isinstance(failure, EndpointSilent):
@@ -206,7 +207,7 @@ def _events(heard: Heard) -> tuple[list[dict[str, Any]], list[float], bool]:
                 times += [piece.at_s] if _speaks(chunk) else []
         for payload in decoder.close():
             done = done or payload.strip() == b"[DONE]"
-    except Oversized:
+    except EventTooLarge:
         pass
     return chunks, times, done
 

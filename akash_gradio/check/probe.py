@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from akash_gradio.check.probe_request import Ask, Heard, Reach
 from akash_gradio.check.target import Target
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 
 T = TypeVar("T")
 
@@ -45,9 +45,9 @@ class Judgement:
 
     verdict: Verdict
     code: str = "ok"
-    facts: Mapping[str, object] = field(default_factory=lambda: NOTHING)
+    facts: Mapping[str, object] = field(default_factory=lambda: EMPTY_MAPPING)
     ask: Ask | None = None
-    learned: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    learned: Mapping[str, Any] = field(default_factory=lambda: EMPTY_MAPPING)
 
 
 def passed(ask: Ask | None, code: str = "ok", **facts: object) -> Judgement:

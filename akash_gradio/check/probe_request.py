@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 
 
 class Key(StrEnum):
@@ -61,7 +61,7 @@ class Heard:
 
     ask: Ask
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY_MAPPING)
     pieces: tuple[Piece, ...] = ()
     failure: str = ""
     seconds: float = 0.0

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from akash_gradio.check import messages
-from akash_gradio.check.http_probe import Prober
 from akash_gradio.check.probe import (
     CALL_S,
     Judgement,
@@ -26,6 +25,7 @@ from akash_gradio.check.probe import (
     failed,
     skipped,
 )
+from akash_gradio.check.probe_client import ProbeClient
 from akash_gradio.check.probe_request import Ask, Heard, Reach
 from akash_gradio.check.probes.model_list import listed
 from akash_gradio.check.probes.registry import OBSERVATIONS, chosen
@@ -89,7 +89,7 @@ class Check:
         self.target, self.level = target, level
         self.learned: dict[str, Any] = {}
         self._scale, self._room = scale, room
-        self._prober, self._clock = Prober(target, clock), clock
+        self._prober, self._clock = ProbeClient(target, clock), clock
         most = target.entry.max_concurrency
         self._steps = asyncio.Semaphore(min(AT_ONCE, most or AT_ONCE))
         self._places = asyncio.Semaphore(most or MOST_AT_ONCE)

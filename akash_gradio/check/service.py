@@ -30,11 +30,11 @@ class Slot(Protocol):
         """What it serves, by catalog id."""
         ...
 
-    async def lend(self) -> None:
+    async def acquire_slot(self) -> None:
         """Wait for a place that no chat is likely to want, and take it."""
         ...
 
-    def give_back(self) -> None:
+    def release_slot(self) -> None:
         """The place is free again."""
         ...
 
@@ -50,13 +50,13 @@ class _Lent:
     place: Slot
 
     async def enter(self) -> None:
-        await self.place.lend()
+        await self.place.acquire_slot()
 
     def leave(self) -> None:
-        self.place.give_back()
+        self.place.release_slot()
 
 
-class CannotCheck(ValueError):
+class CheckError(ValueError):
     """The check can't begin; the text says why, for people, without a secret."""
 
 
@@ -67,33 +67,33 @@ class CheckService:
         self._endpoint, self._catalog = endpoint, catalog
         self._running: set[str] = set()
 
-    def of_endpoint(
+    def check_endpoint(
         self, alias: str, model: str | None, level: Level
     ) -> AsyncGenerator[Mapping[str, Any], None]:
-        """Check an endpoint that runs. model: a catalog id. Raises CannotCheck."""
+        """Check an endpoint that runs. model: a catalog id. Raises CheckError."""
         place = self._endpoint(alias)
         if place is None:
-            raise CannotCheck(messages.GONE.format(name=alias))
+            raise CheckError(messages.GONE.format(name=alias))
         if model is None and place.models:
             model = place.models[0].id
         target = configured(place.entry, model, self._catalog)
         return self._begin(target, level, place, model)
 
-    def of_address(
+    def check_address(
         self, url: str, key: SecretStr | None, model: str | None, level: Level
     ) -> AsyncGenerator[Mapping[str, Any], None]:
-        """Check any address. Raises CannotCheck."""
+        """Check any address. Raises CheckError."""
         try:
             target = by_url(url, key, model, self._catalog)
         except ValueError as error:
-            raise CannotCheck(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+            raise CheckError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
         return self._begin(target, level, None, None)
 
     def _begin(
         self, target: Target, level: Level, place: Slot | None, model: str | None
     ) -> AsyncGenerator[Mapping[str, Any], None]:
         if target.entry.url in self._running:
-            raise CannotCheck(messages.RUNS_ALREADY)
+            raise CheckError(messages.RUNS_ALREADY)
         return self._tell(target, level, place, model)
 
     async def _tell(

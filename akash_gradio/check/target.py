@@ -12,7 +12,7 @@ from typing import Any, Final
 from akash_gradio.check.probe_request import Ask, Key
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.gateway.redaction import SHORTEST_SECRET, SecretFilter, without_begun_secret
+from akash_gradio.domain.redaction import SHORTEST_SECRET, SecretFilter, redact_partial_secret
 
 WRONG_KEY: Final = "akash-gradio-check-wrong-key"
 LONGEST_QUOTE: Final = 200
@@ -83,8 +83,8 @@ class Target:
     def clean(self, text: str) -> str:
         """text in one line, without the secrets of this endpoint and whatever looks like one."""
         secrets = [value for value in self._secrets() if value]
-        cleaned = SecretFilter(*secrets).clean(_UNPRINTABLE.sub(" ", text))
-        return without_begun_secret(cleaned, secrets)
+        cleaned = SecretFilter(*secrets).redact(_UNPRINTABLE.sub(" ", text))
+        return redact_partial_secret(cleaned, secrets)
 
     def quote(self, text: str) -> str:
         """The endpoint's own words, cleaned and short enough for a line."""

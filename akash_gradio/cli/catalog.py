@@ -76,7 +76,7 @@ def _import(path: Path) -> int:
         return MISUSED
     except NotRead as error:
         place = f"{path.name}, line {error.line}" if error.line else path.name
-        sys.stderr.write(f"{place}: {error.mend}\n")
+        sys.stderr.write(f"{place}: {error.hint}\n")
         return MISUSED
     toml = as_toml(entries)
     sys.stdout.write(toml)

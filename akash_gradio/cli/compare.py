@@ -17,16 +17,16 @@ from akash_gradio.app import Service, assemble_service
 from akash_gradio.cli.compare_options import Refused, Wanted, read_arguments
 from akash_gradio.compare import cells
 from akash_gradio.compare.forecast import Forecast, forecast
-from akash_gradio.compare.journal import Journal, JournalFault
+from akash_gradio.compare.journal import Journal, JournalError
 from akash_gradio.compare.plan import Plan
-from akash_gradio.compare.prompt_set import SetRefused
+from akash_gradio.compare.prompt_set import PromptSetError
 from akash_gradio.compare.ranking import Ranking, rank
-from akash_gradio.compare.reports.report import Report, ReportForm, write_report
+from akash_gradio.compare.reports.report import Report, ReportFormat, write_report
 from akash_gradio.compare.run_diff import changes
 from akash_gradio.compare.runner import Progress, Run, RunState
-from akash_gradio.compare.votes.store import VotesUnavailable, open_votes
+from akash_gradio.compare.votes.store import VotesUnavailable, open_vote_store
 from akash_gradio.config.settings import Settings, read_settings
-from akash_gradio.logs import set_up_logs
+from akash_gradio.logs import configure_logging
 from akash_gradio.markdown.renderer import render
 
 ALL_GOOD: Final = 0
@@ -41,7 +41,7 @@ TELL_EVERY_S: Final = 2.0
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a set and write its report. arguments: what follows `compare`."""
     settings = read_settings(environment)
-    set_up_logs(settings)
+    configure_logging(settings)
     if not settings.debug:  # the report has a receipt for each call
         logging.getLogger("akash_gradio").setLevel(logging.WARNING)
     try:
@@ -50,16 +50,16 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         for problem in service.problems:
             _say(f"Configuration: {problem}")
         return asyncio.run(_carry_out(wanted, service, settings))
-    except (Refused, SetRefused, JournalFault) as error:
+    except (Refused, PromptSetError, JournalError) as error:
         for line in _lines_of(error):
             _say(line)
         return WRONG_USE
 
 
 def _lines_of(error: Exception) -> Iterable[str]:
-    if isinstance(error, SetRefused):
-        return [f"The prompt set: {mistake}" for mistake in error.mistakes]
-    if isinstance(error, JournalFault):
+    if isinstance(error, PromptSetError):
+        return [f"The prompt set: {mistake}" for mistake in error.problems]
+    if isinstance(error, JournalError):
         said = {
             "busy": "another run is at work on it",
             "not_ours": "it is no record of a run",
@@ -124,7 +124,7 @@ def _tell_forecast(told: Forecast, plan: Plan) -> None:
     parts = [
         f"{told.calls:,} calls",
         f"about {told.tokens_in:,} tokens in and {told.tokens_out:,} out",
-        cells.duration(told.seconds),
+        cells.duration(told.duration_s),
     ]
     if told.cost is not None:
         parts.insert(2, cells.dollars(told.cost))
@@ -188,8 +188,8 @@ async def _progress_told(run: Run) -> AsyncIterator[None]:
 def _shown(progress: Progress) -> str:
     parts = [f"{progress.done:,} of {progress.total:,}"]
     parts += [f"{progress.failed:,} failed"] if progress.failed else []
-    if progress.left_s:
-        parts.append(f"{cells.duration(progress.left_s)} left")
+    if progress.remaining_s:
+        parts.append(f"{cells.duration(progress.remaining_s)} left")
     return ", ".join(parts)
 
 
@@ -198,14 +198,14 @@ async def _write(wanted: Wanted, journal: Journal, service: Service, settings: S
     report = Report(
         title=wanted.title,
         plan=wanted.plan,
-        row_of=journal.row,
-        made=datetime.now(UTC),
+        get_row=journal.row,
+        created_at=datetime.now(UTC),
         names={model: card.name for model, card in cards.items() if card is not None},
         ranking=await _ranking(wanted.plan, settings),
         render=render,
     )
     for out in wanted.outs:
-        form = ReportForm(out.suffix[1:].lower())
+        form = ReportFormat(out.suffix[1:].lower())
         draft = out.with_name(f"{out.name}.part")
         with draft.open("w", encoding="utf-8", newline="") as into:
             into.writelines(write_report(report, form))
@@ -215,11 +215,11 @@ async def _write(wanted: Wanted, journal: Journal, service: Service, settings: S
 
 async def _ranking(plan: Plan, settings: Settings) -> Ranking | None:
     """Of the votes between these lanes, where votes are kept here."""
-    store = open_votes(settings)
+    store = open_vote_store(settings)
     if store is None:
         return None
     try:
-        votes = [vote for vote in await store.all() if {vote.a, vote.b} <= plan.names]
+        votes = [vote for vote in await store.all() if {vote.a, vote.b} <= plan.vote_labels]
     except VotesUnavailable as error:
         _say(f"The votes are left out: {error}.")
         return None

@@ -9,13 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from akash_gradio.compare.candidates import EFFORT, MOST_STOPS, Candidate, ForAll, lanes_of
+from akash_gradio.compare.candidates import (
+    MAX_STOP_SEQUENCES,
+    REASONING_EFFORT_PATTERN,
+    Candidate,
+    SharedSettings,
+    build_lanes,
+)
 from akash_gradio.compare.checks import Check, CheckKind, fault_of
-from akash_gradio.compare.plan import MOST_CALLS, MOST_LANES, MOST_REPEATS, Lane, Plan
+from akash_gradio.compare.plan import MAX_CALLS, MAX_LANES, MAX_REPEATS, Lane, Plan
 from akash_gradio.compare.prompt_set import Prompt
-from akash_gradio.compare.prompt_set_reader import format_of, read_set
-from akash_gradio.compare.reports.report import ReportForm
-from akash_gradio.compare.runner import PER_ENDPOINT
+from akash_gradio.compare.prompt_set_reader import format_from_name, parse_prompt_set
+from akash_gradio.compare.reports.report import ReportFormat
+from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
 
 
 class Refused(Exception):
@@ -37,7 +43,7 @@ class Wanted:
 
 
 def read_arguments(arguments: Sequence[str]) -> Wanted:
-    """Raises Refused and SetRefused; SystemExit where argparse speaks itself."""
+    """Raises Refused and PromptSetError; SystemExit where argparse speaks itself."""
     asked = _parser().parse_args(arguments)
     checks = tuple(_check(text) for text in asked.check)
     prompts = tuple(replace(each, checks=(*each.checks, *checks)) for each in _prompts(asked))
@@ -49,11 +55,11 @@ def read_arguments(arguments: Sequence[str]) -> Wanted:
         seed=asked.seed or 0,
         stream=not asked.no_stream,
     )
-    if plan.calls > MOST_CALLS:
-        raise Refused(f"That is {plan.calls:,} calls; a run has at most {MOST_CALLS:,}.")
+    if plan.calls > MAX_CALLS:
+        raise Refused(f"That is {plan.calls:,} calls; a run has at most {MAX_CALLS:,}.")
     outs = tuple(asked.out)
     for out in outs:
-        if out.suffix[1:].lower() not in set(ReportForm):
+        if out.suffix[1:].lower() not in set(ReportFormat):
             raise Refused(f"{out}: a report ends in .html, .md, .csv or .json.")
         if not out.absolute().parent.is_dir():
             raise Refused(f"{out.parent}: there is no such folder.")
@@ -85,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         help=".csv, .jsonl, .toml, or .txt with a prompt a line")  # fmt: skip
     add("--out", required=True, type=Path, action="append", metavar="FILE",
         help=".html, .md, .csv or .json; may be given several times")  # fmt: skip
-    add("--repeats", type=_whole(1, MOST_REPEATS), default=1, help="ask each prompt so often")
+    add("--repeats", type=_whole(1, MAX_REPEATS), default=1, help="ask each prompt so often")
     add("--temperature", type=_numbers(0, 2), default=(), metavar="T[,T…]",
         help="several make a lane each, of every model")  # fmt: skip
     add("--top-p", type=_numbers(0, 1), default=(), metavar="P[,P…]", help="the same")
@@ -95,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--system", default="", help="system prompt, where the set has none")
     add("--check", action="append", default=[], metavar="KIND[=VALUE]",
         help=f"for every prompt: {', '.join(CheckKind)}")  # fmt: skip
-    add("--concurrency", type=_whole(1, 64), default=PER_ENDPOINT,
-        help=f"calls at a time for each endpoint ({PER_ENDPOINT})")  # fmt: skip
+    add("--concurrency", type=_whole(1, 64), default=CALLS_PER_ENDPOINT,
+        help=f"calls at a time for each endpoint ({CALLS_PER_ENDPOINT})")  # fmt: skip
     add("--no-stream", action="store_true", help="ask the endpoints for whole answers")
     add("--earlier", type=Path, metavar="FILE.run", help="say what changed since this run")
     add("--forecast", action="store_true", help="say what it would take, and ask nothing")
@@ -148,7 +154,7 @@ def _stop(text: str) -> tuple[str, ...]:
 
 
 def _effort(text: str) -> str:
-    if not EFFORT.fullmatch(text):
+    if not REASONING_EFFORT_PATTERN.fullmatch(text):
         raise argparse.ArgumentTypeError("write a word, as low or high")
     return text
 
@@ -182,7 +188,7 @@ def _check(text: str) -> Check:
 def _prompts(asked: argparse.Namespace) -> tuple[Prompt, ...]:
     path: Path = asked.prompts
     try:
-        return read_set(path.read_bytes(), format_of(path.name))
+        return parse_prompt_set(path.read_bytes(), format_from_name(path.name))
     except OSError as error:
         raise Refused(f"{path}: {error.strerror or type(error).__name__}.") from None
 
@@ -190,16 +196,16 @@ def _prompts(asked: argparse.Namespace) -> tuple[Prompt, ...]:
 def _lanes(asked: argparse.Namespace) -> tuple[Lane, ...]:
     models = dict.fromkeys(each.strip() for each in asked.models.split(",") if each.strip())
     candidates = (*(Candidate(model=each) for each in models), *map(_candidate, asked.lane))
-    common = ForAll(
+    common = SharedSettings(
         temperatures=asked.temperature,
         top_ps=asked.top_p,
         max_tokens=asked.max_tokens,
         seed=asked.seed,
         system=asked.system,
     )
-    lanes = lanes_of(candidates, common)
-    if not 1 <= len(lanes) <= MOST_LANES:
-        raise Refused(f"That is {len(lanes)} lanes; a run has 1 to {MOST_LANES}.")
+    lanes = build_lanes(candidates, common)
+    if not 1 <= len(lanes) <= MAX_LANES:
+        raise Refused(f"That is {len(lanes)} lanes; a run has 1 to {MAX_LANES}.")
     return lanes
 
 
@@ -213,8 +219,8 @@ def _candidate(written: str) -> Candidate:
     own: dict[str, Any] = {}
     for name, value in (_own(written, part) for part in parts):
         own[name] = (*own.get(name, ()), *value) if name == "stop" else value
-    if len(own.get("stop", ())) > MOST_STOPS:
-        raise Refused(f"--lane {written}: stop: write at most {MOST_STOPS}.")
+    if len(own.get("stop", ())) > MAX_STOP_SEQUENCES:
+        raise Refused(f"--lane {written}: stop: write at most {MAX_STOP_SEQUENCES}.")
     return Candidate(model=model, **own)
 
 

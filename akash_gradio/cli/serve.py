@@ -13,14 +13,14 @@ from typing import Final
 import uvicorn
 
 from akash_gradio.api.asgi_app import ApiApp
-from akash_gradio.api.routes import api_addresses
+from akash_gradio.api.routes import api_routes
 from akash_gradio.app import Service, assemble_service
 from akash_gradio.config.settings import read_settings
-from akash_gradio.gateway.passthrough.transport import load_client
-from akash_gradio.gateway.passthrough.uvicorn_protocol import DirectProtocol
+from akash_gradio.gateway.passthrough.transport import load_http_client
+from akash_gradio.gateway.passthrough.uvicorn_protocol import PassthroughProtocol
 from akash_gradio.http.server import allow_many_files
-from akash_gradio.http.shutdown import LAST_WORDS_S
-from akash_gradio.logs import omit_what_no_line_says, set_up_logs
+from akash_gradio.http.shutdown import SHUTDOWN_GRACE_S
+from akash_gradio.logs import configure_logging, omit_what_no_line_says
 
 YOUNG_OBJECTS: Final = 5000
 """How many more there may be before the collector looks for cycles among them."""
@@ -29,11 +29,11 @@ YOUNG_OBJECTS: Final = 5000
 def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
     """How uvicorn is to serve it: uvloop where it is installed."""
     return uvicorn.Config(
-        ApiApp(api_addresses(service.api), service.open),
+        ApiApp(api_routes(service.api), service.open),
         interface="asgi3",
         host=host,
         port=port,
-        http=DirectProtocol,
+        http=PassthroughProtocol,
         access_log=False,
         log_level="warning",
         lifespan="on",
@@ -41,7 +41,7 @@ def server_config(service: Service, host: str, port: int) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=75,  # longer than clients and proxies keep an idle connection
-        timeout_graceful_shutdown=round(LAST_WORDS_S),
+        timeout_graceful_shutdown=round(SHUTDOWN_GRACE_S),
     )
 
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     if not asked.no_ui:
         _serve_page(asked)
         return
-    set_up_logs(settings)
+    configure_logging(settings)
     omit_what_no_line_says()
     service = assemble_service(settings, environment)
     for problem in service.problems:
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     allow_many_files()
     config = server_config(service, host, port)
     config.load()
-    load_client(alone=True)
+    load_http_client(skip_certificates=True)
     # All that is here stays: the collector needn't look through it again and again. Nor need it
     # look for cycles at each answer: nearly all that answers leave goes without it.
     gc.freeze()

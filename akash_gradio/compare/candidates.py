@@ -10,9 +10,9 @@ from typing import Any, Final
 from akash_gradio.compare.plan import Lane
 from akash_gradio.domain.chat import Sampling
 
-MOST_STOPS: Final = 4
+MAX_STOP_SEQUENCES: Final = 4
 """Of a request, by OpenAI's protocol."""
-EFFORT: Final = re.compile(r"[a-z]{2,20}")
+REASONING_EFFORT_PATTERN: Final = re.compile(r"[a-z]{2,20}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForAll:
+class SharedSettings:
     """What holds where a candidate has nothing of its own. None sends the catalog's value.
 
     temperatures, top_ps: several make a lane each, of every candidate without its own.
@@ -54,7 +54,7 @@ _OWN_ALONE: Final = ("stop", "presence_penalty", "frequency_penalty", "reasoning
 """What holds for one candidate and never for all."""
 
 
-def lanes_of(candidates: tuple[Candidate, ...], common: ForAll) -> tuple[Lane, ...]:
+def build_lanes(candidates: tuple[Candidate, ...], common: SharedSettings) -> tuple[Lane, ...]:
     """The lanes of a run, in the order of the candidates."""
     return tuple(
         _lane(candidate, common, temperature, top_p)
@@ -72,7 +72,7 @@ def _ways(own: float | None, common: tuple[float, ...]) -> tuple[float | None, .
 
 
 def _lane(
-    candidate: Candidate, common: ForAll, temperature: float | None, top_p: float | None
+    candidate: Candidate, common: SharedSettings, temperature: float | None, top_p: float | None
 ) -> Lane:
     own: dict[str, Any] = {
         "temperature": temperature,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from akash_gradio.compare.checks import Checked, CheckKind
+from akash_gradio.compare.checks import CheckKind, CheckResult
 from akash_gradio.compare.rows import Row
 from akash_gradio.compare.summary import Summary
 from akash_gradio.domain.receipt import Count, Receipt
@@ -18,7 +18,7 @@ COLORS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class ReceiptLine:
     """One line of a receipt."""
 
     name: str
@@ -83,7 +83,7 @@ def tokens(count: Count | None) -> str:
     return f"{count.tokens:,} tok" if count.reported else f"{count.tokens:,} tok, estimated"
 
 
-def check_text(checked: Checked) -> str:
+def describe_check(checked: CheckResult) -> str:
     """`contains “Paris”`."""
     value = checked.check.value
     return {
@@ -95,7 +95,7 @@ def check_text(checked: Checked) -> str:
     }[checked.check.kind]
 
 
-def line_of(row: Row) -> str:
+def summary_line(row: Row) -> str:
     """The quiet line under an answer: endpoint, first token, speed, tokens, cost."""
     receipt = row.receipt
     if receipt is None or not receipt.endpoint:
@@ -103,7 +103,7 @@ def line_of(row: Row) -> str:
     parts = [receipt.endpoint, seconds(receipt.first_token_s), receipt_speed(receipt)]
     parts += [tokens(receipt.tokens_out), dollars(row.cost, estimated=_is_estimated_cost(receipt))]
     parts += [f"{len(receipt.attempts)} attempts"] if len(receipt.attempts) > 1 else []
-    parts += [f"fallback: {receipt.model_answered}"] if receipt.fallback else []
+    parts += [f"fallback: {receipt.answering_model}"] if receipt.fallback else []
     return " · ".join(part for part in parts if part != "–")
 
 
@@ -111,25 +111,25 @@ def _is_estimated_cost(receipt: Receipt) -> bool:
     return _is_estimated(receipt.tokens_in) or _is_estimated(receipt.tokens_out)
 
 
-def receipt_facts(receipt: Receipt) -> Iterator[Fact]:
+def receipt_facts(receipt: Receipt) -> Iterator[ReceiptLine]:
     """All that the receipt says, line by line."""
-    yield Fact(name="endpoint", value=receipt.endpoint or "none answered")
+    yield ReceiptLine(name="endpoint", value=receipt.endpoint or "none answered")
     if receipt.fallback:
-        yield Fact(name="model that answered", value=receipt.model_answered)
-    yield Fact(name="first token", value=seconds(receipt.first_token_s))
-    yield Fact(name="total", value=seconds(receipt.total_s))
-    yield Fact(name="speed", value=receipt_speed(receipt))
-    yield Fact(name="tokens in", value=tokens(receipt.tokens_in))
-    yield Fact(name="tokens out", value=tokens(receipt.tokens_out))
+        yield ReceiptLine(name="model that answered", value=receipt.answering_model)
+    yield ReceiptLine(name="first token", value=seconds(receipt.first_token_s))
+    yield ReceiptLine(name="total", value=seconds(receipt.total_s))
+    yield ReceiptLine(name="speed", value=receipt_speed(receipt))
+    yield ReceiptLine(name="tokens in", value=tokens(receipt.tokens_in))
+    yield ReceiptLine(name="tokens out", value=tokens(receipt.tokens_out))
     if receipt.tokens_reasoning is not None:
-        yield Fact(name="of them reasoning", value=tokens(receipt.tokens_reasoning))
+        yield ReceiptLine(name="of them reasoning", value=tokens(receipt.tokens_reasoning))
     sent = json.dumps(dict(receipt.sent), ensure_ascii=False) if receipt.sent else "none"
-    yield Fact(name="parameters sent", value=sent)
-    yield Fact(name="finish", value=receipt.finish)
+    yield ReceiptLine(name="parameters sent", value=sent)
+    yield ReceiptLine(name="finish", value=receipt.finish)
     for number, attempt in enumerate(receipt.attempts, 1):
         status = f", status {attempt.status}" if attempt.status else ""
-        told = f"{attempt.endpoint}, {attempt.why}: {attempt.outcome}{status}"
+        told = f"{attempt.endpoint}, {attempt.reason}: {attempt.outcome}{status}"
         after = seconds(attempt.elapsed_ms / 1000)
-        yield Fact(name=f"attempt {number}", value=f"{told} after {after}")
+        yield ReceiptLine(name=f"attempt {number}", value=f"{told} after {after}")
     if receipt.fingerprint:
-        yield Fact(name="fingerprint", value=receipt.fingerprint)
+        yield ReceiptLine(name="fingerprint", value=receipt.fingerprint)

@@ -36,7 +36,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckResult:
     """A demand, and whether the answer meets it."""
 
     check: Check

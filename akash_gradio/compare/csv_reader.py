@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from akash_gradio.compare.prompt_set import Mistake, SetRefused
+from akash_gradio.compare.prompt_set import Mistake, PromptSetError
 
 SEPARATORS: Final = (",", ";", "\t")
 
@@ -14,7 +14,7 @@ SEPARATORS: Final = (",", ";", "\t")
 def read_csv(text: str) -> Iterator[list[str]]:
     """The rows, as RFC 4180 has them; the first line decides between comma, semicolon and tab.
 
-    Raises SetRefused where a quote is left open or stands where none can.
+    Raises PromptSetError where a quote is left open or stands where none can.
     """
     separator = _separator(text)
     quoted = re.compile(r'"([^"]*(?:""[^"]*)*)(")?')
@@ -35,7 +35,7 @@ def read_csv(text: str) -> Iterator[list[str]]:
                 break
             else:
                 mend = f"{following!r} follows a closing quote; a quote inside is written twice"
-                raise SetRefused(Mistake(row=row, column=str(len(cells)), mend=mend))
+                raise PromptSetError(Mistake(row=row, column=str(len(cells)), mend=mend))
         yield cells
         row += 1
 
@@ -50,8 +50,8 @@ def _content(cell: re.Match[str], row: int, column: int) -> str:
     if not cell[0].startswith('"'):
         if '"' in cell[0]:
             mend = "a quote stands inside a cell; put the cell in quotes and write it twice"
-            raise SetRefused(Mistake(row=row, column=str(column), mend=mend))
+            raise PromptSetError(Mistake(row=row, column=str(column), mend=mend))
         return cell[0]
     if cell[2] is None:
-        raise SetRefused(Mistake(row=row, column=str(column), mend="a quote is never closed"))
+        raise PromptSetError(Mistake(row=row, column=str(column), mend="a quote is never closed"))
     return cell[1].replace('""', '"')

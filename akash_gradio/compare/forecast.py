@@ -11,7 +11,7 @@ from akash_gradio.compare.capacity import shares
 from akash_gradio.compare.plan import Plan, Task
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointStatus
-from akash_gradio.domain.tokens import TOKENS_PER_MESSAGE, estimated_tokens, utf8_length
+from akash_gradio.domain.tokens import TOKENS_PER_MESSAGE, estimate_tokens, utf8_length
 
 ANSWER_TOKENS: Final = 300
 """Assumed of an answer, where the lane sets no lower limit."""
@@ -32,7 +32,7 @@ class Forecast:
     tokens_out: int
     cost: float | None
     unpriced: tuple[str, ...]
-    seconds: float
+    duration_s: float
 
 
 def forecast(
@@ -68,13 +68,13 @@ def forecast(
         tokens_out=tokens_out,
         cost=cost if priced else None,
         unpriced=tuple(unpriced),
-        seconds=max(work_s.values(), default=0) / per_endpoint,
+        duration_s=max(work_s.values(), default=0) / per_endpoint,
     )
 
 
 def _tokens_in(task: Task) -> int:
     texts = [task.prompt.text, task.prompt.system or task.lane.system]
-    return sum(estimated_tokens(utf8_length(t)) + TOKENS_PER_MESSAGE for t in texts if t)
+    return sum(estimate_tokens(utf8_length(t)) + TOKENS_PER_MESSAGE for t in texts if t)
 
 
 def _tokens_out(task: Task, card: ModelCard | None) -> int:

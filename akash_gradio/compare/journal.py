@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS rows (
 """
 
 
-class JournalFault(Exception):
+class JournalError(Exception):
     """The file is no use. reason: `busy` (another run is at work on it), `not_ours`,
     `missing`, `closed` (and maybe removed), or the class of the database's error."""
 
@@ -58,9 +58,9 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """One that is there. Raises JournalFault."""
+        """One that is there. Raises JournalError."""
         if not path.is_file():
-            raise JournalFault(path, "missing")
+            raise JournalError(path, "missing")
         base = _connect(path, "rw")
         try:
             with _told(path):
@@ -85,7 +85,7 @@ class Journal:
         with self._lock, _told(self._path):
             found = self._base.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         if found is None and name == "plan":
-            raise JournalFault(self._path, "not_ours")
+            raise JournalError(self._path, "not_ours")
         return json.loads(found[0]) if found else default
 
     def note(self, **facts: Any) -> None:
@@ -155,7 +155,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Turns the database's errors into JournalFault."""
+    """Turns the database's errors into JournalError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -167,4 +167,4 @@ def _told(path: Path) -> Iterator[None]:
             reason = "closed"
         elif "not a database" in said or "no such table" in said:
             reason = "not_ours"
-        raise JournalFault(path, reason) from error
+        raise JournalError(path, reason) from error

@@ -17,7 +17,7 @@ Runner: TypeAlias = Callable[[], AsyncGenerator[Said, None]]
 Shuffle: TypeAlias = Callable[[list[str]], None]
 
 
-class Race(Generic[Said]):
+class LaneRunner(Generic[Said]):
     """Live. Each lane is an async generator in a task of its own.
 
     runners: lane → what makes its generator. shuffle: puts the order of the start, in place;

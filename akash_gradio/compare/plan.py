@@ -14,9 +14,9 @@ from akash_gradio.compare.checks import Check, CheckKind
 from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.domain.chat import Default, Sampling
 
-MOST_CALLS: Final = 100_000
-MOST_LANES: Final = 12
-MOST_REPEATS: Final = 100
+MAX_CALLS: Final = 100_000
+MAX_LANES: Final = 12
+MAX_REPEATS: Final = 100
 _NAMES: Final = {
     "max_tokens": "max tokens",
     "presence_penalty": "presence penalty",
@@ -94,7 +94,7 @@ class Plan:
         return tuple(labels)
 
     @property
-    def names(self) -> frozenset[str]:
+    def vote_labels(self) -> frozenset[str]:
         """All that votes may call its lanes: the page tells of a system prompt only that it is
         there, before everything else."""
         told = {*self.labels, *(lane.model for lane in self.lanes)}

@@ -8,7 +8,7 @@ from typing import Final
 from akash_gradio.compare.checks import Check
 
 MOST_PROMPTS: Final = 10_000
-LONGEST_PROMPT: Final = 200_000
+MAX_PROMPT_CHARACTERS: Final = 200_000
 """Characters."""
 LONGEST_ID: Final = 100
 
@@ -41,9 +41,9 @@ class Mistake:
         return f"{place}: {self.mend}" if place else self.mend
 
 
-class SetRefused(Exception):
+class PromptSetError(Exception):
     """The set can't be used. mistakes: the first of them, in their order; at least one."""
 
     def __init__(self, *mistakes: Mistake) -> None:
         super().__init__("; ".join(map(str, mistakes)))
-        self.mistakes = mistakes
+        self.problems = mistakes

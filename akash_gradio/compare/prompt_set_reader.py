@@ -14,11 +14,11 @@ from akash_gradio.compare.checks import Check, CheckKind, fault_of
 from akash_gradio.compare.csv_reader import read_csv
 from akash_gradio.compare.prompt_set import (
     LONGEST_ID,
-    LONGEST_PROMPT,
+    MAX_PROMPT_CHARACTERS,
     MOST_PROMPTS,
     Mistake,
     Prompt,
-    SetRefused,
+    PromptSetError,
 )
 
 MOST_BYTES: Final = 64_000_000
@@ -53,15 +53,15 @@ class _Entry:
         return Mistake(row=self.row, column=self.columns.get(field, field), mend=mend)
 
 
-def format_of(name: str) -> SetFormat:
+def format_from_name(name: str) -> SetFormat:
     """By the file's ending; pasted lines for a name without one that is known."""
     ending = name.rpartition(".")[2].lower()
     known = {"csv": SetFormat.CSV, "tsv": SetFormat.CSV, "jsonl": SetFormat.JSONL}
     return {**known, "ndjson": SetFormat.JSONL, "toml": SetFormat.TOML}.get(ending, SetFormat.LINES)
 
 
-def read_set(written: bytes | str, form: SetFormat) -> tuple[Prompt, ...]:
-    """The prompts, at least one. Raises SetRefused with the rows and columns to mend."""
+def parse_prompt_set(written: bytes | str, form: SetFormat) -> tuple[Prompt, ...]:
+    """The prompts, at least one. Raises PromptSetError with the rows and columns to mend."""
     if len(written) > MOST_BYTES:
         raise _refused(f"a set has at most {MOST_BYTES // 1_000_000} MB")
     text = _decoded(written) if isinstance(written, bytes) else written
@@ -76,22 +76,22 @@ def read_set(written: bytes | str, form: SetFormat) -> tuple[Prompt, ...]:
     for entry in read(text.removeprefix("\ufeff")):
         try:
             prompts.append(_prompt(entry))
-        except SetRefused as refused:
-            mistakes += refused.mistakes
+        except PromptSetError as refused:
+            mistakes += refused.problems
         if len(prompts) > MOST_PROMPTS:
             raise _refused(f"a set has at most {MOST_PROMPTS} prompts")
         if len(mistakes) >= MOST_MISTAKES:
             break
     mistakes += _same_ids(prompts)
     if mistakes:
-        raise SetRefused(*mistakes[:MOST_MISTAKES])
+        raise PromptSetError(*mistakes[:MOST_MISTAKES])
     if not prompts:
         raise _refused("there is no prompt in it")
     return tuple(prompts)
 
 
-def _refused(mend: str, row: int = 0, column: str = "") -> SetRefused:
-    return SetRefused(Mistake(row=row, column=column, mend=mend))
+def _refused(mend: str, row: int = 0, column: str = "") -> PromptSetError:
+    return PromptSetError(Mistake(row=row, column=column, mend=mend))
 
 
 def _decoded(written: bytes) -> str:
@@ -195,13 +195,13 @@ def _entry_of_object(value: Any, row: int) -> _Entry:
 
 def _prompt(entry: _Entry) -> Prompt:
     name = next((name for name in _TEXT_NAMES if name in entry.fields), "prompt")
-    text = _text(entry, name, LONGEST_PROMPT)
+    text = _text(entry, name, MAX_PROMPT_CHARACTERS)
     if not text.strip():
-        raise SetRefused(entry.mistake(name, "the prompt is empty"))
+        raise PromptSetError(entry.mistake(name, "the prompt is empty"))
     return Prompt(
         id=_text(entry, "id", LONGEST_ID).strip() or str(entry.row),
         text=text,
-        system=_text(entry, "system", LONGEST_PROMPT),
+        system=_text(entry, "system", MAX_PROMPT_CHARACTERS),
         checks=tuple(_checks(entry)),
     )
 
@@ -211,9 +211,9 @@ def _text(entry: _Entry, field: str, longest: int) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise SetRefused(entry.mistake(field, "write a text"))
+        raise PromptSetError(entry.mistake(field, "write a text"))
     if len(value) > longest:
-        raise SetRefused(entry.mistake(field, f"it has more than {longest} characters"))
+        raise PromptSetError(entry.mistake(field, f"it has more than {longest} characters"))
     return value
 
 
@@ -223,7 +223,7 @@ def _checks(entry: _Entry) -> Iterator[Check]:
         for value in written if isinstance(written, list) else [written]:
             if (check := _check(entry, kind, value)) is not None:
                 if mend := fault_of(check):
-                    raise SetRefused(entry.mistake(kind, mend))
+                    raise PromptSetError(entry.mistake(kind, mend))
                 yield check
 
 
@@ -233,10 +233,10 @@ def _check(entry: _Entry, kind: CheckKind, value: Any) -> Check | None:
         if word in _YES:
             return Check(kind=kind)
         if word not in _NO:
-            raise SetRefused(entry.mistake(kind, "write yes, or leave it empty"))
+            raise PromptSetError(entry.mistake(kind, "write yes, or leave it empty"))
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise SetRefused(entry.mistake(kind, "write a text, or a list of texts"))
+        raise PromptSetError(entry.mistake(kind, "write a text, or a list of texts"))
     text = str(value)
     if kind is CheckKind.MAX_LENGTH:
         text = text.strip()

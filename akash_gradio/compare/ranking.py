@@ -30,7 +30,7 @@ CENTER: Final = 1000.0
 POINTS: Final = 400 / math.log(10)
 """Elo's scale: 400 points more are ten wins to one."""
 RESAMPLES: Final = 1000
-MOST_LANES: Final = 50
+MAX_LANES: Final = 50
 """Ranked; the others, with the fewest votes, are counted as left out."""
 WRONG_ORDER: Final = 0.01
 """Chance that equal lanes are put in any order at all, at one look. People look often."""
@@ -100,7 +100,7 @@ class Neighbors:
 class Ranking:
     """The table, best first; the pairwise matrix holds each compared pair once.
 
-    votes: how many count. left_out: lanes beyond MOST_LANES.
+    votes: how many count. left_out: lanes beyond MAX_LANES.
     """
 
     standings: tuple[Standing, ...] = ()
@@ -149,7 +149,7 @@ def rank(votes: Iterable[Vote], *, seed: int = 0, resamples: int = RESAMPLES) ->
 def _most_voted(votes: Sequence[Vote]) -> list[str]:
     """The lanes that are ranked, by name."""
     counts = Counter(label for vote in votes for label in (vote.a, vote.b))
-    most = sorted(counts, key=lambda label: (-counts[label], label))[:MOST_LANES]
+    most = sorted(counts, key=lambda label: (-counts[label], label))[:MAX_LANES]
     return sorted(most)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from akash_gradio.compare.checks import Check, Checked, CheckKind
+from akash_gradio.compare.checks import Check, CheckKind, CheckResult
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 
 OK: Final = "ok"
@@ -29,7 +29,7 @@ class Row:
     reasoning: str = ""
     said: str = ""
     receipt: Receipt | None = None
-    checks: tuple[Checked, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
     cost: float | None = None
 
     @property
@@ -61,7 +61,7 @@ def row_dict(row: Row) -> dict[str, Any]:
 def row_from(told: Mapping[str, Any]) -> Row:
     """The row that `row_dict` wrote."""
     checks = tuple(
-        Checked(check=Check(kind=CheckKind(kind), value=value), passed=passed)
+        CheckResult(check=Check(kind=CheckKind(kind), value=value), passed=passed)
         for kind, value, passed in told["checks"]
     )
     receipt = _receipt_from(told["receipt"]) if told["receipt"] else None

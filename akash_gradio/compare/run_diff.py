@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.rows import Row
-from akash_gradio.compare.summary import RowOf
+from akash_gradio.compare.summary import RowLookup
 
 
-class What(StrEnum):
+class ChangeKind(StrEnum):
     """What is different now."""
 
     PROMPT = "prompt"
@@ -30,12 +30,12 @@ class Change:
     prompt: str
     lane: str
     repeat: int
-    what: tuple[What, ...]
+    what: tuple[ChangeKind, ...]
     before: int | None
     now: int | None
 
 
-def changes(before: Plan, before_row: RowOf, now: Plan, now_row: RowOf) -> Iterator[Change]:
+def changes(before: Plan, before_row: RowLookup, now: Plan, now_row: RowLookup) -> Iterator[Change]:
     """In the order of the new plan, what is gone last. Cells are matched by the prompt's id, the
     lane's label and the repeat; a task without a row yet is passed over."""
     old_labels, labels = before.labels, now.labels
@@ -46,12 +46,12 @@ def changes(before: Plan, before_row: RowOf, now: Plan, now_row: RowOf) -> Itera
         if (row := now_row(number)) is None:
             continue
         was = before_row(old) if old is not None else None
-        what = _differs(row, was, before, now) if was else (What.NEW,)
+        what = _differs(row, was, before, now) if was else (ChangeKind.NEW,)
         if what:
             yield _change(key, what, old if was else None, number)
     for key, number in earlier.items():
         if before_row(number) is not None:
-            yield _change(key, (What.GONE,), number, None)
+            yield _change(key, (ChangeKind.GONE,), number, None)
 
 
 _Key = tuple[str, str, int]
@@ -62,17 +62,17 @@ def _key(plan: Plan, labels: Sequence[str], number: int) -> _Key:
     return task.prompt.id, labels[plan.lane_of(number)], task.repeat
 
 
-def _change(key: _Key, what: tuple[What, ...], before: int | None, now: int | None) -> Change:
+def _change(key: _Key, what: tuple[ChangeKind, ...], before: int | None, now: int | None) -> Change:
     prompt, lane, repeat = key
     return Change(prompt=prompt, lane=lane, repeat=repeat, what=what, before=before, now=now)
 
 
-def _differs(row: Row, was: Row, before: Plan, now: Plan) -> tuple[What, ...]:
+def _differs(row: Row, was: Row, before: Plan, now: Plan) -> tuple[ChangeKind, ...]:
     old, new = before.task(was.number).prompt, now.task(row.number).prompt
     found = {
-        What.PROMPT: (old.text, old.system) != (new.text, new.system),
-        What.ANSWER: row.answer.split() != was.answer.split(),
-        What.OUTCOME: row.outcome != was.outcome,
-        What.CHECKS: row.checks != was.checks,
+        ChangeKind.PROMPT: (old.text, old.system) != (new.text, new.system),
+        ChangeKind.ANSWER: row.answer.split() != was.answer.split(),
+        ChangeKind.OUTCOME: row.outcome != was.outcome,
+        ChangeKind.CHECKS: row.checks != was.checks,
     }
     return tuple(what for what, is_so in found.items() if is_so)

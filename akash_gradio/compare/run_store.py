@@ -14,25 +14,25 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from akash_gradio.compare.journal import Journal, JournalFault
+from akash_gradio.compare.journal import Journal, JournalError
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.runner import Run, RunState
 from akash_gradio.compare.summary import Summary, summarize
 from akash_gradio.compare.task import Cards
 from akash_gradio.domain.ports import ChatGateway
-from akash_gradio.domain.visitor import NOBODY, VISITOR
+from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
 
 MOST_OPEN: Final = 16
 """Files held open; the one that was looked at longest ago, and does nothing, is closed first."""
 MOST_RUNNING: Final = 8
-MOST_OF_ONE: Final = 3
+MAX_RUNS_PER_VISITOR: Final = 3
 """Of one visitor under way at once, so that the others find room."""
 MOST_KEPT: Final = 200
 """Files in the folder; the oldest ones are removed."""
 _ID: Final = re.compile(r"[\w-]{16,64}")
 
 
-class RunsFull(Exception):
+class TooManyRuns(Exception):
     """As many runs are under way as this server takes at once. own: as it takes of one visitor."""
 
     def __init__(self, *, own: bool = False) -> None:
@@ -50,7 +50,7 @@ class OpenRun:
         self.journal, self.run, self.whose = journal, run, whose
         self.title: str = journal.fact("title", "")
         self.began: str = journal.fact("began", "")
-        self.fault = ""
+        self.failure = ""
         self._task: asyncio.Task[None] | None = None
         self._counted: tuple[Summary, ...] = ()
         self._counted_done, self._count_again = -1, 0.0
@@ -59,14 +59,14 @@ class OpenRun:
         """Of each lane. While a long run goes on they may be a while old: counting reads all
         rows, and is to take a twentieth of the time at most."""
         done, now = self.run.progress.done, time.monotonic()
-        if done != self._counted_done and (now >= self._count_again or not self.at_work):
+        if done != self._counted_done and (now >= self._count_again or not self.is_active):
             self._counted = summarize(self.journal.plan, self.journal.row)
             self._counted_done = done
             self._count_again = time.monotonic() + 20 * (time.monotonic() - now)
         return self._counted
 
     @property
-    def at_work(self) -> bool:
+    def is_active(self) -> bool:
         """Whether its calls are under way, or paused."""
         return self._task is not None and not self._task.done()
 
@@ -77,8 +77,8 @@ class OpenRun:
     async def _carry_out(self) -> None:
         try:
             await self.run.run()
-        except (JournalFault, OSError) as error:  # the disk is full, say
-            self.fault = str(error)
+        except (JournalError, OSError) as error:  # the disk is full, say
+            self.failure = str(error)
 
     async def stop(self) -> None:
         """End it, and wait until it has ended."""
@@ -87,7 +87,7 @@ class OpenRun:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
-class Runs:
+class RunStore:
     """Live. folder: where the files are; None for a temporary one, gone with the server.
 
     closing: whether the server is about to end; nothing new is asked then.
@@ -104,8 +104,8 @@ class Runs:
         self._beginning: dict[str, str] = {}
         self._opening = asyncio.Lock()
 
-    async def begin(self, plan: Plan, title: str) -> str:
-        """Start a run; returns its id. Raises RunsFull and JournalFault."""
+    async def start(self, plan: Plan, title: str) -> str:
+        """Start a run; returns its id. Raises TooManyRuns and JournalError."""
         run_id = secrets.token_urlsafe(18)
         with self._room(run_id) as whose:
             create = partial(self._create, self._path(run_id), plan, title, whose)
@@ -123,7 +123,7 @@ class Runs:
                 if run_id not in self._open:
                     try:
                         loaded = await asyncio.to_thread(self._load, self._path(run_id))
-                    except JournalFault:
+                    except JournalError:
                         return None
                     self._open[run_id] = loaded
         found = self._open.pop(run_id)
@@ -131,33 +131,33 @@ class Runs:
         self._close_idle()
         return found
 
-    async def go_on(self, run_id: str) -> OpenRun | None:
+    async def resume(self, run_id: str) -> OpenRun | None:
         """Let a stopped run go on where it was, or a paused one.
 
-        None where there is none, or no longer. Raises RunsFull and JournalFault.
+        None where there is none, or no longer. Raises TooManyRuns and JournalError.
         """
         found = await self.find(run_id)
         if found is None:
             return None
-        if found.at_work:
-            found.run.go_on()
+        if found.is_active:
+            found.run.resume()
         elif found.run.progress.state is not RunState.DONE and run_id not in self._beginning:
             with self._room(run_id) as whose:
                 return await self._restart(run_id, found, whose)
         return found
 
-    async def ask_failed_again(self, run_id: str) -> OpenRun | None:
+    async def retry_failed(self, run_id: str) -> OpenRun | None:
         """Ask again what failed in a run that has ended; one under way is left alone.
 
-        None where there is none, or no longer. Raises RunsFull and JournalFault.
+        None where there is none, or no longer. Raises TooManyRuns and JournalError.
         """
         found = await self.find(run_id)
-        if found is None or found.at_work or run_id in self._beginning:
+        if found is None or found.is_active or run_id in self._beginning:
             return found
         with self._room(run_id) as whose:
             return await self._restart(run_id, found, whose, forget_failed=True)
 
-    async def forget(self, run_id: str) -> None:
+    async def delete(self, run_id: str) -> None:
         """Remove it with everything that was answered."""
         found = await self.find(run_id)
         if found is None:
@@ -211,14 +211,14 @@ class Runs:
 
     @contextmanager
     def _room(self, run_id: str) -> Iterator[str]:
-        """Held for a run until it is at work; whose it is. Raises RunsFull."""
-        whose = VISITOR.get().id
-        working = [opened.whose for opened in self._open.values() if opened.at_work]
+        """Held for a run until it is at work; whose it is. Raises TooManyRuns."""
+        whose = CURRENT_VISITOR.get().id
+        working = [opened.whose for opened in self._open.values() if opened.is_active]
         taken = [*working, *self._beginning.values()]
         if len(taken) >= MOST_RUNNING:
-            raise RunsFull
-        if whose != NOBODY.id and taken.count(whose) >= MOST_OF_ONE:
-            raise RunsFull(own=True)
+            raise TooManyRuns
+        if whose != ANONYMOUS.id and taken.count(whose) >= MAX_RUNS_PER_VISITOR:
+            raise TooManyRuns(own=True)
         self._beginning[run_id] = whose
         try:
             yield whose
@@ -227,7 +227,7 @@ class Runs:
 
     def _close_idle(self) -> None:
         busy = self._beginning
-        idle = [key for key, each in self._open.items() if not each.at_work and key not in busy]
+        idle = [key for key, each in self._open.items() if not each.is_active and key not in busy]
         for run_id in idle[: max(0, len(self._open) - MOST_OPEN)]:
             self._open.pop(run_id).journal.close()
 
@@ -249,11 +249,11 @@ class Runs:
         return Path(self._temporary.name)
 
 
-def open_runs(
+def open_run_store(
     data_dir: Path | None,
     answerer: ChatGateway,
     cards: Cards,
     closing: Callable[[], bool] = lambda: False,
-) -> Runs:
+) -> RunStore:
     """Runs in DATA_DIR, or in a temporary folder. Touches nothing yet."""
-    return Runs(data_dir / "runs" if data_dir else None, answerer, cards, closing)
+    return RunStore(data_dir / "runs" if data_dir else None, answerer, cards, closing)

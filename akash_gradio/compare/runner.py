@@ -16,7 +16,7 @@ from akash_gradio.compare.rows import OK
 from akash_gradio.compare.task import Cards, ask
 from akash_gradio.domain.ports import ChatGateway
 
-PER_ENDPOINT: Final = 4
+CALLS_PER_ENDPOINT: Final = 4
 """Calls at a time for each endpoint, unless somebody says otherwise."""
 LONGEST_PAUSE_S: Final = 3600.0
 """A run that is paused for longer is stopped, and takes nobody's place any more."""
@@ -34,14 +34,14 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far it is. done: calls with a row, failed ones among them. left_s: None when unknown."""
+    """How far it is. done: calls with a row, failed ones too. remaining_s: None when unknown."""
 
     state: RunState
     done: int
     failed: int
     total: int
     in_flight: int
-    left_s: float | None
+    remaining_s: float | None
 
 
 class Run:
@@ -57,7 +57,7 @@ class Run:
         answerer: ChatGateway,
         cards: Cards,
         *,
-        per_endpoint: int = PER_ENDPOINT,
+        per_endpoint: int = CALLS_PER_ENDPOINT,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         closing: Callable[[], bool] = lambda: False,
@@ -114,7 +114,7 @@ class Run:
         if self._state is RunState.RUNNING:
             self._halt(RunState.PAUSED)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """After `pause`."""
         if self._state is RunState.PAUSED:
             self._go()
@@ -135,7 +135,7 @@ class Run:
             failed=self._failed,
             total=len(self._order),
             in_flight=len(self._tasks),
-            left_s=self._left_s(),
+            remaining_s=self._left_s(),
         )
 
     @property

@@ -9,7 +9,7 @@ from statistics import quantiles
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.rows import Row
 
-RowOf = Callable[[int], Row | None]
+RowLookup = Callable[[int], Row | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +40,11 @@ class Summary:
     cost: float | None
 
 
-def summarize(plan: Plan, row_of: RowOf) -> tuple[Summary, ...]:
+def summarize(plan: Plan, get_row: RowLookup) -> tuple[Summary, ...]:
     """One for each lane, in their order; reads each row once and keeps only figures."""
     tallies = [_Tally() for _ in plan.lanes]
     for number in range(plan.calls):
-        if (row := row_of(number)) is not None:
+        if (row := get_row(number)) is not None:
             tallies[plan.lane_of(number)].add(row)
     return tuple(tally.summary() for tally in tallies)
 

@@ -9,16 +9,16 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from akash_gradio.compare.checks import Checked, passes
+from akash_gradio.compare.checks import CheckResult, passes
 from akash_gradio.compare.plan import Task
 from akash_gradio.compare.rows import OK, Row
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
 from akash_gradio.domain.errors import (
     AkashGradioError,
+    AllEndpointsFailed,
     EndpointRefused,
     LimitReached,
     NoEndpoint,
-    NotAnswered,
 )
 from akash_gradio.domain.events import Event, Finished, NotReasoning, ReasoningDelta, TextDelta
 from akash_gradio.domain.model import ModelCard
@@ -96,8 +96,8 @@ class _Said:
             reasoning="".join(self._reasoning),
             said=_words_of(error) if error else "",
             receipt=receipt,
-            checks=tuple(Checked(check=c, passed=passes(c, text)) for c in task.prompt.checks),
-            cost=cost_of(receipt, cards(receipt.model_answered)) if receipt else None,
+            checks=tuple(CheckResult(check=c, passed=passes(c, text)) for c in task.prompt.checks),
+            cost=cost_of(receipt, cards(receipt.answering_model)) if receipt else None,
         )
 
 
@@ -105,9 +105,9 @@ def _worth_waiting_s(error: AkashGradioError) -> float | None:
     """How long to wait for what is only occupied for a while; None where that mends nothing."""
     if isinstance(error, NoEndpoint) and error.reason in ("busy", "starting"):
         return OCCUPIED_PAUSE_S
-    if isinstance(error, LimitReached) and error.what in ("messages", "queue"):
+    if isinstance(error, LimitReached) and error.reason in ("messages", "queue"):
         return error.retry_after_s
-    if isinstance(error, NotAnswered) and isinstance(error.cause, EndpointRefused):
+    if isinstance(error, AllEndpointsFailed) and isinstance(error.cause, EndpointRefused):
         return error.retry_after_s if error.cause.retry_after_s is not None else None
     return None
 

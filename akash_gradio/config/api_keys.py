@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic.alias_generators import to_camel
 
 from akash_gradio.config.messages import expected, kind, shown
-from akash_gradio.config.references import referred, unset
+from akash_gradio.config.references import missing_variable, parse_reference
 from akash_gradio.domain.model import Problem
 
 WHERE: Final = "GATEWAY_API_KEYS"
@@ -86,10 +86,10 @@ def _read_items(
             problems.append(_problem(place, "", f"write a key or {FORM[1:-1]}", kind(item)))
             continue
         given = {"name": f"key-{number}", **given}
-        name = referred(given.get("key"))
+        name = parse_reference(given.get("key"))
         if name is not None:
             if not environment.get(name):
-                problems.append(unset(place, "key", name))
+                problems.append(missing_variable(place, "key", name))
                 continue
             given["key"] = environment[name].strip()
         try:
@@ -131,11 +131,11 @@ def _item_problems(place: str, error: ValidationError) -> list[Problem]:
         elif path == ["limits"]:
             problem = _problem(place, field, 'write {"requestsPerMinute": 60}', kind(item["input"]))
         else:
-            mend = expected(known[path[-1]]) if path[-1] in known else "write it otherwise"
-            problem = _problem(place, ".".join(path), mend, shown(item["input"]))
+            hint = expected(known[path[-1]]) if path[-1] in known else "write it otherwise"
+            problem = _problem(place, ".".join(path), hint, shown(item["input"]))
         found.setdefault(".".join(path), problem)
     return list(found.values())
 
 
-def _problem(where: str, field: str, mend: str, value: str = "") -> Problem:
-    return Problem(where=where, field=field, value=value, mend=mend)
+def _problem(where: str, field: str, hint: str, value: str = "") -> Problem:
+    return Problem(where=where, field=field, value=value, hint=hint)

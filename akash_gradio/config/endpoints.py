@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from akash_gradio.config.messages import expected, kind, shown
-from akash_gradio.config.references import referred, unset
+from akash_gradio.config.references import missing_variable, parse_reference
 from akash_gradio.domain.model import Problem
 
 EMBEDDED_ALIAS: Final = "this-computer"
@@ -99,7 +99,7 @@ def base_url(url: str) -> str:
     """The endpoint's base with its version, from any of the forms that people paste.
 
     `https://h`, `https://h/`, `https://h/v1` and `https://h/v1/chat/completions` all give
-    `https://h/v1`. Raises ValueError with the mend.
+    `https://h/v1`. Raises ValueError with the hint.
     """
     try:
         parts = urlsplit(url.strip())
@@ -139,9 +139,9 @@ def read_endpoints(
         try:
             text = path.expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError, RuntimeError):
-            mend = "the file can't be read; check its path"
+            hint = "the file can't be read; check its path"
             told = path.name if re.fullmatch(r"[\w.-]{1,60}", path.name) else ""
-            return (), (_problem(where, "", told, mend),)
+            return (), (_problem(where, "", told, hint),)
         where = path.name
     try:
         raw = json.loads(text)
@@ -149,13 +149,13 @@ def read_endpoints(
         place = ""
         if isinstance(error, json.JSONDecodeError):
             place = f" (line {error.lineno}, column {error.colno})"
-        mend = f'it is not JSON{place}; write [{{"url": "https://host/v1", "apiKey": "…"}}]'
-        return (), (_problem(where, "", "", mend),)
+        hint = f'it is not JSON{place}; write [{{"url": "https://host/v1", "apiKey": "…"}}]'
+        return (), (_problem(where, "", "", hint),)
     if not isinstance(raw, list):
         return (), (_problem(where, "", kind(raw), "put the entries into a list: [{…}]"),)
     if not raw:
-        mend = "the list is empty; add an entry, or unset the variable for the embedded model"
-        return (), (_problem(where, "", "[]", mend),)
+        hint = "the list is empty; add an entry, or unset the variable for the embedded model"
+        return (), (_problem(where, "", "[]", hint),)
     return _read_entries(where, raw, environment)
 
 
@@ -170,7 +170,7 @@ def read_short_form(
     except ValidationError as error:
         variables = {"url": "API_ENDPOINT", "apiKey": "API_KEY", "models": "DEFAULT_MODEL"}
         found = _entry_problems("", error)
-        return (), tuple(_problem(variables[p.field], "", p.value, p.mend) for p in found)
+        return (), tuple(_problem(variables[p.field], "", p.value, p.hint) for p in found)
 
 
 def _unquoted(text: str) -> str:
@@ -193,7 +193,7 @@ def _read_entries(
         filled, missing = _fill(item, environment)
         if missing:
             field, name = missing
-            problems.append(unset(place, field, name))
+            problems.append(missing_variable(place, field, name))
             continue
         filled.setdefault("name", f"endpoint-{number}")
         try:
@@ -222,7 +222,7 @@ def _fill(
         holders += [(headers, key) for key in headers]
     for holder, key in holders:
         value = holder.get(key)
-        name = referred(value)
+        name = parse_reference(value)
         if name is not None:
             if not environment.get(name):
                 field = key if holder is filled else "customHeaders"
@@ -257,12 +257,12 @@ def _unknown_field(place: str, field: str, known: list[str]) -> Problem:
     by_folded = {name.casefold(): name for name in known}
     folded = field.casefold().replace("_", "").replace("-", "")
     close = difflib.get_close_matches(folded, by_folded, n=1)
-    mend = f"known are {', '.join(known)}"
+    hint = f"known are {', '.join(known)}"
     if close:
-        mend = f"did you mean {by_folded[close[0]]}?"
+        hint = f"did you mean {by_folded[close[0]]}?"
     told = field if re.fullmatch(r"[A-Za-z_-]{1,40}", field) else ""
-    return _problem(place, told, "", f"there is no such field; {mend}")
+    return _problem(place, told, "", f"there is no such field; {hint}")
 
 
-def _problem(where: str, field: str, value: str, mend: str) -> Problem:
-    return Problem(where=where, field=field, value=value, mend=mend)
+def _problem(where: str, field: str, value: str, hint: str) -> Problem:
+    return Problem(where=where, field=field, value=value, hint=hint)

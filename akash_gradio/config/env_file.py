@@ -27,8 +27,8 @@ def read_env_file(path: Path | None) -> tuple[dict[str, str], tuple[Problem, ...
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        mend = "it can't be read; save it as UTF-8 text that this user may read"
-        return {}, (Problem(where=path.name, field="", value="", mend=mend),)
+        hint = "it can't be read; save it as UTF-8 text that this user may read"
+        return {}, (Problem(where=path.name, field="", value="", hint=hint),)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lists, rest = _take_lists(text)
     plain, problems = _read_plain(path.name, rest)
@@ -67,8 +67,8 @@ def _read_plain(where: str, text: str) -> tuple[dict[str, str], tuple[Problem, .
         if binding.error or (binding.key is not None and binding.value is None):
             written = binding.original.string
             line = binding.original.line + written[: -len(written.lstrip())].count("\n")
-            mend = f"line {line} is no NAME=value; mend its quotes, or begin it with #"
-            problems.append(Problem(where=where, field="", value="", mend=mend))
+            hint = f"line {line} is no NAME=value; mend its quotes, or begin it with #"
+            problems.append(Problem(where=where, field="", value="", hint=hint))
         elif binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value
     return values, tuple(problems)

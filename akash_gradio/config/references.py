@@ -10,17 +10,17 @@ from akash_gradio.domain.model import Problem
 _REFERENCE: Final = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 
 
-def referred(value: object) -> str | None:
+def parse_reference(value: object) -> str | None:
     """The variable that a value names as `$NAME` or `${NAME}`; None when it names none."""
     match = _REFERENCE.fullmatch(value.strip()) if isinstance(value, str) else None
     return (match[1] or match[2]) if match else None
 
 
-def unset(where: str, field: str, name: str) -> Problem:
+def missing_variable(where: str, field: str, name: str) -> Problem:
     """That the variable a value names isn't set."""
     if name.isupper():
-        mend = f"set the variable {name}"
-        return Problem(where=where, field=field, value=f"${name}", mend=mend)
+        hint = f"set the variable {name}"
+        return Problem(where=where, field=field, value=f"${name}", hint=hint)
     # It may be a password that begins with $, and so it isn't told.
-    mend = "a value that begins with $ names a variable, and none of that name is set"
-    return Problem(where=where, field=field, value="", mend=mend)
+    hint = "a value that begins with $ names a variable, and none of that name is set"
+    return Problem(where=where, field=field, value="", hint=hint)

@@ -21,11 +21,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from akash_gradio.config.access import AccessSettings, sign_in_problems
+from akash_gradio.config.access import variable as _variable
 from akash_gradio.config.api_keys import GatewayKey, read_keys
 from akash_gradio.config.endpoints import EndpointSettings, read_endpoints, read_short_form
 from akash_gradio.config.env_file import read_env_file
-from akash_gradio.config.hosting import HostSettings, sign_in_problems
-from akash_gradio.config.hosting import variable as _variable
 from akash_gradio.config.messages import as_written, expected, shown
 from akash_gradio.domain.model import Problem
 
@@ -53,7 +53,7 @@ class EmbeddedMode(StrEnum):
     OFF = "off"
 
 
-class Settings(HostSettings):
+class Settings(AccessSettings):
     """What the environment and `.env` say. Build it with `read_settings`, which never raises.
 
     endpoints, problems: filled by `read_settings` from ENDPOINTS or the short form.
@@ -270,7 +270,9 @@ def variables() -> dict[str, str]:
 def _names() -> dict[str, tuple[str, ...]]:
     """Field → every variable that sets it, the first before the others."""
     names = {}
-    fields = sorted(Settings.model_fields.items(), key=lambda f: f[0] in HostSettings.model_fields)
+    fields = sorted(
+        Settings.model_fields.items(), key=lambda f: f[0] in AccessSettings.model_fields
+    )
     for field, info in fields:
         alias = info.validation_alias
         choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
@@ -329,13 +331,13 @@ def _problems(
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         field = fields[str(item["loc"][0])]
         info = Settings.model_fields[field]
-        mend = item["msg"].removeprefix("Value error, ")
+        hint = item["msg"].removeprefix("Value error, ")
         if item["type"] != "value_error":
-            mend = expected(info)
+            hint = expected(info)
         default = as_written(info.default)
         until = f"until then {default} is used" if default else "until then it counts as unset"
         found[field] = Problem(
-            where=names[field], field="", value=shown(known[field]), mend=f"{mend}; {until}"
+            where=names[field], field="", value=shown(known[field]), hint=f"{hint}; {until}"
         )
     return found
 
@@ -346,8 +348,8 @@ def _endpoints(
     if settings.endpoints_text is not None:
         found, problems = read_endpoints(settings.endpoints_text.get_secret_value(), values)
         if settings.api_endpoint is not None:
-            mend = "ENDPOINTS is set too and wins; unset one of the two"
-            problems += (Problem(where="API_ENDPOINT", field="", value="", mend=mend),)
+            hint = "ENDPOINTS is set too and wins; unset one of the two"
+            problems += (Problem(where="API_ENDPOINT", field="", value="", hint=hint),)
         return found, problems
     if settings.on_inference_providers:
         given = {"name": "hugging-face", "url": INFERENCE_PROVIDERS, "apiKey": "$HF_TOKEN"}
@@ -370,8 +372,8 @@ def _keys(
         try:
             proxy = GatewayKey(name="PROXY_API_KEY", key=settings.proxy_key)
         except ValidationError:
-            mend = "write it in ASCII letters, digits and signs, without spaces"
-            problems += (Problem(where="PROXY_API_KEY", field="", value="", mend=mend),)
+            hint = "write it in ASCII letters, digits and signs, without spaces"
+            problems += (Problem(where="PROXY_API_KEY", field="", value="", hint=hint),)
         else:
             found += () if proxy.key in known else (proxy,)
     return found, problems

@@ -71,7 +71,7 @@ class Sampling:
     reasoning_effort: str | Default = Default.ENDPOINT
 
 
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+EMPTY_MAPPING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,4 +90,4 @@ class ChatRequest:
     stream: bool = True
     endpoint: str | None = None
     fallback: bool = True
-    extra: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY_MAPPING)

@@ -7,7 +7,7 @@
     ├── LimitReached              somebody's share is used up; it opens again
     ├── UnknownModel              nothing here is called that
     ├── NoEndpoint                the model is known, no endpoint serves it now
-    ├── NotAnswered               every endpoint and fallback was tried in vain
+    ├── AllEndpointsFailed               every endpoint and fallback was tried in vain
     ├── ReplyInterrupted          the answer broke off after its first token
     └── EndpointError             one attempt failed before its first token
         ├── EndpointUnreachable   no connection: DNS, refused, TLS, reset
@@ -17,7 +17,7 @@
         └── EndpointSilent        a stream that ended without a word
 
 `NotAllowed` and `LimitReached` come from `edge`, before the gateway is asked.
-`NotAnswered`, `ReplyInterrupted`, `RequestRefused`, `UnknownModel` and `NoEndpoint` leave
+`AllEndpointsFailed`, `ReplyInterrupted`, `RequestRefused`, `UnknownModel` and `NoEndpoint` leave
 the gateway; `EndpointError` stays inside it, as the cause of the others.
 No error holds a key, a header, a URL or an object of the HTTP client.
 """
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.receipt import Receipt
 
 
@@ -42,7 +42,9 @@ class UserError(Exception):
         status: HTTP status of the response where there is one.
     """
 
-    def __init__(self, code: str, facts: Mapping[str, object] = NOTHING, status: int = 400) -> None:
+    def __init__(
+        self, code: str, facts: Mapping[str, object] = EMPTY_MAPPING, status: int = 400
+    ) -> None:
         super().__init__(code)
         self.code, self.facts, self.status = code, facts, status
 
@@ -74,10 +76,10 @@ class ContextExceeded(RequestRefused):
         detail: str = "",
         *,
         limit_tokens: int | None = None,
-        asked_tokens: int | None = None,
+        requested_tokens: int | None = None,
     ) -> None:
         super().__init__(alias, status, detail)
-        self.limit_tokens, self.asked_tokens = limit_tokens, asked_tokens
+        self.limit_tokens, self.requested_tokens = limit_tokens, requested_tokens
 
 
 class NotAllowed(AkashGradioError):
@@ -90,7 +92,7 @@ class NotAllowed(AkashGradioError):
 
     def __init__(self, what: str, *, low: float = 0, high: float = 0) -> None:
         super().__init__(f"{what} is not allowed")
-        self.what, self.low, self.high = what, low, high
+        self.reason, self.low, self.high = what, low, high
 
 
 class LimitReached(AkashGradioError):
@@ -102,9 +104,9 @@ class LimitReached(AkashGradioError):
     it opens again.
     """
 
-    def __init__(self, what: str, *, most: float = 0, retry_after_s: float) -> None:
+    def __init__(self, what: str, *, limit: float = 0, retry_after_s: float) -> None:
         super().__init__(f"{what} used up, for {retry_after_s:.0f} s")
-        self.what, self.most, self.retry_after_s = what, most, retry_after_s
+        self.reason, self.limit, self.retry_after_s = what, limit, retry_after_s
 
 
 class UnknownModel(AkashGradioError):
@@ -128,7 +130,7 @@ class NoEndpoint(AkashGradioError):
         self.model, self.reason = model, reason
 
 
-class NotAnswered(AkashGradioError):
+class AllEndpointsFailed(AkashGradioError):
     """Every endpoint of the model and of its fallbacks failed. cause: the last failure.
 
     retry_after_s: seconds until one of them may be asked again, None when unknown.
@@ -196,7 +198,7 @@ class EndpointMalformed(EndpointError):
 
     def __init__(self, alias: str, what: str, detail: str = "") -> None:
         super().__init__(alias, f"not the protocol ({what})")
-        self.what, self.detail = what, detail
+        self.reason, self.detail = what, detail
 
 
 class EndpointSilent(EndpointError):

@@ -19,7 +19,7 @@ from akash_gradio.domain.receipt import Attempt, Receipt
 class Queued:
     """Others are answered first. place: 1 for who is next, 0 when the waiting is over."""
 
-    place: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class ModelCard:
     deploy_url: str = ""
     context_window_multiplier: float = 1.0
     api_compatibility: str = "openai-v1"
-    custom_headers: Mapping[str, str] = field(default_factory=lambda: NOTHING, repr=False)
+    custom_headers: Mapping[str, str] = field(default_factory=lambda: EMPTY_MAPPING, repr=False)
     reasoning: bool = False
     vision: bool = False
     starters: tuple[str, ...] = ()
@@ -83,14 +83,14 @@ class Problem:
 
     where: the variable or file and the entry (`ENDPOINTS[2]`, `models.toml: llama-3`).
     field: the field, "" for the whole. value: as written, shortened; never a secret.
-    mend: what to write instead, one sentence.
+    hint: what to write instead, one sentence.
     """
 
     where: str
     field: str
     value: str
-    mend: str
+    hint: str
 
     def __str__(self) -> str:
         name = f"{self.where}, {self.field}" if self.field else self.where
-        return f"{name} = {self.value}: {self.mend}" if self.value else f"{name}: {self.mend}"
+        return f"{name} = {self.value}: {self.hint}" if self.value else f"{name}: {self.hint}"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from akash_gradio.domain.capabilities import Capabilities
-from akash_gradio.domain.chat import NOTHING, ChatRequest
+from akash_gradio.domain.chat import EMPTY_MAPPING, ChatRequest
 from akash_gradio.domain.events import Event
 from akash_gradio.domain.model import ServedModel
 
@@ -51,7 +51,7 @@ class EndpointStatus:
     busy: bool = False
     waking: bool = False
     down_since: int | None = None
-    capabilities: Mapping[str, Capabilities] = field(default_factory=lambda: NOTHING)
+    capabilities: Mapping[str, Capabilities] = field(default_factory=lambda: EMPTY_MAPPING)
 
 
 class ChatGateway(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Attempt:
 
     endpoint: str
     model: str
-    why: str
+    reason: str
     outcome: str
     elapsed_ms: float
     status: int | None = None
@@ -40,7 +40,7 @@ class Count:
 class Receipt:
     """The record of one answer, the same for the page, `/v1`, reports and metrics.
 
-    model_asked, model_answered: catalog ids; they differ when a fallback answered.
+    requested_model, answering_model: catalog ids; they differ when a fallback answered.
     endpoint: alias of the one that answered, "" when none did.
     first_token_s, total_s: from the request's arrival at the gateway, failed attempts included.
     tokens_per_s: tokens that came after the first over the time from it to the last; None when
@@ -49,8 +49,8 @@ class Receipt:
     finish: the endpoint's finish reason, or `interrupted`, `cancelled`, `failed`.
     """
 
-    model_asked: str
-    model_answered: str = ""
+    requested_model: str
+    answering_model: str = ""
     endpoint: str = ""
     attempts: tuple[Attempt, ...] = ()
     first_token_s: float | None = None
@@ -59,7 +59,7 @@ class Receipt:
     tokens_out: Count | None = None
     tokens_reasoning: Count | None = None
     tokens_per_s: float | None = None
-    sent: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    sent: Mapping[str, Any] = field(default_factory=lambda: EMPTY_MAPPING)
     finish: str = ""
     upstream_id: str = ""
     fingerprint: str = ""
@@ -67,4 +67,4 @@ class Receipt:
     @property
     def fallback(self) -> bool:
         """True when another model than the one asked answered."""
-        return bool(self.model_answered) and self.model_answered != self.model_asked
+        return bool(self.answering_model) and self.answering_model != self.requested_model

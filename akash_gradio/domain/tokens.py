@@ -9,7 +9,7 @@ TOKENS_PER_MESSAGE: Final = 4
 """What chat templates put around a message."""
 
 
-def estimated_tokens(utf8_bytes: int) -> int:
+def estimate_tokens(utf8_bytes: int) -> int:
     """Tokens of so many bytes of text, at 4 bytes each and at least one.
 
     A rule of thumb that is right within a third for English and code, and near enough for

@@ -20,19 +20,19 @@ class Visitor:
     """One visitor, or one caller of `/v1`.
 
     id: what their use is counted under: opaque, never a name or an address as it is.
-    household: a wider id, of everybody behind one address, "" where there is none.
+    network: a wider id, of everybody behind one address, "" where there is none.
     """
 
     id: str
-    household: str = ""
-    own: OwnKey | None = None
+    network: str = ""
+    own_key: OwnKey | None = None
 
 
-INVITED: Final = "akash_gradio.invited"
+CROSS_SITE_ALLOWED: Final = "akash_gradio.invited"
 """True in the ASGI scope of a request from another site's page that the host allows."""
 
-NOBODY: Final = Visitor(id="nobody")
+ANONYMOUS: Final = Visitor(id="nobody")
 """Work of the server itself, and of a page that tells no visitors apart."""
 
-VISITOR: Final[ContextVar[Visitor]] = ContextVar("visitor", default=NOBODY)
+CURRENT_VISITOR: Final[ContextVar[Visitor]] = ContextVar("visitor", default=ANONYMOUS)
 """Who the running request is from. Tasks that it starts inherit it."""

@@ -111,10 +111,10 @@ async def fetch_weights(
         path = _absolute(Path(model))
     on_progress(Progress(stage=Stage.CHECKING))
     _look_at(path)
-    return Weights(path=path, model_id=served_id(model))
+    return Weights(path=path, model_id=embedded_model_id(model))
 
 
-def served_id(model: str | None) -> str:
+def embedded_model_id(model: str | None) -> str:
     """What the endpoint will call the model: the file's stem in lower case."""
     return SMOLLM2.model_id if model is None else Path(model).stem.lower()
 

@@ -36,7 +36,7 @@ _REASONS: Final = {
 
 
 class Faulty(Exception):
-    """The file is at fault. Its text is a reason of `reading.Unreadable`."""
+    """The file is at fault. Its text is a reason of `reading.UnreadableFile`."""
 
 
 def limit_memory_and_time() -> None:

@@ -51,8 +51,8 @@ class Picture:
     height: int
 
 
-class Unreadable(Exception):
-    """The file can't be used. reason: a key of `words.FILE_FAULTS`.
+class UnreadableFile(Exception):
+    """The file can't be used. reason: a key of `words.FILE_ERRORS`.
 
     `broken`, `locked` (a password), `no_text` (a scan), `not_picture`, `too_many_pixels`,
     `too_heavy` (memory or time), `busy` (too many are being read now).
@@ -71,17 +71,17 @@ class FileReader:
         self._turn = asyncio.Semaphore(CHILDREN)
         self._waiting = 0
 
-    async def document(self, content: bytes) -> Document:
-        """The text of a PDF. Raises Unreadable."""
+    async def read_pdf(self, content: bytes) -> Document:
+        """The text of a PDF. Raises UnreadableFile."""
         return Document(**await self._read(Kind.PDF, content))
 
-    async def picture(self, content: bytes) -> Picture:
-        """The picture, checked and shrunk. Raises Unreadable."""
+    async def read_picture(self, content: bytes) -> Picture:
+        """The picture, checked and shrunk. Raises UnreadableFile."""
         return Picture(**await self._read(Kind.PICTURE, content))
 
     async def _read(self, kind: Kind, content: bytes) -> dict[str, Any]:
         if self._waiting >= WAITING:
-            raise Unreadable("busy")
+            raise UnreadableFile("busy")
         self._waiting += 1
         try:
             async with self._turn:
@@ -99,7 +99,7 @@ async def _in_child(kind: Kind, content: bytes, timeout_s: float) -> dict[str, A
         async with asyncio.timeout(timeout_s):
             output, _ = await child.communicate(content)
     except TimeoutError:
-        raise Unreadable("too_heavy") from None
+        raise UnreadableFile("too_heavy") from None
     finally:
         await _end(child)
     return _result(child.returncode, output)
@@ -114,8 +114,8 @@ async def _end(child: Process) -> None:
 def _result(returncode: int | None, output: bytes) -> dict[str, Any]:
     """What the child said. One that was ended by its limits said nothing."""
     if returncode != 0:
-        raise Unreadable("too_heavy")
+        raise UnreadableFile("too_heavy")
     said: dict[str, Any] = json.loads(output)
     if "reason" in said:
-        raise Unreadable(str(said["reason"]))
+        raise UnreadableFile(str(said["reason"]))
     return said

@@ -3,7 +3,7 @@
 Begin at `gateway.py`, which tells the story of one request.
 """
 
-from akash_gradio.gateway.gateway import Gateway, Relayed, open_gateway
-from akash_gradio.gateway.passthrough.request import RelayRequest
+from akash_gradio.gateway.gateway import Gateway, PassthroughItem, open_gateway
+from akash_gradio.gateway.passthrough.request import PassthroughRequest
 
-__all__ = ["Gateway", "RelayRequest", "Relayed", "open_gateway"]
+__all__ = ["Gateway", "PassthroughItem", "PassthroughRequest", "open_gateway"]

@@ -41,9 +41,9 @@ class Breaker:
 
     def ready(self, now: float) -> bool:
         """Whether a request may be sent now, as a probe perhaps."""
-        return self.ready_in(now) == 0.0
+        return self.ready_in_s(now) == 0.0
 
-    def ready_in(self, now: float) -> float:
+    def ready_in_s(self, now: float) -> float:
         """Seconds until a request may be sent, 0 when it may now."""
         if self._probing:
             return PROBE_LOOK_S

@@ -9,7 +9,7 @@ _ONCE: Final = frozenset({"role", "id", "type", "name", "index"})
 """Texts that are the same wherever they are said; any other grows."""
 
 
-def chunks_of(completion: Mapping[str, Any], *, usage: bool) -> Iterator[dict[str, Any]]:
+def completion_to_chunks(completion: Mapping[str, Any], *, usage: bool) -> Iterator[dict[str, Any]]:
     """What a stream would have said; each choice in one chunk, its finish reason in another.
 
     usage: end with the tokens, where they are reported. Unknown fields stay.
@@ -19,7 +19,7 @@ def chunks_of(completion: Mapping[str, Any], *, usage: bool) -> Iterator[dict[st
     choices = [choice for choice in completion["choices"] if isinstance(choice, dict)]
     for position, choice in enumerate(choices):
         said = {k: v for k, v in choice.items() if k not in ("delta", "message", "text")}
-        delta = {"role": "assistant", **delta_of(choice)}
+        delta = {"role": "assistant", **delta_from_choice(choice)}
         said = {"index": position, **said, "delta": delta, "finish_reason": None}
         yield {**common, "choices": [said]}
     for position, choice in enumerate(choices):
@@ -32,7 +32,7 @@ def chunks_of(completion: Mapping[str, Any], *, usage: bool) -> Iterator[dict[st
         yield {**common, "choices": [], "usage": completion["usage"]}
 
 
-def delta_of(choice: Mapping[str, Any]) -> dict[str, Any]:
+def delta_from_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
     """What a choice says, as a delta, also where a server calls it otherwise."""
     delta = choice.get("delta")
     if isinstance(delta, dict):
@@ -47,7 +47,7 @@ def delta_of(choice: Mapping[str, Any]) -> dict[str, Any]:
     return {**message, "tool_calls": [{"index": i, **call} for i, call in numbered]}
 
 
-class Collector:
+class CompletionAssembler:
     """Live sum of a stream's chunks."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Collector:
 
     def _add_choice(self, index: int, choice: Mapping[str, Any]) -> None:
         kept = self._choices.setdefault(index, {"index": index, "message": {}})
-        _merge(kept["message"], delta_of(choice))
+        _merge(kept["message"], delta_from_choice(choice))
         for name, value in choice.items():
             if name not in ("delta", "message", "text", "index"):
                 kept[name] = _sum(name, kept.get(name), value)

@@ -10,17 +10,17 @@ LARGEST_PIECE: Final = 256 * 1024
 """Bytes handed out at once."""
 
 Decode: TypeAlias = Callable[[bytes], Iterator[bytes]]
-"""Takes what came, gives what it means; raises BrokenEncoding."""
+"""Takes what came, gives what it means; raises InvalidEncoding."""
 
 
-class BrokenEncoding(ValueError):
+class InvalidEncoding(ValueError):
     """The bytes are not what the Content-Encoding says, or it names one we don't know."""
 
 
-def decoder(content_encoding: str | None) -> Decode | None:
+def make_decoder(content_encoding: str | None) -> Decode | None:
     """How to read a body, None when it is plain. Knows gzip, deflate and br.
 
-    content_encoding: the header's value. Raises BrokenEncoding for any other.
+    content_encoding: the header's value. Raises InvalidEncoding for any other.
     """
     name = (content_encoding or "").strip().lower()
     if name in ("", "identity"):
@@ -31,7 +31,7 @@ def decoder(content_encoding: str | None) -> Decode | None:
         return _Zlib(zlib.MAX_WBITS)
     if name == "br":
         return _Brotli()
-    raise BrokenEncoding(name[:40])
+    raise InvalidEncoding(name[:40])
 
 
 class _Zlib:
@@ -58,7 +58,7 @@ class _Zlib:
             piece = self._stream.decompress(data, LARGEST_PIECE)
         except zlib.error:
             if self._begun or self._window_bits != zlib.MAX_WBITS:
-                raise BrokenEncoding("zlib") from None
+                raise InvalidEncoding("zlib") from None
             self._begun = True
             self._window_bits = -zlib.MAX_WBITS
             self._stream = zlib.decompressobj(self._window_bits)
@@ -82,7 +82,7 @@ class _Brotli:
             try:
                 piece = self._stream.process(data, output_buffer_limit=LARGEST_PIECE)
             except self._error:
-                raise BrokenEncoding("br") from None
+                raise InvalidEncoding("br") from None
             data = b""
             more = len(piece) >= LARGEST_PIECE or not self._stream.can_accept_more_data()
             if piece:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.errors import EndpointMalformed, EndpointTimeout
 from akash_gradio.domain.model import ServedModel
-from akash_gradio.gateway.passthrough.transport import Answer, Transport, hide_secrets
-from akash_gradio.gateway.retries import rest_asked_s
-from akash_gradio.gateway.stream_reader import refusal
+from akash_gradio.gateway.error_responses import error_from_response
+from akash_gradio.gateway.passthrough.transport import Transport, UpstreamResponse, hide_secrets
+from akash_gradio.gateway.retries import delay_from_headers
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -39,7 +39,7 @@ NOT_FOR_CHAT: Final = frozenset(
 )
 
 
-async def ask_models(
+async def fetch_models(
     transport: Transport, entry: EndpointSettings, *, connect_timeout_s: float
 ) -> tuple[ServedModel, ...]:
     """What the endpoint lists, by catalog ids.
@@ -49,7 +49,7 @@ async def ask_models(
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             answer = await transport.open(
-                entry, "/models", None, headers=NOTHING, connect_timeout_s=connect_timeout_s
+                entry, "/models", None, headers=EMPTY_MAPPING, connect_timeout_s=connect_timeout_s
             )
             try:
                 body = await _whole(entry.name, answer)
@@ -58,14 +58,14 @@ async def ask_models(
     except TimeoutError:
         raise EndpointTimeout(entry.name, "first_token", ANSWER_WITHIN_S) from None
     if not 200 <= answer.status < 300:
-        rest_s = rest_asked_s(answer.headers, now=datetime.now(UTC))
-        refused = refusal(entry.name, answer.status, body, rest_s)
-        hide_secrets(refused, entry, NOTHING)
+        rest_s = delay_from_headers(answer.headers, now=datetime.now(UTC))
+        refused = error_from_response(entry.name, answer.status, body, rest_s)
+        hide_secrets(refused, entry, EMPTY_MAPPING)
         raise refused
-    return by_catalog_ids(read_models(entry.name, body), entry.model_map)
+    return to_catalog_ids(parse_models(entry.name, body), entry.model_map)
 
 
-def read_models(alias: str, body: bytes) -> tuple[ServedModel, ...]:
+def parse_models(alias: str, body: bytes) -> tuple[ServedModel, ...]:
     """The models of a `/v1/models` answer, in its order, each once; embeddings and such left out.
 
     Knows `{"data": […]}` (OpenAI), `{"models": […]}` (Ollama), a bare list (Together), and
@@ -85,7 +85,7 @@ def read_models(alias: str, body: bytes) -> tuple[ServedModel, ...]:
     return tuple(found.values())
 
 
-def by_catalog_ids(
+def to_catalog_ids(
     models: tuple[ServedModel, ...], model_map: Mapping[str, str]
 ) -> tuple[ServedModel, ...]:
     """The same models under the names that the catalog has for them.
@@ -99,7 +99,7 @@ def by_catalog_ids(
     )
 
 
-async def _whole(alias: str, answer: Answer) -> bytes:
+async def _whole(alias: str, answer: UpstreamResponse) -> bytes:
     gathered = bytearray()
     while part := await answer.read():
         gathered += part

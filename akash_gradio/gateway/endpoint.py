@@ -42,7 +42,7 @@ class Endpoint:
     def __init__(self, entry: EndpointSettings) -> None:
         self.entry = entry
         self.alias: str = entry.name
-        self.knows_usage = True
+        self.accepts_usage = True
         """Whether it takes `stream_options`; False once it refused them."""
         self.listed = False
         """Whether its list of models was asked for, in vain or not."""
@@ -80,13 +80,13 @@ class Endpoint:
         """Whether it lists the model."""
         return self._models is not None and model in self._models
 
-    def ready_in(self, model: str, now: float) -> float:
+    def ready_in_s(self, model: str, now: float) -> float:
         """Seconds until it may be asked for the model, 0 when it may now."""
         missing = self._missing.get(model)
-        wait_s = self._breaker.ready_in(now)
+        wait_s = self._breaker.ready_in_s(now)
         return max(wait_s, missing.until - now) if missing else wait_s
 
-    def cause(self, model: str, now: float) -> EndpointError | None:
+    def blocking_error(self, model: str, now: float) -> EndpointError | None:
         """The last failure that keeps this model from being asked for here."""
         missing = self._missing.get(model)
         return missing.error if missing and missing.until > now else self.last_failure
@@ -95,18 +95,18 @@ class Endpoint:
         """What a policy sees of it."""
         return Candidate(alias=self.alias, weight=self.entry.weight, in_flight=self.in_flight)
 
-    def enters(self) -> bool:
+    def begin_call(self) -> bool:
         """A request is sent. Returns whether it is the breaker's probe."""
         self.in_flight += 1
         return self._breaker.begin()
 
-    def leaves(self, probe: bool) -> None:
+    def end_call(self, probe: bool) -> None:
         """The request is over, however it went."""
         self.in_flight -= 1
         self._freed.set()
         self._breaker.abandoned(probe)
 
-    async def lend(self) -> None:
+    async def acquire_slot(self) -> None:
         """A place for a check: waits until one is free that the next chat won't want."""
         most = self.entry.max_concurrency
         while most is not None and self.in_flight >= max(1, most - 1):
@@ -114,7 +114,7 @@ class Endpoint:
             await self._freed.wait()
         self.in_flight += 1
 
-    def give_back(self) -> None:
+    def release_slot(self) -> None:
         """The place that was lent is free."""
         self.in_flight -= 1
         self._freed.set()
@@ -124,13 +124,13 @@ class Endpoint:
         found = replace(self._learned.get(model, Capabilities()), **facts)
         self._learned[model] = found
         if found.stream_options is not None:
-            self.knows_usage = found.stream_options
+            self.accepts_usage = found.stream_options
 
     def starts_in_reasoning(self, model: str) -> bool:
         """Whether the model's reasoning ends with a tag that nothing opens."""
         return model in self._learned and self._learned[model].reasoning == "end_tag"
 
-    def begins(self, model: str, probe: bool, first_token_s: float | None) -> None:
+    def record_first_token(self, model: str, probe: bool, first_token_s: float | None) -> None:
         """Its first token came, after so many seconds (None: not to be counted)."""
         self._breaker.first_token(probe)
         self._missing.pop(model, None)
@@ -138,17 +138,17 @@ class Endpoint:
             before = self._first_token_s if self._first_token_s is not None else first_token_s
             self._first_token_s = before + AVERAGE_SHARE * (first_token_s - before)
 
-    def answers(self) -> None:
+    def record_success(self) -> None:
         """An answer came whole."""
         self._breaker.succeeded()
         self._proved, self._reason = True, ""
 
-    def refuses(self, probe: bool) -> None:
+    def record_rejection(self, probe: bool) -> None:
         """It found fault with the request, so it is well itself."""
         self._breaker.alive(probe)
         self._proved = True
 
-    def fails(
+    def record_failure(
         self, error: EndpointError, model: str, now: float, probe: bool, rest_s: float
     ) -> None:
         """An attempt or an answer failed. rest_s: after a 429 that names no time.
@@ -179,25 +179,25 @@ class Endpoint:
         """It isn't asked for so long, for a reason that lies elsewhere."""
         self._breaker.rest(now, seconds)
 
-    def refused_usage(self, refusal: RequestRefused) -> bool:
+    def is_usage_rejection(self, refusal: RequestRefused) -> bool:
         """Whether it refused because of `stream_options`; then they aren't sent any more."""
         words = refusal.detail.lower()
-        if not self.knows_usage or not ("stream_options" in words or "include_usage" in words):
+        if not self.accepts_usage or not ("stream_options" in words or "include_usage" in words):
             return False
-        self.knows_usage = False
+        self.accepts_usage = False
         return True
 
-    def is_there(self) -> None:
+    def record_reachable(self) -> None:
         """It answered a look, though not a question."""
         if not self._breaker.open:
             self._proved, self._reason = True, ""
 
-    def lists(self, models: tuple[ServedModel, ...]) -> None:
+    def set_models(self, models: tuple[ServedModel, ...]) -> None:
         """Its `/v1/models` came."""
         self._models = {model.id: model for model in models}
-        self.is_there()
+        self.record_reachable()
 
-    def lists_nothing(self, error: EndpointError | RequestRefused) -> None:
+    def record_list_failure(self, error: EndpointError | RequestRefused) -> None:
         """Its `/v1/models` could not be had; what it listed before stays.
 
         The host's log says it once, however often it is tried in vain.
@@ -206,7 +206,7 @@ class Endpoint:
         reason = "key" if refused else type(error).__name__
         if reason != self._reason:
             facts = {"endpoint": self.alias, "outcome": reason, "fact": str(error)}
-            logger.warning("endpoint.lists_nothing", extra=facts)
+            logger.warning("endpoint.list_failed", extra=facts)
         self._reason = reason
         if isinstance(error, EndpointError):
             self.last_failure = error
@@ -239,7 +239,7 @@ class Endpoint:
         return _LOADING.search(error.detail) is not None
 
     def _capabilities(self) -> Mapping[str, Capabilities]:
-        if self.knows_usage:
+        if self.accepts_usage:
             return dict(self._learned)
         models = {model.id: Capabilities() for model in self.models or ()} | self._learned
         return {name: replace(found, stream_options=False) for name, found in models.items()}

@@ -20,10 +20,10 @@ from akash_gradio.domain.errors import (
 )
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
-from akash_gradio.gateway.discovery import ask_models
+from akash_gradio.gateway.discovery import fetch_models
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.passthrough.transport import Transport
-from akash_gradio.gateway.policies import POLICIES, Turns
+from akash_gradio.gateway.policies import POLICIES, CurrentWeights
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -41,7 +41,7 @@ class EndpointPool:
         self._policy = POLICIES[routing]
         self._endpoints = {entry.name: Endpoint(entry) for entry in entries}
         self._expected: dict[str, tuple[str, ...]] = {}
-        self._turns: dict[tuple[str, int], Turns] = {}
+        self._turns: dict[tuple[str, int], CurrentWeights] = {}
         self._lists: dict[Endpoint, asyncio.Task[None]] = {}
         """Who is being asked for its list just now."""
 
@@ -86,7 +86,9 @@ class EndpointPool:
             model in models and pinned in (None, alias) for alias, models in self._expected.items()
         )
 
-    def nobody(self, model: str, *, known: bool, pinned: str | None = None) -> AkashGradioError:
+    def unavailable_error(
+        self, model: str, *, known: bool, pinned: str | None = None
+    ) -> AkashGradioError:
         """Why nobody could be asked for the model. known: the catalog has an entry for it."""
         if self.expects(model, pinned):
             return NoEndpoint(model, "starting")
@@ -107,11 +109,11 @@ class EndpointPool:
         present = [endpoint.status(now, epoch_s) for endpoint in self._endpoints.values()]
         return (*present, *(_starting(*expected) for expected in self._expected.items()))
 
-    def undiscovered(self) -> bool:
+    def has_undiscovered(self) -> bool:
         """Whether an endpoint with its `models` left out has not yet said what it serves."""
         return any(not endpoint.listed for endpoint in self._open_lists())
 
-    def ask_lists(
+    def discover(
         self, transport: Transport, connect_timeout_s: float, *, again: bool
     ) -> set[asyncio.Task[None]]:
         """Ask every endpoint whose `models` are left out; who is being asked already goes on.
@@ -127,7 +129,7 @@ class EndpointPool:
                 task.add_done_callback(partial(self._list_came, endpoint))
         return {self._lists[endpoint] for endpoint in wanted}
 
-    async def stop_asking(self) -> None:
+    async def cancel_discovery(self) -> None:
         """No list is waited for any more, and no task is left."""
         tasks = list(self._lists.values())
         for task in tasks:
@@ -143,21 +145,21 @@ class EndpointPool:
 
 async def _list(endpoint: Endpoint, transport: Transport, connect_timeout_s: float) -> None:
     try:
-        models = await ask_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
+        models = await fetch_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
     except (EndpointError, RequestRefused) as error:
-        endpoint.lists_nothing(error)
+        endpoint.record_list_failure(error)
         logger.debug(
             "discovery.failed",
             extra={"endpoint": endpoint.alias, "outcome": type(error).__name__},
         )
     else:
-        endpoint.lists(models)
+        endpoint.set_models(models)
         logger.debug("discovery.done", extra={"endpoint": endpoint.alias, "models": len(models)})
     finally:
         endpoint.listed = True
 
 
-async def look(
+async def probe_endpoint(
     endpoint: Endpoint,
     transport: Transport,
     clock: Callable[[], float],
@@ -166,16 +168,16 @@ async def look(
 ) -> None:
     """Whether it is there: any answer to `/v1/models` will do, but for a refused key."""
     try:
-        await ask_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
+        await fetch_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
     except (EndpointUnreachable, EndpointTimeout) as error:
-        endpoint.fails(error, "", clock(), False, rest_s)
+        endpoint.record_failure(error, "", clock(), False, rest_s)
     except (EndpointError, RequestRefused) as error:
         if isinstance(error, EndpointRefused) and error.status in (401, 403):
-            endpoint.lists_nothing(error)
+            endpoint.record_list_failure(error)
         else:
-            endpoint.is_there()
+            endpoint.record_reachable()
     else:
-        endpoint.is_there()
+        endpoint.record_reachable()
 
 
 def _starting(alias: str, models: tuple[str, ...]) -> EndpointStatus:

@@ -19,7 +19,7 @@ from akash_gradio.domain.errors import (
     EndpointRefused,
     RequestRefused,
 )
-from akash_gradio.gateway.redaction import scrub
+from akash_gradio.domain.redaction import redact
 from akash_gradio.gateway.surrogates import mended
 
 DETAIL_CHARACTERS: Final = 500
@@ -42,17 +42,17 @@ class Fault:
     """An error object, read. detail: scrubbed, at most 500 characters.
 
     status: the HTTP status it names, None when it names none. too_long: the request is
-    past the model's context, of limit_tokens, with asked_tokens; None where not said.
+    past the model's context, of limit_tokens, with requested_tokens; None where not said.
     """
 
     detail: str = ""
     status: int | None = None
     too_long: bool = False
     limit_tokens: int | None = None
-    asked_tokens: int | None = None
+    requested_tokens: int | None = None
 
 
-def refusal(
+def error_from_response(
     alias: str, status: int, body: bytes, retry_after_s: float | None
 ) -> EndpointRefused | RequestRefused:
     """The error for an HTTP answer that is no success.
@@ -89,7 +89,7 @@ def _too_long(alias: str, status: int, fault: Fault) -> ContextExceeded:
         status,
         fault.detail,
         limit_tokens=fault.limit_tokens,
-        asked_tokens=fault.asked_tokens,
+        requested_tokens=fault.requested_tokens,
     )
 
 
@@ -167,11 +167,11 @@ def _fault(source: dict[str, Any], around: dict[str, Any], text: str) -> Fault:
     by_code = any(isinstance(code, str) and code in _TOO_LONG_CODES for code in codes)
     said, said_limit, said_asked = _read_lengths(text)
     return Fault(
-        detail=scrub(text).strip()[:DETAIL_CHARACTERS],
+        detail=redact(text).strip()[:DETAIL_CHARACTERS],
         status=_status(source) or _status(around),
         too_long=by_code or said,
         limit_tokens=limit or said_limit,
-        asked_tokens=asked or said_asked,
+        requested_tokens=asked or said_asked,
     )
 
 

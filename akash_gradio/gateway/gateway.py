@@ -18,13 +18,13 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-from akash_gradio.domain.chat import NOTHING, ChatRequest
+from akash_gradio.domain.chat import EMPTY_MAPPING, ChatRequest
 from akash_gradio.domain.errors import (
     AkashGradioError,
+    AllEndpointsFailed,
     EndpointError,
     EndpointRefused,
     EndpointUnreachable,
-    NotAnswered,
     ReplyInterrupted,
     RequestRefused,
     UnknownModel,
@@ -34,17 +34,17 @@ from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway.endpoint import Endpoint
-from akash_gradio.gateway.endpoint_pool import EndpointPool, look
-from akash_gradio.gateway.passthrough.reader import RelayReader
+from akash_gradio.gateway.endpoint_pool import EndpointPool, probe_endpoint
+from akash_gradio.gateway.passthrough.reader import PassthroughReader
 from akash_gradio.gateway.passthrough.request import (
+    PassthroughRequest,
     Question,
     RawChunk,
-    RelayRequest,
     StreamItem,
-    build_relayed,
+    build_passthrough_payload,
 )
 from akash_gradio.gateway.passthrough.transport import HttpTransport, Transport
-from akash_gradio.gateway.payload import Payload, build
+from akash_gradio.gateway.payload import Payload, build_payload
 from akash_gradio.gateway.request_state import RequestState, Step
 from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
 from akash_gradio.gateway.stream_reader import ReplyReader
@@ -61,7 +61,7 @@ WHOLE_ANSWER_TIMES: Final = 5
 it take."""
 
 Cards = Callable[[str], ModelCard | None]
-Relayed: TypeAlias = Retrying | Started | bytes | Finished
+PassthroughItem: TypeAlias = Retrying | Started | bytes | Finished
 
 
 def open_gateway(
@@ -143,7 +143,7 @@ class Gateway:
             if discovery is not None:
                 discovery.cancel()
                 await asyncio.gather(discovery, return_exceptions=True)
-            await self._roster.stop_asking()
+            await self._roster.cancel_discovery()
         finally:
             await self._transport.aclose()
 
@@ -153,12 +153,12 @@ class Gateway:
         """Ask, and pass on what is answered; see `domain.events` for the order of events.
 
         Hold it with `aclosing`: closing it closes the connection to the endpoint. Raises
-        RequestRefused, UnknownModel, NoEndpoint, NotAnswered and ReplyInterrupted, each with
+        RequestRefused, UnknownModel, NoEndpoint, AllEndpointsFailed and ReplyInterrupted, each with
         its `receipt`.
         """
         return self._tell(request, _as_it_is)
 
-    def relay(self, request: RelayRequest) -> AsyncGenerator[Relayed, None]:
+    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
         """The same with the endpoint's own bytes: `Retrying* Started bytes* Finished`.
 
         Each `bytes` holds whole events of a stream, without `[DONE]`; or, where no stream was
@@ -209,7 +209,7 @@ class Gateway:
             fallbacks = ()
         if isinstance(request, ChatRequest) and request.conversation.has_pictures:
             fallbacks = tuple(model for model in fallbacks if self._sees(model))
-        elif isinstance(request, RelayRequest) and request.models is not None:
+        elif isinstance(request, PassthroughRequest) and request.models is not None:
             fallbacks = tuple(model for model in fallbacks if model in request.models)
         return RequestState(
             request,
@@ -230,11 +230,13 @@ class Gateway:
         """
         model, pinned = case.request.model, case.request.endpoint
         while not self._roster.serving(model, pinned):
-            if self._roster.undiscovered():
+            if self._roster.has_undiscovered():
                 lists = self._ask_lists(again=False)
                 await asyncio.wait(lists, return_when=asyncio.FIRST_COMPLETED)
                 continue
-            reason = self._roster.nobody(model, known=self._cards(model) is not None, pinned=pinned)
+            reason = self._roster.unavailable_error(
+                model, known=self._cards(model) is not None, pinned=pinned
+            )
             if isinstance(reason, UnknownModel):
                 raise reason
             return
@@ -257,7 +259,7 @@ class Gateway:
         """Ask one not tried in this round; when all have been tried, pause before a new round."""
         if not case.may_ask(model):
             return None
-        ready = [e for e in self._willing(case, model) if e.ready_in(model, now) == 0]
+        ready = [e for e in self._willing(case, model) if e.ready_in_s(model, now) == 0]
         fresh = [endpoint for endpoint in ready if not case.tried(endpoint.alias, model)]
         if fresh:
             return Step(model=model, endpoint=self._roster.choose(model, fresh))
@@ -270,7 +272,7 @@ class Gateway:
     def _wait_for_rest(self, case: RequestState, now: float) -> Step:
         """All that is left rests: wait for the first to be back, if that is soon enough."""
         rests = [
-            (endpoint.ready_in(model, now), model)
+            (endpoint.ready_in_s(model, now), model)
             for model in case.models
             if case.may_ask(model)
             for endpoint in self._willing(case, model)
@@ -299,14 +301,14 @@ class Gateway:
         )
         case.record.sends(payload.sent)
         try:
-            await exchange.open(payload.body, card.custom_headers if card else NOTHING)
+            await exchange.open(payload.body, card.custom_headers if card else EMPTY_MAPPING)
         except EndpointError as failure:
             self._blame(exchange, failure)
             case.fails(failure, _status(failure, exchange))
         except RequestRefused as refusal:
-            endpoint.refuses(exchange.probe)
+            endpoint.record_rejection(exchange.probe)
             case.refused(refusal)
-            if not endpoint.refused_usage(refusal):
+            if not endpoint.is_usage_rejection(refusal):
                 raise
             case.ask_again(Step(model=model, endpoint=endpoint))
         else:
@@ -318,7 +320,7 @@ class Gateway:
         return None
 
     def _limits_of(self, request: Question) -> Limits:
-        if isinstance(request, RelayRequest) and not request.stream:
+        if isinstance(request, PassthroughRequest) and not request.stream:
             return self._whole_limits
         return self._limits
 
@@ -327,10 +329,10 @@ class Gateway:
         waited_s = case.record.begins(exchange.status, lag_s)
         case.record.hears(exchange.opening, lag_s)
         counts = waited_s if case.request.stream else None
-        exchange.endpoint.begins(exchange.model, exchange.probe, counts)
+        exchange.endpoint.record_first_token(exchange.model, exchange.probe, counts)
 
     async def _finish(self, case: RequestState, exchange: UpstreamCall) -> Receipt:
-        exchange.endpoint.answers()
+        exchange.endpoint.record_success()
         receipt = self._close_case(case, exchange, finish=exchange.finish_reason)
         await exchange.aclose()
         return receipt
@@ -347,7 +349,9 @@ class Gateway:
 
     def _blame(self, exchange: UpstreamCall, failure: EndpointError) -> None:
         rest_s = self._settings.retry_delay_ms / 1000
-        exchange.endpoint.fails(failure, exchange.model, self._clock(), exchange.probe, rest_s)
+        exchange.endpoint.record_failure(
+            failure, exchange.model, self._clock(), exchange.probe, rest_s
+        )
         logger.debug(
             "attempt.failed",
             extra={
@@ -362,7 +366,7 @@ class Gateway:
         """What to raise when nobody is left to ask."""
         model, pinned = case.request.model, case.request.endpoint
         waits = [
-            (endpoint.ready_in(each, now), endpoint.cause(each, now))
+            (endpoint.ready_in_s(each, now), endpoint.blocking_error(each, now))
             for each in case.models
             for endpoint in self._willing(case, each)
         ]
@@ -374,8 +378,10 @@ class Gateway:
         # It died under the question and is being started again: nobody has heard the question.
         refused = isinstance(cause, EndpointUnreachable) and cause.reason == "refused"
         if cause is not None and not (refused and self._roster.expects(model, pinned)):
-            return NotAnswered(model, cause, retry_after_s=wait_s)
-        return self._roster.nobody(model, known=self._cards(model) is not None, pinned=pinned)
+            return AllEndpointsFailed(model, cause, retry_after_s=wait_s)
+        return self._roster.unavailable_error(
+            model, known=self._cards(model) is not None, pinned=pinned
+        )
 
     def _close_case(
         self,
@@ -405,12 +411,12 @@ class Gateway:
         """The endpoint of this name as it is now, for who checks it."""
         return self._roster.get(alias)
 
-    async def look(self, alias: str) -> None:
+    async def probe_endpoint(self, alias: str) -> None:
         """Ask an endpoint that nobody asks for its models, only to see whether it is there."""
         endpoint = self._roster.get(alias)
         if endpoint is not None:
             connect_s, rest_s = self._limits.connect_timeout_s, self._settings.retry_delay_ms / 1000
-            await look(endpoint, self._transport, self._clock, connect_s, rest_s)
+            await probe_endpoint(endpoint, self._transport, self._clock, connect_s, rest_s)
 
     def put_endpoint(self, entry: EndpointSettings) -> None:
         """Add an endpoint, or replace the one of this name; it starts with a clean record."""
@@ -438,7 +444,7 @@ class Gateway:
 
     def _ask_lists(self, *, again: bool) -> set[asyncio.Task[None]]:
         timeout_s = self._limits.connect_timeout_s
-        return self._roster.ask_lists(self._transport, timeout_s, again=again)
+        return self._roster.discover(self._transport, timeout_s, again=again)
 
     async def _keep_discovering(self, newcomer: asyncio.Event) -> None:
         while True:
@@ -453,25 +459,25 @@ def _worded(
     request: Question, endpoint: Endpoint, model: str, card: ModelCard | None
 ) -> tuple[Payload, MakeReader]:
     """What to say to the endpoint, and how to read what it says."""
-    entry, ask_usage = endpoint.entry, endpoint.knows_usage
+    entry, ask_usage = endpoint.entry, endpoint.accepts_usage
     if isinstance(request, ChatRequest):
-        payload = build(request, model=model, card=card, entry=entry, ask_usage=ask_usage)
+        payload = build_payload(request, model=model, card=card, entry=entry, ask_usage=ask_usage)
         if endpoint.starts_in_reasoning(model):
             return payload, partial(ReplyReader, starts_in_reasoning=True)
         return payload, ReplyReader
     reader = partial(
-        RelayReader,
+        PassthroughReader,
         stream=request.stream,
         usage=request.wants_usage,
         answers=request.answers,
         rename=model if entry.model_map.get(model, model) != model else "",
     )
-    return build_relayed(request, model=model, entry=entry, ask_usage=ask_usage), reader
+    return build_passthrough_payload(request, model=model, entry=entry, ask_usage=ask_usage), reader
 
 
 def _straight(request: Question, case: RequestState) -> Callable[[RawChunk], bool] | None:
     """Where words go on without a detour by the consumer, if he wants that."""
-    take = request.straight if isinstance(request, RelayRequest) else None
+    take = request.straight if isinstance(request, PassthroughRequest) else None
     if take is None:
         return None
     passes = case.record.passes
@@ -502,7 +508,7 @@ def _status(failure: EndpointError, exchange: UpstreamCall) -> int | None:
 def _facts(receipt: Receipt, error: AkashGradioError | None) -> Mapping[str, object]:
     """What the log says of an answer; never a word of it."""
     return {
-        "model": receipt.model_answered or receipt.model_asked,
+        "model": receipt.answering_model or receipt.requested_model,
         "endpoint": receipt.endpoint,
         "outcome": type(error).__name__ if error is not None else receipt.finish,
         "attempts": len(receipt.attempts),

@@ -34,7 +34,7 @@ class ChunkReader:
     def __init__(self, alias: str, *, starts_in_reasoning: bool = False) -> None:
         self.finish_reason: str | None = None
         self.upstream_id = self.fingerprint = self.model = ""
-        self.said = False
+        self.has_output = False
         self._alias = alias
         self._splitter = ThinkSplitter(starts_in_reasoning=starts_in_reasoning)
         self._joiner = SurrogateJoiner()
@@ -80,7 +80,7 @@ class ChunkReader:
                 events.append(ToolCallDelta(channel, arguments=REPLACEMENT))
         at_once = self._splitter.answered_at_once and self.finish_reason != "length"
         reasoning, text = self._splitter.close()
-        if self.said or reasoning.strip() or text.strip():
+        if self.has_output or reasoning.strip() or text.strip():
             self._tell(reasoning, text, events)
             if at_once:
                 events.append(NotReasoning())
@@ -173,10 +173,10 @@ class ChunkReader:
 
     def _tell(self, reasoning: str, text: str, events: list[Event]) -> None:
         if reasoning:
-            self.said = True
+            self.has_output = True
             events.append(ReasoningDelta(reasoning))
         if text:
-            self.said = True
+            self.has_output = True
             events.append(TextDelta(text))
 
     def _calls(self, calls: object, events: list[Event]) -> None:
@@ -198,7 +198,7 @@ class ChunkReader:
                 index, _short(call.get("id")), _short(function.get("name")), arguments
             )
             if found.id or found.name or found.arguments:
-                self.said = True
+                self.has_output = True
                 events.append(found)
 
     def _report(self, usage: object, events: list[Event]) -> None:

@@ -29,7 +29,7 @@ class Payload:
     sent: Mapping[str, Any]
 
 
-def build(
+def build_payload(
     request: ChatRequest,
     *,
     model: str,
@@ -51,7 +51,7 @@ def build(
     fields_sent |= {k: v for k, v in request.extra.items() if k not in NEVER_FROM_EXTRA}
     fields_sent |= _parameters(request.sampling, card, fields_sent)
     _ask_for_usage(fields_sent, request.stream and ask_usage)
-    return Payload(body=encoded(fields_sent, entry.name), sent=parameters_in(fields_sent))
+    return Payload(body=encode_json(fields_sent, entry.name), sent=sampling_parameters(fields_sent))
 
 
 def _messages(request: ChatRequest) -> Iterator[dict[str, Any]]:
@@ -102,7 +102,7 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separato
 """Made once: `json.dumps` makes one for each call that has options."""
 
 
-def encoded(body: Mapping[str, Any], alias: str) -> bytes:
+def encode_json(body: Mapping[str, Any], alias: str) -> bytes:
     """The body as JSON in UTF-8. Raises RequestRefused when JSON can't say it."""
     try:
         text = _ENCODER.encode(body)
@@ -113,7 +113,7 @@ def encoded(body: Mapping[str, Any], alias: str) -> bytes:
     return mended(text).encode()
 
 
-def parameters_in(body: Mapping[str, Any]) -> dict[str, Any]:
+def sampling_parameters(body: Mapping[str, Any]) -> dict[str, Any]:
     """Sampling parameters, and whatever else is a plain number; never words of the caller."""
     return {
         name: tuple(value) if isinstance(value, list) else value

@@ -1,6 +1,6 @@
 """Which of the endpoints that can answer gets the request. Chooses, and only that.
 
-The state of a policy (`Turns`) lives with the gateway, one for each model and priority;
+The state of a policy (`CurrentWeights`) lives with the gateway, one for each model and priority;
 the functions here advance it.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-Turns: TypeAlias = dict[str, int]
+CurrentWeights: TypeAlias = dict[str, int]
 """Alias → how much its turn is due. Live state, changed by the policies."""
 
 
@@ -23,7 +23,7 @@ class Candidate:
     in_flight: int = 0
 
 
-def weighted(candidates: Sequence[Candidate], turns: Turns) -> str:
+def weighted(candidates: Sequence[Candidate], turns: CurrentWeights) -> str:
     """The alias whose turn it is, by smooth weighted round robin.
 
     Over a full cycle (as many choices as the sum of the weights) each is chosen exactly
@@ -40,14 +40,14 @@ def weighted(candidates: Sequence[Candidate], turns: Turns) -> str:
     return chosen.alias
 
 
-def least_busy(candidates: Sequence[Candidate], turns: Turns) -> str:
+def least_busy(candidates: Sequence[Candidate], turns: CurrentWeights) -> str:
     """The alias with the fewest requests in flight for its weight; ties go by the smooth turn."""
     least = min(candidate.in_flight / candidate.weight for candidate in candidates)
     tied = [one for one in candidates if one.in_flight / one.weight == least]
     return weighted(tied, turns)
 
 
-Policy: TypeAlias = Callable[[Sequence[Candidate], Turns], str]
+Policy: TypeAlias = Callable[[Sequence[Candidate], CurrentWeights], str]
 
 POLICIES: Final[dict[str, Policy]] = {"weighted": weighted, "least_busy": least_busy}
 """By the values of `ROUTING`."""

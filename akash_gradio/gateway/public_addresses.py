@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-Allowed = Callable[[str], bool]
+AddressFilter = Callable[[str], bool]
 """Whether this address (never a name) may be connected to."""
 
 

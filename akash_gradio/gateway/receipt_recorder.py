@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from akash_gradio.domain.chat import NOTHING, Conversation
+from akash_gradio.domain.chat import EMPTY_MAPPING, Conversation
 from akash_gradio.domain.events import (
     NotReasoning,
     ReasoningDelta,
@@ -19,10 +19,15 @@ from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.domain.tokens import (
     BYTES_PER_TOKEN,
     TOKENS_PER_MESSAGE,
-    estimated_tokens,
+    estimate_tokens,
     utf8_length,
 )
-from akash_gradio.gateway.passthrough.request import Question, RawChunk, RelayRequest, StreamItem
+from akash_gradio.gateway.passthrough.request import (
+    PassthroughRequest,
+    Question,
+    RawChunk,
+    StreamItem,
+)
 
 SHORTEST_PACE_S: Final = 0.001
 """From the first token to the last; in less they came together, and were read in pieces."""
@@ -38,13 +43,13 @@ def prompt_tokens(conversation: Conversation) -> int:
 
 def question_tokens(request: Question) -> int:
     """Estimated tokens of what is asked; pictures and such count nothing."""
-    if isinstance(request, RelayRequest):
+    if isinstance(request, PassthroughRequest):
         return _message_tokens(request.texts())
     return prompt_tokens(request.conversation)
 
 
 def _message_tokens(texts: Iterable[str]) -> int:
-    return sum(estimated_tokens(utf8_length(text)) + TOKENS_PER_MESSAGE for text in texts)
+    return sum(estimate_tokens(utf8_length(text)) + TOKENS_PER_MESSAGE for text in texts)
 
 
 def tokens_per_s(tokens: float, seconds: float) -> float | None:
@@ -71,7 +76,7 @@ class Record:
         self._lumps = 0
         self._answer_bytes = self._reasoning_bytes = self._opening_bytes = 0
         self._usage = Usage()
-        self._sent: Mapping[str, Any] = NOTHING
+        self._sent: Mapping[str, Any] = EMPTY_MAPPING
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -81,7 +86,7 @@ class Record:
     def asks(self, endpoint: str, model: str, why: str) -> None:
         """An endpoint is asked now."""
         self._asked = (endpoint, model, why, self._clock())
-        self._sent = NOTHING
+        self._sent = EMPTY_MAPPING
 
     def sends(self, parameters: Mapping[str, Any]) -> None:
         """The parameters that go with the attempt."""
@@ -143,8 +148,8 @@ class Record:
         answered = self._attempts[-1] if self._first_token is not None else None
         tokens_out = self._tokens_out()
         return Receipt(
-            model_asked=self._request.model,
-            model_answered=answered.model if answered else "",
+            requested_model=self._request.model,
+            answering_model=answered.model if answered else "",
             endpoint=answered.endpoint if answered else "",
             attempts=self.attempts,
             first_token_s=None if self._first_token is None else self._first_token - self._arrived,
@@ -173,7 +178,7 @@ class Record:
         attempt = Attempt(
             endpoint=endpoint,
             model=model,
-            why=why,
+            reason=why,
             outcome=outcome,
             elapsed_ms=((self._clock() if now is None else now) - since) * 1000,
             status=status,
@@ -192,7 +197,7 @@ class Record:
             return Count(tokens=self._usage.completion_tokens, reported=True)
         if self._first_token is None:
             return None
-        tokens = estimated_tokens(self._answer_bytes + self._reasoning_bytes)
+        tokens = estimate_tokens(self._answer_bytes + self._reasoning_bytes)
         return Count(tokens=tokens, reported=False)
 
     def _tokens_reasoning(self) -> Count | None:
@@ -200,7 +205,7 @@ class Record:
             return Count(tokens=self._usage.reasoning_tokens, reported=True)
         if not self._reasoning_bytes:
             return None
-        return Count(tokens=estimated_tokens(self._reasoning_bytes), reported=False)
+        return Count(tokens=estimate_tokens(self._reasoning_bytes), reported=False)
 
     def _speed(self, tokens_out: Count | None) -> float | None:
         """From the first token to the last; what comes after it (usage) is no time of its own.

@@ -90,7 +90,7 @@ def parse_retry_after(value: str, *, now: datetime, cap_s: float = 120.0) -> flo
     return min(cap_s, max(0.0, (moment - now).total_seconds()))
 
 
-def rest_asked_s(
+def delay_from_headers(
     headers: Mapping[str, str], *, now: datetime, cap_s: float = 120.0
 ) -> float | None:
     """The rest that an answer's headers ask for, seconds; None when they ask for none.

@@ -18,7 +18,7 @@ _CR: Final = 13
 _FIELDS: Final = frozenset({b"event", b"id", b"retry", b"data", b"error"})
 
 
-class Oversized(Exception):
+class EventTooLarge(Exception):
     """More than the decoder will hold. payloads: the whole events that came before it."""
 
     def __init__(self, payloads: list[bytes]) -> None:
@@ -50,7 +50,7 @@ class SSEDecoder:
         self._at_start = True
 
     @property
-    def at_rest(self) -> bool:
+    def at_event_boundary(self) -> bool:
         """Whether it holds no part of an event."""
         held = self._rest or self._data or self._is_error or self._after_cr
         return not held
@@ -58,7 +58,7 @@ class SSEDecoder:
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that these bytes complete; lines of one joined by LF.
 
-        Raises Oversized.
+        Raises EventTooLarge.
         """
         if self._after_cr and data:
             self._after_cr = False
@@ -80,7 +80,7 @@ class SSEDecoder:
         return self._checked(self._take(whole.splitlines()))
 
     def close(self) -> list[bytes]:
-        """The data of a last event that no blank line ended. Raises Oversized."""
+        """The data of a last event that no blank line ended. Raises EventTooLarge."""
         payloads = self._take([bytes(self._rest)] if self._rest else [])
         self._rest.clear()
         if self._data or self._is_error:
@@ -89,7 +89,7 @@ class SSEDecoder:
 
     def _checked(self, payloads: list[bytes]) -> list[bytes]:
         if len(self._rest) > self._line_bytes:
-            raise Oversized(payloads)
+            raise EventTooLarge(payloads)
         return payloads
 
     def _take(self, lines: list[bytes]) -> list[bytes]:
@@ -99,7 +99,7 @@ class SSEDecoder:
         payloads: list[bytes] = []
         for line in lines:
             if len(line) > self._line_bytes:
-                raise Oversized(payloads)
+                raise EventTooLarge(payloads)
             if line[:5] == b"data:":
                 self._hold(line[6:] if line[5:6] == b" " else line[5:])
             elif line:
@@ -107,7 +107,7 @@ class SSEDecoder:
             elif self._data or self._is_error:
                 payloads.append(self._event())
             if self._data_bytes > self._event_bytes:
-                raise Oversized(payloads)
+                raise EventTooLarge(payloads)
         return payloads
 
     def _hold(self, value: bytes) -> None:

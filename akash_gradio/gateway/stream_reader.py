@@ -17,12 +17,12 @@ from akash_gradio.domain.errors import (
     RequestRefused,
 )
 from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta
-from akash_gradio.gateway.error_responses import fault_error, fault_in, read_fault, refusal
+from akash_gradio.gateway.error_responses import fault_error, fault_in, read_fault
 from akash_gradio.gateway.openai_chunks import ChunkReader
 from akash_gradio.gateway.passthrough.plain_events import Frame
-from akash_gradio.gateway.sse import ErrorData, Oversized, SSEDecoder
+from akash_gradio.gateway.sse import ErrorData, EventTooLarge, SSEDecoder
 
-__all__ = ["BODY_BYTES", "ReplyReader", "refusal"]
+__all__ = ["BODY_BYTES", "ReplyReader"]
 
 BODY_BYTES: Final = 16 << 20
 
@@ -42,7 +42,7 @@ class ReplyReader:
     done: nothing more can come; what is left to say, an error perhaps, comes from `close`.
     """
 
-    frames = True
+    use_frames = True
     """Whether events may be read by what stands around their words."""
 
     def __init__(
@@ -81,14 +81,14 @@ class ReplyReader:
         return self._chunks.model
 
     @property
-    def said(self) -> bool:
+    def has_output(self) -> bool:
         """Whether any text, reasoning or tool call came."""
-        return self._chunks.said
+        return self._chunks.has_output
 
     @property
-    def at_rest(self) -> bool:
+    def at_event_boundary(self) -> bool:
         """Whether it reads a stream and holds no part of an event."""
-        return self._begun and self._body is None and self._stream.at_rest
+        return self._begun and self._body is None and self._stream.at_event_boundary
 
     @property
     def flows(self) -> bool:
@@ -123,7 +123,7 @@ class ReplyReader:
         if self._body is not None:
             return self._gather(self._body, data)
         events = self._follow(data)
-        self._framed = self.frames and self._stream.at_rest and not self.done
+        self._framed = self.use_frames and self._stream.at_event_boundary and not self.done
         if self._framed and len(events) == 1:
             self._learn(data, events[0])
         return events
@@ -171,7 +171,7 @@ class ReplyReader:
         try:
             try:
                 payloads, oversized = self._stream.feed(data), False
-            except Oversized as error:
+            except EventTooLarge as error:
                 payloads, oversized = error.payloads, True
             for payload in payloads:
                 self._payload(payload, events)
@@ -190,11 +190,11 @@ class ReplyReader:
         try:
             for payload in self._stream.close():
                 self._payload(payload, events, last=True)
-        except Oversized:
+        except EventTooLarge:
             raise EndpointMalformed(self._alias, "too_long") from None
         except EndpointMalformed as error:
             # After the finish reason the answer is whole, and half a usage report no loss.
-            if error.what != "cut" or self.finish_reason is None:
+            if error.reason != "cut" or self.finish_reason is None:
                 raise
 
     def _payload(self, payload: bytes, events: list[Event], *, last: bool = False) -> None:
@@ -204,7 +204,7 @@ class ReplyReader:
         if text == "[DONE]":
             self.done = True
         elif text:
-            self._understand(text, self._parsed(text, cut=last), events)
+            self._handle_chunk(text, self._parsed(text, cut=last), events)
 
     def _read_body(self, body: bytes, events: list[Event]) -> None:
         body = body.rstrip()
@@ -215,9 +215,9 @@ class ReplyReader:
             if fault is None:
                 raise EndpointMalformed(self._alias, "shape")
             raise fault_error(self._alias, fault)
-        self._understand(text, value, events)
+        self._handle_chunk(text, value, events)
 
-    def _understand(self, text: str, value: object, events: list[Event]) -> None:
+    def _handle_chunk(self, text: str, value: object, events: list[Event]) -> None:
         """A chunk of a stream or a whole completion: text as it came, value what it says."""
         self._chunks.read(value, events)
 
@@ -235,9 +235,9 @@ class ReplyReader:
         """Raise unless what came was an answer, and all of it."""
         chunks = self._chunks
         whole = self.done or self._body is not None or chunks.finish_reason is not None
-        if chunks.said and not whole:
+        if chunks.has_output and not whole:
             raise EndpointMalformed(self._alias, "cut")
-        if chunks.said or chunks.finish_reason in _WORDLESS:
+        if chunks.has_output or chunks.finish_reason in _WORDLESS:
             return
         if self._begun and self._body is None and not self._stream.understood:
             what = "html" if self._declared_html else "shape"

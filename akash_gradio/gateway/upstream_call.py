@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Protocol
 
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.errors import (
     EndpointError,
     EndpointMalformed,
@@ -21,10 +21,10 @@ from akash_gradio.domain.errors import (
 from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from akash_gradio.gateway.deadline import Deadline, DeadlineExceeded
 from akash_gradio.gateway.endpoint import Endpoint
+from akash_gradio.gateway.error_responses import error_from_response
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
-from akash_gradio.gateway.passthrough.transport import Answer, Transport, hide_secrets
-from akash_gradio.gateway.retries import rest_asked_s
-from akash_gradio.gateway.stream_reader import refusal
+from akash_gradio.gateway.passthrough.transport import Transport, UpstreamResponse, hide_secrets
+from akash_gradio.gateway.retries import delay_from_headers
 
 CHAT_PATH: Final = "/chat/completions"
 USAGE_WITHIN_S: Final = 2.0
@@ -47,7 +47,7 @@ class Limits:
 
 
 class Reader(Protocol):
-    """Reads one answer: a `ReplyReader`, or a `RelayReader` that passes it on."""
+    """Reads one answer: a `ReplyReader`, or a `PassthroughReader` that passes it on."""
 
     @property
     def done(self) -> bool:
@@ -116,13 +116,13 @@ class UpstreamCall:
         self.status: int | None = None
         self._transport, self._limits = transport, limits
         self._patience = Deadline(limits.first_token_timeout_s)
-        self._headers: Mapping[str, str] = NOTHING
-        self._answer: Answer | None = None
+        self._headers: Mapping[str, str] = EMPTY_MAPPING
+        self._answer: UpstreamResponse | None = None
         self._make_reader = make_reader
         self._reader: Reader | None = None
         self.opened = False
         self._began = self._lingering = self._body_ended = self._closed = False
-        self.probe = endpoint.enters()
+        self.probe = endpoint.begin_call()
 
     @property
     def finish_reason(self) -> str:
@@ -211,7 +211,7 @@ class UpstreamCall:
                 await self._answer.aclose()
         finally:
             self._patience.close()
-            self.endpoint.leaves(self.probe)
+            self.endpoint.end_call(self.probe)
 
     async def _until_first_token(self, body: bytes) -> None:
         answer = self._answer = await self._connected(body)
@@ -226,7 +226,7 @@ class UpstreamCall:
         if not self._lingering:
             self._patience.renew(self._limits.idle_timeout_s)
 
-    async def _connected(self, body: bytes) -> Answer:
+    async def _connected(self, body: bytes) -> UpstreamResponse:
         try:
             with self._patience:
                 return await self._transport.open(
@@ -277,15 +277,15 @@ class UpstreamCall:
             return EndpointTimeout(alias, "idle", limits.idle_timeout_s)
         return EndpointTimeout(alias, "first_token", limits.first_token_timeout_s)
 
-    async def _refusal(self, answer: Answer) -> EndpointRefused | RequestRefused:
+    async def _refusal(self, answer: UpstreamResponse) -> EndpointRefused | RequestRefused:
         """What a status that is no answer means; its words are read as far as they come."""
         self._patience.shorten(REFUSAL_WITHIN_S)
         body = bytearray()
         with suppress(DeadlineExceeded, EndpointError), self._patience:
             while len(body) < REFUSAL_BYTES and (part := await answer.read()):
                 body += part
-        rest_s = rest_asked_s(answer.headers, now=datetime.now(UTC))
-        return refusal(self.endpoint.alias, answer.status, bytes(body), rest_s)
+        rest_s = delay_from_headers(answer.headers, now=datetime.now(UTC))
+        return error_from_response(self.endpoint.alias, answer.status, bytes(body), rest_s)
 
     async def _await_body_end(self) -> None:
         assert self._answer is not None

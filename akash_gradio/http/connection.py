@@ -17,22 +17,22 @@ EXTENSION: Final = "akash_gradio.connection"
 class Connection(Protocol):
     """Of the request that is being answered."""
 
-    def write_now(self, body: bytes) -> bool:
+    def try_write(self, body: bytes) -> bool:
         """Send a piece of an answer that has begun; False where it has to go by `send` and wait."""
         ...
 
-    def reply_now(self, headers: Headers, body: bytes) -> bool:
+    def try_respond(self, headers: Headers, body: bytes) -> bool:
         """Send a whole answer of status 200; False where it has to go by `send`.
 
         headers: without a length; they are not looked into, so nobody else's words may be there.
         """
         ...
 
-    def when_left(self, call: Callable[[], object]) -> None:
+    def set_disconnect_callback(self, call: Callable[[], object]) -> None:
         """Call this once when the caller goes away, soon if he has gone; it alone."""
         ...
 
-    def forget(self, call: Callable[[], object]) -> None:
+    def clear_disconnect_callback(self, call: Callable[[], object]) -> None:
         """Not this one any more; the next request, which may have begun, keeps its own."""
         ...
 

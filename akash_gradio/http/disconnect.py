@@ -65,7 +65,7 @@ async def cancel_on_connection_lost(
         left = True
         task.cancel()
 
-    connection.when_left(leave)
+    connection.set_disconnect_callback(leave)
     try:
         await work
     except asyncio.CancelledError:
@@ -73,6 +73,6 @@ async def cancel_on_connection_lost(
         if not left or task.cancelling() - 1 > cancelled_before:
             raise
     finally:
-        connection.forget(leave)
+        connection.clear_disconnect_callback(leave)
         if left:
             task.uncancel()

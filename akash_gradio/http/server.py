@@ -19,7 +19,7 @@ CLOSING_S: Final = 5
 """For connections that have nothing more to say, and for what ends with the server."""
 
 
-def hear_sigterm() -> threading.Event:
+def watch_sigterm() -> threading.Event:
     """Set when the process is told to end. Call it in the main thread, before the server starts:
     it answers before `launch` has returned.
     """
@@ -32,7 +32,7 @@ def hear_sigterm() -> threading.Event:
     return told
 
 
-def serve_until_told(
+def serve_until_signaled(
     server: uvicorn.Server,
     running: Running,
     told: threading.Event,
@@ -40,7 +40,7 @@ def serve_until_told(
 ) -> None:
     """Wait for SIGTERM or Ctrl+C, let running answers finish (SIGTERM alone), then close.
 
-    server: runs already, in another thread. told: of `hear_sigterm`. protocol: of the
+    server: runs already, in another thread. told: of `watch_sigterm`. protocol: of the
     connections. In the main thread.
     """
     allow_many_files()

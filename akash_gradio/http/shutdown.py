@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-LAST_WORDS_S: Final = 20.0
+SHUTDOWN_GRACE_S: Final = 20.0
 """Seconds that running answers have. Docker and Akash kill what still runs later."""
 LOOK_S: Final = 0.05
 
@@ -40,7 +40,7 @@ def finish(
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
-    last_words_s: float = LAST_WORDS_S,
+    last_words_s: float = SHUTDOWN_GRACE_S,
 ) -> bool:
     """Wait in this thread until nothing runs any more; new answers are refused meanwhile.
 

@@ -31,7 +31,7 @@ class Counters(Protocol):
         ...
 
 
-class OwnCounters:
+class LocalCounters:
     """Live: this process's own. clock: seconds of the Unix clock."""
 
     def __init__(

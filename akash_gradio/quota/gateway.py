@@ -18,12 +18,12 @@ from akash_gradio.domain.events import Event, Queued
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.domain.receipt import Receipt
-from akash_gradio.domain.visitor import VISITOR, Visitor
-from akash_gradio.gateway import Relayed, RelayRequest
+from akash_gradio.domain.visitor import CURRENT_VISITOR, Visitor
+from akash_gradio.gateway import PassthroughItem, PassthroughRequest
 from akash_gradio.quota.concurrency import ConcurrencyLimiter
 from akash_gradio.quota.counters import Counters, end_of_day
-from akash_gradio.quota.request_limits import TOKENS, Limits
-from akash_gradio.quota.visitor_keys import OwnKeys
+from akash_gradio.quota.request_limits import TOKENS, RequestLimits
+from akash_gradio.quota.visitor_keys import VisitorKeys
 
 MINUTE_S: Final = 60.0
 EXPECTED_TOKENS: Final = 1000
@@ -40,8 +40,8 @@ class ChatBackend(Protocol):
         """See `Gateway.stream`."""
         ...
 
-    def relay(self, request: RelayRequest) -> AsyncGenerator[Relayed, None]:
-        """See `Gateway.relay`."""
+    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
+        """See `Gateway.passthrough`."""
         ...
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
@@ -61,12 +61,12 @@ class UsageMeter:
         """Count an answer for whoever's request is running."""
         tokens_in = receipt.tokens_in.tokens if receipt.tokens_in else 0
         tokens_out = receipt.tokens_out.tokens if receipt.tokens_out else 0
-        tokens, visitor = tokens_in + tokens_out, VISITOR.get()
+        tokens, visitor = tokens_in + tokens_out, CURRENT_VISITOR.get()
         until = end_of_day(self._clock())
         for name in _names(visitor):
             self.counters.add(f"tokens:{name}", tokens, until)
         self.counters.add("app-tokens", tokens, until)
-        cost = self._cost(receipt.model_answered or receipt.model_asked, tokens_in, tokens_out)
+        cost = self._cost(receipt.answering_model or receipt.requested_model, tokens_in, tokens_out)
         if cost:
             self.counters.add("app-cost", cost, until)
 
@@ -81,10 +81,10 @@ class QuotaGateway:
     def __init__(
         self,
         source: ChatBackend,
-        limits: Limits,
+        limits: RequestLimits,
         counters: Counters,
         clock: Callable[[], float] = time.time,
-        own_keys: OwnKeys | None = None,
+        own_keys: VisitorKeys | None = None,
     ) -> None:
         self._source, self._limits, self._counters = source, limits, counters
         self._clock, self._own_keys = clock, own_keys
@@ -97,16 +97,16 @@ class QuotaGateway:
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """See `ChatGateway.stream`. Raises NotAllowed and LimitReached besides."""
-        fits, visitor = self._limits.fit, VISITOR.get()
-        own_keys, own = self._own_keys, visitor.own
+        fits, visitor = self._limits.fit, CURRENT_VISITOR.get()
+        own_keys, own = self._own_keys, visitor.own_key
         if own is not None and own_keys is not None:
             return self._pass(lambda: own_keys.stream(fits(request), own), visitor)
         return self._pass(lambda: self._source.stream(fits(request)), visitor)
 
-    def relay(self, request: RelayRequest) -> AsyncGenerator[Any, None]:
-        """See `Gateway.relay`. Raises NotAllowed and LimitReached besides."""
-        fits, ask = self._limits.fit_relayed, self._source.relay
-        return self._pass(lambda: ask(fits(request)), VISITOR.get())
+    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[Any, None]:
+        """See `Gateway.passthrough`. Raises NotAllowed and LimitReached besides."""
+        fits, ask = self._limits.fit_passthrough, self._source.passthrough
+        return self._pass(lambda: ask(fits(request)), CURRENT_VISITOR.get())
 
     async def _pass(
         self, ask: Callable[[], AsyncGenerator[Any, None]], visitor: Visitor
@@ -138,22 +138,22 @@ class QuotaGateway:
 
         Who pays with a key of their own uses none of the host's tokens.
         """
-        if self._own_keys is None or visitor.own is None:
+        if self._own_keys is None or visitor.own_key is None:
             await self._check_days(visitor)
         limits = self._limits
-        for name, times in zip(_names(visitor), (1, limits.household), strict=False):
+        for name, times in zip(_names(visitor), (1, limits.network), strict=False):
             if limits.messages_per_minute is not None:
                 most = limits.messages_per_minute * times
                 wait_s = await self._counters.take(f"messages:{name}", most, MINUTE_S)
                 if wait_s > 0:
                     told = limits.messages_per_minute
-                    raise LimitReached("messages", most=told, retry_after_s=wait_s)
+                    raise LimitReached("messages", limit=told, retry_after_s=wait_s)
 
     async def _check_days(self, visitor: Visitor) -> None:
         limits = self._limits
         await self._check_day("app-tokens", "app_tokens", limits.app_tokens_per_day)
         await self._check_day("app-cost", "app_cost", limits.app_cost_per_day)
-        for name, times in zip(_names(visitor), (1, limits.household), strict=False):
+        for name, times in zip(_names(visitor), (1, limits.network), strict=False):
             if limits.tokens_per_day is not None:
                 most = limits.tokens_per_day * times
                 expected = self._running[name] * self._expected_tokens()
@@ -166,12 +166,12 @@ class QuotaGateway:
             return
         now = self._clock()
         told = most if what == "tokens" else 0
-        raise LimitReached(what, most=told, retry_after_s=end_of_day(now) - now)
+        raise LimitReached(what, limit=told, retry_after_s=end_of_day(now) - now)
 
     def _expected_tokens(self) -> float:
         return self._limits.ranges.get(TOKENS, (0, EXPECTED_TOKENS))[1]
 
 
 def _names(visitor: Visitor) -> tuple[str, ...]:
-    """Whose shares a request is counted under: the visitor's, then the household's."""
-    return (visitor.id, visitor.household) if visitor.household else (visitor.id,)
+    """Whose shares a request is counted under: the visitor's, then the network's."""
+    return (visitor.id, visitor.network) if visitor.network else (visitor.id,)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from akash_gradio.auth.signing import SECRET_BYTES, Signer
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
-from akash_gradio.quota.counters import OwnCounters
+from akash_gradio.quota.counters import LocalCounters
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -50,14 +50,14 @@ return 0
 """One more in the window, by Redis' own clock: the replicas' may differ. In milliseconds."""
 
 
-class Shared:
+class RedisCounters:
     """Live `Counters` of all replicas together. Use `open`; lives on one event loop.
 
     client: of Redis. alone: Redis is lost just now.
     """
 
     def __init__(
-        self, client: Redis, own: OwnCounters, clock: Callable[[], float] = time.monotonic
+        self, client: Redis, own: LocalCounters, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client, self._own, self._clock = client, own, clock
         self._lost_until = 0.0
@@ -178,11 +178,13 @@ class Shared:
         return answer
 
 
-def open_shared(url: str, own: OwnCounters, clock: Callable[[], float] = time.monotonic) -> Shared:
+def open_redis_counters(
+    url: str, own: LocalCounters, clock: Callable[[], float] = time.monotonic
+) -> RedisCounters:
     """url: `redis://…` or `rediss://…`. Nothing is asked yet."""
     from redis.asyncio import Redis
 
     client: Redis = Redis.from_url(
         url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, protocol=2
     )
-    return Shared(client, own, clock)
+    return RedisCounters(client, own, clock)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from akash_gradio.config.hosting import RANGED, HostSettings
-from akash_gradio.domain.chat import NOTHING, ChatRequest, Role
+from akash_gradio.config.access import LIMITABLE_PARAMETERS, AccessSettings
+from akash_gradio.domain.chat import EMPTY_MAPPING, ChatRequest, Role
 from akash_gradio.domain.errors import NotAllowed
-from akash_gradio.gateway import RelayRequest
+from akash_gradio.gateway import PassthroughRequest
 
 TOKENS: Final = "max_tokens"
 TOKENS_NAMES: Final = (TOKENS, "max_completion_tokens", "n_predict")
@@ -17,18 +17,18 @@ TOKENS_NAMES: Final = (TOKENS, "max_completion_tokens", "n_predict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RequestLimits:
     """What the host allows. None and empty: whatever is asked.
 
     models: ids. ranges: parameter → lowest and highest value; a highest `max_tokens` is sent
     where a visitor names none. longest_message: characters of one message.
     messages_per_minute, tokens_per_day: of one visitor. app_tokens_per_day,
     app_cost_per_day (US dollars): of everybody. at_once: answers; queue: how many may wait.
-    household: how many times a visitor's share everybody behind one address has together.
+    network: how many times a visitor's share everybody behind one address has together.
     """
 
     models: frozenset[str] | None = None
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: NOTHING)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: EMPTY_MAPPING)
     longest_message: int | None = None
     messages_per_minute: int | None = None
     tokens_per_day: int | None = None
@@ -36,10 +36,10 @@ class Limits:
     app_cost_per_day: float | None = None
     at_once: int | None = None
     queue: int = 100
-    household: int = 10
+    network: int = 10
 
     @classmethod
-    def of(cls, settings: HostSettings) -> Limits:
+    def of(cls, settings: AccessSettings) -> RequestLimits:
         """As the variables say."""
         return cls(
             models=frozenset(settings.allowed_models) or None,
@@ -59,14 +59,14 @@ class Limits:
         said = (turn for turn in request.conversation.turns if turn.role is Role.USER)
         self._check_length(turn.content for turn in said)
         sampling = request.sampling
-        values = {name: getattr(sampling, name) for name in RANGED}
+        values = {name: getattr(sampling, name) for name in LIMITABLE_PARAMETERS}
         self._check_ranges({name: value for name, value in values.items() if _is_number(value)})
         most = self._most_tokens()
         if most is not None and not isinstance(sampling.max_tokens, int):
             sampling = replace(sampling, max_tokens=most)
         return replace(request, sampling=sampling)
 
-    def fit_relayed(self, request: RelayRequest) -> RelayRequest:
+    def fit_passthrough(self, request: PassthroughRequest) -> PassthroughRequest:
         """The same for a request at `/v1`. Raises NotAllowed."""
         self._check_model(request.model)
         self._check_length(request.texts())

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from pydantic import SecretStr, ValidationError
 
+from akash_gradio.config.access import OwnKeysMode
 from akash_gradio.config.endpoints import EndpointSettings
-from akash_gradio.config.hosting import OwnKeysMode
 from akash_gradio.config.settings import Settings
-from akash_gradio.domain.chat import NOTHING, ChatRequest
+from akash_gradio.domain.chat import EMPTY_MAPPING, ChatRequest
 from akash_gradio.domain.errors import NotAllowed
 from akash_gradio.domain.events import Event
 from akash_gradio.domain.model import ModelCard
@@ -23,14 +23,14 @@ from akash_gradio.domain.receipt import Receipt
 from akash_gradio.domain.visitor import OwnKey
 from akash_gradio.gateway import open_gateway
 from akash_gradio.gateway.passthrough.transport import HttpTransport
-from akash_gradio.gateway.public_addresses import Allowed, is_public
+from akash_gradio.gateway.public_addresses import AddressFilter, is_public
 
 ALIAS = "own-endpoint"
 """What an endpoint is called whose address a visitor gave."""
 Cards = Callable[[str], ModelCard | None]
 
 
-def takes_own_keys(entry: EndpointSettings) -> bool:
+def accepts_visitor_keys(entry: EndpointSettings) -> bool:
     """Whether a visitor's key means something at this endpoint of the host's.
 
     Where the host needs none any made-up one would do, and what is drained stays so.
@@ -38,7 +38,7 @@ def takes_own_keys(entry: EndpointSettings) -> bool:
     return entry.api_key is not None and entry.weight > 0
 
 
-class OwnKeys:
+class VisitorKeys:
     """Asks with visitors' keys. allowed: where an address that a visitor gave may lead."""
 
     def __init__(
@@ -46,7 +46,7 @@ class OwnKeys:
         settings: Settings,
         cards: Cards,
         on_receipt: Callable[[Receipt], None],
-        allowed: Allowed = is_public,
+        allowed: AddressFilter = is_public,
     ) -> None:
         self._settings, self._cards, self._on_receipt = settings, cards, on_receipt
         self._allowed = allowed
@@ -72,7 +72,7 @@ class OwnKeys:
         known = {entry.name: entry for entry in self._settings.endpoints}
         mine = {"api_key": SecretStr(own.key), "models": (model,), "custom_headers": {}}
         if own.endpoint in known:
-            if not takes_own_keys(known[own.endpoint]):
+            if not accepts_visitor_keys(known[own.endpoint]):
                 raise NotAllowed("own_key")
             return known[own.endpoint].model_copy(update=mine)
         if self._settings.own_keys is not OwnKeysMode.ENDPOINTS:
@@ -88,4 +88,4 @@ class OwnKeys:
     def _without_headers(self, model: str) -> ModelCard | None:
         """The host's custom headers may hold a credential, which would be spent instead."""
         card = self._cards(model)
-        return replace(card, custom_headers=NOTHING) if card is not None else None
+        return replace(card, custom_headers=EMPTY_MAPPING) if card is not None else None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import gradio as gr
 
 from akash_gradio import __version__
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.ui.chat import render_chat
 from akash_gradio.ui.compare_view import render_compare
 from akash_gradio.ui.gallery import render_gallery
@@ -18,7 +18,7 @@ from akash_gradio.web import texts
 from akash_gradio.web.templating import piece
 
 
-def build_ui(ranges: Mapping[str, tuple[float, float]] = NOTHING) -> gr.Blocks:
+def build_ui(ranges: Mapping[str, tuple[float, float]] = EMPTY_MAPPING) -> gr.Blocks:
     """The Blocks of the page. It holds nothing of a visitor and needs `page_routes` beside it.
 
     ranges: parameter → lowest and highest value that visitors may set.

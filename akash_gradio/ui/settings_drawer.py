@@ -9,7 +9,7 @@ from typing import TypeAlias
 import gradio as gr
 from gradio.components import Component
 
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.web import texts
 from akash_gradio.web.templating import piece
 
@@ -43,7 +43,7 @@ class SettingsPanel:
         return found | {"stream": self.stream}
 
 
-def render_settings(ranges: Mapping[str, Range] = NOTHING) -> SettingsPanel:
+def render_settings(ranges: Mapping[str, Range] = EMPTY_MAPPING) -> SettingsPanel:
     """Draw the drawer's controls; nothing is tied yet.
 
     ranges: what the host lets visitors set, by the parameters' wire names.

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from akash_gradio.check.probe import Level
 from akash_gradio.check.report import cost_facts
-from akash_gradio.check.service import CannotCheck
+from akash_gradio.check.service import CheckError
 from akash_gradio.web import texts
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.event_stream import EventStream
@@ -67,7 +67,7 @@ def check_view(house: AppContext) -> dict[str, Any]:
 
 def _for_the_host(house: AppContext, request: Request) -> None:
     """Raises Fault for everybody else: a check asks other machines in this one's name."""
-    if house.desk is None or not house.is_host(request.scope):
+    if house.desk is None or not house.is_operator(request.scope):
         raise Fault("host_only", 403)
 
 
@@ -86,10 +86,10 @@ def _begun(house: AppContext, asked: AskedCheck) -> AsyncGenerator[Mapping[str, 
     level, model = LEVELS[asked.level], asked.model.strip() or None
     try:
         if asked.endpoint:
-            return house.desk.of_endpoint(asked.endpoint, model, level)
+            return house.desk.check_endpoint(asked.endpoint, model, level)
         key = SecretStr(asked.key.get_secret_value().strip())
-        return house.desk.of_address(
+        return house.desk.check_address(
             asked.url.strip(), key if key.get_secret_value() else None, model, level
         )
-    except CannotCheck as error:
+    except CheckError as error:
         raise Fault("no_check", 422, why=str(error)) from None

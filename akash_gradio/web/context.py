@@ -12,10 +12,10 @@ from akash_gradio.catalog.listing import Listing, list_models
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check.service import CheckService
-from akash_gradio.compare.run_store import Runs, open_runs
+from akash_gradio.compare.run_store import RunStore, open_run_store
 from akash_gradio.compare.task import cost_of
 from akash_gradio.compare.votes.store import VoteStore
-from akash_gradio.domain.chat import NOTHING
+from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.ports import ChatGateway
@@ -36,7 +36,7 @@ class AppContext:
     own_keys: `off`, `keys` or `endpoints`: whether visitors may bring theirs.
     own_key_endpoints: the names of those that take one.
     signed_in: whether this request has a session that it could end. user: under which name.
-    desk: where checks are asked for, None where there is none. is_host: whether a request
+    desk: where checks are asked for, None where there is none. is_operator: whether a request
     comes from who runs the page.
     health: how the model of this id fared lately; None when nobody asked it.
     files: reads what visitors attach.
@@ -53,25 +53,25 @@ class AppContext:
     progress: Callable[[], Progress | None] = lambda: None
     default_model: str = ""
     desk: CheckService | None = None
-    is_host: Callable[[Scope], bool] = is_local_request
+    is_operator: Callable[[Scope], bool] = is_local_request
     health: Callable[[str], Health | None] = lambda _model: None
     files: FileReader = field(default_factory=FileReader)
     votes: VoteStore | None = None
     data_dir: Path | None = None
     closing: Callable[[], bool] = lambda: False
-    secrets: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    secrets: Mapping[str, str] = field(default_factory=lambda: EMPTY_MAPPING)
     space: bool = False
     alone: Callable[[], bool] = lambda: False
     models: frozenset[str] | None = None
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: NOTHING)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: EMPTY_MAPPING)
     own_keys: str = "off"
     own_key_endpoints: frozenset[str] = frozenset()
     signed_in: Callable[[Scope], bool] = lambda _scope: False
     user: Callable[[Scope], str] = lambda _scope: ""
 
-    def open_runs(self) -> Runs:
+    def open_run_store(self) -> RunStore:
         """The place of the runs of prompt sets; touches nothing yet."""
-        return open_runs(self.data_dir, self.answerer, self.catalog.get, self.closing)
+        return open_run_store(self.data_dir, self.answerer, self.catalog.get, self.closing)
 
     def listings(self) -> tuple[Listing, ...]:
         """Every model of the catalog and the endpoints now, with who serves it; see `shown`."""
@@ -97,4 +97,4 @@ class AppContext:
 
     def cost_of(self, receipt: Receipt) -> float | None:
         """US dollars by the catalog's prices of the model that answered; None when unknown."""
-        return cost_of(receipt, self.catalog.get(receipt.model_answered))
+        return cost_of(receipt, self.catalog.get(receipt.answering_model))

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from akash_gradio.domain.chat import ChatRequest
-from akash_gradio.files.reader import FILE_LIMIT_BYTES, Unreadable
+from akash_gradio.files.reader import FILE_LIMIT_BYTES, UnreadableFile
 from akash_gradio.web import texts
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.page_route import PageAddress, failure, read_body
@@ -27,10 +27,10 @@ def file_routes(house: AppContext) -> list[BaseRoute]:
         content = await _content(request)
         pdf = request.path_params["kind"] == "pdf"
         try:
-            reading = house.files.document(content) if pdf else house.files.picture(content)
+            reading = house.files.read_pdf(content) if pdf else house.files.read_picture(content)
             found = await reading
-        except Unreadable as fault:
-            return failure(texts.FILE_FAULTS[fault.reason], 422)
+        except UnreadableFile as fault:
+            return failure(texts.FILE_ERRORS[fault.reason], 422)
         return JSONResponse(dataclasses.asdict(found))
 
     address = PageAddress(read, accepts="application/octet-stream")

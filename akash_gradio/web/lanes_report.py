@@ -12,7 +12,7 @@ from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.compare.plan import Lane, Plan
 from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.compare.ranking import Ranking
-from akash_gradio.compare.reports.report import Report, ReportForm
+from akash_gradio.compare.reports.report import Report, ReportFormat
 from akash_gradio.compare.rows import OK, Row
 from akash_gradio.domain.receipt import Count, Receipt
 from akash_gradio.markdown.renderer import render
@@ -78,7 +78,7 @@ class AskedLanesReport(_Sent):
     """A report of lanes. preview: its beginning alone. votes: the browser's own, unread."""
 
     lanes: Annotated[list[SentLane], Field(min_length=1, max_length=len(LETTERS))]
-    form: ReportForm
+    form: ReportFormat
     preview: bool = False
     votes: list[Any] = []
 
@@ -116,8 +116,8 @@ def lanes_report(
     return Report(
         title=title,
         plan=plan,
-        row_of=rows.__getitem__,
-        made=datetime.now(UTC),
+        get_row=rows.__getitem__,
+        created_at=datetime.now(UTC),
         names={lane.model: name_of(lane.model) for lane in plan.lanes},
         ranking=ranking,
         render=render,
@@ -145,8 +145,8 @@ def _row(lanes: Sequence[SentLane], plan: Plan, number: int) -> Row | None:
 
 def _receipt(facts: SentFacts, model: str) -> Receipt:
     return Receipt(
-        model_asked=model,
-        model_answered=facts.model,
+        requested_model=model,
+        answering_model=facts.model,
         endpoint=facts.endpoint,
         first_token_s=facts.first_token_s,
         total_s=facts.total_s,

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from functools import partial
 
-from akash_gradio.compare.lanes import Race
+from akash_gradio.compare.lanes import LaneRunner
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import UnknownModel
 from akash_gradio.domain.ports import ChatGateway
@@ -23,10 +23,10 @@ class Races:
     """The comparisons that run in this process, by the id that the page gave each. Live state."""
 
     def __init__(self) -> None:
-        self._running: dict[str, Race[PageEvent]] = {}
+        self._running: dict[str, LaneRunner[PageEvent]] = {}
 
     @contextmanager
-    def running(self, run: str, race: Race[PageEvent]) -> Iterator[None]:
+    def running(self, run: str, race: LaneRunner[PageEvent]) -> Iterator[None]:
         """The race can be found while this is held. An id that is in use stays with its race."""
         kept = self._running.setdefault(run, race)
         try:
@@ -62,7 +62,7 @@ async def compare(
             return _unknown(request.model)
         return reply(request, answerer, name_of=name_of, cost_of=cost_of)
 
-    race = Race({letter: partial(runner, request) for letter, request in lanes.items()})
+    race = LaneRunner({letter: partial(runner, request) for letter, request in lanes.items()})
     done: set[str] = set()
     with races.running(run, race):
         async with aclosing(race.events()) as events:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from akash_gradio.auth.sign_in import SignIn, turn_away
 from akash_gradio.auth.visitors import Visitors
-from akash_gradio.domain.visitor import INVITED, NOBODY, VISITOR
+from akash_gradio.domain.visitor import ANONYMOUS, CROSS_SITE_ALLOWED, CURRENT_VISITOR
 from akash_gradio.http import security_headers
 from akash_gradio.http.asgi import (
     Message,
@@ -29,7 +29,7 @@ from akash_gradio.http.asgi import (
     is_https,
 )
 from akash_gradio.http.body import Body, TooLarge, Unfit, check_length, limit_of, read_away
-from akash_gradio.http.compression import SMALL_BYTES, encoding_for, pack
+from akash_gradio.http.compression import MIN_BYTES, choose_encoding, compress
 from akash_gradio.http.origins import is_foreign, is_invited
 from akash_gradio.http.shutdown import Running
 
@@ -101,10 +101,10 @@ class SecurityMiddleware:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(API) or scope["path"] in NUMBERS:
-            VISITOR.set(NOBODY)  # the API knows its callers by their keys
+            CURRENT_VISITOR.set(ANONYMOUS)  # the API knows its callers by their keys
             await self._app(scope, receive, send)
             return
-        scope = {**scope, INVITED: is_invited(scope, self._rules.allowed_origins)}
+        scope = {**scope, CROSS_SITE_ALLOWED: is_invited(scope, self._rules.allowed_origins)}
         limit = limit_of(scope["path"])
         body = Body(receive, limit)
         dressed = SecuredResponse(scope, send, self._rules, body, self._visitors, self._finish)
@@ -124,7 +124,7 @@ class SecurityMiddleware:
         """On to the page, for whoever may; nobody is let through unknown."""
         entry, path = self._sign_in.entry, scope["path"]
         session = entry.session(scope)
-        VISITOR.set(self._visitors.visitor(scope, session.user if session else ""))
+        CURRENT_VISITOR.set(self._visitors.visitor(scope, session.user if session else ""))
         if self._sign_in.answers(path):
             await self._sign_in(scope, receive, send)
         elif not (entry.lets_in(scope) or path.startswith(OPEN) or _starts_up(scope)):
@@ -224,10 +224,10 @@ def _packed(
     html: bytes, headers: list[tuple[bytes, bytes]], accepted: str
 ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """The page as this browser takes it, with the headers that say so."""
-    encoding = encoding_for(accepted) if len(html) >= SMALL_BYTES else ""
+    encoding = choose_encoding(accepted) if len(html) >= MIN_BYTES else ""
     said = [pair for pair in headers if pair[0].lower() != b"content-length"]
     if encoding:
-        html = pack(html, encoding)
+        html = compress(html, encoding)
         said += [(b"content-encoding", encoding.encode()), (b"vary", b"accept-encoding")]
     return html, [*said, (b"content-length", str(len(html)).encode())]
 

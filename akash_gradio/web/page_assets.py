@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from akash_gradio.http.compression import KEPT, encoding_for, pack
+from akash_gradio.http.compression import STATIC_QUALITY, choose_encoding, compress
 from akash_gradio.web import texts
 from akash_gradio.web.bundle import join_scripts
 from akash_gradio.web.gradio_assets import ENTRY, built_files, files_of_first_visit
@@ -111,12 +111,12 @@ class Shelf:
         That is for a browser whose page came from another version of us, as there is one for a
         moment while replicas are renewed: it gets what we have.
         """
-        encoding = encoding_for(request.headers.get("accept-encoding", ""))
+        encoding = choose_encoding(request.headers.get("accept-encoding", ""))
         headers = {"cache-control": FOREVER if kept else "no-cache", "vary": "accept-encoding"}
         if encoding and name.endswith(_PACKABLE):
             headers["content-encoding"] = encoding
             if (name, encoding) not in self._packed:
-                packed = await asyncio.to_thread(pack, read(), encoding, quality=KEPT)
+                packed = await asyncio.to_thread(compress, read(), encoding, quality=STATIC_QUALITY)
                 self._packed[name, encoding] = packed
             content = self._packed[name, encoding]
         else:
@@ -125,7 +125,7 @@ class Shelf:
         return Response(content, media_type=kind, headers=headers)
 
 
-def finish_page(html: bytes) -> bytes:
+def inject_page_assets(html: bytes) -> bytes:
     """Gradio's page with our tags, and the names of all files that it will ask for.
 
     Another page stays as it is.

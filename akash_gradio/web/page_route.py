@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from akash_gradio.domain.visitor import INVITED
+from akash_gradio.domain.visitor import CROSS_SITE_ALLOWED
 from akash_gradio.web import texts
 from akash_gradio.web.schemas import BODY_LIMIT_BYTES, Fault
 
@@ -32,7 +32,7 @@ class PageAddress:
             _refuse_strangers(request, self._accepts)
             response = await self._answer(request)
         except Fault as fault:
-            response = failure(texts.REQUEST_FAULTS[fault.kind], fault.status, **fault.facts)
+            response = failure(texts.REQUEST_ERRORS[fault.kind], fault.status, **fault.facts)
         except ClientDisconnect:
             return
         await response(scope, receive, send)
@@ -45,7 +45,7 @@ def _refuse_strangers(request: Request, accepts: str) -> None:
     Raises Fault.
     """
     ours = request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
-    if not ours and not request.scope.get(INVITED, False):
+    if not ours and not request.scope.get(CROSS_SITE_ALLOWED, False):
         raise Fault("stranger", 403)
     if request.method == "POST":
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -53,7 +53,7 @@ def _refuse_strangers(request: Request, accepts: str) -> None:
             raise Fault("shape", 415, mend=f"Content-Type: {accepts}")
 
 
-def failure(text: texts.ErrorWords, status: int, **facts: str) -> JSONResponse:
+def failure(text: texts.ErrorText, status: int, **facts: str) -> JSONResponse:
     """An error as the page shows it: `{"error": {title, mend, details, retry}}`."""
     view = {"title": text.title.format(**facts), "mend": text.mend.format(**facts), "details": ""}
     return JSONResponse({"error": {**view, "retry": False}}, status_code=status)

@@ -115,7 +115,7 @@ class _Growing:
             case Started(endpoint=endpoint, model=model):
                 first_s = self._clock() - self._began
                 self.note(type="started", endpoint=endpoint, model=model, first_s=first_s)
-            case Queued(place=place):
+            case Queued(position=place):
                 self.note(type="queued", place=place)
             case Retrying(failed=failed, wait_s=wait_s):
                 self.note(type="retrying", endpoint=failed.endpoint, wait_s=round(wait_s, 1))

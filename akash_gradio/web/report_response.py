@@ -11,20 +11,20 @@ from starlette.types import ASGIApp
 
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.ranking import Ranking, rank
-from akash_gradio.compare.reports.report import Report, ReportForm, write_report
+from akash_gradio.compare.reports.report import Report, ReportFormat, write_report
 from akash_gradio.compare.votes.store import Vote, VotesUnavailable
 from akash_gradio.web.context import AppContext
 
 PREVIEW_CHARACTERS: Final = 200_000
 _TYPES: Final = {
-    ReportForm.HTML: "text/html",
-    ReportForm.MARKDOWN: "text/markdown",
-    ReportForm.CSV: "text/csv",
-    ReportForm.JSON: "application/json",
+    ReportFormat.HTML: "text/html",
+    ReportFormat.MARKDOWN: "text/markdown",
+    ReportFormat.CSV: "text/csv",
+    ReportFormat.JSON: "application/json",
 }
 
 
-async def report_answer(report: Report, form: ReportForm, *, preview: bool) -> ASGIApp:
+async def report_answer(report: Report, form: ReportFormat, *, preview: bool) -> ASGIApp:
     """`{"text", "whole"}` of its beginning, or the whole file as it is written."""
     pieces = write_report(report, form)
     if preview:
@@ -39,7 +39,7 @@ async def ranking_of(house: AppContext, plan: Plan, own: Sequence[Vote] = ()) ->
         every = own if house.votes is None else await house.votes.all()
     except VotesUnavailable:
         return None
-    votes = [vote for vote in every if {vote.a, vote.b} <= plan.names]
+    votes = [vote for vote in every if {vote.a, vote.b} <= plan.vote_labels]
     return await asyncio.to_thread(rank, votes) if votes else None
 
 

@@ -17,10 +17,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from akash_gradio import __version__
-from akash_gradio.compare.run_store import Runs
+from akash_gradio.compare.run_store import RunStore
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.http.compression import SMALL_BYTES, encoding_for, pack
+from akash_gradio.http.compression import MIN_BYTES, choose_encoding, compress
 from akash_gradio.markdown.diagrams import mermaid_script
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import texts, views
@@ -40,7 +40,7 @@ from akash_gradio.web.templating import card_html, notice_html, panel_html
 LONG_BODY_BYTES: Final = 500_000
 
 
-def page_routes(house: AppContext, runs: Runs | None = None) -> list[BaseRoute]:
+def page_routes(house: AppContext, runs: RunStore | None = None) -> list[BaseRoute]:
     """Every address of the page, to be put before Gradio's.
 
     runs: the house's, for who closes them; opened here otherwise.
@@ -115,7 +115,7 @@ def page_routes(house: AppContext, runs: Runs | None = None) -> list[BaseRoute]:
         *check_routes(house),
         *compare_routes(house),
         *file_routes(house),
-        *set_routes(house, runs or house.open_runs()),
+        *set_routes(house, runs or house.open_run_store()),
         *kept_routes(),
         Route("/page/assets/{path:path}", asset),
     ]
@@ -136,7 +136,7 @@ _PICTURE_HEADERS: Final = {
 
 def boot_view(house: AppContext, scope: Scope) -> dict[str, Any]:
     """All that the script needs once: words, the model that is open at first, who asks."""
-    host = house.is_host(scope)
+    host = house.is_operator(scope)
     aliases = (status.alias for status in house.answerer.endpoints())
     return {
         "words": dict(texts.PAGE),
@@ -185,7 +185,7 @@ def models_view(house: AppContext) -> dict[str, Any]:
             for card, listing in zip(cards, listings, strict=True)
         ],
         "hidden": [
-            {"name": listing.card.name, "reason": texts.REASONS.get(listing.reason, "")}
+            {"name": listing.card.name, "reason": texts.UNAVAILABLE_REASONS.get(listing.reason, "")}
             for listing in every
             if not listing.shown
         ],
@@ -239,9 +239,12 @@ def _unchanged(request: Request, response: JSONResponse) -> Response:
 
 def _packed(request: Request, response: Response) -> Response:
     """The same in an encoding that the browser takes."""
-    encoding, body = encoding_for(request.headers.get("accept-encoding", "")), bytes(response.body)
-    if encoding and len(body) >= SMALL_BYTES:
-        response.body = pack(body, encoding)
+    encoding, body = (
+        choose_encoding(request.headers.get("accept-encoding", "")),
+        bytes(response.body),
+    )
+    if encoding and len(body) >= MIN_BYTES:
+        response.body = compress(body, encoding)
         response.headers["content-length"] = str(len(response.body))
         response.headers["content-encoding"] = encoding
         response.headers["vary"] = "accept-encoding"

@@ -22,7 +22,7 @@ MESSAGE_LIMIT_BYTES: Final = 1_000_000
 
 
 class Fault(Exception):
-    """The request is at fault. kind: a key of `words.REQUEST_FAULTS`; facts fill its words."""
+    """The request is at fault. kind: a key of `words.REQUEST_ERRORS`; facts fill its words."""
 
     def __init__(self, kind: str, status: int = 400, **facts: str) -> None:
         super().__init__(kind)

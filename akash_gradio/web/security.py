@@ -49,13 +49,13 @@ class SecurityStack:
         session = self.sign_in.entry.session(scope)
         return session.user if session is not None else ""
 
-    def is_host(self, scope: Mapping[str, Any]) -> bool:
+    def is_operator(self, scope: Mapping[str, Any]) -> bool:
         """Whether the host's own password was given in this browser."""
         session = self.sign_in.entry.session(scope)
         return session is not None and session.host
 
 
-def make_front(
+def build_security_stack(
     settings: Settings,
     signer: Signer,
     say: Say,
@@ -75,10 +75,10 @@ def make_front(
         signer,
         token=_text(settings.access_token),
         password=_text(settings.admin_password),
-        circle=circle.print if settings.signs_in else "",
+        circle=circle.print if settings.requires_sign_in else "",
     )
     hub = None
-    if settings.signs_in and settings.oauth_client_id:
+    if settings.requires_sign_in and settings.oauth_client_id:
         client = Client(id=settings.oauth_client_id, secret=_text(settings.oauth_client_secret))
         provider = Provider(settings.openid_provider_url, client, ask)
         hub = OAuthLogin(provider, circle, entry, signer, visitors, hosts=settings.space_hosts)

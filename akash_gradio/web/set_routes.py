@@ -16,11 +16,11 @@ from starlette.types import ASGIApp
 
 from akash_gradio.compare import cells
 from akash_gradio.compare.forecast import Forecast, forecast
-from akash_gradio.compare.journal import JournalFault
+from akash_gradio.compare.journal import JournalError
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.reports.report import Report
-from akash_gradio.compare.run_store import MOST_OF_ONE, OpenRun, Runs, RunsFull
-from akash_gradio.compare.runner import PER_ENDPOINT
+from akash_gradio.compare.run_store import MAX_RUNS_PER_VISITOR, OpenRun, RunStore, TooManyRuns
+from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import set_views, texts
 from akash_gradio.web.context import AppContext
@@ -41,7 +41,7 @@ from akash_gradio.web.set_schemas import (
 from akash_gradio.web.templating import piece
 
 
-def set_routes(house: AppContext, runs: Runs) -> list[BaseRoute]:
+def set_routes(house: AppContext, runs: RunStore) -> list[BaseRoute]:
     """Every address below `page/sets`."""
 
     async def read(request: Request) -> ASGIApp:
@@ -62,7 +62,9 @@ def set_routes(house: AppContext, runs: Runs) -> list[BaseRoute]:
         plan = await asyncio.to_thread(plan_of, asked)
         absent = [model for model in asked.models if house.listing(model) is None]
         endpoints, cards = house.answerer.endpoints(), house.catalog.get
-        told = await asyncio.to_thread(forecast, plan, cards, endpoints, per_endpoint=PER_ENDPOINT)
+        told = await asyncio.to_thread(
+            forecast, plan, cards, endpoints, per_endpoint=CALLS_PER_ENDPOINT
+        )
         text = _forecast_text(plan, told, absent, house.name_of)
         return JSONResponse({"calls": told.calls, "text": text})
 
@@ -71,10 +73,10 @@ def set_routes(house: AppContext, runs: Runs) -> list[BaseRoute]:
         plan = await asyncio.to_thread(plan_of, asked)
         title = " ".join((asked.title or plan.prompts[0].text[:200]).split())[:80]
         try:
-            run_id = await runs.begin(plan, title)
-        except RunsFull as full:
+            run_id = await runs.start(plan, title)
+        except TooManyRuns as full:
             raise _full(full) from None
-        except (JournalFault, OSError) as error:
+        except (JournalError, OSError) as error:
             raise Fault("runs_off", 503, reason=type(error).__name__) from None
         began = datetime.now(UTC).isoformat(timespec="seconds")
         return JSONResponse({"run": run_id, "title": title, "began": began, "calls": plan.calls})
@@ -86,7 +88,7 @@ def set_routes(house: AppContext, runs: Runs) -> list[BaseRoute]:
         told = set_views.progress_view(run.run.progress)  # first: the table is no older than it
         names = _names(house, run.journal.plan)
         html = await asyncio.to_thread(_run_html, run, names, asked.first, earlier)
-        fault = texts.SETS["failed_run"].format(reason=run.fault) if run.fault else ""
+        fault = texts.SETS["failed_run"].format(reason=run.failure) if run.failure else ""
         return JSONResponse({**told, "title": run.title, "html": html, "fault": fault})
 
     async def row(request: Request) -> ASGIApp:
@@ -106,14 +108,14 @@ def set_routes(house: AppContext, runs: Runs) -> list[BaseRoute]:
             elif asked.act == "stop":
                 await run.stop()
             elif asked.act == "go_on":
-                if await runs.go_on(asked.run) is None:
+                if await runs.resume(asked.run) is None:
                     raise Fault("run_gone", 404)
             elif asked.act == "again":
-                if await runs.ask_failed_again(asked.run) is None:
+                if await runs.retry_failed(asked.run) is None:
                     raise Fault("run_gone", 404)
             else:
-                await runs.forget(asked.run)
-        except RunsFull as full:
+                await runs.delete(asked.run)
+        except TooManyRuns as full:
             raise _full(full) from None
         return JSONResponse({"done": asked.act})
 
@@ -137,7 +139,7 @@ def _whole(answer: Answer) -> Answer:
     async def whole(request: Request) -> ASGIApp:
         try:
             return await answer(request)
-        except JournalFault as fault:
+        except JournalError as fault:
             if fault.reason == "closed":
                 raise Fault("run_gone", 404) from None
             raise Fault("runs_off", 503, reason=fault.reason) from None
@@ -145,15 +147,19 @@ def _whole(answer: Answer) -> Answer:
     return whole
 
 
-async def _found(runs: Runs, run_id: str) -> OpenRun:
+async def _found(runs: RunStore, run_id: str) -> OpenRun:
     run = await runs.find(run_id)
     if run is None:
         raise Fault("run_gone", 404)
     return run
 
 
-def _full(full: RunsFull) -> Fault:
-    return Fault("runs_own", 503, most=str(MOST_OF_ONE)) if full.own else Fault("runs_full", 503)
+def _full(full: TooManyRuns) -> Fault:
+    return (
+        Fault("runs_own", 503, most=str(MAX_RUNS_PER_VISITOR))
+        if full.own
+        else Fault("runs_full", 503)
+    )
 
 
 def _forecast_text(
@@ -171,7 +177,7 @@ def _forecast_text(
             tokens_in=f"{told.tokens_in:,}", tokens_out=f"{told.tokens_out:,}"
         ),
         cells.dollars(told.cost),
-        cells.duration(told.seconds),
+        cells.duration(told.duration_s),
     ]
     unknown = [
         sentence.format(models=", ".join(map(name_of, models)))
@@ -194,13 +200,13 @@ def _names(house: AppContext, plan: Plan) -> Mapping[str, str]:
 
 
 def _run_html(run: OpenRun, names: Mapping[str, str], first: int, earlier: OpenRun | None) -> str:
-    plan, row_of = run.journal.plan, run.journal.row
+    plan, get_row = run.journal.plan, run.journal.row
     total = set_views.rows_total(plan)
     changed, count = set_views.changed_cells(earlier, run) if earlier else ((), 0)
     return piece(
         "set_run",
         lanes=set_views.lane_lines(plan, run.summaries(), names),
-        rows=list(set_views.table_rows(plan, row_of, first)),
+        rows=list(set_views.table_rows(plan, get_row, first)),
         first=first,
         shown=set_views.ROWS_SHOWN,
         total=total,
@@ -222,8 +228,8 @@ async def _report(house: AppContext, run: OpenRun) -> Report:
     return Report(
         title=run.title,
         plan=plan,
-        row_of=run.journal.row,
-        made=datetime.now(UTC),
+        get_row=run.journal.row,
+        created_at=datetime.now(UTC),
         names=_names(house, plan),
         ranking=await ranking_of(house, plan),
         render=render,

@@ -6,12 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from akash_gradio.compare.candidates import EFFORT, MOST_STOPS, Candidate, ForAll, lanes_of
+from akash_gradio.compare.candidates import (
+    MAX_STOP_SEQUENCES,
+    REASONING_EFFORT_PATTERN,
+    Candidate,
+    SharedSettings,
+    build_lanes,
+)
 from akash_gradio.compare.checks import Check, CheckKind
-from akash_gradio.compare.plan import MOST_CALLS, MOST_LANES, MOST_REPEATS, Plan
-from akash_gradio.compare.prompt_set import LONGEST_PROMPT, Prompt, SetRefused
-from akash_gradio.compare.prompt_set_reader import SetFormat, format_of, read_set
-from akash_gradio.compare.reports.report import ReportForm
+from akash_gradio.compare.plan import MAX_CALLS, MAX_LANES, MAX_REPEATS, Plan
+from akash_gradio.compare.prompt_set import MAX_PROMPT_CHARACTERS, Prompt, PromptSetError
+from akash_gradio.compare.prompt_set_reader import SetFormat, format_from_name, parse_prompt_set
+from akash_gradio.compare.reports.report import ReportFormat
 from akash_gradio.web.schemas import Fault
 
 
@@ -20,12 +26,13 @@ class _Sent(BaseModel):
 
 
 _Model = Annotated[str, Field(min_length=1, max_length=300)]
-_Text = Annotated[str, Field(max_length=LONGEST_PROMPT)]
+_Text = Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
 _Temperature = Annotated[float, Field(ge=0, le=2)]
 _MaxTokens = Annotated[int, Field(ge=1, le=1_000_000)]
 _Penalty = Annotated[float, Field(ge=-2, le=2)]
 _Stop = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=2000)], ...], Field(max_length=MOST_STOPS)
+    tuple[Annotated[str, Field(min_length=1, max_length=2000)], ...],
+    Field(max_length=MAX_STOP_SEQUENCES),
 ]
 RunId = Annotated[str, Field(pattern=r"^[\w-]{16,64}$")]
 
@@ -48,7 +55,9 @@ class AskedCandidate(_Sent):
     stop: _Stop | None = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
-    reasoning_effort: Annotated[str, Field(pattern=rf"^{EFFORT.pattern}$")] | None = None
+    reasoning_effort: (
+        Annotated[str, Field(pattern=rf"^{REASONING_EFFORT_PATTERN.pattern}$")] | None
+    ) = None
     system: _Text | None = None
     endpoint: _Model | None = None
 
@@ -58,10 +67,10 @@ class AskedRun(_Sent):
     its owner calls it, "" for the beginning of its first prompt."""
 
     set: AskedSet
-    candidates: Annotated[list[AskedCandidate], Field(min_length=1, max_length=MOST_LANES)]
-    temperatures: Annotated[list[_Temperature], Field(max_length=MOST_LANES)] = []
+    candidates: Annotated[list[AskedCandidate], Field(min_length=1, max_length=MAX_LANES)]
+    temperatures: Annotated[list[_Temperature], Field(max_length=MAX_LANES)] = []
     max_tokens: _MaxTokens | None = None
-    repeats: Annotated[int, Field(ge=1, le=MOST_REPEATS)] = 1
+    repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
     system: _Text = ""
     contains: Annotated[str, Field(max_length=2000)] = ""
     title: Annotated[str, Field(max_length=300)] = ""
@@ -98,7 +107,7 @@ class AskedReport(_Sent):
     """A report. preview: its beginning alone."""
 
     run: RunId
-    form: ReportForm
+    form: ReportFormat
     preview: bool = False
 
 
@@ -114,11 +123,11 @@ def read_sent(kind: type[Any], body: bytes) -> Any:
 
 def prompts_of(sent: AskedSet) -> tuple[Prompt, ...]:
     """The prompts of the set. Raises Fault with the rows and columns to mend."""
-    form = format_of(sent.name) if sent.name else SetFormat.LINES
+    form = format_from_name(sent.name) if sent.name else SetFormat.LINES
     try:
-        return read_set(sent.text, form)
-    except SetRefused as refused:
-        raise Fault("set", mend="\n".join(map(str, refused.mistakes))) from None
+        return parse_prompt_set(sent.text, form)
+    except PromptSetError as refused:
+        raise Fault("set", mend="\n".join(map(str, refused.problems))) from None
 
 
 def plan_of(asked: AskedRun) -> Plan:
@@ -130,14 +139,14 @@ def plan_of(asked: AskedRun) -> Plan:
         Prompt(id=each.id, text=each.text, system=each.system, checks=(*each.checks, *check))
         for each in prompts_of(asked.set)
     )
-    common = ForAll(
+    common = SharedSettings(
         temperatures=tuple(asked.temperatures), max_tokens=asked.max_tokens, system=asked.system
     )
     candidates = (Candidate(**each.model_dump()) for each in asked.candidates)
-    lanes = lanes_of(tuple(candidates), common)
-    if len(lanes) > MOST_LANES:
-        raise Fault("set", mend=f"{len(lanes)} lanes; a run has at most {MOST_LANES}.")
+    lanes = build_lanes(tuple(candidates), common)
+    if len(lanes) > MAX_LANES:
+        raise Fault("set", mend=f"{len(lanes)} lanes; a run has at most {MAX_LANES}.")
     plan = Plan(prompts=prompts, lanes=lanes, repeats=asked.repeats)
-    if plan.calls > MOST_CALLS:
-        raise Fault("set", mend=f"{plan.calls:,} calls; a run has at most {MOST_CALLS:,}.")
+    if plan.calls > MAX_CALLS:
+        raise Fault("set", mend=f"{plan.calls:,} calls; a run has at most {MAX_CALLS:,}.")
     return plan

@@ -13,7 +13,7 @@ from akash_gradio.compare.rows import Row
 from akash_gradio.compare.run_diff import Change, changes
 from akash_gradio.compare.run_store import OpenRun
 from akash_gradio.compare.runner import Progress
-from akash_gradio.compare.summary import RowOf, Summary
+from akash_gradio.compare.summary import RowLookup, Summary
 from akash_gradio.markdown.renderer import plain, render
 from akash_gradio.web import texts
 
@@ -77,7 +77,7 @@ class FullCell:
     pending: bool
     line: str
     checks: tuple[tuple[bool, str], ...]
-    facts: tuple[cells.Fact, ...]
+    facts: tuple[cells.ReceiptLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +96,8 @@ def progress_view(progress: Progress) -> dict[str, object]:
     t = texts.SETS
     parts = [t["of"].format(done=f"{progress.done:,}", total=f"{progress.total:,}")]
     parts += [t["failed"].format(count=f"{progress.failed:,}")] if progress.failed else []
-    if progress.left_s and progress.state.value in ("running", "paused"):
-        parts.append(t["left"].format(time=cells.duration(progress.left_s)))
+    if progress.remaining_s and progress.state.value in ("running", "paused"):
+        parts.append(t["left"].format(time=cells.duration(progress.remaining_s)))
     return {
         "state": progress.state.value,
         "word": t[progress.state.value],
@@ -147,7 +147,7 @@ def rows_total(plan: Plan) -> int:
     return len(plan.prompts) * plan.repeats
 
 
-def table_rows(plan: Plan, row_of: RowOf, first: int) -> Iterator[TableRow]:
+def table_rows(plan: Plan, get_row: RowLookup, first: int) -> Iterator[TableRow]:
     """The rows of the table from this one, ROWS_SHOWN of them."""
     width = len(plan.lanes)
     for number in range(first, min(first + ROWS_SHOWN, rows_total(plan))):
@@ -157,7 +157,7 @@ def table_rows(plan: Plan, row_of: RowOf, first: int) -> Iterator[TableRow]:
             name=task.prompt.id,
             repeat=texts.SETS["repeat"].format(count=task.repeat + 1) if plan.repeats > 1 else "",
             text=_shortened(task.prompt.text),
-            cells=tuple(_cell(row_of(number * width + lane)) for lane in range(width)),
+            cells=tuple(_cell(get_row(number * width + lane)) for lane in range(width)),
         )
 
 
@@ -205,12 +205,12 @@ def _shortened(text: str) -> str:
 
 
 def full_row(
-    plan: Plan, row_of: RowOf, number: int, names: Mapping[str, str]
+    plan: Plan, get_row: RowLookup, number: int, names: Mapping[str, str]
 ) -> tuple[str, tuple[FullCell, ...]]:
     """The prompt of a row of the table, and its answers side by side. Takes CPU time."""
     width = len(plan.lanes)
     lanes = enumerate(_called(plan, names))
-    cells = (_full(lane, called, row_of(number * width + lane)) for lane, called in lanes)
+    cells = (_full(lane, called, get_row(number * width + lane)) for lane, called in lanes)
     return plan.task(number * width).prompt.text, tuple(cells)
 
 
@@ -225,8 +225,10 @@ def _full(lane: int, called: tuple[str, str], row: Row | None) -> FullCell:
         said=row.said if row else "",
         ok=row is not None and row.ok,
         pending=row is None,
-        line=cells.line_of(row) if row else "",
-        checks=tuple((each.passed, cells.check_text(each)) for each in row.checks) if row else (),
+        line=cells.summary_line(row) if row else "",
+        checks=tuple((each.passed, cells.describe_check(each)) for each in row.checks)
+        if row
+        else (),
         facts=tuple(cells.receipt_facts(row.receipt)) if row and row.receipt else (),
     )
 
@@ -243,7 +245,7 @@ def changed_cells(before: OpenRun, now: OpenRun) -> tuple[tuple[ChangedCell, ...
     return tuple(shown), count
 
 
-def _changed(change: Change, before: RowOf, now: RowOf) -> ChangedCell:
+def _changed(change: Change, before: RowLookup, now: RowLookup) -> ChangedCell:
     repeat = f", {texts.SETS['repeat'].format(count=change.repeat + 1)}" if change.repeat else ""
     return ChangedCell(
         prompt=change.prompt + repeat,

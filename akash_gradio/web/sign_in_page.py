@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from akash_gradio.formatting import duration_words
+from akash_gradio.formatting import format_duration
 from akash_gradio.web import texts
 from akash_gradio.web.templating import piece, tab_icon
 
@@ -14,7 +14,7 @@ def sign_in_html(
 
     up: the way from its address to the page's.
     """
-    said = texts.SIGN_IN[fault].format(wait=duration_words(wait_s)) if fault else ""
+    said = texts.SIGN_IN[fault].format(wait=format_duration(wait_s)) if fault else ""
     return piece(
         "sign_in",
         t=texts.SIGN_IN,

@@ -526,100 +526,100 @@ RANKING: Final[Mapping[str, str]] = {
 }
 
 
-class ErrorWords(NamedTuple):
+class ErrorText(NamedTuple):
     """What an error says to a visitor: what happened and whose fault, then what to do."""
 
     title: str
     mend: str
 
 
-ERRORS: Final[Mapping[str, ErrorWords]] = {
-    "AkashGradioError": ErrorWords(
+ERRORS: Final[Mapping[str, ErrorText]] = {
+    "AkashGradioError": ErrorText(
         "Something went wrong on this server.", "Try again; your message is kept."
     ),
-    "RequestRefused": ErrorWords(
+    "RequestRefused": ErrorText(
         "{alias} does not accept this request.",
         "The request is at fault, so no other endpoint was asked. "
         "Change the message or the settings; the endpoint's own words are under details.",
     ),
-    "ContextExceeded": ErrorWords(
+    "ContextExceeded": ErrorText(
         "This chat is longer than the model can read{counts}.",
         "Start a new chat, shorten the message, or choose a model with a longer context.",
     ),
-    "UnknownModel": ErrorWords(
+    "UnknownModel": ErrorText(
         "There is no model called “{model}” here.", "Choose one under Models."
     ),
-    "NoEndpoint": ErrorWords("No endpoint serves {model} now.", "Choose another model."),
-    "NoEndpoint.none_configured": ErrorWords(
+    "NoEndpoint": ErrorText("No endpoint serves {model} now.", "Choose another model."),
+    "NoEndpoint.none_configured": ErrorText(
         "No endpoint is configured.",
         "The host sets ENDPOINTS (or API_ENDPOINT and API_KEY) and starts the program again.",
     ),
-    "NoEndpoint.none_serves": ErrorWords(
+    "NoEndpoint.none_serves": ErrorText(
         "No endpoint serves {model}.", "Choose a model that is ready under Models."
     ),
-    "NoEndpoint.drained": ErrorWords(
+    "NoEndpoint.drained": ErrorText(
         "The endpoints of {model} take no new requests: their weight is 0.",
         "Choose another model, or ask the host.",
     ),
-    "NoEndpoint.starting": ErrorWords("{model} is still starting.", "It answers in a moment."),
-    "NoEndpoint.busy": ErrorWords(
+    "NoEndpoint.starting": ErrorText("{model} is still starting.", "It answers in a moment."),
+    "NoEndpoint.busy": ErrorText(
         "Every endpoint of {model} is busy.", "Try again in a moment; your message is kept."
     ),
-    "NotAllowed": ErrorWords("The host of this page does not allow this.", "Ask it otherwise."),
-    "NotAllowed.model": ErrorWords(
+    "NotAllowed": ErrorText("The host of this page does not allow this.", "Ask it otherwise."),
+    "NotAllowed.model": ErrorText(
         "{model} may not be used here.", "Choose one of the models that are shown."
     ),
-    "NotAllowed.length": ErrorWords(
+    "NotAllowed.length": ErrorText(
         "This message is too long: {high} characters are allowed here.",
         "Shorten it; nothing was lost.",
     ),
-    "NotAllowed.own_key": ErrorWords(
+    "NotAllowed.own_key": ErrorText(
         "A visitor's key can't be used for this endpoint here.",
         "Choose another one under “Your key”, or remove your key there.",
     ),
-    "NotAllowed.own_endpoint": ErrorWords(
+    "NotAllowed.own_endpoint": ErrorText(
         "The address of your endpoint can't be used here.",
         "It must begin with https:// and lead to the public internet.",
     ),
-    "NotAllowed.value": ErrorWords(
+    "NotAllowed.value": ErrorText(
         "{what} may be {low} to {high} here.", "Change it in the settings of this chat."
     ),
-    "LimitReached": ErrorWords("This is used up.", "It opens again in {again_in}."),
-    "LimitReached.messages": ErrorWords(
+    "LimitReached": ErrorText("This is used up.", "It opens again in {again_in}."),
+    "LimitReached.messages": ErrorText(
         "That was a lot of messages: {most} a minute are allowed.",
         "The next one can be sent in {again_in}; your message is kept.",
     ),
-    "LimitReached.tokens": ErrorWords(
+    "LimitReached.tokens": ErrorText(
         "You have used today's share of {most} tokens.",
         "It opens again in {again_in}, at midnight UTC. Your chats are kept.",
     ),
-    "LimitReached.app_tokens": ErrorWords(
+    "LimitReached.app_tokens": ErrorText(
         "This page has given all the answers that it may give today.",
         "It opens again in {again_in}, at midnight UTC. Your chats are kept.",
     ),
-    "LimitReached.app_cost": ErrorWords(
+    "LimitReached.app_cost": ErrorText(
         "This page has spent what it may spend today.",
         "It opens again in {again_in}, at midnight UTC. Your chats are kept.",
     ),
-    "LimitReached.queue": ErrorWords(
+    "LimitReached.queue": ErrorText(
         "Too many people are asking just now.", "Try again in {again_in}; your message is kept."
     ),
-    "NotAnswered": ErrorWords(
+    "AllEndpointsFailed": ErrorText(
         "Nobody answered for {model}.",
         "{tries} failed; the last: {cause} {again}",
     ),
-    "ReplyInterrupted": ErrorWords(
+    "ReplyInterrupted": ErrorText(
         "The answer broke off.",
         "{cause} What had come is kept; regenerate to ask again.",
     ),
-    "EndpointError": ErrorWords("{alias} failed.", "Try again."),
-    "EndpointUnreachable": ErrorWords("{alias} can't be reached ({reason}).", "Try again."),
-    "EndpointTimeout": ErrorWords("{alias} said nothing for {after_s} s.", "Try again."),
-    "EndpointRefused": ErrorWords("{alias} answered with status {status}.", "Try again."),
-    "EndpointMalformed": ErrorWords(
+    "EndpointError": ErrorText("{alias} failed.", "Try again."),
+    "EndpointUnreachable": ErrorText("{alias} can't be reached ({reason}).", "Try again."),
+    "EndpointTimeout": ErrorText("{alias} said nothing for {after_s} s.", "Try again."),
+    "EndpointRefused": ErrorText("{alias} answered with status {status}.", "Try again."),
+    "EndpointMalformed": ErrorText(
         "{alias} sent something that is not the protocol ({what}).", "Try again."
     ),
-    "EndpointSilent": ErrorWords("{alias} sent an empty answer.", "Try again."),
+    "EndpointSilent": ErrorText("{alias} sent an empty answer.", "Try again."),
 }
 
 REFUSED_STATUS: Final[Mapping[int, str]] = {
@@ -630,7 +630,7 @@ REFUSED_STATUS: Final[Mapping[int, str]] = {
     429: "{alias} has too much to do (429).",
 }
 
-CUT: Final = "{alias} broke off in the middle."
+CONNECTION_LOST: Final = "{alias} broke off in the middle."
 
 UNREACHABLE: Final[Mapping[str, str]] = {
     "dns": "its name is unknown",
@@ -640,7 +640,7 @@ UNREACHABLE: Final[Mapping[str, str]] = {
     "connect": "no connection",
 }
 
-GARBLED: Final[Mapping[str, str]] = {
+MALFORMED: Final[Mapping[str, str]] = {
     "html": "a web page",
     "json": "broken JSON",
     "error_body": "an error",
@@ -649,11 +649,11 @@ GARBLED: Final[Mapping[str, str]] = {
     "encoding": "a broken compression",
 }
 
-TRIES_ONE: Final = "One attempt"
-TRIES_MANY: Final = "{count} attempts"
-AGAIN_IN: Final = "Try again in {seconds} s."
-AGAIN: Final = "Try again; your message is kept."
-COUNTS: Final = " ({asked} of {limit} tokens)"
+ONE_ATTEMPT: Final = "One attempt"
+MANY_ATTEMPTS: Final = "{count} attempts"
+RETRY_IN: Final = "Try again in {seconds} s."
+RETRY_NOW: Final = "Try again; your message is kept."
+TOKEN_COUNTS: Final = " ({asked} of {limit} tokens)"
 
 FINISH: Final[Mapping[str, str]] = {
     "length": "cut at the token limit",
@@ -697,7 +697,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "ReplyInterrupted": "broke off",
 }
 
-WHY: Final[Mapping[str, str]] = {
+SELECTION_REASONS: Final[Mapping[str, str]] = {
     "weighted": "its weighted turn",
     "least_busy": "the least busy",
     "pinned": "asked for by name",
@@ -721,7 +721,7 @@ STATES: Final[Mapping[str, str]] = {
     "hidden": "hidden",
 }
 
-REASONS: Final[Mapping[str, str]] = {
+UNAVAILABLE_REASONS: Final[Mapping[str, str]] = {
     "no_endpoint": "No endpoint lists this model.",
     "not_discovered_yet": "No endpoint has said yet that it serves this model.",
     "drained": "Its endpoints have weight 0 and take no new requests.",
@@ -888,87 +888,85 @@ NOTICES: Final[Mapping[str, str]] = {
     "all_down_mend": "They are tried again by themselves. Messages you send are kept.",
 }
 
-FILE_FAULTS: Final[Mapping[str, ErrorWords]] = {
-    "broken": ErrorWords(
-        "it is damaged, or not what its name says.", "Save it anew and try again."
-    ),
-    "locked": ErrorWords("it is locked with a password.", "Save it without one and try again."),
-    "no_text": ErrorWords(
+FILE_ERRORS: Final[Mapping[str, ErrorText]] = {
+    "broken": ErrorText("it is damaged, or not what its name says.", "Save it anew and try again."),
+    "locked": ErrorText("it is locked with a password.", "Save it without one and try again."),
+    "no_text": ErrorText(
         "there is no text in it, only pictures of pages.",
         "Attach the pages as pictures for a model with vision, or a PDF with text.",
     ),
-    "not_picture": ErrorWords(
+    "not_picture": ErrorText(
         "it is no picture that can be read here.", "Save it as PNG, JPEG, WebP, GIF or BMP."
     ),
-    "too_many_pixels": ErrorWords(
+    "too_many_pixels": ErrorText(
         "it has more than 60 million pixels.", "Make it smaller and try again."
     ),
-    "too_heavy": ErrorWords(
+    "too_heavy": ErrorText(
         "reading it took too much memory or time.", "Attach a smaller part of it."
     ),
-    "busy": ErrorWords("too many files are being read here now.", "Try again in a moment."),
+    "busy": ErrorText("too many files are being read here now.", "Try again in a moment."),
 }
 """Why a file can't be read, and what to do; the page puts its name before."""
 
-REQUEST_FAULTS: Final[Mapping[str, ErrorWords]] = {
-    "no_vision": ErrorWords(
+REQUEST_ERRORS: Final[Mapping[str, ErrorText]] = {
+    "no_vision": ErrorText(
         "{model} can't see pictures.", "Remove them, or choose a model with vision."
     ),
-    "file_too_long": ErrorWords(
+    "file_too_long": ErrorText(
         "it has more than {limit} MB.", "Attach a smaller file, or a part of it."
     ),
-    "shape": ErrorWords("This page sent something that the server does not understand.", "{mend}"),
-    "too_long": ErrorWords(
+    "shape": ErrorText("This page sent something that the server does not understand.", "{mend}"),
+    "too_long": ErrorText(
         "This message is too long: {size} MB, {limit} MB are accepted.",
         "Shorten it; nothing was lost.",
     ),
-    "chat_too_long": ErrorWords(
+    "chat_too_long": ErrorText(
         "This chat is too long to be sent: {limit} MB are accepted.",
         "Start a new chat; this one is kept.",
     ),
-    "host_only": ErrorWords(
+    "host_only": ErrorText(
         "Only the host of this page can check endpoints.",
         "Open it on the machine that runs it, as http://localhost; where ADMIN_PASSWORD is set, "
         "sign in with that.",
     ),
-    "no_check": ErrorWords("This can't be checked.", "{why}"),
-    "stranger": ErrorWords("Another website asked for this.", "Open this page itself."),
-    "empty": ErrorWords("There is nothing to send.", "Write a message first."),
-    "set": ErrorWords("These prompts can't be used yet.", "{mend}"),
-    "set_model": ErrorWords(
+    "no_check": ErrorText("This can't be checked.", "{why}"),
+    "stranger": ErrorText("Another website asked for this.", "Open this page itself."),
+    "empty": ErrorText("There is nothing to send.", "Write a message first."),
+    "set": ErrorText("These prompts can't be used yet.", "{mend}"),
+    "set_model": ErrorText(
         "{model} is not for visitors of this page.", "Take it out, or choose another model."
     ),
-    "run_gone": ErrorWords(
+    "run_gone": ErrorText(
         "This run is no longer on the server.", "Start it again; the prompts are yours to keep."
     ),
-    "runs_full": ErrorWords(
+    "runs_full": ErrorText(
         "This server has as many runs under way as it takes.", "Wait until one is done."
     ),
-    "runs_own": ErrorWords(
+    "runs_own": ErrorText(
         "You have {most} runs under way.",
         "Wait until one is done, or stop one: the others want to run theirs, too.",
     ),
-    "runs_off": ErrorWords(
+    "runs_off": ErrorText(
         "The run could not be kept on this server.", "The host's disk is at fault: {reason}."
     ),
-    "votes_many": ErrorWords(
+    "votes_many": ErrorText(
         "You voted {most} times within a minute.", "Wait a minute, then go on."
     ),
-    "vote_unknown": ErrorWords(
+    "vote_unknown": ErrorText(
         "This vote is about a model that is not here.", "Vote on answers of the models listed."
     ),
-    "votes_off": ErrorWords(
+    "votes_off": ErrorText(
         "The votes can't be reached at the moment.",
         "The host's database is at fault. Votes you cast are kept in this browser.",
     ),
 }
 
-EDGE: Final[Mapping[str, ErrorWords]] = {
-    "stranger": REQUEST_FAULTS["stranger"],
-    "too_large": ErrorWords("This is too large: {limit} MB are accepted.", "Send less of it."),
-    "too_slow": ErrorWords("This came too slowly.", "Check your connection and try again."),
-    "sign_in": ErrorWords("Your session is over.", "Sign in again; what you wrote is kept."),
-    "closing": ErrorWords("This server is being restarted.", "Try again in a minute."),
+MIDDLEWARE_ERRORS: Final[Mapping[str, ErrorText]] = {
+    "stranger": REQUEST_ERRORS["stranger"],
+    "too_large": ErrorText("This is too large: {limit} MB are accepted.", "Send less of it."),
+    "too_slow": ErrorText("This came too slowly.", "Check your connection and try again."),
+    "sign_in": ErrorText("Your session is over.", "Sign in again; what you wrote is kept."),
+    "closing": ErrorText("This server is being restarted.", "Try again in a minute."),
 }
 
 SIGN_IN: Final[Mapping[str, str]] = {

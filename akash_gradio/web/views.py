@@ -15,7 +15,7 @@ from akash_gradio.domain.model import ModelCard, Problem
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
-from akash_gradio.formatting import duration_words
+from akash_gradio.formatting import format_duration
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import texts
 from akash_gradio.web.health_view import HealthView, capability_words, down_since, health_view
@@ -106,7 +106,7 @@ def _card_fields(listing: Listing, health: Health | None) -> dict[str, Any]:
         "description": card.description or _stand_in(card, listing),
         "state": listing.state,
         "state_word": word,
-        "reason": texts.REASONS.get(listing.reason, ""),
+        "reason": texts.UNAVAILABLE_REASONS.get(listing.reason, ""),
         "can_chat": bool(listing.endpoints) and listing.state is not ListingState.UNSERVED,
         "badges": _badges(card),
         "picture": f"page/thumbnail/light?model={quote(card.id, safe='')}",
@@ -180,7 +180,7 @@ def _endpoint_row(status: EndpointStatus, model: str) -> EndpointRow:
         state=str(status.state),
         state_word=texts.STATES[str(status.state)],
         detail=" · ".join(parts),
-        reason=texts.REASONS.get(status.reason, texts.OUTCOMES.get(status.reason, "")),
+        reason=texts.UNAVAILABLE_REASONS.get(status.reason, texts.OUTCOMES.get(status.reason, "")),
         down_since=status.down_since,
     )
 
@@ -215,7 +215,7 @@ def receipt_view(
 def _receipt_facts(receipt: Receipt, cost: float | None) -> dict[str, Any]:
     tokens, tokens_in, thought = receipt.tokens_out, receipt.tokens_in, receipt.tokens_reasoning
     return {
-        "model": receipt.model_answered,
+        "model": receipt.answering_model,
         "first_token_s": receipt.first_token_s,
         "tokens_per_s": receipt.tokens_per_s,
         "tokens_out": tokens.tokens if tokens else None,
@@ -249,7 +249,7 @@ def _receipt_flags(receipt: Receipt, name_of: Callable[[str], str]) -> list[str]
     if len(receipt.attempts) > 1:
         flags.append(texts.ATTEMPTS.format(count=len(receipt.attempts)))
     if receipt.fallback:
-        flags.append(texts.FALLBACK.format(model=name_of(receipt.model_answered)))
+        flags.append(texts.FALLBACK.format(model=name_of(receipt.answering_model)))
     if receipt.finish in texts.FINISH:
         flags.append(texts.FINISH[receipt.finish])
     if receipt.tokens_out is not None and not receipt.tokens_out.reported:
@@ -263,8 +263,8 @@ def _receipt_rows(receipt: Receipt, cost: float | None) -> list[tuple[str, str]]
     speed = f"{receipt.tokens_per_s:.1f} tok/s" if receipt.tokens_per_s is not None else ""
     first = _seconds(receipt.first_token_s) if receipt.first_token_s is not None else ""
     rows = [
-        (name["model"], receipt.model_answered),
-        (name["asked"], receipt.model_asked if receipt.fallback else ""),
+        (name["model"], receipt.answering_model),
+        (name["asked"], receipt.requested_model if receipt.fallback else ""),
         (name["endpoint"], receipt.endpoint),
         (name["first"], first),
         (name["total"], _seconds(receipt.total_s)),
@@ -287,7 +287,7 @@ def _attempt_view(attempt: Attempt) -> dict[str, Any]:
         outcome = f"{outcome} ({attempt.status})"
     return {
         "endpoint": attempt.endpoint,
-        "why": texts.WHY.get(attempt.why, attempt.why),
+        "why": texts.SELECTION_REASONS.get(attempt.reason, attempt.reason),
         "outcome": outcome,
         "ok": attempt.outcome == "ok",
         "seconds": attempt.elapsed_ms / 1000,
@@ -327,7 +327,7 @@ def error_view(error: errors.AkashGradioError, model_name: str) -> dict[str, Any
     }
 
 
-def _error_words(error: errors.AkashGradioError) -> texts.ErrorWords:
+def _error_words(error: errors.AkashGradioError) -> texts.ErrorText:
     if isinstance(error, errors.NoEndpoint):
         special = texts.ERRORS.get(f"NoEndpoint.{error.reason}")
         if special is not None:
@@ -335,13 +335,13 @@ def _error_words(error: errors.AkashGradioError) -> texts.ErrorWords:
     if isinstance(error, errors.NotAllowed | errors.LimitReached):
         kind = type(error).__name__
         others = "value" if isinstance(error, errors.NotAllowed) and error.high else ""
-        for name in (error.what, others):
+        for name in (error.reason, others):
             if f"{kind}.{name}" in texts.ERRORS:
                 return texts.ERRORS[f"{kind}.{name}"]
     return _nearest_words(error)
 
 
-def _nearest_words(error: errors.AkashGradioError) -> texts.ErrorWords:
+def _nearest_words(error: errors.AkashGradioError) -> texts.ErrorText:
     """The words of the error's class, or of the class above that has some."""
     names = (kind.__name__ for kind in type(error).__mro__)
     return next(texts.ERRORS[name] for name in names if name in texts.ERRORS)
@@ -354,20 +354,20 @@ def _error_facts(error: errors.AkashGradioError, model_name: str) -> dict[str, s
     if isinstance(cause, errors.EndpointError):
         facts["cause"] = failure_words(cause)
         facts["detail"] = str(getattr(cause, "detail", ""))
-    if isinstance(error, errors.NotAnswered):
+    if isinstance(error, errors.AllEndpointsFailed):
         facts["tries"] = _tries(error.receipt)
         facts["again"] = _again(error.retry_after_s)
-    if isinstance(error, errors.ContextExceeded) and error.asked_tokens and error.limit_tokens:
-        facts["counts"] = texts.COUNTS.format(
-            asked=f"{error.asked_tokens:,}", limit=f"{error.limit_tokens:,}"
+    if isinstance(error, errors.ContextExceeded) and error.requested_tokens and error.limit_tokens:
+        facts["counts"] = texts.TOKEN_COUNTS.format(
+            asked=f"{error.requested_tokens:,}", limit=f"{error.limit_tokens:,}"
         )
     if isinstance(error, errors.EndpointError):
         facts.update(_failure_facts(error))
     if isinstance(error, errors.NotAllowed):
-        facts |= {"what": error.what, "low": f"{error.low:g}", "high": f"{error.high:,.10g}"}
+        facts |= {"what": error.reason, "low": f"{error.low:g}", "high": f"{error.high:,.10g}"}
     if isinstance(error, errors.LimitReached):
-        again_in = duration_words(error.retry_after_s)
-        facts |= {"most": f"{error.most:,.0f}", "again_in": again_in}
+        again_in = format_duration(error.retry_after_s)
+        facts |= {"most": f"{error.limit:,.0f}", "again_in": again_in}
     return facts
 
 
@@ -375,8 +375,8 @@ def failure_words(error: errors.EndpointError) -> str:
     """One sentence for one failed attempt."""
     if isinstance(error, errors.EndpointRefused) and error.status in texts.REFUSED_STATUS:
         return texts.REFUSED_STATUS[error.status].format(alias=error.alias)
-    if isinstance(error, errors.EndpointMalformed) and error.what == "cut":
-        return texts.CUT.format(alias=error.alias)
+    if isinstance(error, errors.EndpointMalformed) and error.reason == "cut":
+        return texts.CONNECTION_LOST.format(alias=error.alias)
     return _nearest_words(error).title.format_map(_failure_facts(error))
 
 
@@ -385,7 +385,7 @@ def _failure_facts(error: errors.EndpointError) -> dict[str, str]:
     if isinstance(error, errors.EndpointUnreachable):
         facts["reason"] = texts.UNREACHABLE.get(error.reason, error.reason)
     if isinstance(error, errors.EndpointMalformed):
-        facts["what"] = texts.GARBLED.get(error.what, error.what)
+        facts["what"] = texts.MALFORMED.get(error.reason, error.reason)
     if isinstance(error, errors.EndpointTimeout):
         facts["after_s"] = f"{error.after_s:g}"
     if isinstance(error, errors.EndpointRefused):
@@ -395,13 +395,13 @@ def _failure_facts(error: errors.EndpointError) -> dict[str, str]:
 
 def _tries(receipt: Receipt | None) -> str:
     count = len(receipt.attempts) if receipt else 1
-    return texts.TRIES_ONE if count == 1 else texts.TRIES_MANY.format(count=count)
+    return texts.ONE_ATTEMPT if count == 1 else texts.MANY_ATTEMPTS.format(count=count)
 
 
 def _again(retry_after_s: float | None) -> str:
     if retry_after_s is None or retry_after_s < 1:
-        return texts.AGAIN
-    return texts.AGAIN_IN.format(seconds=f"{retry_after_s:.0f}")
+        return texts.RETRY_NOW
+    return texts.RETRY_IN.format(seconds=f"{retry_after_s:.0f}")
 
 
 # ── notices ─────────────────────────────────────────────────────────────────

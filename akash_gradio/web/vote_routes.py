@@ -20,8 +20,8 @@ from starlette.types import ASGIApp
 
 from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.votes.export import votes_csv, votes_json
-from akash_gradio.compare.votes.store import Vote, VoteStore, VotesUnavailable, read_votes
-from akash_gradio.domain.visitor import NOBODY, VISITOR
+from akash_gradio.compare.votes.store import Vote, VoteStore, VotesUnavailable, parse_votes
+from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.page_route import PageAddress, read_body
 from akash_gradio.web.ranking_view import ranking_view
@@ -98,14 +98,14 @@ class _Minute:
 
     def take(self, votes: int) -> None:
         """So many more of the visitor who asks. Raises Fault."""
-        now, visitor = self._clock(), VISITOR.get()
+        now, visitor = self._clock(), CURRENT_VISITOR.get()
         while self._cast and self._cast[0][0] <= now - 60:
             self._cast.popleft()
         own = sum(count for _, whose, _, count in self._cast if whose == visitor.id)
-        near = sum(count for _, _, where, count in self._cast if where == visitor.household)
-        if own + votes > MOST_A_MINUTE or (visitor.household and near + votes > MOST_OF_HOUSEHOLD):
+        near = sum(count for _, _, where, count in self._cast if where == visitor.network)
+        if own + votes > MOST_A_MINUTE or (visitor.network and near + votes > MOST_OF_HOUSEHOLD):
             raise Fault("votes_many", 429, most=str(MOST_A_MINUTE))
-        self._cast.append((now, visitor.id, visitor.household, votes))
+        self._cast.append((now, visitor.id, visitor.network, votes))
 
 
 def _check_models(house: AppContext, votes: Iterable[Vote]) -> None:
@@ -118,8 +118,8 @@ def _check_models(house: AppContext, votes: Iterable[Vote]) -> None:
 
 def _signed(vote: Vote) -> Vote:
     """The vote under the id by which the server knows its visitor, not one that was sent."""
-    visitor = VISITOR.get().id
-    return vote if visitor == NOBODY.id else replace(vote, visitor=visitor)
+    visitor = CURRENT_VISITOR.get().id
+    return vote if visitor == ANONYMOUS.id else replace(vote, visitor=visitor)
 
 
 def _votes(body: bytes) -> tuple[Vote, ...]:
@@ -134,7 +134,7 @@ def _votes(body: bytes) -> tuple[Vote, ...]:
 def sent_votes(sent: Any) -> tuple[Vote, ...]:
     """Votes from parsed JSON. Raises Fault."""
     try:
-        return read_votes(sent)
+        return parse_votes(sent)
     except (ValueError, TypeError) as error:
         raise Fault("shape", mend=f"votes: {error}") from None
 

@@ -16,7 +16,7 @@ import uvicorn
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from akash_gradio.api.metrics import Metrics
-from akash_gradio.api.routes import Api
+from akash_gradio.api.routes import ApiDeps
 from akash_gradio.app import Service
 from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.catalog.loader import Catalog
@@ -65,20 +65,20 @@ class Served:
     async def connect(self) -> Connection:
         return await Connection.to(self.port)
 
-    async def ask(self, body: object, **headers: str) -> Said:
-        """One question, one whole answer, on a connection of its own."""
+    async def ask(self, body: object, **headers: str) -> ReceivedResponse:
+        """One chat_body, one whole answer, on a connection of its own."""
         async with await self.connect() as connection:
             await connection.send("POST", CHAT, body, headers)
             return await connection.said()
 
-    async def get(self, path: str, **headers: str) -> Said:
+    async def get(self, path: str, **headers: str) -> ReceivedResponse:
         async with await self.connect() as connection:
             await connection.send("GET", path, None, headers)
             return await connection.said()
 
 
 @dataclass
-class Said:
+class ReceivedResponse:
     """An answer. pieces: the chunks of its body as the server cut it."""
 
     status: int
@@ -135,7 +135,7 @@ class Connection:
             self._writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
             await self._writer.drain()
 
-    async def said(self) -> Said:
+    async def said(self) -> ReceivedResponse:
         """The whole answer."""
         said = await self.head()
         if said.headers.get("transfer-encoding") == "chunked":
@@ -146,10 +146,12 @@ class Connection:
             said.pieces.append(await self._reader.readexactly(length))
         return said
 
-    async def head(self) -> Said:
+    async def head(self) -> ReceivedResponse:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         pairs = [line.split(": ", 1) for line in head[1:] if line]
-        return Said(int(head[0].split()[1]), {name.lower(): value for name, value in pairs})
+        return ReceivedResponse(
+            int(head[0].split()[1]), {name.lower(): value for name, value in pairs}
+        )
 
     async def piece(self) -> bytes:
         """The next chunk, b"" at the end."""
@@ -177,8 +179,8 @@ async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served
 
     gateway = open_gateway(settings, catalog.get, transport=network(), on_receipt=note)
     metrics.watch(gateway.endpoints)
-    door = ApiKeyAuth(settings.gateway_keys, keyed=settings.gateway_keys_configured)
-    api = Api(gateway=gateway, catalog=catalog, door=door, metrics=metrics)
+    auth = ApiKeyAuth(settings.gateway_keys, keyed=settings.gateway_keys_configured)
+    api = ApiDeps(gateway=gateway, catalog=catalog, auth=auth, metrics=metrics)
     service = Service(
         catalog=catalog, gateway=gateway, source=gateway, embedded=None, api=api, problems=()
     )
@@ -217,7 +219,7 @@ async def alone(
             yield served, stub
 
 
-def question(text: str = "Grüße", **more: Any) -> dict[str, Any]:
+def chat_body(text: str = "Grüße", **more: Any) -> dict[str, Any]:
     return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.serving import alone, pair, question
+from tests.api.serving import alone, chat_body, pair
 
 
 async def test_tells_connections_choices_and_attempts(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "akash_gradio")
     async with pair("status_500") as (served, _, _):
-        await served.ask(question(stream=True))
+        await served.ask(chat_body(stream=True))
     told = [vars(line) for line in caplog.records]
     opened = [(each["endpoint"], each["status"]) for each in of(told, "connection.opened")]
     assert opened == [("bad", 500), ("good", 200)]
@@ -25,7 +25,7 @@ async def test_tells_connections_choices_and_attempts(caplog: pytest.LogCaptureF
 async def test_tells_what_could_not_be_read(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "akash_gradio")
     async with alone(name) as (served, _):
-        await served.ask(question(stream=True))
+        await served.ask(chat_body(stream=True))
     (failed,) = of([vars(line) for line in caplog.records], "attempt.failed")
     assert failed["endpoint"] == "only"
     assert failed["outcome"] in {"EndpointMalformed", "EndpointUnreachable"}

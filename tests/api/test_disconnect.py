@@ -11,23 +11,21 @@ import pytest
 
 from akash_gradio.http.connection import Headers
 from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_disconnect
-from tests.api.serving import CHAT, alone, question
+from tests.api.serving import CHAT, alone, chat_body
 
 PROMPT_S = 0.2
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-@pytest.mark.parametrize(
-    "name", ["hangs_before_headers", "headers_drop_by_drop", "hangs_after_headers"]
-)
+@pytest.mark.parametrize("name", ["hangs_before_headers", "slow_headers", "hangs_after_headers"])
 async def test_before_the_first_token(name: str, stream: bool) -> None:
     async with alone(name) as (served, stub), await served.connect() as connection:
-        await connection.send("POST", CHAT, question(stream=stream))
-        await stub.asked()
+        await connection.send("POST", CHAT, chat_body(stream=stream))
+        await stub.wait_for_requests()
         left_at = time.monotonic()
         connection.hang_up()
-        assert await stub.closed(PROMPT_S) - left_at < PROMPT_S
-        await stub.quiet()
+        assert await stub.wait_for_disconnect(PROMPT_S) - left_at < PROMPT_S
+        await stub.wait_for_idle()
         (status,) = served.gateway.endpoints()
         assert (status.in_flight, status.reason) == (0, "")
 
@@ -35,14 +33,14 @@ async def test_before_the_first_token(name: str, stream: bool) -> None:
 @pytest.mark.parametrize("name", ["hangs_in_the_middle", "slow"])
 async def test_after_the_first_token(name: str) -> None:
     async with alone(name) as (served, stub), await served.connect() as connection:
-        await connection.send("POST", CHAT, question(stream=True))
+        await connection.send("POST", CHAT, chat_body(stream=True))
         await connection.head()
         await connection.piece()
         assert b'in_flight{endpoint="only"} 1.0' in served.metrics.page()
         left_at = time.monotonic()
         connection.hang_up()
-        assert await stub.closed(PROMPT_S) - left_at < PROMPT_S
-        await stub.quiet()
+        assert await stub.wait_for_disconnect(PROMPT_S) - left_at < PROMPT_S
+        await stub.wait_for_idle()
         (status,) = served.gateway.endpoints()
         assert (status.in_flight, status.reason) == (0, "")
         assert b'outcome="cancelled"} 1.0' in served.metrics.page()
@@ -52,8 +50,8 @@ async def test_between_two_rounds() -> None:
     before = asyncio.all_tasks()
     async with alone("status_500", RETRY_ATTEMPTS=5, RETRY_DELAY=30_000) as (served, stub):
         async with await served.connect() as connection:
-            await connection.send("POST", CHAT, question())
-            await stub.asked()
+            await connection.send("POST", CHAT, chat_body())
+            await stub.wait_for_requests()
             connection.hang_up()
         async with asyncio.timeout(20):
             assert (await served.receipts.get()).finish == "cancelled"
@@ -64,7 +62,7 @@ async def test_in_the_middle_of_its_question() -> None:
     async with alone() as (served, stub), await served.connect() as connection:
         await connection.send("POST", CHAT, b'{"mod', {"content-length": "500"})
         connection.hang_up()
-        assert (await served.ask(question())).status == 200
+        assert (await served.ask(chat_body())).status == 200
     assert len(stub.chats) == 1
 
 
@@ -145,16 +143,16 @@ class Direct:
     def __init__(self) -> None:
         self.call: Any = None
 
-    def write_now(self, body: bytes) -> bool:
+    def try_write(self, body: bytes) -> bool:
         raise AssertionError(body)
 
-    def reply_now(self, headers: Headers, body: bytes) -> bool:
+    def try_respond(self, headers: Headers, body: bytes) -> bool:
         raise AssertionError(headers, body)
 
-    def when_left(self, call: Callable[[], object]) -> None:
+    def set_disconnect_callback(self, call: Callable[[], object]) -> None:
         self.call = call
 
-    def forget(self, call: Callable[[], object]) -> None:
+    def clear_disconnect_callback(self, call: Callable[[], object]) -> None:
         assert self.call is call
         self.call = None
 

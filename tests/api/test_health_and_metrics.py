@@ -13,7 +13,7 @@ from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
-from tests.api.serving import alone, pair, question, serving
+from tests.api.serving import alone, chat_body, pair, serving
 from tests.stubs import StubEndpoint, entry, settings_for
 
 
@@ -38,7 +38,7 @@ async def test_is_healthy_while_a_chat_could_be_answered() -> None:
     async with alone("status_401") as (served, _):
         good = await served.get("/healthz")
         assert (good.status, good.json) == (200, {"status": "ok", "models": 1})
-        await served.ask(question())
+        await served.ask(chat_body())
         bad = await served.get("/healthz")
         assert bad.status == 503
         assert bad.json == {"status": "unavailable", "reason": "every endpoint is down"}
@@ -51,7 +51,7 @@ async def test_says_in_words_why_it_is_not() -> None:
         served.gateway.expect_endpoint("this-computer", ("m",))
         loading = await served.get("/healthz", x_forwarded_for="203.0.113.5")
         assert "being loaded" in loading.json["reason"]
-        told = await served.ask(question())
+        told = await served.ask(chat_body())
         assert (told.status, told.headers["retry-after"]) == (503, "5")
         drained = EndpointSettings(url="https://a.test", name="a", models=("m",), weight=0)
         served.gateway.remove_endpoint("this-computer")
@@ -61,8 +61,8 @@ async def test_says_in_words_why_it_is_not() -> None:
 
 async def test_counts_what_happens() -> None:
     async with pair("status_500") as (served, _, _):
-        await served.ask(question(stream=True))
-        await served.ask({**question(), "model": "unknown-" + "x" * 50})
+        await served.ask(chat_body(stream=True))
+        await served.ask({**chat_body(), "model": "unknown-" + "x" * 50})
         page = await served.get("/metrics")
     assert page.headers["content-type"].startswith("text/plain")
     numbers = {
@@ -89,7 +89,7 @@ async def test_counts_what_happens() -> None:
 async def test_an_open_breaker_is_shown() -> None:
     async with alone("status_500") as (served, _):
         for _ in range(3):
-            await served.ask(question())
+            await served.ask(chat_body())
         assert b'state{endpoint="only",state="down"} 1.0' in (await served.get("/metrics")).body
 
 
@@ -101,12 +101,12 @@ async def test_numbers_are_not_for_everybody() -> None:
 @pytest.mark.parametrize("finish", ["stop", "length", "whatever an endpoint says"])
 def test_labels_are_bounded_whatever_an_endpoint_or_a_caller_says(finish: str) -> None:
     metrics = Metrics(lambda model: model == "m")
-    attempt = Attempt(endpoint="a", model="m", why="weighted", outcome="ok", elapsed_ms=1)
+    attempt = Attempt(endpoint="a", model="m", reason="weighted", outcome="ok", elapsed_ms=1)
     for model in ("m", *(f"made-up-{number}" for number in range(50))):
         metrics.observe(
             Receipt(
-                model_asked=model,
-                model_answered=model,
+                requested_model=model,
+                answering_model=model,
                 endpoint="a",
                 attempts=(attempt,),
                 first_token_s=0.1,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.serving import CHAT, alone, question
+from tests.api.serving import CHAT, alone, chat_body
 
-GOOD = question()
+GOOD = chat_body()
 
 
 def packed(**more: Any) -> bytes:
@@ -97,7 +97,7 @@ async def test_twenty_megabytes_are_too_large(told: bool) -> None:
 
 async def test_nine_megabytes_are_passed_on() -> None:
     async with alone() as (served, stub):
-        assert (await served.ask(question("x" * 9_000_000))).status == 200
+        assert (await served.ask(chat_body("x" * 9_000_000))).status == 200
     assert len(stub.chats[0].json["messages"][0]["content"]) == 9_000_000
 
 

@@ -60,7 +60,7 @@ async def test_the_node_sdk_notices_nothing(node_folder: Path) -> None:
             )  # fmt: skip
             out, told = await process.communicate()
             assert process.returncode == 0, told.decode()
-            await stubs["hangs_in_the_middle"].quiet()
+            await stubs["hangs_in_the_middle"].wait_for_idle()
     finally:
         for stub in stubs.values():
             await stub.__aexit__()

@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
 
 from akash_gradio import __version__
 from akash_gradio.api.openapi import description
-from akash_gradio.api.routes import api_addresses
-from tests.api.serving import CHAT, alone, question
+from akash_gradio.api.routes import api_routes
+from tests.api.serving import CHAT, alone, chat_body
 
 KEY = "gateway-key-9f3"
 EXAMPLES = 15
@@ -37,7 +37,7 @@ CHECKS = [
 
 def addresses() -> set[str]:
     api: Any = object()
-    return {path.replace(":path}", "}") for path in api_addresses(api) if path != REST}
+    return {path.replace(":path}", "}") for path in api_routes(api) if path != REST}
 
 
 def test_every_address_is_described_and_no_other() -> None:
@@ -123,7 +123,7 @@ async def test_a_failure_is_one_that_was_described(
 ) -> None:
     async with alone(behavior, GATEWAY_API_KEYS=KEY) as (served, _):
         case = asking().Case(
-            body=question() | {"model": model},
+            body=chat_body() | {"model": model},
             headers={"authorization": f"Bearer {key}"},
             media_type="application/json",
         )

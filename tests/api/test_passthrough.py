@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from akash_gradio.domain.model import ModelCard
-from tests.api.serving import CHAT, PATIENT, Connection, alone, pair, question, serving
+from tests.api.serving import CHAT, PATIENT, Connection, alone, chat_body, pair, serving
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
-from tests.stubs.wire import DONE, chunk, event, opening, says, story, usage_event
-from tests.stubs.zoo import tell
+from tests.stubs.behaviors import send_stream
+from tests.stubs.wire import DONE, chunk, event, role_event, stream_body, text_event, usage_event
 
 MESSAGES: Any = [{"role": "user", "content": "hi"}]
 USAGE_ON: Any = {"include_usage": True}
@@ -20,8 +20,8 @@ USAGE_ON: Any = {"include_usage": True}
 
 async def test_streamed_bytes_are_the_endpoints_own() -> None:
     async with alone() as (served, _):
-        said = await served.ask(question(stream=True))
-    assert said.body == story().replace("\u2028".encode(), rb"\u2028")
+        said = await served.ask(chat_body(stream=True))
+    assert said.body == stream_body().replace("\u2028".encode(), rb"\u2028")
     assert said.headers["content-type"] == "text/event-stream; charset=utf-8"
 
 
@@ -30,37 +30,39 @@ async def test_no_event_waits_for_the_next() -> None:
 
     async def act(x: Exchange) -> None:
         await x.open_stream()
-        await x.piece(opening())
+        await x.send(role_event())
         for number, gate in enumerate(gates):
-            await x.piece(says(str(number)))
+            await x.send(text_event(str(number)))
             await gate.wait()
-        await x.piece(wire.ending() + DONE)
+        await x.send(wire.finish_event() + DONE)
         await x.end()
 
     async with alone(act) as (served, _), await served.connect() as connection:
-        await connection.send("POST", CHAT, question(stream=True))
+        await connection.send("POST", CHAT, chat_body(stream=True))
         await connection.head()
-        assert await connection.piece() == opening() + says("0")
+        assert await connection.piece() == role_event() + text_event("0")
         gates[0].set()
-        assert await connection.piece() == says("1")
+        assert await connection.piece() == text_event("1")
         gates[1].set()
-        assert await connection.piece() == says("2")
+        assert await connection.piece() == text_event("2")
         gates[2].set()
         rest = b""
         while piece := await connection.piece():
             rest += piece
-        assert rest == wire.ending() + DONE
+        assert rest == wire.finish_event() + DONE
 
 
 async def test_unknown_fields_travel_both_ways() -> None:
     async def act(x: Exchange) -> None:
-        if x.seen.json.get("stream"):
+        if x.request.json.get("stream"):
             odd = chunk({"content": "a", "x_delta": {"deep": [1]}}, x_top=1.5)
-            await tell(x, opening(), event(odd), event({**odd, "x_top": 2}), wire.ending(), DONE)
+            await send_stream(
+                x, role_event(), event(odd), event({**odd, "x_top": 2}), wire.finish_event(), DONE
+            )
         else:
             await x.reply(b'{"choices":[{"message":{"content":"a"},"x":1}],  "x_top":1.50}')
 
-    asked = question(top_k=3, x_odd={"a": [None, 1.5, "é"]}, logit_bias={"1": -100})
+    asked = chat_body(top_k=3, x_odd={"a": [None, 1.5, "é"]}, logit_bias={"1": -100})
     asked["messages"][0]["x_name"] = "y"
     async with alone(act) as (served, stub):
         streamed = await served.ask({**asked, "stream": True})
@@ -82,7 +84,7 @@ async def test_tool_calls_pass_through_the_sdk() -> None:
 
         first = call(id="call_1", type="function", function={"name": "f", "arguments": ""})
         arguments = [call(function={"arguments": part}) for part in ('{"a"', ":1}")]
-        await tell(x, opening(), first, *arguments, wire.ending("tool_calls"), DONE)
+        await send_stream(x, role_event(), first, *arguments, wire.finish_event("tool_calls"), DONE)
 
     async with alone(act) as (served, stub), served.client() as client:
         asked = client.chat.completions.stream(model="m", messages=MESSAGES, tools=tools)
@@ -103,7 +105,7 @@ async def test_the_caller_alone_says_how_to_sample() -> None:
         StubEndpoint() as stub,
         serving(settings_for(entry(stub), **PATIENT), card) as served,
     ):
-        await served.ask(question())
+        await served.ask(chat_body())
     (seen,) = stub.chats
     assert "temperature" not in seen.json
     assert "top_p" not in seen.json
@@ -115,7 +117,7 @@ async def test_the_callers_key_reaches_no_endpoint() -> None:
     async with StubEndpoint(key="key-of-the-endpoint") as stub:
         given = entry(stub, apiKey="key-of-the-endpoint")
         async with serving(settings_for(given, GATEWAY_API_KEYS="key-of-the-caller")) as served:
-            said = await served.ask(question(), authorization="Bearer key-of-the-caller")
+            said = await served.ask(chat_body(), authorization="Bearer key-of-the-caller")
     assert said.status == 200
     assert stub.chats[0].headers["authorization"] == "Bearer key-of-the-endpoint"
 
@@ -123,15 +125,15 @@ async def test_the_callers_key_reaches_no_endpoint() -> None:
 @pytest.mark.parametrize("stream", [True, False])
 async def test_the_model_is_called_as_the_caller_called_it(stream: bool) -> None:
     async def act(x: Exchange) -> None:
-        own = {"model": x.seen.json["model"]}
-        if x.seen.json.get("stream"):
+        own = {"model": x.request.json["model"]}
+        if x.request.json.get("stream"):
             parts = [event({**chunk({"content": text}), **own}) for text in "abc"]
-            await tell(x, *parts, wire.ending(), DONE)
+            await send_stream(x, *parts, wire.finish_event(), DONE)
         else:
-            await x.reply(wire.pack({**wire.completion(), **own}))
+            await x.reply(wire.to_json({**wire.completion(), **own}))
 
     async with alone(act, {"modelMap": {"m": "org/own"}}) as (served, stub):
-        said = await served.ask(question(stream=stream))
+        said = await served.ask(chat_body(stream=stream))
     assert stub.chats[0].json["model"] == "org/own"
     assert b"org/own" not in said.body
     assert b'"model":"m"' in said.body
@@ -158,7 +160,7 @@ async def test_usage_comes_when_it_is_asked_for_and_only_then(name: str, wanted:
 
 async def test_usage_that_came_beside_words_is_not_told_twice() -> None:
     async with alone("usage_on_every_chunk") as (served, _):
-        said = await served.ask(question(stream=True, stream_options=USAGE_ON))
+        said = await served.ask(chat_body(stream=True, stream_options=USAGE_ON))
     assert b'"choices":[]' not in said.body
     assert said.body.endswith(DONE)
 
@@ -168,7 +170,7 @@ async def test_a_fallback_is_named() -> None:
         entries = entry(bad, name="bad"), entry(good, name="spare one", models=["other-model"])
         settings = settings_for(*entries, FALLBACK_MODEL="other-model", **PATIENT)
         async with serving(settings) as served:
-            said = await served.ask(question())
+            said = await served.ask(chat_body())
     assert said.status == 200
     assert good.chats[0].json["model"] == "other-model"
     assert said.headers["x-fallback-model"] == "other-model"
@@ -179,22 +181,22 @@ async def test_a_fallback_is_named() -> None:
 async def test_a_whole_answer_may_take_longer_than_a_first_token() -> None:
     async def act(x: Exchange) -> None:
         await asyncio.sleep(0.2)
-        await x.reply(wire.pack(wire.completion()))
+        await x.reply(wire.to_json(wire.completion()))
 
     async with alone(act, FIRST_TOKEN_TIMEOUT=0.2) as (served, _):
-        assert (await served.ask(question())).status == 200
+        assert (await served.ask(chat_body())).status == 200
 
 
 async def test_each_answer_has_an_id_of_its_own() -> None:
     async with pair("status_500") as (served, _, _):
-        ids = {(await served.ask(question())).headers["x-request-id"] for _ in range(2)}
+        ids = {(await served.ask(chat_body())).headers["x-request-id"] for _ in range(2)}
         ids |= {(await served.get("/v1/models")).headers["x-request-id"]}
     assert len(ids) == 3
 
 
 async def test_an_answer_that_breaks_off_ends_with_one_error_and_nothing_after_it() -> None:
     async with alone("cuts_in_the_middle") as (served, _):
-        said = await served.ask(question(stream=True))
+        said = await served.ask(chat_body(stream=True))
     *words, last, nothing = said.body.split(b"\n\n")
     assert (said.status, nothing) == (200, b"")
     assert words
@@ -210,12 +212,12 @@ async def test_two_hundred_streams_at_once_keep_apart() -> None:
         entries = entry(one, name="one", weight=2), entry(two, name="two")
         options = {"FIRST_TOKEN_TIMEOUT": 60, "IDLE_TIMEOUT": 60}
         async with serving(settings_for(*entries, **options)) as served:
-            asked = [served.ask(question(text, stream=True)) for text in texts]
+            asked = [served.ask(chat_body(text, stream=True)) for text in texts]
             answers = await asyncio.gather(*asked)
             assert [status.in_flight for status in served.gateway.endpoints()] == [0, 0]
     for text, answer in zip(texts, answers, strict=True):
-        pieces = [says(text[i : i + 3]) for i in range(0, len(text), 3)]
-        assert answer.body == opening() + b"".join(pieces) + wire.ending() + DONE
+        pieces = [text_event(text[i : i + 3]) for i in range(0, len(text), 3)]
+        assert answer.body == role_event() + b"".join(pieces) + wire.finish_event() + DONE
         assert answer.headers["x-attempts"] == "1"
     assert asyncio.all_tasks() == before
 
@@ -224,10 +226,10 @@ async def test_an_endpoint_killed_under_load_loses_no_question() -> None:
     async with StubEndpoint("echoes") as one, StubEndpoint("echoes") as two:
         entries = entry(one, name="one", weight=5), entry(two, name="two")
         async with serving(settings_for(*entries, **PATIENT)) as served:
-            first = [await served.ask(question(f"a{n}", stream=True)) for n in range(5)]
+            first = [await served.ask(chat_body(f"a{n}", stream=True)) for n in range(5)]
             one.kill()
             rest = await asyncio.gather(
-                *(served.ask(question(f"b{n}", stream=True)) for n in range(40))
+                *(served.ask(chat_body(f"b{n}", stream=True)) for n in range(40))
             )
     assert {said.status for said in (*first, *rest)} == {200}
     assert all(said.body.endswith(DONE) for said in (*first, *rest))
@@ -236,42 +238,42 @@ async def test_an_endpoint_killed_under_load_loses_no_question() -> None:
 
 async def test_usage_chunks_of_the_endpoint_are_kept_as_they_came() -> None:
     async with alone() as (served, _):
-        said = await served.ask(question(stream=True, stream_options=USAGE_ON))
-    assert said.body.endswith(wire.ending() + usage_event() + DONE)
+        said = await served.ask(chat_body(stream=True, stream_options=USAGE_ON))
+    assert said.body.endswith(wire.finish_event() + usage_event() + DONE)
 
 
 async def test_each_word_renews_the_patience_for_the_next() -> None:
     async def act(x: Exchange) -> None:
         await x.open_stream()
-        await x.piece(opening())
+        await x.send(role_event())
         for _ in range(6):
-            await x.piece(says("slowly "))
+            await x.send(text_event("slowly "))
             await asyncio.sleep(0.2)  # a word each, in more than the limit altogether
-        await x.piece(wire.ending() + DONE)
+        await x.send(wire.finish_event() + DONE)
         await x.end()
 
     async with alone(act, IDLE_TIMEOUT=0.9) as (served, _):
-        said = await served.ask(question(stream=True))
-    assert said.body.endswith(wire.ending() + DONE)
+        said = await served.ask(chat_body(stream=True))
+    assert said.body.endswith(wire.finish_event() + DONE)
 
 
 async def test_who_pauses_holds_the_endpoint_back_and_misses_nothing() -> None:
-    words = [says(f"{number:06d}" + "x" * 20_000) for number in range(1500)]
+    words = [text_event(f"{number:06d}" + "x" * 20_000) for number in range(1500)]
     sent = 0
 
     async def act(x: Exchange) -> None:
         nonlocal sent
         await x.open_stream()
-        await x.piece(opening())
+        await x.send(role_event())
         for word in words:
-            await x.piece(word)
+            await x.send(word)
             sent += 1
-        await x.piece(wire.ending() + DONE)
+        await x.send(wire.finish_event() + DONE)
         await x.end()
 
     async with alone(act) as (served, _):
         connection = Connection(*await asyncio.open_connection("127.0.0.1", served.port))
-        await connection.send("POST", CHAT, question(stream=True))
+        await connection.send("POST", CHAT, chat_body(stream=True))
         await connection.head()
         before = -1
         while sent != before:  # until nothing moves any more
@@ -282,4 +284,4 @@ async def test_who_pauses_holds_the_endpoint_back_and_misses_nothing() -> None:
         while piece := await connection.piece():
             pieces.append(piece)
         connection.hang_up()
-    assert b"".join(pieces) == opening() + b"".join(words) + wire.ending() + DONE
+    assert b"".join(pieces) == role_event() + b"".join(words) + wire.finish_event() + DONE

@@ -10,19 +10,19 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk
 
 from tests.api.serving import alone, pair
-from tests.stubs import ZOO, Ends, that, wire
+from tests.stubs import BEHAVIORS, Ending, behaviors_with, wire
 
 MESSAGES: Any = [{"role": "user", "content": "Grüße"}]
 TAGGED = {
-    "think_tags_split": "<think>" + "".join(wire.THOUGHTS) + "</think>" + wire.TEXT,
-    "think_end_alone": "".join(wire.THOUGHTS) + "</think>" + wire.TEXT,
+    "think_tags_split": "<think>" + "".join(wire.REASONING) + "</think>" + wire.TEXT,
+    "think_end_alone": "".join(wire.REASONING) + "</think>" + wire.TEXT,
 }
 """`/v1` passes on what the endpoint says; a client knows its model."""
-ANSWERING = sorted(set(that(Ends.WHOLE)) - {"echoes"})
+ANSWERING = sorted(set(behaviors_with(Ending.COMPLETE)) - {"echoes"})
 
 
 def patience(name: str) -> dict[str, object]:
-    if "Timeout" in ZOO[name].error:
+    if "Timeout" in BEHAVIORS[name].error:
         return {"FIRST_TOKEN_TIMEOUT": 0.8, "IDLE_TIMEOUT": 1.5}
     return {}
 
@@ -43,7 +43,7 @@ async def whole(client: AsyncOpenAI) -> tuple[str | None, dict[str, str]]:
     return raw.parse().choices[0].message.content, dict(raw.headers)
 
 
-@pytest.mark.parametrize("name", that(Ends.NEVER_STARTS))
+@pytest.mark.parametrize("name", behaviors_with(Ending.NO_FIRST_TOKEN))
 async def test_a_failure_before_the_first_token_is_invisible(name: str) -> None:
     async with pair(name, **patience(name)) as (served, bad, good), served.client() as client:
         text: list[str] = []
@@ -53,10 +53,10 @@ async def test_a_failure_before_the_first_token_is_invisible(name: str) -> None:
     assert headers["x-accel-buffering"] == "no"
     assert "x-fallback-model" not in headers
     assert len(good.chats) == 1
-    assert len(bad.chats) == (0 if name in {"refuses", "speaks_no_tls"} else 1)
+    assert len(bad.chats) == (0 if name in {"closed_port", "plain_text_on_https"} else 1)
 
 
-@pytest.mark.parametrize("name", that(Ends.NEVER_STARTS))
+@pytest.mark.parametrize("name", behaviors_with(Ending.NO_FIRST_TOKEN))
 async def test_the_same_where_no_stream_is_asked(name: str) -> None:
     options = dict.fromkeys(patience(name), 0.06)  # five times as long for a whole answer
     async with pair(name, **options) as (served, _bad, _good), served.client() as client:
@@ -70,7 +70,7 @@ async def test_every_way_of_streaming_is_understood(name: str) -> None:
     async with alone(name) as (served, _), served.client() as client:
         text: list[str] = []
         await streamed(client, text)
-    assert "".join(text) == TAGGED.get(name, ZOO[name].text)
+    assert "".join(text) == TAGGED.get(name, BEHAVIORS[name].text)
 
 
 @pytest.mark.parametrize("name", ["perfect", "float_usage", "whole_json_typed_as_stream"])
@@ -82,20 +82,20 @@ async def test_a_whole_answer_is_understood(name: str) -> None:
     assert "stream" not in stub.chats[0].json
 
 
-@pytest.mark.parametrize("name", that(Ends.BREAKS_OFF))
+@pytest.mark.parametrize("name", behaviors_with(Ending.INTERRUPTED))
 async def test_what_was_said_is_delivered_and_then_the_sdk_raises(name: str) -> None:
     async with pair(name, **patience(name)) as (served, _bad, good), served.client() as client:
         text: list[str] = []
         with pytest.raises(openai.APIError) as raised:
             await streamed(client, text)
         assert [status.in_flight for status in served.gateway.endpoints()] == [0, 0]
-    assert "".join(text) == ZOO[name].text
+    assert "".join(text) == BEHAVIORS[name].text
     assert raised.value.code == "reply_interrupted"
     assert not good.chats
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-@pytest.mark.parametrize("name", that(Ends.REFUSES))
+@pytest.mark.parametrize("name", behaviors_with(Ending.REQUEST_REFUSED))
 async def test_a_refusal_keeps_its_status_and_its_words(name: str, stream: bool) -> None:
     kinds: dict[int, type[openai.APIStatusError]] = {
         400: openai.BadRequestError,
@@ -107,7 +107,7 @@ async def test_a_refusal_keeps_its_status_and_its_words(name: str, stream: bool)
             await client.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
     assert isinstance(raised.value, kinds[raised.value.status_code])
     assert raised.value.type == "invalid_request_error"
-    if ZOO[name].error == "ContextExceeded":
+    if BEHAVIORS[name].error == "ContextExceeded":
         assert raised.value.code == "context_length_exceeded"
         assert "8192" in raised.value.message
     else:
@@ -118,13 +118,13 @@ async def test_a_refusal_keeps_its_status_and_its_words(name: str, stream: bool)
 @pytest.mark.parametrize(
     ("name", "kind", "status"),
     [
-        ("refuses", openai.InternalServerError, 502),
+        ("closed_port", openai.InternalServerError, 502),
         ("status_500", openai.InternalServerError, 502),
         ("status_401", openai.InternalServerError, 502),
         ("html_with_200", openai.InternalServerError, 502),
         ("done_only", openai.InternalServerError, 502),
         ("status_429", openai.RateLimitError, 429),
-        ("rests_by_seconds", openai.RateLimitError, 429),
+        ("retry_after_in_seconds", openai.RateLimitError, 429),
         ("hangs_after_headers", openai.InternalServerError, 504),
         ("hangs_before_headers", openai.InternalServerError, 504),
     ],
@@ -138,7 +138,7 @@ async def test_when_nobody_answers_the_status_says_why(
         assert raised.value.status_code == status
         if status == 429:
             assert int(raised.value.response.headers["retry-after"]) >= 1
-        if name == "rests_by_seconds":
+        if name == "retry_after_in_seconds":
             with pytest.raises(openai.RateLimitError) as again:
                 await streamed(client, [])
             assert 1 <= int(again.value.response.headers["retry-after"]) <= 7

@@ -12,8 +12,8 @@ import pytest
 
 from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.logs import log_handler
-from tests.api.serving import PATIENT, Said, serving
+from akash_gradio.logs import build_log_handler
+from tests.api.serving import PATIENT, ReceivedResponse, serving
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
 
 CALLER = "planted-key-of-a-caller"
@@ -31,30 +31,30 @@ LOUD = f"key {UPSTREAM}, Authorization: Bearer {UPSTREAM}, x-planted: {HEADER}, 
 async def answers(x: Exchange) -> None:
     await x.open_stream()
     for token in ANSWER:
-        await x.piece(wire.says(token))
-    await x.piece(wire.ending() + wire.DONE)
+        await x.send(wire.text_event(token))
+    await x.send(wire.finish_event() + wire.DONE)
     await x.end()
 
 
 async def refuses_loudly(x: Exchange) -> None:
-    await x.reply(wire.pack(wire.error(LOUD)), 400)
+    await x.reply(wire.to_json(wire.error(LOUD)), 400)
 
 
 async def fails_loudly(x: Exchange) -> None:
-    await x.reply(wire.pack(wire.error(LOUD)), 401)
+    await x.reply(wire.to_json(wire.error(LOUD)), 401)
 
 
 async def breaks_off_loudly(x: Exchange) -> None:
     await x.open_stream()
-    await x.piece(wire.says("a"))
-    await x.piece(wire.event(wire.error(LOUD)))
+    await x.send(wire.text_event("a"))
+    await x.send(wire.event(wire.error(LOUD)))
     await x.end()
 
 
 async def broken_json_around_it(x: Exchange) -> None:
     await x.open_stream()
-    await x.piece(wire.says("a"))
-    await x.piece(b'data: {"choices": [{"delta": {"content": "planted-answer of\n\n')
+    await x.send(wire.text_event("a"))
+    await x.send(b'data: {"choices": [{"delta": {"content": "planted-answer of\n\n')
     await x.end()
 
 
@@ -67,7 +67,7 @@ def everything_logged(settings: Settings) -> Iterator[io.StringIO]:
         def emit(self, record: logging.LogRecord) -> None:
             out.write(f"{record.getMessage()} {record.__dict__!r}\n")
 
-    root, handlers = logging.getLogger(), [log_handler(settings, out), Bare(logging.DEBUG)]
+    root, handlers = logging.getLogger(), [build_log_handler(settings, out), Bare(logging.DEBUG)]
     ours = logging.getLogger("akash_gradio")
     before = root.level, ours.level
     for handler in handlers:
@@ -93,7 +93,7 @@ async def test_nothing_planted_is_shown(act: object, capfd: pytest.CaptureFixtur
         more = {"GATEWAY_API_KEYS": keys, "PROXY_API_KEY": PROXY, "RETRY_ATTEMPTS": 1}
         settings = settings_for(given, DEBUG=True, **more, **PATIENT)
         card = ModelCard(id="m", name="M", custom_headers={"X-Card": CARD})
-        shown: list[Said] = []
+        shown: list[ReceivedResponse] = []
         with everything_logged(settings) as log:
             async with serving(settings, card) as served:
                 body = {
@@ -122,15 +122,15 @@ async def test_nothing_planted_is_shown(act: object, capfd: pytest.CaptureFixtur
 
 async def test_a_mistake_of_ours_is_told_without_a_word_of_what_was_asked() -> None:
     class Broken:
-        def relay(self, request: object) -> object:
+        def passthrough(self, request: object) -> object:
             raise ZeroDivisionError(PROMPT)
 
     async with StubEndpoint() as stub:
         settings = settings_for(entry(stub))
         with everything_logged(settings) as log:
             async with serving(settings) as served:
-                served.gateway.relay = Broken().relay  # type: ignore[method-assign,assignment]
+                served.gateway.passthrough = Broken().passthrough  # type: ignore[method-assign,assignment]
                 said = await served.ask({"model": "m", "messages": [{"content": PROMPT}]})
     assert (said.status, said.error["type"]) == (500, "server_error")
     assert PROMPT not in log.getvalue()
-    assert "ZeroDivisionError in relay" in log.getvalue()
+    assert "ZeroDivisionError in passthrough" in log.getvalue()

@@ -14,7 +14,7 @@ import pytest
 from akash_gradio.api.errors import Fault
 from akash_gradio.auth.api_keys import ApiClient, ApiKeyAuth, is_this_machine
 from akash_gradio.config.settings import read_settings
-from tests.api.serving import PATIENT, Said, alone, question, serving
+from tests.api.serving import PATIENT, ReceivedResponse, alone, chat_body, serving
 from tests.stubs import StubEndpoint, entry, settings_for
 
 KEY = "sk-of-ann-1234567890"
@@ -66,7 +66,7 @@ def test_without_keys_nobody_else_may(asking: dict[str, Any]) -> None:
     assert (raised.value.status, raised.value.code) == (403, "no_api_keys_configured")
 
 
-def door(keys: object) -> ApiKeyAuth:
+def auth(keys: object) -> ApiKeyAuth:
     text = keys if isinstance(keys, str) else json.dumps(keys)
     settings = read_settings({"GATEWAY_API_KEYS": text}, None)
     return ApiKeyAuth(settings.gateway_keys, keyed=settings.gateway_keys_configured)
@@ -74,8 +74,8 @@ def door(keys: object) -> ApiKeyAuth:
 
 def test_a_key_lets_in_from_everywhere() -> None:
     asking = scope("203.0.113.5", authorization=f"Bearer {KEY}", host="api.example")
-    assert door(f"other-key, {KEY}").admit(asking).name == "key-2"
-    assert door([{"name": "ann", "key": KEY}]).admit(asking).name == "ann"
+    assert auth(f"other-key, {KEY}").admit(asking).name == "key-2"
+    assert auth([{"name": "ann", "key": KEY}]).admit(asking).name == "ann"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_key_lets_in_from_everywhere() -> None:
 )
 def test_with_keys_this_machine_needs_one_too(given: str) -> None:
     with pytest.raises(Fault) as raised:
-        door(KEY).admit(scope(authorization=given) if given else scope())
+        auth(KEY).admit(scope(authorization=given) if given else scope())
     assert (raised.value.status, raised.value.code) == (401, "invalid_api_key")
 
 
@@ -99,7 +99,7 @@ def test_keys_are_compared_in_constant_time() -> None:
 
 def test_keys_that_are_all_wrong_let_nobody_in() -> None:
     with pytest.raises(Fault) as raised:
-        door('[{"key": ""}]').admit(scope())
+        auth('[{"key": ""}]').admit(scope())
     assert raised.value.status == 401
 
 
@@ -123,16 +123,16 @@ def test_a_key_with_a_limit_is_told_when_it_may_ask_again() -> None:
 
 
 def test_numbers_are_for_this_machine_and_for_keys() -> None:
-    door(KEY).admit_to_numbers(scope())
-    door(KEY).admit_to_numbers(scope("203.0.113.5", authorization=f"Bearer {KEY}"))
+    auth(KEY).admit_to_numbers(scope())
+    auth(KEY).admit_to_numbers(scope("203.0.113.5", authorization=f"Bearer {KEY}"))
     with pytest.raises(Fault):
-        door(KEY).admit_to_numbers(scope("203.0.113.5"))
+        auth(KEY).admit_to_numbers(scope("203.0.113.5"))
     with pytest.raises(Fault):
         ApiKeyAuth((), keyed=False).admit_to_numbers(scope("203.0.113.5"))
 
 
 def test_where_a_proxy_may_stand_on_this_machine_coming_from_it_proves_nothing() -> None:
-    open_door = ApiKeyAuth((), keyed=False, published=True)
+    open_door = ApiKeyAuth((), keyed=False, behind_proxy=True)
     with pytest.raises(Fault) as raised:
         open_door.admit(scope())
     assert raised.value.code == "no_api_keys_configured"
@@ -158,7 +158,7 @@ async def test_the_sdk_raises_what_it_has_for_a_wrong_key() -> None:
 
 async def test_behind_a_proxy_nobody_may_ask_without_keys() -> None:
     async with alone() as (served, stub):
-        said = await served.ask(question(), x_forwarded_for="127.0.0.1")
+        said = await served.ask(chat_body(), x_forwarded_for="127.0.0.1")
     assert (said.status, said.error["code"]) == (403, "no_api_keys_configured")
     assert not stub.chats
 
@@ -174,8 +174,8 @@ async def test_a_key_for_some_models_sees_and_gets_only_those() -> None:
         settings = settings_for(*entries, GATEWAY_API_KEYS=json.dumps(keys), **more, **PATIENT)
         async with serving(settings) as served:
 
-            async def ask(key: str, model: str = "m") -> Said:
-                body = {**question(), "model": model}
+            async def ask(key: str, model: str = "m") -> ReceivedResponse:
+                body = {**chat_body(), "model": model}
                 return await served.ask(body, authorization=f"Bearer {key}")
 
             listed = await served.get("/v1/models", authorization="Bearer key-of-some")

@@ -18,12 +18,12 @@ from akash_gradio.auth.session import TRIES, USER_LASTS_S, Session, SessionAuth
 from akash_gradio.auth.sign_in import SignIn
 from akash_gradio.auth.signing import Signer
 from akash_gradio.config.settings import read_settings
-from akash_gradio.domain.visitor import VISITOR
+from akash_gradio.domain.visitor import CURRENT_VISITOR
 from akash_gradio.web import texts
 from akash_gradio.web.security import SecurityStack
 from akash_gradio.web.sign_in_page import sign_in_html
 from tests.auth.provider import CLIENT_ID, CLIENT_SECRET, METADATA, URL, FakeHub
-from tests.web.client import Asked, client, front
+from tests.web.client import RecordedRequests, client, security_stack
 
 ON = {
     "SIGN_IN": "huggingface",
@@ -39,7 +39,7 @@ def hub() -> FakeHub:
 
 
 def edge(hub: FakeHub, **variables: str) -> SecurityStack:
-    return front(ask=hub.fetch, **{**ON, **variables})
+    return security_stack(ask=hub.fetch, **{**ON, **variables})
 
 
 def begins(browser: Any, query: str = "") -> str:
@@ -61,7 +61,7 @@ def told(browser: Any, response: Any) -> str:
 
 
 def test_a_visitor_signs_in_and_is_led_back_to_where_they_were(hub: FakeHub) -> None:
-    asked = Asked()
+    asked = RecordedRequests()
     visitor = client(asked, behind=edge(hub))
     assert visitor.get("/?model=org/one").headers["location"].startswith("./page/sign-in?next=")
     form = visitor.get("/page/sign-in?next=%3Fmodel%3Dorg/one")
@@ -78,7 +78,11 @@ def test_who_signed_in_is_known_by_name_until_they_sign_out(hub: FakeHub) -> Non
     here = edge(hub)
     comes_in(visitor := client(behind=here), hub)
     scope = {"headers": [(b"cookie", f"ag_session={visitor.cookies['ag_session']}".encode())]}
-    assert (here.user(scope), here.signed_in(scope), here.is_host(scope)) == ("Ann", True, False)
+    assert (here.user(scope), here.signed_in(scope), here.is_operator(scope)) == (
+        "Ann",
+        True,
+        False,
+    )
     assert visitor.post("/page/sign-out").status_code == 303
     assert visitor.get("/").status_code == 303
 
@@ -91,8 +95,8 @@ async def test_the_name_is_what_limits_are_counted_under(hub: FakeHub) -> None:
         cookies.append(visitor.cookies["ag_session"])
 
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
-        seen.append(VISITOR.get().id)
-        assert VISITOR.get().household == ""
+        seen.append(CURRENT_VISITOR.get().id)
+        assert CURRENT_VISITOR.get().network == ""
 
     for cookie, address in zip(cookies, ("192.0.2.1", "192.0.2.2"), strict=True):
         scope = {
@@ -138,18 +142,18 @@ def test_only_the_users_and_organizations_that_were_named_come_in(
 
 def test_a_list_of_names_asks_for_names_by_itself_and_a_misspelt_switch_opens_nothing() -> None:
     asks = {"ALLOWED_USERS": "ann", "OAUTH_CLIENT_ID": CLIENT_ID}
-    assert read_settings(asks, None).signs_in
-    assert not read_settings({**asks, "SIGN_IN": "Off"}, None).signs_in
+    assert read_settings(asks, None).requires_sign_in
+    assert not read_settings({**asks, "SIGN_IN": "Off"}, None).requires_sign_in
     wrong = read_settings({"SIGN_IN": "hugingface", "OAUTH_CLIENT_ID": CLIENT_ID}, None)
-    assert wrong.signs_in
+    assert wrong.requires_sign_in
     assert [problem.where for problem in wrong.problems] == ["SIGN_IN"]
-    assert not read_settings({"OAUTH_CLIENT_ID": CLIENT_ID}, None).signs_in
+    assert not read_settings({"OAUTH_CLIENT_ID": CLIENT_ID}, None).requires_sign_in
 
 
 def test_without_an_app_to_sign_in_with_the_page_stays_closed_and_says_why() -> None:
     settings = read_settings({"SIGN_IN": "huggingface"}, None)
     assert [problem.where for problem in settings.problems] == ["OAUTH_CLIENT_ID"]
-    stranger = client(behind=front(problems=1, SIGN_IN="huggingface"))
+    stranger = client(behind=security_stack(problems=1, SIGN_IN="huggingface"))
     assert stranger.get("/").status_code == 303
     form = unescape(stranger.get("/page/sign-in").text)
     assert texts.SIGN_IN["hub_unset"] in form

@@ -11,14 +11,14 @@ from akash_gradio.auth import session as entry_module
 from akash_gradio.auth.session import TRIES, TRIES_WINDOW_S, SessionAuth
 from akash_gradio.auth.signing import Signer
 from akash_gradio.web import texts
-from tests.web.client import Asked, client, front, small_app
+from tests.web.client import RecordedRequests, client, security_stack, small_app
 
 TOKEN, PASSWORD = "let-me-in-9f3", "host-only-7b2"
 GUESSES = 500
 CLOSED = {"ACCESS_TOKEN": TOKEN, "ADMIN_PASSWORD": PASSWORD}
 
 
-def signs_in(browser: Any, secret: str = TOKEN, **query: str) -> Any:
+def requires_sign_in(browser: Any, secret: str = TOKEN, **query: str) -> Any:
     return browser.post("/page/sign-in", params=query, data={"secret": secret})
 
 
@@ -35,7 +35,7 @@ def test_a_page_without_a_token_is_open() -> None:
 
 
 def test_a_stranger_is_led_to_the_form_and_gets_nothing_else() -> None:
-    asked = Asked()
+    asked = RecordedRequests()
     stranger = client(asked, **CLOSED)
     page = stranger.get("/?model=org/one")
     assert page.status_code == 303
@@ -60,9 +60,9 @@ def test_the_form_is_shown_with_what_it_needs() -> None:
 
 
 def test_the_token_opens_the_page_and_leads_back() -> None:
-    asked = Asked()
+    asked = RecordedRequests()
     visitor = client(asked, **CLOSED)
-    response = signs_in(visitor, next="?model=org/one")
+    response = requires_sign_in(visitor, next="?model=org/one")
     assert (response.status_code, response.headers["location"]) == (303, "../?model=org/one")
     assert visitor.get("/").status_code == 200
     assert asked.paths == ["/"]
@@ -73,21 +73,21 @@ def test_the_token_opens_the_page_and_leads_back() -> None:
     ["https://evil.example", "//evil.example", "javascript:alert(1)", "?a\r\nset-cookie: x"],
 )
 def test_the_way_back_leads_nowhere_else(after: str) -> None:
-    location = signs_in(client(**CLOSED), next=after).headers["location"]
+    location = requires_sign_in(client(**CLOSED), next=after).headers["location"]
     assert location.startswith("../")
     assert location in ("../", "../?a%0D%0Aset-cookie:%20x")
 
 
 def test_a_wrong_try_forgets_not_where_the_visitor_was_going() -> None:
     going = {"next": "?view=compare&with=a&with=b"}
-    visitor = client(behind=front(**CLOSED))
+    visitor = client(behind=security_stack(**CLOSED))
     for number in range(TRIES + 1):
-        refused = signs_in(visitor, f"guess-{number}", **going)
+        refused = requires_sign_in(visitor, f"guess-{number}", **going)
         assert 'action="../page/sign-in?next=%3Fview%3Dcompare%26with%3Da%26with%3Db"' in (
             refused.text
         )
     assert refused.status_code == 429
-    host = signs_in(client(**CLOSED), "wrong", **going, **{"as": "host"})
+    host = requires_sign_in(client(**CLOSED), "wrong", **going, **{"as": "host"})
     assert "%26with%3Db&amp;as=host" in host.text
 
 
@@ -102,17 +102,17 @@ def test_what_is_not_the_token_is_told_so(given: str) -> None:
 
 
 def test_the_session_cookie_works_in_a_frame_of_another_site() -> None:
-    response = signs_in(client(**CLOSED, tls=True))
+    response = requires_sign_in(client(**CLOSED, tls=True))
     attributes = set(response.headers["set-cookie"].split("; ")[1:])
     assert {"HttpOnly", "SameSite=None", "Secure", "Partitioned", "Path=/"} <= attributes
-    plain = signs_in(client(**CLOSED)).headers["set-cookie"]
+    plain = requires_sign_in(client(**CLOSED)).headers["set-cookie"]
     assert "SameSite=Lax" in plain
     assert "Secure" not in plain
 
 
 def test_a_session_that_somebody_made_up_opens_nothing() -> None:
-    edge = front(**CLOSED)
-    signs_in(visitor := client(behind=edge))
+    edge = security_stack(**CLOSED)
+    requires_sign_in(visitor := client(behind=edge))
     real = visitor.cookies["ag_session"]
     value, until, mark = real.split(".")
     forged = (
@@ -129,7 +129,7 @@ def test_a_session_that_somebody_made_up_opens_nothing() -> None:
 
 
 def test_a_visitor_cookie_is_no_session() -> None:
-    edge = front(**CLOSED, VISITOR_MESSAGES_PER_MINUTE="5")
+    edge = security_stack(**CLOSED, VISITOR_MESSAGES_PER_MINUTE="5")
     stranger = client(behind=edge)
     stranger.get("/page/sign-in")
     known = stranger.cookies["ag_visitor"]
@@ -151,21 +151,21 @@ def test_a_changed_token_ends_the_sessions_and_a_session_ends_by_itself() -> Non
 
 
 def test_the_hosts_password_is_apart_from_the_token() -> None:
-    edge = front(**CLOSED)
+    edge = security_stack(**CLOSED)
     scope: dict[str, Any] = {"headers": []}
-    signs_in(visitor := client(behind=edge))
+    requires_sign_in(visitor := client(behind=edge))
     scope["headers"] = [(b"cookie", f"ag_session={visitor.cookies['ag_session']}".encode())]
-    assert (edge.signed_in(scope), edge.is_host(scope)) == (True, False)
-    signs_in(host := client(behind=edge), PASSWORD)
+    assert (edge.signed_in(scope), edge.is_operator(scope)) == (True, False)
+    requires_sign_in(host := client(behind=edge), PASSWORD)
     scope["headers"] = [(b"cookie", f"ag_session={host.cookies['ag_session']}".encode())]
-    assert edge.is_host(scope)
+    assert edge.is_operator(scope)
     assert host.get("/").status_code == 200
     assert texts.SIGN_IN["password_hint"] in client(behind=edge).get("/page/sign-in?as=host").text
 
 
 def test_without_a_password_nobody_is_the_host() -> None:
-    edge = front(ACCESS_TOKEN=TOKEN)
-    assert signs_in(client(behind=edge), "").status_code == 401
+    edge = security_stack(ACCESS_TOKEN=TOKEN)
+    assert requires_sign_in(client(behind=edge), "").status_code == 401
     assert (
         texts.SIGN_IN["password_hint"] not in client(behind=edge).get("/page/sign-in?as=host").text
     )
@@ -173,7 +173,7 @@ def test_without_a_password_nobody_is_the_host() -> None:
 
 def test_signing_out_ends_it() -> None:
     visitor = client(**CLOSED)
-    signs_in(visitor)
+    requires_sign_in(visitor)
     assert visitor.post("/page/sign-out").status_code == 303
     assert visitor.get("/").status_code == 303
 
@@ -199,25 +199,25 @@ def test_a_hundred_thousand_wrong_tokens_are_no_hundred_thousand_tries() -> None
 
 
 def test_who_knows_the_token_can_not_guess_the_password_without_end() -> None:
-    edge = front(**CLOSED)
+    edge = security_stack(**CLOSED)
     guesser = client(behind=edge, address="198.51.100.7")
     for number in range(TRIES):
-        assert signs_in(guesser).status_code == 303
-        assert signs_in(guesser, f"guess-{number}").status_code == 401
-    assert signs_in(guesser, PASSWORD).status_code == 429
+        assert requires_sign_in(guesser).status_code == 303
+        assert requires_sign_in(guesser, f"guess-{number}").status_code == 401
+    assert requires_sign_in(guesser, PASSWORD).status_code == 429
 
 
 def test_the_right_secret_forgets_the_wrong_tries() -> None:
     for variables, secret in ((CLOSED, PASSWORD), ({"ACCESS_TOKEN": TOKEN}, TOKEN)):
         visitor = client(**variables)
         for _ in range(3):
-            statuses = {signs_in(visitor, "wrong").status_code for _ in range(TRIES - 1)}
+            statuses = {requires_sign_in(visitor, "wrong").status_code for _ in range(TRIES - 1)}
             assert statuses == {401}
-            assert signs_in(visitor, secret).status_code == 303
+            assert requires_sign_in(visitor, secret).status_code == 303
 
 
 async def test_five_hundred_guesses_at_once_are_no_five_hundred_tries() -> None:
-    app, statuses = front(**CLOSED).before(small_app(Asked())), list[int]()
+    app, statuses = security_stack(**CLOSED).before(small_app(RecordedRequests())), list[int]()
     all_here = asyncio.Barrier(GUESSES)
 
     async def guess(number: int) -> None:
@@ -242,31 +242,31 @@ async def test_five_hundred_guesses_at_once_are_no_five_hundred_tries() -> None:
 
 
 def test_who_guesses_too_often_is_turned_away_even_with_the_right_token() -> None:
-    edge = front(**CLOSED)
+    edge = security_stack(**CLOSED)
     guesser = client(behind=edge, address="198.51.100.7")
-    statuses = [signs_in(guesser, f"guess-{n}").status_code for n in range(TRIES)]
+    statuses = [requires_sign_in(guesser, f"guess-{n}").status_code for n in range(TRIES)]
     assert statuses == [401] * TRIES
-    refused = signs_in(guesser)
+    refused = requires_sign_in(guesser)
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) > 200
-    assert signs_in(client(behind=edge, address="192.0.2.1")).status_code == 303
+    assert requires_sign_in(client(behind=edge, address="192.0.2.1")).status_code == 303
 
 
 def test_a_forged_forwarded_address_buys_no_more_guesses() -> None:
-    edge = front(**CLOSED)
+    edge = security_stack(**CLOSED)
     guesser = client(behind=edge, address="198.51.100.7")
     for number in range(TRIES):
         forged = {"x-forwarded-for": f"10.0.0.{number}"}
         guesser.post("/page/sign-in", data={"secret": "x"}, headers=forged)
-    assert signs_in(guesser).status_code == 429
+    assert requires_sign_in(guesser).status_code == 429
 
 
 def test_a_form_without_end_is_no_form() -> None:
-    assert signs_in(client(**CLOSED), "x" * 10_000).status_code == 401
+    assert requires_sign_in(client(**CLOSED), "x" * 10_000).status_code == 401
 
 
 def test_gradio_may_ask_itself_whether_it_has_started() -> None:
-    asked = Asked()
+    asked = RecordedRequests()
     here = client(asked, address="127.0.0.1", **CLOSED)
     assert here.get("/gradio_api/startup-events").status_code == 200
     through_proxy = {"x-forwarded-for": "203.0.113.5"}

@@ -6,8 +6,8 @@ import pytest
 
 from akash_gradio.auth.signing import Signer
 from akash_gradio.auth.visitors import Visitors, client_address
-from akash_gradio.domain.visitor import VISITOR
-from tests.web.client import client, front
+from akash_gradio.domain.visitor import CURRENT_VISITOR
+from tests.web.client import client, security_stack
 
 
 def scope(peer: str = "203.0.113.5", **headers: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_no_cache_hands_one_visitors_cookie_to_another() -> None:
 
 
 def test_a_cookie_tells_visitors_of_one_address_apart_and_both_belong_to_it() -> None:
-    edge = front(VISITOR_MESSAGES_PER_MINUTE="5")
+    edge = security_stack(VISITOR_MESSAGES_PER_MINUTE="5")
     ids = []
     for _ in range(2):
         browser = client(behind=edge)
@@ -70,7 +70,7 @@ def test_a_cookie_tells_visitors_of_one_address_apart_and_both_belong_to_it() ->
         ids.append(edge.visitors.visitor(known))
     one, two = ids
     assert one.id != two.id
-    assert one.household == two.household == edge.visitors.visitor(scope()).id
+    assert one.network == two.network == edge.visitors.visitor(scope()).id
 
 
 def test_a_cookie_that_somebody_made_up_is_no_new_visitor() -> None:
@@ -87,7 +87,7 @@ def test_who_signed_in_is_the_same_everywhere() -> None:
     visitors = Visitors(Signer())
     here, there = (visitors.visitor(scope(peer), "ann") for peer in ("192.0.2.1", "192.0.2.2"))
     assert here.id == there.id
-    assert here.household == ""
+    assert here.network == ""
 
 
 def test_an_id_tells_neither_the_address_nor_the_name() -> None:
@@ -98,11 +98,11 @@ def test_an_id_tells_neither_the_address_nor_the_name() -> None:
 
 def test_a_key_of_the_visitors_own_is_not_shown() -> None:
     visitor = Visitors(Signer()).visitor(scope(x_own_key="sk-own-77", x_own_endpoint="eu-1"))
-    assert visitor.own is not None
-    assert visitor.own.key == "sk-own-77"
+    assert visitor.own_key is not None
+    assert visitor.own_key.key == "sk-own-77"
     assert "sk-own-77" not in repr(visitor)
 
 
 def test_a_request_leaves_no_visitor_behind() -> None:
     client().get("/")
-    assert VISITOR.get().id == "nobody"
+    assert CURRENT_VISITOR.get().id == "nobody"

@@ -62,7 +62,7 @@ async def test_first_token_and_speed_are_right(
 
 def test_the_truth_is_what_the_stamps_say() -> None:
     text = " ".join(f"#1.{n}@{10**9 * 2 + n * 10**7:016}" for n in range(TOKENS))
-    receipt = Receipt(model_asked="m", first_token_s=1.03, tokens_per_s=99.0)
+    receipt = Receipt(requested_model="m", first_token_s=1.03, tokens_per_s=99.0)
     found = compared(receipt, 10**9, text)
     assert found.first_token_s.true == pytest.approx(1.0)
     assert found.first_token_s.first_token_share == pytest.approx(1.0)

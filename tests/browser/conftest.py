@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.endpoints import Pen, Pens, open_pens
-from tests.browser.servers import PATIENT, App, running_app
+from tests.browser.servers import QUICK_RETRIES, App, running_app
+from tests.browser.upstreams import Upstream, Upstreams, open_upstreams
 from tests.browser.visits import DESKTOP, LONG_MS, Watch, open_browser
 
 # Scope "package" ends with this folder, which therefore has an `__init__.py`: Playwright's loop
@@ -24,32 +24,32 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def pens() -> Iterator[Pens]:
-    with open_pens(lone=64, pairs=6) as pens:
-        yield pens
+def upstreams() -> Iterator[Upstreams]:
+    with open_upstreams(single=64, pairs=6) as upstreams:
+        yield upstreams
 
 
 @pytest.fixture(scope="package")
-def app(pens: Pens, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The program over all pens; what most tests talk to."""
+def app(upstreams: Upstreams, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The program over all upstreams; what most tests talk to."""
     folder = tmp_path_factory.mktemp("app")
-    catalog = pens.write_catalog(folder / "models.toml")
+    catalog = upstreams.write_catalog(folder / "models.toml")
     with running_app(
-        folder, ENDPOINTS=pens.entries(), CATALOG_FILE=catalog, EMBEDDED="off", **PATIENT
+        folder, ENDPOINTS=upstreams.entries(), CATALOG_FILE=catalog, EMBEDDED="off", **QUICK_RETRIES
     ) as app:
         yield app
 
 
 @pytest.fixture
-def pen(pens: Pens) -> Pen:
+def upstream(upstreams: Upstreams) -> Upstream:
     """A model with one endpoint, fresh."""
-    return pens.lone.pop(0)
+    return upstreams.single.pop(0)
 
 
 @pytest.fixture
-def pair(pens: Pens) -> Pen:
+def pair(upstreams: Upstreams) -> Upstream:
     """A model with two endpoints, fresh."""
-    return pens.pairs.pop(0)
+    return upstreams.pairs.pop(0)
 
 
 @dataclass
@@ -104,17 +104,17 @@ def start_app(
     """`with start_app(name, VARIABLE=…) as app:`"""
 
     def start(name: str, **variables: Any) -> Any:
-        return running_app(tmp_path_factory.mktemp(name), **{**PATIENT, **variables})
+        return running_app(tmp_path_factory.mktemp(name), **{**QUICK_RETRIES, **variables})
 
     return start
 
 
 @pytest.fixture(scope="package")
-def fallback_app(start_app: Callable[..., Any]) -> Iterator[tuple[App, Pen]]:
-    """The model `broken` fails, and the fallback model's endpoint is the pen's."""
-    with open_pens(lone=2, pairs=0) as pens:
-        broken, spare = pens.lone
-        broken.stub.behave("status_500")
+def fallback_app(start_app: Callable[..., Any]) -> Iterator[tuple[App, Upstream]]:
+    """The model `broken` fails, and the fallback model's endpoint is the upstream's."""
+    with open_upstreams(single=2, pairs=0) as upstreams:
+        broken, spare = upstreams.single
+        broken.stub.set_behavior("status_500")
         entries = [{"url": broken.stub.url, "models": ["broken"]}, *spare.entries()]
         with start_app("fallback", ENDPOINTS=entries, FALLBACK_MODEL=spare.model) as app:
             yield app, spare

@@ -30,21 +30,21 @@ from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.web import views
 from akash_gradio.web.templating import notice_html
 from tests.browser import golden
-from tests.browser.endpoints import (
+from tests.browser.golden import TOLERATED
+from tests.browser.servers import QUICK_RETRIES, ROOT, App, running_app
+from tests.browser.test_history import keep, of_chat
+from tests.browser.upstreams import (
     Act,
     Gate,
+    answering,
+    answering_after,
     breaking_off,
     endless,
-    held,
-    open_pens,
-    saying,
+    open_upstreams,
     silent,
     thinking,
-    words_of,
+    tokens_of,
 )
-from tests.browser.golden import TOLERATED
-from tests.browser.servers import PATIENT, ROOT, App, running_app
-from tests.browser.test_history import keep, of_chat
 from tests.browser.visits import (
     DESKTOP,
     PHONE,
@@ -60,7 +60,7 @@ from tests.browser.visits import (
     settled,
 )
 from tests.stubs import Exchange, StubThread
-from tests.stubs.obedient import obedient
+from tests.stubs.compliant import compliant
 
 SCREENS: Final = ROOT / "build" / "screens"
 PICTURES: Final = ROOT / "docs" / "pictures"
@@ -195,7 +195,7 @@ def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
 
         @cache
         def start(name: str) -> App:
-            given = {"EMBEDDED": "off", **PATIENT, "RETRY_DELAY": "4000", **configured[name]}
+            given = {"EMBEDDED": "off", **QUICK_RETRIES, "RETRY_DELAY": "4000", **configured[name]}
             return stack.enter_context(running_app(folder / name, **given))
 
         llama, first, second = (stack.enter_context(StubThread()) for _ in range(3))
@@ -210,8 +210,8 @@ def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
         little = [{"name": "akash-eu-1", "url": llama.url, "models": ["small", "eyes"]}]
         catalog = folder / "small.toml"
         catalog.write_text(SMALL_CATALOG, encoding="utf-8")
-        pens = stack.enter_context(open_pens(lone=1, pairs=0))
-        pens.lone[0].stub.kill()
+        upstreams = stack.enter_context(open_upstreams(single=1, pairs=0))
+        upstreams.single[0].stub.kill()
         configured |= {
             "main": {"ENDPOINTS": entries},
             "small": {
@@ -221,7 +221,7 @@ def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
             },
             "many": {"API_ENDPOINT": many.url},
             "nothing": {},
-            "down": {"ENDPOINTS": pens.entries(), "RETRY_ATTEMPTS": "3", "RETRY_DELAY": "1"},
+            "down": {"ENDPOINTS": upstreams.entries(), "RETRY_ATTEMPTS": "3", "RETRY_DELAY": "1"},
             "mistakes": {"ENDPOINTS": wrong, "RETRY_DELAY": "many"},
             "broken": {"EMBEDDED": "on", "EMBEDDED_MODEL": "/models/absent.gguf"},
         }
@@ -344,8 +344,8 @@ def chat_waiting(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 def chat_trying_another(studio: Studio, visit: Visit, shot: Shot) -> None:
     first, second = studio.deepseek
-    first.behave("status_500")
-    second.behave(silent())
+    first.set_behavior("status_500")
+    second.set_behavior(silent())
     page = chat_with(visit(studio.main), DEEPSEEK)
     send(page, "Who answers?")
     expect(last_answer(page).locator(".status")).to_contain_text("Trying")
@@ -353,14 +353,14 @@ def chat_trying_another(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 
 def chat_streaming(studio: Studio, visit: Visit, shot: Shot) -> None:
-    act = held(Gate(), words_of(RICH[:520]))
+    act = answering_after(Gate(), tokens_of(RICH[:520]))
     page = _asking(studio, visit, act, "How do computers sort?")
     expect(answer_text(page)).to_contain_text("def merge")
     shot("chat-streaming")
 
 
 def chat_answer(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asked(studio, visit, saying(*words_of(RICH), tokens_per_s=400), "How do they sort?")
+    page = _asked(studio, visit, answering(*tokens_of(RICH), tokens_per_s=400), "How do they sort?")
     page.locator("#scroller").evaluate("(node) => node.scrollTo(0, 0)")
     shot("chat-answer")
     page.locator("#scroller").evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
@@ -374,7 +374,7 @@ def chat_answer(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 
 def chat_reasoning(studio: Studio, visit: Visit, shot: Shot) -> None:
-    act = thinking(words_of(THOUGHTS), words_of("After all that, the answer is **42**."), 0.002)
+    act = thinking(tokens_of(THOUGHTS), tokens_of("After all that, the answer is **42**."), 0.002)
     page = _asked(studio, visit, act, "Think hard.")
     page.locator(".thoughts summary").click()
     shot("chat-reasoning")
@@ -395,7 +395,7 @@ def chat_interrupted(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 
 def chat_error(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = chat_with(visit(studio.down), "lone-00")
+    page = chat_with(visit(studio.down), "single-00")
     ask(page, "Is anybody there?")
     expect(page.locator(".failure")).to_be_visible()
     shot("chat-error")
@@ -405,12 +405,14 @@ def chat_error(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 
 def chat_long_code(studio: Studio, visit: Visit, shot: Shot) -> None:
-    _asked(studio, visit, saying(*LONG_CODE.splitlines(keepends=True)), "Write sixty lines.")
+    _asked(studio, visit, answering(*LONG_CODE.splitlines(keepends=True)), "Write sixty lines.")
     shot("chat-long-code")
 
 
 def chat_diagram(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asked(studio, visit, saying(*words_of(DIAGRAM)), "Draw how a request finds its model.")
+    page = _asked(
+        studio, visit, answering(*tokens_of(DIAGRAM)), "Draw how a request finds its model."
+    )
     expect(page.locator(".diagram img")).to_be_visible()
     expect(page.locator(".diagram-fault")).to_be_visible()
     page.locator("#scroller").evaluate("(node) => node.scrollTo(0, 0)")
@@ -420,13 +422,13 @@ def chat_diagram(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 
 def chat_rtl_cjk(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asked(studio, visit, saying(*SCRIPTS), "اكتب بثلاث لغات من فضلك")
+    page = _asked(studio, visit, answering(*SCRIPTS), "اكتب بثلاث لغات من فضلك")
     ask(page, "日本語でもう一度お願いします")
     shot("chat-rtl-cjk")
 
 
 def history(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asked(studio, visit, saying(SHORT), "Explain how a hash table works")
+    page = _asked(studio, visit, answering(SHORT), "Explain how a hash table works")
     keep(
         page,
         {"id": "Recipe: leek and potato soup", "texts": ["Soup for four"]},
@@ -483,7 +485,9 @@ def settings(studio: Studio, visit: Visit, shot: Shot) -> None:
 def context(studio: Studio, visit: Visit, shot: Shot) -> None:
     gate = Gate()
     gate.open()
-    studio.llama.behave(held(gate, words_of("Yes, I have read it.")))  # it reports no counts
+    studio.llama.set_behavior(
+        answering_after(gate, tokens_of("Yes, I have read it."))
+    )  # it reports no counts
     page = chat_with(visit(studio.small), "small")
     for number in range(2):
         ask(page, f"Part {number}: " + "the quick brown fox jumps over the lazy dog. " * 12)
@@ -496,7 +500,7 @@ def context(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 
 def files(studio: Studio, visit: Visit, shot: Shot) -> None:
-    studio.llama.behave(saying("A teal rectangle, and the word is plum."))
+    studio.llama.set_behavior(answering("A teal rectangle, and the word is plum."))
     page = chat_with(visit(studio.small), "eyes")
     picture = io.BytesIO()
     Image.new("RGB", (640, 480), "teal").save(picture, "PNG")
@@ -571,7 +575,7 @@ def embedded_fetching(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 
 def checker(studio: Studio, visit: Visit, shot: Shot) -> None:
-    studio.llama.behave(obedient("cr_lines"))
+    studio.llama.set_behavior(compliant("cr_lines"))
     page = opened(visit(studio.main), "/?view=check")
     expect(page.locator("#check-cost")).to_contain_text("calls")
     shot("check")
@@ -584,8 +588,8 @@ def compare(studio: Studio, visit: Visit, shot: Shot) -> None:
     page = opened(visit(studio.main), f"/?view=compare&with={LLAMA}&with={DEEPSEEK}")
     _pictures_drawn(page)
     shot("compare-empty")
-    studio.llama.behave(saying(*words_of(SHORT), tokens_per_s=90))
-    studio.deepseek[0].behave(held(Gate(), words_of(SHORT[:180])))
+    studio.llama.set_behavior(answering(*tokens_of(SHORT), tokens_per_s=90))
+    studio.deepseek[0].set_behavior(answering_after(Gate(), tokens_of(SHORT[:180])))
     _compare(page, "Explain how a hash table works.")
     expect(page.locator(".lane-answer .answer-foot").first).to_be_attached()
     shot("compare-running")
@@ -627,9 +631,9 @@ def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
     expect(page.locator("#set-mistakes")).to_be_visible()
     shot("sets-mistake")
     page.click("#set-clear")
-    studio.llama.behave(_of_the_set)
+    studio.llama.set_behavior(_of_the_set)
     gate = Gate()
-    studio.deepseek[0].behave(held(gate, after=words_of(SHORT[:180])))
+    studio.deepseek[0].set_behavior(answering_after(gate, after=tokens_of(SHORT[:180])))
     _set_file(page, "questions.csv", SET_PROMPTS)
     page.locator(".candidate-head select").nth(0).select_option(LLAMA)
     page.locator(".candidate-head select").nth(1).select_option(DEEPSEEK)
@@ -656,13 +660,13 @@ def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
 
 async def _of_the_set(x: Exchange) -> None:
     """Another answer to each of its questions, an error to one."""
-    asked = x.seen.json["messages"][-1]["content"]
+    asked = x.request.json["messages"][-1]["content"]
     said = {"What": "The capital of France is **Paris**.", "Explain": RICH, "Say": "Nothing."}
     if asked.startswith("Write"):
         await x.reply(b'{"error": {"message": "This prompt is not for me."}}', 400)
         return
     text = said.get(asked.split()[0], '```json\n["teal", "plum", "ochre", "sand"]\n```')
-    await saying(*words_of(text), tokens_per_s=400)(x)
+    await answering(*tokens_of(text), tokens_per_s=400)(x)
 
 
 def _set_file(page: Page, name: str, text: str) -> None:
@@ -722,8 +726,8 @@ def _compare(page: Page, text: str) -> None:
 def _compared(studio: Studio, visit: Visit, *, blind: bool = False) -> Page:
     """Three lanes that have answered, one of them with thoughts and other numbers."""
     other = SHORT.replace("without looking", "with no need to look").replace("O(1)", "O(2)")
-    studio.llama.behave(saying(*words_of(SHORT), tokens_per_s=90))
-    studio.deepseek[0].behave(thinking(["Let me see."], words_of(other), 0.3))
+    studio.llama.set_behavior(answering(*tokens_of(SHORT), tokens_per_s=90))
+    studio.deepseek[0].set_behavior(thinking(["Let me see."], tokens_of(other), 0.3))
     models = (LLAMA, DEEPSEEK, MAIN_MODELS[1])
     page = opened(visit(studio.main), "/?view=compare" + "".join(f"&with={m}" for m in models))
     if blind:
@@ -734,7 +738,7 @@ def _compared(studio: Studio, visit: Visit, *, blind: bool = False) -> Page:
 
 
 def _asking(studio: Studio, visit: Visit, act: Act, text: str) -> Page:
-    studio.llama.behave(act)
+    studio.llama.set_behavior(act)
     page = chat_with(visit(studio.main), LLAMA)
     send(page, text)
     return page
@@ -774,7 +778,7 @@ def take_docs(studio: Studio) -> None:
     expect(page.locator(".card").first).to_be_visible()
     _pictures_drawn(page)
     _write(page, PICTURES / "models.png")
-    studio.llama.behave(saying(*words_of(SHORT), tokens_per_s=90))
+    studio.llama.set_behavior(answering(*tokens_of(SHORT), tokens_per_s=90))
     chat_with(page, LLAMA)
     ask(page, "Explain how a hash table works to somebody who knows arrays.")
     page.locator(".receipt").hover()

@@ -20,7 +20,7 @@ from urllib.request import urlopen
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "PIP_INDEX_URL")
-PATIENT: dict[str, Any] = {
+QUICK_RETRIES: dict[str, Any] = {
     "RETRY_ATTEMPTS": "1",
     "RETRY_DELAY": "1",
     "FIRST_TOKEN_TIMEOUT": "30",

@@ -7,9 +7,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Pen, breaking_off, thinking
 from tests.browser.servers import App
 from tests.browser.test_history import keep, of_chat
+from tests.browser.upstreams import Upstream, breaking_off, thinking
 from tests.browser.visits import (
     DESKTOP,
     PHONE,
@@ -49,22 +49,24 @@ A-->B
 
 
 @pytest.mark.parametrize("size", ["1440", "390"])
-def test_axe_finds_nothing_grave(visit: Visits, app: App, pen: Pen, axe: str, size: str) -> None:
+def test_axe_finds_nothing_grave(
+    visit: Visits, app: App, upstream: Upstream, axe: str, size: str
+) -> None:
     page = visit(app, **(DESKTOP if size == "1440" else PHONE))
-    found = {name: grave_findings(page, axe) for name in _states(page, pen)}
+    found = {name: grave_findings(page, axe) for name in _states(page, upstream)}
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 
-def _states(page: Page, pen: Pen) -> Iterator[str]:
+def _states(page: Page, upstream: Upstream) -> Iterator[str]:
     opened(page, "/?view=models")
     expect(page.locator(".card").first).to_be_visible()
     yield "models"
-    opened(page, f"/?about={pen.model}")
+    opened(page, f"/?about={upstream.model}")
     expect(page.locator("#panel h1")).to_be_visible()
     yield "panel"
-    chat_with(page, pen.model)
+    chat_with(page, upstream.model)
     yield "empty chat"
-    pen.stub.behave(thinking(["Let me think."], [RICH]))
+    upstream.stub.set_behavior(thinking(["Let me think."], [RICH]))
     ask(page, "Show everything")
     page.locator(".thoughts summary").click()
     page.locator(".receipt").click()
@@ -73,7 +75,7 @@ def _states(page: Page, pen: Pen) -> Iterator[str]:
     page.locator(".diagram button").click()
     yield "a larger diagram"
     page.keyboard.press("Escape")
-    pen.stub.behave(breaking_off("As far as I came"))
+    upstream.stub.set_behavior(breaking_off("As far as I came"))
     ask(page, "Break")
     yield "interrupted"
     last_answer(page).get_by_label("More", exact=True).click()

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Pen, Pens, breaking_off, endless, messages, saying
 from tests.browser.servers import App
+from tests.browser.upstreams import Upstream, Upstreams, answering, breaking_off, endless, messages
 from tests.browser.visits import answer_text, ask, chat_with, last_answer, reloaded, send, settled
 
 pytestmark = pytest.mark.browser
@@ -19,17 +19,19 @@ def of_answer(page: Page, what: str) -> None:
     page.get_by_role("menuitem", name=what, exact=True).click()
 
 
-def test_an_interrupted_answer_goes_on_when_asked_and_says_so(page: Page, pen: Pen) -> None:
-    pen.stub.behave(breaking_off("As far ", "as I ca"))
-    chat_with(page, pen.model)
+def test_an_interrupted_answer_goes_on_when_asked_and_says_so(
+    page: Page, upstream: Upstream
+) -> None:
+    upstream.stub.set_behavior(breaking_off("As far ", "as I ca"))
+    chat_with(page, upstream.model)
     ask(page, "Go")
-    pen.stub.behave(saying(" came", ", and then home."))
-    assert len(pen.stub.chats) == 1
+    upstream.stub.set_behavior(answering(" came", ", and then home."))
+    assert len(upstream.stub.chats) == 1
     last_answer(page).get_by_role("button", name="Go on").click()
     expect(answer_text(page)).to_have_text("As far as I came, and then home.")
     settled(page)
     expect(last_answer(page).locator(".receipt .flag").first).to_have_text("continuation")
-    question, begun, more = messages(pen.stub)
+    question, begun, more = messages(upstream.stub)
     assert [question, begun, more[0]] == [("user", "Go"), ("assistant", "As far as I "), "user"]
     expect(last_answer(page).locator(".versions")).to_have_text("2/2")
     expect(last_answer(page).get_by_role("button", name="Go on")).to_have_count(0)
@@ -39,26 +41,28 @@ def test_an_interrupted_answer_goes_on_when_asked_and_says_so(page: Page, pen: P
     expect(answer_text(page)).to_have_text("As far as I ca")
 
 
-def test_a_stopped_answer_can_go_on_and_one_that_ended_cannot(page: Page, pen: Pen) -> None:
-    pen.stub.behave(endless(40))
-    chat_with(page, pen.model)
+def test_a_stopped_answer_can_go_on_and_one_that_ended_cannot(
+    page: Page, upstream: Upstream
+) -> None:
+    upstream.stub.set_behavior(endless(40))
+    chat_with(page, upstream.model)
     send(page, "Count")
     expect(answer_text(page)).to_contain_text("word5")
     page.click("#send")
     settled(page)
     expect(last_answer(page).get_by_role("button", name="Go on")).to_be_visible()
-    pen.stub.behave("echoes")
+    upstream.stub.set_behavior("echoes")
     ask(page, "Enough")
     expect(page.get_by_role("button", name="Go on")).to_have_count(0)
 
 
 def test_another_model_gives_another_version_and_the_chat_keeps_its_own(
-    page: Page, pen: Pen, pens: Pens
+    page: Page, upstream: Upstream, upstreams: Upstreams
 ) -> None:
-    other = pens.lone.pop(0)
-    pen.stub.behave(saying("From the first"))
-    other.stub.behave(saying("From the other"))
-    chat_with(page, pen.model)
+    other = upstreams.single.pop(0)
+    upstream.stub.set_behavior(answering("From the first"))
+    other.stub.set_behavior(answering("From the other"))
+    chat_with(page, upstream.model)
     ask(page, "Who are you?")
     of_answer(page, "Regenerate with another model")
     page.get_by_role("searchbox", name="Search models").fill(other.model)
@@ -66,18 +70,20 @@ def test_another_model_gives_another_version_and_the_chat_keeps_its_own(
     expect(answer_text(page)).to_have_text("From the other")
     settled(page)
     expect(last_answer(page).locator(".receipt")).to_contain_text(other.model.title())
-    expect(page.locator("#pick-name")).to_have_text(pen.model.title())
+    expect(page.locator("#pick-name")).to_have_text(upstream.model.title())
     assert other.stub.chats[-1].json["model"] == other.model
     last_answer(page).get_by_label("Previous version").click()
-    expect(last_answer(page).locator(".receipt")).to_contain_text(f"{pen.model}-north")
-    pen.stub.behave("echoes")
+    expect(last_answer(page).locator(".receipt")).to_contain_text(f"{upstream.model}-north")
+    upstream.stub.set_behavior("echoes")
     ask(page, "and now")
     expect(answer_text(page)).to_have_text("and now")
 
 
-def test_an_edited_answer_is_a_version_that_is_sent_from_then_on(page: Page, pen: Pen) -> None:
-    pen.stub.behave(saying("The moon is **cheese**."))
-    chat_with(page, pen.model)
+def test_an_edited_answer_is_a_version_that_is_sent_from_then_on(
+    page: Page, upstream: Upstream
+) -> None:
+    upstream.stub.set_behavior(answering("The moon is **cheese**."))
+    chat_with(page, upstream.model)
     ask(page, "What is the moon?")
     of_answer(page, "Edit the answer")
     box = last_answer(page).get_by_label("Edit the answer")
@@ -88,16 +94,16 @@ def test_an_edited_answer_is_a_version_that_is_sent_from_then_on(page: Page, pen
     expect(last_answer(page).locator(".receipt")).to_have_text("edited by you")
     expect(last_answer(page).locator(".versions")).to_have_text("2/2")
     ask(page, "Sure?")
-    assert messages(pen.stub)[1] == ("assistant", "The moon is **rock**.")
+    assert messages(upstream.stub)[1] == ("assistant", "The moon is **rock**.")
     reloaded(page)
     expect(page.locator(".turn.assistant").first.locator(".receipt")).to_have_text("edited by you")
 
 
 def test_a_deleted_question_goes_with_its_answer_and_comes_back_with_undo(
-    page: Page, pen: Pen
+    page: Page, upstream: Upstream
 ) -> None:
-    pen.stub.behave("echoes")
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior("echoes")
+    chat_with(page, upstream.model)
     ask(page, "one")
     ask(page, "two")
     first = page.locator(".turn.user").first
@@ -107,7 +113,7 @@ def test_a_deleted_question_goes_with_its_answer_and_comes_back_with_undo(
     expect(bubbles).to_have_text(["two"])
     expect(page.locator(".turn.assistant")).to_have_count(1)
     ask(page, "three")
-    assert messages(pen.stub) == [("user", "two"), ("assistant", "two"), ("user", "three")]
+    assert messages(upstream.stub) == [("user", "two"), ("assistant", "two"), ("user", "three")]
     of_answer(page, "Delete")
     expect(page.locator(".turn.assistant")).to_have_count(1)
     page.get_by_role("button", name="Undo").click()
@@ -117,9 +123,9 @@ def test_a_deleted_question_goes_with_its_answer_and_comes_back_with_undo(
     expect(page.locator(".turn.assistant")).to_have_count(2)
 
 
-def test_a_branch_has_the_chat_up_to_there(page: Page, pen: Pen) -> None:
-    pen.stub.behave("echoes")
-    chat_with(page, pen.model)
+def test_a_branch_has_the_chat_up_to_there(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior("echoes")
+    chat_with(page, upstream.model)
     ask(page, "one")
     ask(page, "two")
     page.locator(".turn.assistant").first.get_by_label("More", exact=True).click()
@@ -132,15 +138,15 @@ def test_a_branch_has_the_chat_up_to_there(page: Page, pen: Pen) -> None:
 
 
 def test_an_answer_is_kept_as_far_as_it_came_when_the_tab_is_reloaded(
-    visit: Visits, app: App, pen: Pen
+    visit: Visits, app: App, upstream: Upstream
 ) -> None:
     page = visit(app)
-    pen.stub.behave(endless(40))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(endless(40))
+    chat_with(page, upstream.model)
     send(page, "Count")
     expect(answer_text(page)).to_contain_text("word9")
     reloaded(page)
     expect(answer_text(page)).to_contain_text("word9")
     expect(last_answer(page).locator(".flag").first).to_have_text("stopped")
     expect(last_answer(page).get_by_role("button", name="Go on")).to_be_visible()
-    pen.stub.closed(within_s=2)
+    upstream.stub.wait_for_disconnect(within_s=2)

@@ -9,18 +9,18 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import (
+from tests.browser.servers import App, wait_until
+from tests.browser.upstreams import (
     Gate,
-    Pen,
+    Upstream,
+    answering,
+    answering_after,
     breaking_off,
     endless,
-    held,
     messages,
-    saying,
     silent,
     thinking,
 )
-from tests.browser.servers import App, wait_until
 from tests.browser.visits import (
     answer_text,
     ask,
@@ -42,37 +42,39 @@ STOPS = 5
 # ── sending and streaming ────────────────────────────────────────────────────
 
 
-def test_an_answer_is_shown_while_it_is_still_coming(page: Page, pen: Pen) -> None:
+def test_an_answer_is_shown_while_it_is_still_coming(page: Page, upstream: Upstream) -> None:
     gate = Gate()
-    pen.stub.behave(held(gate, ["The first ", "part"], [" and the rest"]))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(answering_after(gate, ["The first ", "part"], [" and the rest"]))
+    chat_with(page, upstream.model)
     send(page, "Tell me")
     expect(answer_text(page)).to_have_text("The first part")
     expect(page.locator("#send")).to_have_attribute("aria-label", "Stop")
     gate.open()
     settled(page)
     expect(answer_text(page)).to_have_text("The first part and the rest")
-    assert messages(pen.stub) == [("user", "Tell me")]
+    assert messages(upstream.stub) == [("user", "Tell me")]
 
 
-def test_enter_sends_and_shift_enter_starts_a_line(page: Page, pen: Pen) -> None:
-    pen.stub.behave("echoes")
-    chat_with(page, pen.model)
+def test_enter_sends_and_shift_enter_starts_a_line(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior("echoes")
+    chat_with(page, upstream.model)
     page.click("#message")
     page.keyboard.type("one")
     page.keyboard.press("Shift+Enter")
     page.keyboard.type("two")
     expect(page.locator("#message")).to_have_value("one\ntwo")
-    assert not pen.stub.chats
+    assert not upstream.stub.chats
     page.keyboard.press("Enter")
     settled(page)
-    assert messages(pen.stub) == [("user", "one\ntwo")]
+    assert messages(upstream.stub) == [("user", "one\ntwo")]
     expect(page.locator("#message")).to_have_value("")
 
 
 @pytest.mark.parametrize("says", ["isComposing: true", "keyCode: 229"])
-def test_enter_that_ends_a_composition_does_not_send(page: Page, pen: Pen, says: str) -> None:
-    chat_with(page, pen.model)
+def test_enter_that_ends_a_composition_does_not_send(
+    page: Page, upstream: Upstream, says: str
+) -> None:
+    chat_with(page, upstream.model)
     page.fill("#message", "かな")
     page.evaluate(
         f"""() => {{
@@ -87,27 +89,27 @@ def test_enter_that_ends_a_composition_does_not_send(page: Page, pen: Pen, says:
     expect(page.locator(".turn")).to_have_count(0)
     page.press("#message", "Enter")
     settled(page)
-    assert messages(pen.stub) == [("user", "かな")]
+    assert messages(upstream.stub) == [("user", "かな")]
 
 
 def test_right_to_left_combining_and_control_characters_arrive_as_written(
-    page: Page, pen: Pen
+    page: Page, upstream: Upstream
 ) -> None:
     text = "שלום \u202bעולם\u202c  e\u0301 n\u0308 👩‍🚀\ttab \u0007\u001b[31m \u2028 end"
-    chat_with(page, pen.model)
+    chat_with(page, upstream.model)
     _write(page, text)
     page.press("#message", "Enter")
     settled(page)
-    assert messages(pen.stub) == [("user", text)]
+    assert messages(upstream.stub) == [("user", text)]
 
 
-def test_a_message_of_two_megabytes_is_refused_and_kept(page: Page, pen: Pen) -> None:
-    chat_with(page, pen.model)
+def test_a_message_of_two_megabytes_is_refused_and_kept(page: Page, upstream: Upstream) -> None:
+    chat_with(page, upstream.model)
     _write(page, "word " * 400_000)
     page.press("#message", "Enter")
     expect(page.locator("#note")).to_contain_text("This message has 2.0 MB")
     assert page.evaluate("document.querySelector('#message').value.length") == 2_000_000
-    assert not pen.stub.chats
+    assert not upstream.stub.chats
 
 
 def _write(page: Page, text: str) -> None:
@@ -125,79 +127,81 @@ def _write(page: Page, text: str) -> None:
 # ── stopping ─────────────────────────────────────────────────────────────────
 
 
-def test_stop_closes_the_endpoint_and_keeps_what_came(page: Page, pen: Pen) -> None:
-    pen.stub.behave(endless(10))
-    chat_with(page, pen.model)
+def test_stop_closes_the_endpoint_and_keeps_what_came(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior(endless(10))
+    chat_with(page, upstream.model)
 
     def begin() -> None:
         send(page, "Count")
         expect(answer_text(page)).to_contain_text("word3")
 
-    assert _quickest_stop(page, pen, begin) < STOP_LIMIT_S
+    assert _quickest_stop(page, upstream, begin) < STOP_LIMIT_S
     turn = settled(page)
     expect(turn.locator(".flag")).to_have_text("stopped")
     expect(answer_text(page)).to_contain_text("word1 word2 word3")
-    pen.stub.behave(saying("Again."))
+    upstream.stub.set_behavior(answering("Again."))
     ask(page, "Go on")
     expect(answer_text(page)).to_have_text("Again.")
-    assert messages(pen.stub)[1][1].startswith("word1 word2 word3")
+    assert messages(upstream.stub)[1][1].startswith("word1 word2 word3")
 
 
-def test_stop_closes_an_endpoint_that_has_said_nothing(page: Page, pen: Pen) -> None:
-    pen.stub.behave(silent())
-    chat_with(page, pen.model)
+def test_stop_closes_an_endpoint_that_has_said_nothing(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior(silent())
+    chat_with(page, upstream.model)
 
     def begin() -> None:
-        asked = len(pen.stub.chats)
+        asked = len(upstream.stub.chats)
         send(page, "Hello?")
-        pen.stub.asked(asked + 1)
+        upstream.stub.wait_for_requests(asked + 1)
 
-    assert _quickest_stop(page, pen, begin) < STOP_LIMIT_S
+    assert _quickest_stop(page, upstream, begin) < STOP_LIMIT_S
     expect(settled(page).locator(".flag")).to_have_text("stopped")
-    pen.stub.behave(saying("Here."))
+    upstream.stub.set_behavior(answering("Here."))
     ask(page, "And now?")
     expect(answer_text(page)).to_have_text("Here.")
 
 
-def _quickest_stop(page: Page, pen: Pen, begin: Callable[[], None]) -> float:
+def _quickest_stop(page: Page, upstream: Upstream, begin: Callable[[], None]) -> float:
     """Of a few answers, each begun and stopped: a busy machine makes none of them quicker."""
     quickest = math.inf
     for _ in range(STOPS):
         begin()
-        quickest = min(quickest, _stop(page, pen))
+        quickest = min(quickest, _stop(page, upstream))
         if quickest < STOP_LIMIT_S:
             break
         settled(page)
     return quickest
 
 
-def _stop(page: Page, pen: Pen) -> float:
+def _stop(page: Page, upstream: Upstream) -> float:
     """Seconds from just before the click until the endpoint's connection closed."""
     expect(page.locator("#send.stop")).to_be_visible()
     place = press_exactly(page, "#send")
     before = time.monotonic()
     page.mouse.click(*place)
-    wait_until(lambda: (pen.stub.closed_at or 0) > before, 2, "the endpoint's connection to close")
-    return (pen.stub.closed_at or 0) - before
+    wait_until(
+        lambda: (upstream.stub.closed_at or 0) > before, 2, "the endpoint's connection to close"
+    )
+    return (upstream.stub.closed_at or 0) - before
 
 
-def test_a_closed_tab_closes_the_endpoint(page: Page, pen: Pen) -> None:
-    pen.stub.behave(silent())
-    chat_with(page, pen.model)
+def test_a_closed_tab_closes_the_endpoint(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior(silent())
+    chat_with(page, upstream.model)
     send(page, "Hello?")
-    pen.stub.asked()
+    upstream.stub.wait_for_requests()
     page.close()
-    pen.stub.closed(within_s=1)
+    upstream.stub.wait_for_disconnect(within_s=1)
 
 
 # ── again, otherwise ─────────────────────────────────────────────────────────
 
 
-def test_regenerate_keeps_both_versions(page: Page, pen: Pen) -> None:
-    pen.stub.behave(saying("First version"))
-    chat_with(page, pen.model)
+def test_regenerate_keeps_both_versions(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior(answering("First version"))
+    chat_with(page, upstream.model)
     ask(page, "Name one")
-    pen.stub.behave(saying("Second version"))
+    upstream.stub.set_behavior(answering("Second version"))
     last_answer(page).get_by_label("Regenerate").click()
     expect(last_answer(page).locator(".versions")).to_have_text("2/2")
     expect(answer_text(page)).to_have_text("Second version")
@@ -206,12 +210,14 @@ def test_regenerate_keeps_both_versions(page: Page, pen: Pen) -> None:
     expect(answer_text(page)).to_have_text("First version")
     last_answer(page).get_by_label("Next version").click()
     expect(answer_text(page)).to_have_text("Second version")
-    assert messages(pen.stub) == [("user", "Name one")]
+    assert messages(upstream.stub) == [("user", "Name one")]
 
 
-def test_an_edited_turn_is_sent_again_and_what_followed_goes(page: Page, pen: Pen) -> None:
-    pen.stub.behave("echoes")
-    chat_with(page, pen.model)
+def test_an_edited_turn_is_sent_again_and_what_followed_goes(
+    page: Page, upstream: Upstream
+) -> None:
+    upstream.stub.set_behavior("echoes")
+    chat_with(page, upstream.model)
     ask(page, "one")
     ask(page, "two")
     first = page.locator(".turn.user").first
@@ -222,19 +228,19 @@ def test_an_edited_turn_is_sent_again_and_what_followed_goes(page: Page, pen: Pe
     settled(page, 1)
     expect(answer_text(page)).to_have_text("uno")
     expect(page.locator(".turn.user .bubble")).to_have_text("uno")
-    assert messages(pen.stub) == [("user", "uno")]
+    assert messages(upstream.stub) == [("user", "uno")]
 
 
 # ── copying, reasoning ───────────────────────────────────────────────────────
 
 
 def test_reasoning_is_folded_not_copied_and_not_sent_again(
-    visit: Visits, app: App, pen: Pen
+    visit: Visits, app: App, upstream: Upstream
 ) -> None:
     page = visit(app, permissions=["clipboard-read", "clipboard-write"])
     thoughts = ["Let me ", "weigh *this*. "]
-    pen.stub.behave(thinking(thoughts, ["The answer is **4**."], 0.02))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(thinking(thoughts, ["The answer is **4**."], 0.02))
+    chat_with(page, upstream.model)
     turn = ask(page, "2+2?")
     expect(turn.locator(".thoughts summary")).to_have_text(re.compile(r"Thought for [\d.]+ s"))
     expect(turn.locator(".thoughts .prose-block")).to_be_hidden()
@@ -244,18 +250,18 @@ def test_reasoning_is_folded_not_copied_and_not_sent_again(
     expect(turn.get_by_label("Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == "The answer is **4**."
     ask(page, "Sure?")
-    assert messages(pen.stub) == [
+    assert messages(upstream.stub) == [
         ("user", "2+2?"),
         ("assistant", "The answer is **4**."),
         ("user", "Sure?"),
     ]
 
 
-def test_a_code_block_is_copied_by_its_button(visit: Visits, app: App, pen: Pen) -> None:
+def test_a_code_block_is_copied_by_its_button(visit: Visits, app: App, upstream: Upstream) -> None:
     page = visit(app, permissions=["clipboard-read", "clipboard-write"])
     code = 'def f(x):\n\treturn "<b>" + x  # tabs kept\n'
-    pen.stub.behave(saying("Here:\n\n```python\n", code, "```\n"))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(answering("Here:\n\n```python\n", code, "```\n"))
+    chat_with(page, upstream.model)
     turn = ask(page, "Code")
     turn.locator("[data-copy]").click()
     expect(turn.locator("[data-copy]")).to_have_text("Copied")
@@ -265,9 +271,11 @@ def test_a_code_block_is_copied_by_its_button(visit: Visits, app: App, pen: Pen)
 # ── when endpoints fail ──────────────────────────────────────────────────────
 
 
-def test_another_endpoint_answers_when_one_dies_between_two_messages(page: Page, pair: Pen) -> None:
+def test_another_endpoint_answers_when_one_dies_between_two_messages(
+    page: Page, pair: Upstream
+) -> None:
     for stub in pair.stubs:
-        stub.behave("echoes")
+        stub.set_behavior("echoes")
     chat_with(page, pair.model)
     ask(page, "one")
     first, second = sorted(pair.stubs, key=lambda stub: -len(stub.chats))
@@ -287,7 +295,7 @@ def test_another_endpoint_answers_when_one_dies_between_two_messages(page: Page,
 
 
 def test_when_nobody_answers_the_message_stays_and_can_be_tried_again(
-    page: Page, pair: Pen
+    page: Page, pair: Upstream
 ) -> None:
     for stub in pair.stubs:
         stub.kill()
@@ -296,7 +304,7 @@ def test_when_nobody_answers_the_message_stays_and_can_be_tried_again(
     expect(turn.locator(".failure")).to_contain_text(f"Nobody answered for {pair.model.title()}")
     expect(page.locator(".turn.user")).to_contain_text("Anybody?")
     for stub in pair.stubs:
-        stub.behave(saying("I am back."))
+        stub.set_behavior(answering("I am back."))
         stub.listen()
     turn.get_by_role("button", name="Try again").click()
     expect(answer_text(page)).to_have_text("I am back.")
@@ -304,22 +312,22 @@ def test_when_nobody_answers_the_message_stays_and_can_be_tried_again(
     expect(page.locator(".turn.assistant .versions")).to_have_count(0)
 
 
-def test_an_interrupted_answer_keeps_its_text(page: Page, pen: Pen) -> None:
-    pen.stub.behave(breaking_off("As far ", "as I came"))
-    chat_with(page, pen.model)
+def test_an_interrupted_answer_keeps_its_text(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior(breaking_off("As far ", "as I came"))
+    chat_with(page, upstream.model)
     turn = ask(page, "Go")
     expect(answer_text(page)).to_have_text("As far as I came")
     expect(turn.locator(".flag").first).to_have_text("interrupted")
     expect(turn.locator(".failure")).to_contain_text("The answer broke off")
-    assert len(pen.stub.chats) == 1
+    assert len(upstream.stub.chats) == 1
 
 
 def test_an_answer_of_the_fallback_model_says_so(
-    visit: Visits, fallback_app: tuple[App, Pen]
+    visit: Visits, fallback_app: tuple[App, Upstream]
 ) -> None:
     app, spare = fallback_app
     page = visit(app)
-    spare.stub.behave(saying("From the spare."))
+    spare.stub.set_behavior(answering("From the spare."))
     chat_with(page, "broken")
     turn = ask(page, "Hello")
     expect(answer_text(page)).to_have_text("From the spare.")
@@ -329,10 +337,10 @@ def test_an_answer_of_the_fallback_model_says_so(
 # ── settings ─────────────────────────────────────────────────────────────────
 
 
-def test_the_sliders_decide_what_the_endpoint_gets(page: Page, pen: Pen) -> None:
-    chat_with(page, pen.model)
+def test_the_sliders_decide_what_the_endpoint_gets(page: Page, upstream: Upstream) -> None:
+    chat_with(page, upstream.model)
     ask(page, "catalog")
-    asked = pen.stub.chats[-1].json
+    asked = upstream.stub.chats[-1].json
     assert (asked["temperature"], asked["top_p"], asked["stream"]) == (0.7, 0.9, True)
     assert "max_tokens" not in asked
 
@@ -345,10 +353,10 @@ def test_the_sliders_decide_what_the_endpoint_gets(page: Page, pen: Pen) -> None
     page.fill("#max_tokens input", "55")
     page.locator("#max_tokens input").blur()
     ask(page, "own")
-    asked = pen.stub.chats[-1].json
+    asked = upstream.stub.chats[-1].json
     assert "temperature" not in asked
     assert (asked["top_p"], asked["max_tokens"]) == (0.9, 55)
-    assert messages(pen.stub)[0] == ("system", "Be brief.")
+    assert messages(upstream.stub)[0] == ("system", "Be brief.")
 
     whose(page, 0, "Mine")
     expect(page.locator("#temperature")).not_to_have_class(re.compile("unsent"))
@@ -359,19 +367,19 @@ def test_the_sliders_decide_what_the_endpoint_gets(page: Page, pen: Pen) -> None
     page.locator("#top_p input[type=number]").blur()
     page.locator("#stream input").uncheck()
     ask(page, "mine")
-    asked = pen.stub.chats[-1].json
+    asked = upstream.stub.chats[-1].json
     assert (asked["temperature"], asked["top_p"]) == (0, 0.35)
     assert not asked.get("stream")
 
     page.click("#settings-reset")
     ask(page, "reset")
-    asked = pen.stub.chats[-1].json
+    asked = upstream.stub.chats[-1].json
     assert (asked["temperature"], asked["top_p"], asked["stream"]) == (0.7, 0.9, True)
     assert "max_tokens" not in asked
 
 
-def test_settings_belong_to_their_chat(page: Page, pen: Pen) -> None:
-    chat_with(page, pen.model)
+def test_settings_belong_to_their_chat(page: Page, upstream: Upstream) -> None:
+    chat_with(page, upstream.model)
     open_settings(page)
     page.fill("#system textarea", "Speak like a pirate.")
     whose(page, 0, "Mine")
@@ -381,14 +389,14 @@ def test_settings_belong_to_their_chat(page: Page, pen: Pen) -> None:
     page.click("#new-chat")
     expect(page.locator("#system textarea")).to_have_value("")
     ask(page, "the second chat")
-    assert pen.stub.chats[-1].json["temperature"] == 0.7
+    assert upstream.stub.chats[-1].json["temperature"] == 0.7
     page.get_by_role("button", name="the first chat", exact=True).click()
     expect(page.locator(".turn.user")).to_contain_text("the first chat")
     expect(page.locator("#system textarea")).to_have_value("Speak like a pirate.")
     expect(page.locator("#temperature input[type=number]")).to_have_value("1.5")
     ask(page, "again")
-    assert pen.stub.chats[-1].json["temperature"] == 1.5
-    assert messages(pen.stub)[0] == ("system", "Speak like a pirate.")
+    assert upstream.stub.chats[-1].json["temperature"] == 1.5
+    assert messages(upstream.stub)[0] == ("system", "Speak like a pirate.")
 
 
 # ── hostile text ─────────────────────────────────────────────────────────────
@@ -405,9 +413,9 @@ HOSTILE = """\
 FORBIDDEN = "script, img, iframe, form, input, style, object, embed, link, [onerror], [onload]"
 
 
-def test_a_hostile_answer_is_inert(page: Page, pen: Pen) -> None:
-    pen.stub.behave(saying(*HOSTILE.splitlines(keepends=True), "harmless end"))
-    chat_with(page, pen.model)
+def test_a_hostile_answer_is_inert(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior(answering(*HOSTILE.splitlines(keepends=True), "harmless end"))
+    chat_with(page, upstream.model)
     ask(page, "Attack")
     body = answer_text(page)
     expect(body).to_contain_text("harmless end")
@@ -420,9 +428,9 @@ def test_a_hostile_answer_is_inert(page: Page, pen: Pen) -> None:
     expect(answer_text(page).locator(FORBIDDEN)).to_have_count(0)
 
 
-def test_a_hostile_message_is_shown_as_it_was_written(page: Page, pen: Pen) -> None:
-    pen.stub.behave("echoes")
-    chat_with(page, pen.model)
+def test_a_hostile_message_is_shown_as_it_was_written(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior("echoes")
+    chat_with(page, upstream.model)
     ask(page, HOSTILE)
     bubble = page.locator(".turn.user .bubble")
     assert bubble.evaluate("(node) => node.textContent") == HOSTILE

@@ -10,22 +10,22 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import axe_source, grave_findings
-from tests.browser.endpoints import Pen, saying
 from tests.browser.servers import App
+from tests.browser.upstreams import Upstream, answering
 from tests.browser.visits import reloaded
-from tests.stubs.obedient import obedient
+from tests.stubs.compliant import compliant
 
 pytestmark = pytest.mark.browser
 
 
 def test_findings_fill_the_list_and_what_is_wrong_comes_first(
-    app: App, pen: Pen, visit: Callable[..., Any]
+    app: App, upstream: Upstream, visit: Callable[..., Any]
 ) -> None:
-    pen.stub.behave(obedient("cr_lines"))
+    upstream.stub.set_behavior(compliant("cr_lines"))
     page = visit(app)
     page.goto("./?view=models")
     page.locator("#go-check").click()
-    page.locator("#check-endpoint").select_option(f"{pen.model}-north")
+    page.locator("#check-endpoint").select_option(f"{upstream.model}-north")
     expect(page.locator("#check-cost")).to_contain_text("calls")
     page.locator("#check-run").click()
     expect(page.locator("#check-verdict")).to_have_text("It will serve; 3 to look at.")
@@ -40,22 +40,22 @@ def test_findings_fill_the_list_and_what_is_wrong_comes_first(
 
 
 def test_an_address_and_its_key_can_be_given_and_a_check_stopped(
-    app: App, pen: Pen, visit: Callable[..., Any]
+    app: App, upstream: Upstream, visit: Callable[..., Any]
 ) -> None:
-    pen.stub.behave("hangs_before_headers")
+    upstream.stub.set_behavior("hangs_before_headers")
     page = visit(app)
     page.goto("./?view=check")
     page.locator("#check-endpoint").select_option("")
-    page.locator("#check-url").fill(pen.stub.url)
+    page.locator("#check-url").fill(upstream.stub.url)
     page.locator("#check-key").fill("planted-key")
     page.locator("#check-run").click()
     expect(page.locator("#probe-reachable")).to_have_class("probe pass")
-    pen.stub.asked()
+    upstream.stub.wait_for_requests()
     page.locator("#check-run").click()
     expect(page.locator("#check-verdict")).to_have_text("Stopped.")
     expect(page.locator("#check-run")).to_have_text("Check")
     assert "planted-key" not in page.content()
-    pen.stub.quiet(5)
+    upstream.stub.wait_for_idle(5)
 
 
 def test_an_address_that_is_none_is_told_in_a_sentence(app: App, visit: Callable[..., Any]) -> None:
@@ -76,17 +76,17 @@ def test_who_is_not_the_host_sees_no_way_to_it(app: App, visit: Callable[..., An
 
 
 def test_a_card_says_since_when_its_model_is_down_and_how_it_fared(
-    app: App, pen: Pen, visit: Callable[..., Any]
+    app: App, upstream: Upstream, visit: Callable[..., Any]
 ) -> None:
     page = visit(app)
-    pen.stub.behave(saying("One ", "two ", "three ", "four.", tokens_per_s=50))
-    question = {"model": pen.model, "turns": [{"role": "user", "text": "Hello"}]}
+    upstream.stub.set_behavior(answering("One ", "two ", "three ", "four.", tokens_per_s=50))
+    question = {"model": upstream.model, "turns": [{"role": "user", "text": "Hello"}]}
     assert page.request.post("./page/reply", data=question).ok
     page.goto("./?view=models")
-    card = page.locator(f'.card[data-model="{pen.model}"]')
+    card = page.locator(f'.card[data-model="{upstream.model}"]')
     expect(card.locator(".health-numbers")).to_contain_text("tok/s")
     expect(card.locator(".spark path")).to_have_count(1)
-    pen.stub.behave("status_500")
+    upstream.stub.set_behavior("status_500")
     for _ in range(2):
         page.request.post("./page/reply", data=question)
     reloaded(page)

@@ -11,31 +11,33 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import (
-    Gate,
-    Pen,
-    Pens,
-    endless,
-    held,
-    messages,
-    open_pens,
-    saying,
-    words_of,
-)
 from tests.browser.servers import App
+from tests.browser.upstreams import (
+    Gate,
+    Upstream,
+    Upstreams,
+    answering,
+    answering_after,
+    endless,
+    messages,
+    open_upstreams,
+    tokens_of,
+)
 from tests.browser.visits import DESKTOP, PHONE, ask, chat_with, opened, whose
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def lanes_pens() -> Iterator[Pens]:
-    with open_pens(lone=4, pairs=1) as pens:
-        yield pens
+def lanes_pens() -> Iterator[Upstreams]:
+    with open_upstreams(single=4, pairs=1) as upstreams:
+        yield upstreams
 
 
 @pytest.fixture(scope="module")
-def lanes_app(lanes_pens: Pens, start_app: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def lanes_app(
+    lanes_pens: Upstreams, start_app: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
     """A program of four models of its own; fallback and votes are on."""
     folder = tmp_path_factory.mktemp("lanes")
     with start_app(
@@ -43,7 +45,7 @@ def lanes_app(lanes_pens: Pens, start_app: Any, tmp_path_factory: pytest.TempPat
         ENDPOINTS=lanes_pens.entries(),
         CATALOG_FILE=lanes_pens.write_catalog(folder / "models.toml"),
         DATA_DIR=str(folder / "data"),
-        FALLBACK_MODEL="lone-00",
+        FALLBACK_MODEL="single-00",
         EMBEDDED="off",
         RETRY_ATTEMPTS="0",
     ) as app:
@@ -51,15 +53,15 @@ def lanes_app(lanes_pens: Pens, start_app: Any, tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def four(lanes_pens: Pens) -> list[Pen]:
+def four(lanes_pens: Upstreams) -> list[Upstream]:
     """The four models, each answering with its own words."""
-    for pen in lanes_pens.lone:
-        pen.stub.behave(saying(*words_of(f"I am {pen.model} and I say so.")))
-    return lanes_pens.lone
+    for upstream in lanes_pens.single:
+        upstream.stub.set_behavior(answering(*tokens_of(f"I am {upstream.model} and I say so.")))
+    return lanes_pens.single
 
 
 @pytest.fixture
-def page(visit: Visits, lanes_app: App, four: list[Pen]) -> Page:
+def page(visit: Visits, lanes_app: App, four: list[Upstream]) -> Page:
     return visit(lanes_app)
 
 
@@ -87,57 +89,59 @@ def answer(page: Page, letter: str) -> Locator:
     return lane(page, letter).locator(".lane-answer > .prose-block").last
 
 
-def test_every_lane_gets_the_question_and_shows_its_receipt(page: Page, four: list[Pen]) -> None:
-    compare(page, "lone-00", "lone-01", "lone-02", "lone-03")
+def test_every_lane_gets_the_question_and_shows_its_receipt(
+    page: Page, four: list[Upstream]
+) -> None:
+    compare(page, "single-00", "single-01", "single-02", "single-03")
     question(page)
     over(page)
-    for letter, pen in zip("ABCD", four, strict=True):
-        expect(answer(page, letter)).to_contain_text(f"I am {pen.model}")
-        expect(lane(page, letter).locator(".receipt")).to_contain_text(f"{pen.model}-north")
-        assert messages(pen.stub)[-1] == ("user", "Who are you?")
+    for letter, upstream in zip("ABCD", four, strict=True):
+        expect(answer(page, letter)).to_contain_text(f"I am {upstream.model}")
+        expect(lane(page, letter).locator(".receipt")).to_contain_text(f"{upstream.model}-north")
+        assert messages(upstream.stub)[-1] == ("user", "Who are you?")
     expect(page.locator(".race-row")).to_have_count(4)
     expect(page.locator(".race-says").first).to_contain_text("tok")
 
 
 def test_a_lane_that_is_held_up_holds_up_no_other_and_stops_alone(
-    page: Page, four: list[Pen]
+    page: Page, four: list[Upstream]
 ) -> None:
-    four[0].stub.behave(endless())
-    compare(page, "lone-00", "lone-01")
+    four[0].stub.set_behavior(endless())
+    compare(page, "single-00", "single-01")
     question(page)
     expect(answer(page, "A")).to_contain_text("word2")
-    expect(answer(page, "B")).to_contain_text("I am lone-01")
+    expect(answer(page, "B")).to_contain_text("I am single-01")
     expect(lane(page, "B").locator(".answer-foot")).to_be_visible()
     lane(page, "A").locator('[data-act="stop"]').click()
-    four[0].stub.closed(2.0)
+    four[0].stub.wait_for_disconnect(2.0)
     over(page)
     expect(lane(page, "A").locator(".flag")).to_have_text("stopped")
     expect(lane(page, "B").locator(".flag")).to_have_count(0)
 
 
-def test_stop_ends_all(page: Page, four: list[Pen]) -> None:
-    for pen in four[:2]:
-        pen.stub.behave(endless())
-    compare(page, "lone-00", "lone-01")
+def test_stop_ends_all(page: Page, four: list[Upstream]) -> None:
+    for upstream in four[:2]:
+        upstream.stub.set_behavior(endless())
+    compare(page, "single-00", "single-01")
     question(page)
     for letter in "AB":
         expect(answer(page, letter)).to_contain_text("word1")
     page.click("#compare-send")
-    for pen in four[:2]:
-        pen.stub.closed(2.0)
+    for upstream in four[:2]:
+        upstream.stub.wait_for_disconnect(2.0)
     expect(page.locator(".lane-col .flag", has_text="stopped")).to_have_count(2)
 
 
-def test_a_lane_that_errs_says_so_and_can_be_asked_again(page: Page, four: list[Pen]) -> None:
-    four[1].stub.behave("status_400")
-    compare(page, "lone-00", "lone-01")
+def test_a_lane_that_errs_says_so_and_can_be_asked_again(page: Page, four: list[Upstream]) -> None:
+    four[1].stub.set_behavior("status_400")
+    compare(page, "single-00", "single-01")
     question(page)
     over(page)
-    expect(answer(page, "A")).to_contain_text("I am lone-00")
+    expect(answer(page, "A")).to_contain_text("I am single-00")
     expect(lane(page, "B").locator(".failure")).to_be_visible()
     expect(page.locator("#vote")).to_be_hidden()
     asked = len(four[0].stub.chats)
-    four[1].stub.behave(saying("Better ", "now."))
+    four[1].stub.set_behavior(answering("Better ", "now."))
     lane(page, "B").get_by_role("button", name="Ask lane B again").click()
     expect(answer(page, "B")).to_contain_text("Better now.")
     over(page)
@@ -145,18 +149,20 @@ def test_a_lane_that_errs_says_so_and_can_be_asked_again(page: Page, four: list[
     expect(page.locator("#vote")).to_be_visible()
 
 
-def test_no_fallback_answers_in_a_lanes_name(page: Page, four: list[Pen]) -> None:
-    four[2].stub.behave("status_500")
-    compare(page, "lone-02", "lone-01")
+def test_no_fallback_answers_in_a_lanes_name(page: Page, four: list[Upstream]) -> None:
+    four[2].stub.set_behavior("status_500")
+    compare(page, "single-02", "single-01")
     question(page)
     over(page)
     expect(lane(page, "A").locator(".failure")).to_contain_text("Nobody answered for Lone-02")
 
 
-def test_a_lane_has_settings_of_its_own_and_a_pinned_endpoint(page: Page, lanes_pens: Pens) -> None:
+def test_a_lane_has_settings_of_its_own_and_a_pinned_endpoint(
+    page: Page, lanes_pens: Upstreams
+) -> None:
     (pair,) = lanes_pens.pairs
     for stub in pair.stubs:
-        stub.behave(saying("Yes."))
+        stub.set_behavior(answering("Yes."))
     compare(page, pair.model, pair.model)
     lane(page, "B").locator('[data-act="tune"]').click()
     expect(page.locator("#drawer-title")).to_have_text("Settings of lane B")
@@ -176,9 +182,9 @@ def test_a_lane_has_settings_of_its_own_and_a_pinned_endpoint(page: Page, lanes_
 
 
 def test_several_turns_and_the_winners_conversation_goes_on_in_the_chat(
-    page: Page, four: list[Pen]
+    page: Page, four: list[Upstream]
 ) -> None:
-    compare(page, "lone-00", "lone-01")
+    compare(page, "single-00", "single-01")
     question(page, "First?")
     over(page)
     question(page, "Second?")
@@ -186,22 +192,22 @@ def test_several_turns_and_the_winners_conversation_goes_on_in_the_chat(
     expect(lane(page, "B").locator(".lane-answer")).to_have_count(2)
     lane(page, "B").get_by_role("button", name="Go on with Lone-01").click()
     expect(page.locator(".turn.assistant")).to_have_count(2)
-    expect(page).to_have_url(re.compile(r"model=lone-01"))
+    expect(page).to_have_url(re.compile(r"model=single-01"))
     ask(page, "Third?")
     said = [text for _, text in messages(four[1].stub)]
     assert [text.strip() for text in said] == [
         "First?",
-        "I am lone-01 and I say so.",
+        "I am single-01 and I say so.",
         "Second?",
-        "I am lone-01 and I say so.",
+        "I am single-01 and I say so.",
         "Third?",
     ]
 
 
-def test_differences_of_two_answers(page: Page, four: list[Pen]) -> None:
-    four[0].stub.behave(saying("The tower was built in 1889 <b>by</b> Eiffel."))
-    four[1].stub.behave(saying("The tower was built in 1887 <b>by</b> Eiffel."))
-    compare(page, "lone-00", "lone-01")
+def test_differences_of_two_answers(page: Page, four: list[Upstream]) -> None:
+    four[0].stub.set_behavior(answering("The tower was built in 1889 <b>by</b> Eiffel."))
+    four[1].stub.set_behavior(answering("The tower was built in 1887 <b>by</b> Eiffel."))
+    compare(page, "single-00", "single-01")
     expect(page.locator("#compare-diff")).to_be_disabled()
     question(page)
     over(page)
@@ -212,16 +218,16 @@ def test_differences_of_two_answers(page: Page, four: list[Pen]) -> None:
     expect(page.locator(".diff")).to_have_count(0)
 
 
-def test_blind_hides_who_is_who_until_the_vote(page: Page, four: list[Pen]) -> None:
-    for pen in four[:2]:
-        pen.stub.behave(saying("The same ", "words."))
-    compare(page, "lone-00", "lone-01")
+def test_blind_hides_who_is_who_until_the_vote(page: Page, four: list[Upstream]) -> None:
+    for upstream in four[:2]:
+        upstream.stub.set_behavior(answering("The same ", "words."))
+    compare(page, "single-00", "single-01")
     page.click("#compare-blind")
     question(page)
     over(page)
     expect(page.locator("#vote")).to_be_visible()
     seen = page.locator("#compare").inner_html()
-    assert "lone-0" not in seen.lower()
+    assert "single-0" not in seen.lower()
     assert not re.search(r"tok/s|0\.\d\d s", seen)
     page.click('[data-vote="A"]')
     expect(page.locator(".lane-col .receipt")).to_have_count(2)
@@ -234,26 +240,26 @@ def test_blind_hides_who_is_who_until_the_vote(page: Page, four: list[Pen]) -> N
 
 
 def test_the_sides_are_shuffled_and_a_vote_begins_a_new_blind_round(
-    page: Page, four: list[Pen]
+    page: Page, four: list[Upstream]
 ) -> None:
-    compare(page, "lone-00", "lone-01")
+    compare(page, "single-00", "single-01")
     page.evaluate("Math.random = () => 0")
     page.click("#compare-blind")
     question(page)
     over(page)
     page.click('[data-vote="tie"]')
-    assert lane(page, "A").locator("select").input_value() == "lone-01"
+    assert lane(page, "A").locator("select").input_value() == "single-01"
     question(page, "Again?")
     over(page)
     assert page.locator(".lane-answer").count() == 2
     page.click('[data-vote="both_bad"]')
-    assert lane(page, "A").locator("select").input_value() == "lone-00"
+    assert lane(page, "A").locator("select").input_value() == "single-00"
 
 
 def test_a_link_fills_the_page_and_asks_before_anything_is_spent(
-    page: Page, visit: Visits, lanes_app: App, four: list[Pen]
+    page: Page, visit: Visits, lanes_app: App, four: list[Upstream]
 ) -> None:
-    compare(page, "lone-02", "lone-03")
+    compare(page, "single-02", "single-03")
     lane(page, "A").locator('[data-act="tune"]').click()
     whose(page, 0, "Mine")
     page.click("#close-settings")
@@ -264,19 +270,19 @@ def test_a_link_fills_the_page_and_asks_before_anything_is_spent(
             document.querySelector("#compare-link").click();
         })"""
     )
-    asked = [len(pen.stub.chats) for pen in four]
+    asked = [len(upstream.stub.chats) for upstream in four]
     other = visit(lanes_app)
     sent: list[str] = []
     other.on("request", lambda request: sent.append(request.url))
     opened(other, link.removeprefix(lanes_app.url))
     expect(other.locator("#compare-message")).to_have_value("Who is “ö” <i>?")
     expect(other.locator("#compare-note")).to_contain_text("Nothing is sent before you press Send")
-    assert lane(other, "A").locator("select").input_value() == "lone-02"
+    assert lane(other, "A").locator("select").input_value() == "single-02"
     expect(lane(other, "A").locator('[data-act="tune"]')).to_contain_text("temperature 0.7")
-    assert [len(pen.stub.chats) for pen in four] == asked
+    assert [len(upstream.stub.chats) for upstream in four] == asked
     assert not [url for url in sent if "#c=" in url]
     other.press("#compare-message", "Enter")
-    expect(answer(other, "B")).to_contain_text("I am lone-03")
+    expect(answer(other, "B")).to_contain_text("I am single-03")
 
 
 @pytest.mark.parametrize("fragment", ["#c=", "#c=!!!", "#c=eyJ2IjoyfQ", "#c=bnVsbA", "#c=W10"])
@@ -286,21 +292,21 @@ def test_a_link_that_is_none_opens_an_empty_comparison(page: Page, fragment: str
     expect(page.locator("#compare-note")).to_be_hidden()
 
 
-def test_a_reload_loses_nothing_that_was_said(page: Page, four: list[Pen]) -> None:
-    compare(page, "lone-00", "lone-01", "lone-02")
+def test_a_reload_loses_nothing_that_was_said(page: Page, four: list[Upstream]) -> None:
+    compare(page, "single-00", "single-01", "single-02")
     question(page)
     over(page)
     page.fill("#compare-message", "A draft")
     opened(page, "/?view=compare")
-    expect(answer(page, "C")).to_contain_text("I am lone-02")
+    expect(answer(page, "C")).to_contain_text("I am single-02")
     expect(page.locator("#compare-message")).to_have_value("A draft")
-    expect(lane(page, "A").locator(".receipt")).to_contain_text("lone-00-north")
+    expect(lane(page, "A").locator(".receipt")).to_contain_text("single-00-north")
 
 
-def test_a_reload_in_the_middle_keeps_what_had_come(page: Page, four: list[Pen]) -> None:
+def test_a_reload_in_the_middle_keeps_what_had_come(page: Page, four: list[Upstream]) -> None:
     gate = Gate()
-    four[1].stub.behave(held(gate, ["Half ", "a ", "sentence"]))
-    compare(page, "lone-00", "lone-01")
+    four[1].stub.set_behavior(answering_after(gate, ["Half ", "a ", "sentence"]))
+    compare(page, "single-00", "single-01")
     question(page)
     expect(answer(page, "B")).to_contain_text("Half a sentence")
     opened(page, "/?view=compare")
@@ -311,23 +317,23 @@ def test_a_reload_in_the_middle_keeps_what_had_come(page: Page, four: list[Pen])
 
 def test_ticked_cards_are_compared(page: Page) -> None:
     opened(page, "/?view=models")
-    for model in ("lone-01", "lone-03", "lone-00"):
+    for model in ("single-01", "single-03", "single-00"):
         page.locator(f'[data-tick="{model}"]').check()
-    page.focus('[data-tick="lone-00"]')
+    page.focus('[data-tick="single-00"]')
     page.evaluate("""() => {
         const { models } = window.akashGradio;
         models.take({ models: models.list.toReversed(), hidden: [], waking: false, notices: [] });
     }""")
     expect(page.locator(".card").first).to_have_attribute("data-model", "pair-00")
-    expect(page.locator('[data-tick="lone-00"]')).to_be_focused()
+    expect(page.locator('[data-tick="single-00"]')).to_be_focused()
     page.click("text=Compare 3 models")
     expect(page.locator(".lane-col")).to_have_count(3)
     models = [box.input_value() for box in page.locator(".lane-col select").all()]
-    assert models == ["lone-01", "lone-03", "lone-00"]
+    assert models == ["single-01", "single-03", "single-00"]
 
 
 def test_the_open_chats_question_goes_along(page: Page) -> None:
-    chat_with(page, "lone-02")
+    chat_with(page, "single-02")
     notes = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The word is plum."}
     page.set_input_files("#file-input", [notes])  # type: ignore[list-item]
     expect(page.locator("#files .chip-remove")).to_have_count(1)
@@ -335,26 +341,26 @@ def test_the_open_chats_question_goes_along(page: Page) -> None:
     page.click("#compare-this")
     expect(page.locator("#compare-note")).to_contain_text("files of this message stay in the chat")
     expect(page.locator("#compare-message")).to_have_value("A question of the chat")
-    assert lane(page, "A").locator("select").input_value() == "lone-02"
+    assert lane(page, "A").locator("select").input_value() == "single-02"
 
 
 def test_lanes_are_added_swapped_and_removed(page: Page) -> None:
-    compare(page, "lone-00", "lone-01")
+    compare(page, "single-00", "single-01")
     page.click(".lane-add")
     expect(page.locator(".lane-col")).to_have_count(3)
     lane(page, "C").locator('[data-act="left"]').click()
     models = [box.input_value() for box in page.locator(".lane-col select").all()]
-    assert models == ["lone-00", "lone-02", "lone-01"]
+    assert models == ["single-00", "single-02", "single-01"]
     lane(page, "A").locator('[data-act="close"]').click()
     expect(page.locator(".lane-col")).to_have_count(2)
     page.click(".toast >> text=Undo")
     expect(page.locator(".lane-col")).to_have_count(3)
 
 
-def test_scrolling_goes_together_on_request(page: Page, four: list[Pen]) -> None:
-    for pen in four[:2]:
-        pen.stub.behave(saying(*[f"Line {n}\n\n" for n in range(80)]))
-    compare(page, "lone-00", "lone-01")
+def test_scrolling_goes_together_on_request(page: Page, four: list[Upstream]) -> None:
+    for upstream in four[:2]:
+        upstream.stub.set_behavior(answering(*[f"Line {n}\n\n" for n in range(80)]))
+    compare(page, "single-00", "single-01")
     question(page)
     over(page)
     tops = "[...document.querySelectorAll('.lane-scroll')].map((lane) => lane.scrollTop)"
@@ -386,10 +392,10 @@ def test_by_keyboard_alone(page: Page) -> None:
 
 
 def test_on_a_phone_lanes_are_tabs_and_a_swipe_apart(
-    visit: Visits, lanes_app: App, four: list[Pen]
+    visit: Visits, lanes_app: App, four: list[Upstream]
 ) -> None:
     page = visit(lanes_app, **PHONE)
-    compare(page, "lone-00", "lone-01")
+    compare(page, "single-00", "single-01")
     question(page)
     over(page)
     tabs = page.locator(".lane-tab")
@@ -400,7 +406,7 @@ def test_on_a_phone_lanes_are_tabs_and_a_swipe_apart(
     expect(tabs.nth(1)).to_be_focused()
     tabs.nth(1).click()
     expect(lane(page, "B")).to_be_in_viewport(ratio=1)
-    expect(answer(page, "B")).to_contain_text("I am lone-01")
+    expect(answer(page, "B")).to_contain_text("I am single-01")
     page.locator("#lanes").evaluate("(lanes) => lanes.scrollTo(0, 0)")
     expect(tabs.nth(0)).to_have_attribute("aria-selected", "true")
     expect(lane(page, "A")).to_be_in_viewport(ratio=1)
@@ -408,10 +414,12 @@ def test_on_a_phone_lanes_are_tabs_and_a_swipe_apart(
 
 
 @pytest.mark.parametrize("size", ["1440", "390"])
-def test_axe_finds_nothing_grave(visit: Visits, lanes_app: App, four: list[Pen], size: str) -> None:
+def test_axe_finds_nothing_grave(
+    visit: Visits, lanes_app: App, four: list[Upstream], size: str
+) -> None:
     axe = axe_source()
     page = visit(lanes_app, **(DESKTOP if size == "1440" else PHONE))
-    compare(page, "lone-00", "lone-01")
+    compare(page, "single-00", "single-01")
     found = {"empty": grave_findings(page, axe)}
     question(page)
     over(page)
@@ -427,34 +435,36 @@ def test_axe_finds_nothing_grave(visit: Visits, lanes_app: App, four: list[Pen],
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 
-def test_a_report_is_looked_at_before_it_is_saved(page: Page, four: list[Pen]) -> None:
-    compare(page, "lone-00", "lone-01")
+def test_a_report_is_looked_at_before_it_is_saved(page: Page, four: list[Upstream]) -> None:
+    compare(page, "single-00", "single-01")
     expect(page.locator("#compare-report")).to_be_disabled()
     question(page, "Who is who?")
     over(page)
     page.click("#compare-report")
     preview = page.frame_locator(".report-preview iframe")
     expect(preview.locator("body")).to_contain_text("Who is who?")
-    expect(preview.locator("body")).to_contain_text("I am lone-01")
+    expect(preview.locator("body")).to_contain_text("I am single-01")
     with page.expect_download() as saved:
         page.click(".dialog .btn.primary")
     text = saved.value.path().read_text(encoding="utf-8")
-    assert "I am lone-00" in text
-    for pen in four:
-        assert pen.stub.url not in text
+    assert "I am single-00" in text
+    for upstream in four:
+        assert upstream.stub.url not in text
 
 
-def test_a_new_question_in_the_middle_of_answers_begins_anew(page: Page, four: list[Pen]) -> None:
-    for pen in four[:2]:
-        pen.stub.behave(endless())
-    compare(page, "lone-00", "lone-01")
+def test_a_new_question_in_the_middle_of_answers_begins_anew(
+    page: Page, four: list[Upstream]
+) -> None:
+    for upstream in four[:2]:
+        upstream.stub.set_behavior(endless())
+    compare(page, "single-00", "single-01")
     question(page, "First?")
     expect(answer(page, "B")).to_contain_text("word1")
     page.click("#compare-new")
     expect(page.locator(".lane-answer")).to_have_count(0)
-    for pen in four[:2]:
-        pen.stub.closed(2.0)
-        pen.stub.behave(saying("Second", " answer"))
+    for upstream in four[:2]:
+        upstream.stub.wait_for_disconnect(2.0)
+        upstream.stub.set_behavior(answering("Second", " answer"))
     question(page, "Second?")
     over(page)
     expect(answer(page, "A")).to_contain_text("Second answer")
@@ -465,25 +475,29 @@ def test_a_new_question_in_the_middle_of_answers_begins_anew(page: Page, four: l
     expect(answer(page, "B")).to_contain_text("Second answer")
 
 
-def test_a_comparison_that_another_one_replaces_comes_back(page: Page, four: list[Pen]) -> None:
-    four[0].stub.behave(endless())
-    compare(page, "lone-00", "lone-01")
+def test_a_comparison_that_another_one_replaces_comes_back(
+    page: Page, four: list[Upstream]
+) -> None:
+    four[0].stub.set_behavior(endless())
+    compare(page, "single-00", "single-01")
     question(page, "First?")
     expect(answer(page, "A")).to_contain_text("word1")
-    page.evaluate("window.akashGradio.go('./?view=compare&with=lone-02&with=lone-03')")
-    four[0].stub.closed(2.0)
-    expect(lane(page, "A").locator("select")).to_have_value("lone-02")
+    page.evaluate("window.akashGradio.go('./?view=compare&with=single-02&with=single-03')")
+    four[0].stub.wait_for_disconnect(2.0)
+    expect(lane(page, "A").locator("select")).to_have_value("single-02")
     page.click(".toast >> text=Undo")
     expect(answer(page, "A")).to_contain_text("word1")
     expect(lane(page, "A").locator(".flag")).to_have_text("stopped")
-    expect(answer(page, "B")).to_contain_text("I am lone-01")
+    expect(answer(page, "B")).to_contain_text("I am single-01")
 
 
-def test_a_vote_is_for_the_model_that_answered_and_counts_once(page: Page, four: list[Pen]) -> None:
-    compare(page, "lone-00", "lone-01")
+def test_a_vote_is_for_the_model_that_answered_and_counts_once(
+    page: Page, four: list[Upstream]
+) -> None:
+    compare(page, "single-00", "single-01")
     question(page)
     over(page)
-    lane(page, "B").locator("select").select_option("lone-03")
+    lane(page, "B").locator("select").select_option("single-03")
     sent: list[Any] = []
     page.on("request", lambda asked: "votes" in asked.url and sent.append(asked.post_data_json))
     page.evaluate("""() => {
@@ -494,19 +508,19 @@ def test_a_vote_is_for_the_model_that_answered_and_counts_once(page: Page, four:
     expect(page.locator("#vote")).to_contain_text("Your vote counts.")
     (votes,) = sent
     assert [(vote["a"], vote["b"], vote["outcome"]) for vote in votes["votes"]] == [
-        ("lone-00", "lone-01", "b")
+        ("single-00", "single-01", "b")
     ]
     lane(page, "B").get_by_role("button", name="Go on with Lone-01").click()
-    expect(page).to_have_url(re.compile("model=lone-01"))
+    expect(page).to_have_url(re.compile("model=single-01"))
 
 
 def test_a_list_of_models_stays_open_and_a_finished_lane_keeps_its_place(
-    page: Page, four: list[Pen]
+    page: Page, four: list[Upstream]
 ) -> None:
     gate = Gate()
-    four[0].stub.behave(saying(*[f"Line {n}\n\n" for n in range(80)]))
-    four[1].stub.behave(held(gate, ["Half "], ["done."]))
-    compare(page, "lone-00", "lone-01", "lone-02")
+    four[0].stub.set_behavior(answering(*[f"Line {n}\n\n" for n in range(80)]))
+    four[1].stub.set_behavior(answering_after(gate, ["Half "], ["done."]))
+    compare(page, "single-00", "single-01", "single-02")
     question(page)
     expect(lane(page, "A").locator(".answer-foot")).to_be_attached()
     scroller = lane(page, "A").locator(".lane-scroll")
@@ -521,9 +535,9 @@ def test_a_list_of_models_stays_open_and_a_finished_lane_keeps_its_place(
     assert select.evaluate("(node) => node.isConnected")
 
 
-def test_code_in_a_lane_can_be_copied(page: Page, four: list[Pen]) -> None:
-    four[0].stub.behave(saying("```python\nx = 1\n```\n"))
-    compare(page, "lone-00", "lone-01")
+def test_code_in_a_lane_can_be_copied(page: Page, four: list[Upstream]) -> None:
+    four[0].stub.set_behavior(answering("```python\nx = 1\n```\n"))
+    compare(page, "single-00", "single-01")
     question(page)
     over(page)
     page.evaluate("navigator.clipboard.writeText = async (text) => (window.copied = text)")
@@ -532,10 +546,10 @@ def test_code_in_a_lane_can_be_copied(page: Page, four: list[Pen]) -> None:
 
 
 def test_on_a_phone_the_sidebar_closes_and_a_lane_is_always_shown(
-    visit: Visits, lanes_app: App, four: list[Pen]
+    visit: Visits, lanes_app: App, four: list[Upstream]
 ) -> None:
     page = visit(lanes_app, **PHONE)
-    compare(page, "lone-00", "lone-01", "lone-02")
+    compare(page, "single-00", "single-01", "single-02")
     page.locator(".compare-head [data-menu]").click()
     expect(page.locator("#sidebar")).to_be_visible()
     page.locator("#scrim").click(position={"x": 370, "y": 400})
@@ -546,10 +560,10 @@ def test_on_a_phone_the_sidebar_closes_and_a_lane_is_always_shown(
     expect(page.locator('.lane-tab[aria-selected="true"]')).to_have_count(1)
 
 
-def test_escape_stops_the_lanes(page: Page, four: list[Pen]) -> None:
-    for pen in four[:2]:
-        pen.stub.behave(endless())
-    compare(page, "lone-00", "lone-01")
+def test_escape_stops_the_lanes(page: Page, four: list[Upstream]) -> None:
+    for upstream in four[:2]:
+        upstream.stub.set_behavior(endless())
+    compare(page, "single-00", "single-01")
     question(page)
     expect(answer(page, "B")).to_contain_text("word1")
     page.keyboard.press("Escape")

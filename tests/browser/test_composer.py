@@ -12,8 +12,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import messages, saying, thinking
 from tests.browser.servers import App
+from tests.browser.upstreams import answering, messages, thinking
 from tests.browser.visits import (
     ask,
     chat_with,
@@ -69,14 +69,14 @@ def composer_app(
 
 @pytest.fixture
 def page(visit: Visits, composer_app: App, stub: StubThread) -> Page:
-    stub.behave(without_counts)
+    stub.set_behavior(without_counts)
     return visit(composer_app)
 
 
 async def without_counts(x: Exchange) -> None:
     """Answers, and reports no usage, so that estimates stay as they are."""
     await x.open_stream()
-    await x.piece(wire.says("Yes.") + wire.ending() + wire.DONE)
+    await x.send(wire.text_event("Yes.") + wire.finish_event() + wire.DONE)
     await x.end()
 
 
@@ -143,7 +143,7 @@ def test_a_model_that_reads_more_takes_the_whole_chat(page: Page, stub: StubThre
 
 
 def test_counts_follow_what_the_endpoint_reported(page: Page, stub: StubThread) -> None:
-    stub.behave(saying("Yes."))
+    stub.set_behavior(answering("Yes."))
     chat_with(page, "large")
     ask(page, "x" * 20_000)  # the endpoint says: 13 tokens
     page.click("#context")
@@ -352,7 +352,7 @@ def test_the_effort_is_offered_where_the_model_has_it(page: Page, stub: StubThre
 
 
 def test_thoughts_are_folded_with_their_time_and_tokens(page: Page, stub: StubThread) -> None:
-    stub.behave(thinking(["Let me ", "see how long this takes."], ["Done."], 0.05))
+    stub.set_behavior(thinking(["Let me ", "see how long this takes."], ["Done."], 0.05))
     chat_with(page, "eyes")
     ask(page, "Think.")
     expect(last_answer(page).locator(".thoughts summary")).to_have_text(

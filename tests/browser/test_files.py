@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Pen, saying
 from tests.browser.servers import App
 from tests.browser.test_history import keep, of_chat
+from tests.browser.upstreams import Upstream, answering
 from tests.browser.visits import answer_text, ask, chat_with, opened, reloaded
 
 pytestmark = pytest.mark.browser
@@ -51,17 +51,20 @@ def bring(page: Page, file: Any) -> Locator:
     return dialog.get_by_role("status")
 
 
-def test_a_chat_is_saved_to_be_read(visit: Visits, app: App, pen: Pen) -> None:
+def test_a_chat_is_saved_to_be_read(visit: Visits, app: App, upstream: Upstream) -> None:
     page = visit(app)
-    pen.stub.behave(saying(ANSWER))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(answering(ANSWER))
+    chat_with(page, upstream.model)
     page.set_input_files("#file-input", [NOTES])
     ask(page, "<i>Claim</i> something")
     title = "<i>Claim</i> something"
     markdown = saved(page, title, "Save as Markdown")
-    assert markdown.startswith(f"# {title}\n\n*{pen.model} · ")
+    assert markdown.startswith(f"# {title}\n\n*{upstream.model} · ")
     file = "<details><summary>notes &lt;1&gt;.md</summary>\n\n```\n<b>plum</b>\n```\n\n</details>"
-    assert f"## You\n\n{file}\n\n{title}\n\n## {pen.model.title()}\n\n{ANSWER.strip()}" in markdown
+    assert (
+        f"## You\n\n{file}\n\n{title}\n\n## {upstream.model.title()}\n\n{ANSWER.strip()}"
+        in markdown
+    )
 
     page.evaluate(
         "(url) => window.akashGradio.chat.turns[0].attachments.push("
@@ -86,11 +89,11 @@ def test_a_chat_is_saved_to_be_read(visit: Visits, app: App, pen: Pen) -> None:
 
 
 def test_all_chats_go_out_and_come_back_in_another_browser(
-    visit: Visits, app: App, pen: Pen
+    visit: Visits, app: App, upstream: Upstream
 ) -> None:
     page, other = visit(app), visit(app)
-    pen.stub.behave(saying("First"))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(answering("First"))
+    chat_with(page, upstream.model)
     ask(page, "Keep this")
     keep(page, {"id": "second", "texts": ["and this"]})
     with page.expect_download() as download:
@@ -102,7 +105,7 @@ def test_all_chats_go_out_and_come_back_in_another_browser(
     other.keyboard.press("Escape")
     other.get_by_role("button", name="Keep this", exact=True).click()
     expect(answer_text(other)).to_have_text("First")
-    expect(other.locator(".receipt")).to_contain_text(f"{pen.model}-north")
+    expect(other.locator(".receipt")).to_contain_text(f"{upstream.model}-north")
 
 
 def test_an_export_of_akash_chat_is_brought_in_and_what_is_broken_is_named(page: Page) -> None:
@@ -116,7 +119,7 @@ def test_an_export_of_akash_chat_is_brought_in_and_what_is_broken_is_named(page:
                 "id": "a",
                 "name": "Greeting",
                 "folderId": "f",
-                "model": {"id": "lone-00", "name": "Llama"},
+                "model": {"id": "single-00", "name": "Llama"},
                 "messages": [
                     {"role": "user", "content": "Hello"},
                     {"role": "assistant", "content": "<think>So.</think>Hi **there**"},
@@ -148,8 +151,8 @@ def prompts(page: Page) -> list[str]:
     return names
 
 
-def test_where_nothing_is_kept_chats_end_with_the_tab(page: Page, pen: Pen) -> None:
-    chat_with(page, pen.model)
+def test_where_nothing_is_kept_chats_end_with_the_tab(page: Page, upstream: Upstream) -> None:
+    chat_with(page, upstream.model)
     keep(page, {"id": "kept before"})
     page.evaluate(PROMPT, "kept before")
     your_chats(page).get_by_label("Keep nothing").check()

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Gate, Pen, held, messages, open_pens
 from tests.browser.servers import App, free_port
+from tests.browser.upstreams import Gate, Upstream, answering_after, messages, open_upstreams
 from tests.browser.visits import (
     answer_text,
     ask,
@@ -35,15 +35,17 @@ def of_chat(page: Page, title: str, what: str) -> None:
     page.get_by_role("menuitem", name=what, exact=True).click()
 
 
-def test_a_chat_survives_a_reload(page: Page, pen: Pen) -> None:
-    pen.stub.behave("echoes")
-    chat_with(page, pen.model)
+def test_a_chat_survives_a_reload(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior("echoes")
+    chat_with(page, upstream.model)
     ask(page, "remember **this**")
     reloaded(page)
     expect(answer_text(page)).to_have_text("remember this")
     expect(page.locator("#history .history-open")).to_have_text("remember **this**")
     ask(page, "and go on")
-    assert [text for _, text in messages(pen.stub)] == ["remember **this**"] * 2 + ["and go on"]
+    assert [text for _, text in messages(upstream.stub)] == ["remember **this**"] * 2 + [
+        "and go on"
+    ]
 
 
 def test_a_chat_survives_a_restart_of_the_server(
@@ -51,14 +53,14 @@ def test_a_chat_survives_a_restart_of_the_server(
 ) -> None:
     visit.allow("Failed to load resource|ERR_|[Cc]onnection|WebSocket|EventSource")
     port = free_port()
-    with open_pens(lone=1, pairs=0) as pens:
-        (pen,) = pens.lone
-        pen.stub.behave("echoes")
-        with start_app("first", port=port, ENDPOINTS=pens.entries()) as app:
+    with open_upstreams(single=1, pairs=0) as upstreams:
+        (upstream,) = upstreams.single
+        upstream.stub.set_behavior("echoes")
+        with start_app("first", port=port, ENDPOINTS=upstreams.entries()) as app:
             page = visit(app)
-            chat_with(page, pen.model)
+            chat_with(page, upstream.model)
             ask(page, "before the restart")
-        with start_app("second", port=port, ENDPOINTS=pens.entries()):
+        with start_app("second", port=port, ENDPOINTS=upstreams.entries()):
             ask(page, "after it, without a reload")
             expect(answer_text(page)).to_have_text("after it, without a reload")
             reloaded(page)
@@ -66,8 +68,8 @@ def test_a_chat_survives_a_restart_of_the_server(
             expect(answer_text(page)).to_have_text("after it, without a reload")
 
 
-def test_a_chat_can_be_renamed(page: Page, pen: Pen) -> None:
-    chat_with(page, pen.model)
+def test_a_chat_can_be_renamed(page: Page, upstream: Upstream) -> None:
+    chat_with(page, upstream.model)
     ask(page, "old name")
     of_chat(page, "old name", "Rename")
     title = page.get_by_label("Title of this chat")
@@ -78,8 +80,8 @@ def test_a_chat_can_be_renamed(page: Page, pen: Pen) -> None:
     expect(page.locator("#history .history-open")).to_have_text("new name")
 
 
-def test_a_deleted_chat_comes_back_with_undo(page: Page, pen: Pen) -> None:
-    chat_with(page, pen.model)
+def test_a_deleted_chat_comes_back_with_undo(page: Page, upstream: Upstream) -> None:
+    chat_with(page, upstream.model)
     ask(page, "precious")
     of_chat(page, "precious", "Delete")
     expect(page.locator("#history .history-open")).to_have_count(0)
@@ -90,15 +92,17 @@ def test_a_deleted_chat_comes_back_with_undo(page: Page, pen: Pen) -> None:
     expect(page.locator("#history .history-open")).to_have_text("precious")
 
 
-def test_two_tabs_have_chats_of_their_own(page: Page, pen: Pen) -> None:
-    pen.stub.behave("echoes")
+def test_two_tabs_have_chats_of_their_own(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior("echoes")
     other = page.context.new_page()
-    chat_with(page, pen.model)
-    chat_with(other, pen.model)
+    chat_with(page, upstream.model)
+    chat_with(other, upstream.model)
     ask(page, "in the first tab")
     ask(other, "in the second tab")
     ask(page, "first again")
-    assert [text for _, text in messages(pen.stub)] == ["in the first tab"] * 2 + ["first again"]
+    assert [text for _, text in messages(upstream.stub)] == ["in the first tab"] * 2 + [
+        "first again"
+    ]
     expect(page.locator(".turn.user")).to_have_count(2)
     expect(other.locator(".turn.user")).to_have_count(1)
     reloaded(other)
@@ -106,16 +110,18 @@ def test_two_tabs_have_chats_of_their_own(page: Page, pen: Pen) -> None:
     expect(other.locator("#history .history-open")).to_have_count(2)
 
 
-def test_two_visitors_see_nothing_of_each_other(visit: Visits, app: App, pen: Pen) -> None:
+def test_two_visitors_see_nothing_of_each_other(
+    visit: Visits, app: App, upstream: Upstream
+) -> None:
     one, two = visit(app), visit(app)
-    chat_with(one, pen.model)
-    chat_with(two, pen.model)
+    chat_with(one, upstream.model)
+    chat_with(two, upstream.model)
     ask(one, "my secret question")
     ask(two, "hello")
-    assert messages(pen.stub) == [("user", "hello")]
+    assert messages(upstream.stub) == [("user", "hello")]
     opened(two)
     assert "my secret" not in two.content()
-    chat_with(two, pen.model)
+    chat_with(two, upstream.model)
     settled(two)
     expect(two.locator("#history .history-open")).to_have_text("hello")
     assert "my secret" not in app.log
@@ -126,7 +132,7 @@ def test_two_visitors_see_nothing_of_each_other(visit: Visits, app: App, pen: Pe
 KEEP = """async (chats) => {
   for (const { id, title, ago_days, texts } of chats) {
     const time = Date.now() - ago_days * 86400000;
-    const entry = { id, title, created: time, updated: time, model: "lone-00" };
+    const entry = { id, title, created: time, updated: time, model: "single-00" };
     const turns = texts.map((text, place) => ({ id: `${id}.${place}`, role: "user", text }));
     await window.akashGradio.history.put({ entry, body: { settings: {}, turns } });
   }
@@ -243,9 +249,9 @@ def test_a_thousand_chats_are_drawn_as_they_come_into_view(page: Page) -> None:
     expect(rows.last).to_have_text("chat 0999")
 
 
-def test_a_duplicate_goes_its_own_way(page: Page, pen: Pen) -> None:
-    pen.stub.behave("echoes")
-    chat_with(page, pen.model)
+def test_a_duplicate_goes_its_own_way(page: Page, upstream: Upstream) -> None:
+    upstream.stub.set_behavior("echoes")
+    chat_with(page, upstream.model)
     ask(page, "both have this")
     of_chat(page, "both have this", "Duplicate")
     expect(page.locator("#history .history-open")).to_have_count(2)
@@ -261,20 +267,20 @@ def test_a_duplicate_goes_its_own_way(page: Page, pen: Pen) -> None:
 # ── two tabs, and versions of the store ──────────────────────────────────────
 
 
-def two_tabs(page: Page, pen: Pen) -> Page:
+def two_tabs(page: Page, upstream: Upstream) -> Page:
     """Both have the same chat open, with one answer; returns the second."""
-    pen.stub.behave("echoes")
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior("echoes")
+    chat_with(page, upstream.model)
     ask(page, "the beginning")
     other = page.context.new_page()
-    chat_with(other, pen.model)
+    chat_with(other, upstream.model)
     other.locator("#history .history-open").click()
     expect(other.locator(".turn.user")).to_have_count(1)
     return other
 
 
-def test_what_one_tab_says_is_in_the_other(page: Page, pen: Pen) -> None:
-    other = two_tabs(page, pen)
+def test_what_one_tab_says_is_in_the_other(page: Page, upstream: Upstream) -> None:
+    other = two_tabs(page, upstream)
     ask(page, "from the first tab")
     expect(other.locator(".turn.user").last).to_contain_text("from the first tab")
     expect(other.locator(".turn.assistant")).to_have_count(2)
@@ -291,13 +297,15 @@ def test_what_one_tab_says_is_in_the_other(page: Page, pen: Pen) -> None:
     expect(other.locator(".turn.user").last).to_contain_text("after the renaming")
 
 
-def test_two_tabs_that_answer_the_same_chat_both_keep_their_words(page: Page, pen: Pen) -> None:
-    other = two_tabs(page, pen)
+def test_two_tabs_that_answer_the_same_chat_both_keep_their_words(
+    page: Page, upstream: Upstream
+) -> None:
+    other = two_tabs(page, upstream)
     gate = Gate()
-    pen.stub.behave(held(gate, ["Begun"], [" and ended"]))
+    upstream.stub.set_behavior(answering_after(gate, ["Begun"], [" and ended"]))
     send(page, "in the first")
     expect(answer_text(page)).to_have_text("Begun")
-    pen.stub.behave("echoes")
+    upstream.stub.set_behavior("echoes")
     expect(answer_text(other)).to_have_text("Begun")
     expect(last_answer(other).locator(".flag")).to_have_text("being written in another tab")
     expect(other.get_by_role("button", name="Go on")).to_have_count(0)
@@ -314,10 +322,10 @@ def test_two_tabs_that_answer_the_same_chat_both_keep_their_words(page: Page, pe
     expect(page.locator("#history .history-open")).to_have_count(1)
 
 
-def test_two_tabs_that_go_different_ways_have_two_chats(page: Page, pen: Pen) -> None:
-    other = two_tabs(page, pen)
+def test_two_tabs_that_go_different_ways_have_two_chats(page: Page, upstream: Upstream) -> None:
+    other = two_tabs(page, upstream)
     gate = Gate()
-    pen.stub.behave(held(gate, ["Slow"], ["."]))
+    upstream.stub.set_behavior(answering_after(gate, ["Slow"], ["."]))
     edit_last(page, "begun otherwise")
     expect(answer_text(page)).to_have_text("Slow")
     expect(other.locator(".turn.user .bubble")).to_have_text(["begun otherwise"])
@@ -344,8 +352,8 @@ def edit_last(page: Page, text: str) -> None:
     box.press("Enter")
 
 
-def test_a_chat_deleted_in_another_tab_is_gone_here(page: Page, pen: Pen) -> None:
-    other = two_tabs(page, pen)
+def test_a_chat_deleted_in_another_tab_is_gone_here(page: Page, upstream: Upstream) -> None:
+    other = two_tabs(page, upstream)
     of_chat(page, "the beginning", "Delete")
     expect(other.locator(".toast")).to_have_text("This chat was deleted in another tab.")
     expect(other.locator(".turn")).to_have_count(0)
@@ -361,8 +369,8 @@ OLD = """() => new Promise((done) => {
   asked.onsuccess = () => {
     const both = asked.result.transaction(["chats", "bodies"], "readwrite");
     const [chats, bodies] = ["chats", "bodies"].map((name) => both.objectStore(name));
-    const entry = { created: 1000, updated: 1000, model: "lone-00" };
-    const version = (text) => ({ text, reasoning: "", model: "lone-00", model_name: "Lone" });
+    const entry = { created: 1000, updated: 1000, model: "single-00" };
+    const version = (text) => ({ text, reasoning: "", model: "single-00", model_name: "Lone" });
     const answer = { role: "assistant", shown: 1, versions: [version("one"), version("**two**")] };
     chats.put({ ...entry, id: "a", title: "An old chat" });
     const turns = [{ role: "user", text: "leeks" }, answer];
@@ -407,10 +415,10 @@ def test_an_older_page_says_that_a_newer_one_keeps_the_chats(page: Page) -> None
 
 
 def test_a_full_browser_says_what_to_do_and_loses_nothing_of_the_open_chat(
-    page: Page, pen: Pen
+    page: Page, upstream: Upstream
 ) -> None:
-    pen.stub.behave("echoes")
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior("echoes")
+    chat_with(page, upstream.model)
     browser = page.context.new_cdp_session(page)
     origin = page.evaluate("location.origin")
     browser.send("Storage.overrideQuotaForOrigin", {"origin": origin, "quotaSize": 1})

@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Pen, endless, messages, saying
 from tests.browser.servers import App
+from tests.browser.upstreams import Upstream, answering, endless, messages
 from tests.browser.visits import answer_text, ask, chat_with, last_answer, reloaded, send, settled
 
 pytestmark = pytest.mark.browser
@@ -13,11 +13,11 @@ pytestmark = pytest.mark.browser
 SHIFTED = "Control+Shift+"
 
 
-def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, pen: Pen) -> None:
+def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, upstream: Upstream) -> None:
     page = visit(app, permissions=["clipboard-read", "clipboard-write"])
     keys = page.keyboard
-    pen.stub.behave(endless(40))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(endless(40))
+    chat_with(page, upstream.model)
     keys.press("Shift+Escape")
     keys.type("Count")
     keys.press("Enter")
@@ -26,7 +26,7 @@ def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, pen: Pen) -> 
     settled(page)
     expect(last_answer(page).locator(".flag").first).to_have_text("stopped")
 
-    pen.stub.behave(saying("Second", " answer"))
+    upstream.stub.set_behavior(answering("Second", " answer"))
     keys.press(f"{SHIFTED}Enter")
     expect(last_answer(page).locator(".versions")).to_have_text("2/2")
     settled(page)
@@ -41,7 +41,7 @@ def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, pen: Pen) -> 
     keys.press("Enter")
     expect(page.locator(".turn.user .bubble")).to_have_text(["Greet"])
     settled(page)
-    assert messages(pen.stub) == [("user", "Greet")]
+    assert messages(upstream.stub) == [("user", "Greet")]
 
     keys.press(f"{SHIFTED}O")
     expect(page.locator("#message")).to_be_focused()
@@ -56,7 +56,7 @@ def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, pen: Pen) -> 
 
     keys.press(f"{SHIFTED}M")
     expect(page.locator("#pick-menu")).to_be_visible()
-    keys.type("lone-40")
+    keys.type("single-40")
     keys.press("Enter")
     expect(page.locator("#pick-name")).to_have_text("Lone-40")
     expect(page.locator(".turn.user .bubble")).to_have_text(["Greet"])
@@ -67,7 +67,7 @@ def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, pen: Pen) -> 
 
 
 def test_the_sheet_lists_the_keys_and_a_question_mark_in_a_message_is_one(page: Page) -> None:
-    chat_with(page, "lone-00")
+    chat_with(page, "single-00")
     page.locator("#pick").focus()
     page.keyboard.press("?")
     sheet = page.get_by_role("dialog", name="Keys")
@@ -85,9 +85,11 @@ def test_the_sheet_lists_the_keys_and_a_question_mark_in_a_message_is_one(page: 
     expect(sheet).to_have_count(0)
 
 
-def test_escape_closes_what_is_open_before_it_stops_an_answer(page: Page, pen: Pen) -> None:
-    pen.stub.behave(endless(40))
-    chat_with(page, pen.model)
+def test_escape_closes_what_is_open_before_it_stops_an_answer(
+    page: Page, upstream: Upstream
+) -> None:
+    upstream.stub.set_behavior(endless(40))
+    chat_with(page, upstream.model)
     send(page, "Count")
     expect(answer_text(page)).to_contain_text("word2")
     page.click("#open-settings")
@@ -98,8 +100,8 @@ def test_escape_closes_what_is_open_before_it_stops_an_answer(page: Page, pen: P
     settled(page)
 
 
-def test_a_hidden_sidebar_stays_hidden_and_comes_back(page: Page, pen: Pen) -> None:
-    chat_with(page, pen.model)
+def test_a_hidden_sidebar_stays_hidden_and_comes_back(page: Page, upstream: Upstream) -> None:
+    chat_with(page, upstream.model)
     page.get_by_label("Hide the sidebar").click()
     expect(page.locator("#sidebar")).to_be_hidden()
     reloaded(page)

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Pen, saying
 from tests.browser.servers import App, wait_until
+from tests.browser.upstreams import Upstream, answering
 from tests.browser.visits import (
     PHONE,
     answer_text,
@@ -177,7 +177,7 @@ def _background(page: Page, color: str) -> None:
 
 
 def test_one_model_opens_its_chat(visit: Visits, start_here: Callable[..., App]) -> None:
-    with StubThread(saying("At your service.")) as stub:
+    with StubThread(answering("At your service.")) as stub:
         app = start_here("one", API_ENDPOINT=stub.url, DEFAULT_MODEL="only-one")
         page = opened(visit(app))
         expect(page.locator("#pick-name")).to_have_text("Only One")
@@ -306,7 +306,7 @@ https://example.com/an/address/without/any/space/that/is/longer/than/the/phone/i
 
 
 def test_a_phone_shows_every_view_without_sideways_scroll(
-    visit: Visits, gallery: App, app: App, pen: Pen
+    visit: Visits, gallery: App, app: App, upstream: Upstream
 ) -> None:
     page = visit(gallery, **PHONE)
     opened(page)
@@ -322,8 +322,8 @@ def test_a_phone_shows_every_view_without_sideways_scroll(
     _fits(page)
 
     page = visit(app, **PHONE)
-    pen.stub.behave(saying(WIDE))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(answering(WIDE))
+    chat_with(page, upstream.model)
     _fits(page)
     ask(page, "Show a wide table https://example.com/" + "x" * 200)
     _fits(page)

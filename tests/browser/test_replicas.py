@@ -16,9 +16,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Gate, held, open_pens, saying
 from tests.browser.nginx import running_nginx
-from tests.browser.servers import PATIENT, App, running_app, wait_until
+from tests.browser.servers import QUICK_RETRIES, App, running_app, wait_until
+from tests.browser.upstreams import Gate, answering, answering_after, open_upstreams
 from tests.browser.visits import answer_text, ask, chat_with
 from tests.quota.redis_server import RedisServer
 
@@ -72,13 +72,13 @@ def test_fifty_visitors_stream_while_one_replica_is_killed(
     tmp_path: Path, redis: RedisServer, visit: Visits
 ) -> None:
     gate = Gate()
-    with open_pens(lone=2, pairs=0) as pens:
-        crowd, own = pens.lone
-        crowd.stub.behave(held(gate, ["one "], ["two ", "three"]))
-        own.stub.behave(saying("Hello ", "there"))
+    with open_upstreams(single=2, pairs=0) as upstreams:
+        crowd, own = upstreams.single
+        crowd.stub.set_behavior(answering_after(gate, ["one "], ["two ", "three"]))
+        own.stub.set_behavior(answering("Hello ", "there"))
         options: dict[str, Any] = {
-            "ENDPOINTS": pens.entries(), "EMBEDDED": "off", "REDIS_URL": redis.url,
-            "TRUSTED_PROXIES": "1", **PATIENT,
+            "ENDPOINTS": upstreams.entries(), "EMBEDDED": "off", "REDIS_URL": redis.url,
+            "TRUSTED_PROXIES": "1", **QUICK_RETRIES,
         }  # fmt: skip
         with (
             running_app(tmp_path / "a", **options) as a,
@@ -118,25 +118,25 @@ def test_fifty_visitors_stream_while_one_replica_is_killed(
 def test_limits_and_sessions_hold_across_replicas_and_without_redis(
     tmp_path: Path, redis: RedisServer
 ) -> None:
-    with open_pens(lone=1, pairs=0) as pens:
-        (pen,) = pens.lone
-        pen.stub.behave(saying("Hello"))
+    with open_upstreams(single=1, pairs=0) as upstreams:
+        (upstream,) = upstreams.single
+        upstream.stub.set_behavior(answering("Hello"))
         options: dict[str, Any] = {
-            "ENDPOINTS": pens.entries(), "EMBEDDED": "off", "REDIS_URL": redis.url,
-            "ACCESS_TOKEN": "let-me-in", "VISITOR_MESSAGES_PER_MINUTE": "2", **PATIENT,
+            "ENDPOINTS": upstreams.entries(), "EMBEDDED": "off", "REDIS_URL": redis.url,
+            "ACCESS_TOKEN": "let-me-in", "VISITOR_MESSAGES_PER_MINUTE": "2", **QUICK_RETRIES,
         }  # fmt: skip
         with (
             running_app(tmp_path / "a", **options) as a,
             running_app(tmp_path / "b", **options) as b,
         ):
             cookie = signed_in(a)
-            assert "done" in said(a, pen.model, cookie)
-            assert "done" in said(b, pen.model, cookie)
+            assert "done" in said(a, upstream.model, cookie)
+            assert "done" in said(b, upstream.model, cookie)
             for app in (a, b):
-                assert "2 a minute are allowed" in said(app, pen.model, cookie)
-            assert len(pen.stub.chats) == 2
+                assert "2 a minute are allowed" in said(app, upstream.model, cookie)
+            assert len(upstream.stub.chats) == 2
             redis.kill()
-            assert "Hello" in said(a, pen.model, cookie)
+            assert "Hello" in said(a, upstream.model, cookie)
             wait_until(lambda: "shared.lost" in a.log, 10, "the loss in the log")
             assert "counts alone" in got(a, "/page/models", cookie)
             redis.start()

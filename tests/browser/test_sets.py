@@ -13,20 +13,28 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Gate, Pen, Pens, held, open_pens, saying, words_of
+from tests.browser.upstreams import (
+    Gate,
+    Upstream,
+    Upstreams,
+    answering,
+    answering_after,
+    open_upstreams,
+    tokens_of,
+)
 from tests.browser.visits import PHONE, ask, chat_with, opened, reloaded
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def sets_pens() -> Iterator[Pens]:
-    with open_pens(lone=2, pairs=0) as pens:
-        yield pens
+def sets_pens() -> Iterator[Upstreams]:
+    with open_upstreams(single=2, pairs=0) as upstreams:
+        yield upstreams
 
 
 @pytest.fixture(scope="module")
-def sets_app(sets_pens: Pens, start_app: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def sets_app(sets_pens: Upstreams, start_app: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("sets")
     with start_app(
         "sets-app",
@@ -40,14 +48,16 @@ def sets_app(sets_pens: Pens, start_app: Any, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture
-def two(sets_pens: Pens) -> list[Pen]:
-    for pen in sets_pens.lone:
-        pen.stub.behave(saying(*words_of(f"I am {pen.model} and I say **so**.")))
-    return sets_pens.lone
+def two(sets_pens: Upstreams) -> list[Upstream]:
+    for upstream in sets_pens.single:
+        upstream.stub.set_behavior(
+            answering(*tokens_of(f"I am {upstream.model} and I say **so**."))
+        )
+    return sets_pens.single
 
 
 @pytest.fixture
-def page(visit: Visits, sets_app: Any, two: list[Pen]) -> Page:
+def page(visit: Visits, sets_app: Any, two: list[Upstream]) -> Page:
     return visit(sets_app)
 
 
@@ -59,12 +69,12 @@ def pasted(page: Page, text: str) -> None:
 
 
 def test_a_set_is_pasted_run_read_and_taken_away(page: Page) -> None:
-    opened(page, "/?view=compare&with=lone-01&with=lone-00")
+    opened(page, "/?view=compare&with=single-01&with=single-00")
     page.click(".compare-head [data-go=sets]")
-    expect(page.locator(".candidate select").first).to_have_value("lone-01")
+    expect(page.locator(".candidate select").first).to_have_value("single-01")
     pasted(page, "Who are you?\nAnd who else?")
-    expect(page.locator(".candidate select").first).to_have_value("lone-01")  # loaded anew
-    page.fill("#set-contains", "lone-01")
+    expect(page.locator(".candidate select").first).to_have_value("single-01")  # loaded anew
+    page.fill("#set-contains", "single-01")
     expect(page.locator("#set-count")).to_have_text("2 prompts")
     expect(page.locator("#set-forecast")).to_contain_text("4 calls: 2 prompts × 2 lanes")
     page.click("#set-start")
@@ -94,10 +104,10 @@ def test_a_set_is_pasted_run_read_and_taken_away(page: Page) -> None:
 
 
 def test_a_run_is_paused_goes_on_and_is_found_again_after_a_reload(
-    page: Page, two: list[Pen]
+    page: Page, two: list[Upstream]
 ) -> None:
     gate = Gate()
-    two[1].stub.behave(held(gate, *words_of("At last.")))
+    two[1].stub.set_behavior(answering_after(gate, *tokens_of("At last.")))
     pasted(page, "One.\nTwo.\nThree.")
     page.click("#set-start")
     expect(page.locator("#run-text")).to_contain_text("3 of 6")
@@ -120,9 +130,9 @@ def test_a_run_is_paused_goes_on_and_is_found_again_after_a_reload(
 
 
 def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_again(
-    page: Page, two: list[Pen]
+    page: Page, two: list[Upstream]
 ) -> None:
-    chat_with(page, "lone-00")
+    chat_with(page, "single-00")
     ask(page, "First line\nand second")
     page.evaluate("window.akashGradio.go('./?view=sets')")
     page.click("#set-chat")
@@ -132,7 +142,7 @@ def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_a
     candidates.nth(1).get_by_label("Remove this model").click()
     candidates.first.get_by_label("Parameters of its own").click()
     candidates.first.get_by_label("Temperature").fill("0")
-    candidates.first.get_by_label("Answered by").select_option("lone-00-north")
+    candidates.first.get_by_label("Answered by").select_option("single-00-north")
     candidates.first.get_by_label("The same model once more").click()
     expect(candidates).to_have_count(2)
     temperature = candidates.nth(1).get_by_label("Temperature", exact=True)
@@ -155,13 +165,13 @@ def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_a
     page.click("#set-saved .run-open")
     expect(page.locator("#set-text")).to_have_value("First line\nand second\n---\n")
     reloaded(page)
-    expect(page.locator(".candidate-brief").nth(1)).to_have_text("Temperature 1, lone-00-north")
+    expect(page.locator(".candidate-brief").nth(1)).to_have_text("Temperature 1, single-00-north")
 
-    two[0].stub.behave("status_400")
+    two[0].stub.set_behavior("status_400")
     page.click("#set-start")
     expect(page.locator("#run-title")).to_have_text("Ours")
     expect(page.locator("#run-text")).to_contain_text("done · 2 of 2 · 2 failed")
-    two[0].stub.behave(saying("Now."))
+    two[0].stub.set_behavior(answering("Now."))
     page.click("text=Ask the 2 failed again")
     expect(page.locator("#run-text")).to_have_text("done · 2 of 2")
     assert [chat.json["temperature"] for chat in two[0].stub.chats[-2:]] in ([0, 1], [1, 0])
@@ -178,7 +188,7 @@ def test_a_file_with_a_mistake_says_where(page: Page, visit: Visits) -> None:
     expect(page.locator("#set-mistakes")).to_be_hidden()
 
 
-def test_axe_finds_nothing_grave_in_the_form_and_the_run(page: Page, two: list[Pen]) -> None:
+def test_axe_finds_nothing_grave_in_the_form_and_the_run(page: Page, two: list[Upstream]) -> None:
     pasted(page, "Who are you?")
     assert grave_findings(page, axe_source()) == []
     page.click("#set-start")
@@ -188,7 +198,7 @@ def test_axe_finds_nothing_grave_in_the_form_and_the_run(page: Page, two: list[P
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(
-    visit: Visits, sets_app: Any, two: list[Pen]
+    visit: Visits, sets_app: Any, two: list[Upstream]
 ) -> None:
     page = visit(sets_app, **PHONE)
     pasted(page, "Who are you?")

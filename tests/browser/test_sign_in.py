@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.axe import axe_source, grave_findings
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Pen, open_pens, saying
 from tests.browser.servers import App
+from tests.browser.upstreams import Upstream, answering, open_upstreams
 from tests.browser.visits import PHONE, ask, chat_with, last_answer, send, settled
 
 pytestmark = pytest.mark.browser
@@ -21,26 +21,26 @@ TOKEN = "let-me-in-9f3"
 
 
 @pytest.fixture(scope="module")
-def closed(start_app: Callable[..., object]) -> Iterator[tuple[App, Pen]]:
+def closed(start_app: Callable[..., object]) -> Iterator[tuple[App, Upstream]]:
     """A page with a token, two messages a minute, and visitors' keys taken."""
-    with open_pens(lone=1, pairs=0) as pens:
-        (pen,) = pens.lone
-        pen.stub.behave(saying("Hello"))
-        keyed = [{**entry, "apiKey": "sk-host-planted"} for entry in pens.entries()]
+    with open_upstreams(single=1, pairs=0) as upstreams:
+        (upstream,) = upstreams.single
+        upstream.stub.set_behavior(answering("Hello"))
+        keyed = [{**entry, "apiKey": "sk-host-planted"} for entry in upstreams.entries()]
         starting = start_app(
             "closed", ENDPOINTS=keyed, EMBEDDED="off", ACCESS_TOKEN=TOKEN,
             VISITOR_MESSAGES_PER_MINUTE="2", OWN_KEYS="keys",
         )  # fmt: skip
         with starting as app:  # type: ignore[attr-defined]
-            yield app, pen
+            yield app, upstream
 
 
-def signed_in(page: Page, pen: Pen) -> Page:
-    page.goto(f"/?model={pen.model}")
+def signed_in(page: Page, upstream: Upstream) -> Page:
+    page.goto(f"/?model={upstream.model}")
     page.fill("#secret", TOKEN)
     page.press("#secret", "Enter")
     page.wait_for_function("window.akashGradio?.routed === true")
-    assert f"model={pen.model}" in page.url
+    assert f"model={upstream.model}" in page.url
     return page
 
 
@@ -51,12 +51,12 @@ def linked(model: str, question: str) -> str:
 
 
 def test_a_visitor_signs_in_chats_until_the_limit_and_signs_out(
-    visit: Visits, closed: tuple[App, Pen]
+    visit: Visits, closed: tuple[App, Upstream]
 ) -> None:
-    app, pen = closed
+    app, upstream = closed
     page = visit(app)
     visit.allow("401")
-    page.goto(f"/?view=compare{linked(pen.model, 'Which is better?')}")
+    page.goto(f"/?view=compare{linked(upstream.model, 'Which is better?')}")
     expect(page.locator("#secret")).to_be_focused()
     assert grave_findings(page, axe_source()) == []
     page.fill("#secret", "wrong")
@@ -65,35 +65,35 @@ def test_a_visitor_signs_in_chats_until_the_limit_and_signs_out(
     page.fill("#secret", TOKEN)
     page.press("#secret", "Enter")
     expect(page.locator("#compare-message")).to_have_value("Which is better?")
-    chat_with(page, pen.model)
+    chat_with(page, upstream.model)
     for text in ("One", "Two"):
         ask(page, text)
     send(page, "Three")
     expect(last_answer(page)).to_contain_text("2 a minute are allowed")
     expect(last_answer(page)).to_contain_text("The next one can be sent in")
-    chat_with(page, pen.model)  # a reload keeps the session
+    chat_with(page, upstream.model)  # a reload keeps the session
     page.click("#sign-out")
     expect(page.locator("#secret")).to_be_visible()
 
 
 def test_a_visitors_own_key_is_used_and_gone_with_the_tab(
-    visit: Visits, closed: tuple[App, Pen]
+    visit: Visits, closed: tuple[App, Upstream]
 ) -> None:
-    app, pen = closed
-    page = signed_in(visit(app, **PHONE), pen)
+    app, upstream = closed
+    page = signed_in(visit(app, **PHONE), upstream)
     page.click("#menu")
     page.click("#own-key")
     page.get_by_label("Key", exact=True).fill("sk-own-planted")
     page.get_by_role("button", name="Use it").click()
     ask(page, "Hello")
-    assert pen.stub.chats[-1].headers["authorization"] == "Bearer sk-own-planted"
+    assert upstream.stub.chats[-1].headers["authorization"] == "Bearer sk-own-planted"
     page.reload()
     page.wait_for_function("window.akashGradio?.routed === true")
     send(page, "Again")
     settled(page, 2)
-    assert pen.stub.chats[-1].headers["authorization"] == "Bearer sk-own-planted"
+    assert upstream.stub.chats[-1].headers["authorization"] == "Bearer sk-own-planted"
     tab = page.context.new_page()
-    chat_with(tab, pen.model)
+    chat_with(tab, upstream.model)
     places = "Object.keys({...localStorage, ...sessionStorage}).join()"
     assert "own-key" not in tab.evaluate(places)
     assert "sk-own-planted" not in app.log

@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import Gate, Pen, held, saying
 from tests.browser.long_chat import (
     hostile_answer,
     open_long_chat,
@@ -18,6 +17,7 @@ from tests.browser.long_chat import (
     watch_shifts,
 )
 from tests.browser.servers import App
+from tests.browser.upstreams import Gate, Upstream, answering, answering_after
 from tests.browser.visits import PHONE, answer_text, ask, chat_with, last_answer, send, settled
 
 pytestmark = pytest.mark.browser
@@ -45,11 +45,11 @@ _FIRST_SEEN = """(scroller) => {
 
 @pytest.mark.parametrize("device", [{}, PHONE], ids=["desk", "phone"])
 def test_a_hostile_answer_grows_without_a_jump_and_harms_nothing(
-    visit: Visits, app: App, pen: Pen, device: dict[str, object]
+    visit: Visits, app: App, upstream: Upstream, device: dict[str, object]
 ) -> None:
     page = visit(app, **device)
-    pen.stub.behave(saying(*pieces(hostile_answer()), tokens_per_s=300))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(answering(*pieces(hostile_answer()), tokens_per_s=300))
+    chat_with(page, upstream.model)
     send(page, "Say everything that is hard to draw.")
     expect(page.locator(".turn.user")).to_be_visible()
     watch_shifts(page)
@@ -71,11 +71,13 @@ def test_a_hostile_answer_grows_without_a_jump_and_harms_nothing(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_what_is_read_stands_still_while_the_answer_grows_below(page: Page, pen: Pen) -> None:
+def test_what_is_read_stands_still_while_the_answer_grows_below(
+    page: Page, upstream: Upstream
+) -> None:
     gate = Gate()
     first, rest = pieces(hostile_answer())[:600], pieces(hostile_answer())[600:]
-    pen.stub.behave(held(gate, first, rest))
-    chat_with(page, pen.model)
+    upstream.stub.set_behavior(answering_after(gate, first, rest))
+    chat_with(page, upstream.model)
     send(page, "Go on and on.")
     expect(answer_text(page)).to_contain_text("tabbed")
     scroller = page.locator("#scroller")
@@ -95,12 +97,14 @@ def test_what_is_read_stands_still_while_the_answer_grows_below(page: Page, pen:
 
 
 def test_what_is_read_stands_still_where_the_end_of_an_answer_draws_a_diagram_above(
-    page: Page, pen: Pen
+    page: Page, upstream: Upstream
 ) -> None:
-    grow_from_the_second_diagram_on(page, pen)
+    grow_from_the_second_diagram_on(page, upstream)
     gate = Gate()
     tall = "```mermaid\ngraph TD\n  C --> D\n  D --> E\n  E --> F\n```\n\n"
-    pen.stub.behave(held(gate, [tall, *(f"Line {n}\n\n" for n in range(60))], ["End."]))
+    upstream.stub.set_behavior(
+        answering_after(gate, [tall, *(f"Line {n}\n\n" for n in range(60))], ["End."])
+    )
     send(page, "Draw another.")
     expect(answer_text(page)).to_contain_text("Line 59")
     line = answer_text(page).get_by_text("Line 12")  # the diagram is near enough to be drawn
@@ -115,10 +119,10 @@ def test_what_is_read_stands_still_where_the_end_of_an_answer_draws_a_diagram_ab
     assert top_of(line) == pytest.approx(read_at, abs=1)
 
 
-def grow_from_the_second_diagram_on(page: Page, pen: Pen) -> None:
+def grow_from_the_second_diagram_on(page: Page, upstream: Upstream) -> None:
     """One diagram is drawn, so the library is there; with the next, every frame grows."""
-    chat_with(page, pen.model)
-    pen.stub.behave(saying("```mermaid\ngraph LR\n  A --> B\n```\n"))
+    chat_with(page, upstream.model)
+    upstream.stub.set_behavior(answering("```mermaid\ngraph LR\n  A --> B\n```\n"))
     ask(page, "Draw.")
     expect(page.locator(".diagram")).to_have_count(1)
     page.evaluate(_GROW_EACH_FRAME)
@@ -131,11 +135,15 @@ def top_of(part: Locator) -> float:
     return box["y"]
 
 
-def test_a_diagram_takes_its_place_in_a_frame_in_which_nothing_grows(page: Page, pen: Pen) -> None:
+def test_a_diagram_takes_its_place_in_a_frame_in_which_nothing_grows(
+    page: Page, upstream: Upstream
+) -> None:
     """Shown in the frame of another growth, it makes what is between the two jump."""
-    grow_from_the_second_diagram_on(page, pen)
+    grow_from_the_second_diagram_on(page, upstream)
     gate = Gate()
-    pen.stub.behave(held(gate, ["```mermaid\ngraph LR\n  C --> D\n```\n\nBelow it.\n\n"], ["End."]))
+    upstream.stub.set_behavior(
+        answering_after(gate, ["```mermaid\ngraph LR\n  C --> D\n```\n\nBelow it.\n\n"], ["End."])
+    )
     send(page, "Draw another.")
     expect(answer_text(page)).to_contain_text("Below it.")
     page.wait_for_function("window.grown > 60")
@@ -148,13 +156,13 @@ def test_a_diagram_takes_its_place_in_a_frame_in_which_nothing_grows(page: Page,
 
 
 def test_a_chat_of_500_turns_is_drawn_in_part_and_stands_still_while_one_grows(
-    page: Page, pen: Pen
+    page: Page, upstream: Upstream
 ) -> None:
-    chat_with(page, pen.model)
-    open_long_chat(page, pen.model, 500)
+    chat_with(page, upstream.model)
+    open_long_chat(page, upstream.model, 500)
     drawn = page.locator("#thread > .turn").count()
     assert drawn <= 40
-    pen.stub.behave(saying(*pieces(hostile_answer()[:3000]), tokens_per_s=2000))
+    upstream.stub.set_behavior(answering(*pieces(hostile_answer()[:3000]), tokens_per_s=2000))
     watch_settled(page)
     watch_shifts(page)
     ask(page, "One more.")

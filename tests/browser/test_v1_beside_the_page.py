@@ -8,8 +8,8 @@ from urllib.request import urlopen
 import openai
 import pytest
 
-from tests.browser.endpoints import Gate, Pen, endless, held, saying
 from tests.browser.servers import App, wait_until
+from tests.browser.upstreams import Gate, Upstream, answering, answering_after, endless
 
 pytestmark = pytest.mark.browser
 
@@ -28,51 +28,54 @@ def asked(
     )
 
 
-def test_the_sdk_lists_asks_and_streams(app: App, pen: Pen) -> None:
-    pen.stub.behave(saying("Grüße", " aus", " Wien"))
+def test_the_sdk_lists_asks_and_streams(app: App, upstream: Upstream) -> None:
+    upstream.stub.set_behavior(answering("Grüße", " aus", " Wien"))
     with client_of(app) as client:
-        assert pen.model in {model.id for model in client.models.list()}
-        stream = asked(client, pen.model)
+        assert upstream.model in {model.id for model in client.models.list()}
+        stream = asked(client, upstream.model)
         text = "".join(each.choices[0].delta.content or "" for each in stream if each.choices)
     assert text == "Grüße aus Wien"
-    assert stream.response.headers["x-endpoint"] == pen.entries()[0]["name"]
+    assert stream.response.headers["x-endpoint"] == upstream.entries()[0]["name"]
     assert stream.response.headers["x-accel-buffering"] == "no"
 
 
-def test_no_event_waits_for_the_next(app: App, pen: Pen) -> None:
+def test_no_event_waits_for_the_next(app: App, upstream: Upstream) -> None:
     gate = Gate()
-    pen.stub.behave(held(gate, before=["one"], after=["two"]))
+    upstream.stub.set_behavior(answering_after(gate, before=["one"], after=["two"]))
     with client_of(app) as client:
-        words = (each.choices[0].delta.content for each in asked(client, pen.model))
+        words = (each.choices[0].delta.content for each in asked(client, upstream.model))
         heard = [next(word for word in words if word)]
         gate.open()
         heard += [word for word in words if word]
     assert heard == ["one", "two"]
 
 
-def test_a_client_that_leaves_closes_the_endpoints_connection(app: App, pen: Pen) -> None:
-    pen.stub.behave(endless())
+def test_a_client_that_leaves_closes_the_endpoints_connection(app: App, upstream: Upstream) -> None:
+    upstream.stub.set_behavior(endless())
     with client_of(app) as client:
         # Of a few: a busy machine makes none of them quicker.
-        assert any(_closed_after_s(client, pen) < PROMPT_S for _ in range(5))
+        assert any(_closed_after_s(client, upstream) < PROMPT_S for _ in range(5))
 
 
-def _closed_after_s(client: openai.OpenAI, pen: Pen) -> float:
-    stream = asked(client, pen.model)
+def _closed_after_s(client: openai.OpenAI, upstream: Upstream) -> float:
+    stream = asked(client, upstream.model)
     next(stream)
     left_at = time.monotonic()
     stream.close()
-    wait_until(lambda: (pen.stub.closed_at or 0) > left_at, 2, "the endpoint's connection to close")
-    return (pen.stub.closed_at or 0) - left_at
+    wait_until(
+        lambda: (upstream.stub.closed_at or 0) > left_at, 2, "the endpoint's connection to close"
+    )
+    return (upstream.stub.closed_at or 0) - left_at
 
 
-def test_health_and_numbers_are_there_too(app: App, pen: Pen) -> None:
-    pen.stub.behave(saying("a"))
+def test_health_and_numbers_are_there_too(app: App, upstream: Upstream) -> None:
+    upstream.stub.set_behavior(answering("a"))
     with client_of(app) as client:
-        list(asked(client, pen.model))
+        list(asked(client, upstream.model))
     with urlopen(f"{app.url}/healthz", timeout=10) as health:
         assert health.status == 200
     with urlopen(f"{app.url}/metrics", timeout=10) as page:
         assert (
-            f'requests_total{{model="{pen.model}",outcome="answered"}} 1.0' in page.read().decode()
+            f'requests_total{{model="{upstream.model}",outcome="answered"}} 1.0'
+            in page.read().decode()
         )

@@ -185,7 +185,7 @@ def test_a_wrong_value_loses_its_entry_and_says_what_to_write(
     assert [card.id for card in found.cards] == ["good"]
     assert problem.field == field
     assert problem.where.startswith("mine.json: ")
-    assert problem.mend
+    assert problem.hint
 
 
 def test_the_table_of_wrong_values_has_every_field() -> None:
@@ -224,18 +224,18 @@ def test_several_mistakes_in_one_entry_are_all_told(read: Read) -> None:
 def test_an_unknown_field_gets_a_guess(read: Read, key: str, meant: str) -> None:
     (problem,) = read([{"id": "a", key: 1}]).problems
     assert problem.field == key
-    assert f"did you mean {meant}?" in problem.mend
+    assert f"did you mean {meant}?" in problem.hint
 
 
 def test_an_unknown_field_without_a_likeness_gets_the_list(read: Read) -> None:
     (problem,) = read([{"id": "a", "zzz": 1}]).problems
-    assert "known are id, name," in problem.mend
+    assert "known are id, name," in problem.hint
 
 
 def test_a_field_in_both_spellings_is_a_mistake(read: Read) -> None:
     (problem,) = read([{"id": "a", "tokenLimit": 1, "token_limit": 2}]).problems
     assert problem.field == "token_limit"
-    assert "tokenLimit" in problem.mend
+    assert "tokenLimit" in problem.hint
 
 
 def test_the_first_of_two_entries_with_one_id_counts(read: Read) -> None:
@@ -305,7 +305,7 @@ def test_a_file_that_means_nothing_tells_the_line_and_the_shipped_catalog_is_use
     found = read(text, name)
     assert found.cards == read_catalog(None).cards
     assert (found.problems[0].where, found.problems[0].field) == (name, place)
-    assert "the shipped catalog is used" in found.problems[0].mend
+    assert "the shipped catalog is used" in found.problems[0].hint
 
 
 @pytest.mark.parametrize("content", [{}, {"models": {}}, "7", '"text"'])
@@ -319,12 +319,12 @@ def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path):
         found = read_catalog(path, {})
         assert found.cards == read_catalog(None).cards
-        assert "check its path" in found.problems[0].mend
+        assert "check its path" in found.problems[0].hint
 
 
 def test_a_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_bytes(b"\xff\xfe[\x00[\x00")
-    assert "UTF-8" in read_catalog(tmp_path / "mine.toml").problems[0].mend
+    assert "UTF-8" in read_catalog(tmp_path / "mine.toml").problems[0].hint
 
 
 def test_an_empty_list_is_an_empty_catalog(read: Read) -> None:

@@ -287,4 +287,4 @@ def assert_refused(folder: Path, thumbnail_id: str, *, value: str) -> None:
     assert picture.content == draw_monogram(card(), dark=False)
     assert (problem.where, problem.field) == ("model org/Model-1", "thumbnailId")
     assert problem.value == value
-    assert problem.mend.endswith("a monogram is shown until then")
+    assert problem.hint.endswith("a monogram is shown until then")

@@ -90,7 +90,7 @@ def test_what_only_a_program_could_know_is_left_out_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "mend"),
+    ("text", "line", "hint"),
     [
         ("export const x = 1;", 0, "there is no list of models"),
         ("", 0, "there is no list of models"),
@@ -99,11 +99,11 @@ def test_what_only_a_program_could_know_is_left_out_and_told() -> None:
         ("const models = " + "[" * 200, 1, "nested too deeply"),
     ],
 )
-def test_a_file_that_means_nothing_is_told_with_its_line(text: str, line: int, mend: str) -> None:
+def test_a_file_that_means_nothing_is_told_with_its_line(text: str, line: int, hint: str) -> None:
     with pytest.raises(NotRead) as told:
         read_typescript(text)
     assert told.value.line == line
-    assert mend in told.value.mend
+    assert hint in told.value.hint
 
 
 @given(

@@ -20,9 +20,9 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.api.serving import CHAT, Served, question, serving
+from tests.api.serving import CHAT, Served, chat_body, serving
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for
-from tests.stubs.wire import DONE, ending, error, opening, pack, says
+from tests.stubs.wire import DONE, error, finish_event, role_event, text_event, to_json
 
 MOODS = (
     "well", "well", "well", "slow", "dead", "hangs", "hangs_after_head", "breaks_off", "resets",
@@ -92,11 +92,11 @@ class Sick:
                 self._alive = True
 
     async def act(self, x: Exchange) -> None:
-        mood, tag = self.mood, x.seen.json["messages"][-1]["content"]
+        mood, tag = self.mood, x.request.json["messages"][-1]["content"]
         if mood in ("status_500", "status_429"):
-            await x.reply(pack(error("no")), int(mood[-3:]))
+            await x.reply(to_json(error("no")), int(mood[-3:]))
         elif mood == "hangs":
-            await x.for_ever()
+            await x.hang()
         elif mood == "garbled":
             await x.reply(b"<html>", content_type="text/html")
         else:
@@ -105,8 +105,8 @@ class Sick:
     async def _stream(self, x: Exchange, mood: str, tag: str) -> None:
         await x.open_stream()
         if mood == "hangs_after_head":
-            await x.for_ever()
-        await x.piece(opening())
+            await x.hang()
+        await x.send(role_event())
         for number in range(TOKENS):
             if number == TOKENS // 2 and mood == "breaks_off":
                 return
@@ -114,8 +114,8 @@ class Sick:
                 x.reset()
                 return
             await asyncio.sleep(0.03 if mood == "slow" else 0.001)
-            await x.piece(says(f"{tag}.{number}@{self.name} "))
-        await x.piece(ending() + DONE)
+            await x.send(text_event(f"{tag}.{number}@{self.name} "))
+        await x.send(finish_event() + DONE)
         await x.end()
 
 
@@ -147,7 +147,7 @@ class Chaos:
                 in_flight = sum(each.in_flight for each in served.gateway.endpoints())
             for each in endpoints:
                 with suppress(AssertionError):
-                    await each.stub.quiet(2)
+                    await each.stub.wait_for_idle(2)
             still_open = sum(each.stub.open_connections for each in endpoints)
             self.tally.connections = in_flight + still_open
         self.tally.tasks = len(asyncio.all_tasks() - before)
@@ -184,7 +184,7 @@ class Chaos:
             tag = f"q{self._asked}"
             leaves = self._chance.random() < LEAVES
             async with await served.connect() as connection:
-                await connection.send("POST", CHAT, question(tag, stream=True))
+                await connection.send("POST", CHAT, chat_body(tag, stream=True))
                 head = await connection.head()
                 if head.status != 200:
                     self.tally.turned_away += 1

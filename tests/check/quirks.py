@@ -1,6 +1,6 @@
 """Endpoints that do all that is asked of them but for one thing, which `finds` names.
 
-`tests.stubs.zoo` has those whose streams are odd; these are odd in what they do.
+`tests.stubs.behaviors` has those whose streams are odd; these are odd in what they do.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from typing import Any
 
 from akash_gradio.check.probes.concurrency import AT_ONCE, AT_ONCE_TOKENS
 from akash_gradio.domain.model import ModelCard
-from tests.check.checking import Clock
+from tests.check.helpers import Clock
+from tests.stubs.compliant import MARK, answer_to, compliant
 from tests.stubs.endpoint import Exchange
-from tests.stubs.obedient import MARK, answer_to, obedient
 from tests.stubs.wire import (
     DONE,
     completion,
-    ending,
     error,
+    finish_event,
     model_list,
-    opening,
-    pack,
-    says,
+    role_event,
+    text_event,
+    to_json,
 )
 
 Act = Callable[[Exchange], Coroutine[Any, Any, None]]
-WELL = obedient().act
+WELL = compliant().handler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirk:
     """finds: the one code that is blamed. stub, target, card: how they are set up for it."""
 
-    act: Act
+    handler: Act
     finds: str
     stub: dict[str, Any] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
@@ -47,7 +47,7 @@ QUIRKS: dict[str, Quirk] = {}
 
 def quirk(finds: str, **more: Any) -> Callable[[Act], Act]:
     def add(act: Act) -> Act:
-        QUIRKS[act.__name__] = Quirk(act=act, finds=finds, **more)
+        QUIRKS[act.__name__] = Quirk(handler=act, finds=finds, **more)
         return act
 
     return add
@@ -57,26 +57,26 @@ def refuses(finds: str, when: Callable[[dict[str, Any]], bool], status: int = 40
     """An endpoint that says no to such requests and is well otherwise."""
 
     async def act(x: Exchange) -> None:
-        if x.seen.method == "POST" and when(x.seen.json):
-            await x.reply(pack(error("not like this", "invalid_request_error")), status)
+        if x.request.method == "POST" and when(x.request.json):
+            await x.reply(to_json(error("not like this", "invalid_request_error")), status)
         else:
             await WELL(x)
 
-    QUIRKS[f"refuses {finds}"] = Quirk(act=act, finds=finds)
+    QUIRKS[f"refuses {finds}"] = Quirk(handler=act, finds=finds)
 
 
 def plainly(finds: str, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
     """An endpoint whose plain answers differ by a change of (answer, request)."""
 
     async def act(x: Exchange) -> None:
-        body = x.seen.json
-        if body.get("stream") or len(x.seen.body) > 10_000:
+        body = x.request.json
+        if body.get("stream") or len(x.request.body) > 10_000:
             return await WELL(x)
         answer = answer_to(body)
         change(answer, body)
-        return await x.reply(pack(answer))
+        return await x.reply(to_json(answer))
 
-    QUIRKS[f"plainly {finds}"] = Quirk(act=act, finds=finds)
+    QUIRKS[f"plainly {finds}"] = Quirk(handler=act, finds=finds)
 
 
 def said(body: dict[str, Any]) -> str:
@@ -145,27 +145,30 @@ plainly(
 
 @quirk("plain.streamed_unasked")
 async def streams_always(x: Exchange) -> None:
-    x.seen.json["stream"] = True
-    await obedient().act(_streaming(x))
+    x.request.json["stream"] = True
+    await compliant().handler(_streaming(x))
 
 
 def _streaming(x: Exchange) -> Exchange:
     """The same exchange, as if a stream had been asked."""
-    body = {**x.seen.json, "stream": True}
-    seen = type(x.seen)(
-        method=x.seen.method, path=x.seen.path, headers=x.seen.headers, body=pack(body)
+    body = {**x.request.json, "stream": True}
+    seen = type(x.request)(
+        method=x.request.method, path=x.request.path, headers=x.request.headers, body=to_json(body)
     )
-    x.seen = seen
+    x.request = seen
     return x
 
 
 @quirk("usage-unasked.unasked")
 async def counts_unasked(x: Exchange) -> None:
-    body = x.seen.json
+    body = x.request.json
     if body.get("stream"):
         body = {**body, "stream_options": {"include_usage": True}}
-        x.seen = type(x.seen)(
-            method=x.seen.method, path=x.seen.path, headers=x.seen.headers, body=pack(body)
+        x.request = type(x.request)(
+            method=x.request.method,
+            path=x.request.path,
+            headers=x.request.headers,
+            body=to_json(body),
         )
     await WELL(x)
 
@@ -182,12 +185,14 @@ async def lists_a_longer_name(x: Exchange) -> None:
 
 def at_models(finds: str, body: object, status: int = 200) -> None:
     async def act(x: Exchange) -> None:
-        if x.seen.path.endswith("/models"):
-            await x.reply(pack(body), status)
+        if x.request.path.endswith("/models"):
+            await x.reply(to_json(body), status)
         else:
             await WELL(x)
 
-    QUIRKS[f"at models {finds} {status}"] = Quirk(act=act, finds=finds, stub={"everywhere": True})
+    QUIRKS[f"at models {finds} {status}"] = Quirk(
+        handler=act, finds=finds, stub={"everywhere": True}
+    )
 
 
 at_models("models.missing", error("not found"), 404)
@@ -199,8 +204,8 @@ at_models("models.empty", {"object": "list", "data": []})
 
 @quirk("overflow.answered")
 async def leaves_out_words(x: Exchange) -> None:
-    if said(x.seen.json).startswith("1 2 3"):
-        await x.reply(pack(completion("Yes.")))
+    if said(x.request.json).startswith("1 2 3"):
+        await x.reply(to_json(completion("Yes.")))
     else:
         await WELL(x)
 
@@ -212,8 +217,8 @@ async def has_less_context_than_promised(x: Exchange) -> None:
 
 @quirk("pictures.promised", card=ModelCard(id="m", name="M", vision=True))
 async def sees_nothing(x: Exchange) -> None:
-    if isinstance(x.seen.json["messages"][-1]["content"], list):
-        await x.reply(pack(error("no image input", "invalid_request_error")), 400)
+    if isinstance(x.request.json["messages"][-1]["content"], list):
+        await x.reply(to_json(error("no image input", "invalid_request_error")), 400)
     else:
         await WELL(x)
 
@@ -230,27 +235,27 @@ async def is_a_website(x: Exchange) -> None:
 
 @quirk("base-url.nowhere", stub={"everywhere": True, "key": None})
 async def has_no_api(x: Exchange) -> None:
-    await x.reply(pack({"detail": "Not Found"}), 404)
+    await x.reply(to_json({"detail": "Not Found"}), 404)
 
 
 @quirk("base-url.elsewhere", stub={"everywhere": True})
 async def lies_deeper(x: Exchange) -> None:
-    if not x.seen.path.startswith("/api/v1/"):
-        await x.reply(pack({"detail": "Not Found"}), 404)
-    elif x.seen.path.endswith("/models"):
-        await x.reply(pack(model_list(x.stub.models)))
+    if not x.request.path.startswith("/api/v1/"):
+        await x.reply(to_json({"detail": "Not Found"}), 404)
+    elif x.request.path.endswith("/models"):
+        await x.reply(to_json(model_list(x.stub.models)))
     else:
         await WELL(x)
 
 
 @quirk("plain.model_unknown", target={"models": ["m"]})
 async def knows_no_such_model(x: Exchange) -> None:
-    await x.reply(pack(error("The model `m` does not exist", "invalid_request_error")), 404)
+    await x.reply(to_json(error("The model `m` does not exist", "invalid_request_error")), 404)
 
 
 @quirk("plain.starting")
 async def loads_its_model(x: Exchange) -> None:
-    await x.reply(pack(error("Loading model", "unavailable_error")), 503)
+    await x.reply(to_json(error("Loading model", "unavailable_error")), 503)
 
 
 @quirk("answers.no_http", stub={"everywhere": True, "key": None})
@@ -265,25 +270,25 @@ class AtOnce:
         self.arrived, self.all_here = 0, asyncio.Event()
 
     async def __call__(self, x: Exchange) -> None:
-        if not (x.seen.json["stream"] and x.seen.json["max_tokens"] == AT_ONCE_TOKENS):
+        if not (x.request.json["stream"] and x.request.json["max_tokens"] == AT_ONCE_TOKENS):
             return await WELL(x)
         self.arrived += 1
         if self.arrived == AT_ONCE:
             self.all_here.set()
         if self.arrived > 5:
-            return await x.reply(pack(error("Rate limit reached")), 429)
+            return await x.reply(to_json(error("Rate limit reached")), 429)
         await self.all_here.wait()
         return await WELL(x)
 
 
-QUIRKS["takes five at once"] = Quirk(act=AtOnce(), finds="at-once.busy")
+QUIRKS["takes five at once"] = Quirk(handler=AtOnce(), finds="at-once.busy")
 
 
 def slowly(clock: Clock, first_s: float, each_s: float, *, lump: bool = False) -> Act:
     """Streams at a pace of the clock that it moves itself; as a lump, all of it at the end."""
 
     async def act(x: Exchange) -> None:
-        body = x.seen.json
+        body = x.request.json
         if not body["stream"]:
             return await WELL(x)
         count = min(body.get("max_tokens", 16), 256)
@@ -291,10 +296,10 @@ def slowly(clock: Clock, first_s: float, each_s: float, *, lump: bool = False) -
         clock.now_s += first_s + (each_s * count if lump else 0)
         for number in range(count):
             clock.now_s += 0 if lump else each_s
-            await x.piece(says(f"{number} "))
+            await x.send(text_event(f"{number} "))
             if not lump:
                 await asyncio.sleep(0.001)  # so that each is read by itself
-        await x.piece(opening() + ending() + DONE)
+        await x.send(role_event() + finish_event() + DONE)
         return await x.end()
 
     return act
@@ -304,12 +309,12 @@ def works_on(clock: Clock) -> Act:
     """Goes on with an answer that was left, and answers nobody else meanwhile."""
 
     async def act(x: Exchange) -> None:
-        if x.seen.json.get("max_tokens") == 400:
+        if x.request.json.get("max_tokens") == 400:
             await x.open_stream()
-            await x.piece(says("1"))
+            await x.send(text_event("1"))
             clock.now_s += 1
-            await x.for_ever()
-        if x.seen.json.get("max_tokens") == 4 and x.seen.json["stream"]:
+            await x.hang()
+        if x.request.json.get("max_tokens") == 4 and x.request.json["stream"]:
             clock.now_s += 5
         await WELL(x)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from akash_gradio.check.http_probe import is_private
 from akash_gradio.check.probe import Judgement, Level, Seen, Verdict
+from akash_gradio.check.probe_client import is_private
 from akash_gradio.check.probe_request import Ask, Heard, Reach
 from akash_gradio.check.probes.registry import PROBES
 from akash_gradio.check.target import Target
 from akash_gradio.config.endpoints import EndpointSettings
-from tests.check.checking import blamed, check
+from tests.check.helpers import blamed, check
 
 SELF_SIGNED = Path(__file__).with_name("self_signed.pem")
 """Made for this test alone, and trusted by nobody."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from akash_gradio.check.health_probe import IDLE_S, Pulse
+from akash_gradio.check.health_probe import IDLE_S, HealthProber
 from akash_gradio.config.settings import HealthProbe
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import NoEndpoint
@@ -31,7 +31,7 @@ class FakeGateway:
     def endpoints(self) -> tuple[EndpointStatus, ...]:
         return self.statuses
 
-    async def look(self, alias: str) -> None:
+    async def probe_endpoint(self, alias: str) -> None:
         self.looked.append(alias)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
@@ -54,8 +54,10 @@ def status(alias: str = "a", **facts: object) -> EndpointStatus:
     return EndpointStatus(**{"alias": alias, "models": models, **given, **facts})
 
 
-async def rounds(mode: HealthProbe, gateway: FakeGateway, *, count: int = 1, **more) -> Pulse:
-    """The pulse after so many rounds."""
+async def rounds(
+    mode: HealthProbe, gateway: FakeGateway, *, count: int = 1, **more
+) -> HealthProber:
+    """The health_prober after so many rounds."""
     left = count
 
     async def sleep(_seconds: float) -> None:
@@ -64,10 +66,10 @@ async def rounds(mode: HealthProbe, gateway: FakeGateway, *, count: int = 1, **m
         if left == 0:
             raise asyncio.CancelledError
 
-    pulse = Pulse(mode, gateway, sleep=sleep, **more)
+    health_prober = HealthProber(mode, gateway, sleep=sleep, **more)
     with suppress(asyncio.CancelledError):
-        await pulse.run()
-    return pulse
+        await health_prober.run()
+    return health_prober
 
 
 async def test_off_asks_nobody() -> None:
@@ -99,12 +101,12 @@ async def test_an_endpoint_is_probed_once_in_five_minutes() -> None:
 
 async def test_real_traffic_makes_a_probe_needless() -> None:
     gateway, clock = FakeGateway(status("a")), Clock()
-    pulse = Pulse(HealthProbe.MODELS, gateway, clock=clock)
-    attempt = Attempt(endpoint="a", model="m", why="weighted", outcome="ok", elapsed_ms=1.0)
-    pulse.observe(Receipt(model_asked="m", attempts=(attempt,)))
-    assert not pulse._idle(status("a"))
+    health_prober = HealthProber(HealthProbe.MODELS, gateway, clock=clock)
+    attempt = Attempt(endpoint="a", model="m", reason="weighted", outcome="ok", elapsed_ms=1.0)
+    health_prober.observe(Receipt(requested_model="m", attempts=(attempt,)))
+    assert not health_prober._idle(status("a"))
     clock.now_s = IDLE_S
-    assert pulse._idle(status("a"))
+    assert health_prober._idle(status("a"))
 
 
 @pytest.mark.parametrize(
@@ -122,19 +124,19 @@ async def test_a_look_tells_whether_an_endpoint_is_there(
         StubEndpoint(behavior, everywhere=behavior != "perfect") as stub,
         open_gateway(settings_for(entry(stub, name="a"))) as gateway,
     ):
-        await gateway.look("a")
-        await gateway.look("nobody")
+        await gateway.probe_endpoint("a")
+        await gateway.probe_endpoint("nobody")
         (found,) = gateway.endpoints()
     assert (found.state, [model.id for model in found.models]) == (state, ["m"])
 
 
 async def test_an_endpoint_that_is_gone_is_down_after_some_looks() -> None:
     async with (
-        StubEndpoint("refuses") as stub,
+        StubEndpoint("closed_port") as stub,
         open_gateway(settings_for(entry(stub, name="a"))) as gateway,
     ):
         for _ in range(3):
-            await gateway.look("a")
+            await gateway.probe_endpoint("a")
         (found,) = gateway.endpoints()
     assert found.state is EndpointState.DOWN
     assert found.down_since is not None

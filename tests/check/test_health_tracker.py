@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.check.health_tracker import HALF_HOURS, MOST_MODELS, HealthBook
+from akash_gradio.check.health_tracker import HALF_HOURS, MOST_MODELS, HealthTracker
 from akash_gradio.domain.receipt import Attempt, Receipt
 
 
@@ -24,8 +24,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def book(clock: Clock) -> HealthBook:
-    return HealthBook(clock)
+def book(clock: Clock) -> HealthTracker:
+    return HealthTracker(clock)
 
 
 def receipt(
@@ -36,13 +36,13 @@ def receipt(
     **more: Any,
 ) -> Receipt:
     attempts = tuple(
-        Attempt(endpoint="eu-1", model=model, why="weighted", outcome=o, elapsed_ms=first_ms)
+        Attempt(endpoint="eu-1", model=model, reason="weighted", outcome=o, elapsed_ms=first_ms)
         for o in outcomes or ("ok",)
     )
-    return Receipt(model_asked=model, attempts=attempts, tokens_per_s=rate)
+    return Receipt(requested_model=model, attempts=attempts, tokens_per_s=rate)
 
 
-def test_a_model_that_nobody_asked_has_no_health(book: HealthBook) -> None:
+def test_a_model_that_nobody_asked_has_no_health(book: HealthTracker) -> None:
     assert book.of("m") is None
 
 
@@ -77,7 +77,7 @@ def test_an_answer_in_one_piece_tells_no_first_token(book) -> None:
 def test_a_fallback_counts_for_the_model_that_was_tried_and_for_the_one_that_answered(book) -> None:
     failed = receipt("EndpointTimeout", model="big").attempts
     answered = receipt("ok", model="small").attempts
-    book.observe(Receipt(model_asked="big", attempts=failed + answered, tokens_per_s=10.0))
+    book.observe(Receipt(requested_model="big", attempts=failed + answered, tokens_per_s=10.0))
     assert (book.of("big").answered, book.of("big").failed) == (0, 1)
     assert (book.of("small").answered, book.of("small").failed) == (1, 0)
 

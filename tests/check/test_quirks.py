@@ -6,18 +6,18 @@ import pytest
 
 from akash_gradio.check.probe import Level, Verdict
 from akash_gradio.check.runner import Check
-from tests.check.checking import KEY, Clock, blamed, check, findings, target
+from tests.check.helpers import KEY, Clock, blamed, check, findings, target
 from tests.check.quirks import QUIRKS, Quirk, slowly, works_on
 from tests.stubs import StubEndpoint
+from tests.stubs.compliant import compliant
 from tests.stubs.endpoint import Exchange
-from tests.stubs.obedient import obedient
-from tests.stubs.wire import error, pack
+from tests.stubs.wire import error, to_json
 
 
 @pytest.mark.parametrize("name", QUIRKS)
 async def test_what_one_endpoint_does_wrong_is_found_and_nothing_else(name: str) -> None:
     quirk: Quirk = QUIRKS[name]
-    async with StubEndpoint(quirk.act, **{"key": KEY, **quirk.stub}) as stub:
+    async with StubEndpoint(quirk.handler, **{"key": KEY, **quirk.stub}) as stub:
         found = await check(target(stub, card=quirk.card, **quirk.target))
     assert blamed(found) - CONSEQUENCES.get(quirk.finds, set()) == {quirk.finds}
 
@@ -65,11 +65,11 @@ async def test_work_that_goes_on_after_leaving_is_found() -> None:
 
 async def test_a_server_that_wants_the_newer_name_of_the_token_limit_passes() -> None:
     async def newer(x: Exchange) -> None:
-        if "max_tokens" in x.seen.json:
+        if "max_tokens" in x.request.json:
             said = "Unsupported parameter: max_tokens, use max_completion_tokens"
-            await x.reply(pack(error(said, "invalid_request_error")), 400)
+            await x.reply(to_json(error(said, "invalid_request_error")), 400)
         else:
-            await obedient().act(x)
+            await compliant().handler(x)
 
     async with StubEndpoint(newer, key=KEY) as stub:
         found = await check(target(stub))
@@ -77,13 +77,13 @@ async def test_a_server_that_wants_the_newer_name_of_the_token_limit_passes() ->
 
 
 async def test_an_endpoint_that_takes_any_key_is_told_so() -> None:
-    async with StubEndpoint(obedient()) as stub:
+    async with StubEndpoint(compliant()) as stub:
         found = await check(target(stub), level=Level.STANDARD)
     assert "wrong-key.open_here" in {one.code for one in found}
 
 
 async def test_the_first_listed_model_is_asked_where_none_is_named() -> None:
-    async with StubEndpoint(obedient(), models=("first", "second"), key=KEY) as stub:
+    async with StubEndpoint(compliant(), models=("first", "second"), key=KEY) as stub:
         found = await check(target(stub, model=None), level=Level.QUICK)
         assert {seen.json["model"] for seen in stub.chats} == {"first"}
     assert "model-listed.chosen" in {one.code for one in found}
@@ -115,14 +115,14 @@ class FullHouse:
 
 async def test_every_request_enters_the_endpoints_room_and_leaves_it() -> None:
     room = FullHouse()
-    async with StubEndpoint(obedient(), key=KEY) as stub:
+    async with StubEndpoint(compliant(), key=KEY) as stub:
         await check(target(stub), room=room)
         assert (room.entered, room.inside) == (len(stub.requests), 0)
 
 
 async def test_a_check_keeps_to_the_endpoints_own_limit() -> None:
     room = FullHouse()
-    async with StubEndpoint(obedient(), key=KEY) as stub:
+    async with StubEndpoint(compliant(), key=KEY) as stub:
         await check(target(stub, maxConcurrency=2), room=room)
     assert room.most <= 2
 
@@ -140,7 +140,7 @@ class NoRoom:
 
 
 async def test_a_check_that_finds_no_room_says_so_and_blames_nobody() -> None:
-    async with StubEndpoint(obedient(), key=KEY) as stub:
+    async with StubEndpoint(compliant(), key=KEY) as stub:
         found = await check(target(stub), level=Level.QUICK, scale=0.01, room=NoRoom())
         assert stub.requests == []
     assert blamed(found) == set()
@@ -150,12 +150,12 @@ async def test_a_check_that_is_left_leaves_nothing_running() -> None:
     async with StubEndpoint("hangs_before_headers", key=KEY) as stub:
         running = Check(target(stub)).findings()
         assert (await anext(running)).probe == "reachable"
-        await stub.asked()
+        await stub.wait_for_requests()
         await running.aclose()
-        await stub.quiet()
+        await stub.wait_for_idle()
 
 
 async def test_findings_are_the_same_however_often_it_runs() -> None:
-    async with StubEndpoint(obedient(), key=KEY) as stub:
+    async with StubEndpoint(compliant(), key=KEY) as stub:
         codes = [{f.code for f in await findings(Check(target(stub)))} for _ in range(2)]
     assert codes[0] == codes[1]

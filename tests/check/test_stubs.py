@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from akash_gradio.check.probe import Level, Verdict
-from tests.check.checking import KEY, PATIENT, SHORT, blamed, check, target
-from tests.stubs import ZOO, Ends, StubEndpoint
-from tests.stubs.obedient import obedient
+from tests.check.helpers import KEY, PATIENT, SHORT, blamed, check, target
+from tests.stubs import BEHAVIORS, Ending, StubEndpoint
+from tests.stubs.compliant import compliant
 
 SLOW = {"split_into_bytes", "half_a_mebibyte_in_a_line"}
 """Eight of these at once are too much for one loop that plays both sides."""
@@ -45,9 +45,9 @@ COUNTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [n for n, a in ZOO.items() if a.ends is Ends.WHOLE])
+@pytest.mark.parametrize("name", [n for n, a in BEHAVIORS.items() if a.ending is Ending.COMPLETE])
 async def test_an_endpoint_that_answers_oddly_is_told_just_that(name: str) -> None:
-    async with StubEndpoint(obedient(name), key=KEY) as stub:
+    async with StubEndpoint(compliant(name), key=KEY) as stub:
         found = await check(target(stub), level=Level.QUICK if name in SLOW else Level.FULL)
     assert blamed(found) == ODD.get(name, WELL) | (WELL if name in COUNTS else NEVER_COUNTS)
 
@@ -72,40 +72,42 @@ BREAKS: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("name", [n for n, a in ZOO.items() if a.ends is Ends.BREAKS_OFF])
+@pytest.mark.parametrize(
+    "name", [n for n, a in BEHAVIORS.items() if a.ending is Ending.INTERRUPTED]
+)
 async def test_an_endpoint_that_breaks_off_is_told_just_that(name: str) -> None:
-    async with StubEndpoint(obedient(name), key=KEY) as stub:
+    async with StubEndpoint(compliant(name), key=KEY) as stub:
         found = await check(target(stub), **_patience(BREAKS[name]))
     assert blamed(found) == {BREAKS[name]}
 
 
 FAILS: dict[str, str] = {
-    "refuses": "reachable.refused",
-    "speaks_no_tls": "reachable.tls",
+    "closed_port": "reachable.refused",
+    "plain_text_on_https": "reachable.tls",
     "resets_at_once": "answers.closed",
     "closes_at_once": "answers.closed",
     "hangs_before_headers": "answers.silent",
     "hangs_after_headers": "plain.silent",
     "hangs_after_role": "plain.silent",
-    "headers_drop_by_drop": "answers.silent",
-    "comments_for_ever": "plain.silent",
-    "empty_deltas_for_ever": "plain.silent",
+    "slow_headers": "answers.silent",
+    "endless_comments": "plain.silent",
+    "endless_empty_deltas": "plain.silent",
     "cuts_before_first_token": "plain.cut",
     "resets_before_first_token": "plain.cut",
     "cuts_in_the_headers": "answers.closed",
-    "speaks_no_http": "answers.closed",
+    "not_http": "answers.closed",
     "shorter_than_promised": "plain.cut",
     "html_with_200": "plain.html",
     "html_typed_as_stream": "plain.html",
     "empty_body": "plain.empty",
     "done_only": "plain.empty",
-    "ends_without_a_word": "plain.empty",
+    "empty_answer": "plain.empty",
     "error_object_with_200": "plain.error_body",
     "error_as_first_event": "plain.error_body",
     "error_as_a_string": "plain.error_body",
     "broken_json": "plain.json",
     "json_of_another_shape": "plain.shape",
-    "lies_about_gzip": "plain.encoding",
+    "false_gzip_encoding": "plain.encoding",
     "twenty_mebibytes_in_a_line": "plain.too_long",
     "two_mebibytes_in_a_line": "plain.too_long",
     "endless_line": "plain.too_long",
@@ -116,9 +118,9 @@ FAILS: dict[str, str] = {
     "status_404": "plain.not_found",
     "status_429": "plain.busy",
     "html_with_502": "plain.status",
-    "rests_by_seconds": "plain.busy",
-    "rests_by_date": "plain.busy",
-    "rests_by_milliseconds": "plain.busy",
+    "retry_after_in_seconds": "plain.busy",
+    "retry_after_as_date": "plain.busy",
+    "retry_after_in_milliseconds": "plain.busy",
     "status_400": "plain.refused",
     "status_413": "plain.too_large",
     "status_422": "plain.refused",
@@ -129,7 +131,12 @@ FAILS: dict[str, str] = {
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, a in ZOO.items() if a.ends in (Ends.NEVER_STARTS, Ends.REFUSES)]
+    "name",
+    [
+        n
+        for n, a in BEHAVIORS.items()
+        if a.ending in (Ending.NO_FIRST_TOKEN, Ending.REQUEST_REFUSED)
+    ],
 )
 async def test_an_endpoint_that_never_answers_is_told_why_and_nothing_else(name: str) -> None:
     async with StubEndpoint(name) as stub:
@@ -140,7 +147,7 @@ async def test_an_endpoint_that_never_answers_is_told_why_and_nothing_else(name:
 
 
 async def test_an_endpoint_that_does_everything_right_passes_everything() -> None:
-    async with StubEndpoint(obedient(), key=KEY) as stub:
+    async with StubEndpoint(compliant(), key=KEY) as stub:
         found = await check(target(stub))
     assert {one.verdict for one in found} == {Verdict.PASS}
     assert {one.code for one in found if one.code.endswith(".repeated")} == {

@@ -69,7 +69,7 @@ def test_what_endpoints_serve_is_held_against_the_catalog(capsys, tmp_path) -> N
             {"name": "mute", "url": mute.url},
             {"name": "fixed", "url": "http://127.0.0.1:9", "models": ["fixed-model"]},
         ]
-        mute.behave("status_500")
+        mute.set_behavior("status_500")
         given = {"ENDPOINTS": json.dumps(entries)}
         assert main(["catalog", "check", path], given) == 0
     said = capsys.readouterr().out

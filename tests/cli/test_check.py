@@ -18,11 +18,11 @@ from akash_gradio.check.probe_request import Ask, Key, chat
 from akash_gradio.check.probes.registry import OBSERVATIONS, PROBES, chosen, cost_of
 from akash_gradio.check.target import Target
 from akash_gradio.config.endpoints import EndpointSettings
-from tests.check.checking import KEY
+from tests.check.helpers import KEY
 from tests.stubs import StubThread
+from tests.stubs.compliant import compliant
 from tests.stubs.endpoint import Exchange
-from tests.stubs.obedient import obedient
-from tests.stubs.wire import error, pack
+from tests.stubs.wire import error, to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = "quietriverstone"
@@ -39,14 +39,14 @@ def endpoints(*stubs: StubThread, key: str = KEY, **fields: Any) -> dict[str, st
 
 
 def test_an_endpoint_that_is_well_exits_with_0(capsys) -> None:
-    with StubThread(obedient(), key=KEY) as stub:
+    with StubThread(compliant(), key=KEY) as stub:
         assert main(["check", "gpu-1", "--quick"], endpoints(stub)) == 0
     said = capsys.readouterr().out
     assert "18 passed, 0 warned, 0 failed, 0 not run" in said
 
 
 def test_the_cost_is_said_before_anything_is_asked(capsys) -> None:
-    with StubThread(obedient(), key=KEY) as stub:
+    with StubThread(compliant(), key=KEY) as stub:
         main(["check", "gpu-1", "--quick"], endpoints(stub))
     cost = cost_of(chosen(Level.QUICK))
     first = capsys.readouterr().out.splitlines()[0]
@@ -56,7 +56,7 @@ def test_the_cost_is_said_before_anything_is_asked(capsys) -> None:
 
 def test_a_check_never_asks_more_often_than_it_said() -> None:
     for level, flag in ((Level.QUICK, "--quick"), (Level.FULL, "--full")):
-        with StubThread(obedient(), key=KEY) as stub:
+        with StubThread(compliant(), key=KEY) as stub:
             main(["check", "gpu-1", flag], endpoints(stub))
             assert len(stub.requests) <= cost_of(chosen(level)).calls
             limits = [seen.json.get("max_tokens", 10_000) for seen in stub.chats]
@@ -72,7 +72,7 @@ def test_a_failure_exits_with_1_and_says_what_to_mend(capsys) -> None:
 
 
 def test_all_is_every_endpoint_and_one_failure_is_enough(capsys) -> None:
-    with StubThread(obedient(), key=KEY) as well, StubThread("status_500") as ill:
+    with StubThread(compliant(), key=KEY) as well, StubThread("status_500") as ill:
         assert main(["check", "--quick"], endpoints(well, ill)) == 1
     said = capsys.readouterr().out
     assert "gpu-1: 18 passed" in said
@@ -80,7 +80,7 @@ def test_all_is_every_endpoint_and_one_failure_is_enough(capsys) -> None:
 
 
 def test_json_is_one_document_on_standard_output(capsys) -> None:
-    with StubThread(obedient(), key=KEY) as stub:
+    with StubThread(compliant(), key=KEY) as stub:
         main(["check", "all", "--quick", "--json"], endpoints(stub))
     (one,) = json.loads(capsys.readouterr().out)["endpoints"]
     assert (one["endpoint"], one["model"], one["ok"]) == ("gpu-1", "m", True)
@@ -90,7 +90,7 @@ def test_json_is_one_document_on_standard_output(capsys) -> None:
 
 
 def test_an_address_takes_its_key_from_the_variable_that_is_named(capsys) -> None:
-    with StubThread(obedient(), key=KEY) as stub:
+    with StubThread(compliant(), key=KEY) as stub:
         told = main(
             ["check", stub.url, "--model", "m", "--key-env", "MY_KEY", "--quick"], {"MY_KEY": KEY}
         )
@@ -119,22 +119,22 @@ def test_misuse_exits_with_2_and_a_sentence(capsys, arguments, environment, says
 
 async def repeats_secrets(x: Exchange) -> None:
     """Puts every header into its error, as some proxies do."""
-    header, key = x.seen.headers.get("x-secret"), x.seen.headers.get("authorization")
-    said = f"{header} \x1b[31m and {key} and {dict(x.seen.headers)}"
-    if b"stream_options" in x.seen.body:
+    header, key = x.request.headers.get("x-secret"), x.request.headers.get("authorization")
+    said = f"{header} \x1b[31m and {key} and {dict(x.request.headers)}"
+    if b"stream_options" in x.request.body:
         await x.open_stream(f"text/{SHAPELESS}")
-        await x.piece(pack(error(said)))
+        await x.send(to_json(error(said)))
         await x.end()
     else:
         await x.reply(
-            pack(error(said, "invalid_request_error")), 400, location=f"http://x/{SHAPELESS}"
+            to_json(error(said, "invalid_request_error")), 400, location=f"http://x/{SHAPELESS}"
         )
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 @pytest.mark.parametrize("behavior", ["well", repeats_secrets, "status_401"])
 def test_no_secret_is_printed_whatever_the_endpoint_says(capsys, flags, behavior) -> None:
-    act = obedient() if behavior == "well" else behavior
+    act = compliant() if behavior == "well" else behavior
     with StubThread(act, models=(f"m-{SHAPELESS}", "m")) as stub:
         given = endpoints(stub, key=SHAPELESS, models=None, customHeaders={"X-Secret": "$H"})
         main(["check", "gpu-1", "--full", *flags], given)
@@ -164,7 +164,7 @@ def a_target(url: str, **fields: Any) -> Target:
     ids=["get", "quoted", "long", "wrong key"],
 )
 def test_the_printed_command_repeats_the_request_in_a_shell(ask: Ask, tmp_path) -> None:
-    with StubThread(obedient()) as stub:
+    with StubThread(compliant()) as stub:
         target = a_target(stub.url, customHeaders={"X-Team": HEADER})
         command = target.curl(ask).replace("curl ", f"{shlex.quote(str(fake_curl(tmp_path)))} ", 1)
         if ask.repeated:

@@ -15,9 +15,9 @@ import pytest
 
 from akash_gradio.__main__ import main
 from akash_gradio.compare.journal import Journal
+from tests.stubs.behaviors import echoes, respond_with
 from tests.stubs.endpoint import Exchange
 from tests.stubs.thread import StubThread
-from tests.stubs.zoo import answers, echoes
 
 KEY = "sk-planted-Zq81xTnpW0"
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,18 +129,18 @@ def test_a_lane_has_stops_penalties_and_an_effort_of_its_own(
 def test_what_failed_is_asked_again_on_request(
     compare: Compare, stub: StubThread, tmp_path: Path
 ) -> None:
-    refuses = answers(400, {"error": {"message": "not this one"}})
+    refuses = respond_with(400, {"error": {"message": "not this one"}})
 
     async def two_alone(x: Exchange) -> None:
-        await (echoes(x) if "two" in str(x.seen.json) else refuses(x))
+        await (echoes(x) if "two" in str(x.request.json) else refuses(x))
 
-    stub.behave(two_alone)
+    stub.set_behavior(two_alone)
     assert compare() == 1
     assert "The same command with --retry-failed asks these again." in told(compare)
     before = len(stub.chats)
     assert compare() == 1
     assert len(stub.chats) == before
-    stub.behave("echoes")
+    stub.set_behavior("echoes")
     assert compare("--retry-failed") == 0
     assert "Asked again: 2 failed calls." in told(compare)
     assert len(stub.chats) == before + 2
@@ -182,7 +182,7 @@ def test_an_endpoint_that_dies_is_told_and_the_report_is_there(
 ) -> None:
     stub.kill()
     assert compare() == 1
-    assert {row["outcome"] for row in report(tmp_path)["rows"]} == {"NotAnswered"}
+    assert {row["outcome"] for row in report(tmp_path)["rows"]} == {"AllEndpointsFailed"}
     assert "4 times: nobody answered for" in told(compare) or "times: " in told(compare)
 
 
@@ -190,7 +190,7 @@ def test_what_changed_since_an_earlier_run_is_told(
     compare: Compare, stub: StubThread, tmp_path: Path
 ) -> None:
     assert compare() == 0
-    stub.behave("perfect")
+    stub.set_behavior("perfect")
     assert compare("--earlier", str(tmp_path / "r.run"), out=str(tmp_path / "new.json")) == 1
     assert "4 cells changed since r.run." in told(compare)
     assert "2, a: answer, checks\n" in told(compare)
@@ -251,7 +251,7 @@ def test_stopped_by_ctrl_c_it_goes_on_later(
     async def four_and_no_more(x: Exchange) -> None:
         await (echoes(x) if len(stub.chats) <= 4 else asyncio.Event().wait())
 
-    stub.behave(four_and_no_more)
+    stub.set_behavior(four_and_no_more)
     prompts.write_text("prompt\n" + "".join(f"p{n}\n" for n in range(6)))
     command = [
         sys.executable, "-m", "akash_gradio", "compare", "--models", "a,b", "--prompts",
@@ -259,7 +259,7 @@ def test_stopped_by_ctrl_c_it_goes_on_later(
     ]  # fmt: skip
     options = {"cwd": ROOT, "env": {**os.environ, **environment}, "text": True}
     with subprocess.Popen(command, stderr=subprocess.PIPE, **options) as running:
-        stub.asked(8, within_s=30)
+        stub.wait_for_requests(8, within_s=30)
         running.send_signal(signal.SIGINT)
         said = running.communicate(timeout=30)[1]
     assert running.returncode == 130
@@ -269,7 +269,7 @@ def test_stopped_by_ctrl_c_it_goes_on_later(
         answered = len(kept.outcomes())
     assert answered == 4
 
-    stub.behave("echoes")
+    stub.set_behavior("echoes")
     subprocess.run(command, check=True, capture_output=True, timeout=60, **options)
     assert len(report(tmp_path)["rows"]) == 12
     assert len(stub.chats) == 8 + 12 - answered

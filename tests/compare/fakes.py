@@ -21,12 +21,16 @@ Step = Event | Exception | asyncio.Event
 
 def receipt(request: ChatRequest, **more: Any) -> Receipt:
     facts: dict[str, Any] = {
-        "model_asked": request.model,
-        "model_answered": request.model,
+        "requested_model": request.model,
+        "answering_model": request.model,
         "endpoint": request.endpoint or "eu-1",
         "attempts": (
             Attempt(
-                endpoint="eu-1", model=request.model, why="weighted", outcome="ok", elapsed_ms=250.0
+                endpoint="eu-1",
+                model=request.model,
+                reason="weighted",
+                outcome="ok",
+                elapsed_ms=250.0,
             ),
         ),
         "first_token_s": 0.25,

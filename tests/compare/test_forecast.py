@@ -40,10 +40,10 @@ def test_a_limit_of_tokens_and_a_system_prompt_count() -> None:
 
 
 def test_more_calls_at_a_time_take_less_time() -> None:
-    assert told(plan(), per_endpoint=4).seconds == pytest.approx(told(plan()).seconds / 4)
+    assert told(plan(), per_endpoint=4).duration_s == pytest.approx(told(plan()).duration_s / 4)
 
 
 def test_what_is_answered_already_is_not_counted() -> None:
     assert told(plan("one", "two"), known=frozenset({0, 1, 2})).calls == 1
     nothing = told(plan("one"), known=frozenset({0, 1}))
-    assert (nothing.calls, nothing.seconds, nothing.cost) == (0, 0.0, None)
+    assert (nothing.calls, nothing.duration_s, nothing.cost) == (0, 0.0, None)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.compare.lanes import Race
-from tests.virtual_time import run_in_no_time
+from akash_gradio.compare.lanes import LaneRunner
+from tests.virtual_time import run_in_virtual_time
 
 Lane = Callable[[], AsyncGenerator[Any, None]]
 
@@ -31,14 +31,14 @@ def endless(closed: list[str], name: str) -> Lane:
     return counting(closed, name, 10**9)
 
 
-async def told(race: Race[Any]) -> list[tuple[str, Any]]:
+async def told(race: LaneRunner[Any]) -> list[tuple[str, Any]]:
     async with aclosing(race.events()) as events:
         return [event async for event in events]
 
 
 async def test_tells_all_that_each_lane_says_and_its_end():
     closed: list[str] = []
-    events = await told(Race({"A": counting(closed, "A"), "B": counting(closed, "B", 1)}))
+    events = await told(LaneRunner({"A": counting(closed, "A"), "B": counting(closed, "B", 1)}))
     assert [said for lane, said in events if lane == "A"] == [0, 1, 2, None]
     assert [said for lane, said in events if lane == "B"] == [0, None]
     assert sorted(closed) == ["A", "B"]
@@ -58,7 +58,7 @@ async def test_the_order_of_the_start_is_the_drawn_one(order: list[str]):
     def shuffle(names: list[str]) -> None:
         names[:] = order
 
-    await told(Race({name: lane(name) for name in "ABC"}, shuffle=shuffle))
+    await told(LaneRunner({name: lane(name) for name in "ABC"}, shuffle=shuffle))
     assert began == order
 
 
@@ -72,7 +72,7 @@ async def test_every_lane_has_begun_before_any_is_heard():
 
         return run
 
-    async with aclosing(Race({name: lane(name) for name in "ABCD"}).events()) as events:
+    async with aclosing(LaneRunner({name: lane(name) for name in "ABCD"}).events()) as events:
         await anext(events)
         assert sorted(began) == ["A", "B", "C", "D"]
 
@@ -92,9 +92,9 @@ def paced(times_s: list[float], tokens: int, tokens_per_s: float) -> Lane:
 def test_a_slow_lane_never_delays_a_fast_one():
     alone: list[float] = []
     beside: list[float] = []
-    run_in_no_time(told(Race({"A": paced(alone, 400, 200)})))
+    run_in_virtual_time(told(LaneRunner({"A": paced(alone, 400, 200)})))
     lanes = {"A": paced(beside, 400, 200), "B": paced([], 20, 2)}
-    run_in_no_time(told(Race(lanes)))
+    run_in_virtual_time(told(LaneRunner(lanes)))
     assert len(alone) == len(beside) == 400
     assert beside == pytest.approx(alone, rel=0.05)
     assert alone[-1] == pytest.approx(2.0, rel=0.01)
@@ -102,7 +102,7 @@ def test_a_slow_lane_never_delays_a_fast_one():
 
 async def test_a_stopped_lane_ends_alone():
     closed: list[str] = []
-    race: Race[Any] = Race({"A": endless(closed, "A"), "B": counting(closed, "B", 50)})
+    race: LaneRunner[Any] = LaneRunner({"A": endless(closed, "A"), "B": counting(closed, "B", 50)})
     heard: list[tuple[str, Any]] = []
     async with aclosing(race.events()) as events:
         async for lane, said in events:
@@ -117,7 +117,7 @@ async def test_a_stopped_lane_ends_alone():
 
 
 async def test_a_lane_can_be_stopped_before_it_began():
-    race: Race[Any] = Race({"A": endless([], "A"), "B": counting([], "B", 1)})
+    race: LaneRunner[Any] = LaneRunner({"A": endless([], "A"), "B": counting([], "B", 1)})
     events = race.events()
     first = asyncio.ensure_future(anext(events))
     asyncio.get_running_loop().call_soon(race.stop, "A")
@@ -129,7 +129,7 @@ async def test_a_lane_can_be_stopped_before_it_began():
 
 async def test_whoever_leaves_closes_every_lane():
     closed: list[str] = []
-    race: Race[Any] = Race({name: endless(closed, name) for name in "ABCD"})
+    race: LaneRunner[Any] = LaneRunner({name: endless(closed, name) for name in "ABCD"})
     async with aclosing(race.events()) as events:
         for _ in range(20):
             await anext(events)
@@ -145,7 +145,7 @@ async def test_a_reader_who_is_slow_makes_lanes_wait_instead_of_filling_memory()
             made.append(number)
             yield number
 
-    async with aclosing(Race({"A": lane}).events()) as events:
+    async with aclosing(LaneRunner({"A": lane}).events()) as events:
         await anext(events)
         for _ in range(50):
             await asyncio.sleep(0)
@@ -160,5 +160,5 @@ async def test_what_a_lane_raises_comes_out_and_the_others_are_closed():
         raise LookupError("lost")
 
     with pytest.raises(LookupError, match="lost"):
-        await told(Race({"A": broken, "B": endless(closed, "B")}))
+        await told(LaneRunner({"A": broken, "B": endless(closed, "B")}))
     assert closed == ["B"]

@@ -116,7 +116,7 @@ def test_a_long_system_prompt_is_told_by_its_beginning() -> None:
 
 def test_votes_may_call_a_lane_as_the_page_does() -> None:
     lane = Lane(model="a", sampling=Sampling(top_p=0.5, seed=7), system="Be brief.")
-    assert plan(lanes=(lane,)).names == {
+    assert plan(lanes=(lane,)).vote_labels == {
         "a",
         "a, top_p 0.5",
         "a, top_p 0.5, seed 7",

@@ -9,20 +9,25 @@ from hypothesis import strategies as st
 
 from akash_gradio.compare.checks import Check, CheckKind
 from akash_gradio.compare.csv_reader import read_csv
-from akash_gradio.compare.prompt_set import MOST_PROMPTS, Prompt, SetRefused
-from akash_gradio.compare.prompt_set_reader import MOST_BYTES, SetFormat, format_of, read_set
+from akash_gradio.compare.prompt_set import MOST_PROMPTS, Prompt, PromptSetError
+from akash_gradio.compare.prompt_set_reader import (
+    MOST_BYTES,
+    SetFormat,
+    format_from_name,
+    parse_prompt_set,
+)
 
 LINES, CSV, JSONL, TOML = SetFormat.LINES, SetFormat.CSV, SetFormat.JSONL, SetFormat.TOML
 
 
 def refused(written: bytes | str, form: SetFormat) -> list[str]:
-    with pytest.raises(SetRefused) as told:
-        read_set(written, form)
-    return [str(mistake) for mistake in told.value.mistakes]
+    with pytest.raises(PromptSetError) as told:
+        parse_prompt_set(written, form)
+    return [str(mistake) for mistake in told.value.problems]
 
 
 def texts(written: bytes | str, form: SetFormat) -> list[str]:
-    return [prompt.text for prompt in read_set(written, form)]
+    return [prompt.text for prompt in parse_prompt_set(written, form)]
 
 
 FULL = Prompt(
@@ -66,17 +71,17 @@ FULL = Prompt(
     ],
 )
 def test_the_same_prompt_is_read_from_every_form(form: SetFormat, written: str) -> None:
-    assert read_set(written, form) == (FULL,)
-    assert read_set(written.encode("utf-8"), form) == (FULL,)
+    assert parse_prompt_set(written, form) == (FULL,)
+    assert parse_prompt_set(written.encode("utf-8"), form) == (FULL,)
 
 
 def test_pasted_lines_are_prompts_with_their_numbers() -> None:
-    read = read_set("  one \n\ntwo, and =more\n", LINES)
+    read = parse_prompt_set("  one \n\ntwo, and =more\n", LINES)
     assert [(prompt.id, prompt.text) for prompt in read] == [("1", "one"), ("3", "two, and =more")]
 
 
 def test_pasted_prompts_of_several_lines_are_parted_by_three_dashes() -> None:
-    read = read_set("one\nmore\n---\n\ntwo\n --- \nthree", LINES)
+    read = parse_prompt_set("one\nmore\n---\n\ntwo\n --- \nthree", LINES)
     assert [(prompt.id, prompt.text) for prompt in read] == [
         ("1", "one\nmore"),
         ("4", "two"),
@@ -85,13 +90,13 @@ def test_pasted_prompts_of_several_lines_are_parted_by_three_dashes() -> None:
 
 
 def test_one_column_needs_no_name_and_empty_rows_are_passed_over() -> None:
-    read = read_set('one\n"two, more"\n\n"say ""three"""\n', CSV)
+    read = parse_prompt_set('one\n"two, more"\n\n"say ""three"""\n', CSV)
     assert [prompt.text for prompt in read] == ["one", "two, more", 'say "three"']
     assert [prompt.id for prompt in read] == ["1", "2", "4"]
 
 
 def test_several_texts_are_several_checks() -> None:
-    (prompt,) = read_set('{"prompt": "x", "contains": ["a", "b", ""]}', JSONL)
+    (prompt,) = parse_prompt_set('{"prompt": "x", "contains": ["a", "b", ""]}', JSONL)
     assert [check.value for check in prompt.checks] == ["a", "b"]
 
 
@@ -105,7 +110,7 @@ def test_what_a_spreadsheet_saves_as_unicode_is_read() -> None:
      ("e.txt", LINES), ("", LINES)],
 )  # fmt: skip
 def test_the_ending_tells_the_form(name: str, form: SetFormat) -> None:
-    assert format_of(name) is form
+    assert format_from_name(name) is form
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ def test_a_row_of_100_kb_and_10_000_rows_are_read() -> None:
     rows = [["prompt", "contains"], *([f"q {n}", "x"] for n in range(9_999)), ["y" * 100_000, ""]]
     into = io.StringIO()
     csv.writer(into).writerows(rows)
-    read = read_set(into.getvalue().encode(), CSV)
+    read = parse_prompt_set(into.getvalue().encode(), CSV)
     assert (len(read), len(read[-1].text)) == (10_000, 100_000)
 
 
@@ -169,7 +174,7 @@ def test_what_pythons_own_writer_writes_is_read_back(rows: list[list[str]]) -> N
 @given(st.text(), st.sampled_from(SetFormat))
 def test_any_text_is_read_or_refused(text: str, form: SetFormat) -> None:
     try:
-        told: tuple[object, ...] = read_set(text, form)
-    except SetRefused as refusal:
-        told = refusal.mistakes
+        told: tuple[object, ...] = parse_prompt_set(text, form)
+    except PromptSetError as refusal:
+        told = refusal.problems
     assert told

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from akash_gradio.compare.ranking import CENTER, MOST_LANES, POINTS, Ranking, rank
+from akash_gradio.compare.ranking import CENTER, MAX_LANES, POINTS, Ranking, rank
 from akash_gradio.compare.votes.store import Outcome, Vote
 
 A, B, TIE, BAD = Outcome.A, Outcome.B, Outcome.TIE, Outcome.BOTH_BAD
@@ -171,7 +171,7 @@ def test_the_same_votes_give_the_same_ranking() -> None:
 def test_more_lanes_than_can_be_ranked_are_counted() -> None:
     cast = [vote("best", f"m{n:02}", A) for n in range(60) for _ in range(2 if n < 49 else 1)]
     ranking = rank(cast, resamples=20)
-    assert (len(ranking.standings), ranking.left_out) == (MOST_LANES, 11)
+    assert (len(ranking.standings), ranking.left_out) == (MAX_LANES, 11)
     assert ranking.standings[0].label == "best"
     assert ranking.votes == 49 * 2
 

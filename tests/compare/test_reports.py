@@ -17,13 +17,13 @@ from akash_gradio.compare.checks import Check, CheckKind
 from akash_gradio.compare.plan import Lane, Plan
 from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.compare.ranking import rank
-from akash_gradio.compare.reports.report import Report, ReportForm, write_report
+from akash_gradio.compare.reports.report import Report, ReportFormat, write_report
 from akash_gradio.compare.rows import Row
 from akash_gradio.compare.summary import summarize
 from akash_gradio.compare.task import ask
 from akash_gradio.compare.votes.store import Outcome, Vote
 from akash_gradio.domain.chat import ChatRequest, Sampling
-from akash_gradio.domain.errors import EndpointRefused, NotAnswered
+from akash_gradio.domain.errors import AllEndpointsFailed, EndpointRefused
 from akash_gradio.domain.model import ModelCard
 from tests.compare.fakes import Answering, Step, answer, question
 
@@ -55,7 +55,7 @@ CARD = ModelCard(id="a", name="Model A", prompt_price=1.0, completion_price=2.0)
 def says(request: ChatRequest) -> list[Step]:
     if question(request) == "dies":
         cause = EndpointRefused("eu-1", 500, detail=f"cannot reach {ADDRESS}")
-        return [NotAnswered("a", cause)]
+        return [AllEndpointsFailed("a", cause)]
     return answer(
         request, f"It is 4. {HOSTILE}\n```\n# No heading\n```", reasoning=f"Let me think. {HOSTILE}"
     )
@@ -74,8 +74,8 @@ async def report() -> Report:
     return Report(
         title=f"Trial {HOSTILE}",
         plan=PLAN,
-        row_of=rows.get,
-        made=when,
+        get_row=rows.get,
+        created_at=when,
         names={"a": "Model A"},
         ranking=rank(votes),
     )
@@ -101,7 +101,7 @@ class Page(HTMLParser):
 
 
 def html(report: Report) -> Page:
-    return Page("".join(write_report(report, ReportForm.HTML)))
+    return Page("".join(write_report(report, ReportFormat.HTML)))
 
 
 def test_the_html_has_prompts_answers_receipts_votes_and_versions(report: Report) -> None:
@@ -123,7 +123,7 @@ def test_the_html_runs_nothing_and_asks_nobody(report: Report) -> None:
     assert {"script", "link", "img", "iframe", "form", "a"} & {tag for tag, _ in page.tags} == set()
     for _, attributes in page.tags:
         assert not {name for name in attributes if name.startswith("on") or name in ("src", "href")}
-    text = "".join(write_report(report, ReportForm.HTML))
+    text = "".join(write_report(report, ReportFormat.HTML))
     assert "url(" not in text
     assert "@import" not in text
     assert "default-src 'none'" in text
@@ -133,12 +133,12 @@ def test_an_answer_is_shown_as_its_renderer_draws_it_and_the_reasoning_as_it_cam
     report: Report,
 ) -> None:
     drawn = replace(report, render=lambda text: (f"<p><b>{escape(text[:8])}</b></p>", "<hr>"))
-    text = "".join(write_report(drawn, ReportForm.HTML))
+    text = "".join(write_report(drawn, ReportFormat.HTML))
     assert text.count("<p><b>It is 4.</b></p><hr>") == 8
     page = Page(text)
     assert f"Let me think. {HOSTILE}" in page.said
     assert page.count("script") == 0
-    for form in set(ReportForm) - {ReportForm.HTML}:
+    for form in set(ReportFormat) - {ReportFormat.HTML}:
         assert list(write_report(drawn, form)) == list(write_report(report, form))
 
 
@@ -149,7 +149,7 @@ def test_reasoning_is_folded(report: Report) -> None:
 
 
 def test_every_chart_is_well_formed_and_says_its_figures(report: Report) -> None:
-    text = "".join(write_report(report, ReportForm.HTML))
+    text = "".join(write_report(report, ReportFormat.HTML))
     charts = re.findall(r"<svg.*?</svg>", text, re.S)
     assert len(charts) == 3
     for chart in charts:
@@ -158,8 +158,8 @@ def test_every_chart_is_well_formed_and_says_its_figures(report: Report) -> None
         assert re.search(r": A .+, B .+", tree.attrib["aria-label"])
 
 
-@pytest.mark.parametrize("form", ReportForm)
-def test_no_address_and_no_key_of_an_endpoint_is_in_it(report: Report, form: ReportForm) -> None:
+@pytest.mark.parametrize("form", ReportFormat)
+def test_no_address_and_no_key_of_an_endpoint_is_in_it(report: Report, form: ReportFormat) -> None:
     text = "".join(write_report(report, form))
     assert "status 500 (cannot reach [address]" in text.replace("\\", "")
     for planted in ("planted", "://", "ann:"):
@@ -167,18 +167,18 @@ def test_no_address_and_no_key_of_an_endpoint_is_in_it(report: Report, form: Rep
 
 
 def test_the_csv_has_a_line_for_each_row_and_computes_nothing(report: Report) -> None:
-    text = "".join(write_report(report, ReportForm.CSV))
+    text = "".join(write_report(report, ReportFormat.CSV))
     names, *lines = csv.reader(io.StringIO(text, newline=""))
     told: list[dict[str, Any]] = [dict(zip(names, line, strict=True)) for line in lines]
     assert len(told) == PLAN.calls - 1
     assert told[0]["prompt"] == f"Capital? {HOSTILE}"
     assert told[2]["failed_checks"] == "regex <b>"
     assert (told[0]["tokens_out"], told[0]["tokens_out_reported"]) == ("100", "false")
-    assert told[4]["outcome"] == "NotAnswered"
+    assert told[4]["outcome"] == "AllEndpointsFailed"
 
 
 def test_the_json_reads_back(report: Report) -> None:
-    told = json.loads("".join(write_report(report, ReportForm.JSON)))
+    told = json.loads("".join(write_report(report, ReportFormat.JSON)))
     assert len(told["rows"]) == PLAN.calls - 1
     assert told["rows"][0]["receipt"]["attempts"][0]["endpoint"] == "eu-1"
     assert told["lanes"][0]["summary"]["answered"] == 4
@@ -187,7 +187,7 @@ def test_the_json_reads_back(report: Report) -> None:
 
 
 def test_in_the_markdown_an_answer_stays_inside_its_fence(report: Report) -> None:
-    text = "".join(write_report(report, ReportForm.MARKDOWN))
+    text = "".join(write_report(report, ReportFormat.MARKDOWN))
     blocks = re.findall(r"^(`{3,})text\n(.*?)^\1$", text, re.M | re.S)
     outside = re.sub(r"^(`{3,})text\n.*?^\1$", "", text, flags=re.M | re.S)
     assert any("It is 4." in block for _, block in blocks)
@@ -196,24 +196,27 @@ def test_in_the_markdown_an_answer_stays_inside_its_fence(report: Report) -> Non
     assert "<script" not in re.sub(r"\\.", "", outside)
 
 
-@pytest.mark.parametrize("form", ReportForm)
-def test_a_run_without_a_row_makes_a_report_too(form: ReportForm) -> None:
-    empty = Report(title="x", plan=PLAN, row_of=lambda _: None, made=datetime.now(UTC), names={})
+@pytest.mark.parametrize("form", ReportFormat)
+def test_a_run_without_a_row_makes_a_report_too(form: ReportFormat) -> None:
+    empty = Report(
+        title="x", plan=PLAN, get_row=lambda _: None, created_at=datetime.now(UTC), names={}
+    )
     text = "".join(write_report(empty, form))
     assert text
-    if form is ReportForm.JSON:
+    if form is ReportFormat.JSON:
         assert json.loads(text)["rows"] == []
 
 
 def test_rows_are_read_one_by_one_while_it_is_written(report: Report) -> None:
     asked: list[int] = []
 
-    def row_of(number: int) -> Row | None:
+    def get_row(number: int) -> Row | None:
         asked.append(number)
-        return report.row_of(number)
+        return report.get_row(number)
 
     pieces = write_report(
-        Report(title="x", plan=PLAN, row_of=row_of, made=report.made, names={}), ReportForm.CSV
+        Report(title="x", plan=PLAN, get_row=get_row, created_at=report.created_at, names={}),
+        ReportFormat.CSV,
     )
     next(pieces), next(pieces)
     assert asked == [0]
@@ -223,7 +226,7 @@ def test_rows_are_read_one_by_one_while_it_is_written(report: Report) -> None:
 
 
 def test_a_summary_counts_answers_checks_and_tokens(report: Report) -> None:
-    first, second = summarize(PLAN, report.row_of)
+    first, second = summarize(PLAN, report.get_row)
     assert (first.asked + second.asked, first.answered, first.checked) == (11, 4, 2)
     assert (first.passed, first.tokens_out, first.estimated) == (0, 400, True)
     assert first.cost == pytest.approx(4 * (12 * 1.0 + 100 * 2.0) / 1e6)

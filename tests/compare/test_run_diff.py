@@ -3,10 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from akash_gradio.compare.checks import Check, Checked, CheckKind
+from akash_gradio.compare.checks import Check, CheckKind, CheckResult
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.rows import Row
-from akash_gradio.compare.run_diff import What, changes
+from akash_gradio.compare.run_diff import ChangeKind, changes
 from tests.compare.fakes import plan
 
 
@@ -32,7 +32,7 @@ def told(before: Plan, was: dict[int, Row], now: Plan, has: dict[int, Row]) -> l
 
 
 PLAN = plan("one", "two")
-FAILED = Checked(check=Check(kind=CheckKind.NOT_EMPTY), passed=False)
+FAILED = CheckResult(check=Check(kind=CheckKind.NOT_EMPTY), passed=False)
 
 
 def test_only_what_changed_is_told() -> None:
@@ -40,7 +40,7 @@ def test_only_what_changed_is_told() -> None:
         PLAN,
         n0=row(0, answer="Rome is it."),
         n1=row(1, answer=" Paris  is\nit."),
-        n2=row(2, outcome="NotAnswered", answer=""),
+        n2=row(2, outcome="AllEndpointsFailed", answer=""),
         n3=row(3, checks=(FAILED,)),
     )
     assert told(PLAN, rows(PLAN), PLAN, now) == [
@@ -75,4 +75,4 @@ def test_cells_are_found_wherever_they_stand_now() -> None:
 
 def test_what_is_not_answered_yet_is_passed_over() -> None:
     assert told(PLAN, rows(PLAN, n1=None), PLAN, rows(PLAN, n0=None, n1=None)) == []
-    assert told(PLAN, rows(PLAN, n1=None), PLAN, rows(PLAN)) == [("1", "b", [What.NEW])]
+    assert told(PLAN, rows(PLAN, n1=None), PLAN, rows(PLAN)) == [("1", "b", [ChangeKind.NEW])]

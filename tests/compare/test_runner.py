@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.compare.journal import Journal, JournalFault
+from akash_gradio.compare.journal import Journal, JournalError
 from akash_gradio.compare.plan import Lane, Plan
 from akash_gradio.compare.runner import LONGEST_PAUSE_S, Run, RunState
 from akash_gradio.domain.chat import ChatRequest
-from akash_gradio.domain.errors import EndpointUnreachable, NotAnswered
+from akash_gradio.domain.errors import AllEndpointsFailed, EndpointUnreachable
 from akash_gradio.domain.ports import EndpointState
 from tests.compare.fakes import Answering, Step, answer, echo, plan, question, serving
-from tests.virtual_time import run_in_no_time
+from tests.virtual_time import run_in_virtual_time
 
 
 class Clock:
@@ -69,7 +69,7 @@ async def test_every_task_gets_its_row(tmp_path: Path) -> None:
             assert row.passed
         progress = each.progress
         assert (progress.done, progress.failed, progress.total, progress.in_flight) == (8, 0, 8, 0)
-        assert progress.left_s == 0
+        assert progress.remaining_s == 0
 
 
 async def test_one_at_a_time_they_are_asked_in_the_plans_order(tmp_path: Path) -> None:
@@ -136,7 +136,9 @@ async def test_an_endpoint_that_dies_leaves_rows_that_say_so_and_the_run_goes_on
 ) -> None:
     def says(request: ChatRequest) -> list[Step]:
         if request.model == "a" and question(request) > "one":
-            return [NotAnswered("a", EndpointUnreachable("eu-1", "refused"), retry_after_s=9.0)]
+            return [
+                AllEndpointsFailed("a", EndpointUnreachable("eu-1", "refused"), retry_after_s=9.0)
+            ]
         return echo(request)
 
     asked = plan("one", "two", "three")
@@ -144,7 +146,14 @@ async def test_an_endpoint_that_dies_leaves_rows_that_say_so_and_the_run_goes_on
         each = run(kept, Answering(says))
         assert await each.run() is RunState.DONE
         rows = list(kept.rows())
-    assert [row.outcome for row in rows] == ["ok", "ok", "NotAnswered", "ok", "NotAnswered", "ok"]
+    assert [row.outcome for row in rows] == [
+        "ok",
+        "ok",
+        "AllEndpointsFailed",
+        "ok",
+        "AllEndpointsFailed",
+        "ok",
+    ]
     assert rows[2].said == "nobody answered for 'a': eu-1: unreachable (refused)"
     assert (each.progress.done, each.progress.failed) == (6, 2)
 
@@ -161,7 +170,7 @@ async def test_paused_it_begins_nothing_and_what_runs_comes_to_its_end(tmp_path:
             await until(lambda: each.progress.in_flight == 0)
             assert (each.progress.state, each.progress.done) == (RunState.PAUSED, 2)
             assert len(answerer.asked) == 2
-            each.go_on()
+            each.resume()
             assert await task is RunState.DONE
     assert len(answerer.asked) == 12
 
@@ -238,15 +247,15 @@ async def test_the_time_left_is_told_at_the_pace_so_far(tmp_path: Path) -> None:
         each = run(kept, answerer, per_endpoint=1, clock=clock)
         async with running(each) as task:
             await until(lambda: answerer.open == 1)
-            assert each.progress.left_s is None
+            assert each.progress.remaining_s is None
             clock.now += 10
             gates[0].set()
             await until(lambda: len(answerer.asked) == 2)
-            assert each.progress.left_s == 10 * 2.5
+            assert each.progress.remaining_s == 10 * 2.5
             each.pause()
             clock.now += 1000
-            assert each.progress.left_s == 10 * 2.5
-            each.go_on()
+            assert each.progress.remaining_s == 10 * 2.5
+            each.resume()
             for gate in gates:
                 gate.set()
             assert await task is RunState.DONE
@@ -283,7 +292,7 @@ async def until_light(answerer: Answering, true: Callable[[], bool]) -> None:
 
 
 def test_a_journal_that_somebody_is_at_work_on_is_refused(tmp_path: Path) -> None:
-    with closing(journal(tmp_path, plan())), pytest.raises(JournalFault) as told:
+    with closing(journal(tmp_path, plan())), pytest.raises(JournalError) as told:
         Journal.open(tmp_path / "run.sqlite3")
     assert told.value.reason == "busy"
     Journal.open(tmp_path / "run.sqlite3").close()
@@ -298,7 +307,7 @@ def test_a_file_that_is_no_journal_is_told(
     path = tmp_path / "run.sqlite3"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(JournalFault) as told:
+    with pytest.raises(JournalError) as told:
         Journal.open(path)
     assert told.value.reason == reason
 
@@ -329,4 +338,4 @@ def test_a_run_that_stays_paused_for_an_hour_is_put_away(tmp_path: Path) -> None
         return asyncio.get_running_loop().time() - paused
 
     with closing(journal(tmp_path, plan())) as kept:
-        assert run_in_no_time(main(kept)) == LONGEST_PAUSE_S
+        assert run_in_virtual_time(main(kept)) == LONGEST_PAUSE_S

@@ -11,11 +11,11 @@ from akash_gradio.compare.rows import Row, row_dict, row_from
 from akash_gradio.compare.task import OCCUPIED_PAUSE_S, PATIENCE_S, ask
 from akash_gradio.domain.chat import ChatRequest, Sampling
 from akash_gradio.domain.errors import (
+    AllEndpointsFailed,
     EndpointRefused,
     EndpointUnreachable,
     LimitReached,
     NoEndpoint,
-    NotAnswered,
     ReplyInterrupted,
     RequestRefused,
     UnknownModel,
@@ -101,7 +101,7 @@ async def test_without_both_prices_there_is_no_cost(card: ModelCard | None) -> N
 
 async def test_the_model_that_answered_is_paid_for() -> None:
     def says(request: ChatRequest) -> list[Step]:
-        other = receipt(request, model_answered="other")
+        other = receipt(request, answering_model="other")
         return [Started(endpoint="eu-1", model="other"), TextDelta("x"), Finished("stop", other)]
 
     row = await ask(TASK, Answering(says), CARDS.get)
@@ -121,11 +121,13 @@ async def test_no_fallback_answers_in_a_lanes_name() -> None:
         (NoEndpoint("m", "none_serves"), "no endpoint for 'm': none_serves"),
         (RequestRefused("eu-1", 400, "too hot"), "eu-1 refused the request with 400 (too hot)"),
         (
-            NotAnswered("m", EndpointUnreachable("eu-1", "refused"), retry_after_s=5.0),
+            AllEndpointsFailed("m", EndpointUnreachable("eu-1", "refused"), retry_after_s=5.0),
             "nobody answered for 'm': eu-1: unreachable (refused)",
         ),
         (
-            NotAnswered("m", EndpointRefused("eu-1", 401, detail="see https://u:p@eu.test/x now")),
+            AllEndpointsFailed(
+                "m", EndpointRefused("eu-1", 401, detail="see https://u:p@eu.test/x now")
+            ),
             "nobody answered for 'm': eu-1: status 401 (see [address] now)",
         ),
     ],
@@ -163,7 +165,9 @@ async def test_an_endpoint_that_is_only_occupied_is_waited_for(reason: str) -> N
 
 
 async def test_an_endpoint_that_asked_for_a_rest_gets_it() -> None:
-    rest = NotAnswered("m", EndpointRefused("eu-1", 429, retry_after_s=30.0), retry_after_s=29.5)
+    rest = AllEndpointsFailed(
+        "m", EndpointRefused("eu-1", 429, retry_after_s=30.0), retry_after_s=29.5
+    )
     answerer, naps = failing(rest), Naps()
     assert (await ask(TASK, answerer, NO_CARDS.get, sleep=naps)).outcome == "ok"
     assert naps.asked_s == [29.5]

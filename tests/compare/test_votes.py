@@ -13,8 +13,8 @@ from akash_gradio.compare.votes.store import (
     Vote,
     VoteStore,
     VotesUnavailable,
-    open_votes,
-    read_votes,
+    open_vote_store,
+    parse_votes,
 )
 from akash_gradio.config.settings import Settings, read_settings
 from tests.compare.conftest import PLANTED, free_port
@@ -46,7 +46,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> VoteStore:
         environment = {"DATA_DIR": str(tmp_path / "new" / "folder")}
     else:
         environment = {"DATABASE_URL": empty(request.getfixturevalue("postgres_url"))}
-    found = open_votes(settings(**environment))
+    found = open_vote_store(settings(**environment))
     assert found is not None
     return found
 
@@ -96,19 +96,19 @@ async def test_a_time_from_another_zone_is_kept_as_that_moment(store: VoteStore)
 
 async def test_votes_outlive_the_process_that_took_them(tmp_path: Path) -> None:
     for number in range(2):
-        again = open_votes(settings(DATA_DIR=str(tmp_path)))
+        again = open_vote_store(settings(DATA_DIR=str(tmp_path)))
         assert again is not None
         await again.add(vote(number))
     assert await again.all() == (vote(0), vote(1))
 
 
 def test_without_a_place_nothing_is_kept_here() -> None:
-    assert open_votes(settings()) is None
+    assert open_vote_store(settings()) is None
 
 
 async def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    store = open_votes(settings(DATA_DIR=str(tmp_path / "file")))
+    store = open_vote_store(settings(DATA_DIR=str(tmp_path / "file")))
     assert store is not None
     with pytest.raises(VotesUnavailable) as told:
         await store.all()
@@ -117,7 +117,7 @@ async def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
 
 async def test_a_database_that_is_away_is_told_without_its_password() -> None:
     url = f"postgresql://ann:{PLANTED}@127.0.0.1:{free_port()}/postgres"
-    store = open_votes(settings(DATABASE_URL=url))
+    store = open_vote_store(settings(DATABASE_URL=url))
     assert store is not None
     with pytest.raises(VotesUnavailable) as told:
         await store.add(vote())
@@ -126,7 +126,7 @@ async def test_a_database_that_is_away_is_told_without_its_password() -> None:
 
 
 async def test_a_database_that_lost_its_table_gets_a_new_one(postgres_url: str) -> None:
-    store = open_votes(settings(DATABASE_URL=empty(postgres_url)))
+    store = open_vote_store(settings(DATABASE_URL=empty(postgres_url)))
     assert store is not None
     await store.add(vote(0))
     empty(postgres_url)
@@ -148,7 +148,7 @@ SENT: dict[str, Any] = {
 
 
 def test_a_sent_vote_is_read_in_utc() -> None:
-    (read,) = read_votes([SENT | {"blind": True, "more": "ignored"}])
+    (read,) = parse_votes([SENT | {"blind": True, "more": "ignored"}])
     assert read == Vote(
         id="x", when=NOON, a="llama", b="qwen", outcome=Outcome.BOTH_BAD, blind=True
     )
@@ -171,10 +171,10 @@ def test_a_sent_vote_is_read_in_utc() -> None:
 )
 def test_a_vote_that_is_none_is_refused_by_its_field(change: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError) as told:
-        read_votes([SENT | change])
+        parse_votes([SENT | change])
     assert str(told.value).startswith(says)
 
 
 def test_more_votes_than_one_browser_holds_are_refused() -> None:
     with pytest.raises(ValueError, match=str(MOST_VOTES)):
-        read_votes([SENT] * (MOST_VOTES + 1))
+        parse_votes([SENT] * (MOST_VOTES + 1))

@@ -317,21 +317,21 @@ def test_every_form_of_one_url_is_the_same_endpoint(
 
 @given(st.text() | st.text().map("https://".__add__))
 def test_any_text_is_a_url_or_a_mend_that_does_not_repeat_it(text: str) -> None:
-    base, mend = "", ""
+    base, hint = "", ""
     try:
         base = base_url(text)
     except ValueError as error:
-        mend = str(error)
+        hint = str(error)
     if base:
         assert urlsplit(base).hostname
         assert base_url(base) == base
     else:
-        assert mend
-        assert len(text) < 12 or text not in mend
+        assert hint
+        assert len(text) < 12 or text not in hint
 
 
 @pytest.mark.parametrize(
-    ("written", "mend"),
+    ("written", "hint"),
     [
         ("", "start it with https:// or http://"),
         ("host.com/v1", "start it with https:// or http://"),
@@ -354,10 +354,10 @@ def test_any_text_is_a_url_or_a_mend_that_does_not_repeat_it(text: str) -> None:
         ("https://u:secret@h\u2100/", "its host can't be read"),
     ],
 )
-def test_a_url_that_cannot_be_used_gives_the_mend(written: str, mend: str) -> None:
+def test_a_url_that_cannot_be_used_gives_the_mend(written: str, hint: str) -> None:
     with pytest.raises(ValueError) as caught:
         base_url(written)
-    assert str(caught.value).startswith(mend)
+    assert str(caught.value).startswith(hint)
     assert "secret" not in str(caught.value)
 
 

@@ -10,7 +10,7 @@ from hypothesis import settings as no_deadline
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from akash_gradio.config.hosting import OwnKeysMode
+from akash_gradio.config.access import OwnKeysMode
 from akash_gradio.config.settings import (
     EmbeddedMode,
     HealthProbe,

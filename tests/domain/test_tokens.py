@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akash_gradio.domain.tokens import estimated_tokens, utf8_length
+from akash_gradio.domain.tokens import estimate_tokens, utf8_length
 
 
 @given(st.text(st.characters()))
@@ -14,4 +14,4 @@ def test_any_text_has_a_length(text: str) -> None:
 
 @pytest.mark.parametrize(("size", "tokens"), [(0, 0), (1, 1), (4, 1), (8, 2), (400, 100)])
 def test_estimates_four_bytes_a_token_and_at_least_one(size: int, tokens: int) -> None:
-    assert estimated_tokens(size) == tokens
+    assert estimate_tokens(size) == tokens

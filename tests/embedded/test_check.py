@@ -13,7 +13,7 @@ from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.progress import Progress
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
-from tests.check.checking import check
+from tests.check.helpers import check
 
 pytestmark = pytest.mark.embedded
 
@@ -33,4 +33,4 @@ async def test_the_embedded_model_passes_everything() -> None:
     finally:
         running.cancel()
         await asyncio.wait([running])
-    assert [f"{f.code}: {f.says}" for f in found if f.verdict is not Verdict.PASS] == []
+    assert [f"{f.code}: {f.message}" for f in found if f.verdict is not Verdict.PASS] == []

@@ -18,7 +18,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, EncodedStreamOb
 
 from akash_gradio.files import child, reader
 from akash_gradio.files.child import LONGEST_EDGE_PIXELS, TEXT_LIMIT_CHARACTERS, answer
-from akash_gradio.files.reader import CHILDREN, WAITING, FileReader, Unreadable
+from akash_gradio.files.reader import CHILDREN, WAITING, FileReader, UnreadableFile
 from akash_gradio.web import texts
 
 SOURCE = Path(child.__file__).read_text() + Path(reader.__file__).read_text()
@@ -157,20 +157,22 @@ def test_of_a_moving_picture_the_first_frame_is_taken():
 
 async def test_a_child_reads_both_kinds():
     reader = FileReader()
-    document, image = await asyncio.gather(reader.document(pdf("Hello")), reader.picture(picture()))
+    document, image = await asyncio.gather(
+        reader.read_pdf(pdf("Hello")), reader.read_picture(picture())
+    )
     assert (document.text, document.pages) == ("Hello", 1)
     assert (image.width, image.height) == (40, 20)
 
 
 async def test_a_reason_comes_out_as_an_error():
-    with pytest.raises(Unreadable) as caught:
-        await FileReader().document(b"no pdf")
+    with pytest.raises(UnreadableFile) as caught:
+        await FileReader().read_pdf(b"no pdf")
     assert caught.value.reason == "broken"
 
 
 async def test_a_child_that_takes_too_long_is_ended():
-    with pytest.raises(Unreadable) as caught:
-        await FileReader(timeout_s=0.0).picture(picture())
+    with pytest.raises(UnreadableFile) as caught:
+        await FileReader(timeout_s=0.0).read_picture(picture())
     assert caught.value.reason == "too_heavy"
 
 
@@ -183,8 +185,8 @@ async def test_a_pdf_that_unpacks_without_end_is_given_up():
     page[NameObject("/Contents")] = writer._add_object(stream)
     out = io.BytesIO()
     writer.write(out)
-    with pytest.raises(Unreadable) as caught:
-        await FileReader().document(out.getvalue())
+    with pytest.raises(UnreadableFile) as caught:
+        await FileReader().read_pdf(out.getvalue())
     assert caught.value.reason == "too_heavy"  # not "no text": it has been given up
 
 
@@ -204,17 +206,17 @@ except MemoryError:
 
 
 def test_every_reason_has_words():
-    told = set(re.findall(r'(?:Faulty|Unreadable)\("(\w+)"\)|"reason": "(\w+)"', SOURCE))
+    told = set(re.findall(r'(?:Faulty|UnreadableFile)\("(\w+)"\)|"reason": "(\w+)"', SOURCE))
     reasons = {name for pair in told for name in pair if name} | set(child._REASONS.values())
-    assert reasons | {"broken", "no_text"} == set(texts.FILE_FAULTS)
+    assert reasons | {"broken", "no_text"} == set(texts.FILE_ERRORS)
 
 
 async def test_too_many_at_once_are_sent_away_and_the_rest_take_turns():
     reader = FileReader(timeout_s=0.0)
     many = CHILDREN + WAITING + 3
     results = await asyncio.gather(
-        *(reader.picture(picture()) for _ in range(many)), return_exceptions=True
+        *(reader.read_picture(picture()) for _ in range(many)), return_exceptions=True
     )
-    reasons = [result.reason for result in results if isinstance(result, Unreadable)]
+    reasons = [result.reason for result in results if isinstance(result, UnreadableFile)]
     assert reasons.count("busy") == many - WAITING
     assert reasons.count("too_heavy") == WAITING

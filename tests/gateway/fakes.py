@@ -41,7 +41,7 @@ HANGS = object()
 
 
 @dataclass
-class Says:
+class FakeReply:
     """An answer. parts: bytes, an async function that gives them, an error to raise, or HANGS.
 
     lag_s: how long each of them had lain there when it was read.
@@ -76,25 +76,29 @@ ROLE = delta(role="assistant", content="")
 DONE = b"data: [DONE]\n\n"
 
 
-def says(*words: str, finish: str = "stop", tail: Sequence[Any] = (DONE,)) -> Says:
+def says(*words: str, finish: str = "stop", tail: Sequence[Any] = (DONE,)) -> FakeReply:
     """A good streamed answer."""
-    return Says(parts=(ROLE, *(delta(word) for word in words), delta(finish=finish), *tail))
+    return FakeReply(parts=(ROLE, *(delta(word) for word in words), delta(finish=finish), *tail))
 
 
-def whole(text: str) -> Says:
+def whole(text: str) -> FakeReply:
     """A good answer that is no stream."""
     body = {"id": "up-2", "choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
-    return Says(parts=(json.dumps(body).encode(),), headers={"content-type": "application/json"})
+    return FakeReply(
+        parts=(json.dumps(body).encode(),), headers={"content-type": "application/json"}
+    )
 
 
-def refuses(status: int, message: str = "no", **headers: str) -> Says:
+def refuses(status: int, message: str = "no", **headers: str) -> FakeReply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     body = json.dumps({"error": {"message": message}}).encode()
-    return Says(parts=(body,), status=status, headers={"content-type": "application/json", **named})
+    return FakeReply(
+        parts=(body,), status=status, headers={"content-type": "application/json", **named}
+    )
 
 
 class FakeAnswer:
-    def __init__(self, network: FakeTransport, alias: str, script: Says) -> None:
+    def __init__(self, network: FakeTransport, alias: str, script: FakeReply) -> None:
         self.status, self.headers, self.lag_s = script.status, script.headers, script.lag_s
         self._network, self._alias = network, alias
         self._parts: Iterator[Any] = iter(script.parts)

@@ -26,7 +26,7 @@ def test_opens_after_three_failures_in_a_row() -> None:
     assert breaker.ready(0)
     fail(breaker, 1)
     assert not breaker.ready(0)
-    assert breaker.ready_in(1) == 4
+    assert breaker.ready_in_s(1) == 4
 
 
 def test_an_answer_between_them_breaks_the_row() -> None:
@@ -77,7 +77,7 @@ def test_the_probes_first_token_closes_it() -> None:
 def test_a_failed_probe_doubles_the_rest_up_to_five_minutes() -> None:
     breaker, now, rests = opened(), 0.0, []
     for _ in range(8):
-        rests.append(breaker.ready_in(now))
+        rests.append(breaker.ready_in_s(now))
         now += rests[-1]
         breaker.failed(now, breaker.begin())
     assert rests == [5, 10, 20, 40, 80, 160, 300, 300]
@@ -89,14 +89,14 @@ def test_a_whole_answer_makes_the_next_rest_short_again() -> None:
     breaker.first_token(breaker.begin())
     breaker.succeeded()
     fail(breaker, 3, 100)
-    assert breaker.ready_in(100) == 5
+    assert breaker.ready_in_s(100) == 5
 
 
 def test_a_first_token_alone_does_not_make_the_next_rest_short() -> None:
     breaker = opened()
     breaker.first_token(breaker.begin())
     fail(breaker, 3, 100)
-    assert breaker.ready_in(100) == 10
+    assert breaker.ready_in_s(100) == 10
 
 
 def test_a_probe_that_its_caller_left_makes_room_for_the_next() -> None:
@@ -114,7 +114,7 @@ def test_what_was_sent_before_it_opened_neither_closes_nor_prolongs_it() -> None
     breaker.succeeded()
     breaker.first_token(late)
     assert breaker.open
-    assert breaker.ready_in(4) == 1
+    assert breaker.ready_in_s(4) == 1
 
 
 def test_a_rest_that_was_asked_for_opens_nothing() -> None:
@@ -131,13 +131,13 @@ def test_a_shorter_rest_does_not_cut_a_longer_one() -> None:
     breaker = Breaker()
     breaker.rest(0, 7)
     breaker.rest(0, 1)
-    assert breaker.ready_in(0) == 7
+    assert breaker.ready_in_s(0) == 7
 
 
 def test_a_wrong_key_opens_it_at_once() -> None:
     breaker = Breaker()
     breaker.failed(0, breaker.begin(), at_once=True)
-    assert breaker.ready_in(0) == 5
+    assert breaker.ready_in_s(0) == 5
 
 
 @pytest.mark.parametrize("probe", [True, False])

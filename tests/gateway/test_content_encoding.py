@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akash_gradio.gateway.content_encoding import LARGEST_PIECE, BrokenEncoding, decoder
+from akash_gradio.gateway.content_encoding import LARGEST_PIECE, InvalidEncoding, make_decoder
 
 PACKERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "gzip": ("gzip", gzip.compress),
@@ -22,7 +22,7 @@ PACKERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 
 
 def unpacked(name: str, packed: bytes, step: int) -> list[bytes]:
-    decode = decoder(name)
+    decode = make_decoder(name)
     assert decode is not None
     return [p for at in range(0, len(packed), step) for p in decode(packed[at : at + step])]
 
@@ -43,7 +43,7 @@ def test_a_small_packet_never_becomes_much_at_once(packer: str) -> None:
 
 def test_an_event_is_there_as_soon_as_it_was_flushed() -> None:
     packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
-    decode = decoder("gzip")
+    decode = make_decoder("gzip")
     assert decode is not None
     for event in (b"data: one\n\n", b"data: two\n\n"):
         sent = packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH)
@@ -52,16 +52,16 @@ def test_an_event_is_there_as_soon_as_it_was_flushed() -> None:
 
 @pytest.mark.parametrize("name", [None, "", "identity", " Identity "])
 def test_plain_bytes_need_no_decoder(name: str | None) -> None:
-    assert decoder(name) is None
+    assert make_decoder(name) is None
 
 
 @pytest.mark.parametrize("name", ["gzip", "deflate", "br"])
 def test_what_only_claims_to_be_packed_is_broken(name: str) -> None:
-    with pytest.raises(BrokenEncoding):
+    with pytest.raises(InvalidEncoding):
         unpacked(name, b"<html>not packed at all</html>" * 9, 1000)
 
 
 @pytest.mark.parametrize("name", ["zstd", "gzip, br", "nonsense"])
 def test_an_unknown_packing_is_broken(name: str) -> None:
-    with pytest.raises(BrokenEncoding):
-        decoder(name)
+    with pytest.raises(InvalidEncoding):
+        make_decoder(name)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.errors import EndpointMalformed, EndpointRefused
 from akash_gradio.domain.model import ServedModel
-from akash_gradio.gateway.discovery import LIST_BYTES, ask_models, by_catalog_ids, read_models
-from tests.gateway.fakes import FakeTransport, Says, refuses
+from akash_gradio.gateway.discovery import LIST_BYTES, fetch_models, parse_models, to_catalog_ids
+from tests.gateway.fakes import FakeReply, FakeTransport, refuses
 
 
 def read(value: Any) -> list[tuple[str, int | None]]:
-    models = read_models("a", json.dumps(value).encode())
+    models = parse_models("a", json.dumps(value).encode())
     return [(model.id, model.token_limit) for model in models]
 
 
@@ -76,12 +76,12 @@ def test_finds_the_context_where_servers_put_it(fields: dict[str, Any], limit: i
 )
 def test_what_is_no_list_is_garbled(body: bytes, what: str) -> None:
     with pytest.raises(EndpointMalformed) as error:
-        read_models("a", body)
-    assert error.value.what == what
+        parse_models("a", body)
+    assert error.value.reason == what
 
 
 def test_reads_over_a_byte_order_mark() -> None:
-    assert read_models("a", b'\xef\xbb\xbf["x"]') == (ServedModel(id="x"),)
+    assert parse_models("a", b'\xef\xbb\xbf["x"]') == (ServedModel(id="x"),)
 
 
 json_values = st.recursive(
@@ -93,7 +93,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_any_json_is_read_or_garbled(value: Any) -> None:
     try:
-        models = read_models("a", json.dumps(value).encode())
+        models = parse_models("a", json.dumps(value).encode())
     except EndpointMalformed:
         return
     assert all(model.id.strip() for model in models)
@@ -101,7 +101,7 @@ def test_any_json_is_read_or_garbled(value: Any) -> None:
 
 def test_own_ids_become_the_catalogs() -> None:
     own = (ServedModel(id="org/m", token_limit=9), ServedModel(id="other"))
-    named = by_catalog_ids(own, {"m": "org/m"})
+    named = to_catalog_ids(own, {"m": "org/m"})
     assert named == (ServedModel(id="m", token_limit=9), ServedModel(id="other"))
 
 
@@ -112,13 +112,13 @@ async def test_a_refused_list_says_how() -> None:
     network = FakeTransport()
     network.lists["a"] = refuses(401)
     with pytest.raises(EndpointRefused):
-        await ask_models(network, ENTRY, connect_timeout_s=1)
+        await fetch_models(network, ENTRY, connect_timeout_s=1)
     assert network.closed == ["a"]
 
 
 async def test_a_list_past_its_size_is_garbled_and_closed() -> None:
     network = FakeTransport()
-    network.lists["a"] = Says(parts=[b" " * (1 << 20)] * (LIST_BYTES // (1 << 20) + 1))
+    network.lists["a"] = FakeReply(parts=[b" " * (1 << 20)] * (LIST_BYTES // (1 << 20) + 1))
     with pytest.raises(EndpointMalformed) as error:
-        await ask_models(network, ENTRY, connect_timeout_s=1)
-    assert (error.value.what, network.closed) == ("too_long", ["a"])
+        await fetch_models(network, ENTRY, connect_timeout_s=1)
+    assert (error.value.reason, network.closed) == ("too_long", ["a"])

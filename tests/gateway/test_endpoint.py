@@ -13,12 +13,12 @@ def test_the_log_says_once_why_an_endpoint_lists_nothing(caplog: pytest.LogCaptu
     refused = EndpointRefused("eu-1", 401, detail="No such key")
     failures: list[EndpointError] = [away, away, refused, refused]
     for failure in failures:
-        endpoint.lists_nothing(failure)
-    endpoint.lists(())
-    endpoint.lists_nothing(away)
+        endpoint.record_list_failure(failure)
+    endpoint.set_models(())
+    endpoint.record_list_failure(away)
     said = [(line.message, getattr(line, "fact", "")) for line in caplog.records]
     assert said == [
-        ("endpoint.lists_nothing", "eu-1: unreachable (dns)"),
-        ("endpoint.lists_nothing", "eu-1: status 401"),
-        ("endpoint.lists_nothing", "eu-1: unreachable (dns)"),
+        ("endpoint.list_failed", "eu-1: unreachable (dns)"),
+        ("endpoint.list_failed", "eu-1: status 401"),
+        ("endpoint.list_failed", "eu-1: unreachable (dns)"),
     ]

@@ -13,12 +13,12 @@ from akash_gradio.domain.errors import (
     EndpointRefused,
     RequestRefused,
 )
-from akash_gradio.gateway.stream_reader import refusal
+from akash_gradio.gateway.error_responses import error_from_response
 
 
 def refused(status: int, body: object) -> Any:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return refusal("a", status, raw, None)
+    return error_from_response("a", status, raw, None)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_these_statuses_are_the_requests_fault(status: int) -> None:
 
 
 def test_the_pause_asked_for_is_kept() -> None:
-    error = refusal("a", 429, b"", 2.5)
+    error = error_from_response("a", 429, b"", 2.5)
     assert isinstance(error, EndpointRefused)
     assert error.retry_after_s == 2.5
 
@@ -180,7 +180,7 @@ def test_knows_the_sentences_for_too_long(
 ) -> None:
     error = refused(400, {"object": "error", "message": words})
     assert isinstance(error, ContextExceeded)
-    assert (error.limit_tokens, error.asked_tokens) == tokens
+    assert (error.limit_tokens, error.requested_tokens) == tokens
     assert error.detail == words
 
 
@@ -198,7 +198,7 @@ def test_reads_llama_cpps_own_counts() -> None:
         },
     )
     assert isinstance(error, ContextExceeded)
-    assert (error.limit_tokens, error.asked_tokens) == (4096, 5000)
+    assert (error.limit_tokens, error.requested_tokens) == (4096, 5000)
 
 
 def test_knows_the_code_for_too_long() -> None:

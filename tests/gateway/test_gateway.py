@@ -13,13 +13,13 @@ import pytest
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.chat import Conversation, Role, Sampling, Turn
 from akash_gradio.domain.errors import (
+    AllEndpointsFailed,
     ContextExceeded,
     EndpointMalformed,
     EndpointRefused,
     EndpointTimeout,
     EndpointUnreachable,
     NoEndpoint,
-    NotAnswered,
     ReplyInterrupted,
     RequestRefused,
     UnknownModel,
@@ -35,8 +35,8 @@ from tests.gateway.fakes import (
     HANGS,
     ROLE,
     Clock,
+    FakeReply,
     FakeTransport,
-    Says,
     collect,
     delta,
     error_of,
@@ -80,7 +80,7 @@ class House:
 
 
 def outcomes(attempts: tuple[Attempt, ...]) -> list[tuple[str, str, str]]:
-    return [(each.endpoint, each.why, each.outcome) for each in attempts]
+    return [(each.endpoint, each.reason, each.outcome) for each in attempts]
 
 
 # ---- an answer ----
@@ -94,7 +94,7 @@ async def test_tells_an_answer_from_its_first_token_to_its_receipt() -> None:
     assert Usage(prompt_tokens=9, completion_tokens=4) in events
     receipt = receipt_of(events)
     assert outcomes(receipt.attempts) == [("a", "weighted", "ok")]
-    assert (receipt.endpoint, receipt.model_answered, receipt.finish) == ("a", "m", "stop")
+    assert (receipt.endpoint, receipt.answering_model, receipt.finish) == ("a", "m", "stop")
     assert (receipt.tokens_in.tokens, receipt.tokens_in.reported) == (9, True)
     assert (receipt.tokens_out.tokens, receipt.tokens_out.reported) == (4, True)
     assert (receipt.upstream_id, receipt.fingerprint) == ("up-1", "fp")
@@ -128,7 +128,7 @@ async def test_a_token_came_when_its_bytes_did_not_when_somebody_had_time_to_rea
         house.clock.now += 3
         return delta("one")
 
-    house.network.enqueue("a", Says(parts=(ROLE, later, delta("two"), DONE), lag_s=1.0))
+    house.network.enqueue("a", FakeReply(parts=(ROLE, later, delta("two"), DONE), lag_s=1.0))
     receipt = receipt_of(await house.ask())
     assert receipt.first_token_s == 2
     assert receipt.attempts[0].elapsed_ms == 2000
@@ -235,10 +235,10 @@ async def begun(house: House, model: str) -> AsyncIterator[str]:
 
 async def test_a_pinned_request_goes_there_and_nowhere_else() -> None:
     house = House(named("a"), named("b"), FALLBACK_MODEL="n", RETRY_ATTEMPTS=1)
-    assert receipt_of(await house.ask(endpoint="b")).attempts[0].why == "pinned"
+    assert receipt_of(await house.ask(endpoint="b")).attempts[0].reason == "pinned"
     house.network.otherwise["b"] = REFUSED
     error = await house.fail(endpoint="b")
-    assert isinstance(error, NotAnswered)
+    assert isinstance(error, AllEndpointsFailed)
     assert house.network.opened == ["b", "b", "b"]
 
 
@@ -251,12 +251,12 @@ async def test_a_pinned_request_goes_there_and_nowhere_else() -> None:
         REFUSED,
         EndpointTimeout("a", "connect", 5),
         *(refuses(status) for status in (401, 403, 404, 408, 409, 425, 429, 500, 503, 529, 307)),
-        Says(parts=(b"<html>",)),
-        Says(parts=(b"data: {broken\n\n",)),
-        Says(parts=(b'{"error": {"message": "busy"}}',)),
-        Says(parts=(ROLE, DONE)),
-        Says(parts=()),
-        Says(parts=(ROLE, EndpointMalformed("a", "cut"))),
+        FakeReply(parts=(b"<html>",)),
+        FakeReply(parts=(b"data: {broken\n\n",)),
+        FakeReply(parts=(b'{"error": {"message": "busy"}}',)),
+        FakeReply(parts=(ROLE, DONE)),
+        FakeReply(parts=()),
+        FakeReply(parts=(ROLE, EndpointMalformed("a", "cut"))),
     ],
 )
 async def test_the_caller_sees_nothing_of_a_failure_before_the_first_token(failure: Any) -> None:
@@ -272,7 +272,7 @@ async def test_the_caller_sees_nothing_of_a_failure_before_the_first_token(failu
 
 async def test_a_hang_before_the_first_token_moves_on() -> None:
     house = House(named("a"), named("b"), FIRST_TOKEN_TIMEOUT=0.05)
-    house.network.enqueue("a", Says(parts=(ROLE, b": still here\n\n", HANGS)))
+    house.network.enqueue("a", FakeReply(parts=(ROLE, b": still here\n\n", HANGS)))
     events = await house.ask()
     assert outcomes(receipt_of(events).attempts) == [
         ("a", "weighted", "EndpointTimeout"),
@@ -305,7 +305,7 @@ async def test_gives_up_after_the_extra_attempts() -> None:
     house = House(named("a"), RETRY_ATTEMPTS=1)
     house.network.otherwise["a"] = REFUSED
     error = await house.fail()
-    assert isinstance(error, NotAnswered)
+    assert isinstance(error, AllEndpointsFailed)
     assert isinstance(error.cause, EndpointUnreachable)
     assert house.network.opened == ["a", "a"]
     assert error.receipt.finish == "failed"
@@ -342,7 +342,7 @@ async def test_a_request_past_the_context_is_told_with_its_numbers() -> None:
 
 async def test_never_restarts_a_reply_that_began() -> None:
     house = House(named("a"), named("b"))
-    house.network.enqueue("a", Says(parts=(delta("he"), EndpointMalformed("a", "cut"))))
+    house.network.enqueue("a", FakeReply(parts=(delta("he"), EndpointMalformed("a", "cut"))))
     events: list[Event] = []
     with pytest.raises(ReplyInterrupted) as caught:
         await collect(house.gateway, request(), events)
@@ -356,14 +356,14 @@ async def test_never_restarts_a_reply_that_began() -> None:
 
 async def test_a_silence_after_the_first_token_is_an_interruption() -> None:
     house = House(named("a"), IDLE_TIMEOUT=0.05)
-    house.network.enqueue("a", Says(parts=(delta("he"), b": ping\n\n", b": ping\n\n", HANGS)))
+    house.network.enqueue("a", FakeReply(parts=(delta("he"), b": ping\n\n", b": ping\n\n", HANGS)))
     error = await house.fail()
     assert isinstance(error, ReplyInterrupted)
     assert isinstance(error.cause, EndpointTimeout)
     assert error.cause.stage == "idle"
 
 
-@pytest.mark.parametrize("script", [HANGS, Says(parts=(delta("he"), HANGS))])
+@pytest.mark.parametrize("script", [HANGS, FakeReply(parts=(delta("he"), HANGS))])
 async def test_a_timeout_that_is_remembered_keeps_nothing_of_what_it_ended(script: Any) -> None:
     house = House(named("a"), FIRST_TOKEN_TIMEOUT=0.05, IDLE_TIMEOUT=0.05, RETRY_ATTEMPTS=0)
     house.network.enqueue("a", script)
@@ -381,7 +381,7 @@ async def test_signs_of_life_without_a_word_are_a_silence_too() -> None:
         return b": ping\n\n"
 
     house = House(named("a"), IDLE_TIMEOUT=0.05)
-    house.network.enqueue("a", Says(parts=(delta("he"), *[ping] * 200)))
+    house.network.enqueue("a", FakeReply(parts=(delta("he"), *[ping] * 200)))
     error = await house.fail()
     assert isinstance(error, ReplyInterrupted)
     assert isinstance(error.cause, EndpointTimeout)
@@ -397,7 +397,7 @@ async def test_a_slow_reader_is_no_silence_of_the_endpoint() -> None:
 async def test_a_refusal_in_the_middle_is_an_interruption() -> None:
     house = House(named("a"))
     fault = b'data: {"error": {"message": "bad", "code": 400}}\n\n'
-    house.network.enqueue("a", Says(parts=(delta("he"), fault)))
+    house.network.enqueue("a", FakeReply(parts=(delta("he"), fault)))
     error = await house.fail()
     assert isinstance(error, ReplyInterrupted)
     assert isinstance(error.cause, EndpointMalformed)
@@ -409,7 +409,7 @@ async def test_the_retry_budget_ends_an_outage_of_retries() -> None:
     for _ in range(40):
         for entry in settings_of(named("a"), named("b")).endpoints:
             house.gateway.put_endpoint(entry)  # their breakers would end it too
-        assert isinstance(await house.fail(), NotAnswered)
+        assert isinstance(await house.fail(), AllEndpointsFailed)
     assert len(house.network.opened) <= 40 + BUDGET_FLOOR + 0.2 * 40
 
 
@@ -438,10 +438,10 @@ async def test_a_rest_that_is_too_long_is_told_instead_of_waited_for() -> None:
     house = House(named("a"))
     house.network.enqueue("a", refuses(429, retry_after="60"))
     error = await house.fail()
-    assert isinstance(error, NotAnswered)
+    assert isinstance(error, AllEndpointsFailed)
     assert (error.retry_after_s, house.clock.slept) == (60, [])
     again = await house.fail()
-    assert isinstance(again, NotAnswered)
+    assert isinstance(again, AllEndpointsFailed)
     assert isinstance(again.cause, EndpointRefused)
     assert (again.cause.status, again.receipt.attempts) == (429, ())
     assert house.network.opened == ["a"]
@@ -483,7 +483,7 @@ async def test_a_failing_endpoint_is_left_out_after_three_and_probed_later() -> 
 
 async def test_breaking_off_thrice_takes_an_endpoint_out_too() -> None:
     house = House(named("a"))
-    house.network.otherwise["a"] = Says(parts=(delta("he"), EndpointMalformed("a", "cut")))
+    house.network.otherwise["a"] = FakeReply(parts=(delta("he"), EndpointMalformed("a", "cut")))
     for _ in range(3):
         await house.fail()
     assert house.status("a").state is EndpointState.DOWN
@@ -532,7 +532,7 @@ async def test_the_fallback_answers_with_its_own_defaults_when_the_model_is_spen
     events = await house.ask()
     receipt = receipt_of(events)
     assert events[-3] == Started("b", "n")
-    assert (receipt.model_asked, receipt.model_answered, receipt.fallback) == ("m", "n", True)
+    assert (receipt.requested_model, receipt.answering_model, receipt.fallback) == ("m", "n", True)
     assert outcomes(receipt.attempts) == [
         ("a", "weighted", "EndpointUnreachable"),
         ("a", "retry", "EndpointUnreachable"),
@@ -547,7 +547,7 @@ async def test_a_model_that_is_out_goes_to_its_fallback_without_a_pause() -> Non
     house = House(named("a"), named("b", models=["n"]), FALLBACK_MODEL="n")
     house.network.otherwise["a"] = refuses(401)
     for _ in range(2):
-        assert receipt_of(await house.ask()).model_answered == "n"
+        assert receipt_of(await house.ask()).answering_model == "n"
     assert (house.network.opened, house.clock.slept) == (["a", "b", "b"], [])
 
 
@@ -567,7 +567,7 @@ async def test_fallbacks_come_in_order_each_with_its_endpoints() -> None:
 async def test_a_request_that_wants_its_own_model_alone_gets_no_fallback() -> None:
     house = House(named("a"), named("b", models=["n"]), FALLBACK_MODEL="n")
     house.network.otherwise["a"] = refuses(401)
-    assert isinstance(await house.fail(fallback=False), NotAnswered)
+    assert isinstance(await house.fail(fallback=False), AllEndpointsFailed)
     assert set(house.network.opened) == {"a"}
 
 
@@ -634,7 +634,8 @@ async def test_an_endpoint_that_announces_itself_serves_and_can_come_again_or_go
 
 
 @pytest.mark.parametrize(
-    ("reason", "wanted"), [("refused", NoEndpoint), ("reset", NotAnswered), ("dns", NotAnswered)]
+    ("reason", "wanted"),
+    [("refused", NoEndpoint), ("reset", AllEndpointsFailed), ("dns", AllEndpointsFailed)],
 )
 async def test_a_server_that_died_before_it_heard_the_question_is_starting_again(
     reason: str, wanted: type[Exception]
@@ -676,7 +677,7 @@ async def test_a_second_refusal_for_that_reason_is_told() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [HANGS, Says(parts=(HANGS,)), Says(parts=(delta("he"), HANGS))],
+    [HANGS, FakeReply(parts=(HANGS,)), FakeReply(parts=(delta("he"), HANGS))],
     ids=["before the head", "before the first token", "after it"],
 )
 async def test_a_cancelled_question_is_closed_and_is_no_failure(
@@ -725,7 +726,7 @@ async def test_a_probe_that_was_left_does_not_keep_the_endpoint_out() -> None:
     await house.network.hanging.wait()
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    assert receipt_of(await house.ask()).attempts[0].why == "probe"
+    assert receipt_of(await house.ask()).attempts[0].reason == "probe"
 
 
 async def test_events_may_be_asked_for_from_different_tasks() -> None:
@@ -758,9 +759,9 @@ async def test_leaves_no_task_behind() -> None:
     assert (house.network.started, house.network.ended) == (1, 1)
 
 
-def listing(*ids: str) -> Says:
+def listing(*ids: str) -> FakeReply:
     body = '{"data": [' + ",".join(f'{{"id": "{each}", "max_model_len": 4096}}' for each in ids)
-    return Says(parts=((body + "]}").encode(),), headers={"content-type": "application/json"})
+    return FakeReply(parts=((body + "]}").encode(),), headers={"content-type": "application/json"})
 
 
 async def test_asks_what_an_endpoint_serves_before_it_says_that_nobody_does() -> None:

@@ -16,7 +16,7 @@ from akash_gradio.domain.ports import EndpointState
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.gateway import Gateway, open_gateway
 from tests.stubs import StubEndpoint, entry, settings_for
-from tests.stubs.wire import TEXT, THOUGHTS
+from tests.stubs.wire import REASONING, TEXT
 
 HELLO = Conversation(turns=(Turn(role=Role.USER, content="Hello"),))
 
@@ -43,9 +43,9 @@ async def test_stream_options_that_a_check_found_refused_are_never_sent() -> Non
 
 async def test_what_stands_before_an_end_tag_alone_is_reasoning_once_that_is_known() -> None:
     async with StubEndpoint("think_end_alone") as stub, gateway_to(stub) as gateway:
-        assert await ask(gateway) == ("", "".join(THOUGHTS) + TEXT)
+        assert await ask(gateway) == ("", "".join(REASONING) + TEXT)
         gateway.endpoint("eu-1").learn("m", {"reasoning": "end_tag"})
-        assert await ask(gateway) == ("".join(THOUGHTS), TEXT)
+        assert await ask(gateway) == ("".join(REASONING), TEXT)
 
 
 async def test_what_was_learned_is_in_the_endpoints_status() -> None:
@@ -74,7 +74,7 @@ def an_endpoint(**fields: object) -> Endpoint:
 def fails(endpoint: Endpoint, error: Exception, now: float, times: int = 3) -> None:
     for _ in range(times):
         assert isinstance(error, AkashGradioError)
-        endpoint.fails(error, "m", now, False, 1.0)
+        endpoint.record_failure(error, "m", now, False, 1.0)
 
 
 def test_an_endpoint_is_down_since_its_breaker_opened_and_not_since_the_last_try() -> None:
@@ -83,7 +83,7 @@ def test_an_endpoint_is_down_since_its_breaker_opened_and_not_since_the_last_try
     fails(endpoint, EndpointTimeout("eu-1", "connect", 5), 20.0)
     fails(endpoint, EndpointTimeout("eu-1", "connect", 5), 90.0)
     assert endpoint.status(100.0, epoch_s=1_000.0).down_since == 1_020
-    endpoint.begins("m", endpoint.enters(), 0.1)
+    endpoint.record_first_token("m", endpoint.begin_call(), 0.1)
     assert endpoint.status(110.0).down_since is None
     assert endpoint.status(110.0).state is not EndpointState.DOWN
     fails(endpoint, EndpointTimeout("eu-1", "connect", 5), 200.0)
@@ -103,7 +103,7 @@ def test_a_server_that_still_loads_is_waking(status: int, detail: str, waking: b
 def test_an_endpoint_with_all_places_taken_is_busy() -> None:
     endpoint = an_endpoint(maxConcurrency=1)
     assert not endpoint.status(1.0).busy
-    endpoint.enters()
+    endpoint.begin_call()
     assert endpoint.status(1.0).busy
 
 
@@ -112,22 +112,22 @@ def test_an_endpoint_with_all_places_taken_is_busy() -> None:
 
 async def test_a_check_leaves_a_place_for_the_next_chat() -> None:
     endpoint = an_endpoint(maxConcurrency=2)
-    await endpoint.lend()
+    await endpoint.acquire_slot()
     assert not endpoint.busy
-    second = asyncio.create_task(endpoint.lend())
+    second = asyncio.create_task(endpoint.acquire_slot())
     await asyncio.sleep(0)
     assert not second.done()
-    endpoint.give_back()
+    endpoint.release_slot()
     await second
     assert endpoint.in_flight == 1
 
 
 async def test_a_check_waits_until_the_chat_has_gone() -> None:
     endpoint = an_endpoint(maxConcurrency=1)
-    probe = endpoint.enters()
-    waiting = asyncio.create_task(endpoint.lend())
+    probe = endpoint.begin_call()
+    waiting = asyncio.create_task(endpoint.acquire_slot())
     await asyncio.sleep(0)
     assert not waiting.done()
-    endpoint.leaves(probe)
+    endpoint.end_call(probe)
     await waiting
     assert endpoint.in_flight == 1

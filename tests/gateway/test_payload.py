@@ -12,7 +12,7 @@ from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
 from akash_gradio.domain.errors import RequestRefused
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.gateway.payload import Payload, build
+from akash_gradio.gateway.payload import Payload, build_payload
 
 ENTRY = EndpointSettings(name="a", url="http://a.test")
 CARD = ModelCard(id="m", name="M", temperature=0.6, top_p=0.95)
@@ -21,7 +21,7 @@ CARD = ModelCard(id="m", name="M", temperature=0.6, top_p=0.95)
 def made(
     request: ChatRequest | None = None, entry: EndpointSettings = ENTRY, **more: Any
 ) -> Payload:
-    return build(request or asked(), **{"model": "m", "card": CARD, "entry": entry, **more})
+    return build_payload(request or asked(), **{"model": "m", "card": CARD, "entry": entry, **more})
 
 
 def asked(**more: Any) -> ChatRequest:

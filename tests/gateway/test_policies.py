@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akash_gradio.gateway.policies import Candidate, Policy, Turns, least_busy, weighted
+from akash_gradio.gateway.policies import Candidate, CurrentWeights, Policy, least_busy, weighted
 
 weights = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 
@@ -18,7 +18,7 @@ def candidates(*weights: int, in_flight: tuple[int, ...] = ()) -> list[Candidate
     ]
 
 
-def choices(policy: Policy, among: list[Candidate], turns: Turns, count: int) -> list[str]:
+def choices(policy: Policy, among: list[Candidate], turns: CurrentWeights, count: int) -> list[str]:
     return [policy(among, turns) for _ in range(count)]
 
 
@@ -52,7 +52,7 @@ def test_the_share_of_one_that_is_out_is_split_by_the_others_weights(
     among = candidates(*sizes)
     out = data.draw(st.sampled_from(among))
     rest = [each for each in among if each is not out]
-    turns: Turns = {}
+    turns: CurrentWeights = {}
     choices(weighted, among, turns, data.draw(st.integers(0, sum(sizes))) * sum(sizes))
     cycle = sum(each.weight for each in rest)
     assert Counter(choices(weighted, rest, turns, cycle)) == {e.alias: e.weight for e in rest}

@@ -84,7 +84,7 @@ async def test_no_way_of_writing_this_machine_reaches_it(host: str) -> None:
         finally:
             await transport.aclose()
         assert stub.requests == []
-        assert stub.most_connections == 0
+        assert stub.max_connections == 0
 
 
 async def test_without_a_rule_the_hosts_own_endpoints_are_reached() -> None:

@@ -123,7 +123,7 @@ def test_nobody_answered_means_no_endpoint_and_no_counts() -> None:
     record.asks("a", "m", "weighted")
     record.fails("EndpointSilent", 200)
     receipt = record.receipt("failed")
-    assert (receipt.endpoint, receipt.model_answered, receipt.first_token_s) == ("", "", None)
+    assert (receipt.endpoint, receipt.answering_model, receipt.first_token_s) == ("", "", None)
     assert (receipt.tokens_in, receipt.tokens_out, receipt.tokens_per_s) == (None, None, None)
 
 

@@ -11,9 +11,9 @@ from akash_gradio.gateway.retries import (
     BUDGET_FLOOR,
     RetryBudget,
     backoff_s,
+    delay_from_headers,
     longest_backoff_s,
     parse_retry_after,
-    rest_asked_s,
 )
 
 NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
@@ -59,9 +59,9 @@ def test_a_date_is_as_good_as_seconds(seconds: int) -> None:
 
 def test_milliseconds_go_before_seconds() -> None:
     headers = {"retry-after": "9", "retry-after-ms": "250"}
-    assert rest_asked_s(headers, now=NOW) == 0.25
-    assert rest_asked_s({**headers, "retry-after-ms": "soon"}, now=NOW) == 9
-    assert rest_asked_s({}, now=NOW) is None
+    assert delay_from_headers(headers, now=NOW) == 0.25
+    assert delay_from_headers({**headers, "retry-after-ms": "soon"}, now=NOW) == 9
+    assert delay_from_headers({}, now=NOW) is None
 
 
 def test_the_pause_doubles_each_round_up_to_thirty_seconds() -> None:

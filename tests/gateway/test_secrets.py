@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
-from akash_gradio.domain.errors import AkashGradioError, NotAnswered, RequestRefused
+from akash_gradio.domain.errors import AkashGradioError, AllEndpointsFailed, RequestRefused
 from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.gateway.gateway import Gateway, open_gateway
-from tests.stubs import ZOO, StubEndpoint, Exchange, entry, settings_for, wire
-from tests.stubs.zoo import answer
+from tests.stubs import BEHAVIORS, Exchange, StubEndpoint, entry, settings_for, wire
+from tests.stubs.behaviors import answer
 
 KEY = "planted-key-without-a-shape"
 HEADER = "planted-header-value-77"
@@ -51,35 +51,35 @@ def refuses_loudly(status: int) -> Any:
             f"Incorrect API key provided. {KEY} is unknown. Authorization: Bearer {KEY}, "
             f"x-planted: {HEADER}, x-card: {CARD_HEADER}"
         )
-        await x.reply(wire.pack(wire.error(told)), status)
+        await x.reply(wire.to_json(wire.error(told)), status)
 
     return act
 
 
 async def says_it_in_the_stream(x: Exchange) -> None:
     await x.open_stream()
-    await x.piece(wire.event(wire.error(f"upstream said 401 for key {KEY}; {HEADER}")))
+    await x.send(wire.event(wire.error(f"upstream said 401 for key {KEY}; {HEADER}")))
     await x.end()
 
 
 async def breaks_off_with_it(x: Exchange) -> None:
     await x.open_stream()
     for token in ANSWER:
-        await x.piece(wire.says(token))
-    await x.piece(wire.event(wire.error(f"worker died: {KEY} {HEADER}")))
+        await x.send(wire.text_event(token))
+    await x.send(wire.event(wire.error(f"worker died: {KEY} {HEADER}")))
     await x.end()
 
 
 async def refuses_with_it_in_the_middle(x: Exchange) -> None:
     await x.open_stream()
-    await x.piece(wire.says("planted-answer"))
-    await x.piece(wire.event({"error": {"message": f"{KEY} {HEADER} {CARD_HEADER}", "code": 400}}))
+    await x.send(wire.text_event("planted-answer"))
+    await x.send(wire.event({"error": {"message": f"{KEY} {HEADER} {CARD_HEADER}", "code": 400}}))
     await x.end()
 
 
 async def broken_json_around_it(x: Exchange) -> None:
     await x.open_stream()
-    await x.piece(b'data: {"choices": [{"delta": {"content": "planted-answer of' + b"\n\n")
+    await x.send(b'data: {"choices": [{"delta": {"content": "planted-answer of' + b"\n\n")
     await x.end()
 
 
@@ -129,7 +129,7 @@ def without_words(event: Event) -> str:
 def chain(error: BaseException | None) -> Iterator[BaseException]:
     if error is not None:
         yield error
-        if isinstance(error, NotAnswered) and error.cause is not error.__cause__:
+        if isinstance(error, AllEndpointsFailed) and error.cause is not error.__cause__:
             yield error.cause
         yield from chain(error.__cause__)
         yield from chain(error.__context__)
@@ -148,8 +148,11 @@ def found(text: str) -> list[str]:
         refuses_with_it_in_the_middle,
         broken_json_around_it,
         *(refuses_loudly(status) for status in (400, 401, 404, 413, 422, 429, 500)),
-        *(ZOO[name].act for name in ("closes_at_once", "hangs_after_role", "redirects_307")),
-        *(ZOO[name].act for name in ("lies_about_gzip", "speaks_no_http", "html_with_200")),
+        *(
+            BEHAVIORS[name].handler
+            for name in ("closes_at_once", "hangs_after_role", "redirects_307")
+        ),
+        *(BEHAVIORS[name].handler for name in ("false_gzip_encoding", "not_http", "html_with_200")),
     ],
 )
 async def test_shows_no_planted_secret(act: Any) -> None:
@@ -177,7 +180,7 @@ async def test_shows_no_planted_secret_after_a_cancelled_question() -> None:
             settings = settings_for(first, DEBUG="true", FIRST_TOKEN_TIMEOUT=30)
             async with open_gateway(settings, cards={CARD.id: CARD}.get) as gateway:
                 asking = asyncio.create_task(shown(gateway))
-                await stub.asked()
+                await stub.wait_for_requests()
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
                 text = repr(gateway.endpoints())
@@ -212,7 +215,7 @@ async def test_tells_the_words_of_a_refusal_without_the_key_in_them() -> None:
 @pytest.mark.parametrize("before", [500 - len(KEY) + 1, 480, 490])
 async def test_shows_no_half_of_a_key_where_long_words_are_cut(before: int) -> None:
     async def act(x: Exchange) -> None:
-        await x.reply(wire.pack(wire.error("~" * before + KEY)), 400)
+        await x.reply(wire.to_json(wire.error("~" * before + KEY)), 400)
 
     async with (
         StubEndpoint(act) as stub,

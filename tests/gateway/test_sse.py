@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from akash_gradio.gateway.sse import ErrorData, Oversized, SSEDecoder
+from akash_gradio.gateway.sse import ErrorData, EventTooLarge, SSEDecoder
 
 
 def decode(*reads: bytes, decoder: SSEDecoder | None = None) -> list[bytes]:
@@ -99,7 +99,7 @@ def test_knows_whether_anything_was_understood() -> None:
 
 @pytest.mark.parametrize("reads", [[b"data: " + b"x" * 20], [b"data: ", b"x" * 20, b"\n"]])
 def test_a_line_past_the_limit_is_an_error(reads: list[bytes]) -> None:
-    with pytest.raises(Oversized):
+    with pytest.raises(EventTooLarge):
         decode(*reads, decoder=SSEDecoder(line_bytes=16))
 
 
@@ -109,12 +109,12 @@ def test_a_line_of_the_limit_is_none() -> None:
 
 @pytest.mark.parametrize("line", [b"data: xxxx\n", b"data:\n", b"data\n"])
 def test_an_event_of_too_many_lines_is_an_error(line: bytes) -> None:
-    with pytest.raises(Oversized):
+    with pytest.raises(EventTooLarge):
         decode(line * 100, decoder=SSEDecoder(event_bytes=64))
 
 
 def test_the_events_before_an_oversized_one_are_handed_over() -> None:
-    with pytest.raises(Oversized) as caught:
+    with pytest.raises(EventTooLarge) as caught:
         SSEDecoder(line_bytes=16).feed(b"data: x\n\ndata: " + b"y" * 20)
     assert caught.value.payloads == [b"x"]
 

@@ -348,16 +348,16 @@ def test_a_whole_answer_with_reasoning_and_tools() -> None:
 
 @pytest.mark.parametrize("body", [b"<!doctype html>", b"  <html>", b"<?xml?>"])
 def test_a_page_is_no_answer(body: bytes) -> None:
-    assert garbled(body).what == "html"
+    assert garbled(body).reason == "html"
 
 
 @pytest.mark.parametrize("body", [b"\x1f\x8b\x08\x00", b"\xff\xfe{\x00", b"\x00"])
 def test_bytes_that_are_no_text_are_no_answer(body: bytes) -> None:
-    assert garbled(body).what == "encoding"
+    assert garbled(body).reason == "encoding"
 
 
 def test_a_plain_sentence_is_no_answer() -> None:
-    assert garbled(b"upstream connect error\n").what == "shape"
+    assert garbled(b"upstream connect error\n").reason == "shape"
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_a_plain_sentence_is_no_answer() -> None:
     ],
 )
 def test_another_shape_is_no_answer(body: bytes) -> None:
-    assert garbled(body).what == "shape"
+    assert garbled(body).reason == "shape"
 
 
 @pytest.mark.parametrize(
@@ -387,16 +387,16 @@ def test_another_shape_is_no_answer(body: bytes) -> None:
     [b"{oops}", b"{" * 200_000, b"[" * 200_000, b'{"a":' * 100_000, b'{"a":' + b"9" * 5000 + b"}"],
 )
 def test_broken_json_is_no_answer(payload: bytes) -> None:
-    assert garbled(b"data: " + payload + b"\n\n").what == "json"
-    assert garbled(payload + b"}").what == "json"
+    assert garbled(b"data: " + payload + b"\n\n").reason == "json"
+    assert garbled(payload + b"}").reason == "json"
 
 
 def test_an_endless_line_is_an_error_and_no_memory() -> None:
-    assert garbled(*[b"data: " + b"x" * 65536] * 17, b"\n").what == "too_long"
+    assert garbled(*[b"data: " + b"x" * 65536] * 17, b"\n").reason == "too_long"
 
 
 def test_an_endless_body_is_an_error_and_no_memory() -> None:
-    assert garbled(*[b'{"x":"' + b"x" * 65536] * 257).what == "too_long"
+    assert garbled(*[b'{"x":"' + b"x" * 65536] * 257).reason == "too_long"
 
 
 # Errors with status 200, and in the stream
@@ -415,17 +415,17 @@ def test_an_endless_body_is_an_error_and_no_memory() -> None:
 def test_an_error_object_is_no_answer(error: object) -> None:
     for body in (json.dumps(error).encode(), event(error), json.dumps(error).encode() + b"\n\n"):
         found = garbled(body)
-        assert (found.what, found.detail) == ("error_body", "no")
+        assert (found.reason, found.detail) == ("error_body", "no")
 
 
 @pytest.mark.parametrize("body", [b"event: error\ndata: no\n\n", b"error: no\n\n"])
 def test_an_event_that_calls_itself_an_error_is_one(body: bytes) -> None:
     found = garbled(body)
-    assert (found.what, found.detail) == ("error_body", "no")
+    assert (found.reason, found.detail) == ("error_body", "no")
 
 
 def test_a_finish_reason_of_error_is_one() -> None:
-    assert garbled(delta("", "error")).what == "error_body"
+    assert garbled(delta("", "error")).reason == "error_body"
 
 
 @pytest.mark.parametrize("status", [401, 404, 429, 500, "503"])
@@ -452,7 +452,7 @@ def test_an_error_object_may_say_that_it_is_too_long(code: object) -> None:
     words = "This model's maximum context length is 10 tokens. You requested 20 tokens."
     with pytest.raises(ContextExceeded) as caught:
         read(event({"error": {"message": words, "code": code}}))
-    assert (caught.value.limit_tokens, caught.value.asked_tokens) == (10, 20)
+    assert (caught.value.limit_tokens, caught.value.requested_tokens) == (10, 20)
 
 
 def test_the_words_before_an_error_in_the_same_read_are_not_lost() -> None:
@@ -482,7 +482,7 @@ def test_keys_in_an_endpoints_words_are_removed() -> None:
     ],
 )
 def test_a_body_that_ends_in_the_middle_was_cut(reads: list[bytes]) -> None:
-    assert garbled(*reads).what == "cut"
+    assert garbled(*reads).reason == "cut"
 
 
 def test_half_an_event_after_the_finish_reason_is_no_loss() -> None:
@@ -679,13 +679,13 @@ def test_events_of_a_frame_are_read_as_by_the_parser(
 
 def test_an_event_like_the_one_before_asks_no_parser() -> None:
     reader, parsed = ReplyReader("a", None), []
-    understand = reader._understand
+    understand = reader._handle_chunk
 
     def note(text: str, value: object, events: list[Event]) -> None:
         parsed.append(text)
         understand(text, value, events)
 
-    reader._understand = note  # type: ignore[method-assign]
+    reader._handle_chunk = note  # type: ignore[method-assign]
     said = [delta("one"), delta("two"), delta("three"), delta('"'), delta("four")]
     events = [found for part in said for found in reader.feed(part)]
     assert events == [TextDelta(word) for word in ("one", "two", "three", '"', "four")]

@@ -13,9 +13,9 @@ import pytest
 
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
 from akash_gradio.domain.errors import (
+    AllEndpointsFailed,
     ContextExceeded,
     NoEndpoint,
-    NotAnswered,
     ReplyInterrupted,
     RequestRefused,
     UnknownModel,
@@ -33,8 +33,8 @@ from akash_gradio.domain.ports import EndpointState
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway.gateway import Gateway, open_gateway
 from akash_gradio.gateway.passthrough.transport import HttpTransport
-from tests.stubs import ZOO, Ends, StubEndpoint, entry, settings_for, that, wire
-from tests.stubs.zoo import ASKED_TOKENS, LIMIT_TOKENS, REST_S
+from tests.stubs import BEHAVIORS, Ending, StubEndpoint, behaviors_with, entry, settings_for, wire
+from tests.stubs.behaviors import ASKED_TOKENS, LIMIT_TOKENS, RETRY_AFTER_S
 
 PROMPT_CLOSE_S = 0.2
 """How soon an upstream's connection has to be closed once the caller left."""
@@ -92,7 +92,7 @@ def network() -> HttpTransport:
 
 def patience(name: str) -> dict[str, object]:
     """Short times only where they are waited for, so that a busy machine changes nothing."""
-    if ZOO[name].error == "EndpointTimeout":
+    if BEHAVIORS[name].error == "EndpointTimeout":
         return {}
     return {"FIRST_TOKEN_TIMEOUT": 20, "IDLE_TIMEOUT": 20}
 
@@ -110,8 +110,8 @@ async def pair(
         )
         async with open_gateway(settings, transport=network()) as gateway:
             yield gateway, first, second
-        await first.quiet()
-        await second.quiet()
+        await first.wait_for_idle()
+        await second.wait_for_idle()
 
 
 @asynccontextmanager
@@ -120,7 +120,7 @@ async def alone(name: str, **variables: object) -> AsyncIterator[tuple[Gateway, 
         settings = settings_for(entry(stub, name="only"), **(patience(name) | variables))
         async with open_gateway(settings, transport=network()) as gateway:
             yield gateway, stub
-        await stub.quiet()
+        await stub.wait_for_idle()
 
 
 class Clock:
@@ -137,7 +137,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-@pytest.mark.parametrize("name", that(Ends.NEVER_STARTS))
+@pytest.mark.parametrize("name", behaviors_with(Ending.NO_FIRST_TOKEN))
 async def test_hides_a_failure_before_the_first_token(name: str, stream: bool) -> None:
     async with pair(name) as (gateway, bad, good):
         reply = await put(gateway, ask(stream=stream))
@@ -145,28 +145,30 @@ async def test_hides_a_failure_before_the_first_token(name: str, stream: bool) -
     assert (reply.of(Started), reply.of(Retrying), reply.of(Finished)) == (1, 1, 1)
     failed, answered = reply.receipt.attempts
     assert (failed.endpoint, answered.endpoint, answered.outcome) == ("bad", "good", "ok")
-    assert failed.outcome in ZOO[name].error.split()
+    assert failed.outcome in BEHAVIORS[name].error.split()
     assert reply.receipt.endpoint == "good"
-    assert len(bad.chats) == (0 if name in {"refuses", "speaks_no_tls"} else 1)
+    assert len(bad.chats) == (0 if name in {"closed_port", "plain_text_on_https"} else 1)
     assert len(good.chats) == 1
     if name.startswith("status_"):
         assert failed.status == int(name.removeprefix("status_"))
 
 
-@pytest.mark.parametrize("name", [n for n in that(Ends.NEVER_STARTS) if "Timeout" in ZOO[n].error])
+@pytest.mark.parametrize(
+    "name", [n for n in behaviors_with(Ending.NO_FIRST_TOKEN) if "Timeout" in BEHAVIORS[n].error]
+)
 async def test_hangs_up_on_an_endpoint_that_said_nothing_in_time(name: str) -> None:
     async with pair(name) as (gateway, bad, _):
         await put(gateway, ask())
-        await bad.closed(PROMPT_CLOSE_S)
+        await bad.wait_for_disconnect(PROMPT_CLOSE_S)
 
 
-@pytest.mark.parametrize("name", ["refuses", "hangs_after_role", "html_with_200", "status_503"])
+@pytest.mark.parametrize("name", ["closed_port", "hangs_after_role", "html_with_200", "status_503"])
 async def test_says_that_nobody_answered_when_all_fail_alike(name: str) -> None:
     async with alone(name, RETRY_ATTEMPTS=1) as (gateway, _):
         reply = Reply()
-        with pytest.raises(NotAnswered) as raised:
+        with pytest.raises(AllEndpointsFailed) as raised:
             await put(gateway, ask(), reply)
-    assert type(raised.value.cause).__name__ in ZOO[name].error.split()
+    assert type(raised.value.cause).__name__ in BEHAVIORS[name].error.split()
     assert raised.value.receipt is not None
     assert len(raised.value.receipt.attempts) == 2
     assert raised.value.receipt.finish == "failed"
@@ -187,17 +189,17 @@ async def test_survives_a_crash_between_two_questions() -> None:
 # ---- whole answers ----
 
 
-@pytest.mark.parametrize("name", sorted(set(that(Ends.WHOLE)) - {"echoes"}))
+@pytest.mark.parametrize("name", sorted(set(behaviors_with(Ending.COMPLETE)) - {"echoes"}))
 async def test_reads_the_right_text_from_what_real_servers_send(name: str) -> None:
     async with alone(name, RETRY_ATTEMPTS=0) as (gateway, _):
         reply = await put(gateway, ask())
-    assert reply.text == ZOO[name].text
-    assert reply.thoughts == ZOO[name].thoughts
+    assert reply.text == BEHAVIORS[name].text
+    assert reply.thoughts == BEHAVIORS[name].reasoning
     assert reply.receipt.attempts[-1].outcome == "ok"
     assert reply.receipt.finish in {"stop", ""}
 
 
-@pytest.mark.parametrize("name", sorted(set(that(Ends.WHOLE)) - {"echoes"}))
+@pytest.mark.parametrize("name", sorted(set(behaviors_with(Ending.COMPLETE)) - {"echoes"}))
 async def test_reads_the_right_text_where_no_stream_was_asked(name: str) -> None:
     async with alone(name, RETRY_ATTEMPTS=0) as (gateway, stub):
         reply = await put(gateway, ask(stream=False))
@@ -220,17 +222,17 @@ async def test_reports_the_tokens_that_the_endpoint_counted() -> None:
 # ---- after the first token ----
 
 
-@pytest.mark.parametrize("name", that(Ends.BREAKS_OFF))
+@pytest.mark.parametrize("name", behaviors_with(Ending.INTERRUPTED))
 async def test_delivers_what_was_said_and_says_that_it_broke_off(name: str) -> None:
     reply = Reply()
     async with pair(name) as (gateway, bad, good):
         with pytest.raises(ReplyInterrupted) as raised:
             await put(gateway, ask(), reply)
         if "hangs" in name or "comments" in name or "endless" in name:
-            await bad.closed(PROMPT_CLOSE_S)
-    assert reply.text == ZOO[name].text
+            await bad.wait_for_disconnect(PROMPT_CLOSE_S)
+    assert reply.text == BEHAVIORS[name].text
     assert (reply.of(Started), reply.of(Retrying), reply.of(Finished)) == (1, 0, 0)
-    assert type(raised.value.cause).__name__ in ZOO[name].error.split()
+    assert type(raised.value.cause).__name__ in BEHAVIORS[name].error.split()
     assert raised.value.receipt is not None
     assert raised.value.receipt.finish == "interrupted"
     assert (len(bad.chats), len(good.chats)) == (1, 0)
@@ -249,18 +251,18 @@ async def test_breaks_off_when_the_endpoint_crashes() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-@pytest.mark.parametrize("name", that(Ends.REFUSES))
+@pytest.mark.parametrize("name", behaviors_with(Ending.REQUEST_REFUSED))
 async def test_asks_nobody_else_when_the_request_is_at_fault(name: str, stream: bool) -> None:
     async with pair(name) as (gateway, bad, good):
         with pytest.raises(RequestRefused) as raised:
             await put(gateway, ask(stream=stream))
         assert gateway.endpoints()[0].state is EndpointState.READY
-    assert type(raised.value).__name__ == ZOO[name].error
+    assert type(raised.value).__name__ == BEHAVIORS[name].error
     assert raised.value.alias == "bad"
     assert (len(bad.chats), len(good.chats)) == (1, 0)
     if isinstance(raised.value, ContextExceeded):
         assert raised.value.limit_tokens == LIMIT_TOKENS
-        assert raised.value.asked_tokens == ASKED_TOKENS
+        assert raised.value.requested_tokens == ASKED_TOKENS
     else:
         assert raised.value.detail == f"told with {raised.value.status}"
 
@@ -280,7 +282,7 @@ async def cancelled(gateway: Gateway, stub: StubEndpoint, until: Callable[[Reply
                     reached.set()
 
     task = asyncio.create_task(consume())
-    await stub.asked()
+    await stub.wait_for_requests()
     if not until(reply):
         await asyncio.wait_for(reached.wait(), 2)
     left_at = time.monotonic()
@@ -294,7 +296,7 @@ async def cancelled(gateway: Gateway, stub: StubEndpoint, until: Callable[[Reply
     ("name", "begun"),
     [
         ("hangs_before_headers", False),
-        ("headers_drop_by_drop", False),
+        ("slow_headers", False),
         ("hangs_after_headers", False),
         ("hangs_after_role", False),
         ("hangs_in_the_middle", True),
@@ -304,7 +306,7 @@ async def cancelled(gateway: Gateway, stub: StubEndpoint, until: Callable[[Reply
 async def test_hangs_up_at_once_when_the_caller_is_cancelled(name: str, begun: bool) -> None:
     async with pair(name, FIRST_TOKEN_TIMEOUT=30, IDLE_TIMEOUT=30) as (gateway, bad, good):
         left_at = await cancelled(gateway, bad, lambda reply: bool(reply.text) or not begun)
-        assert await bad.closed(PROMPT_CLOSE_S) - left_at < PROMPT_CLOSE_S
+        assert await bad.wait_for_disconnect(PROMPT_CLOSE_S) - left_at < PROMPT_CLOSE_S
         status = gateway.endpoints()[0]
         assert (status.in_flight, status.reason) == (0, "")
         assert status.state in {EndpointState.READY, EndpointState.UNKNOWN}
@@ -320,7 +322,7 @@ async def test_hangs_up_at_once_when_the_caller_closes_the_stream(name: str) -> 
                 break
         left_at = time.monotonic()
         await events.aclose()
-        assert await bad.closed(PROMPT_CLOSE_S) - left_at < PROMPT_CLOSE_S
+        assert await bad.wait_for_disconnect(PROMPT_CLOSE_S) - left_at < PROMPT_CLOSE_S
         assert gateway.endpoints()[0].in_flight == 0
 
 
@@ -329,8 +331,8 @@ async def test_hangs_up_on_those_who_wait_when_the_gateway_closes() -> None:
         settings = settings_for(entry(stub), FIRST_TOKEN_TIMEOUT=30)
         async with open_gateway(settings) as gateway:
             waiting = asyncio.create_task(put(gateway, ask()))
-            await stub.asked()
-        await stub.quiet()
+            await stub.wait_for_requests()
+        await stub.wait_for_idle()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
@@ -338,7 +340,9 @@ async def test_hangs_up_on_those_who_wait_when_the_gateway_closes() -> None:
 # ---- resting, keys, joining ----
 
 
-@pytest.mark.parametrize("name", ["rests_by_seconds", "rests_by_date", "rests_by_milliseconds"])
+@pytest.mark.parametrize(
+    "name", ["retry_after_in_seconds", "retry_after_as_date", "retry_after_in_milliseconds"]
+)
 async def test_rests_an_endpoint_for_as_long_as_it_asked(name: str) -> None:
     clock = Clock()
     async with StubEndpoint(name) as bad, StubEndpoint() as good:
@@ -346,7 +350,7 @@ async def test_rests_an_endpoint_for_as_long_as_it_asked(name: str) -> None:
         async with open_gateway(settings_for(*entries), clock=clock) as gateway:
             await put(gateway, ask())
             assert gateway.endpoints()[0].state is EndpointState.RESTING
-            clock.now += REST_S - 1.5  # a date has whole seconds
+            clock.now += RETRY_AFTER_S - 1.5  # a date has whole seconds
             await put(gateway, ask())
             assert len(bad.chats) == 1
             clock.now += 1.6
@@ -392,7 +396,7 @@ async def test_lets_an_endpoint_join_that_was_down_at_the_start() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["hangs_before_headers", "html_with_200", "broken_json", "refuses"]
+    "name", ["hangs_before_headers", "html_with_200", "broken_json", "closed_port"]
 )
 async def test_starts_in_spite_of_an_endpoint_that_cannot_list_its_models(name: str) -> None:
     async with StubEndpoint(name, everywhere=True) as bad, StubEndpoint() as good:
@@ -413,9 +417,9 @@ async def test_keeps_two_hundred_streams_apart() -> None:
         async with open_gateway(settings) as gateway:
             replies = await asyncio.gather(*(put(gateway, ask(text)) for text in questions))
             assert [status.in_flight for status in gateway.endpoints()] == [0, 0]
-        await one.quiet()
-        await two.quiet()
-        assert one.most_connections > 50
+        await one.wait_for_idle()
+        await two.wait_for_idle()
+        assert one.max_connections > 50
     assert [reply.text for reply in replies] == questions
     assert all(len(reply.receipt.attempts) == 1 for reply in replies)
     assert abs(len(one.chats) - 2 * len(two.chats)) <= 2
@@ -426,7 +430,7 @@ async def test_leaves_no_task_behind_whatever_happened() -> None:
     before = asyncio.all_tasks()
     async with pair("hangs_before_headers") as (gateway, bad, _):
         task = asyncio.create_task(put(gateway, ask()))
-        await bad.asked()
+        await bad.wait_for_requests()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await put(gateway, ask())

@@ -5,7 +5,7 @@ import gzip
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from akash_gradio.http.compression import encoding_for, pack
+from akash_gradio.http.compression import choose_encoding, compress
 
 BODY = b"words and words and words " * 100
 
@@ -22,11 +22,11 @@ BODY = b"words and words and words " * 100
     ],
 )
 def test_an_encoding_is_one_that_the_browser_takes(accepted: str, encoding: str) -> None:
-    assert encoding_for(accepted) == encoding
+    assert choose_encoding(accepted) == encoding
 
 
 def test_what_is_packed_comes_out_as_it_was() -> None:
-    assert brotli.decompress(pack(BODY, "br")) == BODY
-    assert gzip.decompress(pack(BODY, "gzip")) == BODY
-    assert pack(BODY, "") == BODY
-    assert len(pack(BODY, "br")) < len(BODY) / 10 > len(pack(BODY, "gzip"))
+    assert brotli.decompress(compress(BODY, "br")) == BODY
+    assert gzip.decompress(compress(BODY, "gzip")) == BODY
+    assert compress(BODY, "") == BODY
+    assert len(compress(BODY, "br")) < len(BODY) / 10 > len(compress(BODY, "gzip"))

@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 
 from akash_gradio.gateway.passthrough.uvicorn_protocol import (
-    HEAD_BYTES,
-    DirectProtocol,
-    ImpatientProtocol,
+    MAX_HEAD_BYTES,
+    HeadTimeoutProtocol,
+    PassthroughProtocol,
 )
 from akash_gradio.http.connection import connection_of
 from akash_gradio.http.server import allow_many_files
@@ -35,8 +35,8 @@ for one in idle:  # by a reset, so that no port has to wait before it is used ag
 QUESTION = b"GET / HTTP/1.1\r\nhost: page\r\n\r\n"
 
 
-class Hasty(ImpatientProtocol):
-    head_s = 0.1
+class Hasty(HeadTimeoutProtocol):
+    head_timeout_s = 0.1
 
 
 class App:
@@ -54,7 +54,7 @@ class App:
 
 
 @asynccontextmanager
-async def started(app: App, protocol: type[ImpatientProtocol]) -> AsyncIterator[uvicorn.Server]:
+async def started(app: App, protocol: type[HeadTimeoutProtocol]) -> AsyncIterator[uvicorn.Server]:
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
@@ -86,7 +86,7 @@ async def serving(app: App) -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize(
-    "begun", [b"", b"GET / HTTP/1.1\r\nhost:", b"GET /" + b"a" * (HEAD_BYTES + 1)]
+    "begun", [b"", b"GET / HTTP/1.1\r\nhost:", b"GET /" + b"a" * (MAX_HEAD_BYTES + 1)]
 )
 async def test_a_connection_that_asks_nothing_is_closed(begun: bytes) -> None:
     async with serving(App()) as connect:
@@ -117,8 +117,8 @@ async def test_ten_thousand_open_connections_shut_nobody_out_and_leave_nothing()
     app, full, empty = App(), asyncio.Event(), asyncio.Event()
     app.gate.set()
 
-    class Counted(ImpatientProtocol):
-        head_s = 120.0  # none is closed meanwhile, on a busy machine either
+    class Counted(HeadTimeoutProtocol):
+        head_timeout_s = 120.0  # none is closed meanwhile, on a busy machine either
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -175,10 +175,10 @@ async def test_a_second_head_that_comes_too_slowly_is_given_up() -> None:
         writer.close()
 
 
-def two_at_once(second: asyncio.Event) -> type[DirectProtocol]:
+def two_at_once(second: asyncio.Event) -> type[PassthroughProtocol]:
     """Sets `second` when a question has come before the one before it was answered."""
 
-    class Heard(DirectProtocol):
+    class Heard(PassthroughProtocol):
         def on_message_complete(self) -> None:
             super().on_message_complete()
             if self.pipeline:
@@ -199,18 +199,18 @@ class Directly(App):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         connection = connection_of(scope)
         assert connection is not None
-        self.wrote.append(connection.write_now(b"too early"))
+        self.wrote.append(connection.try_write(b"too early"))
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        self.wrote.append(connection.write_now(b"now "))
+        self.wrote.append(connection.try_write(b"now "))
         self.asked.set()
         await self.gate.wait()
         call = self.left.set
-        connection.when_left(call)
-        self.wrote.append(connection.write_now(b"and now"))
+        connection.set_disconnect_callback(call)
+        self.wrote.append(connection.try_write(b"and now"))
         await send({"type": "http.response.body", "body": b"."})
-        self.wrote.append(connection.write_now(b"too late"))
+        self.wrote.append(connection.try_write(b"too late"))
         await asyncio.sleep(0)
-        connection.forget(call)
+        connection.clear_disconnect_callback(call)
         self.done.set()
 
 
@@ -220,7 +220,7 @@ CHUNKS = b"4\r\nnow \r\n7\r\nand now\r\n1\r\n.\r\n0\r\n\r\n"
 async def test_a_begun_answer_can_be_written_to_the_connection_itself() -> None:
     app = Directly()
     app.gate.set()
-    async with started(app, DirectProtocol) as server:
+    async with started(app, PassthroughProtocol) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         for _ in range(2):
             writer.write(QUESTION)
@@ -250,7 +250,7 @@ async def test_with_a_second_question_behind_it_an_answer_goes_the_usual_way() -
 async def test_who_has_left_before_anybody_asked_is_told_of_as_well() -> None:
     app, lost = Directly(), asyncio.Event()
 
-    class Lost(DirectProtocol):
+    class Lost(PassthroughProtocol):
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             lost.set()
@@ -273,11 +273,11 @@ async def test_what_the_caller_does_not_read_holds_back_what_comes_after_it() ->
             connection = connection_of(scope)
             assert connection is not None
             await send({"type": "http.response.start", "status": 200, "headers": []})
-            self.wrote += [connection.write_now(b"x" * (1 << 24)), connection.write_now(b"y")]
+            self.wrote += [connection.try_write(b"x" * (1 << 24)), connection.try_write(b"y")]
             await send({"type": "http.response.body", "body": b"z"})
 
     app = Pours()
-    async with started(app, DirectProtocol) as server:
+    async with started(app, PassthroughProtocol) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         writer.write(QUESTION)
         await reader.readuntil(b"\r\n\r\n1000000\r\n")
@@ -289,7 +289,7 @@ async def test_what_the_caller_does_not_read_holds_back_what_comes_after_it() ->
 
 async def ask_and_leave(app: Directly) -> None:
     """Ends when the app has been told of it."""
-    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
+    async with started(app, PassthroughProtocol) as server, asyncio.timeout(20):
         _, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         writer.write(QUESTION)
         await app.asked.wait()
@@ -302,7 +302,7 @@ async def test_who_leaves_is_told_of_once() -> None:
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             connection = connection_of(scope)
             assert connection is not None
-            connection.when_left(self.left.set)
+            connection.set_disconnect_callback(self.left.set)
             self.asked.set()
             await self.left.wait()
 
@@ -315,9 +315,9 @@ async def test_who_is_done_takes_nothing_from_the_request_after_it() -> None:
             connection = connection_of(scope)
             assert connection is not None
             done, call = self.done.set, self.left.set
-            connection.when_left(done)
-            connection.when_left(call)
-            connection.forget(done)
+            connection.set_disconnect_callback(done)
+            connection.set_disconnect_callback(call)
+            connection.clear_disconnect_callback(done)
             self.asked.set()
             await self.left.wait()
 
@@ -336,7 +336,7 @@ class Replies(Directly):
         assert connection is not None
         self.asked.set()
         await self.gate.wait()
-        self.wrote.append(connection.reply_now([(b"x-one", b"1")], b"whole"))
+        self.wrote.append(connection.try_respond([(b"x-one", b"1")], b"whole"))
         if not self.wrote[-1]:
             headers = [(b"content-length", b"5")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -351,7 +351,7 @@ async def replies(*questions: bytes) -> tuple[list[bytes], list[bool]]:
     app = Replies()
     app.gate.set()
     answers = []
-    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
+    async with started(app, PassthroughProtocol) as server, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         for question in questions:
             writer.write(question)

@@ -12,8 +12,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.browser.endpoints import Gate, Pen, held, open_pens
-from tests.browser.servers import PATIENT, ROOT, App, running_app, wait_until
+from tests.browser.servers import QUICK_RETRIES, ROOT, App, running_app, wait_until
+from tests.browser.upstreams import Gate, Upstream, answering_after, open_upstreams
 
 SECRET = "planted-in-the-environment-file"
 ROOTS = (
@@ -30,17 +30,19 @@ def asking(url: str, model: str) -> Request:
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, Pen]]:
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App, Upstream]]:
     """In a folder with a secret in it."""
     folder = tmp_path_factory.mktemp("program")
     (folder / ".env").write_text(f"ACCESS_NOTE={SECRET}\n")
-    with open_pens(lone=1, pairs=0) as pens:
-        (pen,) = pens.lone
-        with running_app(folder, ENDPOINTS=pens.entries(), EMBEDDED="off", **PATIENT) as app:
-            yield app, pen
+    with open_upstreams(single=1, pairs=0) as upstreams:
+        (upstream,) = upstreams.single
+        with running_app(
+            folder, ENDPOINTS=upstreams.entries(), EMBEDDED="off", **QUICK_RETRIES
+        ) as app:
+            yield app, upstream
 
 
-def test_no_address_leads_to_a_file_of_the_machine(program: tuple[App, Pen]) -> None:
+def test_no_address_leads_to_a_file_of_the_machine(program: tuple[App, Upstream]) -> None:
     app, _ = program
     folder = app.log_file.parent
     aims = (f"{folder}/.env", ".env", "/etc/passwd", str(ROOT / "app.py"))
@@ -55,22 +57,22 @@ def test_no_address_leads_to_a_file_of_the_machine(program: tuple[App, Pen]) -> 
 
 
 def test_sigterm_lets_a_running_answer_finish_and_begins_nothing_new(
-    program: tuple[App, Pen],
+    program: tuple[App, Upstream],
 ) -> None:
-    app, pen = program
+    app, upstream = program
     gate = Gate()
-    pen.stub.behave(held(gate, ["one "], ["two"]))
-    with urlopen(asking(app.url, pen.model), timeout=60) as answer:
+    upstream.stub.set_behavior(answering_after(gate, ["one "], ["two"]))
+    with urlopen(asking(app.url, upstream.model), timeout=60) as answer:
         told = answer.readline()
         app.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: status(app.url, pen.model) == 503, 15, "new questions refused")
+        wait_until(lambda: status(app.url, upstream.model) == 503, 15, "new questions refused")
         gate.open()
         told += answer.read()
     assert b'"type":"done"' in told
     assert b"two" in told
     assert app.process.wait(15) == 0
     assert "Traceback" not in app.log
-    assert len(pen.stub.chats) == 1
+    assert len(upstream.stub.chats) == 1
 
 
 def status(url: str, model: str) -> int:

@@ -13,15 +13,15 @@ from akash_gradio.domain.errors import LimitReached, NotAllowed
 from akash_gradio.domain.events import Queued
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.receipt import Count
-from akash_gradio.domain.visitor import VISITOR, Visitor
-from akash_gradio.gateway import RelayRequest
-from akash_gradio.quota.counters import DAY_S, OwnCounters, end_of_day
+from akash_gradio.domain.visitor import CURRENT_VISITOR, Visitor
+from akash_gradio.gateway import PassthroughRequest
+from akash_gradio.quota.counters import DAY_S, LocalCounters, end_of_day
 from akash_gradio.quota.gateway import EXPECTED_TOKENS, QuotaGateway, UsageMeter
-from akash_gradio.quota.request_limits import Limits
-from tests.web.fakes import FakeAnswerer, Gate, a_receipt, ask, whole
+from akash_gradio.quota.request_limits import RequestLimits
+from tests.web.fakes import FakeChatGateway, Gate, chat_request, full_answer, make_receipt
 
 CARD = ModelCard(id="m", name="M", prompt_price=1.0, completion_price=2.0)
-ANN, BEN = Visitor(id="ann", household="home"), Visitor(id="ben", household="home")
+ANN, BEN = Visitor(id="ann", network="home"), Visitor(id="ben", network="home")
 
 
 class Clock:
@@ -39,31 +39,31 @@ class House:
 
     def __init__(self, *scripts: Any, **limits: Any) -> None:
         self.clock = Clock()
-        self.counters = OwnCounters(self.clock)
-        self.answerer = FakeAnswerer(*(scripts or (whole("Hello"),)))
-        self.guard = QuotaGateway(self.answerer, Limits(**limits), self.counters, self.clock)  # type: ignore[arg-type]
+        self.counters = LocalCounters(self.clock)
+        self.answerer = FakeChatGateway(*(scripts or (full_answer("Hello"),)))
+        self.guard = QuotaGateway(self.answerer, RequestLimits(**limits), self.counters, self.clock)  # type: ignore[arg-type]
         self.ledger = UsageMeter(self.counters, lambda model: CARD, self.clock)
 
     async def say(self, visitor: Visitor, request: Any = None, tokens: int = 0) -> list[Any]:
         with being(visitor):
-            async with aclosing(self.guard.stream(request or ask())) as events:
+            async with aclosing(self.guard.stream(request or chat_request())) as events:
                 heard = [event async for event in events]
             count = Count(tokens=tokens, reported=True)
-            self.ledger.observe(a_receipt(tokens_in=None, tokens_out=count))
+            self.ledger.observe(make_receipt(tokens_in=None, tokens_out=count))
         return heard
 
 
 @contextmanager
 def being(visitor: Visitor) -> Iterator[None]:
-    token = VISITOR.set(visitor)
+    token = CURRENT_VISITOR.set(visitor)
     yield
-    VISITOR.reset(token)
+    CURRENT_VISITOR.reset(token)
 
 
 async def test_without_limits_all_passes_as_it_is() -> None:
     house = House()
     assert [type(e).__name__ for e in await house.say(ANN)] == ["Started", "TextDelta", "Finished"]
-    assert house.answerer.opened == house.answerer.closed == [ask()]
+    assert house.answerer.opened == house.answerer.closed == [chat_request()]
 
 
 async def test_each_visitor_has_their_own_messages_in_any_minute() -> None:
@@ -73,7 +73,7 @@ async def test_each_visitor_has_their_own_messages_in_any_minute() -> None:
     await house.say(ANN)
     with pytest.raises(LimitReached) as refused:
         await house.say(ANN)
-    assert (refused.value.what, refused.value.most) == ("messages", 2)
+    assert (refused.value.reason, refused.value.limit) == ("messages", 2)
     assert refused.value.retry_after_s == pytest.approx(40)
     await house.say(BEN)
     house.clock.now += 40
@@ -84,12 +84,12 @@ async def test_each_visitor_has_their_own_messages_in_any_minute() -> None:
 
 
 async def test_new_cookies_buy_a_household_no_more_than_its_share() -> None:
-    house = House(messages_per_minute=1, household=3)
+    house = House(messages_per_minute=1, network=3)
     for number in range(3):
-        await house.say(Visitor(id=f"new-{number}", household="home"))
+        await house.say(Visitor(id=f"new-{number}", network="home"))
     with pytest.raises(LimitReached):
-        await house.say(Visitor(id="new-3", household="home"))
-    await house.say(Visitor(id="elsewhere", household="other"))
+        await house.say(Visitor(id="new-3", network="home"))
+    await house.say(Visitor(id="elsewhere", network="other"))
 
 
 async def test_a_days_tokens_end_at_midnight() -> None:
@@ -98,7 +98,7 @@ async def test_a_days_tokens_end_at_midnight() -> None:
     await house.say(ANN, tokens=1)
     with pytest.raises(LimitReached) as refused:
         await house.say(ANN)
-    assert (refused.value.what, refused.value.retry_after_s) == ("tokens", DAY_S / 2)
+    assert (refused.value.reason, refused.value.retry_after_s) == ("tokens", DAY_S / 2)
     await house.say(BEN)
     house.clock.now += DAY_S / 2
     await house.say(ANN)
@@ -106,7 +106,7 @@ async def test_a_days_tokens_end_at_midnight() -> None:
 
 async def test_many_questions_at_once_do_not_outrun_a_days_tokens() -> None:
     gate = Gate()
-    house = House([gate, *whole("x")], tokens_per_day=3 * EXPECTED_TOKENS)
+    house = House([gate, *full_answer("x")], tokens_per_day=3 * EXPECTED_TOKENS)
     asking = [asyncio.ensure_future(house.say(ANN)) for _ in range(10)]
     running = set(asking)
     async with asyncio.timeout(10):  # more than three would wait for the gate without end
@@ -123,7 +123,7 @@ async def test_the_whole_page_has_a_days_tokens_and_dollars() -> None:
     await house.say(ANN, tokens=100)
     with pytest.raises(LimitReached) as refused:
         await house.say(BEN)
-    assert (refused.value.what, refused.value.most) == ("app_tokens", 0)
+    assert (refused.value.reason, refused.value.limit) == ("app_tokens", 0)
     house = House(app_cost_per_day=0.5)
     await house.say(ANN, tokens=249_999)
     await house.say(BEN, tokens=1)
@@ -134,18 +134,18 @@ async def test_the_whole_page_has_a_days_tokens_and_dollars() -> None:
 async def test_an_answer_that_was_stopped_is_counted_too() -> None:
     house = House(tokens_per_day=EXPECTED_TOKENS)
     with being(ANN):
-        events = house.guard.stream(ask())
+        events = house.guard.stream(chat_request())
         await anext(events)
-        house.ledger.observe(a_receipt(tokens_out=Count(tokens=5000, reported=False)))
+        house.ledger.observe(make_receipt(tokens_out=Count(tokens=5000, reported=False)))
         await events.aclose()
-    assert house.answerer.closed == [ask()]
+    assert house.answerer.closed == [chat_request()]
     with pytest.raises(LimitReached):
         await house.say(ANN)
 
 
 async def test_who_waits_is_told_their_place_and_comes_in_order() -> None:
     first = Gate()
-    house = House([first, *whole("one")], whole("two"), whole("three"), at_once=1)
+    house = House([first, *full_answer("one")], full_answer("two"), full_answer("three"), at_once=1)
     one = asyncio.ensure_future(house.say(ANN))
     await first.reached.wait()
     places: dict[str, list[int]] = {"two": [], "three": []}
@@ -154,10 +154,10 @@ async def test_who_waits_is_told_their_place_and_comes_in_order() -> None:
 
     async def wait(name: str) -> None:
         with being(BEN):
-            async with aclosing(house.guard.stream(ask(name))) as events:
+            async with aclosing(house.guard.stream(chat_request(name))) as events:
                 async for event in events:
                     if isinstance(event, Queued):
-                        places[name].append(event.place)
+                        places[name].append(event.position)
                         in_line.set()
         ended.append(name)
 
@@ -175,14 +175,14 @@ async def test_who_waits_is_told_their_place_and_comes_in_order() -> None:
 
 async def test_who_leaves_the_line_or_is_cut_off_gives_their_place_away() -> None:
     first = Gate()
-    house = House([first, *whole("one")], whole("two"), at_once=1, queue=2)
+    house = House([first, *full_answer("one")], full_answer("two"), at_once=1, queue=2)
     one = asyncio.ensure_future(house.say(ANN))
     await first.reached.wait()
-    line = [house.guard.stream(ask(f"{n}")) for n in range(2)]
+    line = [house.guard.stream(chat_request(f"{n}")) for n in range(2)]
     assert [await anext(events) for events in line] == [Queued(1), Queued(2)]
     with pytest.raises(LimitReached) as full:
-        await anext(house.guard.stream(ask("too many")))
-    assert full.value.what == "queue"
+        await anext(house.guard.stream(chat_request("too many")))
+    assert full.value.reason == "queue"
     await line[0].aclose()
     assert await anext(line[1]) == Queued(1)
     first.open()
@@ -195,8 +195,8 @@ async def test_only_allowed_models_are_asked() -> None:
     house = House(models=frozenset({"other"}), messages_per_minute=1)
     with pytest.raises(NotAllowed) as refused:
         await house.say(ANN)
-    assert refused.value.what == "model"
-    await house.say(ANN, ask(model="other"))
+    assert refused.value.reason == "model"
+    await house.say(ANN, chat_request(model="other"))
     assert [request.model for request in house.answerer.opened] == ["other"]
 
 
@@ -214,7 +214,7 @@ async def test_values_outside_of_what_the_host_allows_are_refused(
     sampling: Sampling, fits: bool
 ) -> None:
     house = House(ranges={"temperature": (0, 1), "max_tokens": (1, 64)})
-    request = replace(ask(), sampling=sampling)
+    request = replace(chat_request(), sampling=sampling)
     if not fits:
         with pytest.raises(NotAllowed):
             await house.say(ANN, request)
@@ -226,35 +226,37 @@ async def test_values_outside_of_what_the_host_allows_are_refused(
 
 async def test_a_message_may_be_so_long_and_no_longer() -> None:
     house = House(longest_message=5)
-    await house.say(ANN, ask("12345"))
+    await house.say(ANN, chat_request("12345"))
     with pytest.raises(NotAllowed) as refused:
-        await house.say(ANN, ask("123456"))
-    assert (refused.value.what, refused.value.high) == ("length", 5)
+        await house.say(ANN, chat_request("123456"))
+    assert (refused.value.reason, refused.value.high) == ("length", 5)
     answered = Turn(role=Role.ASSISTANT, content="a long answer of the model")
     turns = (Turn(role=Role.USER, content="1"), answered, Turn(role=Role.USER, content="2"))
-    await house.say(ANN, replace(ask(), conversation=Conversation(turns=turns)))
+    await house.say(ANN, replace(chat_request(), conversation=Conversation(turns=turns)))
 
 
-class Relays(FakeAnswerer):
+class Relays(FakeChatGateway):
     def __init__(self) -> None:
         super().__init__(())
         self.bodies: list[Any] = []
 
-    async def relay(self, request: RelayRequest) -> AsyncGenerator[Any, None]:
+    async def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[Any, None]:
         self.bodies.append(dict(request.body))
         yield b"data"
 
 
 async def relayed(guard: QuotaGateway, **body: Any) -> list[Any]:
     full = {"messages": [{"role": "user", "content": "Hi"}], **body}
-    async with aclosing(guard.relay(RelayRequest(model="m", body=full))) as pieces:
+    async with aclosing(guard.passthrough(PassthroughRequest(model="m", body=full))) as pieces:
         return [piece async for piece in pieces]
 
 
 async def test_the_api_has_the_same_limits() -> None:
     source = Relays()
-    limits = Limits(ranges={"max_tokens": (1, 64)}, messages_per_minute=3, longest_message=10)
-    guard = QuotaGateway(source, limits, OwnCounters())  # type: ignore[arg-type]
+    limits = RequestLimits(
+        ranges={"max_tokens": (1, 64)}, messages_per_minute=3, longest_message=10
+    )
+    guard = QuotaGateway(source, limits, LocalCounters())  # type: ignore[arg-type]
     assert await relayed(guard) == [b"data"]
     assert source.bodies[0]["max_tokens"] == 64
     await relayed(guard, max_completion_tokens=10)
@@ -283,8 +285,8 @@ async def test_the_api_takes_nothing_for_a_value_that_an_endpoint_might_read_as_
     body: dict[str, Any],
 ) -> None:
     source = Relays()
-    limits = Limits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
-    guard = QuotaGateway(source, limits, OwnCounters())  # type: ignore[arg-type]
+    limits = RequestLimits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
+    guard = QuotaGateway(source, limits, LocalCounters())  # type: ignore[arg-type]
     with pytest.raises(NotAllowed):
         await relayed(guard, **body)
     assert source.bodies == []
@@ -292,15 +294,15 @@ async def test_the_api_takes_nothing_for_a_value_that_an_endpoint_might_read_as_
 
 async def test_null_at_the_api_is_as_good_as_no_value() -> None:
     source = Relays()
-    limits = Limits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
-    guard = QuotaGateway(source, limits, OwnCounters())  # type: ignore[arg-type]
+    limits = RequestLimits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
+    guard = QuotaGateway(source, limits, LocalCounters())  # type: ignore[arg-type]
     await relayed(guard, max_tokens=None, max_completion_tokens=None, temperature=None, n=None)
     await relayed(guard, max_tokens=None, max_completion_tokens=10, n=1)
     assert [body["max_tokens"] for body in source.bodies] == [64, None]
 
 
 async def test_counting_more_visitors_than_there_is_room_for_forgets_the_oldest() -> None:
-    counters = OwnCounters(most_names=100)
+    counters = LocalCounters(most_names=100)
     for number in range(1000):
         await counters.take(f"messages:{number}", 1, 60)
         counters.add(f"tokens:{number}", 1, end_of_day(2e9))

@@ -11,10 +11,10 @@ import pytest
 
 from akash_gradio.auth.signing import Signer
 from akash_gradio.domain.ports import EndpointState
-from akash_gradio.quota.counters import OwnCounters
-from akash_gradio.quota.redis_counters import AGAIN_S, open_shared
+from akash_gradio.quota.counters import LocalCounters
+from akash_gradio.quota.redis_counters import AGAIN_S, open_redis_counters
 from tests.quota.redis_server import RedisServer
-from tests.web.fakes import Clock, serving
+from tests.web.fakes import Clock, endpoint_status
 
 TOMORROW = time.time() + 86_400
 
@@ -30,7 +30,9 @@ class Pair:
 
     def __init__(self, url: str) -> None:
         self.clock = Clock()
-        self.one, self.two = (open_shared(url, OwnCounters(), self.clock) for _ in range(2))
+        self.one, self.two = (
+            open_redis_counters(url, LocalCounters(), self.clock) for _ in range(2)
+        )
         self.signers = Signer(), Signer()
 
 
@@ -72,17 +74,17 @@ async def test_a_cookie_of_one_replica_is_read_by_the_other(pair: Pair) -> None:
 
 
 async def test_an_endpoint_that_is_down_at_one_replica_rests_at_the_other(pair: Pair) -> None:
-    down, well = serving("m", state=EndpointState.DOWN), serving("m", alias="us-1")
+    down, well = endpoint_status("m", state=EndpointState.DOWN), endpoint_status("m", alias="us-1")
     rested: list[str] = []
 
     def rest(alias: str, _seconds: float) -> None:
         rested.append(alias)
 
-    await pair.two.tell_and_hear(lambda: (serving("m"), well), rest)
+    await pair.two.tell_and_hear(lambda: (endpoint_status("m"), well), rest)
     assert rested == []
     await pair.one.tell_and_hear(lambda: (down, well), rest)
     assert rested == []
-    await pair.two.tell_and_hear(lambda: (serving("m"), well), rest)
+    await pair.two.tell_and_hear(lambda: (endpoint_status("m"), well), rest)
     assert rested == ["eu-1"]
 
 

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.domain.errors import AkashGradioError, NotAllowed, NotAnswered
+from akash_gradio.domain.errors import AkashGradioError, AllEndpointsFailed, NotAllowed
 from akash_gradio.domain.events import Finished, TextDelta
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.receipt import Receipt
-from akash_gradio.domain.visitor import VISITOR, OwnKey, Visitor
+from akash_gradio.domain.visitor import CURRENT_VISITOR, OwnKey, Visitor
 from akash_gradio.gateway.public_addresses import is_public
-from akash_gradio.quota.counters import OwnCounters
+from akash_gradio.quota.counters import LocalCounters
 from akash_gradio.quota.gateway import QuotaGateway
-from akash_gradio.quota.request_limits import Limits
-from akash_gradio.quota.visitor_keys import OwnKeys
+from akash_gradio.quota.request_limits import RequestLimits
+from akash_gradio.quota.visitor_keys import VisitorKeys
 from tests.stubs import Exchange, StubEndpoint, settings_for
-from tests.web.fakes import FakeAnswerer, ask, whole
+from tests.web.fakes import FakeChatGateway, chat_request, full_answer
 
 CALLS = 500
 HOST_KEY, HOST_HEADER = "sk-host-planted", "host-header-planted"
@@ -36,12 +36,12 @@ class Rooms:
     one: StubEndpoint
     two: StubEndpoint
     guard: QuotaGateway
-    shared: FakeAnswerer
+    shared: FakeChatGateway
     receipts: list[Receipt]
 
     async def say(self, own: OwnKey, text: str = "Hello", visitor: str = "ann") -> list[Any]:
-        VISITOR.set(Visitor(id=visitor, own=own))
-        async with aclosing(self.guard.stream(ask(text))) as events:
+        CURRENT_VISITOR.set(Visitor(id=visitor, own_key=own))
+        async with aclosing(self.guard.stream(chat_request(text))) as events:
             return [event async for event in events]
 
 
@@ -54,9 +54,9 @@ def rooms(one: StubEndpoint, two: StubEndpoint, mode: str, **limits: Any) -> Roo
     settings = settings_for(*entries, OWN_KEYS=mode, FIRST_TOKEN_TIMEOUT=20)
     receipts: list[Receipt] = []
     allowed = is_public if limits.pop("public", False) else (lambda _address: True)
-    own_keys = OwnKeys(settings, lambda _model: CARD, receipts.append, allowed)
-    shared = FakeAnswerer(whole("from the host"))
-    guard = QuotaGateway(shared, Limits(**limits), OwnCounters(), own_keys=own_keys)  # type: ignore[arg-type]
+    own_keys = VisitorKeys(settings, lambda _model: CARD, receipts.append, allowed)
+    shared = FakeChatGateway(full_answer("from the host"))
+    guard = QuotaGateway(shared, RequestLimits(**limits), LocalCounters(), own_keys=own_keys)  # type: ignore[arg-type]
     return Rooms(one, two, guard, shared, receipts)
 
 
@@ -112,7 +112,7 @@ async def test_no_client_outlives_its_answer() -> None:
     async with StubEndpoint("perfect") as one, StubEndpoint("perfect") as two:
         house = rooms(one, two, "keys")
         await house.say(OwnKey(key="sk-own", endpoint="one"))
-        await one.quiet()
+        await one.wait_for_idle()
         gc.collect()
         left = [o for o in gc.get_objects() if isinstance(o, aiohttp.ClientSession)]
         assert all(session.closed for session in left)
@@ -159,7 +159,7 @@ async def test_what_takes_any_key_or_is_drained_takes_no_visitors_key(
 async def test_a_visitors_address_leads_to_the_public_internet_or_nowhere(address: str) -> None:
     async with StubEndpoint("perfect") as one:
         house = rooms(one, one, "endpoints", public=True)
-        with pytest.raises(NotAnswered):
+        with pytest.raises(AllEndpointsFailed):
             await house.say(OwnKey(key="sk-own", endpoint=address))
 
 
@@ -189,7 +189,7 @@ async def test_a_redirect_of_a_visitors_endpoint_is_not_followed() -> None:
             await x.write(b"HTTP/1.1 307 Temporary Redirect\r\n" + where)
             await x.write(b"\r\ncontent-length: 0\r\n\r\n")
 
-        theirs.behave(redirects)
+        theirs.set_behavior(redirects)
         house = rooms(inside, inside, "endpoints")
         with pytest.raises(AkashGradioError):
             await house.say(OwnKey(key="sk-own", endpoint=theirs.url))

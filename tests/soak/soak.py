@@ -18,8 +18,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.browser.endpoints import open_pens, saying, words_of
-from tests.browser.servers import PATIENT, App, running_app
+from tests.browser.servers import QUICK_RETRIES, App, running_app
+from tests.browser.upstreams import answering, open_upstreams, tokens_of
 
 WARM_S = 10.0
 SETTLE_S = 8.0
@@ -93,20 +93,22 @@ def soak(
     visitors: int, seconds: float, warm_s: float = WARM_S
 ) -> tuple[Footprint, Footprint, Tally]:
     """The footprint before and after, and what the visitors saw."""
-    with open_pens(lone=1, pairs=0) as pens, tempfile.TemporaryDirectory() as folder:
-        (pen,) = pens.lone
-        pen.stub.behave(saying(*words_of("An answer of some words, as they come"), tokens_per_s=40))
-        options = {"ENDPOINTS": pens.entries(), "EMBEDDED": "off", **PATIENT}
+    with open_upstreams(single=1, pairs=0) as upstreams, tempfile.TemporaryDirectory() as folder:
+        (upstream,) = upstreams.single
+        upstream.stub.set_behavior(
+            answering(*tokens_of("An answer of some words, as they come"), tokens_per_s=40)
+        )
+        options = {"ENDPOINTS": upstreams.entries(), "EMBEDDED": "off", **QUICK_RETRIES}
         limits = {
             "REQUESTS_AT_ONCE": "150",
             "QUEUE_LENGTH": "10000",
             "TOKENS_PER_DAY": "1000000000",
         }
         with running_app(Path(folder), **options, **limits) as app:
-            asyncio.run(crowd(app, pen.model, visitors, warm_s))
+            asyncio.run(crowd(app, upstream.model, visitors, warm_s))
             time.sleep(SETTLE_S)
             before = Footprint.of(app)
-            tally = asyncio.run(crowd(app, pen.model, visitors, seconds))
+            tally = asyncio.run(crowd(app, upstream.model, visitors, seconds))
             time.sleep(SETTLE_S)
             return before, Footprint.of(app), tally
 

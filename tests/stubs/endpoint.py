@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, Self
 
 from tests.stubs import wire
-from tests.stubs.animal import named
+from tests.stubs.behavior import named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Exchange:
     """One request in a behavior's hands. `write` sends bytes as they are; the rest builds on it."""
 
     def __init__(self, stub: StubEndpoint, seen: Seen, writer: asyncio.StreamWriter) -> None:
-        self.stub, self.seen = stub, seen
+        self.stub, self.request = stub, seen
         self.keeps_alive = False
         self._writer = writer
         self._chunked = False
@@ -59,7 +59,7 @@ class Exchange:
         self._chunked = True
         await self.head(200, content_type, transfer_encoding="chunked", **headers)
 
-    async def piece(self, data: bytes) -> None:
+    async def send(self, data: bytes) -> None:
         """Some bytes of the body."""
         await self.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
@@ -81,7 +81,7 @@ class Exchange:
         """Drop the connection with RST instead of FIN."""
         reset(self._writer)
 
-    async def for_ever(self) -> None:
+    async def hang(self) -> None:
         """Wait until the client leaves."""
         await asyncio.Event().wait()
 
@@ -89,7 +89,7 @@ class Exchange:
 class StubEndpoint:
     """One endpoint with one behavior. Use it as `async with StubEndpoint("slow") as stub`.
 
-    behavior: a name of `zoo.ZOO`, an `Animal`, or a function of an `Exchange`, for
+    behavior: a name of `zoo.BEHAVIORS`, an `Animal`, or a function of an `Exchange`, for
     `POST …/chat/completions`. `GET …/models` is answered well unless `everywhere`.
     key: answer 401 to any other one. listening: False reserves the port only, until `listen`.
     requests: what came in, oldest first. faults: exceptions of the behavior itself, raised at exit.
@@ -105,12 +105,12 @@ class StubEndpoint:
         everywhere: bool = False,
         listening: bool = True,
     ) -> None:
-        self.behave(behavior)
+        self.set_behavior(behavior)
         self.models, self.tokens, self.key = models, tokens, key
         self.everywhere = everywhere
         self.requests: list[Seen] = []
         self.closed_at: float | None = None
-        self.most_connections = 0
+        self.max_connections = 0
         self.faults: list[BaseException] = []
         self._listening = listening and self._animal.listens
         self._writers: set[asyncio.StreamWriter] = set()
@@ -120,7 +120,7 @@ class StubEndpoint:
         self._reserved: socket.socket | None = None
         self.port = 0
 
-    def behave(self, behavior: object) -> None:
+    def set_behavior(self, behavior: object) -> None:
         """Answer the next request so. Takes what the constructor takes."""
         self._animal = named(behavior)
 
@@ -173,17 +173,17 @@ class StubEndpoint:
         for writer in list(self._writers):
             reset(writer)
 
-    async def asked(self, count: int = 1, within_s: float = 5.0) -> None:
+    async def wait_for_requests(self, count: int = 1, within_s: float = 5.0) -> None:
         """Wait until so many requests for an answer have come in."""
         await self._until(lambda: len(self.chats) >= count, within_s, f"{count} requests")
 
-    async def closed(self, within_s: float = 0.2) -> float:
+    async def wait_for_disconnect(self, within_s: float = 0.2) -> float:
         """Wait until a client left in the middle of a request; its time, as `time.monotonic`."""
         await self._until(lambda: self.closed_at is not None, within_s, "a client that leaves")
         assert self.closed_at is not None
         return self.closed_at
 
-    async def quiet(self, within_s: float = 0.5) -> None:
+    async def wait_for_idle(self, within_s: float = 0.5) -> None:
         """Wait until no connection is open."""
         await self._until(lambda: not self._writers, within_s, "all connections closed")
 
@@ -203,7 +203,7 @@ class StubEndpoint:
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._writers.add(writer)
-        self.most_connections = max(self.most_connections, len(self._writers))
+        self.max_connections = max(self.max_connections, len(self._writers))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -242,14 +242,14 @@ class StubEndpoint:
             await asyncio.gather(answering, leaving, return_exceptions=True)
 
     def _act(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
-        seen = exchange.seen
+        seen = exchange.request
         if self.key and seen.headers.get("authorization") != f"Bearer {self.key}":
-            return exchange.reply(wire.pack(wire.error("Incorrect API key", "auth")), 401)
+            return exchange.reply(wire.to_json(wire.error("Incorrect API key", "auth")), 401)
         if self.everywhere or seen.path.endswith("/chat/completions"):
-            return self._animal.act(exchange)
+            return self._animal.handler(exchange)
         if seen.path.endswith("/models"):
-            return exchange.reply(wire.pack(wire.model_list(self.models)))
-        return exchange.reply(wire.pack(wire.error("no such path")), 404)
+            return exchange.reply(wire.to_json(wire.model_list(self.models)))
+        return exchange.reply(wire.to_json(wire.error("no such path")), 404)
 
 
 class NotHTTPError(Exception):

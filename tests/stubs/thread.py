@@ -51,24 +51,24 @@ class StubThread:
         return self._stub.open_connections
 
     @property
-    def most_connections(self) -> int:
-        return self._stub.most_connections
+    def max_connections(self) -> int:
+        return self._stub.max_connections
 
     @property
     def closed_at(self) -> float | None:
         return self._stub.closed_at
 
-    def behave(self, behavior: object) -> None:
-        self._stub.behave(behavior)
+    def set_behavior(self, behavior: object) -> None:
+        self._stub.set_behavior(behavior)
 
-    def asked(self, count: int = 1, within_s: float = 5.0) -> None:
-        self._do(self._stub.asked(count, within_s))
+    def wait_for_requests(self, count: int = 1, within_s: float = 5.0) -> None:
+        self._do(self._stub.wait_for_requests(count, within_s))
 
-    def closed(self, within_s: float = 0.2) -> float:
-        return self._do(self._stub.closed(within_s))
+    def wait_for_disconnect(self, within_s: float = 0.2) -> float:
+        return self._do(self._stub.wait_for_disconnect(within_s))
 
-    def quiet(self, within_s: float = 0.5) -> None:
-        self._do(self._stub.quiet(within_s))
+    def wait_for_idle(self, within_s: float = 0.5) -> None:
+        self._do(self._stub.wait_for_idle(within_s))
 
     def listen(self) -> None:
         self._do(self._stub.listen())

@@ -8,13 +8,13 @@ from typing import Any
 
 TOKENS = ("Hel", "lo", ", Grüße", " 👩‍🚀", " \u2028", "\n\n```py\nx", " < 1\n```", " データ", ".")
 TEXT = "".join(TOKENS)
-THOUGHTS = ("Let me ", "think ü")
+REASONING = ("Let me ", "think ü")
 DONE = b"data: [DONE]\n\n"
 TEXT_IN_HALVES = (TOKENS[:4], TOKENS[4:])
 USAGE = {"prompt_tokens": 13, "completion_tokens": len(TOKENS), "total_tokens": 13 + len(TOKENS)}
 
 
-def pack(value: object) -> bytes:
+def to_json(value: object) -> bytes:
     """JSON in UTF-8, with every character as itself, so that splitting bytes splits characters."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -36,18 +36,18 @@ def chunk(
 
 
 def event(value: object) -> bytes:
-    return b"data: " + pack(value) + b"\n\n"
+    return b"data: " + to_json(value) + b"\n\n"
 
 
-def says(text: str) -> bytes:
+def text_event(text: str) -> bytes:
     return event(chunk({"content": text}))
 
 
-def opening() -> bytes:
+def role_event() -> bytes:
     return event(chunk({"role": "assistant", "content": ""}))
 
 
-def ending(reason: str = "stop") -> bytes:
+def finish_event(reason: str = "stop") -> bytes:
     return event(chunk({}, reason))
 
 
@@ -55,9 +55,9 @@ def usage_event(usage: Mapping[str, Any] = USAGE) -> bytes:
     return event(chunk(None, usage=usage))
 
 
-def story(tokens: Iterable[str] = TOKENS) -> bytes:
+def stream_body(tokens: Iterable[str] = TOKENS) -> bytes:
     """A whole stream, as one value."""
-    return b"".join([opening(), *map(says, tokens), ending(), DONE])
+    return b"".join([role_event(), *map(text_event, tokens), finish_event(), DONE])
 
 
 def completion(text: str = TEXT, **more: Any) -> dict[str, Any]:

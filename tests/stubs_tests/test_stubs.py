@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.stubs import ZOO, Ends, StubEndpoint, StubThread, that, wire
-from tests.stubs.zoo import MEBIBYTE
+from tests.stubs import BEHAVIORS, Ending, StubEndpoint, StubThread, behaviors_with, wire
+from tests.stubs.behaviors import MEBIBYTE
 
 STREAM = {"model": "m", "messages": [{"role": "user", "content": "Grüße"}], "stream": True}
 WHOLE = STREAM | {"stream": False}
@@ -20,8 +20,8 @@ TIMEOUT_S = 1.5
 
 HARD_TO_READ = {"byte_order_mark", "data_over_several_lines", "whole_json_for_a_stream"}
 FATES: dict[str, str] = {
-    "refuses": "ConnectError",
-    "speaks_no_tls": "ConnectError",
+    "closed_port": "ConnectError",
+    "plain_text_on_https": "ConnectError",
     "resets_at_once": "ReadError",
     "closes_at_once": "RemoteProtocolError",
     "hangs_before_headers": "ReadTimeout",
@@ -30,18 +30,18 @@ FATES: dict[str, str] = {
     "cuts_before_first_token": "200, RemoteProtocolError",
     "resets_before_first_token": "200, ReadError",
     "cuts_in_the_headers": "RemoteProtocolError",
-    "speaks_no_http": "RemoteProtocolError",
+    "not_http": "RemoteProtocolError",
     "shorter_than_promised": "200, RemoteProtocolError",
-    "lies_about_gzip": "200, DecodingError",
+    "false_gzip_encoding": "200, DecodingError",
     "cuts_in_the_middle": "200, RemoteProtocolError",
     "resets_in_the_middle": "200, ReadError",
     "hangs_in_the_middle": "200, ReadTimeout",
 }
 """Where the connection itself fails: what httpx makes of it."""
 ENDLESS = {
-    "headers_drop_by_drop",
-    "comments_for_ever",
-    "empty_deltas_for_ever",
+    "slow_headers",
+    "endless_comments",
+    "endless_empty_deltas",
     "endless_line",
     "comments_after_the_first_token",
     "endless_line_in_the_middle",
@@ -88,7 +88,9 @@ async def fate(name: str) -> str:
     return status
 
 
-@pytest.mark.parametrize("name", sorted(set(that(Ends.WHOLE)) - HARD_TO_READ - {"echoes"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(behaviors_with(Ending.COMPLETE)) - HARD_TO_READ - {"echoes"})
+)
 async def test_streams_its_text(name: str) -> None:
     async with StubEndpoint(name) as stub:
         question = STREAM | {"stream_options": {"include_usage": True}}
@@ -99,15 +101,15 @@ async def test_streams_its_text(name: str) -> None:
     if name == "whole_json_typed_as_stream":
         assert json.loads(body) == wire.completion()
     else:
-        assert untagged(name, joined(body, "content")) == ZOO[name].text
+        assert untagged(name, joined(body, "content")) == BEHAVIORS[name].text
     if name == "perfect":
         assert chunks(body)[-1]["usage"] == wire.USAGE
         assert body.endswith(wire.DONE)
     if name in ("reasoning", "reasoning_content"):
-        assert joined(body, name) == ZOO[name].thoughts
+        assert joined(body, name) == BEHAVIORS[name].reasoning
 
 
-@pytest.mark.parametrize("name", that(Ends.WHOLE))
+@pytest.mark.parametrize("name", behaviors_with(Ending.COMPLETE))
 async def test_answers_whole_where_no_stream_was_asked(name: str) -> None:
     async with StubEndpoint(name) as stub, post(stub, WHOLE) as response:
         reply = json.loads(await response.aread())
@@ -120,14 +122,16 @@ async def test_fails_on_the_wire_as_named(name: str) -> None:
     assert await fate(name) == FATES[name]
 
 
-@pytest.mark.parametrize("name", [name for name in ZOO if name.startswith("status_")])
+@pytest.mark.parametrize("name", [name for name in BEHAVIORS if name.startswith("status_")])
 async def test_gives_the_status_in_its_name(name: str) -> None:
     assert await fate(name) == name.removeprefix("status_")
 
 
 async def test_has_no_animal_without_an_end() -> None:
-    assert {animal.ends for animal in ZOO.values()} == set(Ends)
-    assert all(animal.error for animal in ZOO.values() if animal.ends is not Ends.WHOLE)
+    assert {animal.ending for animal in BEHAVIORS.values()} == set(Ending)
+    assert all(
+        animal.error for animal in BEHAVIORS.values() if animal.ending is not Ending.COMPLETE
+    )
 
 
 @pytest.mark.parametrize("name", sorted(ENDLESS))
@@ -140,7 +144,7 @@ async def test_goes_on_until_the_client_leaves(name: str) -> None:
                 assert await reader.read(4096)
         assert stub.closed_at is None
         writer.close()
-        await stub.closed()
+        await stub.wait_for_disconnect()
 
 
 async def test_writes_each_byte_by_itself() -> None:
@@ -152,7 +156,7 @@ async def test_writes_each_byte_by_itself() -> None:
         writer.close()
 
 
-@pytest.mark.parametrize("name", that(Ends.BREAKS_OFF))
+@pytest.mark.parametrize("name", behaviors_with(Ending.INTERRUPTED))
 async def test_says_something_before_it_breaks_off(name: str) -> None:
     async with StubEndpoint(name) as stub:
         received = b""
@@ -169,20 +173,22 @@ async def test_says_something_before_it_breaks_off(name: str) -> None:
     assert b'"finish_reason":"stop"' not in received
 
 
-@pytest.mark.parametrize("name", ["rests_by_seconds", "rests_by_date", "rests_by_milliseconds"])
+@pytest.mark.parametrize(
+    "name", ["retry_after_in_seconds", "retry_after_as_date", "retry_after_in_milliseconds"]
+)
 async def test_asks_for_seven_seconds_of_rest(name: str) -> None:
     async with StubEndpoint(name) as stub, post(stub) as response:
         headers = response.headers
     assert response.status_code == 429
-    if name == "rests_by_seconds":
+    if name == "retry_after_in_seconds":
         assert headers["retry-after"] == "7"
-    elif name == "rests_by_date":
+    elif name == "retry_after_as_date":
         assert parsedate_to_datetime(headers["retry-after"]).tzinfo is not None
     else:
         assert headers["retry-after-ms"] == "7000"
 
 
-@pytest.mark.parametrize("name", [name for name in ZOO if name.startswith("overflow_")])
+@pytest.mark.parametrize("name", [name for name in BEHAVIORS if name.startswith("overflow_")])
 async def test_says_how_long_the_request_was(name: str) -> None:
     async with StubEndpoint(name) as stub, post(stub) as response:
         body = (await response.aread()).decode()
@@ -212,7 +218,7 @@ async def test_lists_its_models_and_remembers_what_it_was_asked() -> None:
             assert (await client.get("/models")).status_code == 401
             listed = await client.get("/models", headers={"Authorization": "Bearer sesame"})
             assert stub.open_connections == 1
-        await stub.quiet()
+        await stub.wait_for_idle()
     assert [model["id"] for model in listed.json()["data"]] == ["a", "b"]
     assert listed.json()["data"][0]["context_length"] == 8192
     assert [(seen.method, seen.path) for seen in stub.requests] == [("GET", "/v1/models")] * 2
@@ -223,12 +229,12 @@ async def test_tells_when_the_client_left() -> None:
     async with StubEndpoint("hangs_before_headers") as stub:
         _, writer = await asyncio.open_connection("127.0.0.1", stub.port)
         writer.write(raw_question())
-        await stub.asked()
+        await stub.wait_for_requests()
         with pytest.raises(AssertionError, match="a client that leaves"):
-            await stub.closed(0.02)
+            await stub.wait_for_disconnect(0.02)
         writer.close()
-        await stub.closed(0.2)
-        await stub.quiet()
+        await stub.wait_for_disconnect(0.2)
+        await stub.wait_for_idle()
 
 
 async def test_dies_and_comes_back_on_the_same_port() -> None:
@@ -239,7 +245,7 @@ async def test_dies_and_comes_back_on_the_same_port() -> None:
                 await response.aread()
         with pytest.raises(httpx.ConnectError):
             await post(stub).__aenter__()
-        stub.behave("perfect")
+        stub.set_behavior("perfect")
         await stub.listen()
         async with post(stub) as response:
             assert joined(await response.aread(), "content") == wire.TEXT
@@ -269,13 +275,13 @@ async def test_leaves_no_task_and_no_connection() -> None:
     async with StubEndpoint("hangs_after_role") as stub:
         _, writer = await asyncio.open_connection("127.0.0.1", stub.port)
         writer.write(raw_question())
-        await stub.asked()
+        await stub.wait_for_requests()
     assert stub.open_connections == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_answers_a_tls_greeting_in_plain_text() -> None:
-    async with StubEndpoint("speaks_no_tls") as stub:
+    async with StubEndpoint("plain_text_on_https") as stub:
         assert stub.url.startswith("https:")
         with pytest.raises(ssl.SSLError):
             await asyncio.open_connection(
@@ -289,10 +295,10 @@ def test_runs_in_a_thread_for_synchronous_tests() -> None:
         with httpx.Client(trust_env=False) as client:
             with client.stream("POST", url, json=STREAM) as response:
                 assert response.status_code == 200
-                stub.asked()
+                stub.wait_for_requests()
                 assert stub.closed_at is None
-            assert stub.closed() == stub.closed_at
-            stub.behave("perfect")
+            assert stub.wait_for_disconnect() == stub.closed_at
+            stub.set_behavior("perfect")
             assert joined(client.post(url, json=STREAM).content, "content") == wire.TEXT
             assert [seen.json["stream"] for seen in stub.chats] == [True, True]
             stub.kill()

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from akash_gradio.auth.http_client import Fetch, fetch
 from akash_gradio.auth.signing import Signer
 from akash_gradio.config.settings import read_settings
-from akash_gradio.web.errors import refusal
-from akash_gradio.web.security import SecurityStack, make_front
+from akash_gradio.web.errors import error_body
+from akash_gradio.web.security import SecurityStack, build_security_stack
 from akash_gradio.web.sign_in_page import sign_in_html
 
 PAGE = (
@@ -24,7 +24,7 @@ PAGE = (
 )
 
 
-class Asked:
+class RecordedRequests:
     """Live: the requests that came through, and how many bytes each brought."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Asked:
         self.bodies: list[int] = []
 
 
-def small_app(asked: Asked) -> Starlette:
+def small_app(asked: RecordedRequests) -> Starlette:
     """A page, a stream, and an address that reads whatever comes."""
 
     async def page(request: Request) -> Response:
@@ -75,15 +75,15 @@ def small_app(asked: Asked) -> Starlette:
     )
 
 
-def front(*, ask: Fetch = fetch, problems: int = 0, **variables: str) -> SecurityStack:
+def security_stack(*, ask: Fetch = fetch, problems: int = 0, **variables: str) -> SecurityStack:
     """The edge with these variables set. ask: how the provider of sign-in is asked."""
     settings = read_settings(variables, None)
     assert len(settings.problems) == problems
-    return make_front(settings, Signer(), refusal, sign_in_html, ask)
+    return build_security_stack(settings, Signer(), error_body, sign_in_html, ask)
 
 
 def client(
-    asked: Asked | None = None,
+    asked: RecordedRequests | None = None,
     *,
     behind: SecurityStack | None = None,
     address: str = "203.0.113.5",
@@ -91,7 +91,7 @@ def client(
     **variables: str,
 ) -> TestClient:
     """A browser at `http://page.example`, of this address. behind: an edge that is there."""
-    app = (behind or front(**variables)).before(small_app(asked or Asked()))
+    app = (behind or security_stack(**variables)).before(small_app(asked or RecordedRequests()))
     scheme = "https" if tls else "http"
     return TestClient(
         app, f"{scheme}://page.example", follow_redirects=False, client=(address, 50_000)

@@ -28,7 +28,7 @@ Step = Event | Exception | Callable[[], Awaitable[Any]]
 Script = Sequence[Step] | Callable[[ChatRequest], Iterable[Step]]
 
 
-class FakeAnswerer:
+class FakeChatGateway:
     """Plays one script for each stream, the last one again and again; records who came and went."""
 
     def __init__(self, *scripts: Script, statuses: Sequence[EndpointStatus] = ()) -> None:
@@ -113,18 +113,18 @@ class Clock:
         return move
 
 
-def ask(text: str = "Hello", *, model: str = "m") -> ChatRequest:
+def chat_request(text: str = "Hello", *, model: str = "m") -> ChatRequest:
     turn = Turn(role=Role.USER, content=text)
     return ChatRequest(model=model, conversation=Conversation(turns=(turn,)))
 
 
-def a_receipt(**changes: Any) -> Receipt:
+def make_receipt(**changes: Any) -> Receipt:
     facts: dict[str, Any] = {
-        "model_asked": "m",
-        "model_answered": "m",
+        "requested_model": "m",
+        "answering_model": "m",
         "endpoint": "eu-1",
         "attempts": (
-            Attempt(endpoint="eu-1", model="m", why="weighted", outcome="ok", elapsed_ms=410.0),
+            Attempt(endpoint="eu-1", model="m", reason="weighted", outcome="ok", elapsed_ms=410.0),
         ),
         "first_token_s": 0.41,
         "total_s": 6.3,
@@ -140,8 +140,8 @@ def a_receipt(**changes: Any) -> Receipt:
 STARTED = Started("eu-1", "m")
 
 
-def whole(*texts: str) -> list[Step]:
-    return [STARTED, *map(TextDelta, texts), Finished("stop", a_receipt())]
+def full_answer(*texts: str) -> list[Step]:
+    return [STARTED, *map(TextDelta, texts), Finished("stop", make_receipt())]
 
 
 def with_receipt(error: errors.AkashGradioError, receipt: Receipt) -> errors.AkashGradioError:
@@ -178,7 +178,7 @@ def every_error() -> list[errors.AkashGradioError]:
         errors.RequestRefused("eu-1", 400),
         errors.RequestRefused("eu-1", 422, "own words"),
         errors.ContextExceeded("eu-1", 400),
-        errors.ContextExceeded("eu-1", 400, "own words", limit_tokens=8192, asked_tokens=9000),
+        errors.ContextExceeded("eu-1", 400, "own words", limit_tokens=8192, requested_tokens=9000),
         errors.ContextExceeded("eu-1", 400, limit_tokens=8192),
         errors.UnknownModel("m"),
         *(
@@ -193,7 +193,7 @@ def every_error() -> list[errors.AkashGradioError]:
             )
         ),
         *(
-            errors.LimitReached(what, most=most, retry_after_s=wait_s)
+            errors.LimitReached(what, limit=most, retry_after_s=wait_s)
             for what, most, wait_s in (
                 ("messages", 10, 12.4),
                 ("tokens", 20_000, 4000),
@@ -208,14 +208,14 @@ def every_error() -> list[errors.AkashGradioError]:
             for reason in ("none_configured", "none_serves", "drained", "busy", "a new one")
         ),
         *failed,
-        *(errors.NotAnswered("m", cause) for cause in failed),
-        errors.NotAnswered("m", failed[0], retry_after_s=12.4),
-        errors.NotAnswered("m", failed[0], retry_after_s=0.2),
+        *(errors.AllEndpointsFailed("m", cause) for cause in failed),
+        errors.AllEndpointsFailed("m", failed[0], retry_after_s=12.4),
+        errors.AllEndpointsFailed("m", failed[0], retry_after_s=0.2),
         *(errors.ReplyInterrupted("eu-1", cause) for cause in failed),
     ]
 
 
-def serving(
+def endpoint_status(
     *models: str, alias: str = "eu-1", state: EndpointState = EndpointState.READY, **more: Any
 ) -> EndpointStatus:
     facts: dict[str, Any] = {"weight": 1, "priority": 1}
@@ -260,7 +260,7 @@ async def shown(events: AsyncGenerator[dict[str, Any], None]) -> Shown:
     return page
 
 
-def house(answerer: FakeAnswerer, pictures: Path, **parts: Any) -> AppContext:
+def house(answerer: FakeChatGateway, pictures: Path, **parts: Any) -> AppContext:
     parts.setdefault("catalog", Catalog())
     return AppContext(answerer=answerer, thumbnails=Thumbnails(pictures), **parts)
 

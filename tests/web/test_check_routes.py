@@ -16,15 +16,15 @@ from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.http.locality import is_local_request
 from akash_gradio.web import texts
-from tests.check.checking import KEY, target
+from tests.check.helpers import KEY, target
 from tests.stubs import StubThread
-from tests.stubs.obedient import obedient
-from tests.web.fakes import FakeAnswerer, house, page, serving
+from tests.stubs.compliant import compliant
+from tests.web.fakes import FakeChatGateway, endpoint_status, house, page
 
 
 @pytest.fixture
 def stub() -> Iterator[StubThread]:
-    with StubThread(obedient(), key=KEY) as stub:
+    with StubThread(compliant(), key=KEY) as stub:
         yield stub
 
 
@@ -40,8 +40,8 @@ def client(endpoint: Endpoint, tmp_path: Path) -> TestClient:
 
 def client_of(endpoint: Endpoint, folder: Path, **parts: Any) -> TestClient:
     desk = CheckService({"stub": endpoint}.get, Catalog())
-    answerer = FakeAnswerer(statuses=(serving("m", alias="stub"),))
-    given = {"desk": desk, "is_host": lambda _scope: True, **parts}
+    answerer = FakeChatGateway(statuses=(endpoint_status("m", alias="stub"),))
+    given = {"desk": desk, "is_operator": lambda _scope: True, **parts}
     return TestClient(page(house(answerer, folder, **given)))
 
 
@@ -118,7 +118,7 @@ def test_one_endpoint_is_checked_once_at_a_time(endpoint, tmp_path) -> None:
 # ── everybody else ──────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("parts", [{"is_host": lambda _scope: False}, {"desk": None}])
+@pytest.mark.parametrize("parts", [{"is_operator": lambda _scope: False}, {"desk": None}])
 def test_nobody_else_reaches_it_or_is_shown_the_way(endpoint, stub, tmp_path, parts) -> None:
     client = client_of(endpoint, tmp_path, **parts)
     for response in (
@@ -127,7 +127,7 @@ def test_nobody_else_reaches_it_or_is_shown_the_way(endpoint, stub, tmp_path, pa
         client.post("/page/check/run", json={"url": "http://169.254.169.254/"}),
     ):
         assert response.status_code == 403
-        assert response.json()["error"]["title"] == texts.REQUEST_FAULTS["host_only"].title
+        assert response.json()["error"]["title"] == texts.REQUEST_ERRORS["host_only"].title
     assert client.get("/page/boot").json()["host"] is False
     assert stub.requests == []
 

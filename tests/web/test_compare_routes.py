@@ -12,12 +12,21 @@ from starlette.testclient import TestClient
 
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.chat import ChatRequest
-from akash_gradio.domain.errors import EndpointSilent, NotAnswered
+from akash_gradio.domain.errors import AllEndpointsFailed, EndpointSilent
 from akash_gradio.domain.events import Finished, TextDelta
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.web.lanes_view import Races, compare
 from akash_gradio.web.schemas import Fault, read_compare
-from tests.web.fakes import STARTED, FakeAnswerer, Gate, a_receipt, ask, house, page, tasks_left
+from tests.web.fakes import (
+    STARTED,
+    FakeChatGateway,
+    Gate,
+    chat_request,
+    house,
+    make_receipt,
+    page,
+    tasks_left,
+)
 
 RUN = "0123456789abcdef"
 
@@ -31,9 +40,9 @@ def body(*lanes: dict[str, Any], run: str = RUN) -> bytes:
     return json.dumps({"run": run, "lanes": lanes}).encode()
 
 
-def by_model(**scripts: list[Any]) -> FakeAnswerer:
+def by_model(**scripts: list[Any]) -> FakeChatGateway:
     """Plays the script of the model that is asked; `model_a` for `model-a`."""
-    return FakeAnswerer(lambda request: scripts[request.model.replace("-", "_")])
+    return FakeChatGateway(lambda request: scripts[request.model.replace("-", "_")])
 
 
 async def heard(events: Any) -> list[dict[str, Any]]:
@@ -45,19 +54,19 @@ def of(lane: str, events: list[dict[str, Any]]) -> list[str]:
     return [event["type"] for event in events if event["lane"] == lane]
 
 
-TWO = {"A": ask(model="model-a"), "B": ask(model="model-b")}
+TWO = {"A": chat_request(model="model-a"), "B": chat_request(model="model-b")}
 
 
 async def test_every_event_says_its_lane():
-    said = [STARTED, TextDelta("Hi"), Finished("stop", a_receipt())]
+    said = [STARTED, TextDelta("Hi"), Finished("stop", make_receipt())]
     events = await heard(compare(RUN, TWO, by_model(model_a=said, model_b=said), Races()))
     for letter in "AB":
         assert of(letter, events) == ["started", "patch", "done"]
 
 
 async def test_a_lane_that_errs_says_so_and_the_others_go_on():
-    failed = NotAnswered("model-a", EndpointSilent("eu-1"))
-    said = [STARTED, TextDelta("Hi"), Finished("stop", a_receipt())]
+    failed = AllEndpointsFailed("model-a", EndpointSilent("eu-1"))
+    said = [STARTED, TextDelta("Hi"), Finished("stop", make_receipt())]
     events = await heard(compare(RUN, TWO, by_model(model_a=[failed], model_b=said), Races()))
     ends = {event["lane"]: event for event in events if event["type"] == "done"}
     assert ends["A"]["error"]["title"] == "Nobody answered for model-a."
@@ -68,7 +77,7 @@ async def test_a_stopped_lane_is_told_and_its_endpoint_left():
     gate, other = Gate(), Gate()
     answerer = by_model(
         model_a=[STARTED, gate],
-        model_b=[STARTED, other, TextDelta("Hi"), Finished("stop", a_receipt())],
+        model_b=[STARTED, other, TextDelta("Hi"), Finished("stop", make_receipt())],
     )
     races, events = Races(), []
     async with aclosing(compare(RUN, TWO, answerer, races)) as told:
@@ -108,7 +117,7 @@ async def test_a_second_run_of_the_same_id_leaves_the_first_one_in_its_place():
 
 
 async def test_a_model_that_is_withheld_is_not_asked():
-    answerer = by_model(model_b=[STARTED, TextDelta("x"), Finished("stop", a_receipt())])
+    answerer = by_model(model_b=[STARTED, TextDelta("x"), Finished("stop", make_receipt())])
     told = compare(RUN, TWO, answerer, Races(), withheld=lambda model: model == "model-a")
     events = await heard(told)
     assert of("A", events) == ["done"]
@@ -147,8 +156,8 @@ def test_what_is_no_comparison_is_refused(sent: bytes):
 @pytest.fixture
 def client(tmp_path: Path) -> TestClient:
     card = ModelCard(id="model-a", name="A", prompt_price=1.0, completion_price=2.0, available=True)
-    said = [STARTED, TextDelta("Hi"), Finished("stop", a_receipt(model_answered="model-a"))]
-    answerer = FakeAnswerer(lambda _request: said)
+    said = [STARTED, TextDelta("Hi"), Finished("stop", make_receipt(answering_model="model-a"))]
+    answerer = FakeChatGateway(lambda _request: said)
     return TestClient(page(house(answerer, tmp_path, catalog=Catalog(cards=(card,)))))
 
 

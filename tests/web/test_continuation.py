@@ -10,7 +10,7 @@ from akash_gradio.markdown.renderer import render
 from akash_gradio.web.continuation import INSTRUCTION, beginning, joined
 from akash_gradio.web.reply_view import reply
 from akash_gradio.web.schemas import Fault, read_go_on
-from tests.web.fakes import STARTED, FakeAnswerer, a_receipt, ask, no_nap, shown
+from tests.web.fakes import STARTED, FakeChatGateway, chat_request, make_receipt, no_nap, shown
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_only_an_answer_that_began_can_be_gone_on_with(said: list[tuple[str, str
 
 async def test_the_whole_answer_is_drawn_not_only_what_came_now():
     before = "A list:\n\n- one\n- "
-    script = [STARTED, TextDelta(" two"), TextDelta("\n- three"), Finished("stop", a_receipt())]
-    page = await shown(reply(ask(), FakeAnswerer(script), before=before, sleep=no_nap))
+    script = [STARTED, TextDelta(" two"), TextDelta("\n- three"), Finished("stop", make_receipt())]
+    page = await shown(reply(chat_request(), FakeChatGateway(script), before=before, sleep=no_nap))
     assert page.text["answer"] == "A list:\n\n- one\n- two\n- three"
     assert page.blocks["answer"] == list(render(page.text["answer"]))

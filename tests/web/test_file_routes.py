@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.files.reader import FILE_LIMIT_BYTES
-from tests.web.fakes import FakeAnswerer, house, page, serving, whole
+from tests.web.fakes import FakeChatGateway, endpoint_status, full_answer, house, page
 
 CATALOG = Catalog(
     cards=(ModelCard(id="blind", name="Blind"), ModelCard(id="eyes", name="Eyes", vision=True))
@@ -21,12 +21,12 @@ BYTES = {"content-type": "application/octet-stream"}
 
 
 @pytest.fixture
-def answerer() -> FakeAnswerer:
-    return FakeAnswerer(whole("A dot."), statuses=[serving("blind", "eyes")])
+def answerer() -> FakeChatGateway:
+    return FakeChatGateway(full_answer("A dot."), statuses=[endpoint_status("blind", "eyes")])
 
 
 @pytest.fixture
-def client(answerer: FakeAnswerer, tmp_path: Path) -> TestClient:
+def client(answerer: FakeChatGateway, tmp_path: Path) -> TestClient:
     return TestClient(page(house(answerer, tmp_path, catalog=CATALOG)))
 
 
@@ -67,14 +67,14 @@ def test_another_website_can_not_have_files_read(client: TestClient, headers: di
     assert client.post("/page/file/pdf", content=b"x", headers=headers).status_code in (403, 415)
 
 
-def test_a_model_with_vision_gets_the_picture(client: TestClient, answerer: FakeAnswerer):
+def test_a_model_with_vision_gets_the_picture(client: TestClient, answerer: FakeChatGateway):
     assert "A dot." in client.post("/page/reply", json=asking("eyes")).text
     (request,) = answerer.opened
     assert request.conversation.turns[0].pictures == (PICTURE["url"],)
 
 
 def test_pictures_for_a_model_without_vision_are_refused_before_it_is_asked(
-    client: TestClient, answerer: FakeAnswerer
+    client: TestClient, answerer: FakeChatGateway
 ):
     answer = client.post("/page/reply", json=asking("blind"))
     assert answer.status_code == 422

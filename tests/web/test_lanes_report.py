@@ -10,12 +10,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from akash_gradio.web import views
-from tests.web.fakes import FakeAnswerer, a_receipt, house, page
+from tests.web.fakes import FakeChatGateway, house, make_receipt, page
 from tests.web.test_vote_routes import a_vote
 
 
 def answer(text: str = "Paris.", **more: Any) -> dict[str, Any]:
-    facts = views.receipt_view(a_receipt(), cost=0.0012)["facts"]
+    facts = views.receipt_view(make_receipt(), cost=0.0012)["facts"]
     return {"asked": "2026-11-26T05:00:00Z", "text": text, "facts": facts} | more
 
 
@@ -30,7 +30,7 @@ def asked(client: TestClient, form: str, *lanes: dict[str, Any], **more: Any) ->
 
 @pytest.fixture
 def client(tmp_path: Path) -> TestClient:
-    return TestClient(page(house(FakeAnswerer(), tmp_path)))
+    return TestClient(page(house(FakeChatGateway(), tmp_path)))
 
 
 def test_every_form_has_question_answer_receipt_and_settings(client: TestClient):

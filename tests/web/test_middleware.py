@@ -12,7 +12,7 @@ import pytest
 from akash_gradio.http.body import LARGE_BYTES, SMALL_BYTES, Body, TooSlow
 from akash_gradio.http.security_headers import KEPT_BYTES, _kept, page_policy
 from akash_gradio.http.shutdown import Running, finish
-from tests.web.client import PAGE, Asked, client, front, small_app
+from tests.web.client import PAGE, RecordedRequests, client, security_stack, small_app
 
 OWN = ("http://page.example", "https://page.example", "http://page.example:80")
 FOREIGN = (
@@ -29,7 +29,7 @@ FOREIGN = (
 @pytest.mark.parametrize("path", ["/", "/page/reply", "/v1/models", "/gradio_api/queue/join"])
 @pytest.mark.parametrize("origin", FOREIGN)
 def test_a_page_of_another_site_gets_nothing(origin: str, path: str) -> None:
-    asked = Asked()
+    asked = RecordedRequests()
     response = client(asked).post(path, headers={"origin": origin})
     assert (response.status_code, response.json()["error"]["code"]) == (403, "stranger")
     assert asked.paths == []
@@ -95,7 +95,7 @@ def test_a_finished_page_goes_out_packed_with_a_policy_that_knows_its_scripts(
     accepted: str,
 ) -> None:
     more = b"<script>let more;</script>" + b"<p>words</p>" * 100
-    behind = replace(front(), finish=lambda html: html + more)
+    behind = replace(security_stack(), finish=lambda html: html + more)
     response = client(behind=behind).get("/", headers={"accept-encoding": accepted})
     assert response.content == PAGE.encode() + more
     assert response.headers.get("content-encoding", "identity") == accepted
@@ -128,7 +128,7 @@ async def pieces_of(path: str, method: str = "GET") -> list[bytes]:
         sent.append(bytes(message.get("body", b"")))  # type: ignore[arg-type]
 
     scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b""}
-    await front().before(small_app(Asked()))(scope, receive, send)  # type: ignore[arg-type]
+    await security_stack().before(small_app(RecordedRequests()))(scope, receive, send)  # type: ignore[arg-type]
     return [body for body in sent if body]
 
 
@@ -157,7 +157,7 @@ def test_a_drawing_that_is_opened_by_itself_runs_nothing() -> None:
 
 
 def test_a_gigabyte_is_refused_by_what_it_announces() -> None:
-    asked = Asked()
+    asked = RecordedRequests()
     gigabyte = {"content-length": str(10**9)}
     for path in ("/gradio_api/upload", "/page/reply", "/"):
         response = client(asked).post(path, headers=gigabyte)
@@ -167,7 +167,7 @@ def test_a_gigabyte_is_refused_by_what_it_announces() -> None:
 
 
 def test_what_the_page_never_asks_of_gradio_is_not_there() -> None:
-    asked = Asked()
+    asked = RecordedRequests()
     visitor = client(asked)
     for method, path in (
         ("POST", "/gradio_api/upload"), ("GET", "/gradio_api/file=/etc/passwd"),
@@ -190,7 +190,7 @@ def test_a_gigabyte_that_announces_nothing_is_cut_at_the_limit(path: str, limit:
             taken += 1
             yield bytes(1_000_000)
 
-    asked = Asked()
+    asked = RecordedRequests()
     response = client(asked).post(path, content=endless())
     assert response.status_code == 413
     assert asked.bodies == []
@@ -205,7 +205,7 @@ async def test_a_body_that_stops_coming_is_given_up() -> None:
 
 
 def test_what_is_small_enough_comes_whole() -> None:
-    asked = Asked()
+    asked = RecordedRequests()
     assert client(asked).post("/other", content=bytes(SMALL_BYTES)).text == "read"
     assert asked.bodies == [SMALL_BYTES]
 
@@ -216,7 +216,7 @@ def test_v1_is_not_dressed() -> None:
 
 
 def test_nothing_new_begins_while_the_server_closes() -> None:
-    asked, edge = Asked(), front()
+    asked, edge = RecordedRequests(), security_stack()
     visitor = client(asked, behind=edge)
     edge.running.closing = True
     response = visitor.post("/page/reply")

@@ -6,23 +6,23 @@ from akash_gradio.domain.ports import EndpointState
 from akash_gradio.web import texts
 from akash_gradio.web.notices import host_notices
 from akash_gradio.web.views import notices
-from tests.web.fakes import serving
+from tests.web.fakes import endpoint_status
 
 
 def test_a_refused_key_is_told_by_the_name_of_its_secret() -> None:
-    down = replace(serving(alias="hugging-face", state=EndpointState.DOWN), reason="key")
-    (notice,) = host_notices([serving("m"), down], {"hugging-face": "HF_TOKEN"})
+    down = replace(endpoint_status(alias="hugging-face", state=EndpointState.DOWN), reason="key")
+    (notice,) = host_notices([endpoint_status("m"), down], {"hugging-face": "HF_TOKEN"})
     assert "hugging-face" in notice.title
     assert "HF_TOKEN" in notice.body
 
 
 def test_nobody_is_told_that_a_refused_key_mends_itself() -> None:
-    refused = replace(serving(state=EndpointState.DOWN), reason="key")
-    silent = replace(serving(state=EndpointState.DOWN), reason="connect")
+    refused = replace(endpoint_status(state=EndpointState.DOWN), reason="key")
+    silent = replace(endpoint_status(state=EndpointState.DOWN), reason="connect")
     assert notices((), (refused, refused), None) == ()
     told = texts.NOTICES["all_down"]
     assert [notice.title for notice in notices((), (refused, silent), None)] == [told]
-    assert notices((), (serving("m"), silent), None) == ()
+    assert notices((), (endpoint_status("m"), silent), None) == ()
 
 
 def test_a_space_without_a_key_says_which_secret_to_set() -> None:

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from akash_gradio.web.gradio_assets import ENTRY, built_files, files_of_first_visit
-from akash_gradio.web.page_assets import FOREVER, finish_page, kept_routes, page_files
+from akash_gradio.web.page_assets import FOREVER, inject_page_assets, kept_routes, page_files
 
 GRADIOS = (built_files().parent / "index.html").read_text()
 KINDS = ("html", "row", "column", "form", "textbox", "radio", "slider", "number", "checkbox")
@@ -22,7 +22,7 @@ PAGE = GRADIOS.replace(
 
 @pytest.fixture(scope="module")
 def finished() -> str:
-    return finish_page(PAGE.encode()).decode()
+    return inject_page_assets(PAGE.encode()).decode()
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_the_tab_has_an_icon_of_its_own_that_nobody_is_asked_for(finished: str) 
 
 def test_a_page_that_is_not_gradios_stays_as_it_is() -> None:
     page = b'<!doctype html><head></head><body><script src="page/assets/js/sign_in.js"></script>'
-    assert finish_page(page) == page
+    assert inject_page_assets(page) == page
 
 
 def test_each_file_that_is_named_ahead_is_there(finished: str) -> None:

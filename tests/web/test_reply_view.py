@@ -25,18 +25,18 @@ from akash_gradio.web.reply_view import PAUSE_S, STARTING_PAUSE_S, reply
 from tests.web.fakes import (
     STARTED,
     Clock,
-    FakeAnswerer,
+    FakeChatGateway,
     Gate,
     Naps,
     Shown,
-    a_receipt,
-    ask,
+    chat_request,
+    endpoint_status,
     every_error,
+    full_answer,
+    make_receipt,
     no_nap,
-    serving,
     shown,
     tasks_left,
-    whole,
     with_receipt,
 )
 
@@ -45,14 +45,16 @@ MARKDOWN = (
 )
 
 
-async def asked(answerer: FakeAnswerer, request: ChatRequest | None = None, **more: Any) -> Shown:
-    return await shown(reply(request or ask(), answerer, **({"sleep": no_nap} | more)))
+async def asked(
+    answerer: FakeChatGateway, request: ChatRequest | None = None, **more: Any
+) -> Shown:
+    return await shown(reply(request or chat_request(), answerer, **({"sleep": no_nap} | more)))
 
 
 async def test_tells_what_happens_in_its_order():
-    failed = Attempt(endpoint="a", model="m", why="weighted", outcome="X", elapsed_ms=1.0)
+    failed = Attempt(endpoint="a", model="m", reason="weighted", outcome="X", elapsed_ms=1.0)
     script = [Retrying(failed, 1.25), STARTED, ReasoningDelta("hm"), TextDelta("Hi")]
-    page = await asked(FakeAnswerer([*script, Usage(1, 2), Finished("stop", a_receipt())]))
+    page = await asked(FakeChatGateway([*script, Usage(1, 2), Finished("stop", make_receipt())]))
     assert page.events[0] == {"type": "retrying", "endpoint": "a", "wait_s": 1.2}
     assert page.events[1]["type"] == "started"
     assert (page.events[1]["endpoint"], page.events[1]["model"]) == ("eu-1", "m")
@@ -70,9 +72,9 @@ async def test_patches_put_together_are_the_whole_answer(size: int):
         steps: list[Any] = [STARTED]
         for piece in pieces:
             steps += [ReasoningDelta(piece), TextDelta(piece), lambda: asyncio.sleep(0)]
-        return [*steps, Finished("stop", a_receipt())]
+        return [*steps, Finished("stop", make_receipt())]
 
-    page = await asked(FakeAnswerer(script))
+    page = await asked(FakeChatGateway(script))
     for part in ("answer", "reasoning"):
         assert page.text[part] == MARKDOWN
         assert tuple(page.blocks[part]) == render(MARKDOWN)
@@ -81,9 +83,9 @@ async def test_patches_put_together_are_the_whole_answer(size: int):
 @pytest.mark.parametrize("end", ["\n", "   ", "\n\n\n", "\ud83d", "\r"])
 async def test_keeps_the_end_of_a_text_that_draws_nothing(end: str):
     gate = Gate()
-    script = [STARTED, TextDelta("Done."), gate, TextDelta(end), Finished("stop", a_receipt())]
+    script = [STARTED, TextDelta("Done."), gate, TextDelta(end), Finished("stop", make_receipt())]
     page = Shown()
-    async for event in reply(ask(), FakeAnswerer(script), sleep=no_nap):
+    async for event in reply(chat_request(), FakeChatGateway(script), sleep=no_nap):
         page.take(event)
         if event["type"] == "patch":
             gate.open()
@@ -95,8 +97,8 @@ async def test_a_burst_between_two_wake_ups_is_one_patch_for_each_part():
     before, after, naps = Gate(), Gate(), Naps()
     burst: list[Any] = [ReasoningDelta("why "), *[ReasoningDelta("so ")] * 500]
     burst += [TextDelta("and ")] * 500
-    answerer = FakeAnswerer([STARTED, before, *burst, after, Finished("stop", a_receipt())])
-    events = reply(ask(), answerer, sleep=naps)
+    answerer = FakeChatGateway([STARTED, before, *burst, after, Finished("stop", make_receipt())])
+    events = reply(chat_request(), answerer, sleep=naps)
     assert (await anext(events))["type"] == "started"
     following = asyncio.ensure_future(anext(events))
     await naps.asleep()
@@ -122,7 +124,7 @@ async def test_pauses_between_updates_so_that_twenty_a_second_are_the_most():
     steps: list[Any] = [STARTED]
     for _ in range(30):
         steps += [TextDelta("word "), lambda: asyncio.sleep(0)]
-    page = await asked(FakeAnswerer([*steps, Finished("stop", a_receipt())]), sleep=nap)
+    page = await asked(FakeChatGateway([*steps, Finished("stop", make_receipt())]), sleep=nap)
     assert page.types.count("patch") <= len(slept) + 1
     assert set(slept) == {PAUSE_S}
     assert PAUSE_S >= 1 / 20
@@ -130,8 +132,8 @@ async def test_pauses_between_updates_so_that_twenty_a_second_are_the_most():
 
 async def test_closing_between_two_events_closes_the_endpoint():
     gate = Gate()
-    answerer = FakeAnswerer([STARTED, gate])
-    events = reply(ask(), answerer, sleep=no_nap)
+    answerer = FakeChatGateway([STARTED, gate])
+    events = reply(chat_request(), answerer, sleep=no_nap)
     await anext(events)
     await gate.reached.wait()
     await events.aclose()
@@ -142,8 +144,8 @@ async def test_closing_between_two_events_closes_the_endpoint():
 @pytest.mark.parametrize("begun", [True, False])
 async def test_cancelling_while_the_endpoint_is_silent_closes_it(begun: bool):
     gate = Gate()
-    answerer = FakeAnswerer([STARTED, TextDelta("a"), gate] if begun else [gate])
-    reading = asyncio.ensure_future(shown(reply(ask(), answerer, sleep=no_nap)))
+    answerer = FakeChatGateway([STARTED, TextDelta("a"), gate] if begun else [gate])
+    reading = asyncio.ensure_future(shown(reply(chat_request(), answerer, sleep=no_nap)))
     await gate.reached.wait()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -154,8 +156,8 @@ async def test_cancelling_while_the_endpoint_is_silent_closes_it(begun: bool):
 
 async def test_cancelling_during_the_pause_closes_the_endpoint():
     naps, gate = Naps(), Gate()
-    answerer = FakeAnswerer([STARTED, gate])
-    reading = asyncio.ensure_future(shown(reply(ask(), answerer, sleep=naps)))
+    answerer = FakeChatGateway([STARTED, gate])
+    reading = asyncio.ensure_future(shown(reply(chat_request(), answerer, sleep=naps)))
     await naps.asleep()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -166,8 +168,8 @@ async def test_cancelling_during_the_pause_closes_the_endpoint():
 
 @pytest.mark.parametrize("error", every_error(), ids=str)
 async def test_every_error_ends_with_words_and_its_receipt(error: errors.AkashGradioError):
-    receipt = a_receipt(finish="failed", endpoint="")
-    page = await asked(FakeAnswerer([with_receipt(error, receipt)]))
+    receipt = make_receipt(finish="failed", endpoint="")
+    page = await asked(FakeChatGateway([with_receipt(error, receipt)]))
     said = page.done["error"]
     assert page.types == ["done"]
     assert said["title"]
@@ -178,9 +180,11 @@ async def test_every_error_ends_with_words_and_its_receipt(error: errors.AkashGr
 
 async def test_an_interrupted_answer_keeps_its_text_and_shows_its_receipt():
     cause = errors.EndpointTimeout("eu-1", "idle", 30.0)
-    receipt = a_receipt(finish="interrupted")
+    receipt = make_receipt(finish="interrupted")
     error = with_receipt(errors.ReplyInterrupted("eu-1", cause), receipt)
-    page = await asked(FakeAnswerer([STARTED, ReasoningDelta("hm"), TextDelta("Half an"), error]))
+    page = await asked(
+        FakeChatGateway([STARTED, ReasoningDelta("hm"), TextDelta("Half an"), error])
+    )
     assert page.text == {"reasoning": "hm", "answer": "Half an"}
     assert tuple(page.blocks["answer"]) == render("Half an")
     assert page.done["receipt"]["flags"] == ["interrupted"]
@@ -192,8 +196,8 @@ async def test_a_failure_of_ours_is_told_neutrally_and_logged_without_words(
     caplog: pytest.LogCaptureFixture,
 ):
     caplog.set_level(logging.DEBUG)
-    answerer = FakeAnswerer([STARTED, TextDelta("the answer"), KeyError("the prompt")])
-    page = await asked(answerer, ask("the prompt"))
+    answerer = FakeChatGateway([STARTED, TextDelta("the answer"), KeyError("the prompt")])
+    page = await asked(answerer, chat_request("the prompt"))
     assert page.text["answer"] == "the answer"
     assert page.done["error"]["title"] == "Something went wrong on this server."
     assert "the prompt" not in str(page.done)
@@ -208,21 +212,21 @@ async def test_a_failure_of_ours_is_told_neutrally_and_logged_without_words(
 
 
 async def test_a_reply_that_just_stops_is_not_waited_for():
-    page = await asked(FakeAnswerer([STARTED, TextDelta("Half")]))
+    page = await asked(FakeChatGateway([STARTED, TextDelta("Half")]))
     assert page.text["answer"] == "Half"
     assert page.done["error"]["title"]
 
 
 async def test_waits_for_a_model_that_is_starting_and_says_so_once():
     naps = Naps()
-    answerer = FakeAnswerer([errors.NoEndpoint("m", "starting")], whole("Here I am."))
-    answerer.statuses = (serving("m", state=EndpointState.STARTING),)
-    reading = asyncio.ensure_future(shown(reply(ask(), answerer, sleep=naps)))
+    answerer = FakeChatGateway([errors.NoEndpoint("m", "starting")], full_answer("Here I am."))
+    answerer.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
+    reading = asyncio.ensure_future(shown(reply(chat_request(), answerer, sleep=naps)))
     for _ in range(6):
         await naps.asleep()
         naps.wake()
     assert len(answerer.opened) == 1
-    answerer.statuses = (serving("m"),)
+    answerer.statuses = (endpoint_status("m"),)
     while not reading.done():
         naps.wake()
         await asyncio.sleep(0)
@@ -235,7 +239,7 @@ async def test_waits_for_a_model_that_is_starting_and_says_so_once():
 
 async def test_stops_waiting_when_the_model_will_not_start():
     gone = errors.NoEndpoint("m", "none_configured")
-    answerer = FakeAnswerer([errors.NoEndpoint("m", "starting")], [gone])
+    answerer = FakeChatGateway([errors.NoEndpoint("m", "starting")], [gone])
     page = await asked(answerer)
     assert page.types == ["starting", "done"]
     assert page.done["error"]["title"] == "No endpoint is configured."
@@ -244,16 +248,16 @@ async def test_stops_waiting_when_the_model_will_not_start():
 
 async def test_says_once_that_a_model_starts_however_often_it_is_asked():
     starting = [errors.NoEndpoint("m", "starting")]
-    page = await asked(FakeAnswerer(starting, starting, starting, whole("Here.")))
+    page = await asked(FakeChatGateway(starting, starting, starting, full_answer("Here.")))
     assert page.types.count("starting") == 1
     assert page.text["answer"] == "Here."
 
 
 async def test_leaving_while_a_model_starts_ends_the_wait():
     naps = Naps()
-    answerer = FakeAnswerer([errors.NoEndpoint("m", "starting")])
-    answerer.statuses = (serving("m", state=EndpointState.STARTING),)
-    reading = asyncio.ensure_future(shown(reply(ask(), answerer, sleep=naps)))
+    answerer = FakeChatGateway([errors.NoEndpoint("m", "starting")])
+    answerer.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
+    reading = asyncio.ensure_future(shown(reply(chat_request(), answerer, sleep=naps)))
     await naps.asleep()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -265,8 +269,8 @@ async def test_measures_the_reasoning_until_the_first_word():
     clock = Clock()
     script = [STARTED, clock.after(2), ReasoningDelta("a"), clock.after(11.96)]
     script += [ReasoningDelta("b"), clock.after(0.5), TextDelta("x"), clock.after(5)]
-    script += [ReasoningDelta("c"), Finished("stop", a_receipt())]
-    page = await asked(FakeAnswerer(script), clock=clock)
+    script += [ReasoningDelta("c"), Finished("stop", make_receipt())]
+    page = await asked(FakeChatGateway(script), clock=clock)
     assert [e["seconds"] for e in page.events if e["type"] == "thought"] == [12.5]
     assert page.done["thought_s"] == 12.5
     assert page.text["reasoning"] == "abc"
@@ -274,39 +278,39 @@ async def test_measures_the_reasoning_until_the_first_word():
 
 async def test_measures_reasoning_that_never_came_to_an_answer():
     clock = Clock()
-    script = [STARTED, ReasoningDelta("a"), clock.after(3), Finished("length", a_receipt())]
-    assert (await asked(FakeAnswerer(script), clock=clock)).done["thought_s"] == 3.0
+    script = [STARTED, ReasoningDelta("a"), clock.after(3), Finished("length", make_receipt())]
+    assert (await asked(FakeChatGateway(script), clock=clock)).done["thought_s"] == 3.0
 
 
 async def test_what_was_no_reasoning_becomes_the_answer():
     script = [STARTED, ReasoningDelta("So **"), lambda: asyncio.sleep(0), ReasoningDelta("yes**")]
-    page = await asked(FakeAnswerer([*script, NotReasoning(), Finished("stop", a_receipt())]))
+    page = await asked(FakeChatGateway([*script, NotReasoning(), Finished("stop", make_receipt())]))
     assert page.text == {"reasoning": "", "answer": "So **yes**"}
     assert page.blocks == {"reasoning": [], "answer": list(render("So **yes**"))}
     assert page.done["thought_s"] is None
 
 
 async def test_an_answer_without_reasoning_has_no_reasoning_time():
-    page = await asked(FakeAnswerer(whole("x")))
+    page = await asked(FakeChatGateway(full_answer("x")))
     assert page.done["thought_s"] is None
     assert "thought" not in page.types
 
 
 async def test_calls_a_fallback_by_the_name_that_people_read():
-    receipt = a_receipt(model_answered="org/small")
-    answerer = FakeAnswerer([Started("eu-1", "org/small"), Finished("stop", receipt)])
+    receipt = make_receipt(answering_model="org/small")
+    answerer = FakeChatGateway([Started("eu-1", "org/small"), Finished("stop", receipt)])
     page = await asked(answerer, name_of={"org/small": "Small 8B"}.get)
     assert "fallback: Small 8B" in page.done["receipt"]["flags"]
 
 
 async def test_calls_the_model_of_an_error_by_the_name_that_people_read():
     cause = errors.EndpointSilent("eu-1")
-    answerer = FakeAnswerer([errors.NotAnswered("org/big", cause)])
-    page = await asked(answerer, ask(model="org/big"), name_of={"org/big": "Big 70B"}.get)
+    answerer = FakeChatGateway([errors.AllEndpointsFailed("org/big", cause)])
+    page = await asked(answerer, chat_request(model="org/big"), name_of={"org/big": "Big 70B"}.get)
     assert page.done["error"]["title"] == "Nobody answered for Big 70B."
 
 
 async def test_passes_over_what_the_page_does_not_show():
-    script = [STARTED, ToolCallDelta(0, name="f"), Usage(1), Finished("tool_calls", a_receipt())]
-    page = await asked(FakeAnswerer(script))
+    script = [STARTED, ToolCallDelta(0, name="f"), Usage(1), Finished("tool_calls", make_receipt())]
+    page = await asked(FakeChatGateway(script))
     assert page.types == ["started", "done"]

@@ -22,20 +22,20 @@ from akash_gradio.markdown.renderer import render
 from akash_gradio.web import texts
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.schemas import BODY_LIMIT_BYTES
-from tests.web.client import front
+from tests.web.client import security_stack
 from tests.web.fakes import (
     STARTED,
-    FakeAnswerer,
+    FakeChatGateway,
     Gate,
     Shown,
     Visit,
-    a_receipt,
+    endpoint_status,
+    full_answer,
     house,
+    make_receipt,
     page,
     read_event,
-    serving,
     tasks_left,
-    whole,
 )
 
 CATALOG = Catalog(
@@ -45,16 +45,16 @@ CATALOG = Catalog(
         ModelCard(id="org/off", name="Off", available=False),
     )
 )
-READY = (serving("org/one", "found/by-chance", "org/off"),)
+READY = (endpoint_status("org/one", "found/by-chance", "org/off"),)
 
 
 @pytest.fixture
-def answerer() -> FakeAnswerer:
-    return FakeAnswerer(whole("Hello", " there"), statuses=READY)
+def answerer() -> FakeChatGateway:
+    return FakeChatGateway(full_answer("Hello", " there"), statuses=READY)
 
 
 @pytest.fixture
-def rooms(answerer: FakeAnswerer, tmp_path: Path) -> AppContext:
+def rooms(answerer: FakeChatGateway, tmp_path: Path) -> AppContext:
     return house(answerer, tmp_path, catalog=CATALOG, default_model="org/one")
 
 
@@ -97,7 +97,9 @@ def test_lists_the_shown_models_with_their_cards(client: TestClient):
     assert view["waking"] is False
 
 
-def test_models_that_did_not_change_are_not_sent_again(client: TestClient, answerer: FakeAnswerer):
+def test_models_that_did_not_change_are_not_sent_again(
+    client: TestClient, answerer: FakeChatGateway
+):
     first = client.get("/page/models")
     tag = first.headers["etag"]
     for known in (tag, f"W/{tag}", f'"other", {tag}'):
@@ -105,7 +107,7 @@ def test_models_that_did_not_change_are_not_sent_again(client: TestClient, answe
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == tag
     assert client.get("/page/models", headers={"if-none-match": '"x"'}).status_code == 200
-    answerer.statuses = (serving("org/one", state=EndpointState.DOWN),)
+    answerer.statuses = (endpoint_status("org/one", state=EndpointState.DOWN),)
     changed = client.get("/page/models", headers={"if-none-match": tag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag
@@ -113,22 +115,22 @@ def test_models_that_did_not_change_are_not_sent_again(client: TestClient, answe
 
 def test_says_that_something_wakes_up(tmp_path: Path):
     stages = iter([Stage.FETCHING, Stage.FETCHING, Stage.READY, Stage.READY])
-    rooms = house(FakeAnswerer(), tmp_path, progress=lambda: Progress(stage=next(stages)))
+    rooms = house(FakeChatGateway(), tmp_path, progress=lambda: Progress(stage=next(stages)))
     client = TestClient(page(rooms))
     assert client.get("/page/models").json()["waking"] is True
     assert client.get("/page/models").json()["waking"] is False
 
 
 def test_mistakes_of_the_configuration_are_on_the_page(tmp_path: Path):
-    problem = Problem(where="ENDPOINTS[1]", field="url", value="<b>x</b>", mend="write https://…")
-    client = TestClient(page(house(FakeAnswerer(), tmp_path, problems=(problem,))))
+    problem = Problem(where="ENDPOINTS[1]", field="url", value="<b>x</b>", hint="write https://…")
+    client = TestClient(page(house(FakeChatGateway(), tmp_path, problems=(problem,))))
     (notice,) = client.get("/page/models").json()["notices"]
     assert "ENDPOINTS[1]" in notice
     assert "<b>x</b>" not in notice
 
 
 def test_two_hundred_models_are_listed(tmp_path: Path):
-    answerer = FakeAnswerer(statuses=(serving(*(f"org/m{n}" for n in range(200))),))
+    answerer = FakeChatGateway(statuses=(endpoint_status(*(f"org/m{n}" for n in range(200))),))
     view = TestClient(page(house(answerer, tmp_path))).get("/page/models").json()
     assert len(view["models"]) == 200
 
@@ -188,8 +190,8 @@ def test_html_in_what_people_configure_is_shown_as_text(text: str, tmp_path: Pat
         f"[x](javascript:alert(1)) {text}",
     )
     card = ModelCard(id=text, available=True, starters=(text,), **facts)
-    statuses = (serving(text, f"found{text}", alias=f"eu{text}"),)
-    rooms = house(FakeAnswerer(statuses=statuses), tmp_path, catalog=Catalog(cards=(card,)))
+    statuses = (endpoint_status(text, f"found{text}", alias=f"eu{text}"),)
+    rooms = house(FakeChatGateway(statuses=statuses), tmp_path, catalog=Catalog(cards=(card,)))
     client = TestClient(page(rooms))
     cards = client.get("/page/models").json()["models"]
     panels = [
@@ -232,7 +234,7 @@ def test_only_a_plain_https_address_becomes_a_deploy_button(address: str, tmp_pa
     file = tmp_path / "catalog.json"
     file.write_text(json.dumps(entries))
     catalog = read_catalog(file)
-    client = TestClient(page(house(FakeAnswerer(), tmp_path, catalog=catalog)))
+    client = TestClient(page(house(FakeChatGateway(), tmp_path, catalog=catalog)))
     good = client.get("/page/panel?model=org/good").json()["html"]
     assert "https://console.akash.network/x?a=b" in good
     bad = client.get("/page/panel?model=org/bad")
@@ -263,7 +265,7 @@ def test_an_unknown_model_has_no_picture(client: TestClient, model: str):
         assert told(client.get(f"/page/thumbnail/{theme}", params={"model": model}), 404)
 
 
-def test_pictures_of_unknown_models_take_no_memory(answerer: FakeAnswerer, tmp_path: Path):
+def test_pictures_of_unknown_models_take_no_memory(answerer: FakeChatGateway, tmp_path: Path):
     drawn = []
 
     class Counting(Thumbnails):
@@ -281,7 +283,7 @@ def test_pictures_of_unknown_models_take_no_memory(answerer: FakeAnswerer, tmp_p
 # ── answers ─────────────────────────────────────────────────────────────────
 
 
-def test_an_answer_is_streamed(client: TestClient, answerer: FakeAnswerer):
+def test_an_answer_is_streamed(client: TestClient, answerer: FakeChatGateway):
     response = client.post("/page/reply", json=asking())
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
     shown = Shown()
@@ -294,7 +296,7 @@ def test_an_answer_is_streamed(client: TestClient, answerer: FakeAnswerer):
 
 
 def test_an_unknown_model_is_told_as_the_end_of_the_answer(tmp_path: Path):
-    client = TestClient(page(house(FakeAnswerer([errors.UnknownModel("no/such")]), tmp_path)))
+    client = TestClient(page(house(FakeChatGateway([errors.UnknownModel("no/such")]), tmp_path)))
     response = client.post("/page/reply", json=asking(model="no/such"))
     assert (
         "There is no model called “no/such” here." in read_event(response.content)["error"].values()
@@ -314,14 +316,16 @@ def test_a_plain_form_of_another_website_is_not_read(client: TestClient, path: s
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_another_website_may_not_ask(client: TestClient, answerer: FakeAnswerer, site: str):
+def test_another_website_may_not_ask(client: TestClient, answerer: FakeChatGateway, site: str):
     headers = {"sec-fetch-site": site}
     told(client.post("/page/reply", json=asking("x"), headers=headers), 403)
     assert not answerer.opened
 
 
-def test_a_website_that_the_host_names_may_ask(rooms: AppContext, answerer: FakeAnswerer):
-    invited = TestClient(front(ALLOWED_ORIGINS="https://friend.example").before(page(rooms)))
+def test_a_website_that_the_host_names_may_ask(rooms: AppContext, answerer: FakeChatGateway):
+    invited = TestClient(
+        security_stack(ALLOWED_ORIGINS="https://friend.example").before(page(rooms))
+    )
     headers = {"sec-fetch-site": "cross-site", "origin": "https://friend.example"}
     assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 200
     assert len(answerer.opened) == 1
@@ -333,13 +337,13 @@ def test_a_website_that_the_host_names_may_ask(rooms: AppContext, answerer: Fake
 
 def test_a_model_that_is_not_available_is_not_asked(tmp_path: Path):
     hidden = ModelCard(id="kept/back", name="Kept back", available=False)
-    answerer = FakeAnswerer([errors.UnknownModel("never asked")])
+    answerer = FakeChatGateway([errors.UnknownModel("never asked")])
     client = TestClient(page(house(answerer, tmp_path, catalog=Catalog(cards=(hidden,)))))
     told(client.post("/page/reply", json=asking(model="kept/back")), 404)
     assert not answerer.opened
 
 
-def test_a_message_of_two_megabytes_is_told_its_size(client: TestClient, answerer: FakeAnswerer):
+def test_a_message_of_two_megabytes_is_told_its_size(client: TestClient, answerer: FakeChatGateway):
     error = told(client.post("/page/reply", json=asking("x" * 2_000_000)), 413)
     assert "2.0 MB" in error["title"]
     assert "1.0 MB" in error["title"]
@@ -358,7 +362,7 @@ async def test_a_body_over_the_limit_is_not_read_to_its_end(rooms: AppContext, p
 
 async def test_a_visitor_who_leaves_ends_a_silent_answer_at_once(tmp_path: Path):
     gate = Gate()
-    answerer = FakeAnswerer([STARTED, gate], statuses=READY)
+    answerer = FakeChatGateway([STARTED, gate], statuses=READY)
     visit = Visit(page(house(answerer, tmp_path)), "/page/reply", [json.dumps(asking()).encode()])
     running = asyncio.ensure_future(visit.run())
     await gate.reached.wait()
@@ -385,9 +389,9 @@ async def test_twenty_visitors_at_once_see_their_own_words_alone(tmp_path: Path)
         steps: list[Any] = [STARTED, ReasoningDelta(f"think {said}\n\n")]
         for word in (request.conversation.system, *said.split()):
             steps += [together.wait, TextDelta(f"{word} ")]
-        return [*steps, Finished("stop", a_receipt(upstream_id=f"id-{said}"))]
+        return [*steps, Finished("stop", make_receipt(upstream_id=f"id-{said}"))]
 
-    answerer = FakeAnswerer(echo, statuses=READY)
+    answerer = FakeChatGateway(echo, statuses=READY)
     app = page(house(answerer, tmp_path, catalog=CATALOG))
     secrets = [f"secret-{number:02}-end" for number in range(visitors)]
     visits = [

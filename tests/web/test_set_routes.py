@@ -13,17 +13,17 @@ from starlette.applications import Starlette
 
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.compare.plan import Lane
-from akash_gradio.compare.run_store import open_runs
+from akash_gradio.compare.run_store import open_run_store
 from akash_gradio.compare.summary import summarize
 from akash_gradio.domain.chat import ChatRequest, Default
-from akash_gradio.domain.errors import EndpointRefused, NotAnswered
+from akash_gradio.domain.errors import AllEndpointsFailed, EndpointRefused
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.routes import page_routes
 from akash_gradio.web.set_schemas import AskedRun, plan_of
 from akash_gradio.web.set_views import lane_lines
 from tests.compare.fakes import Answering, Step, answer, plan, question, serving
-from tests.web.fakes import FakeAnswerer, house, page
+from tests.web.fakes import FakeChatGateway, house, page
 
 CATALOG = Catalog(
     cards=(
@@ -40,7 +40,7 @@ PREVIEW = {"form": "html", "preview": True}
 def says(request: ChatRequest) -> list[Step]:
     if request.model == "b" and "two" in question(request):
         cause = EndpointRefused("eu-1", 500, detail="at https://planted.example/v1")
-        return [NotAnswered("b", cause)]
+        return [AllEndpointsFailed("b", cause)]
     return answer(request, f"**{question(request)}** <script>alert(1)</script>", "Hm.")
 
 
@@ -169,8 +169,8 @@ async def test_a_run_is_compared_with_an_earlier_one(client: httpx.AsyncClient) 
 
 async def test_a_run_that_is_forgotten_while_it_is_looked_at_is_gone(tmp_path: Path) -> None:
     answering = Answering(says, [serving("eu-1", "a", "b")])
-    runs = open_runs(tmp_path, answering, CATALOG.get)
-    parts = house(FakeAnswerer(), tmp_path)
+    runs = open_run_store(tmp_path, answering, CATALOG.get)
+    parts = house(FakeChatGateway(), tmp_path)
     transport = httpx.ASGITransport(Starlette(routes=page_routes(parts, runs)))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         run = await finished(client)

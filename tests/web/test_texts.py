@@ -8,7 +8,7 @@ from string import Formatter
 
 import pytest
 
-from akash_gradio.compare.run_diff import What
+from akash_gradio.compare.run_diff import ChangeKind
 from akash_gradio.compare.runner import RunState
 from akash_gradio.web import texts
 
@@ -81,7 +81,7 @@ def test_every_word_of_the_sets_is_used_and_there():
     scripts = set(re.findall(r"\bsays\.(\w+)", SCRIPTS))
     ours = "".join((WEB / f"{name}.py").read_text() for name in ("set_views", "set_routes"))
     used = in_templates("sets") | scripts | set(re.findall(r'(?:SETS|\bt)\["(\w+)"\]', ours))
-    by_value = {*RunState, *(f"change_{what}" for what in What)}
+    by_value = {*RunState, *(f"change_{what}" for what in ChangeKind)}
     by_value |= set(re.findall(r'"(\w+)"', SCRIPTS.split("const NUMBERS = [")[1].split("]")[0]))
     assert sorted(set(texts.SETS) ^ (used | by_value)) == []
 
@@ -101,7 +101,7 @@ def test_every_single_sentence_is_used():
 
 
 def test_every_fault_of_a_request_has_words_and_no_more():
-    assert set(texts.REQUEST_FAULTS) == set(re.findall(r'\bFault\(\s*"(\w+)"', PYTHON))
+    assert set(texts.REQUEST_ERRORS) == set(re.findall(r'\bFault\(\s*"(\w+)"', PYTHON))
 
 
 def test_the_facts_that_a_script_fills_in_are_those_of_the_sentence():

@@ -26,7 +26,7 @@ from akash_gradio.web.views import (
     receipt_view,
     short_tokens,
 )
-from tests.web.fakes import a_receipt, every_error, serving, with_receipt
+from tests.web.fakes import endpoint_status, every_error, make_receipt, with_receipt
 
 # ── errors ──────────────────────────────────────────────────────────────────
 
@@ -66,7 +66,7 @@ def test_the_words_for_a_failures_fact_are_those_that_failures_have():
         return set(re.findall(r"`(\w+)`", kind.__doc__ or ""))
 
     assert set(texts.UNREACHABLE) == told(errors.EndpointUnreachable)
-    assert set(texts.GARBLED) == told(errors.EndpointMalformed) - {"cut"}
+    assert set(texts.MALFORMED) == told(errors.EndpointMalformed) - {"cut"}
 
 
 def test_a_connection_that_ends_is_not_called_another_protocol():
@@ -91,9 +91,9 @@ def test_only_what_another_attempt_may_mend_offers_one(error: errors.AkashGradio
 
 def test_says_who_failed_how_often_and_when_to_come_back():
     cause = errors.EndpointRefused("eu-1", 429, detail="slow down")
-    error = errors.NotAnswered("m", cause, retry_after_s=12.4)
-    attempt = a_receipt().attempts[0]
-    view = error_view(with_receipt(error, a_receipt(attempts=(attempt, attempt))), "Big")
+    error = errors.AllEndpointsFailed("m", cause, retry_after_s=12.4)
+    attempt = make_receipt().attempts[0]
+    view = error_view(with_receipt(error, make_receipt(attempts=(attempt, attempt))), "Big")
     assert view["title"] == "Nobody answered for Big."
     assert view["mend"] == (
         "2 attempts failed; the last: eu-1 has too much to do (429). Try again in 12 s."
@@ -102,7 +102,7 @@ def test_says_who_failed_how_often_and_when_to_come_back():
 
 
 def test_says_how_much_too_long_a_chat_is():
-    error = errors.ContextExceeded("eu-1", 400, limit_tokens=8192, asked_tokens=9000)
+    error = errors.ContextExceeded("eu-1", 400, limit_tokens=8192, requested_tokens=9000)
     assert "9,000 of 8,192 tokens" in error_view(error, "m")["title"]
 
 
@@ -171,27 +171,27 @@ def test_every_reason_of_a_listing_has_a_sentence_or_is_silent_on_purpose():
     source = Path(listing_module.__file__).read_text(encoding="utf-8")
     assert all(f'"{reason}"' in source for reason in told)
     silent = {"not_asked_yet", "slow"}
-    assert told - silent <= set(texts.REASONS)
-    assert set(texts.REASONS) <= (told - silent) | {"key"}
+    assert told - silent <= set(texts.UNAVAILABLE_REASONS)
+    assert set(texts.UNAVAILABLE_REASONS) <= (told - silent) | {"key"}
 
 
 @pytest.mark.parametrize("state", list(EndpointState))
 def test_every_endpoint_state_is_shown_in_the_panel(state: EndpointState):
-    html = panel_html(panel_view(a_listing(serving("org/m", state=state))))
+    html = panel_html(panel_view(a_listing(endpoint_status("org/m", state=state))))
     assert texts.STATES[state] in html
     assert "eu-1" in html
 
 
 def test_a_ready_model_says_how_fast_it_is():
-    fast = serving("org/m", first_token_s=0.41)
-    slow = serving("org/m", alias="eu-2", first_token_s=3.0)
+    fast = endpoint_status("org/m", first_token_s=0.41)
+    slow = endpoint_status("org/m", alias="eu-2", first_token_s=3.0)
     assert card_view(a_listing(slow, fast)).state_word == "ready 0.41 s"
-    assert card_view(a_listing(serving("org/m"))).state_word == "ready"
+    assert card_view(a_listing(endpoint_status("org/m"))).state_word == "ready"
 
 
 def test_a_model_that_takes_no_requests_offers_no_chat():
     drained = dataclasses.replace(
-        a_listing(serving("org/m", weight=0)), state=ListingState.UNSERVED, reason="drained"
+        a_listing(endpoint_status("org/m", weight=0)), state=ListingState.UNSERVED, reason="drained"
     )
     for listing in (drained, a_listing()):
         view = card_view(listing)
@@ -201,7 +201,7 @@ def test_a_model_that_takes_no_requests_offers_no_chat():
 
 
 def test_a_model_without_a_description_says_who_serves_it():
-    view = card_view(a_listing(serving("org/m"), serving("org/m", alias="eu-2")))
+    view = card_view(a_listing(endpoint_status("org/m"), endpoint_status("org/m", alias="eu-2")))
     assert view.description == "org/m · eu-1, eu-2"
 
 
@@ -237,7 +237,7 @@ def test_texts_of_the_catalog_may_be_wrapped_by_hand():
 
 def test_the_secrets_of_a_card_are_in_no_view():
     secret = "sk-never-shown"
-    listing = a_listing(serving("org/m"), custom_headers={"X-Key": secret})
+    listing = a_listing(endpoint_status("org/m"), custom_headers={"X-Key": secret})
     shown = f"{card_view(listing)}{panel_view(listing)}{panel_html(panel_view(listing))}"
     assert secret not in shown
     assert "X-Key" not in shown
@@ -247,19 +247,19 @@ def test_the_secrets_of_a_card_are_in_no_view():
 
 
 def test_a_receipt_is_one_quiet_line():
-    view = receipt_view(a_receipt())
+    view = receipt_view(make_receipt())
     assert view["line"] == ["eu-1", "0.41 s", "87 tok/s", "512 tok"]
     assert view["flags"] == []
 
 
 def test_a_receipt_says_in_flags_what_was_not_plain():
     failed = Attempt(
-        endpoint="eu-2", model="m", why="weighted", outcome="EndpointRefused", elapsed_ms=90.0,
+        endpoint="eu-2", model="m", reason="weighted", outcome="EndpointRefused", elapsed_ms=90.0,
         status=503,
     )  # fmt: skip
-    receipt = a_receipt(
-        attempts=(failed, a_receipt().attempts[0]),
-        model_answered="org/small",
+    receipt = make_receipt(
+        attempts=(failed, make_receipt().attempts[0]),
+        answering_model="org/small",
         finish="length",
         tokens_out=Count(tokens=7, reported=False),
     )
@@ -277,7 +277,7 @@ def test_a_receipt_says_in_flags_what_was_not_plain():
 
 
 def test_a_receipt_of_nothing_still_has_a_sheet():
-    view = receipt_view(Receipt(model_asked="m", finish="failed"))
+    view = receipt_view(Receipt(requested_model="m", finish="failed"))
     assert view["line"] == []
     assert view["flags"] == []
     assert dict(view["rows"])["Total"] == "0.00 s"
@@ -285,18 +285,18 @@ def test_a_receipt_of_nothing_still_has_a_sheet():
 
 
 def test_the_rows_tell_reported_from_estimated_and_what_was_sent():
-    rows = dict(receipt_view(a_receipt(tokens_in=Count(tokens=1234, reported=False)))["rows"])
+    rows = dict(receipt_view(make_receipt(tokens_in=Count(tokens=1234, reported=False)))["rows"])
     assert rows["Tokens in"] == "1,234 (estimated)"
     assert rows["Tokens out"] == "512 (reported)"
     assert rows["Parameters sent"] == "temperature 0.6"
     assert rows["Speed"] == "87.2 tok/s"
-    bare = dict(receipt_view(a_receipt(sent={}))["rows"])
+    bare = dict(receipt_view(make_receipt(sent={}))["rows"])
     assert bare["Parameters sent"] == "none, the endpoint's own hold"
 
 
 def test_every_reason_for_choosing_an_endpoint_has_words():
     told = set(re.findall(r"`(\w+)`", (Attempt.__doc__ or "").partition("outcome:")[0]))
-    assert told == set(texts.WHY)
+    assert told == set(texts.SELECTION_REASONS)
 
 
 def test_every_outcome_of_an_attempt_has_words():
@@ -310,7 +310,7 @@ def test_every_outcome_of_an_attempt_has_words():
 
 # ── notices ─────────────────────────────────────────────────────────────────
 
-PROBLEM = Problem(where="ENDPOINTS[2]", field="url", value="ftp://x", mend="write https://…")
+PROBLEM = Problem(where="ENDPOINTS[2]", field="url", value="ftp://x", hint="write https://…")
 
 
 @pytest.mark.parametrize("stage", list(Stage))
@@ -362,10 +362,10 @@ def test_says_when_nothing_is_configured():
 
 
 def test_says_when_nobody_answers():
-    down = serving("m", state=EndpointState.DOWN)
+    down = endpoint_status("m", state=EndpointState.DOWN)
     (notice,) = notices((), (down, down), None)
     assert notice.title == "No endpoint answers at the moment"
-    assert notices((), (down, serving("m")), None) == ()
+    assert notices((), (down, endpoint_status("m")), None) == ()
 
 
 @pytest.mark.parametrize(
@@ -379,28 +379,28 @@ def test_says_when_nobody_answers():
     ],
 )
 def test_a_cost_has_two_digits_that_say_something(cost: float, said: str):
-    assert receipt_view(a_receipt(), cost=cost)["line"][-1] == said
+    assert receipt_view(make_receipt(), cost=cost)["line"][-1] == said
 
 
 def test_without_a_price_nothing_is_said_of_costs():
-    view = receipt_view(a_receipt())
+    view = receipt_view(make_receipt())
     assert "Cost" not in dict(view["rows"])
     assert view["facts"]["cost"] is None
 
 
 def test_a_receipt_tells_the_page_what_to_learn_from():
-    facts = receipt_view(a_receipt(tokens_reasoning=Count(tokens=7, reported=False)))["facts"]
+    facts = receipt_view(make_receipt(tokens_reasoning=Count(tokens=7, reported=False)))["facts"]
     assert (facts["model"], facts["tokens_in"], facts["tokens_in_reported"]) == ("m", 20, True)
     assert facts["tokens_reasoning"] == 7
-    guessed = receipt_view(a_receipt(tokens_in=Count(tokens=20, reported=False)))["facts"]
+    guessed = receipt_view(make_receipt(tokens_in=Count(tokens=20, reported=False)))["facts"]
     assert guessed["tokens_in_reported"] is False
 
 
 def test_a_polite_stop_says_when_it_opens_again():
-    view = error_view(errors.LimitReached("tokens", most=20_000, retry_after_s=4000), "m")
+    view = error_view(errors.LimitReached("tokens", limit=20_000, retry_after_s=4000), "m")
     assert view["title"] == "You have used today's share of 20,000 tokens."
     assert "in 1 h 7 min" in view["mend"]
-    view = error_view(errors.LimitReached("messages", most=6, retry_after_s=12.4), "m")
+    view = error_view(errors.LimitReached("messages", limit=6, retry_after_s=12.4), "m")
     assert "in 13 s" in view["mend"]
     view = error_view(errors.NotAllowed("temperature", low=0, high=1.2), "m")
     assert view["title"] == "temperature may be 0 to 1.2 here."

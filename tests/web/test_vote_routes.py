@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from akash_gradio.compare.votes.sqlite import SqliteVotes
 from akash_gradio.compare.votes.store import Vote, VotesUnavailable
-from akash_gradio.domain.visitor import NOBODY, VISITOR, Visitor
+from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR, Visitor
 from akash_gradio.web.vote_routes import (
     MOST_A_MINUTE,
     MOST_AT_ONCE,
@@ -21,9 +21,9 @@ from akash_gradio.web.vote_routes import (
     RANKING_S,
     vote_routes,
 )
-from tests.web.fakes import Clock, FakeAnswerer, house, page, serving
+from tests.web.fakes import Clock, FakeChatGateway, endpoint_status, house, page
 
-ANSWERER = FakeAnswerer(statuses=[serving("m", "n")])
+ANSWERER = FakeChatGateway(statuses=[endpoint_status("m", "n")])
 
 
 def a_vote(number: int = 0, **more: Any) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def booth(kept: Kept, clock: Clock, visitor: dict[str, str], tmp_path: Path) -> 
     votes = Starlette(routes=vote_routes(house(ANSWERER, tmp_path, votes=kept), clock))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        VISITOR.set(Visitor(**visitor) if visitor else NOBODY)
+        CURRENT_VISITOR.set(Visitor(**visitor) if visitor else ANONYMOUS)
         await votes(scope, receive, send)
 
     return TestClient(app)
@@ -106,7 +106,7 @@ def test_a_kept_vote_is_of_the_visitor_whom_the_server_knows(
 def test_a_visitor_casts_so_many_votes_a_minute(
     booth: TestClient, kept: Kept, clock: Clock, visitor: dict[str, str]
 ):
-    visitor |= {"id": "ann", "household": "home"}
+    visitor |= {"id": "ann", "network": "home"}
     for number in range(MOST_A_MINUTE):
         assert post(booth, "votes", a_vote(number)).status_code == 200
     refused = post(booth, "votes", a_vote(60))
@@ -119,9 +119,9 @@ def test_a_visitor_casts_so_many_votes_a_minute(
             assert post(booth, "votes", *votes).status_code == 200
     visitor["id"] = "ann-again"
     assert post(booth, "votes", a_vote(60)).status_code == 429
-    visitor["household"] = "elsewhere"
+    visitor["network"] = "elsewhere"
     assert post(booth, "votes", a_vote(60)).status_code == 200
-    visitor |= {"id": "ann", "household": "home"}
+    visitor |= {"id": "ann", "network": "home"}
     clock.now_s += 60
     assert post(booth, "votes", a_vote(60)).status_code == 200
 

@@ -7,7 +7,6 @@ import json
 from typing import Final
 from urllib.parse import urlsplit
 
-from akash_gradio.check.http_probe import is_private
 from akash_gradio.check.parsing import ALIAS, fault_before_body
 from akash_gradio.check.probe import (
     Checking,
@@ -21,11 +20,12 @@ from akash_gradio.check.probe import (
     skipped,
     warned,
 )
+from akash_gradio.check.probe_client import is_private
 from akash_gradio.check.probe_request import Ask, Heard, Key, chat
 from akash_gradio.check.probes.completion import HELLO, limited
 from akash_gradio.domain.errors import EndpointMalformed
 from akash_gradio.domain.model import ServedModel
-from akash_gradio.gateway.discovery import read_models
+from akash_gradio.gateway.discovery import parse_models
 
 MOST_NAMED: Final = 5
 
@@ -45,7 +45,7 @@ def listed(heard: Heard) -> tuple[ServedModel, ...]:
     if not heard.ok:
         return ()
     try:
-        return read_models(ALIAS, heard.body)
+        return parse_models(ALIAS, heard.body)
     except EndpointMalformed:
         return ()
 
@@ -81,7 +81,7 @@ def _judge_models(seen: Seen) -> Judgement:
         status = heard.status or fault.code
         return warned(heard.ask, code, status=status, detail=seen.target.quote(fault.detail))
     try:
-        models = read_models(ALIAS, heard.body)
+        models = parse_models(ALIAS, heard.body)
     except EndpointMalformed:
         return warned(heard.ask, "shape")
     if not models:

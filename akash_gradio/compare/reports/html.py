@@ -65,7 +65,7 @@ class CellView:
     blocks: tuple[str, ...]
     line: str
     checks: tuple[tuple[bool, str], ...]
-    facts: tuple[cells.Fact, ...]
+    facts: tuple[cells.ReceiptLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ def html_report(report: Report) -> Iterator[str]:
     return house.get_template("report.html").generate(
         report=report,
         plan=plan,
-        made=report.made.strftime("%Y-%m-%d %H:%M UTC"),
+        made=report.created_at.strftime("%Y-%m-%d %H:%M UTC"),
         style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
         lanes=lanes,
         charts=[chart for chart in _charts(lanes) if chart.bars],
@@ -173,8 +173,8 @@ def _cell(render: Render | None, labels: Sequence[str], place: int, row: Row) ->
         label=labels[place],
         row=row,
         blocks=() if render is None else tuple(render(row.answer)),
-        line=cells.line_of(row),
-        checks=tuple((each.passed, cells.check_text(each)) for each in row.checks),
+        line=cells.summary_line(row),
+        checks=tuple((each.passed, cells.describe_check(each)) for each in row.checks),
         facts=tuple(cells.receipt_facts(row.receipt)) if row.receipt else (),
     )
 

@@ -13,7 +13,7 @@ from akash_gradio.compare.rows import Row
 def markdown_report(report: Report) -> Iterator[str]:
     """A table of the lanes, then each prompt with its answers, folded where HTML is shown."""
     plan, labels = report.plan, report.plan.labels
-    made = report.made.strftime("%Y-%m-%d %H:%M UTC")
+    made = report.created_at.strftime("%Y-%m-%d %H:%M UTC")
     yield f"# {_line(report.title)}\n\n{made}, Akash Gradio {report.version}, "
     yield f"{len(plan.prompts)} prompts × {len(plan.lanes)} lanes × {plan.repeats}\n\n"
     yield "| | lane | answered | checks passed | first token | speed | tokens out | cost |\n"
@@ -66,8 +66,8 @@ def _answer(row: Row, lane: str) -> Iterator[str]:
         yield f"**{row.outcome}**: {_line(row.said)}\n\n"
     for checked in row.checks:
         word = "passed" if checked.passed else "**failed**"
-        yield f"- {word}: {_line(cells.check_text(checked))}\n"
-    if line := cells.line_of(row):
+        yield f"- {word}: {_line(cells.describe_check(checked))}\n"
+    if line := cells.summary_line(row):
         yield f"\n{_line(line)}\n"
 
 

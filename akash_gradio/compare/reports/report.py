@@ -17,13 +17,13 @@ from akash_gradio.compare.csv_writer import Cell, csv_text
 from akash_gradio.compare.plan import Plan, plan_dict, sampling_dict
 from akash_gradio.compare.ranking import Ranking
 from akash_gradio.compare.rows import Row, row_dict
-from akash_gradio.compare.summary import RowOf, Summary, summarize
+from akash_gradio.compare.summary import RowLookup, Summary, summarize
 from akash_gradio.domain.receipt import Count, Receipt
 
 Render: TypeAlias = Callable[[str], Sequence[str]]
 
 
-class ReportForm(StrEnum):
+class ReportFormat(StrEnum):
     """The values are the files' endings."""
 
     HTML = "html"
@@ -36,7 +36,7 @@ class ReportForm(StrEnum):
 class Report:
     """What a report is made from.
 
-    row_of: number of a task → its row. made: when the report is written. names: model id → what
+    get_row: number of a task → its row. made: when the report is written. names: model id → what
     people call it. ranking: of votes between these lanes, None where there are none. render: an
     answer's markdown → the harmless HTML of its blocks, for the form that shows it; None shows the
     text as it came, as the other forms do.
@@ -44,8 +44,8 @@ class Report:
 
     title: str
     plan: Plan
-    row_of: RowOf
-    made: datetime
+    get_row: RowLookup
+    created_at: datetime
     names: Mapping[str, str]
     ranking: Ranking | None = None
     render: Render | None = None
@@ -54,29 +54,29 @@ class Report:
     def rows(self) -> Iterator[Row]:
         """Every row that is there, in the order of the plan's numbers."""
         for number in range(self.plan.calls):
-            if (row := self.row_of(number)) is not None:
+            if (row := self.get_row(number)) is not None:
                 yield row
 
     def summaries(self) -> tuple[Summary, ...]:
         """One for each lane."""
-        return summarize(self.plan, self.row_of)
+        return summarize(self.plan, self.get_row)
 
 
-def write_report(report: Report, form: ReportForm) -> Iterator[str]:
+def write_report(report: Report, form: ReportFormat) -> Iterator[str]:
     """The report, piece by piece."""
     return _writer(form)(report)
 
 
-def _writer(form: ReportForm) -> Callable[[Report], Iterator[str]]:
-    if form is ReportForm.HTML:
+def _writer(form: ReportFormat) -> Callable[[Report], Iterator[str]]:
+    if form is ReportFormat.HTML:
         from akash_gradio.compare.reports.html import html_report
 
         return html_report
-    if form is ReportForm.MARKDOWN:
+    if form is ReportFormat.MARKDOWN:
         from akash_gradio.compare.reports.markdown import markdown_report
 
         return markdown_report
-    return csv_report if form is ReportForm.CSV else json_report
+    return csv_report if form is ReportFormat.CSV else json_report
 
 
 _COLUMNS: Final = (
@@ -97,7 +97,7 @@ def csv_report(report: Report) -> Iterator[str]:
 
 def _cells(plan: Plan, labels: Sequence[str], row: Row) -> tuple[Cell, ...]:
     task = plan.task(row.number)
-    receipt = row.receipt or Receipt(model_asked=task.lane.model)
+    receipt = row.receipt or Receipt(requested_model=task.lane.model)
     tokens_in, tokens_out = _count(receipt.tokens_in), _count(receipt.tokens_out)
     failed = [f"{c.check.kind.value} {c.check.value}".strip() for c in row.checks if not c.passed]
     return (
@@ -121,7 +121,7 @@ def json_report(report: Report) -> Iterator[str]:
     labels = plan.labels
     head: dict[str, Any] = {
         "title": report.title,
-        "made": report.made.isoformat(timespec="seconds"),
+        "made": report.created_at.isoformat(timespec="seconds"),
         "akash_gradio": report.version,
         "plan": plan_dict(plan),
         "lanes": [

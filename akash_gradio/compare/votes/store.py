@@ -68,7 +68,7 @@ class VoteStore(Protocol):
         ...
 
 
-def open_votes(settings: Settings) -> VoteStore | None:
+def open_vote_store(settings: Settings) -> VoteStore | None:
     """PostgreSQL with DATABASE_URL, SQLite in DATA_DIR, or None: then browsers keep them.
 
     Opens nothing yet.
@@ -105,7 +105,7 @@ class _SentVote(BaseModel):
 _SENT: Final = TypeAdapter(Annotated[list[_SentVote], Field(max_length=MOST_VOTES)])
 
 
-def read_votes(sent: Iterable[Any]) -> tuple[Vote, ...]:
+def parse_votes(sent: Iterable[Any]) -> tuple[Vote, ...]:
     """Votes from parsed JSON that a browser sent. Raises ValueError, naming the field."""
     try:
         read = _SENT.validate_python(list(sent))

@@ -1,4 +1,4 @@
-"""Bytes of an endpoint's answer in, the same bytes out: `RelayReader`.
+"""Bytes of an endpoint's answer in, the same bytes out: `PassthroughReader`.
 
 Until the first token everything is held and read as `reading` reads it. After it the whole
 events of one read go on together, and are looked into only where they may say more than a
@@ -13,7 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from akash_gradio.domain.events import Event
-from akash_gradio.gateway.completion_assembly import Collector, chunks_of, delta_of
+from akash_gradio.gateway.completion_assembly import (
+    CompletionAssembler,
+    completion_to_chunks,
+    delta_from_choice,
+)
 from akash_gradio.gateway.passthrough.plain_events import PlainEvents
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 from akash_gradio.gateway.sse import LINE_BYTES
@@ -23,7 +27,7 @@ _LINE_ENDS: Final = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("\x85", "\\u
 """Inside JSON no line ends, but some clients' line readers end a line there."""
 
 
-class RelayReader:
+class PassthroughReader:
     """Reads one answer to pass it on. Live state, and used as a `ReplyReader` is.
 
     done: as `ReplyReader.done`. finish_reason: the first answer's; None before all have one.
@@ -111,7 +115,7 @@ class RelayReader:
 
     @property
     def _begun(self) -> bool:
-        return self._passing.streams and self._inner.said
+        return self._passing.streams and self._inner.has_output
 
     def _hold(self, data: bytes) -> Sequence[StreamItem]:
         """No event ends here: wait for more, unless it is none of the plain kind."""
@@ -123,7 +127,7 @@ class RelayReader:
     def _read(self, data: bytes) -> Sequence[StreamItem]:
         events = self._inner.feed(data)
         self._note_end()
-        self._inside = not self._inner.at_rest
+        self._inside = not self._inner.at_event_boundary
         if not self._begun:
             self._keep(events)
             return []
@@ -143,15 +147,15 @@ class RelayReader:
 class _Opened(ReplyReader):
     """Hands each chunk on, with its text. finished: the choices that have a finish reason."""
 
-    frames = False
+    use_frames = False
 
     def __init__(self, alias: str, content_type: str | None, passing: _Streamed | _Whole) -> None:
         super().__init__(alias, content_type)
         self.finished: set[int] = set()
         self._passing = passing
 
-    def _understand(self, text: str, value: object, events: list[Event]) -> None:
-        super()._understand(text, value, events)
+    def _handle_chunk(self, text: str, value: object, events: list[Event]) -> None:
+        super()._handle_chunk(text, value, events)
         assert isinstance(value, dict)  # or an error would have been raised
         for choice in value.get("choices") or ():
             if isinstance(choice, dict) and choice.get("finish_reason"):
@@ -193,7 +197,7 @@ class _Streamed:
 
     def completion(self, _text: str, value: Mapping[str, Any]) -> None:
         """A whole answer where a stream was asked."""
-        for chunk in chunks_of(value, usage=self._usage):
+        for chunk in completion_to_chunks(value, usage=self._usage):
             self.chunk(_packed(chunk), chunk)
 
     def take(self) -> Sequence[RawChunk]:
@@ -211,7 +215,7 @@ class _Whole:
 
     def __init__(self, rename: str) -> None:
         self._names = _Names(rename)
-        self._collector: Collector | None = None
+        self._collector: CompletionAssembler | None = None
         self._text = ""
 
     def plain(self, part: bytes, count: int) -> RawChunk | None:
@@ -220,7 +224,7 @@ class _Whole:
 
     def chunk(self, _text: str, value: Mapping[str, Any]) -> None:
         """One event's data, where none was asked."""
-        self._collector = self._collector or Collector()
+        self._collector = self._collector or CompletionAssembler()
         self._collector.add(value)
 
     def completion(self, text: str, value: Mapping[str, Any]) -> None:
@@ -282,7 +286,7 @@ def _mended(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
         return chunk
     if choices == []:
         return chunk
-    return {**chunk, "choices": [{**c, "delta": delta_of(c)} for c in choices or ()]}
+    return {**chunk, "choices": [{**c, "delta": delta_from_choice(c)} for c in choices or ()]}
 
 
 def _with_no_line_ends(text: str) -> str:

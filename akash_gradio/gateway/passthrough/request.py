@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.events import Event
-from akash_gradio.gateway.payload import Payload, encoded, parameters_in
+from akash_gradio.gateway.payload import Payload, encode_json, sampling_parameters
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -19,7 +19,7 @@ Straight: TypeAlias = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RelayRequest:
+class PassthroughRequest:
     """A chat completion as an OpenAI client asks for it.
 
     body: the caller's JSON object, which the endpoint gets with its model's name changed and
@@ -73,17 +73,17 @@ class RawChunk:
     events: int = 0
 
 
-Question: TypeAlias = ChatRequest | RelayRequest
+Question: TypeAlias = ChatRequest | PassthroughRequest
 StreamItem: TypeAlias = Event | RawChunk
 
 
-def build_relayed(
-    request: RelayRequest, *, model: str, entry: EndpointSettings, ask_usage: bool = True
+def build_passthrough_payload(
+    request: PassthroughRequest, *, model: str, entry: EndpointSettings, ask_usage: bool = True
 ) -> Payload:
     """The body for this endpoint.
 
     model: the catalog id that is asked now (a fallback, perhaps). ask_usage: False for an
-    endpoint that doesn't know `stream_options`. Raises RequestRefused as `payload.build` does.
+    endpoint that doesn't know `stream_options`. Raises RequestRefused as `build_payload` does.
     """
     body: dict[str, Any] = {**request.body, "model": entry.model_map.get(model, model)}
     if request.stream:
@@ -93,7 +93,7 @@ def build_relayed(
         body["stream_options"] = options
         if not options:
             del body["stream_options"]
-    return Payload(body=encoded(body, entry.name), sent=parameters_in(body))
+    return Payload(body=encode_json(body, entry.name), sent=sampling_parameters(body))
 
 
 def _options(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -31,9 +31,9 @@ from akash_gradio.domain.errors import (
     EndpointUnreachable,
     RequestRefused,
 )
-from akash_gradio.gateway.content_encoding import BrokenEncoding, Decode, decoder
-from akash_gradio.gateway.public_addresses import Allowed
-from akash_gradio.gateway.redaction import SecretFilter, without_begun_secret
+from akash_gradio.domain.redaction import SecretFilter, redact_partial_secret
+from akash_gradio.gateway.content_encoding import Decode, InvalidEncoding, make_decoder
+from akash_gradio.gateway.public_addresses import AddressFilter
 
 if TYPE_CHECKING:
     import aiohttp
@@ -62,7 +62,7 @@ OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-enc
 """Headers that no configuration may set."""
 
 
-class Answer(Protocol):
+class UpstreamResponse(Protocol):
     """An answer whose head has come. headers: by lower-case names."""
 
     @property
@@ -115,7 +115,7 @@ class Transport(Protocol):
         *,
         headers: Mapping[str, str],
         connect_timeout_s: float,
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """POST body (GET when None) to the entry's URL and path; returns with the answer's head.
 
         headers: the model's own; the entry's win. Raises EndpointError.
@@ -127,13 +127,13 @@ class Transport(Protocol):
         ...
 
 
-def load_client(*, alone: bool = False) -> None:
+def load_http_client(*, skip_certificates: bool = False) -> None:
     """Import the HTTP client now, where a later moment would be worse (0.2 s of CPU, once).
 
     alone: nobody else in this process uses it. Then it reads no certificates when it is
     imported, 2 MB of them: each connection over TLS is given ours.
     """
-    with _no_certificates() if alone else nullcontext():
+    with _no_certificates() if skip_certificates else nullcontext():
         from akash_gradio.gateway.passthrough import aiohttp_fastpath
 
     _ = aiohttp_fastpath
@@ -159,7 +159,7 @@ class HttpTransport:
     allowed: the addresses that may be connected to, None for all; with it no proxy is used.
     """
 
-    def __init__(self, allowed: Allowed | None = None) -> None:
+    def __init__(self, allowed: AddressFilter | None = None) -> None:
         self._allowed = allowed
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         """Whether connections are used again → the session."""
@@ -182,7 +182,7 @@ class HttpTransport:
         *,
         headers: Mapping[str, str],
         connect_timeout_s: float,
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """See `Transport.open`."""
 
         failure: EndpointError
@@ -273,7 +273,7 @@ def _connecting(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(connect=seconds)
 
 
-def _new_session(reuse: bool, allowed: Allowed | None) -> aiohttp.ClientSession:
+def _new_session(reuse: bool, allowed: AddressFilter | None) -> aiohttp.ClientSession:
     """No limit of connections (each endpoint has its own), no cookies, no proxies of its own:
     aiohttp would read ~/.netrc in a thread for each request.
     """
@@ -293,7 +293,9 @@ def _new_session(reuse: bool, allowed: Allowed | None) -> aiohttp.ClientSession:
     )
 
 
-def checked_resolver(allowed: Allowed, lookup: AbstractResolver | None = None) -> AbstractResolver:
+def checked_resolver(
+    allowed: AddressFilter, lookup: AbstractResolver | None = None
+) -> AbstractResolver:
     """Finds nothing for a name when one of its addresses isn't allowed.
 
     lookup: who is asked for the addresses, the system when None. What it says is what is
@@ -349,11 +351,11 @@ class _PlainAnswer:
 
     @property
     def lag_s(self) -> float:
-        """See `Answer.lag_s`."""
+        """See `UpstreamResponse.lag_s`."""
         return time.monotonic() - self._handler.heard_at
 
     async def read(self) -> bytes:
-        """See `Answer.read`."""
+        """See `UpstreamResponse.read`."""
         try:
             return await self._take()
         except _client_errors() as error:
@@ -361,7 +363,7 @@ class _PlainAnswer:
         raise failure
 
     async def pour(self, take: Callable[[bytes], bool]) -> None:
-        """See `Answer.pour`."""
+        """See `UpstreamResponse.pour`."""
         if self._pour is not None:
             await self._pour(take)
 
@@ -381,22 +383,22 @@ class _PackedAnswer(_PlainAnswer):
         self._pour = None  # what comes is packed
 
     async def read(self) -> bytes:
-        """See `Answer.read`. A packet may well unpack to many pieces, or as yet to none."""
+        """See `UpstreamResponse.read`. A packet may unpack to many pieces or none."""
         try:
             while (piece := next(self._pieces, b"")) == b"":
                 packet = await super().read()
                 if not packet:
                     return b""
                 self._pieces = self._decode(packet)
-        except BrokenEncoding:
+        except InvalidEncoding:
             raise EndpointMalformed(self._alias, "encoding") from None
         return piece
 
 
-async def _answer(alias: str, response: FastResponse) -> Answer:
+async def _answer(alias: str, response: FastResponse) -> UpstreamResponse:
     try:
-        decode = decoder(response.headers.get("content-encoding"))
-    except BrokenEncoding:
+        decode = make_decoder(response.headers.get("content-encoding"))
+    except InvalidEncoding:
         response.close()
         raise EndpointMalformed(alias, "encoding") from None
     return (
@@ -433,8 +435,8 @@ def hide_secrets(
     if entry.api_key is not None:
         secrets.append(entry.api_key.get_secret_value())
     secrets += of_model.values()
-    cleaned = SecretFilter(*secrets).clean(error.detail)
-    error.detail = without_begun_secret(cleaned, secrets)
+    cleaned = SecretFilter(*secrets).redact(error.detail)
+    error.detail = redact_partial_secret(cleaned, secrets)
 
 
 def _fits(name: str, value: str) -> bool:

@@ -13,12 +13,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from akash_gradio.http.connection import EXTENSION, Headers
 
-HEAD_S: Final = 20.0
+HEAD_TIMEOUT_S: Final = 20.0
 """In which a request's head must have come, from the connection's beginning or the last answer."""
-HEAD_BYTES: Final = 64 * 1024
+MAX_HEAD_BYTES: Final = 64 * 1024
 
 
-class ImpatientProtocol(HttpToolsProtocol):
+class HeadTimeoutProtocol(HttpToolsProtocol):
     """uvicorn's own over httptools, with a limit of time and of size for each request's head.
 
     Between two requests uvicorn's keep-alive timeout holds; this one goes on when a head
@@ -27,7 +27,7 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     # With a thirty-first attribute an instance no longer shares its names with the others: 1 KB.
     __slots__ = ("_before", "_head_bytes", "_timer")
-    head_s = HEAD_S
+    head_timeout_s = HEAD_TIMEOUT_S
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -48,7 +48,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._head_bytes += len(data)
         if self.cycle is not self._before:
             self._stop_waiting()
-        elif self._head_bytes > HEAD_BYTES:
+        elif self._head_bytes > MAX_HEAD_BYTES:
             self.transport.close()
 
     def on_response_complete(self) -> None:
@@ -64,7 +64,7 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def _wait_for_head(self) -> None:
         self._before, self._head_bytes = self.cycle, 0
-        self._timer = self.loop.call_later(self.head_s, self._give_up)
+        self._timer = self.loop.call_later(self.head_timeout_s, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
@@ -82,7 +82,7 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._wait_for_head()
 
 
-class DirectProtocol(ImpatientProtocol):
+class PassthroughProtocol(HeadTimeoutProtocol):
     """The same, and the `Connection` of its requests, one after the other."""
 
     __slots__ = ("_call_when_left",)
@@ -101,8 +101,8 @@ class DirectProtocol(ImpatientProtocol):
         super().connection_lost(exc)
         self._tell_of_leaving()
 
-    def write_now(self, body: bytes) -> bool:
-        """See `Connection.write_now`."""
+    def try_write(self, body: bytes) -> bool:
+        """See `Connection.try_write`."""
         # With a second request behind this one, the cycle is that one's, and has not begun.
         cycle = self.cycle
         if (
@@ -115,8 +115,8 @@ class DirectProtocol(ImpatientProtocol):
         self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return True
 
-    def reply_now(self, headers: Headers, body: bytes) -> bool:
-        """See `Connection.reply_now`."""
+    def try_respond(self, headers: Headers, body: bytes) -> bool:
+        """See `Connection.try_respond`."""
         cycle = self.cycle
         # With a second request behind this one, the cycle is that one's.
         if (
@@ -136,14 +136,14 @@ class DirectProtocol(ImpatientProtocol):
         cycle.on_response()
         return True
 
-    def when_left(self, call: Callable[[], object]) -> None:
-        """See `Connection.when_left`."""
+    def set_disconnect_callback(self, call: Callable[[], object]) -> None:
+        """See `Connection.set_disconnect_callback`."""
         self._call_when_left = call
         if self.cycle.disconnected:
             self.loop.call_soon(self._tell_of_leaving)
 
-    def forget(self, call: Callable[[], object]) -> None:
-        """See `Connection.forget`."""
+    def clear_disconnect_callback(self, call: Callable[[], object]) -> None:
+        """See `Connection.clear_disconnect_callback`."""
         if self._call_when_left is call:
             self._call_when_left = None
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akash_gradio.gateway.passthrough.plain_events import PlainEvents
-from tests.stubs.wire import chunk, ending, error, event, says, usage_event
+from tests.stubs.wire import chunk, error, event, finish_event, text_event, usage_event
 
-SAYS = says("word")
+SAYS = text_event("word")
 
 
 def spaced(value: object) -> bytes:
@@ -34,7 +34,7 @@ def test_counts_whole_events_that_say_more() -> None:
         SAYS[:-1],
         SAYS[1:],
         SAYS.replace(b"\n\n", b"\r\n\r\n"),
-        ending(),
+        finish_event(),
         usage_event(),
         event(error("no")),
         b": ping\n\n",
@@ -71,19 +71,19 @@ def test_the_words_may_be_of_any_kind(name: str) -> None:
 @given(st.text())
 def test_the_next_is_one_whatever_its_words(words: str) -> None:
     looked_at = "NaN" in words or "Infinity" in words
-    assert looked_at or after_one().count(says(words)) == 1
+    assert looked_at or after_one().count(text_event(words)) == 1
 
 
 def test_words_that_are_no_numbers_are_known_for_words() -> None:
-    assert after_one().count(says("NaN, Infinity")) == 1
+    assert after_one().count(text_event("NaN, Infinity")) == 1
 
 
 @given(st.text(), st.binary(max_size=12))
 def test_what_counts_after_another_differs_from_it_in_its_words_alone(
     before: str, inside: bytes
 ) -> None:
-    first = says(before)
-    start, _, end = says("\0").partition(b"\\u0000")
+    first = text_event(before)
+    start, _, end = text_event("\0").partition(b"\\u0000")
     part = start + inside + end
     if after_one(first).count(part) and not PlainEvents().count(part):
         text = part.decode(errors="replace").removeprefix("data: ")

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from akash_gradio.domain.errors import EndpointMalformed, EndpointRefused, EndpointSilent
 from akash_gradio.domain.events import TextDelta, Usage
-from akash_gradio.gateway.passthrough.reader import RelayReader
+from akash_gradio.gateway.passthrough.reader import PassthroughReader
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 from tests.stubs import wire
-from tests.stubs.wire import DONE, chunk, event, opening, says, story, usage_event
+from tests.stubs.wire import DONE, chunk, event, role_event, stream_body, text_event, usage_event
 
-PLAIN = story().removesuffix(DONE)
+PLAIN = stream_body().removesuffix(DONE)
 
 
-def reader(**more: Any) -> RelayReader:
-    return RelayReader("a", None, **{"stream": True, "usage": False, **more})
+def reader(**more: Any) -> PassthroughReader:
+    return PassthroughReader("a", None, **{"stream": True, "usage": False, **more})
 
 
 def read(parts: Iterable[bytes], **more: Any) -> list[StreamItem]:
@@ -63,12 +63,12 @@ def as_sent(data: bytes) -> bytes:
 
 
 def test_passes_on_what_came_without_touching_it():
-    assert relayed(story()) == as_sent(PLAIN)
+    assert relayed(stream_body()) == as_sent(PLAIN)
 
 
-@given(st.lists(st.integers(1, len(story()) - 1), max_size=40), st.booleans())
+@given(st.lists(st.integers(1, len(stream_body()) - 1), max_size=40), st.booleans())
 def test_however_the_bytes_are_cut_the_same_go_on(cuts: list[int], tidy: bool):
-    data = story() if tidy else story().replace(b"\n", b"\r\n")
+    data = stream_body() if tidy else stream_body().replace(b"\n", b"\r\n")
     places = sorted({0, *cuts, len(data)})
     parts = [data[a:b] for a, b in itertools.pairwise(places)]
     assert relayed(*parts) == as_sent(PLAIN)
@@ -76,15 +76,26 @@ def test_however_the_bytes_are_cut_the_same_go_on(cuts: list[int], tidy: bool):
 
 def test_passes_on_each_read_when_it_comes_and_all_its_events_at_once():
     reading = reader()
-    assert not passed(reading.feed(opening()))
-    assert passed(reading.feed(says("a"))) == opening() + says("a")
-    assert reading.feed(says("b") + says("c")) == [RawChunk(says("b") + says("c"), 2)]
-    assert reading.feed(says("d")[:-1]) == []
-    assert passed(reading.feed(b"\n")) == says("d")
+    assert not passed(reading.feed(role_event()))
+    assert passed(reading.feed(text_event("a"))) == role_event() + text_event("a")
+    assert reading.feed(text_event("b") + text_event("c")) == [
+        RawChunk(text_event("b") + text_event("c"), 2)
+    ]
+    assert reading.feed(text_event("d")[:-1]) == []
+    assert passed(reading.feed(b"\n")) == text_event("d")
 
 
 def test_looks_into_plain_events_no_more_than_it_must():
-    heard = read([opening(), says("a"), says("b") + says("c"), says("d"), story([]), DONE])
+    heard = read(
+        [
+            role_event(),
+            text_event("a"),
+            text_event("b") + text_event("c"),
+            text_event("d"),
+            stream_body([]),
+            DONE,
+        ]
+    )
     assert [each.text for each in heard if isinstance(each, TextDelta)] == ["a"]
     assert sum(each.events for each in heard if isinstance(each, RawChunk)) == 3
 
@@ -92,16 +103,16 @@ def test_looks_into_plain_events_no_more_than_it_must():
 @pytest.mark.parametrize(
     "odd",
     [
-        b": keep-alive\n\n" + says("b"),
-        b"event: message\nid: 7\nretry: 10\n" + says("b"),
-        says("b").replace(b"data: ", b"data:"),
-        says("b").replace(b"\n", b"\r\n"),
-        says("b").replace(b",", b",\ndata: "),
-        b"\xef\xbb\xbf" + says("b"),
+        b": keep-alive\n\n" + text_event("b"),
+        b"event: message\nid: 7\nretry: 10\n" + text_event("b"),
+        text_event("b").replace(b"data: ", b"data:"),
+        text_event("b").replace(b"\n", b"\r\n"),
+        text_event("b").replace(b",", b",\ndata: "),
+        b"\xef\xbb\xbf" + text_event("b"),
         event({**chunk({"content": "b"}), "score": float("nan")}),
         event({**chunk({"content": "b"}), "score": float("-inf")}),
-        event({**chunk(None), "choices": [{"index": 0, "delta": None}]}) + says("b"),
-        event({"id": "x"}) + says("b"),
+        event({**chunk(None), "choices": [{"index": 0, "delta": None}]}) + text_event("b"),
+        event({"id": "x"}) + text_event("b"),
         event({**chunk(None), "choices": [{"index": 0, "message": {"content": "b"}}]}),
     ],
     ids=[
@@ -113,18 +124,24 @@ def test_looks_into_plain_events_no_more_than_it_must():
 def test_puts_right_what_a_strict_client_stumbles_over(odd: bytes, first: bool):
     if odd.startswith(b"\xef") and not first:
         odd = odd[3:]
-    data = odd + says("a") if first else says("a") + odd
-    out = relayed(data, says("c"), DONE) if first else relayed(says("a"), odd, says("c"), DONE)
+    data = odd + text_event("a") if first else text_event("a") + odd
+    out = (
+        relayed(data, text_event("c"), DONE)
+        if first
+        else relayed(text_event("a"), odd, text_event("c"), DONE)
+    )
     assert said(out) == ("bac" if first else "abc")
 
 
 def test_bytes_that_are_no_text_become_a_mark():
-    broken = says("x").replace(b"x", b"\xff")
-    assert said(relayed(says("a"), broken, broken + says("b"), DONE)) == "a\ufffd\ufffdb"
+    broken = text_event("x").replace(b"x", b"\xff")
+    assert (
+        said(relayed(text_event("a"), broken, broken + text_event("b"), DONE)) == "a\ufffd\ufffdb"
+    )
 
 
 def test_a_usage_chunk_goes_on_only_to_who_asked_for_it():
-    parts = [story().removesuffix(DONE), usage_event(), DONE]
+    parts = [stream_body().removesuffix(DONE), usage_event(), DONE]
     assert relayed(*parts) == as_sent(PLAIN)
     assert relayed(*parts, usage=True) == as_sent(PLAIN) + usage_event()
     assert Usage(13, len(wire.TOKENS)) in read(parts)
@@ -132,13 +149,13 @@ def test_a_usage_chunk_goes_on_only_to_who_asked_for_it():
 
 def test_usage_beside_words_stays_where_it_is():
     beside = event(chunk({"content": "b"}, usage=wire.USAGE))
-    assert relayed(says("a"), beside, DONE) == says("a") + beside
+    assert relayed(text_event("a"), beside, DONE) == text_event("a") + beside
 
 
 def test_the_model_is_called_as_the_caller_called_it():
     own = json.dumps(chunk({"content": "b"}, model="org/own-é")).encode()
     spaced = b"data: " + own + b"\n\n"
-    out = relayed(spaced, spaced + spaced, says("c"), DONE, rename="mine")
+    out = relayed(spaced, spaced + spaced, text_event("c"), DONE, rename="mine")
     assert {value["model"] for value in values(out)} == {"mine"}
     assert said(out) == "bbbc"
 
@@ -157,13 +174,13 @@ def test_broken_json_is_garbled_also_where_the_model_has_another_name(broken: by
     other = event(chunk({"content": "b"}, model="another")).replace(b'"b"', broken)
     with pytest.raises(EndpointMalformed) as error:
         read([first, other], rename="mine")
-    assert error.value.what == "json"
+    assert error.value.reason == "json"
 
 
 def test_a_whole_answer_becomes_a_stream():
     calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
     body = {**wire.completion("hi", tool_calls=calls, odd=[1]), "x": {"y": 1}}
-    chunks = values(relayed(wire.pack(body), usage=True))
+    chunks = values(relayed(wire.to_json(body), usage=True))
     first, last, usage = chunks
     assert first["choices"][0]["delta"] == {
         "role": "assistant", "content": "hi", "odd": [1], "tool_calls": [{"index": 0, **calls[0]}],
@@ -183,7 +200,7 @@ def test_a_stream_becomes_a_whole_answer():
         return event(chunk({"tool_calls": [{"index": 0, **more}]}))
 
     parts = [
-        opening(), event(chunk({"reasoning_content": "hm"})), says("a"), says("b"),
+        role_event(), event(chunk({"reasoning_content": "hm"})), text_event("a"), text_event("b"),
         call(id="c", type="function", function={"name": "f", "arguments": '{"a"'}),
         call(function={"arguments": ":1}"}),
         event(chunk({}, "tool_calls", x_odd=1)), usage_event(), DONE,
@@ -225,16 +242,22 @@ def test_several_answers_at_once_end_when_all_have_ended():
 @pytest.mark.parametrize(
     ("parts", "error"),
     [
-        ([opening(), event(wire.error("no")), DONE], EndpointMalformed),
-        ([says("a"), event(wire.error("no"))], EndpointMalformed),
-        ([says("a"), event({"object": "error", "message": "no", "code": 500})], EndpointRefused),
-        ([says("a"), b'data: {"choices": [{"delta":\n\n'], EndpointMalformed),
-        ([says("a"), b"<html>\n\n", says("b")], EndpointMalformed),
-        ([says("a"), event({"detail": "worker died"})], EndpointMalformed),
-        ([says("a"), event({**chunk({"content": ""}), **wire.error("no")})], EndpointMalformed),
-        ([says("a"), says("b")[:-20]], EndpointMalformed),
-        ([says("a"), b'data: {"x": "' + b"x" * (1 << 21)], EndpointMalformed),
-        ([opening(), wire.ending(), DONE], EndpointSilent),
+        ([role_event(), event(wire.error("no")), DONE], EndpointMalformed),
+        ([text_event("a"), event(wire.error("no"))], EndpointMalformed),
+        (
+            [text_event("a"), event({"object": "error", "message": "no", "code": 500})],
+            EndpointRefused,
+        ),
+        ([text_event("a"), b'data: {"choices": [{"delta":\n\n'], EndpointMalformed),
+        ([text_event("a"), b"<html>\n\n", text_event("b")], EndpointMalformed),
+        ([text_event("a"), event({"detail": "worker died"})], EndpointMalformed),
+        (
+            [text_event("a"), event({**chunk({"content": ""}), **wire.error("no")})],
+            EndpointMalformed,
+        ),
+        ([text_event("a"), text_event("b")[:-20]], EndpointMalformed),
+        ([text_event("a"), b'data: {"x": "' + b"x" * (1 << 21)], EndpointMalformed),
+        ([role_event(), wire.finish_event(), DONE], EndpointSilent),
         ([DONE], EndpointSilent),
     ],
 )
@@ -245,7 +268,7 @@ def test_what_is_no_answer_is_an_error_here_too(parts: list[bytes], error: type[
 
 def test_words_that_came_with_an_error_in_one_read_are_passed_on_before_it():
     reading = reader()
-    assert passed(reading.feed(says("a") + event(wire.error("no")))) == says("a")
+    assert passed(reading.feed(text_event("a") + event(wire.error("no")))) == text_event("a")
     assert reading.done
     with pytest.raises(EndpointMalformed):
         reading.close()
@@ -253,8 +276,8 @@ def test_words_that_came_with_an_error_in_one_read_are_passed_on_before_it():
 
 def test_a_line_that_grows_in_small_reads_takes_time_in_proportion():
     reading = reader()
-    reading.feed(says("a"))
-    long = says("x" * 400_000)
+    reading.feed(text_event("a"))
+    long = text_event("x" * 400_000)
     for at in range(0, len(long), 8):
         out = reading.feed(long[at : at + 8])
     assert passed(out) == long

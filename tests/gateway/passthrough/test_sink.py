@@ -10,14 +10,14 @@ import pytest
 from akash_gradio.domain.errors import EndpointTimeout, ReplyInterrupted
 from akash_gradio.domain.events import Finished, Started
 from akash_gradio.domain.receipt import Receipt
-from akash_gradio.gateway import RelayRequest, open_gateway
+from akash_gradio.gateway import PassthroughRequest, open_gateway
 from tests.gateway.fakes import (
     DONE,
     HANGS,
     ROLE,
     Clock,
+    FakeReply,
     FakeTransport,
-    Says,
     delta,
     named,
     settings_of,
@@ -56,12 +56,12 @@ async def ask(
     *parts: Any, refuses: frozenset[int] = frozenset(), **variables: object
 ) -> tuple[Caller, Receipt]:
     clock, network = Clock(), FakeTransport()
-    network.enqueue("a", Says(parts=parts))
+    network.enqueue("a", FakeReply(parts=parts))
     caller = Caller(clock, refuses)
     body = {"messages": [{"role": "user", "content": "What?"}], "stream": True}
-    request = RelayRequest(model="m", body=body, straight=caller.straight)
+    request = PassthroughRequest(model="m", body=body, straight=caller.straight)
     gateway = open_gateway(settings_of(named("a"), **variables), transport=network, clock=clock)
-    async with aclosing(gateway.relay(request)) as items:
+    async with aclosing(gateway.passthrough(request)) as items:
         async for item in items:
             if isinstance(item, bytes):
                 caller.said.append(("yielded", item))

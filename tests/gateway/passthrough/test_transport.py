@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.errors import EndpointMalformed, EndpointTimeout, EndpointUnreachable
-from akash_gradio.gateway.passthrough.transport import UNREAD_BYTES, Answer, HttpTransport
+from akash_gradio.gateway.passthrough.transport import UNREAD_BYTES, HttpTransport, UpstreamResponse
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECE = b"5\r\nhello\r\n"
@@ -97,7 +97,7 @@ def entry(port: int, **more: Any) -> EndpointSettings:
     return EndpointSettings(name="a", url=f"http://127.0.0.1:{port}/v1", **more)
 
 
-async def ask(made: HttpTransport, to: EndpointSettings, **headers: str) -> Answer:
+async def ask(made: HttpTransport, to: EndpointSettings, **headers: str) -> UpstreamResponse:
     return await made.open(to, "/chat/completions", b"{}", headers=headers, connect_timeout_s=2)
 
 
@@ -123,11 +123,11 @@ async def floods(far: Peer) -> None:
         await far.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
 
 
-async def read(answer: Answer) -> bytes:
+async def read(answer: UpstreamResponse) -> bytes:
     return b"".join([part async for part in parts_of(answer)])
 
 
-async def parts_of(answer: Answer) -> AsyncIterator[bytes]:
+async def parts_of(answer: UpstreamResponse) -> AsyncIterator[bytes]:
     while part := await answer.read():
         yield part
 
@@ -299,7 +299,7 @@ async def test_tells_a_cut_body_from_a_whole_one() -> None:
         with pytest.raises(EndpointMalformed) as error:
             await read(answer)
         await answer.aclose()
-    assert error.value.what == "cut"
+    assert error.value.reason == "cut"
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -324,7 +324,7 @@ async def test_a_body_that_goes_on_as_no_http_is_cut_whoever_waits_for_it(late: 
             with pytest.raises(EndpointMalformed) as error:
                 await answer.read()
         await answer.aclose()
-    assert error.value.what == "cut"
+    assert error.value.reason == "cut"
 
 
 async def test_reads_on_after_small_pieces_were_too_many_to_hold() -> None:
@@ -370,7 +370,7 @@ async def test_unpacks_a_body_and_refuses_an_unknown_packing() -> None:
             async with asyncio.timeout(PROMPT_CLOSE_S):
                 await made.aclose()
                 await far.left.wait()
-        assert error.value.what == "encoding"
+        assert error.value.reason == "encoding"
 
 
 async def test_leaves_this_machine_out_of_the_environments_proxy(
@@ -623,8 +623,8 @@ ALONE = """
 import certifi, os, ssl
 os.environ["SSL_CERT_FILE"] = certifi.where()
 os.environ.pop("SSL_CERT_DIR", "")
-from akash_gradio.gateway.passthrough.transport import HttpTransport, load_client
-load_client(alone=True)
+from akash_gradio.gateway.passthrough.transport import HttpTransport, load_http_client
+load_http_client(skip_certificates=True)
 from aiohttp.connector import _SSL_CONTEXT_VERIFIED as theirs
 ours = HttpTransport()._tls_context()
 print(len(theirs.get_ca_certs()), theirs.verify_mode == ssl.CERT_REQUIRED)

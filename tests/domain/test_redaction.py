@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from akash_gradio.gateway.redaction import REMOVED, SecretFilter, scrub
+from akash_gradio.domain.redaction import REMOVED, SecretFilter, redact
 
 KEY = "correct-horse-battery"
 
@@ -35,8 +35,8 @@ KEY = "correct-horse-battery"
     ],
 )
 def test_removes_what_looks_like_a_key(text: str, secret: str) -> None:
-    assert secret not in scrub(text)
-    assert REMOVED in scrub(text)
+    assert secret not in redact(text)
+    assert REMOVED in redact(text)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_removes_what_looks_like_a_key(text: str, secret: str) -> None:
     ],
 )
 def test_leaves_ordinary_words_alone(text: str) -> None:
-    assert scrub(text) == text
+    assert redact(text) == text
 
 
 @settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_scrubbed(text: str) -> None:
-    scrub(text)
+    redact(text)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_eight_times_the_text_costs_far_less_than_sixty_four_times_the_time(piec
         text, spent = piece * (characters // len(piece)), []
         for _ in range(3):
             start = time.process_time()
-            scrub(text)
+            redact(text)
             spent.append(time.process_time() - start)
         return min(spent)
 
@@ -173,7 +173,7 @@ def test_secrets_can_be_added_later_and_are_known_percent_encoded(log: logging.L
 
 
 def test_the_longer_of_two_secrets_is_removed_whole() -> None:
-    assert SecretFilter("abcdef", "abcdefghi").clean("abcdefghi") == REMOVED
+    assert SecretFilter("abcdef", "abcdefghi").redact("abcdefghi") == REMOVED
 
 
 def test_shapes_are_removed_without_being_known(log: logging.Logger) -> None:
@@ -193,4 +193,4 @@ def test_arguments_without_a_secret_stay_as_they_are() -> None:
 
 
 def test_placeholder_keys_are_no_secrets() -> None:
-    assert SecretFilter("", "none", "EMPTY").clean("none is EMPTY") == "none is EMPTY"
+    assert SecretFilter("", "none", "EMPTY").redact("none is EMPTY") == "none is EMPTY"

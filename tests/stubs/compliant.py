@@ -5,31 +5,31 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.stubs.animal import Animal, Ends, named
+from tests.stubs.behavior import Animal, Ending, named
 from tests.stubs.endpoint import Exchange
-from tests.stubs.wire import TOKENS, completion, error, pack
+from tests.stubs.wire import TOKENS, completion, error, to_json
 
 CONTEXT_TOKENS = 8192
 """What `wire.model_list` says, and what this server holds to; a word is a token."""
 MARK = "Repeat this exactly, with the brackets: "
 
 
-def obedient(behavior: object = "perfect") -> Animal:
+def compliant(behavior: object = "perfect") -> Animal:
     """The behavior, where the request is in order; plain answers are this one's own."""
     animal = named(behavior)
-    plain = animal.ends in (Ends.WHOLE, Ends.BREAKS_OFF)
+    plain = animal.ending in (Ending.COMPLETE, Ending.INTERRUPTED)
     number = float if animal.name == "float_usage" else int
 
     async def act(x: Exchange) -> None:
-        body = x.seen.json
+        body = x.request.json
         if words_in(body) > CONTEXT_TOKENS:
-            await x.reply(pack(too_long(words_in(body))), 400)
+            await x.reply(to_json(too_long(words_in(body))), 400)
         elif body.get("stream") or not plain:
-            await animal.act(x)
+            await animal.handler(x)
         else:
-            await x.reply(pack(answer_to(body, number)))
+            await x.reply(to_json(answer_to(body, number)))
 
-    return replace(animal, act=act)
+    return replace(animal, handler=act)
 
 
 def words_in(body: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""A growing answer in a chat of 500 turns: `python -m tests.browser.streaming_figures`."""
+"""A growing answer in a chat of 500 turns: `python -m tests.browser.streaming_benchmark`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from playwright.sync_api import CDPSession, expect
 
-from tests.browser.endpoints import open_pens, saying
 from tests.browser.long_chat import PROSE, open_long_chat, pieces
-from tests.browser.servers import PATIENT, running_app
+from tests.browser.servers import QUICK_RETRIES, running_app
+from tests.browser.upstreams import answering, open_upstreams
 from tests.browser.visits import DESKTOP, chat_with, last_answer, open_browser, send
 
 TOKENS: Final = 800
@@ -27,19 +27,21 @@ def busy_s(session: CDPSession) -> float:
 def main() -> int:
     """Print the figures. Returns the exit status."""
     with (
-        open_pens(lone=1, pairs=0) as pens,
+        open_upstreams(single=1, pairs=0) as upstreams,
         tempfile.TemporaryDirectory() as folder,
         open_browser() as browser,
-        running_app(Path(folder), ENDPOINTS=pens.entries(), EMBEDDED="off", **PATIENT) as app,
+        running_app(
+            Path(folder), ENDPOINTS=upstreams.entries(), EMBEDDED="off", **QUICK_RETRIES
+        ) as app,
     ):
-        pen = pens.lone[0]
+        upstream = upstreams.single[0]
         text = pieces(PROSE * TOKENS)[:TOKENS]
-        pen.stub.behave(saying(*text, tokens_per_s=TOKENS_PER_S))
+        upstream.stub.set_behavior(answering(*text, tokens_per_s=TOKENS_PER_S))
         context = browser.new_context(base_url=app.url, **DESKTOP)
         page = context.new_page()
-        chat_with(page, pen.model)
+        chat_with(page, upstream.model)
         session = context.new_cdp_session(page)
-        open_long_chat(page, pen.model, 500)
+        open_long_chat(page, upstream.model, 500)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})
         before = busy_s(session)
         send(page, "One more.")

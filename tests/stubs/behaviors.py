@@ -12,39 +12,39 @@ from typing import Any, Protocol
 
 import brotli  # type: ignore[import-untyped]
 
-from tests.stubs.animal import ZOO, Act, Animal, Ends
+from tests.stubs.behavior import BEHAVIORS, Act, Animal, Ending
 from tests.stubs.endpoint import Exchange
 from tests.stubs.wire import (
     DONE,
+    REASONING,
     TEXT,
-    THOUGHTS,
     TOKENS,
     USAGE,
     chunk,
     completion,
-    ending,
     error,
     event,
-    opening,
-    pack,
-    says,
-    story,
+    finish_event,
+    role_event,
+    stream_body,
+    text_event,
+    to_json,
     usage_event,
 )
 
 TICK_S = 0.02
-REST_S = 7
+RETRY_AFTER_S = 7
 """What the 429s ask for."""
 MEBIBYTE = 1 << 20
 
 
-def that(ends: Ends) -> list[str]:
+def behaviors_with(ends: Ending) -> list[str]:
     """The names of all animals that end so."""
-    return [name for name, animal in ZOO.items() if animal.ends is ends]
+    return [name for name, animal in BEHAVIORS.items() if animal.ending is ends]
 
 
-def _add(name: str, act: Act, ends: Ends, error: str = "", **more: Any) -> None:
-    ZOO[name] = Animal(name=name, act=act, ends=ends, error=error, **more)
+def _add(name: str, act: Act, ends: Ending, error: str = "", **more: Any) -> None:
+    BEHAVIORS[name] = Animal(name=name, handler=act, ending=ends, error=error, **more)
 
 
 def whole(**more: Any) -> Callable[[Act], Act]:
@@ -52,12 +52,12 @@ def whole(**more: Any) -> Callable[[Act], Act]:
 
     def add(act: Act) -> Act:
         async def either(x: Exchange) -> None:
-            if streamed(x):
+            if wants_stream(x):
                 await act(x)
             else:
-                await x.reply(pack(completion("".join(x.stub.tokens))))
+                await x.reply(to_json(completion("".join(x.stub.tokens))))
 
-        _add(act.__name__, either, Ends.WHOLE, **more)
+        _add(act.__name__, either, Ending.COMPLETE, **more)
         return act
 
     return add
@@ -67,7 +67,7 @@ def fails(error: str, **more: Any) -> Callable[[Act], Act]:
     """A failure before the first token."""
 
     def add(act: Act) -> Act:
-        _add(act.__name__, act, Ends.NEVER_STARTS, error, **more)
+        _add(act.__name__, act, Ending.NO_FIRST_TOKEN, error, **more)
         return act
 
     return add
@@ -77,40 +77,40 @@ def breaks(error: str, text: str = "".join(TOKENS[:3])) -> Callable[[Act], Act]:
     """A failure after the first three tokens, or after `text`."""
 
     def add(act: Act) -> Act:
-        _add(act.__name__, act, Ends.BREAKS_OFF, error, text=text)
+        _add(act.__name__, act, Ending.INTERRUPTED, error, text=text)
         return act
 
     return add
 
 
-def streamed(x: Exchange) -> bool:
-    return bool(x.seen.json.get("stream"))
+def wants_stream(x: Exchange) -> bool:
+    return bool(x.request.json.get("stream"))
 
 
 def wants_usage(x: Exchange) -> bool:
-    return bool((x.seen.json.get("stream_options") or {}).get("include_usage"))
+    return bool((x.request.json.get("stream_options") or {}).get("include_usage"))
 
 
 def letters(count: int) -> bytes:
     """A delta of so many letters, made faster than JSON's encoder would."""
-    before, _, after = says("@").partition(b"@")
+    before, _, after = text_event("@").partition(b"@")
     return before + b"x" * count + after
 
 
-async def tell(x: Exchange, *pieces: bytes, content_type: str = "text/event-stream") -> None:
+async def send_stream(x: Exchange, *pieces: bytes, content_type: str = "text/event-stream") -> None:
     """A chunked stream of these pieces, well ended."""
     await x.open_stream(content_type)
     for piece in pieces:
-        await x.piece(piece)
+        await x.send(piece)
     await x.end()
 
 
 async def begin(x: Exchange, tokens: Iterable[str] = TOKENS[:3]) -> None:
     """A stream's headers, its role and some tokens."""
     await x.open_stream()
-    await x.piece(opening())
+    await x.send(role_event())
     for token in tokens:
-        await x.piece(says(token))
+        await x.send(text_event(token))
 
 
 async def reset_when_read(x: Exchange) -> None:
@@ -138,78 +138,78 @@ def streams(tokens_per_s: float | None = None) -> Act:
 
 
 async def answer(x: Exchange, tokens: Iterable[str], tokens_per_s: float | None = None) -> None:
-    if not streamed(x):
-        await x.reply(pack(completion("".join(tokens))))
+    if not wants_stream(x):
+        await x.reply(to_json(completion("".join(tokens))))
         return
     await x.open_stream()
-    await x.piece(opening())
+    await x.send(role_event())
     for token in tokens:
         await asyncio.sleep(1 / tokens_per_s if tokens_per_s else 0)
-        await x.piece(says(token))
-    await x.piece(ending())
+        await x.send(text_event(token))
+    await x.send(finish_event())
     if wants_usage(x):
-        await x.piece(usage_event())
-    await x.piece(DONE)
+        await x.send(usage_event())
+    await x.send(DONE)
     await x.end()
 
 
 async def echoes(x: Exchange) -> None:
     """Says what the last message said, three characters at a time."""
-    said = x.seen.json["messages"][-1]["content"]
+    said = x.request.json["messages"][-1]["content"]
     await answer(x, [said[i : i + 3] for i in range(0, len(said), 3)])
 
 
-_add("perfect", streams(), Ends.WHOLE)
-_add("slow", streams(20), Ends.WHOLE)
-_add("echoes", echoes, Ends.WHOLE, text="")
+_add("perfect", streams(), Ending.COMPLETE)
+_add("slow", streams(20), Ending.COMPLETE)
+_add("echoes", echoes, Ending.COMPLETE, text="")
 
 
 @whole()
 async def split_into_bytes(x: Exchange) -> None:
     await x.open_stream()
-    for byte in story():
-        await x.piece(bytes([byte]))
+    for byte in stream_body():
+        await x.send(bytes([byte]))
         await asyncio.sleep(0)
     await x.end()
 
 
 @whole()
 async def cr_lines(x: Exchange) -> None:
-    await tell(x, story().replace(b"\n", b"\r"))
+    await send_stream(x, stream_body().replace(b"\n", b"\r"))
 
 
 @whole()
 async def crlf_lines(x: Exchange) -> None:
-    await tell(x, story().replace(b"\n", b"\r\n"))
+    await send_stream(x, stream_body().replace(b"\n", b"\r\n"))
 
 
 @whole()
 async def crlf_split_between(x: Exchange) -> None:
     await x.open_stream()
-    for line in story().split(b"\n"):
-        await x.piece(line + b"\r")
+    for line in stream_body().split(b"\n"):
+        await x.send(line + b"\r")
         await asyncio.sleep(0)
-        await x.piece(b"\n")
+        await x.send(b"\n")
     await x.end()
 
 
 @whole()
 async def byte_order_mark(x: Exchange) -> None:
-    await tell(x, b"\xef\xbb\xbf" + story())
+    await send_stream(x, b"\xef\xbb\xbf" + stream_body())
 
 
 @whole()
 async def comments_and_other_fields(x: Exchange) -> None:
     await x.open_stream()
     for token in TOKENS:
-        await x.piece(b": keep-alive\n\nevent: message\nid: 7\nretry: 100\n" + says(token))
-    await x.piece(ending() + DONE)
+        await x.send(b": keep-alive\n\nevent: message\nid: 7\nretry: 100\n" + text_event(token))
+    await x.send(finish_event() + DONE)
     await x.end()
 
 
 @whole()
 async def no_space_after_data(x: Exchange) -> None:
-    await tell(x, story().replace(b"data: ", b"data:"))
+    await send_stream(x, stream_body().replace(b"data: ", b"data:"))
 
 
 @whole()
@@ -217,56 +217,56 @@ async def data_over_several_lines(x: Exchange) -> None:
     await x.open_stream()
     for token in TOKENS:
         lines = json.dumps(chunk({"content": token}), indent=1).encode().split(b"\n")
-        await x.piece(b"".join(b"data: " + line + b"\n" for line in lines) + b"\n")
-    await x.piece(ending() + DONE)
+        await x.send(b"".join(b"data: " + line + b"\n" for line in lines) + b"\n")
+    await x.send(finish_event() + DONE)
     await x.end()
 
 
 @whole()
 async def typed_as_plain_text(x: Exchange) -> None:
-    await tell(x, story(), content_type="text/plain")
+    await send_stream(x, stream_body(), content_type="text/plain")
 
 
 @whole()
 async def typed_as_json(x: Exchange) -> None:
-    await tell(x, story(), content_type="application/json")
+    await send_stream(x, stream_body(), content_type="application/json")
 
 
 @whole()
 async def whole_json_for_a_stream(x: Exchange) -> None:
-    await x.reply(pack(completion()))
+    await x.reply(to_json(completion()))
 
 
 @whole()
 async def whole_json_typed_as_stream(x: Exchange) -> None:
-    await x.reply(pack(completion()), content_type="text/event-stream")
+    await x.reply(to_json(completion()), content_type="text/event-stream")
 
 
 @whole()
 async def no_done(x: Exchange) -> None:
-    await tell(x, story().removesuffix(DONE))
+    await send_stream(x, stream_body().removesuffix(DONE))
 
 
 @whole()
 async def no_finish_reason(x: Exchange) -> None:
-    await tell(x, opening(), *map(says, TOKENS), DONE)
+    await send_stream(x, role_event(), *map(text_event, TOKENS), DONE)
 
 
 @whole()
 async def no_blank_line_at_the_end(x: Exchange) -> None:
-    await tell(x, story().removesuffix(b"\n\n"))
+    await send_stream(x, stream_body().removesuffix(b"\n\n"))
 
 
 @whole()
 async def no_line_end_after_the_finish(x: Exchange) -> None:
-    await tell(x, story().removesuffix(DONE).removesuffix(b"\n\n"))
+    await send_stream(x, stream_body().removesuffix(DONE).removesuffix(b"\n\n"))
 
 
 @whole()
 async def closes_instead_of_counting(x: Exchange) -> None:
     """HTTP/1.0's way: the body ends where the connection does."""
     await x.head()
-    await x.piece(story())
+    await x.send(stream_body())
 
 
 class _Compressor(Protocol):
@@ -309,9 +309,9 @@ def compressed(coding: str, make: Callable[[], _Compressor]) -> Act:
     async def act(x: Exchange) -> None:
         compressor = make()
         await x.open_stream(content_encoding=coding)
-        for part in (opening(), *map(says, TOKENS), ending(), DONE):
-            await x.piece(compressor.compress(part) + compressor.flush())
-        await x.piece(compressor.finish())
+        for part in (role_event(), *map(text_event, TOKENS), finish_event(), DONE):
+            await x.send(compressor.compress(part) + compressor.flush())
+        await x.send(compressor.finish())
         await x.end()
 
     act.__name__ = coding
@@ -326,19 +326,19 @@ whole()(compressed("br", _Brotli))
 async def float_usage(x: Exchange) -> None:
     """As the guide's own example does."""
     usage = {"prompt_tokens": 13.0, "completion_tokens": 9.25, "total_tokens": 22.25}
-    if streamed(x):
-        await tell(x, story().removesuffix(DONE), usage_event(usage), DONE)
+    if wants_stream(x):
+        await send_stream(x, stream_body().removesuffix(DONE), usage_event(usage), DONE)
     else:
-        await x.reply(pack({**completion(), "usage": usage}))
+        await x.reply(to_json({**completion(), "usage": usage}))
 
 
-_add("float_usage", float_usage, Ends.WHOLE)
+_add("float_usage", float_usage, Ending.COMPLETE)
 
 
 @whole()
 async def usage_on_every_chunk(x: Exchange) -> None:
     chunks = [event(chunk({"content": token}, usage=USAGE)) for token in TOKENS]
-    await tell(x, *chunks, event(chunk({}, "stop", usage=USAGE)), DONE)
+    await send_stream(x, *chunks, event(chunk({}, "stop", usage=USAGE)), DONE)
 
 
 @whole()
@@ -346,83 +346,83 @@ async def null_deltas(x: Exchange) -> None:
     nothing = {"role": "assistant", "content": None, "tool_calls": None, "reasoning_content": None}
     empty = event(chunk(nothing, usage=None))
     no_delta = event({**chunk(None), "choices": [{"index": 0, "delta": None}]})
-    await tell(x, empty, no_delta, *map(says, TOKENS), empty, ending(), DONE)
+    await send_stream(x, empty, no_delta, *map(text_event, TOKENS), empty, finish_event(), DONE)
 
 
 @whole()
 async def no_choices_at_first(x: Exchange) -> None:
     no_key = event({"id": "chatcmpl-stub", "object": "chat.completion.chunk"})
-    await tell(x, event(chunk(None, prompt_filter_results=[])), no_key, story())
+    await send_stream(x, event(chunk(None, prompt_filter_results=[])), no_key, stream_body())
 
 
 @whole()
-async def finish_on_the_last_word(x: Exchange) -> None:
+async def finish_with_last_token(x: Exchange) -> None:
     last = event(chunk({"content": TOKENS[-1]}, "stop"))
-    await tell(x, opening(), *map(says, TOKENS[:-1]), last, DONE)
+    await send_stream(x, role_event(), *map(text_event, TOKENS[:-1]), last, DONE)
 
 
 @whole()
-async def one_late_lump(x: Exchange) -> None:
+async def late_single_chunk(x: Exchange) -> None:
     await x.open_stream()
     await asyncio.sleep(3 * TICK_S)
-    await x.piece(story())
+    await x.send(stream_body())
     await x.end()
 
 
 def thinks(*deltas: dict[str, str]) -> Act:
     async def act(x: Exchange) -> None:
         parts = [event(chunk({"role": "assistant", **delta})) for delta in deltas]
-        await tell(x, *parts, *map(says, TOKENS), ending(), DONE)
+        await send_stream(x, *parts, *map(text_event, TOKENS), finish_event(), DONE)
 
     return act
 
 
 def _thinker(name: str, act: Act, **more: Any) -> None:
     act.__name__ = name
-    whole(**({"thoughts": "".join(THOUGHTS)} | more))(act)
+    whole(**({"reasoning": "".join(REASONING)} | more))(act)
 
 
-_thinker("reasoning_content", thinks(*({"reasoning_content": t} for t in THOUGHTS)))
-_thinker("reasoning", thinks(*({"reasoning": t} for t in THOUGHTS)))
+_thinker("reasoning_content", thinks(*({"reasoning_content": t} for t in REASONING)))
+_thinker("reasoning", thinks(*({"reasoning": t} for t in REASONING)))
 _thinker(
     "think_tags_split",
-    thinks(*({"content": t} for t in ("<th", "ink>", *THOUGHTS, "</thi", "nk>"))),
+    thinks(*({"content": t} for t in ("<th", "ink>", *REASONING, "</thi", "nk>"))),
 )
 _thinker(
     "think_end_alone",
-    thinks(*({"content": t} for t in (*THOUGHTS, "</th", "ink>"))),
+    thinks(*({"content": t} for t in (*REASONING, "</th", "ink>"))),
     # By the time the tag comes its text has been shown; nobody can call it back.
-    thoughts="",
-    text="".join(THOUGHTS) + TEXT,
+    reasoning="",
+    text="".join(REASONING) + TEXT,
 )
 
 
 @whole(text="x" * (MEBIBYTE // 2))
 async def half_a_mebibyte_in_a_line(x: Exchange) -> None:
-    await tell(x, opening(), letters(MEBIBYTE // 2), ending(), DONE)
+    await send_stream(x, role_event(), letters(MEBIBYTE // 2), finish_event(), DONE)
 
 
 async def rejects_stream_options(x: Exchange) -> None:
-    if "stream_options" in x.seen.json:
+    if "stream_options" in x.request.json:
         told = error("Unrecognized request argument: stream_options", "invalid_request_error")
-        await x.reply(pack(told), 400)
+        await x.reply(to_json(told), 400)
     else:
         await answer(x, x.stub.tokens)
 
 
-_add("rejects_stream_options", rejects_stream_options, Ends.WHOLE)
+_add("rejects_stream_options", rejects_stream_options, Ending.COMPLETE)
 
 
 # ---- those that fail before their first token ----
 
 
 @fails("EndpointUnreachable", listens=False)
-async def refuses(x: Exchange) -> None:
+async def closed_port(x: Exchange) -> None:
     """The port is closed."""
 
 
 @fails("EndpointUnreachable", scheme="https")
-async def speaks_no_tls(x: Exchange) -> None:
+async def plain_text_on_https(x: Exchange) -> None:
     """Never gets a request that it can read."""
 
 
@@ -438,40 +438,40 @@ async def closes_at_once(x: Exchange) -> None:
 
 @fails("EndpointTimeout")
 async def hangs_before_headers(x: Exchange) -> None:
-    await x.for_ever()
+    await x.hang()
 
 
 @fails("EndpointTimeout")
 async def hangs_after_headers(x: Exchange) -> None:
     await x.open_stream()
-    await x.for_ever()
+    await x.hang()
 
 
 @fails("EndpointTimeout")
 async def hangs_after_role(x: Exchange) -> None:
     await begin(x, ())
-    await x.for_ever()
+    await x.hang()
 
 
 @fails("EndpointTimeout")
-async def headers_drop_by_drop(x: Exchange) -> None:
+async def slow_headers(x: Exchange) -> None:
     await x.write(b"HTTP/1.1 200 OK\r\nx-slow: ")
     async for _ in ticks():
         await x.write(b"z")
 
 
 @fails("EndpointTimeout")
-async def comments_for_ever(x: Exchange) -> None:
+async def endless_comments(x: Exchange) -> None:
     await x.open_stream()
     async for _ in ticks():
-        await x.piece(b": keep-alive\n\n")
+        await x.send(b": keep-alive\n\n")
 
 
 @fails("EndpointTimeout")
-async def empty_deltas_for_ever(x: Exchange) -> None:
+async def endless_empty_deltas(x: Exchange) -> None:
     await begin(x, ())
     async for _ in ticks():
-        await x.piece(says(""))
+        await x.send(text_event(""))
 
 
 @fails("EndpointMalformed")
@@ -491,13 +491,13 @@ async def cuts_in_the_headers(x: Exchange) -> None:
 
 
 @fails("EndpointMalformed")
-async def speaks_no_http(x: Exchange) -> None:
+async def not_http(x: Exchange) -> None:
     await x.write(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
 @fails("EndpointMalformed")
 async def shorter_than_promised(x: Exchange) -> None:
-    body = pack(completion())
+    body = to_json(completion())
     await x.head(200, "application/json", content_length=str(len(body)))
     await x.write(body[:40])
 
@@ -519,60 +519,60 @@ async def empty_body(x: Exchange) -> None:
 
 @fails("EndpointSilent")
 async def done_only(x: Exchange) -> None:
-    await tell(x, DONE)
+    await send_stream(x, DONE)
 
 
 @fails("EndpointSilent")
-async def ends_without_a_word(x: Exchange) -> None:
-    if streamed(x):
-        await tell(x, opening(), ending(), usage_event(), DONE)
+async def empty_answer(x: Exchange) -> None:
+    if wants_stream(x):
+        await send_stream(x, role_event(), finish_event(), usage_event(), DONE)
     else:
-        await x.reply(pack(completion("")))
+        await x.reply(to_json(completion("")))
 
 
 @fails("EndpointMalformed")
 async def error_object_with_200(x: Exchange) -> None:
-    await x.reply(pack(error("The model is overloaded")))
+    await x.reply(to_json(error("The model is overloaded")))
 
 
 @fails("EndpointMalformed")
 async def error_as_first_event(x: Exchange) -> None:
-    await tell(x, event(error("CUDA out of memory")), DONE)
+    await send_stream(x, event(error("CUDA out of memory")), DONE)
 
 
 @fails("EndpointMalformed")
 async def error_as_a_string(x: Exchange) -> None:
-    await tell(x, event({"error": "overloaded"}), DONE)
+    await send_stream(x, event({"error": "overloaded"}), DONE)
 
 
 @fails("EndpointMalformed")
 async def broken_json(x: Exchange) -> None:
-    await tell(x, b'data: {"choices": [{"delta": {"content": "Hel\n\n', DONE)
+    await send_stream(x, b'data: {"choices": [{"delta": {"content": "Hel\n\n', DONE)
 
 
 @fails("EndpointMalformed")
 async def json_of_another_shape(x: Exchange) -> None:
-    if streamed(x):
-        await tell(x, event([1, 2, 3]), DONE)
+    if wants_stream(x):
+        await send_stream(x, event([1, 2, 3]), DONE)
     else:
         await x.reply(b"[1, 2, 3]")
 
 
 @fails("EndpointMalformed")
-async def lies_about_gzip(x: Exchange) -> None:
+async def false_gzip_encoding(x: Exchange) -> None:
     await x.open_stream(content_encoding="gzip")
-    await x.piece(story())
+    await x.send(stream_body())
     await x.end()
 
 
 @fails("EndpointMalformed")
 async def twenty_mebibytes_in_a_line(x: Exchange) -> None:
-    await tell(x, opening(), letters(20 * MEBIBYTE), ending(), DONE)
+    await send_stream(x, role_event(), letters(20 * MEBIBYTE), finish_event(), DONE)
 
 
 @fails("EndpointMalformed")
 async def two_mebibytes_in_a_line(x: Exchange) -> None:
-    await tell(x, opening(), letters(2 * MEBIBYTE), ending(), DONE)
+    await send_stream(x, role_event(), letters(2 * MEBIBYTE), finish_event(), DONE)
 
 
 @fails("EndpointMalformed")
@@ -582,9 +582,9 @@ async def endless_line(x: Exchange) -> None:
 
 
 async def a_line_without_end(x: Exchange) -> None:
-    await x.piece(b'data: {"choices": [{"index": 0, "delta": {"content": "')
+    await x.send(b'data: {"choices": [{"index": 0, "delta": {"content": "')
     while True:
-        await x.piece(b"x" * 65536)
+        await x.send(b"x" * 65536)
 
 
 def redirects(status: int) -> Act:
@@ -597,20 +597,20 @@ def redirects(status: int) -> Act:
     return act
 
 
-_add("redirects_307", redirects(307), Ends.NEVER_STARTS, "EndpointRefused")
-_add("redirects_302", redirects(302), Ends.NEVER_STARTS, "EndpointRefused")
+_add("redirects_307", redirects(307), Ending.NO_FIRST_TOKEN, "EndpointRefused")
+_add("redirects_302", redirects(302), Ending.NO_FIRST_TOKEN, "EndpointRefused")
 
 
-def answers(status: int, body: object, **headers: str) -> Act:
+def respond_with(status: int, body: object, **headers: str) -> Act:
     async def act(x: Exchange) -> None:
-        await x.reply(pack(body), status, **headers)
+        await x.reply(to_json(body), status, **headers)
 
     return act
 
 
 for _status in (401, 403, 404, 408, 409, 425, 429, 500, 502, 503, 504, 529):
-    _act = answers(_status, error(f"told with {_status}"))
-    _add(f"status_{_status}", _act, Ends.NEVER_STARTS, "EndpointRefused")
+    _act = respond_with(_status, error(f"told with {_status}"))
+    _add(f"status_{_status}", _act, Ending.NO_FIRST_TOKEN, "EndpointRefused")
 
 
 @fails("EndpointRefused")
@@ -619,19 +619,21 @@ async def html_with_502(x: Exchange) -> None:
 
 
 @fails("EndpointRefused")
-async def rests_by_seconds(x: Exchange) -> None:
-    await x.reply(pack(error("Rate limit reached")), 429, retry_after=str(REST_S))
+async def retry_after_in_seconds(x: Exchange) -> None:
+    await x.reply(to_json(error("Rate limit reached")), 429, retry_after=str(RETRY_AFTER_S))
 
 
 @fails("EndpointRefused")
-async def rests_by_date(x: Exchange) -> None:
-    then = format_datetime(datetime.now(UTC) + timedelta(seconds=REST_S), usegmt=True)
-    await x.reply(pack(error("Rate limit reached")), 429, retry_after=then)
+async def retry_after_as_date(x: Exchange) -> None:
+    then = format_datetime(datetime.now(UTC) + timedelta(seconds=RETRY_AFTER_S), usegmt=True)
+    await x.reply(to_json(error("Rate limit reached")), 429, retry_after=then)
 
 
 @fails("EndpointRefused")
-async def rests_by_milliseconds(x: Exchange) -> None:
-    await x.reply(pack(error("Rate limit reached")), 429, retry_after_ms=str(REST_S * 1000))
+async def retry_after_in_milliseconds(x: Exchange) -> None:
+    await x.reply(
+        to_json(error("Rate limit reached")), 429, retry_after_ms=str(RETRY_AFTER_S * 1000)
+    )
 
 
 # ---- those that break off ----
@@ -659,33 +661,33 @@ async def ends_unfinished(x: Exchange) -> None:
 async def closes_unfinished(x: Exchange) -> None:
     """The same where the connection's end is the body's end."""
     await x.head()
-    await x.piece(opening() + b"".join(map(says, TOKENS[:3])))
+    await x.send(role_event() + b"".join(map(text_event, TOKENS[:3])))
 
 
 @breaks("EndpointTimeout")
 async def hangs_in_the_middle(x: Exchange) -> None:
     await begin(x)
-    await x.for_ever()
+    await x.hang()
 
 
 @breaks("EndpointTimeout")
 async def comments_after_the_first_token(x: Exchange) -> None:
     await begin(x)
     async for _ in ticks():
-        await x.piece(b": keep-alive\n\n")
+        await x.send(b": keep-alive\n\n")
 
 
 @breaks("EndpointMalformed")
 async def error_after_the_first_token(x: Exchange) -> None:
     await begin(x)
-    await x.piece(event(error("CUDA out of memory")) + DONE)
+    await x.send(event(error("CUDA out of memory")) + DONE)
     await x.end()
 
 
 @breaks("EndpointMalformed")
 async def broken_json_in_the_middle(x: Exchange) -> None:
     await begin(x)
-    await x.piece(b'data: {"choices": [{"delta":\n\n' + DONE)
+    await x.send(b'data: {"choices": [{"delta":\n\n' + DONE)
     await x.end()
 
 
@@ -706,7 +708,7 @@ _LONG = (
 
 
 def _refuses(name: str, status: int, body: object, kind: str = "RequestRefused") -> None:
-    _add(name, answers(status, body), Ends.REFUSES, kind)
+    _add(name, respond_with(status, body), Ending.REQUEST_REFUSED, kind)
 
 
 for _status in (400, 413, 422):

@@ -40,7 +40,7 @@ _RUN: Final = re.compile(r"[A-Za-z0-9_\-]{24,}={0,2}")
 _SOLID: Final = re.compile(r"[A-Za-z0-9]{16,}")
 
 
-def scrub(text: str) -> str:
+def redact(text: str) -> str:
     """text without whatever looks like a key, and without the logins of URLs.
 
     Known shapes (`sk-…`, `hf_…`, `Bearer …`, `api_key=…`) go whatever their length; an
@@ -62,7 +62,7 @@ def _if_random(run: re.Match[str]) -> str:
     return run.group()
 
 
-def without_begun_secret(text: str, secrets: Iterable[str]) -> str:
+def redact_partial_secret(text: str, secrets: Iterable[str]) -> str:
     """text without the beginning of a secret at its end, where it may have been cut.
 
     Beginnings of under 4 characters stay, and so do those of secrets under 6.
@@ -80,7 +80,7 @@ _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "
 
 
 class SecretFilter(logging.Filter):
-    """Takes known secrets, and the shapes that `scrub` knows, out of each log record.
+    """Takes known secrets, and the shapes that `redact` knows, out of each log record.
 
     Put it on handlers: a filter on a logger does not see the records of its children.
     The traceback is turned into text here, and the exception itself taken off the record,
@@ -103,12 +103,12 @@ class SecretFilter(logging.Filter):
             self._known = re.compile("|".join(map(re.escape, longest_first)))
             self._clean_short.cache_clear()
 
-    def clean(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """text without the known secrets and without what looks like one."""
         return self._clean_short(text) if len(text) <= _SHORT else self._cleaned(text)
 
     def _cleaned(self, text: str) -> str:
-        return scrub(self._known.sub(REMOVED, text) if self._known else text)
+        return redact(self._known.sub(REMOVED, text) if self._known else text)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Clean the record in place; always True."""
@@ -119,9 +119,9 @@ class SecretFilter(logging.Filter):
             record.exc_text = record.exc_text or _FORMATTER.formatException(record.exc_info)
             record.exc_info = None
         if record.exc_text:
-            record.exc_text = self.clean(record.exc_text)
+            record.exc_text = self.redact(record.exc_text)
         if record.stack_info:
-            record.stack_info = self.clean(record.stack_info)
+            record.stack_info = self.redact(record.stack_info)
         facts = record.__dict__
         for name in facts.keys() - _STANDARD:
             if type(facts[name]) is not int:
@@ -138,9 +138,9 @@ class SecretFilter(logging.Filter):
         try:
             message = record.getMessage()
         except (TypeError, ValueError, KeyError):
-            record.msg = self.clean(str(record.msg))
+            record.msg = self.redact(str(record.msg))
             return  # arguments that don't fit: logging itself reports it
-        cleaned = self.clean(message)
+        cleaned = self.redact(message)
         if cleaned != message:
             record.msg, record.args = cleaned, None
 
@@ -148,7 +148,7 @@ class SecretFilter(logging.Filter):
         if value is None or isinstance(value, bool | int | float):
             return value
         if isinstance(value, str):
-            return self.clean(value)
+            return self.redact(value)
         if depth and type(value) is dict:
             return {self._value(k, 0): self._value(v, depth - 1) for k, v in value.items()}
         if depth and type(value) in (list, tuple, set, frozenset):
@@ -158,10 +158,10 @@ class SecretFilter(logging.Filter):
     def _object(self, value: Any) -> Any:
         try:
             says = f"{value!s} {value!r}"
-            cleaned = self.clean(says)
+            cleaned = self.redact(says)
         except Exception:  # a broken __str__ may raise anything, and a log line must not
             return f"<{type(value).__name__}>"
-        return value if cleaned == says else self.clean(str(value))
+        return value if cleaned == says else self.redact(str(value))
 
 
 _FORMATTER: Final = logging.Formatter()

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from akash_gradio.check.probe_request import Ask, Heard, Piece, Reach
 from akash_gradio.check.target import Target
-from akash_gradio.gateway.content_encoding import BrokenEncoding, decoder
+from akash_gradio.gateway.content_encoding import InvalidEncoding, make_decoder
 
 if TYPE_CHECKING:
     import httpx
@@ -29,7 +29,7 @@ MOST_BYTES: Final = 4 << 20
 SECONDS_OF_A_DAY: Final = 86_400
 
 
-class Prober:
+class ProbeClient:
     """Live: one client for one target. Use it with `async with`. clock: monotonic seconds."""
 
     def __init__(self, target: Target, clock: Callable[[], float] = time.monotonic) -> None:
@@ -111,7 +111,7 @@ class Prober:
             ) as response:
                 listening.head(response)
                 await listening.body(response.aiter_raw())
-        except BrokenEncoding:
+        except InvalidEncoding:
             listening.failure = "encoding"
         except httpx.RemoteProtocolError as error:
             listening.fails("no_http" if "disconnected" not in str(error) else "closed")
@@ -138,7 +138,7 @@ class _Listening:
         self._headers = {name.lower(): value for name, value in response.headers.items()}
 
     async def body(self, packets: AsyncIterator[bytes]) -> None:
-        decode = decoder(self._headers.get("content-encoding"))
+        decode = make_decoder(self._headers.get("content-encoding"))
         async for packet in packets:
             for data in decode(packet) if decode else (packet,):
                 self._pieces.append(Piece(at_s=self._clock() - self._began, data=data))

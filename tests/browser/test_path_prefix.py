@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Response, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.endpoints import open_pens, saying
 from tests.browser.nginx import running_nginx
-from tests.browser.servers import PATIENT, App, running_app
+from tests.browser.servers import QUICK_RETRIES, App, running_app
+from tests.browser.upstreams import answering, open_upstreams
 from tests.browser.visits import answer_text, ask, opened
 
 pytestmark = pytest.mark.browser
@@ -20,17 +20,17 @@ UNDRAWN = "[...document.images].filter((one) => one.complete && !one.naturalWidt
 
 def test_a_proxy_may_put_the_page_below_a_path(tmp_path: Path, visit: Visits) -> None:
     visit.allow("401")
-    with open_pens(lone=2, pairs=0) as pens:
-        for pen in pens.lone:
-            pen.stub.behave(saying("I am ", pen.model))
-        options = {"ENDPOINTS": pens.entries(), "EMBEDDED": "off", "ACCESS_TOKEN": "let-me-in"}
+    with open_upstreams(single=2, pairs=0) as upstreams:
+        for upstream in upstreams.single:
+            upstream.stub.set_behavior(answering("I am ", upstream.model))
+        options = {"ENDPOINTS": upstreams.entries(), "EMBEDDED": "off", "ACCESS_TOKEN": "let-me-in"}
         with (
             running_app(
                 tmp_path / "app",
                 GRADIO_ROOT_PATH="/chat",
                 TRUSTED_PROXIES="1",
                 **options,
-                **PATIENT,
+                **QUICK_RETRIES,
             ) as app,
             running_nginx(tmp_path, app, app, path="/chat/") as url,
         ):
@@ -43,18 +43,18 @@ def test_a_proxy_may_put_the_page_below_a_path(tmp_path: Path, visit: Visits) ->
             page.wait_for_function("window.akashGradio?.routed === true")
             assert page.url == f"{url}/?view=models"
             assert page.evaluate(UNDRAWN) == 0
-            page.locator('[data-model="lone-00"] [data-chat]').click()
+            page.locator('[data-model="single-00"] [data-chat]').click()
             ask(page, "Who?")
-            expect(answer_text(page)).to_have_text("I am lone-00")
-            assert page.url == f"{url}/?model=lone-00"
+            expect(answer_text(page)).to_have_text("I am single-00")
+            assert page.url == f"{url}/?model=single-00"
             page.reload()
-            expect(answer_text(page)).to_have_text("I am lone-00")
+            expect(answer_text(page)).to_have_text("I am single-00")
             page.click("#go-compare")
             page.fill("#compare-message", "Who?")
             page.press("#compare-message", "Enter")
-            for letter, pen in zip("AB", pens.lone, strict=True):
+            for letter, upstream in zip("AB", upstreams.single, strict=True):
                 lane = page.locator(f'.lane-col[data-letter="{letter}"] .lane-answer')
-                expect(lane).to_contain_text(f"I am {pen.model}")
+                expect(lane).to_contain_text(f"I am {upstream.model}")
             assert page.url.startswith(f"{url}/?view=compare")
             for view in ("models", "votes", "sets"):
                 opened(page, f"?view={view}")

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 Act: TypeAlias = "Callable[[Exchange], Coroutine[Any, Any, None]]"
 
 
-class Ends(Enum):
+class Ending(Enum):
     """What a careful client makes of it."""
 
-    WHOLE = "the right text"
-    NEVER_STARTS = "a failure before the first token"
-    BREAKS_OFF = "a failure after the first token"
-    REFUSES = "the request is at fault"
+    COMPLETE = "the right text"
+    NO_FIRST_TOKEN = "a failure before the first token"
+    INTERRUPTED = "a failure after the first token"
+    REQUEST_REFUSED = "the request is at fault"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +32,16 @@ class Animal:
     """
 
     name: str
-    act: Act
-    ends: Ends
+    handler: Act
+    ending: Ending
     error: str = ""
     text: str = TEXT
-    thoughts: str = ""
+    reasoning: str = ""
     listens: bool = True
     scheme: str = "http"
 
 
-ZOO: dict[str, Animal] = {}
+BEHAVIORS: dict[str, Animal] = {}
 
 
 def named(behavior: object) -> Animal:
@@ -49,7 +49,9 @@ def named(behavior: object) -> Animal:
     if isinstance(behavior, Animal):
         return behavior
     if isinstance(behavior, str):
-        return ZOO[behavior]
+        return BEHAVIORS[behavior]
     if callable(behavior):
-        return Animal(name=getattr(behavior, "__name__", "custom"), act=behavior, ends=Ends.WHOLE)
+        return Animal(
+            name=getattr(behavior, "__name__", "custom"), handler=behavior, ending=Ending.COMPLETE
+        )
     raise TypeError(f"no behavior: {behavior!r}")

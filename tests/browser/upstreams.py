@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.stubs import Exchange, StubThread, wire
-from tests.stubs.zoo import answer, streamed
+from tests.stubs.behaviors import answer, wants_stream
 
-Act = Callable[[Exchange], Coroutine[Any, Any, None]]
+Behavior = Callable[[Exchange], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pen:
+class Upstream:
     """One model and the endpoints that serve it, for one test alone."""
 
     model: str
@@ -37,62 +37,62 @@ class Pen:
 
 
 @dataclass(slots=True)
-class Pens:
+class Upstreams:
     """A supply of them: each test takes fresh ones, since endpoints remember failures."""
 
-    lone: list[Pen] = field(default_factory=list)
-    pairs: list[Pen] = field(default_factory=list)
+    single: list[Upstream] = field(default_factory=list)
+    pairs: list[Upstream] = field(default_factory=list)
 
     def entries(self) -> list[dict[str, Any]]:
-        return [entry for pen in (*self.lone, *self.pairs) for entry in pen.entries()]
+        return [entry for upstream in (*self.single, *self.pairs) for entry in upstream.entries()]
 
     def write_catalog(self, path: Path) -> Path:
         """A catalog with an entry for each model."""
         entries = [
-            f'[[models]]\nid = "{pen.model}"\nname = "{pen.model.title()}"\n'
+            f'[[models]]\nid = "{upstream.model}"\nname = "{upstream.model.title()}"\n'
             'description = "A model of the tests"\ntemperature = 0.7\ntop_p = 0.9\n'
             'tokenLimit = 8192\nstarters = ["Say hello"]\n'
-            for pen in (*self.lone, *self.pairs)
+            for upstream in (*self.single, *self.pairs)
         ]
         path.write_text("\n".join(entries), encoding="utf-8")
         return path
 
 
 @contextmanager
-def open_pens(lone: int, pairs: int) -> Iterator[Pens]:
+def open_upstreams(single: int, pairs: int) -> Iterator[Upstreams]:
     """So many models with one endpoint, and so many with two."""
     with ExitStack() as stack:
 
-        def pen(kind: str, number: int, count: int) -> Pen:
+        def upstream(kind: str, number: int, count: int) -> Upstream:
             stubs = tuple(stack.enter_context(StubThread()) for _ in range(count))
-            return Pen(model=f"{kind}-{number:02}", stubs=stubs)
+            return Upstream(model=f"{kind}-{number:02}", stubs=stubs)
 
-        yield Pens(
-            [pen("lone", number, 1) for number in range(lone)],
-            [pen("pair", number, 2) for number in range(pairs)],
+        yield Upstreams(
+            [upstream("single", number, 1) for number in range(single)],
+            [upstream("pair", number, 2) for number in range(pairs)],
         )
 
 
-def saying(*tokens: str, tokens_per_s: float | None = None) -> Act:
+def answering(*tokens: str, tokens_per_s: float | None = None) -> Behavior:
     """Answers with this text, at a pace, and counts its tokens."""
     usage = {"prompt_tokens": 13, "completion_tokens": len(tokens)}
 
     async def act(x: Exchange) -> None:
-        if not streamed(x):
+        if not wants_stream(x):
             await answer(x, tokens)
             return
         await x.open_stream()
-        await x.piece(wire.opening())
+        await x.send(wire.role_event())
         for token in tokens:
             await asyncio.sleep(1 / tokens_per_s if tokens_per_s else 0)
-            await x.piece(wire.says(token))
-        await x.piece(wire.ending() + wire.usage_event(usage) + wire.DONE)
+            await x.send(wire.text_event(token))
+        await x.send(wire.finish_event() + wire.usage_event(usage) + wire.DONE)
         await x.end()
 
     return act
 
 
-def words_of(text: str) -> tuple[str, ...]:
+def tokens_of(text: str) -> tuple[str, ...]:
     """A text in the pieces in which a model would send it."""
     return tuple(word + " " for word in text.split(" "))
 
@@ -117,72 +117,72 @@ class Gate:
             self._loop.call_soon_threadsafe(self._opened.set)
 
 
-def held(gate: Gate, before: Iterable[str] = (), after: Iterable[str] = ()) -> Act:
+def answering_after(gate: Gate, before: Iterable[str] = (), after: Iterable[str] = ()) -> Behavior:
     """Says `before`, waits for the gate, says `after` and ends."""
 
     async def act(x: Exchange) -> None:
         await x.open_stream()
-        await x.piece(wire.opening())
+        await x.send(wire.role_event())
         for token in before:
-            await x.piece(wire.says(token))
+            await x.send(wire.text_event(token))
         await gate.passed()
         for token in after:
-            await x.piece(wire.says(token))
-        await x.piece(wire.ending() + wire.DONE)
+            await x.send(wire.text_event(token))
+        await x.send(wire.finish_event() + wire.DONE)
         await x.end()
 
     return act
 
 
-def silent() -> Act:
+def silent() -> Behavior:
     """Sends headers, and no token ever."""
 
     async def act(x: Exchange) -> None:
         await x.open_stream()
-        await x.for_ever()
+        await x.hang()
 
     return act
 
 
-def endless(tokens_per_s: float = 10) -> Act:
+def endless(tokens_per_s: float = 10) -> Behavior:
     """Slow words that never end."""
 
     async def act(x: Exchange) -> None:
         await x.open_stream()
-        await x.piece(wire.opening())
+        await x.send(wire.role_event())
         number = 0
         while True:
             number += 1
-            await x.piece(wire.says(f"word{number} "))
+            await x.send(wire.text_event(f"word{number} "))
             await asyncio.sleep(1 / tokens_per_s)
 
     return act
 
 
-def thinking(thoughts: Iterable[str], text: Iterable[str], pause_s: float = 0.0) -> Act:
+def thinking(thoughts: Iterable[str], text: Iterable[str], pause_s: float = 0.0) -> Behavior:
     """Reasons, then answers."""
 
     async def act(x: Exchange) -> None:
         await x.open_stream()
         for thought in thoughts:
-            await x.piece(wire.event(wire.chunk({"reasoning_content": thought})))
+            await x.send(wire.event(wire.chunk({"reasoning_content": thought})))
             await asyncio.sleep(pause_s)
         for token in text:
-            await x.piece(wire.says(token))
-        await x.piece(wire.ending() + wire.usage_event() + wire.DONE)
+            await x.send(wire.text_event(token))
+        await x.send(wire.finish_event() + wire.usage_event() + wire.DONE)
         await x.end()
 
     return act
 
 
-def breaking_off(*tokens: str) -> Act:
+def breaking_off(*tokens: str) -> Behavior:
     """Says this, and the connection is lost."""
 
     async def act(x: Exchange) -> None:
         await x.open_stream()
-        await x.piece(wire.opening())
+        await x.send(wire.role_event())
         for token in tokens:
-            await x.piece(wire.says(token))
+            await x.send(wire.text_event(token))
         await asyncio.sleep(0.2)
         x.reset()
 

@@ -1,6 +1,6 @@
 """What a thousand chats and a chat of 500 turns cost in Chromium; docs/frontend.md has the figures.
 
-`python -m tests.browser.history_figures` prints a table; times are milliseconds, medians.
+`python -m tests.browser.history_benchmark` prints a table; times are milliseconds, medians.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from playwright.sync_api import Page
 
-from tests.browser.endpoints import open_pens
-from tests.browser.servers import PATIENT, running_app
+from tests.browser.servers import QUICK_RETRIES, running_app
+from tests.browser.upstreams import open_upstreams
 from tests.browser.visits import DESKTOP, chat_with, open_browser, opened
 
 CHATS: Final = 1000
@@ -28,7 +28,7 @@ SEED: Final = """async ([chats, turns, longTurns]) => {
   let at = 7;
   const word = () => words[(at = (at * 48271) % 2147483647) % words.length];
   const text = (count) => Array.from({ length: count }, word).join(" ");
-  const answer = (id) => ({ id: `${id}v`, text: text(120), reasoning: "", model: "lone-00" });
+  const answer = (id) => ({ id: `${id}v`, text: text(120), reasoning: "", model: "single-00" });
   const turn = (id, place) => place % 2
     ? { id: `${id}.${place}`, role: "assistant", shown: 0, versions: [answer(`${id}.${place}`)] }
     : { id: `${id}.${place}`, role: "user", text: text(30) };
@@ -38,7 +38,7 @@ SEED: Final = """async ([chats, turns, longTurns]) => {
   const keep = (id, title, length, time) => {
     const said = Array.from({ length }, (_, place) => turn(id, place));
     const size = JSON.stringify(said).length;
-    put("chats", { id, title, created: time, updated: time, model: "lone-00", rev: 1, size });
+    put("chats", { id, title, created: time, updated: time, model: "single-00", rev: 1, size });
     put("bodies", { id, settings: {}, turns: said });
     put("texts", { id, text: searchText(said) });
   };
@@ -69,7 +69,7 @@ MEASURES: Final = {
     }""",
     "read the chat of 500 turns": """async ({ chats }) => { await chats.history.read("long"); }""",
     "open it, its last turns drawn by the server": """async (page) => {
-      page.startChat("lone-00");
+      page.startChat("single-00");
       const from = performance.now();
       await page.openChat("long", { push: false });
       await new Promise((seen) => {
@@ -108,16 +108,16 @@ def main() -> int:
     """Returns the exit status."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_pens(lone=1, pairs=0) as pens,
+        open_upstreams(single=1, pairs=0) as upstreams,
         running_app(
-            Path(folder) / "app", ENDPOINTS=pens.entries(), EMBEDDED="off", **PATIENT
+            Path(folder) / "app", ENDPOINTS=upstreams.entries(), EMBEDDED="off", **QUICK_RETRIES
         ) as app,
         open_browser() as browser,
     ):
         page = browser.new_context(base_url=app.url, **DESKTOP).new_page()
         opened(page, "/?view=models")
         page.evaluate(SEED, [CHATS, TURNS, LONG_TURNS])
-        chat_with(page, "lone-00")
+        chat_with(page, "single-00")
         for name, figure in measure(page).items():
             sys.stdout.write(f"| {name} | {figure:.1f} |\n")
     return 0

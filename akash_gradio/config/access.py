@@ -31,10 +31,16 @@ class OwnKeysMode(StrEnum):
 
 
 NO_SIGN_IN: Final = frozenset({"off", "none", "no", "false", "0"})
-RANGED: Final = ("temperature", "top_p", "max_tokens", "presence_penalty", "frequency_penalty")
+LIMITABLE_PARAMETERS: Final = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "presence_penalty",
+    "frequency_penalty",
+)
 
 
-class HostSettings(BaseSettings):
+class AccessSettings(BaseSettings):
     """Who may come, from where, and how much they may use."""
 
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = variable(
@@ -192,26 +198,26 @@ class HostSettings(BaseSettings):
     def _ranges(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        mend = 'write {"temperature": [0, 1]}; known are ' + ", ".join(RANGED)
+        hint = 'write {"temperature": [0, 1]}; known are ' + ", ".join(LIMITABLE_PARAMETERS)
         try:
             given = json.loads(value)
         except (ValueError, RecursionError):
-            raise ValueError(mend) from None
-        if not isinstance(given, dict) or not given.keys() <= set(RANGED):
-            raise ValueError(mend)
+            raise ValueError(hint) from None
+        if not isinstance(given, dict) or not given.keys() <= set(LIMITABLE_PARAMETERS):
+            raise ValueError(hint)
         if not all(_is_range(pair) for pair in given.values()):
-            raise ValueError(mend)
+            raise ValueError(hint)
         return {name: tuple(pair) for name, pair in given.items()}
 
     @property
-    def signs_in(self) -> bool:
+    def requires_sign_in(self) -> bool:
         """Whether visitors need a name. A value that means nothing leaves nobody in, not all."""
         if self.sign_in is None:
             return bool(self.allowed_users or self.allowed_orgs)
         return self.sign_in.lower() not in NO_SIGN_IN
 
     @property
-    def published(self) -> bool:
+    def behind_proxy(self) -> bool:
         """Whether something stands in front, so that coming from this machine proves nothing."""
         return bool(self.allowed_origins or self.trusted_proxies or self.space_id)
 
@@ -241,20 +247,20 @@ class HostSettings(BaseSettings):
         return found
 
 
-def sign_in_problems(settings: HostSettings) -> tuple[Problem, ...]:
+def sign_in_problems(settings: AccessSettings) -> tuple[Problem, ...]:
     """What keeps visitors from signing in; the page stays closed until it is mended."""
-    if not settings.signs_in:
+    if not settings.requires_sign_in:
         return ()
     found = []
     if settings.sign_in is not None and settings.sign_in.lower() != "huggingface":
-        mend = "write huggingface or off; until then visitors sign in with Hugging Face"
-        found.append(Problem(where="SIGN_IN", field="", value="", mend=mend))
+        hint = "write huggingface or off; until then visitors sign in with Hugging Face"
+        found.append(Problem(where="SIGN_IN", field="", value="", hint=hint))
     if not settings.oauth_client_id:
-        mend = (
+        hint = (
             "on a Space write hf_oauth: true at the top of README.md, elsewhere make an OAuth app "
             "at https://huggingface.co/settings/applications/new; until then nobody can sign in"
         )
-        found.append(Problem(where="OAUTH_CLIENT_ID", field="", value="", mend=mend))
+        found.append(Problem(where="OAUTH_CLIENT_ID", field="", value="", hint=hint))
     return tuple(found)
 
 
