@@ -1,18 +1,79 @@
-"""How long something takes, in words."""
+"""Writes money, durations, token counts and speeds as text, the same on every surface.
+
+`assets/js/formatting.js` does the same in the browser; `tests/formatting_cases.json` is the
+table that both are tested against.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
-from akash_gradio.web import texts
+NOT_AVAILABLE: Final = "–"
+"""Stands for a value that wasn't measured or isn't known."""
+
+
+def format_seconds(value: float | None) -> str:
+    """Write a measured time with three significant digits: `0.41 s`, `12.3 s`, `125 s`."""
+    if value is None:
+        return NOT_AVAILABLE
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:,.{digits}f} s"
 
 
 def format_duration(seconds: float) -> str:
-    """`12 s`, `3 min`, `5 h 20 min`: rounded up, never nothing."""
-    whole = max(1, math.ceil(seconds))
-    if whole < 90:
-        return texts.SECONDS.format(count=whole)
-    minutes = math.ceil(whole / 60)
+    """Write a wait or an estimate, rounded up: `12 s`, `3 min`, `5 h 20 min`. Never `0 s`."""
+    whole_s = max(1, math.ceil(seconds))
+    if whole_s < 90:
+        return f"{whole_s} s"
+    minutes = math.ceil(whole_s / 60)
     if minutes < 60:
-        return texts.MINUTES.format(count=minutes)
-    return texts.HOURS.format(hours=minutes // 60, minutes=minutes % 60)
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min" if minutes else f"{hours:,} h"
+
+
+def format_cost(dollars: float | None, *, estimated: bool = False) -> str:
+    """Write US dollars: cents, or two significant digits below ten cents.
+
+    Args:
+        dollars: The sum; None if it isn't known.
+        estimated: Whether it follows from token counts that the endpoint didn't report.
+
+    Returns:
+        `$1.24`, `$0.05`, `$0.0012`, `≈ $0.0012`.
+    """
+    if dollars is None:
+        return NOT_AVAILABLE
+    if dollars >= 0.0995 or dollars <= 0:
+        return _approximate(f"${dollars:,.2f}", estimated)
+    digits = 1 - math.floor(math.log10(dollars))
+    cents, rest = f"{dollars:.{digits}f}"[:4], f"{dollars:.{digits}f}"[4:].rstrip("0")
+    return _approximate(f"${cents}{rest}", estimated)
+
+
+def format_speed(tokens_per_s: float | None, *, estimated: bool = False) -> str:
+    """Write tokens per second: `87 tok/s`, `4.2 tok/s`, `≈ 87 tok/s` if they are estimated."""
+    if tokens_per_s is None:
+        return NOT_AVAILABLE
+    digits = 1 if tokens_per_s < 9.95 else 0
+    return _approximate(f"{tokens_per_s:,.{digits}f} tok/s", estimated)
+
+
+def format_tokens(count: int | None, *, estimated: bool = False) -> str:
+    """Write a number of tokens: `1,234 tok`, `≈ 1,234 tok` if it is estimated."""
+    return NOT_AVAILABLE if count is None else _approximate(f"{count:,} tok", estimated)
+
+
+def format_context_length(tokens: int) -> str:
+    """Write a context length as models are advertised: 131072 and 128000 are both `128K`."""
+    thousand = 1024 if tokens % 1024 == 0 and tokens % 1000 else 1000
+    if tokens < thousand:
+        return str(tokens)
+    if tokens < thousand**2:
+        return f"{tokens / thousand:.0f}K"
+    return f"{tokens / thousand**2:.1f}".removesuffix(".0") + "M"
+
+
+def _approximate(text: str, estimated: bool) -> str:
+    return f"≈ {text}" if estimated else text

@@ -15,7 +15,6 @@ from typing import Final
 
 from akash_gradio.app import Service, assemble_service
 from akash_gradio.cli.compare_options import Refused, Wanted, read_arguments
-from akash_gradio.compare import cells
 from akash_gradio.compare.forecast import Forecast, forecast
 from akash_gradio.compare.journal import Journal, JournalError
 from akash_gradio.compare.plan import Plan
@@ -26,6 +25,7 @@ from akash_gradio.compare.run_diff import changes
 from akash_gradio.compare.runner import Progress, Run, RunState
 from akash_gradio.compare.votes.store import VotesUnavailable, open_vote_store
 from akash_gradio.config.settings import Settings, read_settings
+from akash_gradio.formatting import format_cost, format_duration
 from akash_gradio.logs import configure_logging
 from akash_gradio.markdown.renderer import render
 
@@ -124,10 +124,10 @@ def _tell_forecast(told: Forecast, plan: Plan) -> None:
     parts = [
         f"{told.calls:,} calls",
         f"about {told.tokens_in:,} tokens in and {told.tokens_out:,} out",
-        cells.duration(told.duration_s),
+        f"about {format_duration(told.duration_s)}",
     ]
     if told.cost is not None:
-        parts.insert(2, cells.dollars(told.cost))
+        parts.insert(2, format_cost(told.cost))
     _say(f"Forecast: {', '.join(parts)}.")
     if told.unpriced:
         _say(f"No price is known of {', '.join(told.unpriced)}.")
@@ -189,7 +189,7 @@ def _shown(progress: Progress) -> str:
     parts = [f"{progress.done:,} of {progress.total:,}"]
     parts += [f"{progress.failed:,} failed"] if progress.failed else []
     if progress.remaining_s:
-        parts.append(f"{cells.duration(progress.remaining_s)} left")
+        parts.append(f"about {format_duration(progress.remaining_s)} left")
     return ", ".join(parts)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from akash_gradio.catalog.listing import Listing, ListingState
 from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.domain.health import Health
+from akash_gradio.formatting import format_seconds, format_speed
 from akash_gradio.web import texts
 
 WIDTH: Final = 96
@@ -37,8 +38,8 @@ def health_view(health: Health | None) -> HealthView:
         return HealthView()
     parts = []
     if health.first_token_s is not None and health.tokens_per_s is not None:
-        parts.append(texts.HEALTH["first"].format(seconds=_short(health.first_token_s)))
-        parts.append(texts.HEALTH["speed"].format(rate=f"{health.tokens_per_s:.0f}"))
+        parts.append(format_seconds(health.first_token_s))
+        parts.append(format_speed(health.tokens_per_s))
     if health.failed:
         asked = health.answered + health.failed
         parts.append(texts.HEALTH["failed"].format(failed=health.failed, asked=asked))
@@ -88,7 +89,3 @@ def _bars(day: Sequence[float | None]) -> str:
     return "".join(
         f"M{(place + 0.5) * step:.1f} {HEIGHT}V{HEIGHT - height:.1f}" for place, height in heights
     )
-
-
-def _short(seconds: float) -> str:
-    return f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}"

@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from akash_gradio.compare import cells
 from akash_gradio.compare.forecast import Forecast, forecast
 from akash_gradio.compare.journal import JournalError
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.reports.report import Report
 from akash_gradio.compare.run_store import MAX_RUNS_PER_VISITOR, OpenRun, RunStore, TooManyRuns
 from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
+from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import set_views, texts
 from akash_gradio.web.context import AppContext
@@ -176,8 +176,8 @@ def _forecast_text(
         t["forecast_tokens"].format(
             tokens_in=f"{told.tokens_in:,}", tokens_out=f"{told.tokens_out:,}"
         ),
-        cells.dollars(told.cost),
-        cells.duration(told.duration_s),
+        format_cost(told.cost),
+        t["forecast_time"].format(time=format_duration(told.duration_s)),
     ]
     unknown = [
         sentence.format(models=", ".join(map(name_of, models)))
@@ -185,7 +185,7 @@ def _forecast_text(
         if models
     ]
     calls = t["forecast_calls"].format(calls=f"{told.calls:,}", what=" × ".join(what))
-    lines = [calls, " · ".join(each for each in takes if each != "–"), *unknown]
+    lines = [calls, " · ".join(each for each in takes if each != NOT_AVAILABLE), *unknown]
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from akash_gradio.compare.run_diff import Change, changes
 from akash_gradio.compare.run_store import OpenRun
 from akash_gradio.compare.runner import Progress
 from akash_gradio.compare.summary import RowLookup, Summary
+from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration, format_seconds
 from akash_gradio.markdown.renderer import plain, render
 from akash_gradio.web import texts
 
@@ -97,7 +98,7 @@ def progress_view(progress: Progress) -> dict[str, object]:
     parts = [t["of"].format(done=f"{progress.done:,}", total=f"{progress.total:,}")]
     parts += [t["failed"].format(count=f"{progress.failed:,}")] if progress.failed else []
     if progress.remaining_s and progress.state.value in ("running", "paused"):
-        parts.append(t["left"].format(time=cells.duration(progress.remaining_s)))
+        parts.append(t["left"].format(time=format_duration(progress.remaining_s)))
     return {
         "state": progress.state.value,
         "word": t[progress.state.value],
@@ -135,10 +136,10 @@ def _lane_line(place: int, called: tuple[str, str], each: Summary, total: int) -
         answered=texts.SETS["of"].format(done=each.answered, total=total),
         passed=texts.SETS["of"].format(done=each.passed, total=each.checked)
         if each.checked
-        else "–",
-        first_token=cells.seconds(each.first_token_s.median if each.first_token_s else None),
+        else NOT_AVAILABLE,
+        first_token=cells.lane_first_token(each),
         speed=cells.lane_speed(each),
-        cost=cells.dollars(each.cost, estimated=each.estimated),
+        cost=format_cost(each.cost, estimated=each.estimated),
     )
 
 
@@ -189,8 +190,8 @@ def _figures(row: Row | None) -> str:
         return _shortened(row.said) if row.answer.strip() else ""
     if row.receipt is None:
         return ""
-    figures = (cells.seconds(row.receipt.first_token_s), cells.receipt_speed(row.receipt))
-    return " · ".join(each for each in figures if each != "–")
+    figures = (format_seconds(row.receipt.first_token_s), cells.receipt_speed(row.receipt))
+    return " · ".join(each for each in figures if each != NOT_AVAILABLE)
 
 
 @lru_cache(maxsize=4096)

@@ -404,6 +404,7 @@ SETS: Final[Mapping[str, str]] = {
     "lane_one": "1 lane",
     "lane_many": "{count} lanes",
     "forecast_tokens": "about {tokens_in} tokens in, {tokens_out} out",
+    "forecast_time": "about {time}",
     "unpriced": "No price is known of {models}.",
     "unserved": "No endpoint serves {models} now.",
     "start": "Start",
@@ -450,7 +451,7 @@ SETS: Final[Mapping[str, str]] = {
     "done": "done",
     "of": "{done} of {total}",
     "failed": "{count} failed",
-    "left": "{time} left",
+    "left": "about {time} left",
     "lane": "Lane",
     "answered": "Answered",
     "passed": "Checks passed",
@@ -736,8 +737,6 @@ UNAVAILABLE_REASONS: Final[Mapping[str, str]] = {
 
 HEALTH: Final[Mapping[str, str]] = {
     "recent": "The last 15 minutes: time to the first token, and tokens a second",
-    "first": "{seconds} s",
-    "speed": "{rate} tok/s",
     "failed": "{failed} of {asked} failed",
     "day": "The last 24 hours: {least} to {most} tokens a second",
 }
@@ -997,7 +996,3 @@ SIGN_IN: Final[Mapping[str, str]] = {
     "nothing": "There is nothing to sign in to here.",
     "back": "Back to the page",
 }
-
-SECONDS: Final = "{count} s"
-MINUTES: Final = "{count} min"
-HOURS: Final = "{hours} h {minutes} min"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +14,14 @@ from akash_gradio.domain.model import ModelCard, Problem
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
-from akash_gradio.formatting import format_duration
+from akash_gradio.formatting import (
+    format_context_length,
+    format_cost,
+    format_duration,
+    format_seconds,
+    format_speed,
+    format_tokens,
+)
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import texts
 from akash_gradio.web.health_view import HealthView, capability_words, down_since, health_view
@@ -99,7 +105,7 @@ def _card_fields(listing: Listing, health: Health | None) -> dict[str, Any]:
     first = min((e.first_token_s for e in listing.endpoints if e.first_token_s), default=None)
     word = texts.STATES[listing.state]
     if listing.state in ("ready", "slow") and first is not None:
-        word = f"{word} {_seconds(first)}"
+        word = f"{word} {format_seconds(first)}"
     return {
         "id": card.id,
         "name": card.name,
@@ -131,20 +137,11 @@ def _stand_in(card: ModelCard, listing: Listing) -> str:
 
 
 def _badges(card: ModelCard) -> tuple[str, ...]:
-    found = [short_tokens(card.context_tokens) if card.context_tokens else "", card.parameters]
+    found = [format_context_length(card.context_tokens)] if card.context_tokens else []
+    found.append(card.parameters)
     found.append(card.architecture.partition(",")[0])
     found += [texts.PANEL["reasoning"]] * card.reasoning + [texts.PANEL["vision"]] * card.vision
     return tuple(badge for badge in found if badge)
-
-
-def short_tokens(tokens: int) -> str:
-    """A context length as people write it: 131072 → `128K`, 128000 → `128K`, 1048576 → `1M`."""
-    thousand = 1024 if tokens % 1024 == 0 and tokens % 1000 else 1000
-    if tokens < thousand:
-        return str(tokens)
-    if tokens < thousand**2:
-        return f"{tokens / thousand:.0f}K"
-    return f"{tokens / thousand**2:.1f}".removesuffix(".0") + "M"
 
 
 def _facts(card: ModelCard) -> tuple[tuple[str, str, str], ...]:
@@ -173,7 +170,7 @@ def _endpoint_row(status: EndpointStatus, model: str) -> EndpointRow:
     if status.priority != 1:
         parts.append(texts.PANEL["priority"].format(priority=status.priority))
     if status.first_token_s is not None:
-        parts.append(_seconds(status.first_token_s))
+        parts.append(format_seconds(status.first_token_s))
     parts += capability_words(status.capabilities.get(model))
     return EndpointRow(
         alias=status.alias,
@@ -234,13 +231,13 @@ def _receipt_facts(receipt: Receipt, cost: float | None) -> dict[str, Any]:
 def _receipt_line(receipt: Receipt, cost: float | None) -> list[str]:
     parts = [receipt.endpoint]
     if receipt.first_token_s is not None:
-        parts.append(_seconds(receipt.first_token_s))
+        parts.append(format_seconds(receipt.first_token_s))
     if receipt.tokens_per_s is not None:
-        parts.append(f"{receipt.tokens_per_s:.0f} tok/s")
+        parts.append(format_speed(receipt.tokens_per_s))
     if receipt.tokens_out is not None:
-        parts.append(f"{receipt.tokens_out.tokens} tok")
+        parts.append(format_tokens(receipt.tokens_out.tokens))
     if cost is not None:
-        parts.append(_dollars(cost))
+        parts.append(format_cost(cost))
     return [part for part in parts if part]
 
 
@@ -260,19 +257,19 @@ def _receipt_flags(receipt: Receipt, name_of: Callable[[str], str]) -> list[str]
 def _receipt_rows(receipt: Receipt, cost: float | None) -> list[tuple[str, str]]:
     name = texts.RECEIPT_ROWS
     sent = ", ".join(f"{key} {value}" for key, value in receipt.sent.items())
-    speed = f"{receipt.tokens_per_s:.1f} tok/s" if receipt.tokens_per_s is not None else ""
-    first = _seconds(receipt.first_token_s) if receipt.first_token_s is not None else ""
+    speed = format_speed(receipt.tokens_per_s) if receipt.tokens_per_s is not None else ""
+    first = format_seconds(receipt.first_token_s) if receipt.first_token_s is not None else ""
     rows = [
         (name["model"], receipt.answering_model),
         (name["asked"], receipt.requested_model if receipt.fallback else ""),
         (name["endpoint"], receipt.endpoint),
         (name["first"], first),
-        (name["total"], _seconds(receipt.total_s)),
+        (name["total"], format_seconds(receipt.total_s)),
         (name["speed"], speed),
         (name["tokens_in"], _count(receipt.tokens_in)),
         (name["tokens_out"], _count(receipt.tokens_out)),
         (name["tokens_reasoning"], _count(receipt.tokens_reasoning)),
-        (name["cost"], "" if cost is None else _dollars(cost)),
+        (name["cost"], "" if cost is None else format_cost(cost)),
         (name["sent"], sent or name["sent_none"]),
         (name["finish"], receipt.finish),
         (name["upstream_id"], receipt.upstream_id),
@@ -298,16 +295,6 @@ def _count(count: Count | None) -> str:
     if count is None:
         return ""
     return f"{count.tokens:,} ({texts.REPORTED if count.reported else texts.ESTIMATED})"
-
-
-def _dollars(cost: float) -> str:
-    """`$0.0021`, `$1.24`: two digits that say something."""
-    digits = 2 if cost >= 0.1 or cost <= 0 else 1 - math.floor(math.log10(cost))
-    return f"${cost:.{digits}f}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
 
 
 # ── errors ──────────────────────────────────────────────────────────────────

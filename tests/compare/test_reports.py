@@ -112,7 +112,7 @@ def test_the_html_has_prompts_answers_receipts_votes_and_versions(report: Report
         "Lane's system.", "parameters sent", '{"temperature": 0.2}', "fp", "repeat 2",
         "nobody answered for 'a': eu-1: status 500", "Akash Gradio 0.", "95 % interval",
         "not enough votes to order", "Model A",
-        "eu-1 · 0.25 s · ≈ 80 tok/s · 100 tok, estimated · ≈ $0.00021",
+        "eu-1 · 0.25 s · ≈ 80 tok/s · ≈ 100 tok · ≈ $0.00021",
         "contains “4”", "matches <b>", "order 3", PLAN.fingerprint,
     ):  # fmt: skip
         assert said in page.said, said

@@ -172,7 +172,7 @@ def test_the_address_streams_lanes_with_their_costs(client: TestClient):
     assert set(done) == {"A", "B"}
     # 20 tokens in and 512 out, at $1 and $2 a million.
     assert done["A"]["facts"]["cost"] == pytest.approx(0.001044)
-    assert "$0.0010" in done["A"]["line"]
+    assert "$0.001" in done["A"]["line"]
 
 
 def test_stopping_what_does_not_run_says_so(client: TestClient):

@@ -17,8 +17,7 @@ WEB = ROOT / "akash_gradio" / "web"
 UI = ROOT / "akash_gradio" / "ui"
 SCRIPTS = "\n".join(path.read_text() for path in sorted((ROOT / "assets" / "js").glob("*.js")))
 TEMPLATES = "\n".join(path.read_text() for path in sorted((WEB / "templates").glob("*.html")))
-FORMATTING = ROOT / "akash_gradio" / "formatting.py"
-SOURCES = [FORMATTING, *(path for folder in (WEB, UI) for path in sorted(folder.rglob("*.py")))]
+SOURCES = [path for folder in (WEB, UI) for path in sorted(folder.rglob("*.py"))]
 PYTHON = "\n".join(path.read_text() for path in SOURCES if path.name != "texts.py")
 MARKS = "\n".join(re.findall(r"\{[{%].*?[%}]\}", TEMPLATES, re.DOTALL))
 

@@ -24,7 +24,6 @@ from akash_gradio.web.views import (
     notices,
     panel_view,
     receipt_view,
-    short_tokens,
 )
 from tests.web.fakes import endpoint_status, every_error, make_receipt, with_receipt
 
@@ -122,43 +121,6 @@ def a_listing(*endpoints: EndpointStatus, **card: Any) -> Listing:
     reason = "" if endpoints else "no_endpoint"
     known = ModelCard(**(facts | card))
     return Listing(card=known, endpoints=endpoints, shown=True, state=state, reason=reason)
-
-
-@pytest.mark.parametrize(
-    ("tokens", "said"),
-    [
-        (512, "512"),
-        (1000, "1K"),
-        (1024, "1K"),
-        (2048, "2K"),
-        (4096, "4K"),
-        (8000, "8K"),
-        (8192, "8K"),
-        (32_000, "32K"),
-        (32_768, "32K"),
-        (40_960, "40K"),
-        (100_000, "100K"),
-        (128_000, "128K"),
-        (131_072, "128K"),
-        (163_840, "160K"),
-        (200_000, "200K"),
-        (202_752, "198K"),
-        (204_800, "200K"),
-        (256_000, "256K"),
-        (262_144, "256K"),
-        (131_071, "131K"),
-        (1_000_000, "1M"),
-        (1_024_000, "1M"),
-        (1_048_576, "1M"),
-        (1_500_000, "1.5M"),
-        (1_572_864, "1.5M"),
-        (2_097_152, "2M"),
-        (10_485_760, "10M"),
-        (10_000_000, "10M"),
-    ],
-)
-def test_a_context_is_written_as_people_write_it(tokens: int, said: str):
-    assert short_tokens(tokens) == said
 
 
 def test_every_state_has_a_word_and_no_word_is_left_over():
@@ -289,7 +251,7 @@ def test_the_rows_tell_reported_from_estimated_and_what_was_sent():
     assert rows["Tokens in"] == "1,234 (estimated)"
     assert rows["Tokens out"] == "512 (reported)"
     assert rows["Parameters sent"] == "temperature 0.6"
-    assert rows["Speed"] == "87.2 tok/s"
+    assert rows["Speed"] == "87 tok/s"
     bare = dict(receipt_view(make_receipt(sent={}))["rows"])
     assert bare["Parameters sent"] == "none, the endpoint's own hold"
 
@@ -366,20 +328,6 @@ def test_says_when_nobody_answers():
     (notice,) = notices((), (down, down), None)
     assert notice.title == "No endpoint answers at the moment"
     assert notices((), (down, endpoint_status("m")), None) == ()
-
-
-@pytest.mark.parametrize(
-    ("cost", "said"),
-    [
-        (0.0, "$0.00"),
-        (1.239, "$1.24"),
-        (0.104, "$0.10"),
-        (0.001044, "$0.0010"),
-        (2.1e-6, "$0.0000021"),
-    ],
-)
-def test_a_cost_has_two_digits_that_say_something(cost: float, said: str):
-    assert receipt_view(make_receipt(), cost=cost)["line"][-1] == said
 
 
 def test_without_a_price_nothing_is_said_of_costs():

@@ -14,6 +14,7 @@ from akash_gradio.compare.ranking import Neighbors, Pair, Ranking
 from akash_gradio.compare.reports.report import Render, Report
 from akash_gradio.compare.rows import Row
 from akash_gradio.compare.summary import Spread, Summary
+from akash_gradio.formatting import format_cost, format_tokens
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -30,6 +31,7 @@ class LaneView:
     summary: Summary
     first_token: str
     speed: str
+    tokens_out: str
     cost: str
 
 
@@ -109,9 +111,10 @@ def _lanes(report: Report) -> tuple[LaneView, ...]:
             name=_more_than_its_id(report.names.get(lane.model, ""), lane.model),
             system=lane.system,
             summary=each,
-            first_token=cells.seconds(each.first_token_s.median if each.first_token_s else None),
+            first_token=cells.lane_first_token(each),
             speed=cells.lane_speed(each),
-            cost=cells.dollars(each.cost, estimated=each.estimated),
+            tokens_out=format_tokens(each.tokens_out, estimated=each.estimated),
+            cost=format_cost(each.cost, estimated=each.estimated),
         )
         for place, (label, lane, each) in enumerate(
             zip(report.plan.labels, report.plan.lanes, report.summaries(), strict=True)

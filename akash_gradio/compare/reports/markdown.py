@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from akash_gradio.compare import cells
 from akash_gradio.compare.reports.report import Report
 from akash_gradio.compare.rows import Row
+from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_tokens
 
 
 def markdown_report(report: Report) -> Iterator[str]:
@@ -19,16 +20,15 @@ def markdown_report(report: Report) -> Iterator[str]:
     yield "| | lane | answered | checks passed | first token | speed | tokens out | cost |\n"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
     for place, (label, each) in enumerate(zip(labels, report.summaries(), strict=True)):
-        first = each.first_token_s.median if each.first_token_s else None
         columns = [
             cells.LETTERS[place],
             label,
             f"{each.answered} of {each.asked}",
-            f"{each.passed} of {each.checked}" if each.checked else "–",
-            cells.seconds(first),
+            f"{each.passed} of {each.checked}" if each.checked else NOT_AVAILABLE,
+            cells.lane_first_token(each),
             cells.lane_speed(each),
-            f"{each.tokens_out:,}{' estimated' if each.estimated else ''}",
-            cells.dollars(each.cost, estimated=each.estimated),
+            format_tokens(each.tokens_out, estimated=each.estimated),
+            format_cost(each.cost, estimated=each.estimated),
         ]
         yield f"| {' | '.join(map(_line, columns))} |\n"
     yield from _ranking(report)
