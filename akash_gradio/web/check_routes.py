@@ -14,11 +14,11 @@ from starlette.types import ASGIApp
 from akash_gradio.check.probe import Level
 from akash_gradio.check.report import cost_facts
 from akash_gradio.check.service import CheckError
+from akash_gradio.domain.errors import UserError
 from akash_gradio.web import texts
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.event_stream import EventStream
 from akash_gradio.web.page_route import PageAddress, read_body
-from akash_gradio.web.schemas import Fault
 
 LEVELS = {"quick": Level.QUICK, "standard": Level.STANDARD, "full": Level.FULL}
 
@@ -66,18 +66,18 @@ def check_view(house: AppContext) -> dict[str, Any]:
 
 
 def _for_the_host(house: AppContext, request: Request) -> None:
-    """Raises Fault for everybody else: a check asks other machines in this one's name."""
+    """Raises UserError for everybody else: a check asks other machines in this one's name."""
     if house.desk is None or not house.is_operator(request.scope):
-        raise Fault("host_only", 403)
+        raise UserError("operator_only", status=403)
 
 
 def _read(body: bytes) -> AskedCheck:
     try:
         asked = AskedCheck.model_validate_json(body)
     except ValidationError:
-        raise Fault("shape", mend=texts.CHECK["shape"]) from None
+        raise UserError("invalid_request", {"detail": texts.CHECK["shape"]}) from None
     if bool(asked.endpoint) == bool(asked.url.strip()):
-        raise Fault("shape", mend=texts.CHECK["shape"])
+        raise UserError("invalid_request", {"detail": texts.CHECK["shape"]})
     return asked
 
 
@@ -92,4 +92,4 @@ def _begun(house: AppContext, asked: AskedCheck) -> AsyncGenerator[Mapping[str, 
             asked.url.strip(), key if key.get_secret_value() else None, model, level
         )
     except CheckError as error:
-        raise Fault("no_check", 422, why=str(error)) from None
+        raise UserError("cannot_check", {"reason": str(error)}, 422) from None

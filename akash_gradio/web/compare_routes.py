@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from akash_gradio.compare.answer_diff import Span, diff
+from akash_gradio.domain.errors import UserError
 from akash_gradio.web import texts
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.event_stream import EventStream
@@ -19,7 +20,7 @@ from akash_gradio.web.lanes_report import AskedLanesReport, lanes_plan, lanes_re
 from akash_gradio.web.lanes_view import Races, compare
 from akash_gradio.web.page_route import PageAddress, read_body
 from akash_gradio.web.report_response import ranking_of, report_answer
-from akash_gradio.web.schemas import Fault, read_compare, read_diff, read_stop
+from akash_gradio.web.schemas import read_compare, read_diff, read_stop
 from akash_gradio.web.set_schemas import read_sent
 from akash_gradio.web.vote_routes import sent_votes, vote_routes
 
@@ -60,7 +61,7 @@ def compare_routes(house: AppContext) -> list[BaseRoute]:
         asked: AskedLanesReport = read_sent(AskedLanesReport, await read_body(request))
         plan = lanes_plan(asked)
         if not plan.prompts:
-            raise Fault("empty")
+            raise UserError("empty_message")
         ranking = await ranking_of(house, plan, sent_votes(asked.votes))
         made = lanes_report(asked, plan, house.name_of, ranking, texts.PAGE["report_title"])
         return await report_answer(made, asked.form, preview=asked.preview)

@@ -13,11 +13,20 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.errors import UserError
 from akash_gradio.files.reader import FILE_LIMIT_BYTES, UnreadableFile
-from akash_gradio.web import texts
 from akash_gradio.web.context import AppContext
-from akash_gradio.web.page_route import PageAddress, failure, read_body
-from akash_gradio.web.schemas import Fault
+from akash_gradio.web.page_route import PageAddress, read_body
+
+ERROR_CODES = {
+    "broken": "file_damaged",
+    "locked": "file_locked",
+    "no_text": "file_without_text",
+    "not_picture": "file_not_picture",
+    "too_many_pixels": "file_too_many_pixels",
+    "too_heavy": "file_too_heavy",
+    "busy": "file_reader_busy",
+}
 
 
 def file_routes(house: AppContext) -> list[BaseRoute]:
@@ -29,8 +38,8 @@ def file_routes(house: AppContext) -> list[BaseRoute]:
         try:
             reading = house.files.read_pdf(content) if pdf else house.files.read_picture(content)
             found = await reading
-        except UnreadableFile as fault:
-            return failure(texts.FILE_ERRORS[fault.reason], 422)
+        except UnreadableFile as error:
+            raise UserError(ERROR_CODES[error.reason], status=422) from None
         return JSONResponse(dataclasses.asdict(found))
 
     address = PageAddress(read, accepts="application/octet-stream")
@@ -40,14 +49,14 @@ def file_routes(house: AppContext) -> list[BaseRoute]:
 async def _content(request: Request) -> bytes:
     try:
         return await read_body(request, FILE_LIMIT_BYTES)
-    except Fault as fault:
-        raise Fault("file_too_long", fault.status, **fault.facts) from None
+    except UserError as error:
+        raise UserError("file_too_large", error.facts, error.status) from None
 
 
 def check_vision(house: AppContext, asked: ChatRequest) -> None:
-    """Raises Fault when there are pictures and the model has no eyes."""
+    """Raises UserError when there are pictures and the model has no eyes."""
     if not asked.conversation.has_pictures:
         return
     listing = house.listing(asked.model)
     if listing is not None and not listing.card.vision:
-        raise Fault("no_vision", 422, model=listing.card.name)
+        raise UserError("no_vision", {"model": listing.card.name}, 422)

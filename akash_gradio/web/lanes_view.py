@@ -11,7 +11,7 @@ from akash_gradio.compare.lanes import LaneRunner
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import UnknownModel
 from akash_gradio.domain.ports import ChatGateway
-from akash_gradio.web import views
+from akash_gradio.web.errors import error_view
 from akash_gradio.web.reply_view import CostOf, NameOf, PageEvent, free, reply
 
 logger = logging.getLogger(__name__)
@@ -78,5 +78,5 @@ async def compare(
 
 async def _unknown(model: str) -> AsyncGenerator[PageEvent, None]:
     """A lane whose model isn't for visitors says so; the others go on."""
-    error = views.error_view(UnknownModel(model[:300]), model[:300])
+    error = error_view(UnknownModel(model[:300]), model[:300])
     yield {"type": "done", "receipt": None, "thought_s": None, "error": error}

@@ -46,8 +46,7 @@ UNUSED: Final = ("/gradio_api/", "/monitoring")
 INFO: Final = "/gradio_api/info"
 """But for this one: a Space's own page reads it, and it says that there is nothing to call."""
 Say = Callable[..., dict[str, object]]
-"""The JSON of a refusal by its kind: `stranger`, `closing`, `too_large`, `too_slow`,
-`sign_in`."""
+"""Returns the JSON of an error, by its code and facts; see `web.errors.error_body`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +86,14 @@ class SecurityMiddleware:
             await self._app(scope, receive, send)
             return
         if is_foreign(scope, self._rules.allowed_origins):
-            logger.debug("edge.refused", extra={"outcome": "stranger"})
+            logger.debug("edge.refused", extra={"outcome": "cross_site"})
             await read_away(receive)
-            await self._refuse(send, 403, "stranger")
+            await self._refuse(send, 403, "cross_site")
         elif scope["method"] != "POST":
             await self._pass(scope, receive, send)
         elif self._running.closing:
             await read_away(receive)
-            await self._refuse(send, 503, "closing")
+            await self._refuse(send, 503, "shutting_down")
         else:
             with self._running.answer():
                 await self._pass(scope, receive, send)
@@ -128,7 +127,7 @@ class SecurityMiddleware:
         if self._sign_in.answers(path):
             await self._sign_in(scope, receive, send)
         elif not (entry.lets_in(scope) or path.startswith(OPEN) or _starts_up(scope)):
-            await turn_away(scope, send, self._say("sign_in"))
+            await turn_away(scope, send, self._say("sign_in_required"))
         elif path.startswith(UNUSED) and path != INFO and not _starts_up(scope):
             await answer(send, 404, b"", "text/plain")
         else:
@@ -137,9 +136,9 @@ class SecurityMiddleware:
     async def _give_up(self, send: Send, fault: Unfit) -> None:
         """Close the connection after it: the rest of the body isn't read."""
         if isinstance(fault, TooLarge):
-            await self._refuse(send, 413, "too_large", limit=f"{fault.limit / 1_000_000:.1f}")
+            await self._refuse(send, 413, "body_too_large", limit=f"{fault.limit / 1_000_000:.1f}")
         else:
-            await self._refuse(send, 408, "too_slow")
+            await self._refuse(send, 408, "body_too_slow")
 
     async def _refuse(self, send: Send, status: int, kind: str, **facts: str) -> None:
         closing = [("connection", "close")]

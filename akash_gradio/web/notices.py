@@ -25,8 +25,8 @@ def host_notices(
         if status.reason == "key":
             name = secrets.get(status.alias, "ENDPOINTS")
             title = texts.NOTICES["wrong_key"].format(alias=status.alias)
-            yield Notice(title=title, body=texts.NOTICES["wrong_key_mend"].format(secret=name))
+            yield Notice(title=title, body=texts.NOTICES["wrong_key_hint"].format(secret=name))
     if space and not secrets:
-        yield Notice(title=texts.NOTICES["duplicate"], body=texts.NOTICES["duplicate_mend"])
+        yield Notice(title=texts.NOTICES["duplicate"], body=texts.NOTICES["duplicate_hint"])
     if alone:
-        yield Notice(title=texts.NOTICES["alone"], body=texts.NOTICES["alone_mend"], calm=True)
+        yield Notice(title=texts.NOTICES["alone"], body=texts.NOTICES["alone_hint"], calm=True)

@@ -27,6 +27,7 @@ from akash_gradio.domain.receipt import Receipt
 from akash_gradio.markdown.renderer import GrowingMarkdown
 from akash_gradio.web import views
 from akash_gradio.web.continuation import joined
+from akash_gradio.web.errors import error_view
 
 logger = logging.getLogger(__name__)
 
@@ -214,14 +215,14 @@ async def _collect(
     try:
         await _ask(request, answerer, growing, sleep)
     except AkashGradioError as error:
-        view = views.error_view(error, name_of(request.model))
+        view = error_view(error, name_of(request.model))
         growing.end(error.receipt, error=view)
     except Exception as error:
         # Its text may hold the prompt: only what kind it is and where it was raised is told.
         frames = traceback.extract_tb(error.__traceback__)
         where = " ".join(f"{frame.name}:{frame.lineno}" for frame in frames[-5:])
         logger.error("reply.failed", extra={"kind": type(error).__name__, "where": where})
-        growing.end(None, error=views.error_view(AkashGradioError(), name_of(request.model)))
+        growing.end(None, error=error_view(AkashGradioError(), name_of(request.model)))
 
 
 async def _ask(

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Scope
 from akash_gradio import __version__
 from akash_gradio.compare.run_store import RunStore
 from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.http.compression import MIN_BYTES, choose_encoding, compress
 from akash_gradio.markdown.diagrams import mermaid_script
@@ -31,7 +32,7 @@ from akash_gradio.web.event_stream import EventStream
 from akash_gradio.web.file_routes import check_vision, file_routes
 from akash_gradio.web.notices import host_notices
 from akash_gradio.web.page_assets import ASSETS, kept_routes
-from akash_gradio.web.page_route import PageAddress, failure, read_body
+from akash_gradio.web.page_route import PageAddress, read_body
 from akash_gradio.web.reply_view import reply
 from akash_gradio.web.schemas import read_go_on, read_render, read_reply
 from akash_gradio.web.set_routes import set_routes
@@ -56,14 +57,14 @@ def page_routes(house: AppContext, runs: RunStore | None = None) -> list[BaseRou
         model = request.query_params.get("model", "")
         listing = house.listing(model)
         if listing is None:
-            return _unknown(model)
+            raise _unknown(model)
         return JSONResponse({"html": panel_html(views.panel_view(listing, house.health(model)))})
 
     async def thumbnail(request: Request) -> ASGIApp:
         model = request.query_params.get("model", "")
         listing = house.listing(model)
         if listing is None:  # none is drawn for it: pictures are kept, and ids are without end
-            return _unknown(model)
+            raise _unknown(model)
         dark = request.path_params["theme"] == "dark"
         picture = house.thumbnails.picture(listing.card, dark=dark)
         headers = {"cache-control": "max-age=3600", **_PICTURE_HEADERS}
@@ -72,7 +73,7 @@ def page_routes(house: AppContext, runs: RunStore | None = None) -> list[BaseRou
     async def answer(request: Request) -> ASGIApp:
         asked = await _asked(await read_body(request))
         if house.withheld(asked.model):
-            return _unknown(asked.model)
+            raise _unknown(asked.model)
         check_vision(house, asked)
         return EventStream(
             reply(asked, house.answerer, name_of=house.name_of, cost_of=house.cost_of)
@@ -81,7 +82,7 @@ def page_routes(house: AppContext, runs: RunStore | None = None) -> list[BaseRou
     async def go_on(request: Request) -> ASGIApp:
         asked, before = read_go_on(await read_body(request))
         if house.withheld(asked.model):
-            return _unknown(asked.model)
+            raise _unknown(asked.model)
         check_vision(house, asked)
         return EventStream(
             reply(
@@ -223,8 +224,8 @@ def _drawn(texts: list[str]) -> list[tuple[str, ...]]:
     return [render(text) for text in texts]
 
 
-def _unknown(model: str) -> JSONResponse:
-    return failure(texts.ERRORS["UnknownModel"], 404, model=model[:300])
+def _unknown(model: str) -> UserError:
+    return UserError("model_not_found", {"model": model[:300]}, 404)
 
 
 def _unchanged(request: Request, response: JSONResponse) -> Response:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
+from akash_gradio.domain.errors import UserError
 from akash_gradio.web.continuation import INSTRUCTION, beginning
 
 BODY_LIMIT_BYTES: Final = 16_000_000
@@ -19,14 +20,6 @@ BODY_LIMIT_BYTES: Final = 16_000_000
 ATTACHMENT_LIMIT: Final = 10
 """Of one message."""
 MESSAGE_LIMIT_BYTES: Final = 1_000_000
-
-
-class Fault(Exception):
-    """The request is at fault. kind: a key of `words.REQUEST_ERRORS`; facts fill its words."""
-
-    def __init__(self, kind: str, status: int = 400, **facts: str) -> None:
-        super().__init__(kind)
-        self.kind, self.status, self.facts = kind, status, facts
 
 
 class _Checked(BaseModel):
@@ -134,24 +127,24 @@ class AskedRender(_Checked):
 
 
 def read_reply(body: bytes) -> ChatRequest:
-    """The request that the page's JSON asks for. Raises Fault."""
+    """The request that the page's JSON asks for. Raises UserError."""
     return _request(_validated(AskedReply, body))
 
 
 def read_go_on(body: bytes) -> tuple[ChatRequest, str]:
-    """The request to go on with the answer that stands last, and how it begins. Raises Fault."""
+    """Parse a request to continue the last answer, and return how that answer begins."""
     asked = _validated(AskedReply, body)
     *turns, last = asked.turns
     before = beginning(clean(last.text))
     if last.role != "assistant" or not before.strip():
-        raise Fault("empty")
+        raise UserError("empty_message")
     begun = last.model_copy(update={"text": before})
     more = AskedTurn(role="user", text=INSTRUCTION)
     return _request(asked.model_copy(update={"turns": [*turns, begun, more]})), before
 
 
 def read_compare(body: bytes) -> tuple[str, dict[str, ChatRequest]]:
-    """The run's id, and what each lane asks, by its letter. Raises Fault.
+    """The run's id, and what each lane asks, by its letter. Raises UserError.
 
     A lane is answered by its own model or not at all: a fallback would be compared in its name.
     """
@@ -161,18 +154,20 @@ def read_compare(body: bytes) -> tuple[str, dict[str, ChatRequest]]:
         for lane in asked.lanes
     }
     if len(lanes) < len(asked.lanes):
-        raise Fault("shape", mend="lanes.letter: two lanes have the same letter")
+        raise UserError(
+            "invalid_request", {"detail": "lanes.letter: two lanes have the same letter"}
+        )
     return asked.run, lanes
 
 
 def read_stop(body: bytes) -> tuple[str, str]:
-    """The run and the lane that is to end. Raises Fault."""
+    """The run and the lane that is to end. Raises UserError."""
     asked = _validated(AskedStop, body)
     return asked.run, asked.letter
 
 
 def read_diff(body: bytes) -> tuple[str, str]:
-    """The two texts. Raises Fault."""
+    """The two texts. Raises UserError."""
     asked = _validated(AskedDiff, body)
     return asked.a, asked.b
 
@@ -181,10 +176,14 @@ def _request(asked: AskedReply) -> ChatRequest:
     last = clean(asked.turns[-1].text)
     size = len(last.encode())
     if size > MESSAGE_LIMIT_BYTES:
-        raise Fault("too_long", 413, size=_megabytes(size), limit=_megabytes(MESSAGE_LIMIT_BYTES))
+        raise UserError(
+            "message_too_long",
+            {"size": _megabytes(size), "limit": _megabytes(MESSAGE_LIMIT_BYTES)},
+            413,
+        )
     turns = [_turn(turn) for turn in asked.turns]
     if asked.turns[-1].role != "user" or not _says(turns[-1]):
-        raise Fault("empty")
+        raise UserError("empty_message")
     said = _in_turn(turn for turn in turns if _says(turn))
     return ChatRequest(
         model=asked.model,
@@ -230,7 +229,7 @@ def _in_turn(turns: Iterable[Turn]) -> tuple[Turn, ...]:
 
 
 def read_render(body: bytes) -> list[str]:
-    """The texts to be drawn. Raises Fault."""
+    """The texts to be drawn. Raises UserError."""
     return _validated(AskedRender, body).texts
 
 
@@ -242,7 +241,9 @@ def _validated(kind: type[Asked], body: bytes) -> Asked:
         # Of a union pydantic also names the branch, in words that are no field's.
         fields = [str(part) for part in first["loc"] if re.fullmatch(r"\w{1,40}", str(part))]
         place = ".".join(fields)
-        raise Fault("shape", mend=f"{place}: {first['msg']}" if place else first["msg"]) from None
+        raise UserError(
+            "invalid_request", {"detail": f"{place}: {first['msg']}" if place else first["msg"]}
+        ) from None
 
 
 def sampling_of(settings: AskedSettings) -> Sampling:

@@ -20,13 +20,13 @@ from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.reports.report import Report
 from akash_gradio.compare.run_store import MAX_RUNS_PER_VISITOR, OpenRun, RunStore, TooManyRuns
 from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
+from akash_gradio.domain.errors import UserError
 from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import set_views, texts
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.page_route import Answer, PageAddress, read_body
 from akash_gradio.web.report_response import ranking_of, report_answer
-from akash_gradio.web.schemas import Fault
 from akash_gradio.web.set_schemas import (
     AskedAct,
     AskedLook,
@@ -54,7 +54,7 @@ def set_routes(house: AppContext, runs: RunStore) -> list[BaseRoute]:
         asked: AskedRun = read_sent(AskedRun, await read_body(request))
         for model in asked.models:
             if house.withheld(model):
-                raise Fault("set_model", 404, model=model)
+                raise UserError("model_withheld", {"model": model}, 404)
         return asked
 
     async def foretell(request: Request) -> ASGIApp:
@@ -77,7 +77,7 @@ def set_routes(house: AppContext, runs: RunStore) -> list[BaseRoute]:
         except TooManyRuns as full:
             raise _full(full) from None
         except (JournalError, OSError) as error:
-            raise Fault("runs_off", 503, reason=type(error).__name__) from None
+            raise UserError("run_not_saved", {"reason": type(error).__name__}, 503) from None
         began = datetime.now(UTC).isoformat(timespec="seconds")
         return JSONResponse({"run": run_id, "title": title, "began": began, "calls": plan.calls})
 
@@ -95,7 +95,7 @@ def set_routes(house: AppContext, runs: RunStore) -> list[BaseRoute]:
         asked: AskedRow = read_sent(AskedRow, await read_body(request))
         run = await _found(runs, asked.run)
         if asked.row >= set_views.rows_total(run.journal.plan):
-            raise Fault("shape", mend="row")
+            raise UserError("invalid_request", {"detail": "row"})
         names = _names(house, run.journal.plan)
         return JSONResponse({"html": await asyncio.to_thread(_row_html, run, names, asked.row)})
 
@@ -109,10 +109,10 @@ def set_routes(house: AppContext, runs: RunStore) -> list[BaseRoute]:
                 await run.stop()
             elif asked.act == "go_on":
                 if await runs.resume(asked.run) is None:
-                    raise Fault("run_gone", 404)
+                    raise UserError("run_not_found", status=404)
             elif asked.act == "again":
                 if await runs.retry_failed(asked.run) is None:
-                    raise Fault("run_gone", 404)
+                    raise UserError("run_not_found", status=404)
             else:
                 await runs.delete(asked.run)
         except TooManyRuns as full:
@@ -141,8 +141,8 @@ def _whole(answer: Answer) -> Answer:
             return await answer(request)
         except JournalError as fault:
             if fault.reason == "closed":
-                raise Fault("run_gone", 404) from None
-            raise Fault("runs_off", 503, reason=fault.reason) from None
+                raise UserError("run_not_found", status=404) from None
+            raise UserError("run_not_saved", {"reason": fault.reason}, 503) from None
 
     return whole
 
@@ -150,15 +150,15 @@ def _whole(answer: Answer) -> Answer:
 async def _found(runs: RunStore, run_id: str) -> OpenRun:
     run = await runs.find(run_id)
     if run is None:
-        raise Fault("run_gone", 404)
+        raise UserError("run_not_found", status=404)
     return run
 
 
-def _full(full: TooManyRuns) -> Fault:
+def _full(full: TooManyRuns) -> UserError:
     return (
-        Fault("runs_own", 503, most=str(MAX_RUNS_PER_VISITOR))
+        UserError("runs_full_for_visitor", {"limit": str(MAX_RUNS_PER_VISITOR)}, 503)
         if full.own
-        else Fault("runs_full", 503)
+        else UserError("runs_full", status=503)
     )
 
 

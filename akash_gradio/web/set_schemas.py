@@ -18,7 +18,7 @@ from akash_gradio.compare.plan import MAX_CALLS, MAX_LANES, MAX_REPEATS, Plan
 from akash_gradio.compare.prompt_set import MAX_PROMPT_CHARACTERS, Prompt, PromptSetError
 from akash_gradio.compare.prompt_set_reader import SetFormat, format_from_name, parse_prompt_set
 from akash_gradio.compare.reports.report import ReportFormat
-from akash_gradio.web.schemas import Fault
+from akash_gradio.domain.errors import UserError
 
 
 class _Sent(BaseModel):
@@ -112,26 +112,30 @@ class AskedReport(_Sent):
 
 
 def read_sent(kind: type[Any], body: bytes) -> Any:
-    """The body as what it is to be. Raises Fault."""
+    """The body as what it is to be. Raises UserError."""
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise Fault("shape", mend=f"{place}: {first['msg']}" if place else first["msg"]) from None
+        raise UserError(
+            "invalid_request", {"detail": f"{place}: {first['msg']}" if place else first["msg"]}
+        ) from None
 
 
 def prompts_of(sent: AskedSet) -> tuple[Prompt, ...]:
-    """The prompts of the set. Raises Fault with the rows and columns to mend."""
+    """The prompts of the set. Raises UserError with the rows and columns to mend."""
     form = format_from_name(sent.name) if sent.name else SetFormat.LINES
     try:
         return parse_prompt_set(sent.text, form)
     except PromptSetError as refused:
-        raise Fault("set", mend="\n".join(map(str, refused.problems))) from None
+        raise UserError(
+            "invalid_prompt_set", {"detail": "\n".join(map(str, refused.problems))}
+        ) from None
 
 
 def plan_of(asked: AskedRun) -> Plan:
-    """The whole run. Raises Fault."""
+    """The whole run. Raises UserError."""
     check = (
         (Check(kind=CheckKind.CONTAINS, value=asked.contains),) if asked.contains.strip() else ()
     )
@@ -145,8 +149,13 @@ def plan_of(asked: AskedRun) -> Plan:
     candidates = (Candidate(**each.model_dump()) for each in asked.candidates)
     lanes = build_lanes(tuple(candidates), common)
     if len(lanes) > MAX_LANES:
-        raise Fault("set", mend=f"{len(lanes)} lanes; a run has at most {MAX_LANES}.")
+        raise UserError(
+            "invalid_prompt_set", {"detail": f"{len(lanes)} lanes; a run has at most {MAX_LANES}."}
+        )
     plan = Plan(prompts=prompts, lanes=lanes, repeats=asked.repeats)
     if plan.calls > MAX_CALLS:
-        raise Fault("set", mend=f"{plan.calls:,} calls; a run has at most {MAX_CALLS:,}.")
+        raise UserError(
+            "invalid_prompt_set",
+            {"detail": f"{plan.calls:,} calls; a run has at most {MAX_CALLS:,}."},
+        )
     return plan

@@ -181,7 +181,7 @@ PAGE: Final[Mapping[str, str]] = {
     "still_loading": "Still loading. If nothing comes, allow JavaScript for this page and load it "
     "again; if it is allowed, something between you and the server holds back its scripts.",
     "offline_title": "This page can't reach its server",
-    "offline_mend": "Check your connection, or that the program still runs. Your message is kept.",
+    "offline_hint": "Check your connection, or that the program still runs. Your message is kept.",
     "offline_badge": "no connection to the server",
     "mine": "mine",
     "defaults": "defaults",
@@ -531,7 +531,7 @@ class ErrorText(NamedTuple):
     """What an error says to a visitor: what happened and whose fault, then what to do."""
 
     title: str
-    mend: str
+    hint: str
 
 
 ERRORS: Final[Mapping[str, ErrorText]] = {
@@ -851,7 +851,7 @@ EMBEDDED: Final[Mapping[str, str]] = {
     "note_more": "It is here to try things out, and often wrong. "
     "For a real one, set ENDPOINTS (or API_ENDPOINT and API_KEY) and start again.",
     "unavailable": "The small model can't run here: {reason}",
-    "unavailable_mend": "Set ENDPOINTS (or API_ENDPOINT and API_KEY) to use a model elsewhere"
+    "unavailable_hint": "Set ENDPOINTS (or API_ENDPOINT and API_KEY) to use a model elsewhere"
     "{more}.",
     "or_off": ", or EMBEDDED_MODEL to use other weights",
 }
@@ -875,98 +875,113 @@ NOTICES: Final[Mapping[str, str]] = {
     "problems": "The configuration has a mistake",
     "problems_many": "The configuration has {count} mistakes",
     "none": "No endpoint is configured",
-    "none_mend": "Set ENDPOINTS (or API_ENDPOINT and API_KEY), or EMBEDDED=on, and start again.",
+    "none_hint": "Set ENDPOINTS (or API_ENDPOINT and API_KEY), or EMBEDDED=on, and start again.",
     "wrong_key": "{alias} does not accept its key",
-    "wrong_key_mend": "The host checks the secret {secret}: it is mistyped, or has run out.",
+    "wrong_key_hint": "The host checks the secret {secret}: it is mistyped, or has run out.",
     "duplicate": "This Space has no key for real models",
-    "duplicate_mend": "Duplicate this Space and set the secret HF_TOKEN to a token of yours with "
+    "duplicate_hint": "Duplicate this Space and set the secret HF_TOKEN to a token of yours with "
     "the right to make calls to Inference Providers. Nothing else is needed.",
     "alone": "This replica counts alone for now",
-    "alone_mend": "It can't reach REDIS_URL, so limits and sessions are its own until it can.",
+    "alone_hint": "It can't reach REDIS_URL, so limits and sessions are its own until it can.",
     "all_down": "No endpoint answers at the moment",
-    "all_down_mend": "They are tried again by themselves. Messages you send are kept.",
+    "all_down_hint": "They are tried again by themselves. Messages you send are kept.",
 }
 
-FILE_ERRORS: Final[Mapping[str, ErrorText]] = {
-    "broken": ErrorText("it is damaged, or not what its name says.", "Save it anew and try again."),
-    "locked": ErrorText("it is locked with a password.", "Save it without one and try again."),
-    "no_text": ErrorText(
-        "there is no text in it, only pictures of pages.",
-        "Attach the pages as pictures for a model with vision, or a PDF with text.",
+USER_ERRORS: Final[Mapping[str, ErrorText]] = {
+    "model_not_found": ERRORS["UnknownModel"],
+    "cannot_check": ErrorText("This endpoint can't be checked.", "{reason}"),
+    # ── requests to the page's API ──
+    "invalid_request": ErrorText("The server can't read this request.", "{detail}"),
+    "cross_site": ErrorText(
+        "This request came from another website.", "Open this page directly and try again."
     ),
-    "not_picture": ErrorText(
-        "it is no picture that can be read here.", "Save it as PNG, JPEG, WebP, GIF or BMP."
-    ),
-    "too_many_pixels": ErrorText(
-        "it has more than 60 million pixels.", "Make it smaller and try again."
-    ),
-    "too_heavy": ErrorText(
-        "reading it took too much memory or time.", "Attach a smaller part of it."
-    ),
-    "busy": ErrorText("too many files are being read here now.", "Try again in a moment."),
-}
-"""Why a file can't be read, and what to do; the page puts its name before."""
-
-REQUEST_ERRORS: Final[Mapping[str, ErrorText]] = {
-    "no_vision": ErrorText(
-        "{model} can't see pictures.", "Remove them, or choose a model with vision."
-    ),
-    "file_too_long": ErrorText(
-        "it has more than {limit} MB.", "Attach a smaller file, or a part of it."
-    ),
-    "shape": ErrorText("This page sent something that the server does not understand.", "{mend}"),
-    "too_long": ErrorText(
-        "This message is too long: {size} MB, {limit} MB are accepted.",
-        "Shorten it; nothing was lost.",
+    "message_too_long": ErrorText(
+        "This message is {size} MB; the limit is {limit} MB.", "Shorten it and send it again."
     ),
     "chat_too_long": ErrorText(
-        "This chat is too long to be sent: {limit} MB are accepted.",
-        "Start a new chat; this one is kept.",
+        "This chat is too long to send: the limit is {limit} MB.",
+        "Start a new chat. This one is kept.",
     ),
-    "host_only": ErrorText(
-        "Only the host of this page can check endpoints.",
-        "Open it on the machine that runs it, as http://localhost; where ADMIN_PASSWORD is set, "
-        "sign in with that.",
+    "file_too_large": ErrorText(
+        "it is larger than {limit} MB.", "Attach a smaller file, or a part of it."
     ),
-    "no_check": ErrorText("This can't be checked.", "{why}"),
-    "stranger": ErrorText("Another website asked for this.", "Open this page itself."),
-    "empty": ErrorText("There is nothing to send.", "Write a message first."),
-    "set": ErrorText("These prompts can't be used yet.", "{mend}"),
-    "set_model": ErrorText(
-        "{model} is not for visitors of this page.", "Take it out, or choose another model."
+    "no_vision": ErrorText(
+        "{model} can't read pictures.", "Remove them, or choose a model with vision."
     ),
-    "run_gone": ErrorText(
-        "This run is no longer on the server.", "Start it again; the prompts are yours to keep."
+    "operator_only": ErrorText(
+        "Only the operator of this page can check endpoints.",
+        "Open the page as http://localhost on the computer that runs it, or sign in with "
+        "ADMIN_PASSWORD if it is set.",
+    ),
+    "check_endpoint_unknown": ErrorText(
+        "This endpoint can't be checked.",
+        "There is no endpoint named {name} any more. Choose another one.",
+    ),
+    "check_running": ErrorText(
+        "This endpoint is already being checked.", "Wait until that check ends."
+    ),
+    "check_address_invalid": ErrorText("This endpoint can't be checked.", "{reason}"),
+    "empty_message": ErrorText("The message is empty.", "Write a message first."),
+    "invalid_prompt_set": ErrorText("These prompts can't be used yet.", "{detail}"),
+    "model_withheld": ErrorText(
+        "{model} is not available to visitors.", "Remove it, or choose another model."
+    ),
+    "run_not_found": ErrorText(
+        "This run is no longer on the server.", "Start it again. Your prompts are kept."
     ),
     "runs_full": ErrorText(
-        "This server has as many runs under way as it takes.", "Wait until one is done."
+        "The server is at its limit of active runs.", "Wait until one is done, then try again."
     ),
-    "runs_own": ErrorText(
-        "You have {most} runs under way.",
-        "Wait until one is done, or stop one: the others want to run theirs, too.",
+    "runs_full_for_visitor": ErrorText(
+        "You already have {limit} active runs.", "Wait until one is done, or stop one."
     ),
-    "runs_off": ErrorText(
-        "The run could not be kept on this server.", "The host's disk is at fault: {reason}."
+    "run_not_saved": ErrorText(
+        "The run could not be saved on the server.",
+        "Ask the operator to check the server's disk: {reason}.",
     ),
-    "votes_many": ErrorText(
-        "You voted {most} times within a minute.", "Wait a minute, then go on."
+    "too_many_votes": ErrorText("You voted {limit} times in one minute.", "Try again in a minute."),
+    "vote_unknown_model": ErrorText(
+        "This vote is for a model that is not available here.",
+        "Vote for answers of the models shown.",
     ),
-    "vote_unknown": ErrorText(
-        "This vote is about a model that is not here.", "Vote on answers of the models listed."
+    "votes_unavailable": ErrorText(
+        "The votes are not available right now.",
+        "Ask the operator to check the database. Your votes are kept in this browser.",
     ),
-    "votes_off": ErrorText(
-        "The votes can't be reached at the moment.",
-        "The host's database is at fault. Votes you cast are kept in this browser.",
+    # ── middleware ──
+    "body_too_large": ErrorText(
+        "This request is too large: the limit is {limit} MB.", "Send less."
+    ),
+    "body_too_slow": ErrorText(
+        "The request arrived too slowly.", "Check your connection and try again."
+    ),
+    "sign_in_required": ErrorText(
+        "Your session has ended.", "Sign in again. What you wrote is kept."
+    ),
+    "shutting_down": ErrorText("This server is restarting.", "Try again in a minute."),
+    # ── attached files; the page puts the name of the file before the title ──
+    "file_damaged": ErrorText(
+        "it is damaged, or its type does not match its name.", "Save it again and retry."
+    ),
+    "file_locked": ErrorText("it is password-protected.", "Save it without a password and retry."),
+    "file_without_text": ErrorText(
+        "it contains only scanned pages and no text.",
+        "Attach the pages as pictures for a model with vision, or a PDF with text.",
+    ),
+    "file_not_picture": ErrorText(
+        "the picture format is not supported.", "Save it as PNG, JPEG, WebP, GIF or BMP."
+    ),
+    "file_too_many_pixels": ErrorText(
+        "it has more than 60 million pixels.", "Reduce its size and retry."
+    ),
+    "file_too_heavy": ErrorText(
+        "reading it took too much memory or time.", "Attach a smaller part of it."
+    ),
+    "file_reader_busy": ErrorText(
+        "too many files are being read right now.", "Try again in a moment."
     ),
 }
-
-MIDDLEWARE_ERRORS: Final[Mapping[str, ErrorText]] = {
-    "stranger": REQUEST_ERRORS["stranger"],
-    "too_large": ErrorText("This is too large: {limit} MB are accepted.", "Send less of it."),
-    "too_slow": ErrorText("This came too slowly.", "Check your connection and try again."),
-    "sign_in": ErrorText("Your session is over.", "Sign in again; what you wrote is kept."),
-    "closing": ErrorText("This server is being restarted.", "Try again in a minute."),
-}
+"""Texts of errors in requests to the page, by `UserError.code`."""
 
 SIGN_IN: Final[Mapping[str, str]] = {
     "title": "Sign in",

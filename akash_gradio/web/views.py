@@ -8,7 +8,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from akash_gradio.catalog.listing import Listing, ListingState
-from akash_gradio.domain import errors
 from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import ModelCard, Problem
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
@@ -17,7 +16,6 @@ from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.formatting import (
     format_context_length,
     format_cost,
-    format_duration,
     format_seconds,
     format_speed,
     format_tokens,
@@ -297,100 +295,6 @@ def _count(count: Count | None) -> str:
     return f"{count.tokens:,} ({texts.REPORTED if count.reported else texts.ESTIMATED})"
 
 
-# ── errors ──────────────────────────────────────────────────────────────────
-
-
-def error_view(error: errors.AkashGradioError, model_name: str) -> dict[str, Any]:
-    """What happened, whose fault, what to do; the endpoint's own words apart, for details."""
-    text = _error_words(error)
-    facts = _error_facts(error, model_name)
-    return {
-        "title": text.title.format_map(facts),
-        "mend": text.mend.format_map(facts),
-        "details": facts["detail"],
-        "retry": not isinstance(
-            error, errors.RequestRefused | errors.UnknownModel | errors.NotAllowed
-        ),
-    }
-
-
-def _error_words(error: errors.AkashGradioError) -> texts.ErrorText:
-    if isinstance(error, errors.NoEndpoint):
-        special = texts.ERRORS.get(f"NoEndpoint.{error.reason}")
-        if special is not None:
-            return special
-    if isinstance(error, errors.NotAllowed | errors.LimitReached):
-        kind = type(error).__name__
-        others = "value" if isinstance(error, errors.NotAllowed) and error.high else ""
-        for name in (error.reason, others):
-            if f"{kind}.{name}" in texts.ERRORS:
-                return texts.ERRORS[f"{kind}.{name}"]
-    return _nearest_words(error)
-
-
-def _nearest_words(error: errors.AkashGradioError) -> texts.ErrorText:
-    """The words of the error's class, or of the class above that has some."""
-    names = (kind.__name__ for kind in type(error).__mro__)
-    return next(texts.ERRORS[name] for name in names if name in texts.ERRORS)
-
-
-def _error_facts(error: errors.AkashGradioError, model_name: str) -> dict[str, str]:
-    facts = {"model": model_name, "alias": getattr(error, "alias", ""), "counts": ""}
-    facts["detail"] = str(getattr(error, "detail", ""))
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, errors.EndpointError):
-        facts["cause"] = failure_words(cause)
-        facts["detail"] = str(getattr(cause, "detail", ""))
-    if isinstance(error, errors.AllEndpointsFailed):
-        facts["tries"] = _tries(error.receipt)
-        facts["again"] = _again(error.retry_after_s)
-    if isinstance(error, errors.ContextExceeded) and error.requested_tokens and error.limit_tokens:
-        facts["counts"] = texts.TOKEN_COUNTS.format(
-            asked=f"{error.requested_tokens:,}", limit=f"{error.limit_tokens:,}"
-        )
-    if isinstance(error, errors.EndpointError):
-        facts.update(_failure_facts(error))
-    if isinstance(error, errors.NotAllowed):
-        facts |= {"what": error.reason, "low": f"{error.low:g}", "high": f"{error.high:,.10g}"}
-    if isinstance(error, errors.LimitReached):
-        again_in = format_duration(error.retry_after_s)
-        facts |= {"most": f"{error.limit:,.0f}", "again_in": again_in}
-    return facts
-
-
-def failure_words(error: errors.EndpointError) -> str:
-    """One sentence for one failed attempt."""
-    if isinstance(error, errors.EndpointRefused) and error.status in texts.REFUSED_STATUS:
-        return texts.REFUSED_STATUS[error.status].format(alias=error.alias)
-    if isinstance(error, errors.EndpointMalformed) and error.reason == "cut":
-        return texts.CONNECTION_LOST.format(alias=error.alias)
-    return _nearest_words(error).title.format_map(_failure_facts(error))
-
-
-def _failure_facts(error: errors.EndpointError) -> dict[str, str]:
-    facts = {"alias": error.alias}
-    if isinstance(error, errors.EndpointUnreachable):
-        facts["reason"] = texts.UNREACHABLE.get(error.reason, error.reason)
-    if isinstance(error, errors.EndpointMalformed):
-        facts["what"] = texts.MALFORMED.get(error.reason, error.reason)
-    if isinstance(error, errors.EndpointTimeout):
-        facts["after_s"] = f"{error.after_s:g}"
-    if isinstance(error, errors.EndpointRefused):
-        facts["status"] = str(error.status)
-    return facts
-
-
-def _tries(receipt: Receipt | None) -> str:
-    count = len(receipt.attempts) if receipt else 1
-    return texts.ONE_ATTEMPT if count == 1 else texts.MANY_ATTEMPTS.format(count=count)
-
-
-def _again(retry_after_s: float | None) -> str:
-    if retry_after_s is None or retry_after_s < 1:
-        return texts.RETRY_NOW
-    return texts.RETRY_IN.format(seconds=f"{retry_after_s:.0f}")
-
-
 # ── notices ─────────────────────────────────────────────────────────────────
 
 
@@ -420,11 +324,11 @@ def notices(
             Notice(title=texts.EMBEDDED["note"], body=texts.EMBEDDED["note_more"], calm=True)
         )
     if not endpoints and progress is None and not problems:
-        found.append(Notice(title=texts.NOTICES["none"], body=texts.NOTICES["none_mend"]))
+        found.append(Notice(title=texts.NOTICES["none"], body=texts.NOTICES["none_hint"]))
     down = [status for status in endpoints if status.state is EndpointState.DOWN]
     refused = all(status.reason == "key" for status in down)  # `host_notices` says what to mend
     if endpoints and len(down) == len(endpoints) and not refused:
-        found.append(Notice(title=texts.NOTICES["all_down"], body=texts.NOTICES["all_down_mend"]))
+        found.append(Notice(title=texts.NOTICES["all_down"], body=texts.NOTICES["all_down_hint"]))
     return tuple(found)
 
 
@@ -442,7 +346,7 @@ def _progress_notice(progress: Progress) -> Notice:
         more = texts.EMBEDDED["or_off"] if other else ""
         return Notice(
             title=texts.EMBEDDED["unavailable"].format(reason=reason),
-            body=texts.EMBEDDED["unavailable_mend"].format(more=more),
+            body=texts.EMBEDDED["unavailable_hint"].format(more=more),
         )
     title = texts.EMBEDDED[progress.stage].format(
         done=f"{progress.done_bytes / MEGABYTE:.0f}", total=f"{progress.total_bytes / MEGABYTE:.0f}"

@@ -21,11 +21,11 @@ from starlette.types import ASGIApp
 from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.votes.export import votes_csv, votes_json
 from akash_gradio.compare.votes.store import Vote, VoteStore, VotesUnavailable, parse_votes
+from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
 from akash_gradio.web.context import AppContext
 from akash_gradio.web.page_route import PageAddress, read_body
 from akash_gradio.web.ranking_view import ranking_view
-from akash_gradio.web.schemas import Fault
 from akash_gradio.web.templating import piece
 
 MOST_AT_ONCE = 6
@@ -46,7 +46,7 @@ def vote_routes(house: AppContext, clock: Callable[[], float] = time.monotonic) 
     async def cast(request: Request) -> ASGIApp:
         votes = _votes(await read_body(request))
         if len(votes) > MOST_AT_ONCE:
-            raise Fault("shape", mend=f"votes: {MOST_AT_ONCE} at once")
+            raise UserError("invalid_request", {"detail": f"votes: {MOST_AT_ONCE} at once"})
         if house.votes is not None:
             _check_models(house, votes)
             minute.take(len(votes))
@@ -97,23 +97,23 @@ class _Minute:
         self._cast: deque[tuple[float, str, str, int]] = deque()
 
     def take(self, votes: int) -> None:
-        """So many more of the visitor who asks. Raises Fault."""
+        """So many more of the visitor who asks. Raises UserError."""
         now, visitor = self._clock(), CURRENT_VISITOR.get()
         while self._cast and self._cast[0][0] <= now - 60:
             self._cast.popleft()
         own = sum(count for _, whose, _, count in self._cast if whose == visitor.id)
         near = sum(count for _, _, where, count in self._cast if where == visitor.network)
         if own + votes > MOST_A_MINUTE or (visitor.network and near + votes > MOST_OF_HOUSEHOLD):
-            raise Fault("votes_many", 429, most=str(MOST_A_MINUTE))
+            raise UserError("too_many_votes", {"limit": str(MOST_A_MINUTE)}, 429)
         self._cast.append((now, visitor.id, visitor.network, votes))
 
 
 def _check_models(house: AppContext, votes: Iterable[Vote]) -> None:
-    """Raises Fault where a vote is about a model that nobody knows here."""
+    """Raises UserError where a vote is about a model that nobody knows here."""
     named = {label.partition(", ")[0] for vote in votes for label in (vote.a, vote.b)}
     served = {listing.card.id for listing in house.listings()}
     if any(model not in served and house.catalog.get(model) is None for model in named):
-        raise Fault("vote_unknown", 404)
+        raise UserError("vote_unknown_model", status=404)
 
 
 def _signed(vote: Vote) -> Vote:
@@ -123,20 +123,20 @@ def _signed(vote: Vote) -> Vote:
 
 
 def _votes(body: bytes) -> tuple[Vote, ...]:
-    """The votes of `{"votes": […]}`. Raises Fault."""
+    """The votes of `{"votes": […]}`. Raises UserError."""
     try:
         sent: Any = json.loads(body)["votes"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise Fault("shape", mend='{"votes": […]}') from None
+        raise UserError("invalid_request", {"detail": '{"votes": […]}'}) from None
     return sent_votes(sent)
 
 
 def sent_votes(sent: Any) -> tuple[Vote, ...]:
-    """Votes from parsed JSON. Raises Fault."""
+    """Votes from parsed JSON. Raises UserError."""
     try:
         return parse_votes(sent)
     except (ValueError, TypeError) as error:
-        raise Fault("shape", mend=f"votes: {error}") from None
+        raise UserError("invalid_request", {"detail": f"votes: {error}"}) from None
 
 
 async def _all(house: AppContext, body: bytes) -> tuple[Vote, ...]:
@@ -145,7 +145,7 @@ async def _all(house: AppContext, body: bytes) -> tuple[Vote, ...]:
     try:
         return await house.votes.all()
     except VotesUnavailable:
-        raise Fault("votes_off", 503) from None
+        raise UserError("votes_unavailable", status=503) from None
 
 
 async def _keep(store: VoteStore, votes: Iterable[Vote]) -> None:
@@ -153,4 +153,4 @@ async def _keep(store: VoteStore, votes: Iterable[Vote]) -> None:
         for vote in votes:
             await store.add(vote)
     except VotesUnavailable:
-        raise Fault("votes_off", 503) from None
+        raise UserError("votes_unavailable", status=503) from None

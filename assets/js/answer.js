@@ -62,9 +62,12 @@ export function statusOf(version) {
   return el("div", { class: "status" }, dots, el("span", { class: "say" }, version.status ?? ""));
 }
 
+/** What to do about an error. Chats stored before version 0.2 have it under another key. */
+export const hintOf = (error) => error.hint ?? error["mend"] ?? "";
+
 /** What happened, whose fault, what to do. */
 export function failureOf(error, words, onretry) {
-  const box = el("div", {}, el("b", {}, error.title), el("p", {}, error.mend));
+  const box = el("div", {}, el("b", {}, error.title), el("p", {}, hintOf(error)));
   if (error.details) {
     box.append(el("details", {}, el("summary", {}, words.details), el("pre", {}, error.details)));
   }

@@ -128,7 +128,7 @@ export class Attachments {
 
   #fault(error, name) {
     if (error instanceof Refusal) return error.message;
-    if (error.view) return fill(this.words.file_fault, { name, why: `${error.view.title} ${error.view.mend}` });
+    if (error.view) return fill(this.words.file_fault, { name, why: `${error.view.title} ${error.view.hint}` });
     return fill(this.words.file_fault, { name, why: this.words.offline_title });
   }
 

@@ -172,7 +172,7 @@ export class Asking {
   /** How it ended, for those who hear the page. */
   #tell({ error, stopped, model_name: model, text }) {
     const { words } = this.page;
-    if (error) announce(`${error.title} ${error.mend}`);
+    if (error) announce(`${error.title} ${error.hint}`);
     else announce(stopped ? words.stopped : fill(words.answer_done, { model, text: text.slice(0, 300) }));
   }
 
@@ -208,7 +208,7 @@ export class Asking {
     } else if (error.view) {
       version.error = error.view;
     } else {
-      version.error = { title: words.offline_title, mend: words.offline_mend, details: "", retry: true };
+      version.error = { title: words.offline_title, hint: words.offline_hint, details: "", retry: true };
     }
   }
 

@@ -18,7 +18,7 @@ export class Check {
     try {
       this.#offer(await api.checks(), query.get("endpoint"));
     } catch (error) {
-      this.#say(error.view ? `${error.view.title} ${error.view.mend}` : String(error.message));
+      this.#say(error.view ? `${error.view.title} ${error.view.hint}` : String(error.message));
     }
   }
 
@@ -85,7 +85,7 @@ export class Check {
       }
       if (!ended) this.#say(this.terms.broke);
     } catch (error) {
-      this.#say(asked.signal.aborted ? this.terms.stopped : error.view ? `${error.view.title} ${error.view.mend}` : this.terms.broke);
+      this.#say(asked.signal.aborted ? this.terms.stopped : error.view ? `${error.view.title} ${error.view.hint}` : this.terms.broke);
     }
     this.#asked = null;
     $("#check-result").classList.add("ended");

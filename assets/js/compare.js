@@ -1,6 +1,6 @@
 // One question to two to four lanes. The server tells each lane's events in one stream.
 
-import { stoppedReceipt, take } from "./answer.js";
+import { hintOf, stoppedReceipt, take } from "./answer.js";
 import { newChat, titleFrom } from "./chat.js";
 import { kept, remember, remembered } from "./compare_state.js";
 import { CompareView } from "./compare_view.js";
@@ -25,7 +25,7 @@ function answerOf(turn) {
   const version = turn?.versions?.[turn.shown];
   if (!version || version.live) return null;
   const { asked, text, reasoning, stopped, error, receipt } = version;
-  return { asked, text, reasoning, stopped: Boolean(stopped), failed: error ? `${error.title} ${error.mend}`.trim() : "", facts: receipt?.facts ?? null };
+  return { asked, text, reasoning, stopped: Boolean(stopped), failed: error ? `${error.title} ${hintOf(error)}`.trim() : "", facts: receipt?.facts ?? null };
 }
 
 export class Compare {
@@ -238,7 +238,7 @@ export class Compare {
       const version = lastOf(lane);
       if (!version) continue; // the lane was emptied meanwhile
       if (error.name === "AbortError" || this.leaving) this.#stopped(version);
-      else version.error = error.view ?? { title: words.offline_title, mend: words.offline_mend, details: "", retry: true };
+      else version.error = error.view ?? { title: words.offline_title, hint: words.offline_hint, details: "", retry: true };
     }
   }
 

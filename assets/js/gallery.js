@@ -207,8 +207,8 @@ export class Models {
       themePictures(panel);
     } catch (error) {
       const title = error.view?.title ?? this.words.offline_title;
-      const mend = error.view?.mend ?? this.words.offline_mend;
-      panel.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, mend)));
+      const hint = error.view?.hint ?? this.words.offline_hint;
+      panel.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, hint)));
     }
   }
 

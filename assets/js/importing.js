@@ -93,7 +93,7 @@ function ownVersion(version, at) {
     model: short(version.model) ?? "",
     model_name: short(version.model_name) ?? short(version.model) ?? "",
     receipt: readReceipt(version.receipt),
-    error: isText(version.error?.title) ? { title: version.error.title, mend: String(version.error.mend ?? ""), details: "", retry: true } : undefined,
+    error: isText(version.error?.title) ? { title: version.error.title, hint: String(version.error.hint ?? version.error["mend"] ?? ""), details: "", retry: true } : undefined,
   };
 }
 

@@ -121,7 +121,7 @@ export class LaneView {
   #foot(foot, version, last, hidden) {
     const { words, acts, lane } = this;
     foot.replaceChildren();
-    const error = version.error && hidden ? { title: words.blind_failed, mend: "", retry: true } : version.error; // its words name the model
+    const error = version.error && hidden ? { title: words.blind_failed, hint: "", retry: true } : version.error; // its words name the model
     if (error) foot.append(failureOf(error, words, () => acts.retry(lane)));
     else if (!version.text && !version.stopped) foot.append(el("p", { class: "lane-empty" }, words.empty_answer));
     const row = el("div", { class: "answer-foot" });

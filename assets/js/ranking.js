@@ -16,8 +16,8 @@ export class Ranking {
       const { html } = await api.ranking(ownVotes());
       place.replaceChildren(fromServer(html));
     } catch (error) {
-      const { title, mend } = error.view ?? { title: this.words.offline_title, mend: this.words.offline_mend };
-      place.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, mend)));
+      const { title, hint } = error.view ?? { title: this.words.offline_title, hint: this.words.offline_hint };
+      place.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, hint)));
     }
   }
 

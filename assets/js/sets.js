@@ -173,7 +173,7 @@ export class Sets {
   #faultOf(error) {
     const { says } = this;
     if (error instanceof Unclear) return { mistakes: fill(says.wrong_number, { name: says[error.field], low: error.low, high: error.high.toLocaleString("en") }) };
-    return { mistakes: error.view?.mend ?? this.page.words.offline_mend, title: error.view?.title ?? this.page.words.offline_title };
+    return { mistakes: error.view?.hint ?? this.page.words.offline_hint, title: error.view?.title ?? this.page.words.offline_title };
   }
 
   #told({ read = "", hint = "", mistakes = "", title = "", calls = 0 }) {

@@ -20,6 +20,7 @@ from akash_gradio.files import child, reader
 from akash_gradio.files.child import LONGEST_EDGE_PIXELS, TEXT_LIMIT_CHARACTERS, answer
 from akash_gradio.files.reader import CHILDREN, WAITING, FileReader, UnreadableFile
 from akash_gradio.web import texts
+from akash_gradio.web.file_routes import ERROR_CODES
 
 SOURCE = Path(child.__file__).read_text() + Path(reader.__file__).read_text()
 
@@ -208,7 +209,8 @@ except MemoryError:
 def test_every_reason_has_words():
     told = set(re.findall(r'(?:Faulty|UnreadableFile)\("(\w+)"\)|"reason": "(\w+)"', SOURCE))
     reasons = {name for pair in told for name in pair if name} | set(child._REASONS.values())
-    assert reasons | {"broken", "no_text"} == set(texts.FILE_ERRORS)
+    assert reasons | {"broken", "no_text"} == set(ERROR_CODES)
+    assert set(ERROR_CODES.values()) <= set(texts.USER_ERRORS)
 
 
 async def test_too_many_at_once_are_sent_away_and_the_rest_take_turns():

@@ -86,17 +86,17 @@ def test_no_secret_comes_back(client: TestClient, stub: StubThread) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "mend"),
+    ("asked", "hint"),
     [
         ({"endpoint": "nobody"}, "There is no endpoint called nobody"),
         ({"url": "ftp://h"}, "Start it with https:// or http://."),
         ({"url": "https://me:pass@h"}, "Take the user and password out of it"),
     ],
 )
-def test_what_cannot_be_checked_is_told_in_a_sentence(client, asked, mend) -> None:
+def test_what_cannot_be_checked_is_told_in_a_sentence(client, asked, hint) -> None:
     response = client.post("/page/check/run", json=asked)
     assert response.status_code == 422
-    assert mend in response.json()["error"]["mend"]
+    assert hint in response.json()["error"]["hint"]
     assert "pass@" not in response.text
 
 
@@ -112,7 +112,7 @@ def test_one_endpoint_is_checked_once_at_a_time(endpoint, tmp_path) -> None:
     desk._running.add(endpoint.entry.url)
     client = client_of(endpoint, tmp_path, desk=desk)
     response = client.post("/page/check/run", json={"endpoint": "stub"})
-    assert "just being checked" in response.json()["error"]["mend"]
+    assert "just being checked" in response.json()["error"]["hint"]
 
 
 # ── everybody else ──────────────────────────────────────────────────────────
@@ -127,7 +127,7 @@ def test_nobody_else_reaches_it_or_is_shown_the_way(endpoint, stub, tmp_path, pa
         client.post("/page/check/run", json={"url": "http://169.254.169.254/"}),
     ):
         assert response.status_code == 403
-        assert response.json()["error"]["title"] == texts.REQUEST_ERRORS["host_only"].title
+        assert response.json()["error"]["title"] == texts.USER_ERRORS["operator_only"].title
     assert client.get("/page/boot").json()["host"] is False
     assert stub.requests == []
 

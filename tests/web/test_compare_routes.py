@@ -12,11 +12,11 @@ from starlette.testclient import TestClient
 
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.chat import ChatRequest
-from akash_gradio.domain.errors import AllEndpointsFailed, EndpointSilent
+from akash_gradio.domain.errors import AllEndpointsFailed, EndpointSilent, UserError
 from akash_gradio.domain.events import Finished, TextDelta
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.web.lanes_view import Races, compare
-from akash_gradio.web.schemas import Fault, read_compare
+from akash_gradio.web.schemas import read_compare
 from tests.web.fakes import (
     STARTED,
     FakeChatGateway,
@@ -149,7 +149,7 @@ def test_a_lane_is_pinned_and_never_answered_by_a_fallback():
     ],
 )
 def test_what_is_no_comparison_is_refused(sent: bytes):
-    with pytest.raises(Fault):
+    with pytest.raises(UserError):
         read_compare(sent)
 
 

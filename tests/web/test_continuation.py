@@ -5,11 +5,12 @@ import json
 import pytest
 
 from akash_gradio.domain.chat import Role
+from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.events import Finished, TextDelta
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web.continuation import INSTRUCTION, beginning, joined
 from akash_gradio.web.reply_view import reply
-from akash_gradio.web.schemas import Fault, read_go_on
+from akash_gradio.web.schemas import read_go_on
 from tests.web.fakes import STARTED, FakeChatGateway, chat_request, make_receipt, no_nap, shown
 
 
@@ -68,7 +69,7 @@ def test_the_answer_as_far_as_it_came_stands_before_what_asks_to_go_on():
 
 @pytest.mark.parametrize("said", [[("user", "Tell")], [("user", "Tell"), ("assistant", " ")]])
 def test_only_an_answer_that_began_can_be_gone_on_with(said: list[tuple[str, str]]):
-    with pytest.raises(Fault):
+    with pytest.raises(UserError):
         read_go_on(body(*said))
 
 

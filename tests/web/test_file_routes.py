@@ -45,7 +45,7 @@ def test_a_picture_comes_back_as_a_data_url(client: TestClient):
 def test_what_can_not_be_read_is_told_in_words(client: TestClient):
     answer = client.post("/page/file/pdf", content=b"no pdf", headers=BYTES)
     assert answer.status_code == 422
-    assert answer.json()["error"]["title"] == "it is damaged, or not what its name says."
+    assert answer.json()["error"]["code"] == "file_damaged"
 
 
 def test_a_file_past_the_limit_is_refused_with_the_limit(client: TestClient):
@@ -78,8 +78,8 @@ def test_pictures_for_a_model_without_vision_are_refused_before_it_is_asked(
 ):
     answer = client.post("/page/reply", json=asking("blind"))
     assert answer.status_code == 422
-    assert answer.json()["error"]["title"] == "Blind can't see pictures."
+    assert answer.json()["error"]["code"] == "no_vision"
     lanes = [asking("blind") | {"letter": letter} for letter in "AB"]
     compared = client.post("/page/compare", json={"run": "r" * 16, "lanes": lanes})
-    assert compared.json()["error"]["title"] == "Blind can't see pictures."
+    assert compared.json()["error"]["code"] == "no_vision"
     assert answerer.opened == []

@@ -31,7 +31,7 @@ FOREIGN = (
 def test_a_page_of_another_site_gets_nothing(origin: str, path: str) -> None:
     asked = RecordedRequests()
     response = client(asked).post(path, headers={"origin": origin})
-    assert (response.status_code, response.json()["error"]["code"]) == (403, "stranger")
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "cross_site")
     assert asked.paths == []
 
 

@@ -173,7 +173,7 @@ async def test_every_error_ends_with_words_and_its_receipt(error: errors.AkashGr
     said = page.done["error"]
     assert page.types == ["done"]
     assert said["title"]
-    assert said["mend"]
+    assert said["hint"]
     assert isinstance(said["details"], str)
     assert page.done["receipt"]["rows"]
 

@@ -72,7 +72,7 @@ def told(response: Any, status: int) -> dict[str, Any]:
     assert response.status_code == status
     error: dict[str, Any] = response.json()["error"]
     assert error["title"]
-    assert error["mend"]
+    assert error["hint"]
     return error
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from akash_gradio.domain.chat import Default, Role, Sampling
+from akash_gradio.domain.errors import UserError
 from akash_gradio.web.schemas import (
     ATTACHMENT_LIMIT,
     MESSAGE_LIMIT_BYTES,
-    Fault,
     read_render,
     read_reply,
 )
@@ -27,8 +27,8 @@ def with_settings(**values: Any) -> bytes:
     return body(settings=values)
 
 
-def fault(content: bytes) -> Fault:
-    with pytest.raises(Fault) as caught:
+def fault(content: bytes) -> UserError:
+    with pytest.raises(UserError) as caught:
         read_reply(content)
     return caught.value
 
@@ -130,15 +130,15 @@ def test_reads_the_penalties_and_the_effort():
 )
 def test_refuses_settings_of_another_kind(settings: Any):
     found = fault(body(settings=settings))
-    assert (found.kind, found.status) == ("shape", 400)
-    assert found.facts["mend"].startswith("settings")
+    assert (found.code, found.status) == ("invalid_request", 400)
+    assert found.facts["detail"].startswith("settings")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000])
 @pytest.mark.parametrize("name", ["temperature", "top_p", "seed", "max_tokens"])
 def test_refuses_numbers_that_are_none(number: str, name: str):
     sent = b'{"model":"m","turns":[{"role":"user","text":"x"}],"settings":{"%s":%s}}'
-    assert fault(sent % (name.encode(), number.encode())).kind == "shape"
+    assert fault(sent % (name.encode(), number.encode())).code == "invalid_request"
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_refuses_numbers_that_are_none(number: str, name: str):
 )
 def test_refuses_a_request_of_another_shape(changes: dict[str, Any]):
     found = fault(body(**changes))
-    assert (found.kind, found.status) == ("shape", 400)
-    assert next(iter(changes)) in found.facts["mend"]
+    assert (found.code, found.status) == ("invalid_request", 400)
+    assert next(iter(changes)) in found.facts["detail"]
 
 
 @pytest.mark.parametrize(
@@ -187,29 +187,29 @@ def test_refuses_a_request_of_another_shape(changes: dict[str, Any]):
 )
 def test_refuses_what_is_no_json_or_a_bomb(content: bytes):
     found = fault(content)
-    assert (found.kind, found.status) == ("shape", 400)
-    assert 0 < len(found.facts["mend"]) < 300
+    assert (found.code, found.status) == ("invalid_request", 400)
+    assert 0 < len(found.facts["detail"]) < 300
 
 
 def test_the_fault_names_the_field_in_few_characters():
-    assert fault(with_settings(temperature=3)).facts["mend"].startswith("settings.temperature: ")
-    assert len(fault(body(**{"x" * 10_000: 1})).facts["mend"]) < 300
+    assert fault(with_settings(temperature=3)).facts["detail"].startswith("settings.temperature: ")
+    assert len(fault(body(**{"x" * 10_000: 1})).facts["detail"]) < 300
 
 
 def test_the_fault_never_repeats_what_was_sent():
     sent = body(settings={"system": ["the secret"], "seed": "the secret"})
-    assert "the secret" not in fault(sent).facts["mend"]
+    assert "the secret" not in fault(sent).facts["detail"]
 
 
 def test_a_message_of_two_megabytes_is_told_its_size():
     found = fault(body("x" * 2_000_000))
-    assert (found.kind, found.status) == ("too_long", 413)
+    assert (found.code, found.status) == ("message_too_long", 413)
     assert found.facts == {"size": "2.0", "limit": "1.0"}
 
 
 def test_the_size_of_a_message_is_its_bytes():
     assert read_reply(body("x" * MESSAGE_LIMIT_BYTES)).conversation.turns
-    assert fault(body("é" * (MESSAGE_LIMIT_BYTES // 2 + 1))).kind == "too_long"
+    assert fault(body("é" * (MESSAGE_LIMIT_BYTES // 2 + 1))).code == "message_too_long"
 
 
 def test_a_long_chat_before_a_short_message_is_accepted():
@@ -219,7 +219,7 @@ def test_a_long_chat_before_a_short_message_is_accepted():
 
 @pytest.mark.parametrize("said", [("Hi", "Hello!"), ("",), (" \n\t",), ("\0",), ("Hi", "", " \0 ")])
 def test_the_last_word_must_be_the_visitors(said: tuple[str, ...]):
-    assert fault(body(*said)).kind == "empty"
+    assert fault(body(*said)).code == "empty_message"
 
 
 def test_questions_that_were_never_answered_stand_before_the_next_one():
@@ -275,9 +275,9 @@ def test_texts_to_draw_are_read_as_they_are():
 
 @pytest.mark.parametrize("sent", [{}, {"texts": "a"}, {"texts": [1]}, {"texts": ["a"] * 201}])
 def test_refuses_texts_of_another_shape(sent: dict[str, Any]):
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(UserError) as caught:
         read_render(json.dumps(sent).encode())
-    assert caught.value.kind == "shape"
+    assert caught.value.code == "invalid_request"
 
 
 DOT = "data:image/png;base64,iVBORw0KGgo="
@@ -333,10 +333,10 @@ def test_pictures_of_questions_that_were_never_answered_stay_with_them():
     ids=str,
 )
 def test_refuses_files_of_another_shape(file: dict[str, str]):
-    assert fault(with_files(file)).kind == "shape"
+    assert fault(with_files(file)).code == "invalid_request"
 
 
 def test_refuses_more_files_than_a_message_may_have():
     file = {"kind": "text", "name": "a", "text": "x"}
     assert read_reply(with_files(*[file] * ATTACHMENT_LIMIT)).conversation.turns
-    assert fault(with_files(*[file] * (ATTACHMENT_LIMIT + 1))).kind == "shape"
+    assert fault(with_files(*[file] * (ATTACHMENT_LIMIT + 1))).code == "invalid_request"

@@ -96,7 +96,7 @@ async def test_a_set_is_read_and_its_mistakes_are_told(client: httpx.AsyncClient
         "checked": 1,
     }
     told = await post(client, "read", {"text": 'prompt\n"one', "name": "a.csv"}, 400)
-    assert told["error"]["mend"] == "row 2, column 1: a quote is never closed"
+    assert told["error"]["hint"] == "row 2, column 1: a quote is never closed"
 
 
 async def test_the_forecast_says_calls_tokens_cost_and_time(client: httpx.AsyncClient) -> None:
@@ -179,7 +179,7 @@ async def test_a_run_that_is_forgotten_while_it_is_looked_at_is_gone(tmp_path: P
         found.journal.close()  # as `forget` does, between finding it and reading it
         for name, more in (("look", {"earlier": run}), ("row", {"row": 0}), ("report", PREVIEW)):
             told = await post(client, name, {"run": run, **more}, 404)
-            assert told["error"]["title"] == "This run is no longer on the server."
+            assert told["error"]["code"] == "run_not_found"
     await runs.close()
 
 
@@ -189,7 +189,7 @@ async def test_a_run_is_stopped_gone_on_with_and_forgotten(client: httpx.AsyncCl
         await post(client, "act", {"run": run, "act": act})
     await post(client, "act", {"run": run, "act": "forget"})
     told = await post(client, "look", {"run": run}, 404)
-    assert told["error"]["title"] == "This run is no longer on the server."
+    assert told["error"]["code"] == "run_not_found"
 
 
 @pytest.mark.parametrize(
@@ -218,13 +218,13 @@ async def test_a_run_is_stopped_gone_on_with_and_forgotten(client: httpx.AsyncCl
 async def test_what_makes_no_sense_is_refused(
     client: httpx.AsyncClient, name: str, body: Any
 ) -> None:
-    assert (await post(client, name, body, 400))["error"]["mend"]
+    assert (await post(client, name, body, 400))["error"]["hint"]
 
 
 async def test_a_model_that_is_kept_from_visitors_is_not_asked(client: httpx.AsyncClient) -> None:
     for name in ("forecast", "begin"):
         told = await post(client, name, asked(candidates=named("a", "off")), 404)
-        assert told["error"]["title"] == "off is not for visitors of this page."
+        assert told["error"]["code"] == "model_withheld"
 
 
 async def test_another_website_may_not_begin_a_run(client: httpx.AsyncClient) -> None:

@@ -100,7 +100,11 @@ def test_every_single_sentence_is_used():
 
 
 def test_every_fault_of_a_request_has_words_and_no_more():
-    assert set(texts.REQUEST_ERRORS) == set(re.findall(r'\bFault\(\s*"(\w+)"', PYTHON))
+    every = "".join(path.read_text() for path in (ROOT / "akash_gradio").rglob("*.py"))
+    raised = set(re.findall(r'\bUserError\(\s*"(\w+)"', PYTHON))
+    assert raised <= set(texts.USER_ERRORS)
+    unused = [code for code in texts.USER_ERRORS if every.count(f'"{code}"') < 2]
+    assert [code for code in unused if not code.startswith("check_")] == []
 
 
 def test_the_facts_that_a_script_fills_in_are_those_of_the_sentence():

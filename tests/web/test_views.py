@@ -16,11 +16,10 @@ from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.embedded.errors import Reason
 from akash_gradio.web import texts
+from akash_gradio.web.errors import error_view, failure_text
 from akash_gradio.web.templating import card_html, notice_html, panel_html
 from akash_gradio.web.views import (
     card_view,
-    error_view,
-    failure_words,
     notices,
     panel_view,
     receipt_view,
@@ -69,13 +68,13 @@ def test_the_words_for_a_failures_fact_are_those_that_failures_have():
 
 
 def test_a_connection_that_ends_is_not_called_another_protocol():
-    assert failure_words(errors.EndpointMalformed("e", "cut")) == "e broke off in the middle."
+    assert failure_text(errors.EndpointMalformed("e", "cut")) == "e broke off in the middle."
 
 
 @pytest.mark.parametrize("error", every_error(), ids=str)
 def test_every_error_makes_whole_sentences(error: errors.AkashGradioError):
     view = error_view(error, "Big {70B}")
-    for sentence in (view["title"], view["mend"]):
+    for sentence in (view["title"], view["hint"]):
         assert sentence[-1] in ".:", sentence
         assert not re.search(r"\{(?!70B)|(?<!70B)\}|None|  |\.\.", sentence), sentence
     assert view["details"] in ("", "own words")
@@ -94,7 +93,7 @@ def test_says_who_failed_how_often_and_when_to_come_back():
     attempt = make_receipt().attempts[0]
     view = error_view(with_receipt(error, make_receipt(attempts=(attempt, attempt))), "Big")
     assert view["title"] == "Nobody answered for Big."
-    assert view["mend"] == (
+    assert view["hint"] == (
         "2 attempts failed; the last: eu-1 has too much to do (429). Try again in 12 s."
     )
     assert view["details"] == "slow down"
@@ -109,7 +108,7 @@ def test_a_failure_of_a_kind_without_words_is_told_as_its_parent():
     class EndpointOdd(errors.EndpointSilent):
         pass
 
-    assert failure_words(EndpointOdd("eu-1")) == "eu-1 sent an empty answer."
+    assert failure_text(EndpointOdd("eu-1")) == "eu-1 sent an empty answer."
 
 
 # ── models ──────────────────────────────────────────────────────────────────
@@ -347,8 +346,8 @@ def test_a_receipt_tells_the_page_what_to_learn_from():
 def test_a_polite_stop_says_when_it_opens_again():
     view = error_view(errors.LimitReached("tokens", limit=20_000, retry_after_s=4000), "m")
     assert view["title"] == "You have used today's share of 20,000 tokens."
-    assert "in 1 h 7 min" in view["mend"]
+    assert "in 1 h 7 min" in view["hint"]
     view = error_view(errors.LimitReached("messages", limit=6, retry_after_s=12.4), "m")
-    assert "in 13 s" in view["mend"]
+    assert "in 13 s" in view["hint"]
     view = error_view(errors.NotAllowed("temperature", low=0, high=1.2), "m")
     assert view["title"] == "temperature may be 0 to 1.2 here."

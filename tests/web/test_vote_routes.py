@@ -111,7 +111,7 @@ def test_a_visitor_casts_so_many_votes_a_minute(
         assert post(booth, "votes", a_vote(number)).status_code == 200
     refused = post(booth, "votes", a_vote(60))
     assert (refused.status_code, len(kept.votes)) == (429, MOST_A_MINUTE)
-    assert refused.json()["error"]["title"] == "You voted 60 times within a minute."
+    assert refused.json()["error"]["code"] == "too_many_votes"
     for other in range(MOST_OF_HOUSEHOLD // MOST_A_MINUTE - 1):  # with a new cookie each
         visitor["id"] = f"ann-{other}"
         for number in range(0, MOST_A_MINUTE, MOST_AT_ONCE):
@@ -130,7 +130,7 @@ def test_a_vote_about_a_model_that_nobody_knows_is_not_kept(booth: TestClient, k
     for made_up in ("ghost", "ghost, temperature 0.2"):
         refused = post(booth, "votes", a_vote(1), a_vote(2, b=made_up))
         assert refused.status_code == 404
-        assert refused.json()["error"]["title"] == "This vote is about a model that is not here."
+        assert refused.json()["error"]["code"] == "vote_unknown_model"
     assert kept.votes == []
     assert post(booth, "votes", a_vote(1, b="m, temperature 0.2")).status_code == 200
 
@@ -188,7 +188,7 @@ def test_what_is_no_vote_is_refused_in_words(keeping: TestClient, body: bytes):
         "/page/compare/votes", content=body, headers={"content-type": "application/json"}
     )
     assert answer.status_code == 400
-    assert answer.json()["error"]["mend"]
+    assert answer.json()["error"]["hint"]
     assert "No votes yet" in post(keeping, "ranking").json()["html"]
 
 
@@ -222,4 +222,4 @@ def test_a_database_that_is_away_is_said_in_words(tmp_path: Path):
     for path in ("votes", "ranking", "export/csv"):
         answer = post(client, path, a_vote())
         assert answer.status_code == 503
-        assert "database" in answer.json()["error"]["mend"]
+        assert "database" in answer.json()["error"]["hint"]
