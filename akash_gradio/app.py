@@ -1,14 +1,22 @@
-"""Everything behind the page and behind `/v1`: catalog, gateway, the model on this machine."""
+"""The composition root: `create_app` builds every part of the application once, from the settings.
+
+What only the page or a server needs is imported inside functions: `/v1` alone doesn't pay for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
+from akash_gradio.api.asgi_app import ApiApp
 from akash_gradio.api.metrics import Metrics
-from akash_gradio.api.routes import ApiDeps
+from akash_gradio.api.routes import ApiDeps, api_routes
 from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.auth.signing import Signer
 from akash_gradio.catalog.loader import Catalog, read_catalog
@@ -16,6 +24,7 @@ from akash_gradio.check.health_probe import HealthProber
 from akash_gradio.check.health_tracker import HealthTracker
 from akash_gradio.config.access import OwnKeysMode
 from akash_gradio.config.endpoints import EMBEDDED_ALIAS
+from akash_gradio.config.paths import ASSETS
 from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import Problem
 from akash_gradio.domain.progress import Progress, Stage
@@ -24,106 +33,186 @@ from akash_gradio.embedded.progress import terminal_progress
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import embedded_model_id
 from akash_gradio.gateway import Gateway, open_gateway
+from akash_gradio.gateway.passthrough.transport import load_http_client
+from akash_gradio.http.address import address_error, browser_host
+from akash_gradio.logs import configure_logging, drop_unused_record_fields
 from akash_gradio.quota.counters import LocalCounters
 from akash_gradio.quota.gateway import ChatBackend, QuotaGateway, UsageMeter
 from akash_gradio.quota.redis_counters import RedisCounters, open_redis_counters
 from akash_gradio.quota.request_limits import RequestLimits
-from akash_gradio.quota.visitor_keys import VisitorKeys
+from akash_gradio.quota.visitor_keys import VisitorKeys, accepts_visitor_keys
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
+    from akash_gradio.compare.run_store import RunStore
+    from akash_gradio.web.context import AppContext
+    from akash_gradio.web.security import SecurityStack
+
+KEEP_ALIVE_S: Final = 75
+"""An idle connection is kept longer than clients and proxies keep theirs."""
+GC_THRESHOLD: Final = 5000
+"""New objects before the garbage collector runs, while `/v1` is served alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """What answers; `open` starts it with the server's event loop.
+class Page:
+    """The parts that only the page needs.
 
-    source: the gateway as strangers may use it; itself where nothing is limited.
-    embedded: None where the model on this machine isn't wanted. health: of every model that
-    was asked. health_prober: looks after endpoints that nobody asks. problems: of the settings
-    and of the catalog.
-    signer: of the visitors' cookies. shared: with other replicas, None without Redis.
+    Attributes:
+        context: What the page's routes use.
+        security: The middleware in front of every route, and what it knows about a request.
+        runs: The prompt-set runs; those in progress end with the server.
     """
 
+    context: AppContext
+    security: SecurityStack
+    runs: RunStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """The application, ready to be served. Nothing is opened before `lifespan` is entered.
+
+    Attributes:
+        settings: What everything was built from.
+        catalog: The models and their defaults.
+        gateway: Routes chat requests to the endpoints.
+        backend: The gateway behind the quotas, or the gateway itself if nothing is limited.
+        api: What the routes of `/v1` use.
+        embedded: The model on this machine, or None if it doesn't run.
+        health: How each model responded lately.
+        health_prober: Sends health probes to endpoints without recent traffic.
+        signer: Signs the visitors' cookies.
+        shared: The counters shared with other replicas, or None without Redis.
+        problems: Mistakes in the settings, the catalog and the thumbnails.
+        page: The parts of the page, or None if only `/v1` is served.
+    """
+
+    settings: Settings
     catalog: Catalog
     gateway: Gateway
-    source: ChatBackend
-    embedded: EmbeddedEndpoint | None
+    backend: ChatBackend
     api: ApiDeps
-    health_prober: HealthProber | None = None
+    embedded: EmbeddedEndpoint | None = None
     health: HealthTracker = field(default_factory=HealthTracker)
-    problems: tuple[Problem, ...]
+    health_prober: HealthProber | None = None
     signer: Signer = field(default_factory=Signer)
     shared: RedisCounters | None = None
-
-    @property
-    def alone(self) -> bool:
-        """Whether the other replicas can't be heard just now."""
-        return self.shared is not None and self.shared.alone
+    problems: tuple[Problem, ...] = ()
+    page: Page | None = None
 
     @asynccontextmanager
-    async def open(self, _app: object) -> AsyncIterator[None]:
-        """The gateway and, where it is wanted, the model on this machine, until the server ends."""
+    async def lifespan(self, _asgi_app: object = None) -> AsyncIterator[None]:
+        """Run the gateway and everything beside it while a server runs, on its event loop."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.gateway)
             if self.health_prober is not None:
-                looking = asyncio.create_task(self.health_prober.run())
-                stack.push_async_callback(_end, looking)
+                probing = asyncio.create_task(self.health_prober.run())
+                stack.push_async_callback(_cancel, probing)
             if self.shared is not None:
                 gateway = self.gateway
                 sharing = self.shared.open(self.signer, gateway.endpoints, gateway.rest_endpoint)
                 await stack.enter_async_context(sharing)
             if self.embedded is not None:
-                running = asyncio.create_task(self.embedded.run())
-                stack.push_async_callback(_end, running)
+                supervising = asyncio.create_task(self.embedded.run())
+                stack.push_async_callback(_cancel, supervising)
+            if self.page is not None:
+                stack.push_async_callback(self.page.runs.close)
             yield
 
+    def asgi(self) -> ASGIApp:
+        """Return the ASGI app: `/v1`, and the page's own routes unless there is no page.
 
-def assemble_service(settings: Settings, environment: Mapping[str, str]) -> Service:
-    """The service from the settings alone; nothing is opened yet.
+        `launch` puts Gradio's routes beside them.
+        """
+        if self.page is None:
+            return ApiApp(api_routes(self.api), self.lifespan)
+        from starlette.applications import Starlette
 
-    environment: where the catalog's `"$NAME"` values are looked up.
+        return Starlette(**_starlette_options(self, self.page))
+
+    def launch(self) -> None:
+        """Print the address and serve until the process is ended.
+
+        Raises:
+            SystemExit: The address can't be listened on, for example because the port is in use.
+        """
+        settings = self.settings
+        configure_logging(settings)
+        for problem in self.problems:
+            sys.stderr.write(f"Configuration: {problem}\n")
+        if error := address_error(settings.server_name, settings.server_port):
+            sys.exit(error)
+        if self.page is None:
+            _serve_api(self)
+        else:
+            _serve_page(self, self.page)
+
+    def announce(self, path: str = "") -> None:
+        """Print the address that a browser or a client opens."""
+        host, port = browser_host(self.settings.server_name), self.settings.server_port
+        sys.stderr.write(f"Akash Gradio: http://{host}:{port}{path}\n")
+
+
+def create_app(
+    settings: Settings, *, page: bool = True, environment: Mapping[str, str] | None = None
+) -> App:
+    """Build the application; nothing is opened yet.
+
+    Args:
+        settings: From `read_settings`.
+        page: Whether to build the page; `/v1` alone takes a third of the memory.
+        environment: Where the catalog's `"$NAME"` values are looked up; the process's by default.
     """
-    catalog = read_catalog(settings.catalog_file, environment)
+    catalog = read_catalog(
+        settings.catalog_file, os.environ if environment is None else environment
+    )
     metrics, health = Metrics(), HealthTracker()
-    own, url, secret = LocalCounters(), settings.redis_url, settings.session_secret
-    shared = open_redis_counters(url.get_secret_value(), own) if url else None
-    counters = shared or own
-    ledger, limited = UsageMeter(counters, catalog.get), settings.limited
+    local, url, secret = LocalCounters(), settings.redis_url, settings.session_secret
+    shared = open_redis_counters(url.get_secret_value(), local) if url else None
+    counters = shared or local
+    usage = UsageMeter(counters, catalog.get)
 
-    def note(receipt: Receipt) -> None:
+    def observe(receipt: Receipt) -> None:
         metrics.observe(receipt)
         health.observe(receipt)
         health_prober.observe(receipt)
-        if limited:
-            ledger.observe(receipt)
+        if settings.limited:
+            usage.observe(receipt)
 
     cards = {card.id: card for card in catalog.cards}
-    gateway = open_gateway(settings, cards.get, on_receipt=note)
+    gateway = open_gateway(settings, cards.get, on_receipt=observe)
     health_prober = HealthProber(settings.health_probe, gateway)
-    offered = settings.own_keys is not OwnKeysMode.OFF
-    own_keys = VisitorKeys(settings, catalog.get, metrics.observe) if offered else None
-    guard = QuotaGateway(gateway, RequestLimits.of(settings), counters, own_keys=own_keys)
-    source = guard if limited or offered else gateway
-    metrics.known = lambda model: _known(model, catalog, gateway)
+    offers_own_keys = settings.own_keys is not OwnKeysMode.OFF
+    own_keys = VisitorKeys(settings, catalog.get, metrics.observe) if offers_own_keys else None
+    quota = QuotaGateway(gateway, RequestLimits.of(settings), counters, own_keys=own_keys)
+    backend = quota if settings.limited or offers_own_keys else gateway
+    metrics.known = lambda model: _is_known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
     auth = ApiKeyAuth(
         settings.gateway_keys,
         keyed=settings.gateway_keys_configured,
         behind_proxy=settings.behind_proxy,
     )
-    return Service(
+    app = App(
+        settings=settings,
         catalog=catalog,
         gateway=gateway,
-        source=source,
-        embedded=_embedded(settings, gateway) if settings.embedded_wanted else None,
-        api=ApiDeps(gateway=source, catalog=catalog, auth=auth, metrics=metrics),
+        backend=backend,
+        api=ApiDeps(gateway=backend, catalog=catalog, auth=auth, metrics=metrics),
+        embedded=_build_embedded(settings, gateway) if settings.embedded_wanted else None,
         health=health,
         health_prober=health_prober,
-        problems=(*settings.problems, *catalog.problems),
         signer=Signer(secret.get_secret_value() if secret else ""),
         shared=shared,
+        problems=(*settings.problems, *catalog.problems),
     )
+    return _with_page(app) if page else app
 
 
-def _known(model: str, catalog: Catalog, gateway: Gateway) -> bool:
+def _is_known(model: str, catalog: Catalog, gateway: Gateway) -> bool:
     card = catalog.get(model)
     if card is not None and card.id == model:
         return True
@@ -132,28 +221,180 @@ def _known(model: str, catalog: Catalog, gateway: Gateway) -> bool:
     )
 
 
-def _embedded(settings: Settings, gateway: Gateway) -> EmbeddedEndpoint:
+def _build_embedded(settings: Settings, gateway: Gateway) -> EmbeddedEndpoint:
     models = (embedded_model_id(settings.embedded_model),)
-    tell = terminal_progress()
+    print_progress = terminal_progress()
 
-    def show(progress: Progress) -> None:
-        if progress.stage is Stage.UNAVAILABLE:  # nobody is to wait for it
+    def on_progress(progress: Progress) -> None:
+        if progress.stage is Stage.UNAVAILABLE:  # no request may wait for it
             gateway.remove_endpoint(EMBEDDED_ALIAS)
         elif progress.stage is not Stage.READY:
             gateway.expect_endpoint(EMBEDDED_ALIAS, models)
-        tell(progress)
+        print_progress(progress)
 
     embedded = EmbeddedEndpoint(
         settings,
         on_ready=gateway.put_endpoint,
         on_down=lambda: gateway.expect_endpoint(EMBEDDED_ALIAS, models),
-        on_progress=show,
+        on_progress=on_progress,
     )
     gateway.expect_endpoint(EMBEDDED_ALIAS, models)
     return embedded
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+def _with_page(app: App) -> App:
+    """Add the page's parts to the application."""
+    from dataclasses import replace
+
+    from akash_gradio.catalog.thumbnails import Thumbnails
+    from akash_gradio.check.service import CheckService
+    from akash_gradio.compare.votes.store import open_vote_store
+    from akash_gradio.http.locality import is_local_request
+    from akash_gradio.web.context import AppContext
+    from akash_gradio.web.errors import error_body
+    from akash_gradio.web.page_assets import inject_page_assets
+    from akash_gradio.web.security import build_security_stack
+    from akash_gradio.web.sign_in_page import sign_in_html
+
+    settings, catalog, embedded, shared = app.settings, app.catalog, app.embedded, app.shared
+    security = build_security_stack(
+        settings, app.signer, error_body, sign_in_html, finish=inject_page_assets
+    )
+    has_password_or_proxy = settings.admin_password or settings.behind_proxy
+    thumbnails = Thumbnails(ASSETS / "thumbnails")
+    problems = (*app.problems, *thumbnails.problems(catalog.cards))
+    context = AppContext(
+        answerer=app.backend,
+        catalog=catalog,
+        thumbnails=thumbnails,
+        problems=problems,
+        progress=lambda: embedded.progress if embedded else None,
+        default_model=settings.default_model or "",
+        desk=CheckService(app.gateway.endpoint, catalog),
+        is_operator=security.is_operator if has_password_or_proxy else is_local_request,
+        health=app.health.of,
+        votes=open_vote_store(settings),
+        data_dir=settings.data_dir,
+        secrets=settings.secret_names,
+        space=bool(settings.space_id),
+        alone=lambda: shared is not None and shared.alone,
+        models=frozenset(settings.allowed_models) or None,
+        ranges=settings.parameter_ranges,
+        own_keys=settings.own_keys.value,
+        own_key_endpoints=frozenset(e.name for e in settings.endpoints if accepts_visitor_keys(e)),
+        signed_in=security.signed_in,
+        user=security.user,
+        closing=lambda: security.running.closing,
+    )
+    page = Page(context=context, security=security, runs=context.open_run_store())
+    return replace(app, problems=problems, page=page)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+# ── serving ──────────────────────────────────────────────────────────────────
+
+
+def api_server_config(app: App) -> uvicorn.Config:
+    """Return how uvicorn serves `/v1` alone; it uses uvloop if that is installed."""
+    import uvicorn
+
+    from akash_gradio.gateway.passthrough.uvicorn_protocol import PassthroughProtocol
+    from akash_gradio.http.shutdown import SHUTDOWN_GRACE_S
+
+    return uvicorn.Config(
+        app.asgi(),
+        interface="asgi3",
+        host=app.settings.server_name,
+        port=app.settings.server_port,
+        http=PassthroughProtocol,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=round(SHUTDOWN_GRACE_S),
+    )
+
+
+def _serve_api(app: App) -> None:
+    import uvicorn
+
+    from akash_gradio.http.server import allow_many_files
+
+    drop_unused_record_fields()
+    app.announce("/v1")
+    allow_many_files()
+    config = api_server_config(app)
+    config.load()
+    load_http_client(skip_certificates=True)
+    # The collector needn't visit what stays, and answers leave next to no cycles behind.
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    uvicorn.Server(config).run()
+
+
+def _serve_page(app: App, page: Page) -> None:
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+    from akash_gradio.gateway.passthrough.uvicorn_protocol import HeadTimeoutProtocol
+    from akash_gradio.http.server import serve_until_signaled, watch_sigterm
+    from akash_gradio.ui.blocks import build_ui
+
+    blocks = build_ui(app.settings.parameter_ranges).queue(default_concurrency_limit=None)
+    load_http_client()  # now: Gradio waits 5 s for the server to start, on a busy machine too
+    app.announce()
+    sigterm = watch_sigterm()
+    blocks.launch(**_launch_options(app, page))
+    # The collector needn't visit what stays: that would halt every answer for a while.
+    gc.freeze()
+    serve_until_signaled(blocks.server, page.security.running, sigterm, HeadTimeoutProtocol)
+
+
+def _launch_options(app: App, page: Page) -> dict[str, Any]:
+    """Return the arguments of `Blocks.launch`: nothing is public that a visitor doesn't need."""
+    from akash_gradio.ui.theme import page_theme
+    from akash_gradio.web.templating import ICON
+
+    return {
+        "server_name": app.settings.server_name,
+        "server_port": app.settings.server_port,
+        "theme": page_theme(),
+        "favicon_path": ICON,
+        "footer_links": [],
+        "ssr_mode": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "show_error": False,
+        "max_file_size": "1kb",  # the page uploads nothing to Gradio
+        "prevent_thread_lock": True,
+        "share": False,
+        "quiet": True,
+        "app_kwargs": {
+            **_starlette_options(app, page),
+            "docs_url": None,
+            "redoc_url": None,
+            "openapi_url": None,
+        },
+    }
+
+
+def _starlette_options(app: App, page: Page) -> dict[str, Any]:
+    from starlette.middleware import Middleware
+    from starlette.routing import Route
+
+    from akash_gradio.web.routes import page_routes
+
+    return {
+        "routes": [
+            *page_routes(page.context, page.runs),
+            *(Route(path, route) for path, route in api_routes(app.api).items()),
+        ],
+        "middleware": [Middleware(page.security.before)],
+        "lifespan": app.lifespan,
+    }

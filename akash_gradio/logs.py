@@ -69,7 +69,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     logger.setLevel(logging.DEBUG if settings.debug else logging.INFO)
 
 
-def omit_what_no_line_says() -> None:
+def drop_unused_record_fields() -> None:
     """Spare each record the search for the line of code, thread and process that made it.
 
     For the whole process. Source: docs.python.org/3/howto/logging.html#optimization.

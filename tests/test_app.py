@@ -1,42 +1,45 @@
-"""What `app.py` puts together, without serving it."""
+"""What `create_app` builds, without serving it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from akash_gradio.api.errors import Fault
+from akash_gradio.app import App, Page, create_app
 from akash_gradio.auth.session import Session
 from akash_gradio.compare.run_store import RunStore
 from akash_gradio.config.settings import read_settings
-from akash_gradio.web.routes import boot_view, page_routes
-from app import Parts, assemble
+from akash_gradio.web.routes import boot_view
 from tests.compare.fakes import Answering, plan
 from tests.stubs import StubThread
 from tests.stubs.compliant import compliant
 
-AT_HOME: dict[str, Any] = {
+LOCAL: dict[str, Any] = {
     "type": "http",
     "client": ("127.0.0.1", 1234),
     "headers": [(b"host", b"localhost:7860")],
 }
-ONE = {"API_ENDPOINT": "https://one.example/v1", "API_KEY": "sk-planted"}
+ONE_ENDPOINT = {"API_ENDPOINT": "https://one.example/v1", "API_KEY": "sk-planted"}
 
 
-def parts(**variables: str) -> Parts:
-    return assemble(read_settings({**ONE, **variables}, None))
+def build(**variables: str) -> tuple[App, Page]:
+    app = create_app(read_settings({**ONE_ENDPOINT, **variables}, None))
+    assert app.page is not None
+    return app, app.page
 
 
-def test_with_nothing_set_who_sits_at_this_machine_is_the_host_and_may_ask() -> None:
-    made = parts()
-    assert made.house.is_operator(AT_HOME)
-    made.service.api.auth.admit(AT_HOME)
+def test_by_default_a_local_request_is_the_operators_and_may_use_the_api() -> None:
+    app, page = build()
+    assert page.context.is_operator(LOCAL)
+    app.api.auth.admit(LOCAL)
 
 
 @pytest.mark.parametrize(
@@ -47,75 +50,91 @@ def test_with_nothing_set_who_sits_at_this_machine_is_the_host_and_may_ask() -> 
         {"SPACE_ID": "me/demo"},
     ],
 )
-def test_behind_a_proxy_coming_from_this_machine_makes_nobody_the_host(
-    variables: dict[str, str],
-) -> None:
-    made = parts(**variables)
-    assert not made.house.is_operator(AT_HOME)
+def test_behind_a_proxy_a_local_request_has_no_privileges(variables: dict[str, str]) -> None:
+    app, page = build(**variables)
+    assert not page.context.is_operator(LOCAL)
     with pytest.raises(Fault) as raised:
-        made.service.api.auth.admit(AT_HOME)
+        app.api.auth.admit(LOCAL)
     assert raised.value.code == "no_api_keys_configured"
 
 
-def test_the_host_signs_in_and_checks_an_endpoint_until_signing_out() -> None:
-    """The whole way, as a browser goes it from elsewhere, behind a proxy."""
+def test_the_operator_signs_in_checks_an_endpoint_and_signs_out() -> None:
+    """As a browser does it from another machine, behind a proxy."""
     with StubThread(compliant()) as stub:
-        entry = {"name": "stub", "url": stub.url, "models": ["m"]}
-        given = {"ADMIN_PASSWORD": "host-only-7b2", "TRUSTED_PROXIES": "1"}
-        made = assemble(read_settings({"ENDPOINTS": json.dumps([entry]), **given}, None))
-        page = made.front.before(Starlette(routes=page_routes(made.house, made.runs)))
-        host = TestClient(page, "https://page.example", follow_redirects=False)
-        asked = {"endpoint": "stub", "level": "quick"}
+        endpoints = [{"name": "stub", "url": stub.url, "models": ["m"]}]
+        app, _ = build(
+            API_ENDPOINT="",
+            ENDPOINTS=json.dumps(endpoints),
+            ADMIN_PASSWORD="host-only-7b2",
+            TRUSTED_PROXIES="1",
+        )
+        client = TestClient(app.asgi(), "https://page.example", follow_redirects=False)
+        check = {"endpoint": "stub", "level": "quick"}
 
-        assert host.get("/page/boot").json()["host"] is False
-        assert host.get("/page/check").status_code == 403
-        assert host.post("/page/check/run", json=asked).status_code == 403
+        assert client.get("/page/boot").json()["host"] is False
+        assert client.get("/page/check").status_code == 403
+        assert client.post("/page/check/run", json=check).status_code == 403
         assert not stub.requests
 
-        form = host.get("/page/sign-in?as=host")
+        form = client.get("/page/sign-in?as=host")
         assert 'action="../page/sign-in?next=&amp;as=host"' in form.text
-        wrong = host.post("/page/sign-in?as=host", data={"secret": "host-only-7b3"})
+        wrong = client.post("/page/sign-in?as=host", data={"secret": "host-only-7b3"})
         assert wrong.status_code == 401
-        right = host.post("/page/sign-in?as=host", data={"secret": "host-only-7b2"})
+        right = client.post("/page/sign-in?as=host", data={"secret": "host-only-7b2"})
         assert (right.status_code, right.headers["location"]) == (303, "../")
-        assert host.get("/page/boot").json()["host"] is True
-        assert host.get("/page/check").json()["endpoints"] == [{"alias": "stub", "models": ["m"]}]
-        told = host.post("/page/check/run", json=asked).text
-        assert '"kind":"end"' in told
+        assert client.get("/page/boot").json()["host"] is True
+        listed = client.get("/page/check").json()["endpoints"]
+        assert listed == [{"alias": "stub", "models": ["m"]}]
+        assert '"kind":"end"' in client.post("/page/check/run", json=check).text
         assert stub.requests
 
-        assert host.post("/page/sign-out").status_code == 303
-        assert host.get("/page/check").status_code == 403
+        assert client.post("/page/sign-out").status_code == 303
+        assert client.get("/page/check").status_code == 403
 
 
-def test_the_page_is_told_who_signed_in() -> None:
-    made = parts(SIGN_IN="huggingface", OAUTH_CLIENT_ID="client-1")
-    _, cookie = made.front.sign_in.entry.cookie(AT_HOME, Session(user="Ann"))
-    scope = {**AT_HOME, "headers": [(b"cookie", cookie.partition(";")[0].encode())]}
-    told = [boot_view(made.house, each) for each in (AT_HOME, scope)]
-    assert [(one["signed_in"], one["user"]) for one in told] == [(False, ""), (True, "Ann")]
+def test_the_page_knows_who_signed_in() -> None:
+    _, page = build(SIGN_IN="huggingface", OAUTH_CLIENT_ID="client-1")
+    _, cookie = page.security.sign_in.entry.cookie(LOCAL, Session(user="Ann"))
+    scope = {**LOCAL, "headers": [(b"cookie", cookie.partition(";")[0].encode())]}
+    views = [boot_view(page.context, each) for each in (LOCAL, scope)]
+    assert [(v["signed_in"], v["user"]) for v in views] == [(False, ""), (True, "Ann")]
 
 
-def test_only_endpoints_with_a_key_of_the_hosts_are_offered_for_visitors_keys() -> None:
-    listed = """[{"name": "keyed", "url": "https://a.example", "apiKey": "k", "models": ["m"]},
+def test_visitors_may_replace_the_keys_of_active_endpoints_that_have_one() -> None:
+    endpoints = """[{"name": "keyed", "url": "https://a.example", "apiKey": "k", "models": ["m"]},
         {"name": "open", "url": "https://b.example", "models": ["m"]},
         {"name": "drained", "url": "https://c.example", "apiKey": "k", "models": ["m"],
          "weight": 0}]"""
-    made = assemble(read_settings({"ENDPOINTS": listed, "OWN_KEYS": "keys"}, None))
-    assert boot_view(made.house, AT_HOME)["own_keys"] == {"mode": "keys", "endpoints": ["keyed"]}
+    _, page = build(API_ENDPOINT="", ENDPOINTS=endpoints, OWN_KEYS="keys")
+    view = boot_view(page.context, LOCAL)
+    assert view["own_keys"] == {"mode": "keys", "endpoints": ["keyed"]}
 
 
 async def test_runs_end_with_the_server(tmp_path: Path) -> None:
     never = asyncio.Event()
-    answering = Answering(lambda _request: [never])
-    made = assemble(read_settings({"EMBEDDED": "off"}, env_file=None))
-    runs = RunStore(tmp_path, answering, lambda _model: None, made.house.closing)
-    async with Parts(made.house, made.service, made.front, runs).open(object()):
+    gateway = Answering(lambda _request: [never])
+    app, page = build(API_ENDPOINT="", EMBEDDED="off")
+    runs = RunStore(tmp_path, gateway, lambda _model: None, page.context.closing)
+    app = replace(app, page=replace(page, runs=runs))
+    async with app.lifespan():
         run_id = await runs.start(plan(), "T")
-        found = await runs.find(run_id)
-        assert found is not None
-        assert found.is_active
-        assert not made.house.closing()
-        made.front.running.closing = True
-        assert made.house.closing()
-    assert not found.is_active
+        run = await runs.find(run_id)
+        assert run is not None
+        assert run.is_active
+        assert not page.context.closing()
+        page.security.running.closing = True
+        assert page.context.closing()
+    assert not run.is_active
+
+
+def test_without_the_page_only_the_api_is_built() -> None:
+    app = create_app(read_settings(ONE_ENDPOINT, None), page=False)
+    api = app.asgi()
+
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        await api(scope, receive, send)
+
+    client = TestClient(asgi, "http://127.0.0.1", client=("127.0.0.1", 1234))
+    assert app.page is None
+    assert client.get("/page/boot").status_code == 404
+    assert client.get("/v1/models").status_code == 200

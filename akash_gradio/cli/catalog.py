@@ -14,10 +14,11 @@ from akash_gradio.catalog.loader import SHIPPED, read_catalog
 from akash_gradio.catalog.typescript_import import NotRead, as_toml, read_typescript
 from akash_gradio.check import messages
 from akash_gradio.check.catalog_check import Served, ask_endpoints, mistakes, remarks
+from akash_gradio.config.paths import ASSETS
 from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.model import Problem
 
-PICTURES: Final = Path(__file__).resolve().parents[2] / "assets" / "thumbnails"
+PICTURES: Final = ASSETS / "thumbnails"
 MISUSED: Final = 2
 
 

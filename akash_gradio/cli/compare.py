@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from akash_gradio.app import Service, assemble_service
+from akash_gradio.app import App, create_app
 from akash_gradio.cli.compare_options import Refused, Wanted, read_arguments
 from akash_gradio.compare.forecast import Forecast, forecast
 from akash_gradio.compare.journal import Journal, JournalError
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         logging.getLogger("akash_gradio").setLevel(logging.WARNING)
     try:
         wanted = read_arguments(arguments)
-        service = assemble_service(settings, environment)
+        service = create_app(settings, page=False, environment=environment)
         for problem in service.problems:
             _say(f"Configuration: {problem}")
         return asyncio.run(_carry_out(wanted, service, settings))
@@ -72,8 +72,8 @@ def _lines_of(error: Exception) -> Iterable[str]:
 # ── what is done ─────────────────────────────────────────────────────────────
 
 
-async def _carry_out(wanted: Wanted, service: Service, settings: Settings) -> int:
-    async with service.open(None):
+async def _carry_out(wanted: Wanted, service: App, settings: Settings) -> int:
+    async with service.lifespan():
         await service.gateway.discover()
         _check_models(wanted.plan, service)
         if wanted.forecast_only:
@@ -94,7 +94,7 @@ async def _carry_out(wanted: Wanted, service: Service, settings: Settings) -> in
             return _ended(wanted, journal, state)
 
 
-def _check_models(plan: Plan, service: Service) -> None:
+def _check_models(plan: Plan, service: App) -> None:
     """Before a run a model that nobody serves is a slip of the pen; during one it is a row."""
     served = {m.id for each in service.gateway.endpoints() for m in each.models or ()}
     undiscovered = any(each.models is None for each in service.gateway.endpoints())
@@ -108,7 +108,7 @@ def _check_models(plan: Plan, service: Service) -> None:
             raise Refused(f"There is no endpoint {pinned!r}. There are: {', '.join(names)}.")
 
 
-def _forecast(wanted: Wanted, service: Service, known: Iterable[int]) -> Forecast:
+def _forecast(wanted: Wanted, service: App, known: Iterable[int]) -> Forecast:
     return forecast(
         wanted.plan,
         service.catalog.get,
@@ -193,7 +193,7 @@ def _shown(progress: Progress) -> str:
     return ", ".join(parts)
 
 
-async def _write(wanted: Wanted, journal: Journal, service: Service, settings: Settings) -> None:
+async def _write(wanted: Wanted, journal: Journal, service: App, settings: Settings) -> None:
     cards = {lane.model: service.catalog.get(lane.model) for lane in wanted.plan.lanes}
     report = Report(
         title=wanted.title,

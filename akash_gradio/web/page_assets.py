@@ -16,20 +16,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from html import escape
-from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from akash_gradio.config.paths import ASSETS
 from akash_gradio.http.compression import STATIC_QUALITY, choose_encoding, compress
 from akash_gradio.web import texts
 from akash_gradio.web.bundle import join_scripts
 from akash_gradio.web.gradio_assets import ENTRY, built_files, files_of_first_visit
 from akash_gradio.web.templating import piece, tab_icon
 
-ASSETS: Final = Path(__file__).resolve().parents[2] / "assets"
 FOREVER: Final = "public, max-age=31536000, immutable"
 VIEWPORT: Final = (
     '<meta name="viewport" content="width=device-width, initial-scale=1, '

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Scope
 
 from akash_gradio import __version__
 from akash_gradio.compare.run_store import RunStore
+from akash_gradio.config.paths import ASSETS
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.model import ModelCard
@@ -31,7 +32,7 @@ from akash_gradio.web.context import AppContext
 from akash_gradio.web.event_stream import EventStream
 from akash_gradio.web.file_routes import check_vision, file_routes
 from akash_gradio.web.notices import host_notices
-from akash_gradio.web.page_assets import ASSETS, kept_routes
+from akash_gradio.web.page_assets import kept_routes
 from akash_gradio.web.page_route import PageAddress, read_body
 from akash_gradio.web.reply_view import reply
 from akash_gradio.web.schemas import read_go_on, read_render, read_reply

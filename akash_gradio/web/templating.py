@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from akash_gradio.config.paths import ASSETS
 from akash_gradio.web import texts
 from akash_gradio.web.views import CardView, Notice, PanelView
 
-ICON: Final = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
+ICON: Final = ASSETS / "icon.svg"
 
 
 @cache

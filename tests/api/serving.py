@@ -17,10 +17,9 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from akash_gradio.api.metrics import Metrics
 from akash_gradio.api.routes import ApiDeps
-from akash_gradio.app import Service
+from akash_gradio.app import App, api_server_config
 from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.catalog.loader import Catalog
-from akash_gradio.cli.serve import server_config
 from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.receipt import Receipt
@@ -181,11 +180,9 @@ async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served
     metrics.watch(gateway.endpoints)
     auth = ApiKeyAuth(settings.gateway_keys, keyed=settings.gateway_keys_configured)
     api = ApiDeps(gateway=gateway, catalog=catalog, auth=auth, metrics=metrics)
-    service = Service(
-        catalog=catalog, gateway=gateway, source=gateway, embedded=None, api=api, problems=()
-    )
+    app = App(settings=settings, catalog=catalog, gateway=gateway, backend=gateway, api=api)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    config = server_config(service, "127.0.0.1", 0)
+    config = api_server_config(app)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

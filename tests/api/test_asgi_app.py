@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -72,11 +70,3 @@ async def test_the_server_hears_how_it_began_and_ended(fails_to: str, stages: li
     assert [message["type"].removeprefix("lifespan.") for message in server.said] == stages
     assert failed == bool(fails_to)
     assert "secret" not in str(server.said)
-
-
-def test_it_is_served_without_the_pages_framework() -> None:
-    loaded = "import sys, akash_gradio.cli.serve; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
-    modules = set(done.stdout.split())
-    assert "uvicorn" in modules
-    assert not {"starlette.routing", "anyio", "fastapi", "gradio", "httpx"} & modules

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from akash_gradio.config.paths import ASSETS
 from akash_gradio.web.bundle import ScriptFault, join_scripts
-from akash_gradio.web.page_assets import ASSETS
 
 SCRIPTS = {
     "start.js": 'import { twice, Box as Crate } from "./numbers.js";\n'
