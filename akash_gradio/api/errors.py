@@ -86,7 +86,7 @@ def fault_of(error: AkashGradioError) -> Fault:
     """The fault for whatever leaves the gateway."""
     if isinstance(error, ContextExceeded):
         return Fault(
-            status=error.status if error.status < 500 else 400,
+            status=error.status,
             message=error.detail or "the messages are longer than the model's context",
             code="context_length_exceeded",
             param="messages",
@@ -155,7 +155,7 @@ def _no_endpoint(error: NoEndpoint) -> Fault:
 def _not_answered(error: AllEndpointsFailed) -> Fault:
     cause, wait_s = error.cause, error.retry_after_s
     words = f"no endpoint answered; the last one said: {_told(cause)}"
-    if isinstance(cause, EndpointRefused) and cause.status == 429:
+    if isinstance(cause, EndpointRefused) and cause.upstream_status == 429:
         wait_s = cause.retry_after_s if wait_s is None else wait_s
         return Fault(
             status=429,
@@ -164,7 +164,7 @@ def _not_answered(error: AllEndpointsFailed) -> Fault:
             code="rate_limit_exceeded",
             retry_after_s=BUSY_S if wait_s is None else wait_s,
         )
-    if error.receipt is not None and not error.receipt.attempts:
+    if error.resting:
         wait_s = BUSY_S if wait_s is None else wait_s
         words = f"all endpoints of the model rest after failing; the last one said: {_told(cause)}"
         return Fault(status=503, message=words, type=SERVER, code="resting", retry_after_s=wait_s)

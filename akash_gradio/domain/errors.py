@@ -1,24 +1,26 @@
-"""The error tree. Facts, no sentences: the interface has the words (`ui/words.py`).
+"""The error tree. Errors carry facts; each surface words them with its own registry of texts.
 
-    AkashGradioError
-    ├── RequestRefused            the request is at fault; no other endpoint is asked
-    │   └── ContextExceeded       it is longer than the model's context
-    ├── NotAllowed                the host doesn't allow this: a model, a value, a length
-    ├── LimitReached              somebody's share is used up; it opens again
-    ├── UnknownModel              nothing here is called that
-    ├── NoEndpoint                the model is known, no endpoint serves it now
-    ├── AllEndpointsFailed               every endpoint and fallback was tried in vain
-    ├── ReplyInterrupted          the answer broke off after its first token
-    └── EndpointError             one attempt failed before its first token
-        ├── EndpointUnreachable   no connection: DNS, refused, TLS, reset
-        ├── EndpointTimeout       nothing in time: connect, first_token, idle
-        ├── EndpointRefused       an HTTP status that is no answer
-        ├── EndpointMalformed       what came is not the protocol
-        └── EndpointSilent        a stream that ended without a word
+    UserError                         a code, its facts, and the status of an HTTP response
+    └── AkashGradioError              leaves the gateway, or a quota before it
+        ├── RequestRefused            the request is at fault; no other endpoint is tried
+        │   └── ContextExceeded       it is longer than the model's context
+        ├── NotAllowed                the configuration forbids a model, a value or a length
+        ├── LimitReached              a quota is used up until a known time
+        ├── UnknownModel              neither the catalog nor an endpoint knows the model
+        ├── NoEndpoint                the model is known, but no endpoint serves it now
+        ├── AllEndpointsFailed        every endpoint and every fallback failed
+        ├── ReplyInterrupted          the answer ended early, after its first token
+        └── EndpointError             one attempt failed before its first token
+            ├── EndpointUnreachable   no connection: DNS, refused, TLS, reset
+            ├── EndpointTimeout       no data in time: connect, first token, idle
+            ├── EndpointRefused       an HTTP status other than success
+            ├── EndpointMalformed     the response doesn't follow the protocol
+            └── EndpointSilent        a well-formed answer without any text
 
-`NotAllowed` and `LimitReached` come from `edge`, before the gateway is asked.
-`AllEndpointsFailed`, `ReplyInterrupted`, `RequestRefused`, `UnknownModel` and `NoEndpoint` leave
-the gateway; `EndpointError` stays inside it, as the cause of the others.
+`NotAllowed` and `LimitReached` are raised by `quota`, before the gateway is called. The gateway
+raises `RequestRefused`, `UnknownModel`, `NoEndpoint`, `AllEndpointsFailed` and `ReplyInterrupted`;
+an `EndpointError` stays inside it, as the cause of one of these.
+
 No error holds a key, a header, a URL or an object of the HTTP client.
 """
 
@@ -42,75 +44,133 @@ class UserError(Exception):
         status: HTTP status of the response where there is one.
     """
 
+    code = ""
+    status = 400
+
     def __init__(
         self, code: str, facts: Mapping[str, object] = EMPTY_MAPPING, status: int = 400
     ) -> None:
         super().__init__(code)
-        self.code, self.facts, self.status = code, facts, status
+        self.code, self.status = code, status
+        self._facts = facts
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """Values that fill the text, by name."""
+        return self._facts
 
 
-class AkashGradioError(Exception):
-    """The root. receipt: what was tried before the error, None when nothing was."""
+class AkashGradioError(UserError):
+    """The root of the errors of a chat request.
 
+    A subclass states its `code` and `status`; its public attributes are its facts. `str` gives
+    the facts in a short English phrase, for logs and reports.
+
+    Attributes:
+        receipt: What was tried before the error, None when nothing was.
+    """
+
+    code = "gateway_error"
+    status = 500
     receipt: Receipt | None = None
+
+    def __init__(self, phrase: str = "") -> None:
+        Exception.__init__(self, phrase)
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """The public attributes, as they are now: `detail` may be redacted after the raise."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("status", "receipt") and not name.startswith("_")
+        }
 
 
 class RequestRefused(AkashGradioError):
-    """An endpoint says that the request itself is wrong.
+    """An endpoint rejected the request itself as invalid.
 
-    detail: the endpoint's own words, at most 500 characters, "" when it gave none.
+    Attributes:
+        alias: The endpoint's public name.
+        upstream_status: The HTTP status that it responded with.
+        detail: Its own message, at most 500 characters, "" when it sent none.
     """
 
-    def __init__(self, alias: str, status: int, detail: str = "") -> None:
-        super().__init__(f"{alias} refused the request with {status}")
-        self.alias, self.status, self.detail = alias, status, detail
+    code = "request_refused"
+    status = 400
+
+    def __init__(self, alias: str, upstream_status: int, detail: str = "") -> None:
+        super().__init__(f"{alias} refused the request with {upstream_status}")
+        self.alias, self.upstream_status, self.detail = alias, upstream_status, detail
+        if upstream_status < 500:  # some servers send 500 for what is the request's fault
+            self.status = upstream_status
 
 
 class ContextExceeded(RequestRefused):
-    """The conversation is longer than the model's context. Tokens; None where not said."""
+    """The conversation is longer than the model's context.
+
+    Attributes:
+        limit_tokens: The size of the context, None when the endpoint didn't report it.
+        requested_tokens: The size of the request, None when the endpoint didn't report it.
+    """
+
+    code = "context_exceeded"
 
     def __init__(
         self,
         alias: str,
-        status: int,
+        upstream_status: int,
         detail: str = "",
         *,
         limit_tokens: int | None = None,
         requested_tokens: int | None = None,
     ) -> None:
-        super().__init__(alias, status, detail)
+        super().__init__(alias, upstream_status, detail)
         self.limit_tokens, self.requested_tokens = limit_tokens, requested_tokens
 
 
 class NotAllowed(AkashGradioError):
-    """The host doesn't allow it.
+    """The configuration doesn't allow it.
 
-    what: `model`, `length` (of a message), `own_key` (not taken there), `own_endpoint` (an address
-    that may not be asked), or a parameter's wire name. low, high: what is allowed, where it
-    is a range; in characters for `length`.
+    Attributes:
+        reason: What isn't allowed: `model`, `length` (of a message), `own_key` (a key of the
+            visitor's own), `own_endpoint` (an address that requests may not go to), or the wire
+            name of a parameter.
+        low: Lower bound of the allowed range, 0 where there is no range.
+        high: Upper bound of the allowed range; characters for a length, 0 where there is none.
     """
 
-    def __init__(self, what: str, *, low: float = 0, high: float = 0) -> None:
-        super().__init__(f"{what} is not allowed")
-        self.reason, self.low, self.high = what, low, high
+    code = "not_allowed"
+    status = 403
+
+    def __init__(self, reason: str, *, low: float = 0, high: float = 0) -> None:
+        super().__init__(f"{reason} is not allowed")
+        self.reason, self.low, self.high = reason, low, high
 
 
 class LimitReached(AkashGradioError):
-    """A share is used up.
+    """A quota is used up.
 
-    what: `messages` (of one visitor in a minute), `tokens` (of one visitor in a day),
-    `app_tokens`, `app_cost` (of everybody in a day) or `queue` (too many wait).
-    most: the share, 0 where that is the host's own business. retry_after_s: seconds until
-    it opens again.
+    Attributes:
+        reason: Which one: `messages` (of a visitor per minute), `tokens` (of a visitor per day),
+            `app_tokens` and `app_cost` (of all visitors per day), `queue` (too many requests wait).
+        limit: The quota, 0 where it isn't disclosed.
+        retry_after_s: Seconds until requests are accepted again.
     """
 
-    def __init__(self, what: str, *, limit: float = 0, retry_after_s: float) -> None:
-        super().__init__(f"{what} used up, for {retry_after_s:.0f} s")
-        self.reason, self.limit, self.retry_after_s = what, limit, retry_after_s
+    code = "limit_reached"
+    status = 429
+
+    def __init__(self, reason: str, *, limit: float = 0, retry_after_s: float) -> None:
+        super().__init__(f"limit of {reason} reached, for {retry_after_s:.0f} s")
+        self.reason, self.limit, self.retry_after_s = reason, limit, retry_after_s
 
 
 class UnknownModel(AkashGradioError):
-    """No catalog entry and no endpoint knows this id."""
+    """No catalog entry and no endpoint has this model id."""
+
+    code = "unknown_model"
+    status = 404
 
     def __init__(self, model: str) -> None:
         super().__init__(f"unknown model {model!r}")
@@ -118,12 +178,17 @@ class UnknownModel(AkashGradioError):
 
 
 class NoEndpoint(AkashGradioError):
-    """No endpoint can be asked for this model now.
+    """No endpoint can serve the model now.
 
-    reason: `none_configured`, `none_serves` (no endpoint lists the model), `drained`
-    (weight 0), `starting` (the embedded model is not ready yet) or `busy`
-    (all at their maxConcurrency).
+    Attributes:
+        model: The requested model.
+        reason: `none_configured`, `none_serves` (no endpoint lists the model), `drained`
+            (weight 0), `starting` (the embedded model isn't loaded yet) or `busy`
+            (all endpoints are at their maximum concurrency).
     """
+
+    code = "no_endpoint"
+    status = 503
 
     def __init__(self, model: str, reason: str) -> None:
         super().__init__(f"no endpoint for {model!r}: {reason}")
@@ -131,36 +196,70 @@ class NoEndpoint(AkashGradioError):
 
 
 class AllEndpointsFailed(AkashGradioError):
-    """Every endpoint of the model and of its fallbacks failed. cause: the last failure.
+    """Every endpoint of the model and of its fallbacks failed.
 
-    retry_after_s: seconds until one of them may be asked again, None when unknown.
+    Attributes:
+        model: The requested model.
+        cause: The last failure.
+        retry_after_s: Seconds until one of them may be tried again, None when unknown.
+        resting: Whether none was tried, because all are paused after earlier failures.
     """
 
+    code = "all_endpoints_failed"
+
     def __init__(
-        self, model: str, cause: EndpointError, *, retry_after_s: float | None = None
+        self,
+        model: str,
+        cause: EndpointError,
+        *,
+        retry_after_s: float | None = None,
+        resting: bool = False,
     ) -> None:
-        super().__init__(f"nobody answered for {model!r}: {cause}")
-        self.model, self.cause, self.retry_after_s = model, cause, retry_after_s
+        super().__init__(f"no endpoint answered for {model!r}: {cause}")
+        self.model, self.cause = model, cause
+        self.retry_after_s, self.resting = retry_after_s, resting
+        self.status = 503 if resting and cause.status != 429 else cause.status
 
 
 class ReplyInterrupted(AkashGradioError):
-    """The answer broke off after its first token. What had come was delivered before."""
+    """The answer ended early, after its first token; what came before it was delivered.
+
+    Attributes:
+        alias: The endpoint's public name.
+        cause: The failure that ended it.
+    """
+
+    code = "reply_interrupted"
+    status = 502
 
     def __init__(self, alias: str, cause: EndpointError) -> None:
-        super().__init__(f"{alias} broke off: {cause}")
+        super().__init__(f"{alias} interrupted the answer: {cause}")
         self.alias, self.cause = alias, cause
 
 
 class EndpointError(AkashGradioError):
-    """One endpoint failed once. alias: the name that people see."""
+    """One endpoint failed once.
 
-    def __init__(self, alias: str, fact: str) -> None:
-        super().__init__(f"{alias}: {fact}")
+    Attributes:
+        alias: The endpoint's public name.
+    """
+
+    code = "endpoint_error"
+    status = 502
+
+    def __init__(self, alias: str, phrase: str) -> None:
+        super().__init__(f"{alias}: {phrase}")
         self.alias = alias
 
 
 class EndpointUnreachable(EndpointError):
-    """No connection. reason: `dns`, `refused`, `tls`, `reset` or `connect`."""
+    """No connection could be made, or it was lost before the response.
+
+    Attributes:
+        reason: `dns`, `refused`, `tls`, `reset` or `connect`.
+    """
+
+    code = "endpoint_unreachable"
 
     def __init__(self, alias: str, reason: str) -> None:
         super().__init__(alias, f"unreachable ({reason})")
@@ -168,41 +267,68 @@ class EndpointUnreachable(EndpointError):
 
 
 class EndpointTimeout(EndpointError):
-    """Nothing in time. stage: `connect`, `first_token` or `idle`; after_s: seconds waited."""
+    """The endpoint sent no data in time.
+
+    Attributes:
+        stage: What was waited for: `connect`, `first_token` or `idle`.
+        after_s: Seconds waited.
+    """
+
+    code = "endpoint_timeout"
+    status = 504
 
     def __init__(self, alias: str, stage: str, after_s: float) -> None:
-        super().__init__(alias, f"nothing for {after_s:g} s ({stage})")
+        super().__init__(alias, f"no data for {after_s:g} s ({stage})")
         self.stage, self.after_s = stage, after_s
 
 
 class EndpointRefused(EndpointError):
-    """An HTTP status that another endpoint may not give.
+    """The endpoint responded with an HTTP status that another endpoint may not give.
 
-    retry_after_s: seconds of rest that it asked for. detail: its own words, at most
-    500 characters, with anything that looks like a key removed.
+    Attributes:
+        upstream_status: The HTTP status that the endpoint responded with.
+        retry_after_s: Seconds of delay that it requested, None when it didn't.
+        detail: Its own message, at most 500 characters, with anything that looks like a key
+            removed.
     """
 
+    code = "endpoint_refused"
+
     def __init__(
-        self, alias: str, status: int, *, retry_after_s: float | None = None, detail: str = ""
+        self,
+        alias: str,
+        upstream_status: int,
+        *,
+        retry_after_s: float | None = None,
+        detail: str = "",
     ) -> None:
-        super().__init__(alias, f"status {status}")
-        self.status, self.retry_after_s, self.detail = status, retry_after_s, detail
+        super().__init__(alias, f"status {upstream_status}")
+        self.upstream_status, self.retry_after_s = upstream_status, retry_after_s
+        self.detail = detail
+        if upstream_status == 429:
+            self.status = 429
 
 
 class EndpointMalformed(EndpointError):
-    """Not the protocol. what: `html`, `json`, `error_body`, `too_long`, `shape`, `encoding`
-    or `cut` (the connection ended in the middle).
+    """The response doesn't follow the protocol.
 
-    detail: the endpoint's own words where it sent an error object, at most 500 characters.
+    Attributes:
+        reason: `html`, `json`, `error_body`, `too_long`, `shape`, `encoding` or `cut` (the
+            connection ended in the middle).
+        detail: The endpoint's own message where it sent an error object, at most 500 characters.
     """
 
-    def __init__(self, alias: str, what: str, detail: str = "") -> None:
-        super().__init__(alias, f"not the protocol ({what})")
-        self.reason, self.detail = what, detail
+    code = "endpoint_malformed"
+
+    def __init__(self, alias: str, reason: str, detail: str = "") -> None:
+        super().__init__(alias, f"malformed response ({reason})")
+        self.reason, self.detail = reason, detail
 
 
 class EndpointSilent(EndpointError):
-    """A well-formed reply without a word in it."""
+    """A well-formed answer without any text."""
+
+    code = "endpoint_silent"
 
     def __init__(self, alias: str) -> None:
-        super().__init__(alias, "empty reply")
+        super().__init__(alias, "empty answer")

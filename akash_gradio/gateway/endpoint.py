@@ -156,7 +156,7 @@ class Endpoint:
         The error is remembered without its traceback and what it came from, which would keep
         all of the exchange.
         """
-        status = error.status if isinstance(error, EndpointRefused) else None
+        status = error.upstream_status if isinstance(error, EndpointRefused) else None
         asked_s = error.retry_after_s if isinstance(error, EndpointRefused) else None
         self.last_failure, self._reason = error.with_traceback(None), type(error).__name__
         error.__context__ = None
@@ -202,7 +202,7 @@ class Endpoint:
 
         The host's log says it once, however often it is tried in vain.
         """
-        refused = isinstance(error, EndpointRefused) and error.status in (401, 403)
+        refused = isinstance(error, EndpointRefused) and error.upstream_status in (401, 403)
         reason = "key" if refused else type(error).__name__
         if reason != self._reason:
             facts = {"endpoint": self.alias, "outcome": reason, "fact": str(error)}
@@ -234,7 +234,7 @@ class Endpoint:
     def _loads(self) -> bool:
         """Whether its last failure says that the server is only starting."""
         error = self.last_failure
-        if not isinstance(error, EndpointRefused) or error.status != 503:
+        if not isinstance(error, EndpointRefused) or error.upstream_status != 503:
             return False
         return _LOADING.search(error.detail) is not None
 

@@ -172,7 +172,7 @@ async def probe_endpoint(
     except (EndpointUnreachable, EndpointTimeout) as error:
         endpoint.record_failure(error, "", clock(), False, rest_s)
     except (EndpointError, RequestRefused) as error:
-        if isinstance(error, EndpointRefused) and error.status in (401, 403):
+        if isinstance(error, EndpointRefused) and error.upstream_status in (401, 403):
             endpoint.record_list_failure(error)
         else:
             endpoint.record_reachable()

@@ -378,7 +378,7 @@ class Gateway:
         # It died under the question and is being started again: nobody has heard the question.
         refused = isinstance(cause, EndpointUnreachable) and cause.reason == "refused"
         if cause is not None and not (refused and self._roster.expects(model, pinned)):
-            return AllEndpointsFailed(model, cause, retry_after_s=wait_s)
+            return AllEndpointsFailed(model, cause, retry_after_s=wait_s, resting=not case.asked)
         return self._roster.unavailable_error(
             model, known=self._cards(model) is not None, pinned=pinned
         )
@@ -502,7 +502,7 @@ def _bytes_alone(heard: Sequence[StreamItem]) -> Sequence[bytes]:
 
 
 def _status(failure: EndpointError, exchange: UpstreamCall) -> int | None:
-    return failure.status if isinstance(failure, EndpointRefused) else exchange.status
+    return failure.upstream_status if isinstance(failure, EndpointRefused) else exchange.status
 
 
 def _facts(receipt: Receipt, error: AkashGradioError | None) -> Mapping[str, object]:

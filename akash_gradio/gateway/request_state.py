@@ -115,7 +115,7 @@ class RequestState:
 
     def refused(self, refusal: RequestRefused) -> None:
         """The endpoint found fault with the request."""
-        self._unreported = self.record.fails(type(refusal).__name__, refusal.status)
+        self._unreported = self.record.fails(type(refusal).__name__, refusal.upstream_status)
 
     def ask_again(self, move: Step) -> None:
         """The same endpoint gets the request at once, said otherwise; this costs nothing."""

@@ -115,8 +115,8 @@ def _facts_of(error: errors.AkashGradioError, model_name: str) -> dict[str, str]
 
 def failure_text(error: errors.EndpointError) -> str:
     """Return one sentence about one failed attempt."""
-    if isinstance(error, errors.EndpointRefused) and error.status in texts.REFUSED_STATUS:
-        return texts.REFUSED_STATUS[error.status].format(alias=error.alias)
+    if isinstance(error, errors.EndpointRefused) and error.upstream_status in texts.REFUSED_STATUS:
+        return texts.REFUSED_STATUS[error.upstream_status].format(alias=error.alias)
     if isinstance(error, errors.EndpointMalformed) and error.reason == "cut":
         return texts.CONNECTION_LOST.format(alias=error.alias)
     return _text_of_class(error).title.format_map(_facts_of_failure(error))
@@ -131,7 +131,7 @@ def _facts_of_failure(error: errors.EndpointError) -> dict[str, str]:
     if isinstance(error, errors.EndpointTimeout):
         facts["after_s"] = f"{error.after_s:g}"
     if isinstance(error, errors.EndpointRefused):
-        facts["status"] = str(error.status)
+        facts["status"] = str(error.upstream_status)
     return facts
 
 

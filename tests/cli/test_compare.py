@@ -183,7 +183,7 @@ def test_an_endpoint_that_dies_is_told_and_the_report_is_there(
     stub.kill()
     assert compare() == 1
     assert {row["outcome"] for row in report(tmp_path)["rows"]} == {"AllEndpointsFailed"}
-    assert "4 times: nobody answered for" in told(compare) or "times: " in told(compare)
+    assert "4 times: no endpoint answered for" in told(compare) or "times: " in told(compare)
 
 
 def test_what_changed_since_an_earlier_run_is_told(

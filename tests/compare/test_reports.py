@@ -110,7 +110,7 @@ def test_the_html_has_prompts_answers_receipts_votes_and_versions(report: Report
     for said in (
         f"Capital? {HOSTILE}", f"It is 4. {HOSTILE}", "Let me think.", "Prompt's own system.",
         "Lane's system.", "parameters sent", '{"temperature": 0.2}', "fp", "repeat 2",
-        "nobody answered for 'a': eu-1: status 500", "Akash Gradio 0.", "95 % interval",
+        "no endpoint answered for 'a': eu-1: status 500", "Akash Gradio 0.", "95 % interval",
         "not enough votes to order", "Model A",
         "eu-1 · 0.25 s · ≈ 80 tok/s · ≈ 100 tok · ≈ $0.00021",
         "contains “4”", "matches <b>", "order 3", PLAN.fingerprint,

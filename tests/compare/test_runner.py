@@ -154,7 +154,7 @@ async def test_an_endpoint_that_dies_leaves_rows_that_say_so_and_the_run_goes_on
         "AllEndpointsFailed",
         "ok",
     ]
-    assert rows[2].said == "nobody answered for 'a': eu-1: unreachable (refused)"
+    assert rows[2].said == "no endpoint answered for 'a': eu-1: unreachable (refused)"
     assert (each.progress.done, each.progress.failed) == (6, 2)
 
 

@@ -122,13 +122,13 @@ async def test_no_fallback_answers_in_a_lanes_name() -> None:
         (RequestRefused("eu-1", 400, "too hot"), "eu-1 refused the request with 400 (too hot)"),
         (
             AllEndpointsFailed("m", EndpointUnreachable("eu-1", "refused"), retry_after_s=5.0),
-            "nobody answered for 'm': eu-1: unreachable (refused)",
+            "no endpoint answered for 'm': eu-1: unreachable (refused)",
         ),
         (
             AllEndpointsFailed(
                 "m", EndpointRefused("eu-1", 401, detail="see https://u:p@eu.test/x now")
             ),
-            "nobody answered for 'm': eu-1: status 401 (see [address] now)",
+            "no endpoint answered for 'm': eu-1: status 401 (see [address] now)",
         ),
     ],
 )

@@ -57,7 +57,7 @@ def refused(status: int, body: object) -> Any:
 def test_reads_the_words_of_every_shape(body: object, detail: str) -> None:
     error = refused(503, body)
     assert isinstance(error, EndpointRefused)
-    assert (error.alias, error.status, error.detail) == ("a", 503, detail)
+    assert (error.alias, error.upstream_status, error.detail) == ("a", 503, detail)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 408, 409, 425, 429, 500, 503, 529, 302])
@@ -69,7 +69,7 @@ def test_other_statuses_are_the_endpoints_fault(status: int) -> None:
 def test_these_statuses_are_the_requests_fault(status: int) -> None:
     error = refused(status, {"error": {"message": "no"}})
     assert type(error) is RequestRefused
-    assert (error.status, error.detail) == (status, "no")
+    assert (error.upstream_status, error.detail) == (status, "no")
 
 
 def test_the_pause_asked_for_is_kept() -> None:

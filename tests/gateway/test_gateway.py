@@ -443,7 +443,7 @@ async def test_a_rest_that_is_too_long_is_told_instead_of_waited_for() -> None:
     again = await house.fail()
     assert isinstance(again, AllEndpointsFailed)
     assert isinstance(again.cause, EndpointRefused)
-    assert (again.cause.status, again.receipt.attempts) == (429, ())
+    assert (again.cause.upstream_status, again.receipt.attempts) == (429, ())
     assert house.network.opened == ["a"]
 
 

@@ -437,14 +437,14 @@ def test_an_error_object_with_a_status_refuses_as_the_status_does(status: object
     ):
         with pytest.raises(EndpointRefused) as caught:
             read(body)
-        assert (caught.value.status, caught.value.detail) == (int(str(status)), "no")
+        assert (caught.value.upstream_status, caught.value.detail) == (int(str(status)), "no")
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_an_error_object_may_find_fault_with_the_request(status: int) -> None:
     with pytest.raises(RequestRefused) as caught:
         read(event({"error": {"message": "no", "code": status}}))
-    assert caught.value.status == status
+    assert caught.value.upstream_status == status
 
 
 @pytest.mark.parametrize("code", [None, 400, "context_length_exceeded"])

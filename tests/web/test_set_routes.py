@@ -116,7 +116,15 @@ async def test_a_run_shows_its_table_and_a_row_its_answers(client: httpx.AsyncCl
     look = await post(client, "look", {"run": run})
     assert (look["done"], look["total"], look["text"]) == (4, 4, "4 of 4 · 1 failed")
     assert look["title"] == "one"
-    for said in ("2 of 2", "1 of 2", "nobody answered for", "✗", "✓", "Model A", "one &lt;script"):
+    for said in (
+        "2 of 2",
+        "1 of 2",
+        "no endpoint answered for",
+        "✗",
+        "✓",
+        "Model A",
+        "one &lt;script",
+    ):
         assert said in look["html"]
     assert "**" not in look["html"]
     row = (await post(client, "row", {"run": run, "row": 0}))["html"]
