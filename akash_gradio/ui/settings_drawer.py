@@ -84,7 +84,7 @@ def render_settings(ranges: Mapping[str, Range] = EMPTY_MAPPING) -> SettingsPane
 
 def _whose(name: str, allowed: Range | None = None) -> gr.Radio:
     s = texts.SETTINGS
-    choices = [(s["catalog"], "catalog"), (s["endpoint"], "endpoint"), (s["mine"], "mine")]
+    choices = [(s["catalog"], "catalog"), (s["endpoint"], "endpoint"), (s["custom"], "custom")]
     info = None
     if allowed is not None:
         low, high = allowed

@@ -12,7 +12,7 @@ import gradio as gr
 
 from akash_gradio.ui.settings_drawer import SettingsPanel
 
-_TELL: Final = "(value) => { window.akashGradio?.settings.told(%r, value); }"
+_TELL: Final = "(value) => { window.akashGradio?.settings.set(%r, value); }"
 _FILL: Final = "() => window.akashGradio.settings.shown()"
 _RESET: Final = "() => { window.akashGradio.settings.reset(); }"
 

@@ -1,4 +1,4 @@
-// The page's own addresses, relative to wherever it is mounted.
+// Requests to the page's own API. Paths are relative to where the page is mounted.
 
 const at = (path) => new URL(`page/${path}`, document.baseURI.replace(/[?#].*$/, ""));
 
@@ -14,7 +14,7 @@ export class Refused extends Error {
 async function json(response) {
   const body = await response.json().catch(() => null);
   if (response.ok && body) return body;
-  if (response.status === 401) location.reload(); // the session is over: the edge shows its form
+  if (response.status === 401) location.reload(); // the session has ended: the reload shows the sign-in form
   throw body?.error ? new Refused(body.error, response.status) : new TypeError(`status ${response.status}`);
 }
 
@@ -26,7 +26,11 @@ export const panel = async (model) => json(await fetch(at(`panel?model=${encodeU
 
 export const render = async (texts) => json(await post("render", { texts }));
 
-/** What a PDF or picture holds. kind: "pdf" or "picture". */
+/**
+ * Read a PDF or a picture.
+ * @param {"pdf" | "picture"} kind
+ * @param {Blob} file
+ */
 export const readFile = async (kind, file) =>
   json(await fetch(at(`file/${kind}`), { method: "POST", headers: { "content-type": "application/octet-stream" }, body: file }));
 
@@ -38,13 +42,16 @@ const post = (path, body, signal) =>
     signal,
   });
 
-/** The events of one answer, as they come. Throws Refused, TypeError or AbortError. */
+/**
+ * Stream the events of one answer.
+ * @throws {Refused | TypeError | DOMException} An error response, a network error, or an abort.
+ */
 export const reply = (body, signal) => events("reply", body, signal);
 
-/** The same for an answer that is gone on with: it stands last in the body. */
-export const goOn = (body, signal) => events("go-on", body, signal);
+/** Stream the events of a continuation. The interrupted answer is the last turn of the body. */
+export const continueAnswer = (body, signal) => events("go-on", body, signal);
 
-/** The events of every lane, each with its letter as `lane`. */
+/** Stream the events of all lanes, each with the letter of its lane as `lane`. */
 export const compare = (body, signal) => events("compare", body, signal);
 
 export const stopLane = async (run, letter) => json(await post("compare/stop", { run, letter }));
@@ -53,38 +60,41 @@ export const diff = async (a, b) => json(await post("compare/diff", { a, b }));
 
 export const vote = async (votes) => json(await post("compare/votes", { votes }));
 
-/** The table of votes: the server's own, or of these where it keeps none. */
+/** Return the ranking of the server's votes, or of these votes if the server stores none. */
 export const ranking = async (votes) => json(await post("compare/ranking", { votes }));
 
-/** The votes as a file's text; form: `csv` or `json`. */
+/**
+ * Return the votes as the text of a file.
+ * @param {"csv" | "json"} form
+ */
 export const exportVotes = async (form, votes) => json(await post(`compare/export/${form}`, { votes }));
 
-/** What can be checked; and one check, as it goes. */
+/** Return what can be checked. */
 export const checks = async () => json(await fetch(at("check"), { cache: "no-cache" }));
 
 export const check = (body, signal) => events("check/run", body, signal);
 
 export const readSet = async (set) => json(await post("sets/read", set));
 
-export const forecastSet = async (asked) => json(await post("sets/forecast", asked));
+export const forecastRun = async (request) => json(await post("sets/forecast", request));
 
-export const beginSet = async (asked) => json(await post("sets/begin", asked));
+export const startRun = async (request) => json(await post("sets/begin", request));
 
-export const lookSet = async (asked) => json(await post("sets/look", asked));
+export const runStatus = async (request) => json(await post("sets/look", request));
 
-export const rowOfSet = async (run, row) => json(await post("sets/row", { run, row }));
+export const runRow = async (run, row) => json(await post("sets/row", { run, row }));
 
-export const actSet = async (run, act) => json(await post("sets/act", { run, act }));
+export const runAction = async (run, act) => json(await post("sets/act", { run, act }));
 
 export const previewReport = async (run, form) => json(await post("sets/report", { run, form, preview: true }));
 
-/** A report's file. */
+/** Return the report of a run as a file. */
 export const report = async (run, form) => file(await post("sets/report", { run, form }));
 
-/** The same of lanes; said: what was said in them. */
-export const previewLanes = async (said, form) => json(await post("compare/report", { ...said, form, preview: true }));
+/** The same for a comparison. request: the lanes with their turns, and the votes. */
+export const previewLanes = async (request, form) => json(await post("compare/report", { ...request, form, preview: true }));
 
-export const lanesReport = async (said, form) => file(await post("compare/report", { ...said, form }));
+export const lanesReport = async (request, form) => file(await post("compare/report", { ...request, form }));
 
 const file = (response) => (response.ok ? response.blob() : json(response));
 

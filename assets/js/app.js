@@ -1,8 +1,8 @@
-// The page's script: waits for Gradio to draw the frame, then ties everything together.
+// The page's entry point: waits for Gradio to render the frame, then creates and wires all parts.
 
 import * as api from "./api.js";
-import { takeUp } from "./behind_hash.js";
-import { Asking, newChat } from "./chat.js";
+import { restoreFragment } from "./url_fragment.js";
+import { ChatSession, newChat } from "./chat.js";
 import { Compare } from "./compare.js";
 import { Chats } from "./chats.js";
 import { Attachments } from "./attachments.js";
@@ -11,21 +11,21 @@ import { Draft } from "./draft.js";
 import { Check } from "./check.js";
 import { drawDiagrams } from "./diagrams.js";
 import { saveCode } from "./exporting.js";
-import { $, arrived, copyCode, fill, icon, toast } from "./dom.js";
+import { $, whenPresent, copyCode, fill, icon, toast } from "./dom.js";
 import { wireFrame } from "./frame.js";
-import { Models, themePictures } from "./gallery.js";
-import { wireKeys } from "./keys.js";
+import { Models, applyThemeToPictures } from "./gallery.js";
+import { wireShortcuts } from "./shortcuts.js";
 import { Ranking } from "./ranking.js";
 import { PromptBook } from "./prompt_book.js";
 import { Sets } from "./sets.js";
 import { wireOwnKey, wireSignOut } from "./own_key.js";
-import { allow } from "./ranges.js";
+import { setRanges } from "./ranges.js";
 import { Settings } from "./settings.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
 
 const OPEN_CHAT = "akash-gradio.open-chat";
-const STILL_HERE_MS = 2000;
+const UNLOAD_CANCELLED_MS = 2000;
 const LONGEST_MEASURED = 5_000;
 const LONGEST_WRAPPED = 100_000;
 
@@ -39,50 +39,50 @@ function lastOpenChat() {
 
 class Page {
   chat = newChat("");
-  views = Object.create(null); // what `?view=` names beside the models: { name: { open(query) } }
+  views = Object.create(null); // views by the value of `?view=`: { name: { open(query) } }
 
   constructor(boot, store) {
     this.boot = boot;
-    this.words = boot.words;
+    this.strings = boot.strings;
     if (boot.host) this.views.check = new Check();
     $("#go-check").hidden = !boot.host;
-    drawDiagrams(this.words, boot.diagrams);
-    allow(boot.ranges);
-    wireOwnKey(this.words, boot.own_keys);
+    drawDiagrams(this.strings, boot.diagrams);
+    setRanges(boot.ranges);
+    wireOwnKey(this.strings, boot.own_keys);
     wireSignOut(boot.signed_in, boot.user);
     this.defaultModel = boot.default_model;
     this.draft = new Draft();
-    this.settings = new Settings(this.words, (values) => this.#settingsChanged(values));
-    this.models = new Models(this.words, () => this.#modelsChanged());
+    this.settings = new Settings(this.strings, (values) => this.#settingsChanged(values));
+    this.models = new Models(this.strings, () => this.#modelsChanged());
     this.chats = new Chats(this, store);
     this.history = this.chats.history;
-    this.asking = new Asking(this);
-    this.files = new Attachments(this.words, {
-      changed: () => this.#composer(),
+    this.session = new ChatSession(this);
+    this.files = new Attachments(this.strings, {
+      changed: () => this.#updateComposer(),
       note: (sentence) => this.#note(sentence),
       insert: (text) => this.#insert(text),
       choose: (id) => this.switchModel(id),
     });
-    this.prompts = new PromptBook(this.words, {
+    this.prompts = new PromptBook(this.strings, {
       message: (text) => this.#insert(text),
       system: (text) => this.settings.setSystem(text),
     });
-    this.context = new ContextBar(this.words, {
+    this.context = new ContextBar(this.strings, {
       choose: (id) => this.switchModel(id),
-      whole: (whole) => this.settings.told("whole", whole),
+      whole: (whole) => this.settings.set("whole", whole),
     });
     this.views.compare = this.compare = new Compare(this);
     this.views.votes = this.ranking = new Ranking(this);
     this.views.sets = this.sets = new Sets(this);
-    this.thread = new Thread(this.words, {
-      regenerate: (place, model) => this.asking.regenerate(place, model),
-      goOn: (place) => this.asking.goOn(place),
-      editAnswer: (place, text) => this.asking.editAnswer(place, text),
+    this.thread = new Thread(this.strings, {
+      regenerate: (place, model) => this.session.regenerate(place, model),
+      continueAnswer: (place) => this.session.continueAnswer(place),
+      editAnswer: (place, text) => this.session.editAnswer(place, text),
       remove: (place) => this.#removeTurn(place),
       branch: (place) => this.chats.branch(this.chat, place),
       chooseModel: (button, current, then) => this.models.choose(button, current, then),
-      edit: (place, text, files) => this.asking.edit(place, text, files),
-      walk: (place, shown) => this.asking.walk(place, shown),
+      edit: (place, text, files) => this.session.edit(place, text, files),
+      showVersion: (place, shown) => this.session.chooseVersion(place, shown),
       starter: (text) => this.#starter(text),
     });
   }
@@ -91,7 +91,7 @@ class Page {
     return this.models.find(this.chat.model);
   }
 
-  // ── where we are: the address names the view and the model ──────────────
+  // ── routing: the URL names the view and the model ───────────────────────
 
   async route() {
     const query = new URLSearchParams(location.search);
@@ -108,15 +108,15 @@ class Page {
     this.#view("models");
   }
 
-  /** Back and forward: to the chat that was open then, as far as it is kept. */
-  #goneTo(id) {
+  /** Handle the browser's back and forward buttons: reopen the chat of that history entry if it is still stored. */
+  #restoreEntry(id) {
     if (!id) return this.route();
     if (id === this.chat.id) {
       this.#enter(this.chat);
-      return this.#address();
+      return this.#updateUrl();
     }
     if (this.history.entry(id)) return this.openChat(id, { push: false });
-    this.asking.stop();
+    this.session.stop();
     this.chat = newChat("");
     this.route();
   }
@@ -138,7 +138,7 @@ class Page {
 
   #chatWith(model) {
     if (this.chat.model === model) return this.#enter(this.chat);
-    this.asking.stop();
+    this.session.stop();
     this.#enter(newChat(model));
   }
 
@@ -149,117 +149,117 @@ class Page {
   }
 
   startChat(model) {
-    this.asking.stop();
+    this.session.stop();
     const id = model || this.defaultModel || this.models.first()?.id || "";
-    history.pushState(null, "", chatAddress(id));
+    history.pushState(null, "", chatUrl(id));
     this.#enter(newChat(id));
     $("#message").focus();
   }
 
-  /** The open chat is gone; who looks at something else stays there. */
-  dropChat() {
+  /** Replace the open chat, which was deleted, with an empty one. Other views stay open. */
+  closeChat() {
     if (document.documentElement.dataset.view === "chat") return this.startChat(this.chat.model);
-    this.asking.stop();
+    this.session.stop();
     this.chat = newChat(this.chat.model);
   }
 
-  /** A chat that was begun elsewhere on the page. */
-  adopt(chat) {
-    this.asking.stop();
-    history.pushState(null, "", chatAddress(chat.model));
+  /** Open a chat that was created elsewhere on the page. */
+  openNewChat(chat) {
+    this.session.stop();
+    history.pushState(null, "", chatUrl(chat.model));
     this.#enter(chat);
     this.saved();
     $("#message").focus();
   }
 
-  /** The open chat's model and its last question, beside another model. */
+  /** Compare the open chat's model and its last prompt with another model. */
   #compareThis() {
     const { text, attachments } = this.chat.turns.findLast(({ role }) => role === "user") ?? {};
-    this.compare.startWith([this.chat.model], text, attachments?.length ? this.words.compare_without_files : "");
+    this.compare.startWith([this.chat.model], text, attachments?.length ? this.strings.compare_without_files : "");
     this.go("./?view=compare");
   }
 
   async openChat(id, { push = true } = {}) {
     const isOpen = id === this.chat.id;
     if (isOpen && document.documentElement.dataset.view === "chat") return;
-    if (!isOpen) this.asking.stop();
+    if (!isOpen) this.session.stop();
     const chat = isOpen ? this.chat : await this.history.read(id).catch(() => null);
-    if (!chat) return toast(this.words.history_unread);
-    if (push) history.pushState(null, "", chatAddress(chat.model));
+    if (!chat) return toast(this.strings.history_unreadable);
+    if (push) history.pushState(null, "", chatUrl(chat.model));
     this.#enter(chat);
   }
 
-  /** A message is deleted, and comes back if the visitor says so. */
+  /** Delete a message, with an undo button. */
   #removeTurn(place) {
     const { chat } = this;
-    const undo = this.asking.remove(place);
+    const undo = this.session.remove(place);
     if (!undo) return;
     const shown = () => {
       if (this.chat === chat) this.thread.show(chat, this.model(), { stay: true });
-      this.#composer();
+      this.#updateComposer();
       this.saved(chat);
     };
     shown();
-    toast(this.words.turn_deleted, this.words.undo, () => { undo(); shown(); });
+    toast(this.strings.turn_deleted, this.strings.undo, () => { undo(); shown(); });
   }
 
-  /** The open chat was changed elsewhere. */
-  showAgain() {
-    if (!this.told) this.settings.open(this.chat.settings, this.model());
+  /** Redraw the open chat after it was changed elsewhere. */
+  redraw() {
+    if (!this.onSettings) this.settings.open(this.chat.settings, this.model());
     this.thread.show(this.chat, this.model());
-    this.#composer();
+    this.#updateComposer();
   }
 
-  /** Whether what is on the screen must not be exchanged now. */
-  inUse() {
-    return Boolean(this.asking.running || document.querySelector("#thread .edit-box"));
+  /** Return whether the open chat must not be replaced now. */
+  isBusy() {
+    return Boolean(this.session.running || document.querySelector("#thread .edit-box"));
   }
 
   #show() {
     const model = this.model();
-    this.told = null;
+    this.onSettings = null;
     $("#drawer .lane-extra")?.remove();
     $("#drawer-title").textContent = this.drawerTitle;
     this.settings.open(this.chat.settings, model);
-    this.remember();
+    this.rememberOpenChat();
     this.thread.show(this.chat, model);
-    this.#head();
-    this.#composer();
+    this.#updateTopbar();
+    this.#updateComposer();
   }
 
-  /** The chat's model may have changed since this entry of the browser's history was made. */
-  #address() {
-    history.replaceState(history.state, "", chatAddress(this.chat.model));
+  /** Update the URL: the chat's model may have changed since this history entry was made. */
+  #updateUrl() {
+    history.replaceState(history.state, "", chatUrl(this.chat.model));
   }
 
-  #head() {
+  #updateTopbar() {
     const model = this.model();
     const { unreached } = this.models;
-    $("#pick-name").textContent = model?.name ?? (this.chat.model || this.words.choose_model);
+    $("#pick-name").textContent = model?.name ?? (this.chat.model || this.strings.choose_model);
     const state = $("#pick-state");
     state.className = model ? `only-chat state ${unreached ? "down" : model.state}` : "only-chat";
-    state.textContent = unreached ? this.words.offline_badge : (model?.state_word ?? "");
+    state.textContent = unreached ? this.strings.offline_badge : (model?.state_word ?? "");
     const name = this.chat.title || (model?.name ?? this.chat.model);
-    const title = document.documentElement.dataset.view === "chat" && name ? `${name} · ${this.words.title}` : this.words.title;
+    const title = document.documentElement.dataset.view === "chat" && name ? `${name} · ${this.strings.title}` : this.strings.title;
     if (document.title !== title) document.title = title;
   }
 
-  // ── what changed ────────────────────────────────────────────────────────
+  // ── changes ─────────────────────────────────────────────────────────────
 
   #modelsChanged() {
     if (!this.routed) return;
     this.compare.modelsChanged();
     this.sets.modelsChanged();
-    this.#head();
+    this.#updateTopbar();
     const model = this.model();
-    if (!this.told && model && this.settings.card?.id !== model.id) this.settings.open(this.chat.settings, model);
+    if (!this.onSettings && model && this.settings.card?.id !== model.id) this.settings.open(this.chat.settings, model);
     if (!this.chat.turns.length && document.documentElement.dataset.view === "chat") this.thread.show(this.chat, model);
-    this.#composer();
+    this.#updateComposer();
   }
 
-  /** The drawer is for something else than the open chat, until it is closed or a chat is entered. */
-  tuneOther({ values, card, told, title, extra, opener }) {
-    this.told = told;
+  /** Use the settings drawer for something other than the open chat, until it is closed or a chat is opened. */
+  openSettingsFor({ values, card, onchange, title, extra, opener }) {
+    this.onSettings = onchange;
     this.settings.open(values, card);
     $("#drawer-title").textContent = title;
     $("#drawer .lane-extra")?.remove();
@@ -268,31 +268,31 @@ class Page {
   }
 
   #settingsChanged(values) {
-    if (this.told) return this.told(values);
+    if (this.onSettings) return this.onSettings(values);
     this.chat.settings = { ...values };
-    this.#composer();
+    this.#updateComposer();
     this.saved();
   }
 
-  /** Keep the chat, if there is something to keep. */
+  /** Save the chat, unless it is empty. */
   saved(chat = this.chat) {
     if (!(chat.turns.length || chat.rev) || chat.removed) return;
-    if (this.left) {
+    if (this.unloading) {
       this.unsaved = chat;
       return;
     }
-    this.history.save(chat).catch((error) => this.chats.complain(error));
-    if (chat === this.chat) this.remember();
+    this.history.save(chat).catch((error) => this.chats.showError(error));
+    if (chat === this.chat) this.rememberOpenChat();
   }
 
-  /** A reload comes back to the chat that was open in this tab. */
-  remember() {
+  /** Remember the open chat, so that a reload of this tab reopens it. */
+  rememberOpenChat() {
     this.chats.sidebar.mark(this.chat.id);
-    this.#head();
+    this.#updateTopbar();
     try {
       sessionStorage.setItem(OPEN_CHAT, this.chat.id);
     } catch {
-      // No storage in this frame: a reload begins a new chat.
+      // No storage in this frame: a reload starts a new chat.
     }
     if (document.documentElement.dataset.view === "chat") history.replaceState({ chat: this.chat.id }, "");
   }
@@ -300,25 +300,25 @@ class Page {
   busy(running) {
     const send = $("#send");
     send.classList.toggle("stop", running);
-    send.setAttribute("aria-label", running ? this.words.stop : this.words.send);
+    send.setAttribute("aria-label", running ? this.strings.stop : this.strings.send);
     send.type = running ? "button" : "submit";
     send.replaceChildren(icon(running ? "stop" : "send"));
-    this.#composer();
+    this.#updateComposer();
   }
 
   // ── the composer ────────────────────────────────────────────────────────
 
-  #composer() {
+  #updateComposer() {
     const box = $("#message");
-    this.draft.keep(box.value);
+    this.draft.save(box.value);
     const model = this.model();
-    const label = model ? fill(this.words.message_to, { model: model.name }) : this.words.message;
+    const label = model ? fill(this.strings.message_to, { model: model.name }) : this.strings.message;
     box.placeholder = label;
     box.setAttribute("aria-label", label);
-    $("#send").disabled = !this.asking.running && (!(box.value.trim() || this.files.list.length) || !this.chat.model);
-    const brief = this.settings.brief(this.words) + (this.settings.changed() ? ` · ${this.words.mine}` : "");
+    $("#send").disabled = !this.session.running && (!(box.value.trim() || this.files.list.length) || !this.chat.model);
+    const brief = this.settings.brief(this.strings) + (this.settings.changed() ? ` · ${this.strings.custom}` : "");
     $("#tune-text").textContent = brief;
-    $("#tune").setAttribute("aria-label", `${this.words.settings}: ${brief}`);
+    $("#tune").setAttribute("aria-label", `${this.strings.settings}: ${brief}`);
     const { chat, settings } = this;
     const draft = { text: box.value, attachments: this.files.list };
     const plan = this.context.show({ chat, model, settings: settings.values, draft, models: this.models.list });
@@ -327,11 +327,11 @@ class Page {
     fit(box);
   }
 
-  /** The chat goes on with another model. */
+  /** Continue the chat with another model. */
   switchModel(id) {
     if (id === this.chat.model) return;
     this.chat.model = id;
-    this.#address();
+    this.#updateUrl();
     this.saved();
     this.#show();
   }
@@ -339,36 +339,36 @@ class Page {
   #starter(text) {
     const box = $("#message");
     box.value = text;
-    this.#composer();
+    this.#updateComposer();
     box.focus();
   }
 
-  /** A text where the cursor stands in the message. */
+  /** Insert text into the message at the cursor. */
   #insert(text) {
     const box = $("#message");
     box.focus();
     box.setRangeText(text, box.selectionStart, box.selectionEnd, "end");
-    this.#composer();
+    this.#updateComposer();
   }
 
   #send() {
-    if (this.asking.running) return;
+    if (this.session.running) return;
     const box = $("#message");
     const text = box.value;
     if (!(text.trim() || this.files.list.length) || !this.chat.model) return;
-    const fault = this.files.fault(this.model()) || this.asking.send(text, this.files.list);
-    this.#note(fault);
-    if (fault) return;
+    const error = this.files.error(this.model()) || this.session.send(text, this.files.list);
+    this.#note(error);
+    if (error) return;
     box.value = "";
     this.files.take();
-    this.#composer();
+    this.#updateComposer();
   }
 
-  #note(fault) {
+  #note(error) {
     const note = $("#note");
-    note.textContent = fault ?? this.words.send_hint;
-    note.classList.toggle("bad", Boolean(fault));
-    note.classList.toggle("hint", !fault);
+    note.textContent = error ?? this.strings.send_hint;
+    note.classList.toggle("bad", Boolean(error));
+    note.classList.toggle("hint", !error);
   }
 
   fit = fit;
@@ -388,55 +388,56 @@ class Page {
     this.files.wire();
     this.prompts.wire();
     const box = $("#message");
-    box.value = this.draft.taken();
-    box.addEventListener("input", () => { this.#note(null); this.#composer(); });
+    box.value = this.draft.restore();
+    box.addEventListener("input", () => { this.#note(null); this.#updateComposer(); });
     box.addEventListener("keydown", (event) => {
-      // An IME's Enter only ends its composition; Safari tells so by the key code alone.
+      // While an IME composes, Enter only ends the composition. Safari reports it by key code 229 alone.
       if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
       event.preventDefault();
       this.#send();
     });
     $("#composer").addEventListener("submit", (event) => { event.preventDefault(); this.#send(); });
     $("#send").addEventListener("click", (event) => {
-      if (!this.asking.running) return;
+      if (!this.session.running) return;
       event.preventDefault();
-      this.asking.stop();
+      this.session.stop();
     });
     for (const id of ["#new-chat", "#new-chat-top"]) {
       $(id).addEventListener("click", () => this.startChat(this.chat.model));
     }
     this.#wireMenu();
     document.addEventListener("click", (event) => this.#followLink(event));
-    document.addEventListener("click", (event) => copyCode(event, this.words));
+    document.addEventListener("click", (event) => copyCode(event, this.strings));
     document.addEventListener("click", saveCode);
-    document.addEventListener("akash-theme", () => themePictures());
-    addEventListener("popstate", (event) => this.#goneTo(event.state?.chat));
-    wireKeys(this);
-    addEventListener("beforeunload", () => this.#leaving());
-    addEventListener("pagehide", () => this.#leave());
-    addEventListener("pageshow", () => (this.left = false));
+    document.addEventListener("akash-theme", () => applyThemeToPictures());
+    addEventListener("popstate", (event) => this.#restoreEntry(event.state?.chat));
+    wireShortcuts(this);
+    addEventListener("beforeunload", () => this.#beforeUnload());
+    addEventListener("pagehide", () => this.#saveUnsaved());
+    addEventListener("pageshow", () => (this.unloading = false));
   }
 
   /**
-   * Streams are cut between this and `pagehide`. No writing begins any more: it would be cut
-   * off too, and hold up what is laid down at the end. A page that stays after all goes on.
+   * Stop saving from `beforeunload` on: browsers cut streams and writes between it and `pagehide`.
+   *
+   * If the visitor stays on the page, saving resumes.
    */
-  #leaving() {
-    this.left = true;
+  #beforeUnload() {
+    this.unloading = true;
     setTimeout(() => {
-      this.left = false;
+      this.unloading = false;
       if (this.unsaved) this.saved(this.unsaved);
       this.unsaved = null;
-    }, STILL_HERE_MS);
+    }, UNLOAD_CANCELLED_MS);
   }
 
-  #leave() {
-    const chats = [this.asking.growing, this.unsaved];
-    this.history.leave(chats.filter(Boolean));
-    this.left = true;
+  #saveUnsaved() {
+    const chats = [this.session.growing, this.unsaved];
+    this.history.saveOnExit(chats.filter(Boolean));
+    this.unloading = true;
   }
 
-  /** Links of the page change the view without loading it again. */
+  /** Switch the view for links of the page, without a page load. */
   #followLink(event) {
     const link = event.target.closest?.("a[data-go], a[data-about], a[data-chat]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
@@ -481,14 +482,17 @@ class Page {
     });
   }
 
-  /** models: the answer to the first question for them. */
+  /**
+   * Load models and chats, then open the view of the URL.
+   * @param {Promise<object>} models The response to the first request for the models.
+   */
   async start(models) {
     await this.models.watch(models.catch(() => api.models()));
     await this.history.load();
-    $("#early")?.remove(); // the frame's outline: from here on what is seen can be used
+    $("#early")?.remove(); // the outline of the frame; from here on the page can be used
     this.routed = true;
     const last = lastOpenChat();
-    const behind = takeUp(location);
+    const behind = restoreFragment(location);
     if (behind) history.replaceState(history.state, "", location.search + behind);
     await this.route();
     await this.#reopen(last);
@@ -502,7 +506,7 @@ class Page {
   }
 }
 
-/** As high as its text. To wrap and measure a pasted megabyte would hang the page for a minute. */
+/** Fit the height to the text. Wrapping and measuring a pasted megabyte would block the page for a minute. */
 function fit(box) {
   box.wrap = box.value.length > LONGEST_WRAPPED ? "off" : "soft";
   if (box.value.length > LONGEST_MEASURED) {
@@ -513,13 +517,13 @@ function fit(box) {
   box.style.height = `${box.scrollHeight}px`;
 }
 
-function chatAddress(model) {
+function chatUrl(model) {
   const id = encodeURIComponent(model).replaceAll("%2F", "/").replaceAll("%3A", ":");
   return model ? `./?model=${id}` : "./";
 }
 
-/** The server may be starting again: ask until it answers. */
-async function booted() {
+/** Fetch the boot data. Repeat until the server responds, which may be restarting. */
+async function fetchBoot() {
   for (;;) {
     try {
       return await api.boot();
@@ -530,11 +534,11 @@ async function booted() {
 }
 
 const models = api.models();
-models.catch(() => {}); // told where it is waited for
+models.catch(() => {}); // handled where it is awaited
 const [boot, store] = await Promise.all([
-  booted(),
+  fetchBoot(),
   openStore(),
-  ...["#sidebar .side", "#send", "#cards", "#pick-menu", "#panel", "#system", "#stop", "#settings-reset", "#close-settings", "#compare-composer", "#ranking", "#check-form"].map(arrived),
+  ...["#sidebar .side", "#send", "#cards", "#pick-menu", "#panel", "#system", "#stop", "#settings-reset", "#close-settings", "#compare-composer", "#ranking", "#check-form"].map(whenPresent),
 ]);
 const page = new Page(boot, store);
 window.akashGradio = page;

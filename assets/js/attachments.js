@@ -1,26 +1,29 @@
-// Files beside a message: chosen, pasted or dropped; shown with what they cost.
+// Files that are attached to a message: choosing, pasting, dropping and showing them.
 
 import * as api from "./api.js";
 import { brief } from "./context_bar.js";
 import { attachmentTokens } from "./context_plan.js";
 import { openDialog } from "./dialogs.js";
 import { $, announce, el, fill, icon, toast } from "./dom.js";
-import { FILES_LIMIT, FILE_LIMIT_BYTES, TEXT_LIMIT_BYTES, decoded, hasPictures, kindOf, shortName } from "./files.js";
+import { FILES_LIMIT, FILE_LIMIT_BYTES, TEXT_LIMIT_BYTES, decodeText, hasPictures, kindOf, shortName } from "./files.js";
 
 const LONG_PASTE = 10_000; // characters
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 
-/** What can't be attached. Its text is for the visitor. */
+/** A file that can't be attached. The message is shown to the visitor. */
 class Refusal extends Error {}
 
 export class Attachments {
-  /** acts: changed(), note(sentence), insert(text), choose(model id). */
-  constructor(words, acts) {
-    this.words = words;
-    this.acts = acts;
+  /**
+   * @param {Record<string, string>} strings Texts of the page.
+   * @param {object} actions changed(), note(sentence), insert(text), choose(model id).
+   */
+  constructor(strings, actions) {
+    this.strings = strings;
+    this.actions = actions;
     this.list = [];
-    this.reading = new Set(); // names that are being read
+    this.reading = new Set(); // files that are being read: { name }
   }
 
   wire() {
@@ -32,7 +35,7 @@ export class Attachments {
     });
     $("#message").addEventListener("paste", (event) => {
       const { files, types } = event.clipboardData;
-      if (types.includes("text/plain")) return this.#pasted(event); // a table of Excel brings its picture along
+      if (types.includes("text/plain")) return this.#onPaste(event); // Excel's tables also bring a picture
       if (!files.length) return;
       event.preventDefault();
       this.add([...files]);
@@ -40,21 +43,21 @@ export class Attachments {
     this.#wireDrop($("#chat .chat"));
   }
 
-  /** A long text becomes a file: the message stays to be read. The visitor may have it otherwise. */
-  #pasted(event) {
+  /** Attach a long pasted text as a file, which keeps the message readable. An action inserts it as text. */
+  #onPaste(event) {
     const text = event.clipboardData.getData("text/plain");
     if (text.length < LONG_PASTE || new Blob([text]).size > TEXT_LIMIT_BYTES || this.list.length >= FILES_LIMIT) return;
     event.preventDefault();
-    const { words } = this;
+    const { strings } = this;
     const count = this.list.filter((file) => file.pasted).length;
-    const file = { kind: "text", name: fill(words.pasted_name, { number: count ? ` ${count + 1}` : "" }), text: text.replaceAll("\0", ""), pasted: true };
+    const file = { kind: "text", name: fill(strings.pasted_name, { number: count ? ` ${count + 1}` : "" }), text: text.replaceAll("\0", ""), pasted: true };
     this.list.push(file);
     this.draw();
-    toast(words.pasted, words.pasted_inline, () => {
+    toast(strings.pasted, strings.pasted_inline, () => {
       if (!this.list.includes(file)) return;
       this.list.splice(this.list.indexOf(file), 1);
       this.draw();
-      this.acts.insert(text);
+      this.actions.insert(text);
     });
   }
 
@@ -77,20 +80,20 @@ export class Attachments {
     });
   }
 
-  /** Read files and put them beside the message; what can't be read is told in one note. */
+  /** Read files and attach them. Errors are shown together in one note. */
   async add(files) {
-    const faults = [];
+    const errors = [];
     await Promise.all(files.map(async (file) => {
       const name = shortName(file.name);
       try {
-        if (this.list.length + this.reading.size >= FILES_LIMIT) throw new Refusal(fill(this.words.file_too_many, { name, limit: FILES_LIMIT }));
+        if (this.list.length + this.reading.size >= FILES_LIMIT) throw new Refusal(fill(this.strings.file_too_many, { name, limit: FILES_LIMIT }));
         await this.#read(file, name);
       } catch (error) {
-        faults.push(this.#fault(error, name));
+        errors.push(this.#error(error, name));
       }
     }));
     this.draw();
-    if (faults.length) this.acts.note(faults.join(" "));
+    if (errors.length) this.actions.note(errors.join(" "));
   }
 
   async #read(file, name) {
@@ -99,40 +102,40 @@ export class Attachments {
     this.draw();
     try {
       const kind = kindOf(file);
-      const found = kind === "text" ? await this.#text(file, name) : await this.#byServer(kind, file, name);
-      this.list.push({ name, ...found });
-      announce(fill(this.words.file_added, { name }));
+      const parsed = kind === "text" ? await this.#text(file, name) : await this.#byServer(kind, file, name);
+      this.list.push({ name, ...parsed });
+      announce(fill(this.strings.file_added, { name }));
     } finally {
       this.reading.delete(key);
     }
   }
 
   async #text(file, name) {
-    const { words } = this;
-    if (file.size > TEXT_LIMIT_BYTES) throw new Refusal(fill(words.file_text_long, { name, size: megabytes(file.size), limit: megabytes(TEXT_LIMIT_BYTES) }));
-    const text = decoded(new Uint8Array(await file.arrayBuffer()));
-    if (text === null) throw new Refusal(fill(words.file_unknown, { name }));
-    if (!text.trim()) throw new Refusal(fill(words.file_empty, { name }));
+    const { strings } = this;
+    if (file.size > TEXT_LIMIT_BYTES) throw new Refusal(fill(strings.file_text_long, { name, size: megabytes(file.size), limit: megabytes(TEXT_LIMIT_BYTES) }));
+    const text = decodeText(new Uint8Array(await file.arrayBuffer()));
+    if (text === null) throw new Refusal(fill(strings.file_unknown, { name }));
+    if (!text.trim()) throw new Refusal(fill(strings.file_empty, { name }));
     return { kind: "text", text };
   }
 
   async #byServer(kind, file, name) {
-    const { words } = this;
-    if (file.size > FILE_LIMIT_BYTES) throw new Refusal(fill(words.file_long, { name, size: megabytes(file.size), limit: megabytes(FILE_LIMIT_BYTES) }));
-    const found = await api.readFile(kind, file);
-    if (kind === "picture") return { kind, ...found };
-    const { text, pages, read_pages: read } = found;
-    if (read < pages) this.acts.note(fill(words.file_cut, { name, read, pages }));
+    const { strings } = this;
+    if (file.size > FILE_LIMIT_BYTES) throw new Refusal(fill(strings.file_long, { name, size: megabytes(file.size), limit: megabytes(FILE_LIMIT_BYTES) }));
+    const parsed = await api.readFile(kind, file);
+    if (kind === "picture") return { kind, ...parsed };
+    const { text, pages, read_pages: read } = parsed;
+    if (read < pages) this.actions.note(fill(strings.file_cut, { name, read, pages }));
     return { kind: "text", text };
   }
 
-  #fault(error, name) {
+  #error(error, name) {
     if (error instanceof Refusal) return error.message;
-    if (error.view) return fill(this.words.file_fault, { name, why: `${error.view.title} ${error.view.hint}` });
-    return fill(this.words.file_fault, { name, why: this.words.offline_title });
+    if (error.view) return fill(this.strings.file_error, { name, why: `${error.view.title} ${error.view.hint}` });
+    return fill(this.strings.file_error, { name, why: this.strings.offline_title });
   }
 
-  /** The files, taken out of the composer. */
+  /** Return the attached files and clear the list. */
   take() {
     const files = this.list;
     this.list = [];
@@ -141,24 +144,24 @@ export class Attachments {
   }
 
   draw() {
-    const chips = this.list.map((file) => chip(file, this.words, () => {
+    const chips = this.list.map((file) => chip(file, this.strings, () => {
       this.list.splice(this.list.indexOf(file), 1);
       this.draw();
       $("#message").focus();
     }));
-    for (const { name } of this.reading) chips.push(el("span", { class: "chip-file reading" }, icon("file"), el("span", {}, fill(this.words.file_reading, { name }))));
+    for (const { name } of this.reading) chips.push(el("span", { class: "chip-file reading" }, icon("file"), el("span", {}, fill(this.strings.file_reading, { name }))));
     $("#files").replaceChildren(...chips);
     $("#files").hidden = !chips.length;
-    this.acts.changed();
+    this.actions.changed();
   }
 
-  /** Why the message can't go to this model; "" when it can. */
-  fault(model) {
-    if (this.reading.size) return this.words.file_wait;
-    return hasPictures(this.list) && model && !model.vision ? fill(this.words.no_vision, { model: model.name }) : "";
+  /** Return why the message can't be sent to this model, or "". */
+  error(model) {
+    if (this.reading.size) return this.strings.file_wait;
+    return hasPictures(this.list) && model && !model.vision ? fill(this.strings.no_vision, { model: model.name }) : "";
   }
 
-  /** Pictures and a model that can't see them: said before anything is sent, with a way out. */
+  /** Warn about pictures before sending if the model can't read them, and offer another model. */
   warn(model, turns, models) {
     const strip = $("#vision-strip");
     const here = hasPictures(this.list);
@@ -170,37 +173,37 @@ export class Attachments {
     strip.hidden = !blind;
     strip.replaceChildren();
     if (!blind) return;
-    strip.append(el("span", {}, fill(here ? this.words.no_vision : this.words.pictures_left_out, { model: model.name })));
+    strip.append(el("span", {}, fill(here ? this.strings.no_vision : this.strings.pictures_left_out, { model: model.name })));
     const seeing = models.find((one) => one.vision && one.can_chat && one.state !== "down");
-    if (seeing) strip.append(el("button", { type: "button", onclick: () => this.acts.choose(seeing.id) }, fill(this.words.use_model, { model: seeing.name })));
+    if (seeing) strip.append(el("button", { type: "button", onclick: () => this.actions.choose(seeing.id) }, fill(this.strings.use_model, { model: seeing.name })));
   }
 }
 
-/** One file: what it is, what it costs; pressing it shows it. onremove: nothing for what was sent. */
-export function chip(file, words, onremove) {
-  const cost = fill(words.file_cost, { tokens: brief(attachmentTokens(file)) });
+/** Build the chip of one file; clicking it shows the file. Without onremove it has no remove button. */
+export function chip(file, strings, onremove) {
+  const cost = fill(strings.file_cost, { tokens: brief(attachmentTokens(file)) });
   const look = file.kind === "picture" ? el("img", { src: file.url, alt: "", width: 32, height: 32 }) : icon("file");
-  const open = el("button", { type: "button", class: "chip-open", title: file.name, onclick: () => show(file, words) },
+  const open = el("button", { type: "button", class: "chip-open", title: file.name, onclick: () => show(file, strings) },
     look, el("span", { class: "chip-text" }, el("span", { class: "chip-name", dir: "auto" }, file.name), el("small", {}, cost)));
   const node = el("span", { class: "chip-file" }, open);
   if (onremove) {
-    const label = fill(words.file_remove, { name: file.name });
+    const label = fill(strings.file_remove, { name: file.name });
     node.append(el("button", { type: "button", class: "chip-remove", "aria-label": label, title: label, onclick: onremove }, icon("close")));
   }
   return node;
 }
 
-/** The files of a sent message, above its words; null when there are none. */
-export function filesOf(turn, words) {
+/** Build the files of a sent message; null if there are none. */
+export function filesOf(turn, strings) {
   if (!turn.attachments?.length) return null;
-  return el("div", { class: "turn-files" }, ...turn.attachments.map((file) => chip(file, words)));
+  return el("div", { class: "turn-files" }, ...turn.attachments.map((file) => chip(file, strings)));
 }
 
-/** The same while the message is edited: any may be taken away. Returns { node, list }. */
-export function editableFiles(turn, words) {
+/** Build the files of a message that is edited, with remove buttons. Returns { node, list }. */
+export function editableFiles(turn, strings) {
   const list = [...(turn.attachments ?? [])];
   const node = el("div", { class: "turn-files" });
-  const draw = () => node.replaceChildren(...list.map((file) => chip(file, words, () => {
+  const draw = () => node.replaceChildren(...list.map((file) => chip(file, strings, () => {
     list.splice(list.indexOf(file), 1);
     draw();
   })));
@@ -208,9 +211,9 @@ export function editableFiles(turn, words) {
   return { node, list };
 }
 
-function show(file, words) {
+function show(file, strings) {
   const content = file.kind === "picture"
     ? el("img", { class: "shown-picture", src: file.url, alt: file.name })
     : el("pre", { class: "shown-text", dir: "auto", tabindex: 0 }, file.text);
-  openDialog(file.name, words, content);
+  openDialog(file.name, strings, content);
 }

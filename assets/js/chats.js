@@ -1,84 +1,87 @@
-// What is done with kept chats, and what the page does when another tab did something.
+// Operations on stored chats, and reactions to changes made in other tabs.
 
 import * as api from "./api.js";
-import { $, fill, fromServer, toast } from "./dom.js";
+import { $, fill, parseServerHtml, toast } from "./dom.js";
 import { asHtml, asJson, asMarkdown, download, fileName, stylesOf } from "./exporting.js";
 import { History } from "./history.js";
 import { newId } from "./ids.js";
 import { readFile } from "./importing.js";
-import { KEEP, keepNothing, keepsNothing } from "./keeping.js";
+import { PRIVATE_MODE_KEY, setPrivate, isPrivate } from "./safe_storage.js";
 import { Sidebar } from "./sidebar.js";
-import { openStorage } from "./storage.js";
+import { openStorageDialog } from "./storage_dialog.js";
 import { MemoryStore } from "./store.js";
 import { bodyOf } from "./turns.js";
 
 const DRAWN_AT_ONCE = 50;
 
 export class Chats {
-  /** page: the open chat and how another one is opened. store: what this browser keeps. */
+  /**
+   * @param {object} page The open chat, and how another one is opened.
+   * @param {object} store The browser's store of chats.
+   */
   constructor(page, store) {
     this.page = page;
-    this.words = page.words;
+    this.strings = page.strings;
     this.store = store;
-    this.history = new History(this.words, this.keepsNothing ? new MemoryStore() : store, this);
-    this.sidebar = new Sidebar(this.words, this.history, this);
+    this.history = new History(this.strings, this.isPrivate ? new MemoryStore() : store, this);
+    this.sidebar = new Sidebar(this.strings, this.history, this);
   }
 
   wire() {
     this.sidebar.wire();
-    addEventListener("storage", ({ key }) => key === KEEP && this.#useStore());
+    addEventListener("storage", ({ key }) => key === PRIVATE_MODE_KEY && this.#useStore());
   }
 
-  openStorage(how) {
-    return openStorage(this, how);
+  openStorageDialog(how) {
+    return openStorageDialog(this, how);
   }
 
-  // ── whether anything is kept ────────────────────────────────────────────
+  // ── private mode ────────────────────────────────────────────────────────
 
-  get canKeep() {
+  get canStore() {
     return this.store.keeps;
   }
 
-  get keepsNothing() {
-    return keepsNothing();
+  get isPrivate() {
+    return isPrivate();
   }
 
-  /** From now on chats end with the tab, or are kept again. What was kept stays, hidden. */
-  async keepNothing(nothing) {
-    keepNothing(nothing);
+  /** Turn private mode on or off. Stored chats stay, hidden. */
+  async setPrivate(nothing) {
+    setPrivate(nothing);
     await this.#useStore();
   }
 
   async #useStore() {
-    this.page.chat.removed = true; // it ends with its store: what still comes of it is kept in neither
-    this.history.use(this.keepsNothing ? new MemoryStore() : this.store);
+    this.page.chat.removed = true; // it belongs to the previous store: later changes are saved in neither
+    this.history.use(this.isPrivate ? new MemoryStore() : this.store);
     await this.history.load();
-    this.page.dropChat();
+    this.page.closeChat();
   }
 
-  // ── asked for by the list ───────────────────────────────────────────────
+  // ── actions of the chat list ────────────────────────────────────────────
 
   open(id) {
     return this.page.openChat(id);
   }
 
   rename(entry, title) {
-    this.history.change([entry], { title }).catch((error) => this.complain(error));
+    this.history.change([entry], { title }).catch((error) => this.showError(error));
   }
 
   pin(entry) {
-    this.history.change([entry], { pinned: !entry.pinned }).catch((error) => this.complain(error));
+    this.history.change([entry], { pinned: !entry.pinned }).catch((error) => this.showError(error));
   }
 
-  /** Into a folder, or out of all with null. */
+  /** Move a chat into a folder; null removes it from its folder. */
   move(entry, folder) {
-    this.history.change([entry], { folder: folder ?? undefined }).catch((error) => this.complain(error));
+    this.history.change([entry], { folder: folder ?? undefined }).catch((error) => this.showError(error));
   }
 
-  /** All that is in it goes along; into another one where there is one of that name. */
+  /** Rename a folder with all its chats. If the other name exists, the folders are merged. */
   renameFolder(name, other) {
     const inside = this.history.entries.filter(({ folder }) => folder === name);
-    this.history.change(inside, { folder: other }).catch((error) => this.complain(error));
+    this.history.change(inside, { folder: other }).catch((error) => this.showError(error));
   }
 
   async duplicate(id) {
@@ -86,57 +89,61 @@ export class Chats {
     if (chat) await this.branch(chat, chat.turns.length - 1);
   }
 
-  /** A chat of its own with the turns up to `place`; it is opened. */
+  /** Create and open a chat with the turns up to `place`. */
   async branch({ id, title, model, settings, turns }, place) {
     const now = Date.now();
     const { folder } = this.history.entry(id) ?? {};
-    const entry = { id: newId(), title: fill(this.words.copy_of, { title }), created: now, updated: now, model, folder };
+    const entry = { id: newId(), title: fill(this.strings.copy_of, { title }), created: now, updated: now, model, folder };
     try {
       await this.history.put({ entry, body: bodyOf({ settings, turns: turns.slice(0, place + 1) }) });
       await this.open(entry.id);
     } catch (error) {
-      this.complain(error);
+      this.showError(error);
     }
   }
 
-  /** Delete a chat; as long as the message is there it can be brought back. */
+  /** Delete a chat. It can be restored while the toast is visible. */
   async remove(entry) {
     try {
       const isOpen = entry.id === this.page.chat.id;
-      if (isOpen) this.page.chat.removed = true; // an answer that is coming must not bring it back
+      if (isOpen) this.page.chat.removed = true; // an answer that is streaming must not save it again
       const kept = await this.history.remove(entry);
-      if (isOpen) this.page.dropChat();
-      toast(this.words.deleted, this.words.undo, () => this.#restore(kept));
+      if (isOpen) this.page.closeChat();
+      toast(this.strings.deleted, this.strings.undo, () => this.#restore(kept));
     } catch (error) {
-      this.complain(error);
+      this.showError(error);
     }
   }
 
   async #restore(kept) {
-    await this.history.put(kept).catch((error) => this.complain(error));
+    await this.history.put(kept).catch((error) => this.showError(error));
   }
 
   async #read(id) {
     const { chat } = this.page;
     if (id === chat.id) return chat;
     const read = await this.history.read(id).catch(() => null);
-    if (!read) toast(this.words.history_unread);
+    if (!read) toast(this.strings.history_unreadable);
     return read;
   }
 
-  // ── files ───────────────────────────────────────────────────────────────
+  // ── export and import ───────────────────────────────────────────────────
 
-  /** Give the chat as a file. form: `markdown`, `html` or `json`. */
+  /**
+   * Download the chat as a file.
+   * @param {string} id
+   * @param {"markdown" | "html" | "json"} form
+   */
   async export(id, form) {
     const chat = await this.#read(id);
     if (!chat) return;
-    const { words } = this;
+    const { strings } = this;
     try {
-      if (form === "markdown") download(fileName(chat.title, "md"), [asMarkdown(chat, words)], "text/markdown");
+      if (form === "markdown") download(fileName(chat.title, "md"), [asMarkdown(chat, strings)], "text/markdown");
       else if (form === "json") await this.#downloadJson(chat.title, [{ ...chat, ...bodyOf(chat) }]);
-      else download(fileName(chat.title, "html"), [asHtml(chat, await drawnTurns(chat.turns), stylesOf(document.styleSheets), words)], "text/html");
+      else download(fileName(chat.title, "html"), [asHtml(chat, await renderTurns(chat.turns), stylesOf(document.styleSheets), strings)], "text/html");
     } catch {
-      toast(words.offline_title);
+      toast(strings.offline_title);
     }
   }
 
@@ -148,7 +155,7 @@ export class Chats {
         if (kept) yield { ...kept.entry, ...kept.body };
       }
     }
-    await this.#downloadJson(this.words.all_chats, all());
+    await this.#downloadJson(this.strings.all_chats, all());
   }
 
   async #downloadJson(title, chats) {
@@ -157,115 +164,115 @@ export class Chats {
     download(fileName(title, "json"), parts, "application/json");
   }
 
-  /** Bring in what a file holds; a chat that is there already is not brought twice. */
+  /** Import the chats of a file, except those that are already stored unchanged. */
   async importText(text) {
-    const { chats, prompts, faults } = readFile(text);
+    const { chats, prompts, errors } = readFile(text);
     const fresh = new Map();
     for (const { entry, body } of chats) {
       const there = fresh.get(entry.id)?.body ?? (await this.history.read(entry.id));
-      if (there && sameWords(there.turns, body.turns)) continue;
-      const id = there ? newId() : entry.id; // another chat that has its id
+      if (there && sameText(there.turns, body.turns)) continue;
+      const id = there ? newId() : entry.id; // a different chat has this id
       fresh.set(id, { entry: { ...entry, id }, body });
     }
     await this.history.putAll(fresh.values());
     if (prompts.length) document.dispatchEvent(new CustomEvent("akash-prompts", { detail: prompts }));
-    return { added: fresh.size, known: chats.length - fresh.size, prompts: prompts.length, faults };
+    return { added: fresh.size, known: chats.length - fresh.size, prompts: prompts.length, errors };
   }
 
-  // ── deleting what is kept, from the dialog ──────────────────────────────
+  // ── deletion from the storage dialog ────────────────────────────────────
 
-  async removeKept(entry) {
-    if (this.keepsNothing) await this.store.remove(entry.id);
+  async removeStored(entry) {
+    if (this.isPrivate) await this.store.remove(entry.id);
     else await this.remove(entry);
   }
 
   async removeAll() {
-    if (this.keepsNothing) return this.store.clear();
+    if (this.isPrivate) return this.store.clear();
     this.page.chat.removed = true;
     await this.history.clear();
-    this.page.dropChat();
+    this.page.closeChat();
   }
 
-  // ── told by the history ─────────────────────────────────────────────────
+  // ── notifications of the history ────────────────────────────────────────
 
   drawn() {
-    const note = $("#keeping-nothing");
-    if (note) note.hidden = !(this.canKeep && this.keepsNothing);
+    const note = $("#private-mode-note");
+    if (note) note.hidden = !(this.canStore && this.isPrivate);
     this.sidebar.changed();
   }
 
-  /** Both tabs' turns are in the chat now. */
+  /** The turns of both tabs were merged. */
   merged(chat) {
     if (chat !== this.page.chat) return;
-    this.page.showAgain();
-    toast(this.words.merged);
+    this.page.redraw();
+    toast(this.strings.merged);
   }
 
-  /** The tabs said different things: this one's chat is a copy now. */
-  parted(chat) {
+  /** The tabs changed the chat differently: this tab's chat is now a copy. */
+  forked(chat) {
     if (chat !== this.page.chat) return;
-    this.page.remember();
-    toast(this.words.parted);
+    this.page.rememberOpenChat();
+    toast(this.strings.forked);
   }
 
-  /** Another tab wrote a chat. If it is open here and nothing happens in it, it is read again. */
+  /** Another tab saved a chat. If it is open here and idle, it is loaded again. */
   async saved({ id, rev }, growing) {
     const { page } = this;
     const { chat } = page;
-    if (chat.id !== id || chat.rev >= rev || page.inUse()) return;
+    if (chat.id !== id || chat.rev >= rev || page.isBusy()) return;
     const fresh = await this.history.read(id).catch(() => null);
-    const stale = fresh && page.chat === chat && chat.id === id && chat.rev < fresh.rev; // not parted meanwhile
-    if (!stale || page.inUse()) return;
+    const stale = fresh && page.chat === chat && chat.id === id && chat.rev < fresh.rev; // not forked in the meantime
+    if (!stale || page.isBusy()) return;
     Object.assign(chat, fresh);
     if (growing) markGrowing(chat.turns.at(-1));
-    page.showAgain();
+    page.redraw();
   }
 
-  /** A title or a pin, here or elsewhere. */
+  /** A title, folder or pin was changed, here or in another tab. */
   changed({ id, rev, title }) {
     const { chat } = this.page;
     if (chat.id !== id) return;
     chat.title = title;
-    this.page.remember();
+    this.page.rememberOpenChat();
     if (chat.rev === rev - 1) chat.rev = rev;
   }
 
-  /** Another tab deleted a chat. One in use stays, and is kept again when it goes on. */
+  /** Another tab deleted a chat. A busy chat stays open, and is stored again when it changes. */
   gone(id) {
     const { page } = this;
-    if (page.chat.id !== id || page.inUse()) return;
-    page.dropChat();
-    toast(this.words.deleted_elsewhere);
+    if (page.chat.id !== id || page.isBusy()) return;
+    page.closeChat();
+    toast(this.strings.deleted_elsewhere);
   }
 
-  /** Why the store refused, in a sentence; what to do about it where something can be done. */
-  complain(error) {
+  /** Show why the store failed, with an action where one can help. */
+  showError(error) {
     if (error?.name !== "QuotaExceededError") return toast(this.why(error));
-    toast(this.why(error), this.words.make_room, () => this.openStorage({ full: true }));
+    toast(this.why(error), this.strings.free_space, () => this.openStorageDialog({ full: true }));
   }
 
   why(error) {
-    return error?.name === "QuotaExceededError" ? this.words.history_full : this.words.history_off;
+    return error?.name === "QuotaExceededError" ? this.strings.history_full : this.strings.history_off;
   }
 }
 
-/** An answer that comes in another tab was kept as if it had been stopped there. */
+/** Mark an answer that is streaming in another tab. It was saved as stopped. */
 function markGrowing(turn) {
   const version = turn?.versions?.[turn.shown];
   if (version) Object.assign(version, { stopped: false, elsewhere: true });
 }
 
-/** For each turn the nodes that show its text, drawn by the server. */
-async function drawnTurns(turns) {
+/** Render the text of each turn on the server; returns the nodes of each turn. */
+async function renderTurns(turns) {
   const nodes = turns.map((turn) => [document.createTextNode(turn.text ?? "")]);
   const answers = turns.map((turn, place) => [place, turn.versions?.[turn.shown].text]).filter(([, text]) => text);
   for (let from = 0; from < answers.length; from += DRAWN_AT_ONCE) {
     const some = answers.slice(from, from + DRAWN_AT_ONCE);
     const { blocks } = await api.render(some.map(([, text]) => text));
-    some.forEach(([place], index) => (nodes[place] = blocks[index].map(fromServer)));
+    some.forEach(([place], index) => (nodes[place] = blocks[index].map(parseServerHtml)));
   }
   return nodes;
 }
 
-const wordsOf = (turns) => JSON.stringify(turns.map((turn) => turn.text ?? turn.versions.map(({ text }) => text)));
-const sameWords = (one, other) => wordsOf(one) === wordsOf(other);
+const textsOf = (turns) => JSON.stringify(turns.map((turn) => turn.text ?? turn.versions.map(({ text }) => text)));
+const sameText = (one, other) => textsOf(one) === textsOf(other);

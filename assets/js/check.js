@@ -1,24 +1,24 @@
-// The endpoint checker, for the host: a form, and findings that fill a list row by row.
+// The endpoint checker, for the operator: a form, and findings that fill a list.
 
 import * as api from "./api.js";
 import { $, copyText, el, fill, icon } from "./dom.js";
 
-const ADDRESS = ""; // the option for an address that isn't configured
+const ADDRESS = ""; // the option for a URL that is not configured
 const ICONS = { pass: "check", warn: "alert", fail: "close", skipped: "right" };
 
-/** What stands between backticks, as code. */
+/** Format text between backticks as code. */
 const coded = (text) => text.split("`").map((part, place) => (place % 2 ? el("code", {}, part) : part));
 
 export class Check {
-  #asked = null; // what is being checked: an AbortController
+  #running = null; // the AbortController of the running check
 
   /** Called each time the view is opened. */
   async open(query) {
     this.#wire();
     try {
-      this.#offer(await api.checks(), query.get("endpoint"));
+      this.#show(await api.checks(), query.get("endpoint"));
     } catch (error) {
-      this.#say(error.view ? `${error.view.title} ${error.view.hint}` : String(error.message));
+      this.#showVerdict(error.view ? `${error.view.title} ${error.view.hint}` : String(error.message));
     }
   }
 
@@ -27,7 +27,7 @@ export class Check {
     this.wired = true;
     $("#check-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.#asked) this.#asked.abort();
+      if (this.#running) this.#running.abort();
       else this.#run();
     });
     $("#check-endpoint").addEventListener("change", () => this.#choose());
@@ -36,13 +36,13 @@ export class Check {
     }
   }
 
-  #offer(view, wanted) {
+  #show(view, wanted) {
     this.view = view;
-    this.terms = view.words;
+    this.checkStrings = view.strings;
     const select = $("#check-endpoint");
     const before = wanted ?? (select.options.length ? select.value : null);
     const names = view.endpoints.map(({ alias }) => el("option", { value: alias }, alias));
-    select.replaceChildren(...names, el("option", { value: ADDRESS }, this.terms.address));
+    select.replaceChildren(...names, el("option", { value: ADDRESS }, this.checkStrings.address));
     if (before !== null && [...select.options].some((option) => option.value === before)) select.value = before;
     this.#choose();
     this.#cost();
@@ -60,7 +60,7 @@ export class Check {
   }
 
   #cost() {
-    $("#check-cost").textContent = fill(this.terms.cost, this.view.costs[this.#level()]);
+    $("#check-cost").textContent = fill(this.checkStrings.cost, this.view.costs[this.#level()]);
   }
 
   #body() {
@@ -70,30 +70,30 @@ export class Check {
   }
 
   async #run() {
-    const asked = (this.#asked = new AbortController());
-    $("#check-run").textContent = this.terms.stop;
+    const controller = (this.#running = new AbortController());
+    $("#check-run").textContent = this.checkStrings.stop;
     $("#check-result").hidden = false;
     $("#check-result").classList.remove("ended");
     $("#probes").replaceChildren();
     this.#progress(0, 1);
-    this.#say("");
+    this.#showVerdict("");
     let ended = false;
     try {
-      for await (const event of api.check(this.#body(), asked.signal)) {
-        this.#take(event);
+      for await (const event of api.check(this.#body(), controller.signal)) {
+        this.#handle(event);
         ended = event.kind === "end";
       }
-      if (!ended) this.#say(this.terms.broke);
+      if (!ended) this.#showVerdict(this.checkStrings.connection_lost);
     } catch (error) {
-      this.#say(asked.signal.aborted ? this.terms.stopped : error.view ? `${error.view.title} ${error.view.hint}` : this.terms.broke);
+      this.#showVerdict(controller.signal.aborted ? this.checkStrings.stopped : error.view ? `${error.view.title} ${error.view.hint}` : this.checkStrings.connection_lost);
     }
-    this.#asked = null;
+    this.#running = null;
     $("#check-result").classList.add("ended");
-    $("#check-run").textContent = this.terms.run;
+    $("#check-run").textContent = this.checkStrings.run;
     if (!ended) for (const row of document.querySelectorAll("#probes .pending")) row.remove();
   }
 
-  #take(event) {
+  #handle(event) {
     if (event.kind === "begin") {
       this.total = event.probes.length;
       this.done = 0;
@@ -104,15 +104,15 @@ export class Check {
       this.#progress(this.done, this.total);
     } else if (event.kind === "end") {
       const { warn, fail, pass } = event.counts;
-      const say = fail ? this.terms.ill : warn ? this.terms.mostly : this.terms.well;
-      this.#say(fill(say, { warn, fail }), fail ? "fail" : warn ? "warn" : "pass");
-      $("#check-count").textContent = fill(this.terms.passed, { count: pass });
-      // What needs a look comes first, now that nothing moves any more.
+      const say = fail ? this.checkStrings.with_failures : warn ? this.checkStrings.with_warnings : this.checkStrings.all_passed;
+      this.#showVerdict(fill(say, { warn, fail }), fail ? "fail" : warn ? "warn" : "pass");
+      $("#check-count").textContent = fill(this.checkStrings.passed, { count: pass });
+      // Problems are listed first, once no rows change any more.
       for (const bad of ["warn", "fail"]) $("#probes").prepend(...document.querySelectorAll(`#probes .${bad}`));
     }
   }
 
-  #say(sentence, verdict = "") {
+  #showVerdict(sentence, verdict = "") {
     $("#check-result").hidden = false;
     $("#check-verdict").textContent = sentence;
     $("#check-verdict").className = verdict;
@@ -120,31 +120,31 @@ export class Check {
 
   #progress(done, count) {
     $("#check-bar").style.width = `${(100 * done) / count}%`;
-    $("#check-count").textContent = count > 1 ? fill(this.terms.progress, { done, count }) : "";
+    $("#check-count").textContent = count > 1 ? fill(this.checkStrings.progress, { done, count }) : "";
   }
 
   #waiting({ probe, title }) {
-    const mark = el("span", { class: "probe-mark" }, el("span", { class: "sr-only" }, this.terms.pending));
+    const mark = el("span", { class: "probe-mark" }, el("span", { class: "sr-only" }, this.checkStrings.pending));
     return el("li", { class: "probe pending", id: `probe-${probe}` }, mark, el("div", {}, el("b", {}, title)));
   }
 
-  #row({ probe, title, verdict, says, mend, curl }) {
-    const mark = el("span", { class: "probe-mark" }, icon(ICONS[verdict]), el("span", { class: "sr-only" }, this.terms[verdict]));
+  #row({ probe, title, verdict, says, hint, curl }) {
+    const mark = el("span", { class: "probe-mark" }, icon(ICONS[verdict]), el("span", { class: "sr-only" }, this.checkStrings[verdict]));
     const bad = verdict === "warn" || verdict === "fail";
     const more = [];
-    if (bad && mend) more.push(el("p", { class: "probe-mend" }, ...coded(mend)));
+    if (bad && hint) more.push(el("p", { class: "probe-hint" }, ...coded(hint)));
     if (curl && bad) more.push(el("div", { class: "probe-curl" }, el("code", { tabindex: "0" }, curl), this.#copy(curl, title)));
-    const row = [mark, el("div", {}, el("b", {}, title), el("span", { class: "probe-says" }, ...coded(says)), ...more)];
+    const row = [mark, el("div", {}, el("b", {}, title), el("span", { class: "probe-message" }, ...coded(says)), ...more)];
     if (curl && !bad) row.push(this.#copy(curl, title));
     return el("li", { class: `probe ${verdict}`, id: `probe-${probe}` }, ...row);
   }
 
-  /** Copies the command that repeats a probe. */
+  /** Build the button that copies the command of a probe. */
   #copy(curl, title) {
-    const label = `${this.terms.repeat}: ${title}`;
-    const copy = el("button", { type: "button", class: "icon-btn", "aria-label": label, title: this.terms.repeat }, icon("copy"));
+    const label = `${this.checkStrings.repeat}: ${title}`;
+    const copy = el("button", { type: "button", class: "icon-btn", "aria-label": label, title: this.checkStrings.repeat }, icon("copy"));
     copy.addEventListener("click", async () => {
-      if (await copyText(curl, this.terms)) copy.replaceChildren(icon("check"));
+      if (await copyText(curl, this.checkStrings)) copy.replaceChildren(icon("check"));
     });
     return copy;
   }

@@ -1,22 +1,22 @@
-// One question to two to four lanes. The server tells each lane's events in one stream.
+// Sends one prompt to two to four lanes. The server interleaves the events of all lanes in one stream.
 
-import { hintOf, stoppedReceipt, take } from "./answer.js";
+import { applyEvent, hintOf, partialReceipt } from "./answer.js";
 import { newChat, titleFrom } from "./chat.js";
-import { kept, remember, remembered } from "./compare_state.js";
+import { serializeTurns, saveComparison, restoreComparison } from "./compare_state.js";
 import { CompareView } from "./compare_view.js";
 import { $, announce, fill, toast } from "./dom.js";
 import { secretId } from "./ids.js";
 import { lastOf, LETTERS } from "./lane.js";
 import { readLink } from "./link.js";
-import { tooLong } from "./message_size.js";
-import { DEFAULTS, differences, mineOf, sentOf } from "./settings.js";
-import { drawMissing } from "./thread.js";
-import { keptTurns } from "./turns.js";
-import { castVotes, ownVotes } from "./vote.js";
+import { sizeError } from "./message_size.js";
+import { DEFAULTS, differences, customSettings, requestSettings } from "./settings.js";
+import { renderMissing } from "./thread.js";
+import { storedTurns } from "./turns.js";
+import { saveVotes, storedVotes } from "./vote.js";
 import * as api from "./api.js";
 
 const FEWEST = 2;
-const STILL_HERE_MS = 2000;
+const UNLOAD_CANCELLED_MS = 2000;
 const DRAWN_AT_ONCE = 50;
 
 const newLane = (model) => ({ model, endpoint: null, settings: null, turns: [] });
@@ -29,21 +29,21 @@ function answerOf(turn) {
 }
 
 export class Compare {
-  /** page: words, models, settings, frame, and how to open a chat. */
+  /** @param {object} page Strings, models, settings, frame, and how to open a chat. */
   constructor(page) {
     this.page = page;
-    this.words = page.words;
+    this.strings = page.strings;
     this.view = new CompareView(this);
     Object.assign(this, { lanes: [], shared: { ...DEFAULTS }, blind: false, hidden: false, voted: false, tab: 0 });
   }
 
-  // ── what is compared ────────────────────────────────────────────────────
+  // ── lanes ───────────────────────────────────────────────────────────────
 
-  /** The view is opened by its address: `with` names models, a fragment is a link of somebody. */
+  /** Open the view from its URL: `with` names models, a fragment is a shared comparison. */
   open(query) {
     const link = readLink(location.hash);
     const asked = query.getAll("with");
-    if (link || asked.length) history.replaceState(history.state, "", "./?view=compare"); // a reload restores
+    if (link || asked.length) history.replaceState(history.state, "", "./?view=compare"); // so that a reload restores the comparison
     if (link) this.#fill(link);
     else if (asked.length) this.startWith(asked);
     else if (!this.lanes.length) this.#restore();
@@ -51,20 +51,25 @@ export class Compare {
     $("#compare-message").focus({ preventScroll: true });
   }
 
-  /** note: what is to be said about it under the lanes. */
+  /**
+   * Start a comparison of these models.
+   * @param {string[]} models
+   * @param {string} text The prompt, not sent yet.
+   * @param {string} note Shown under the lanes.
+   */
   startWith(models, text = "", note = "") {
-    this.#leave(this.words.compare_replaced);
-    this.#begin(models.slice(0, LETTERS.length).map(newLane));
+    this.#offerUndo(this.strings.compare_replaced);
+    this.#setLanes(models.slice(0, LETTERS.length).map(newLane));
     if (text) this.view.write(text);
     this.view.note(note);
   }
 
-  /** Another comparison comes in the place of this one, which can be had back where it said something. */
-  #leave(sentence) {
-    const { lanes, shared, blind, hidden, voted, tab, said } = this;
+  /** Offer to undo the replacement of a comparison that has turns. */
+  #offerUndo(sentence) {
+    const { lanes, shared, blind, hidden, voted, tab, hasTurns } = this;
     this.stopAll();
-    if (!said) return;
-    toast(sentence, this.words.undo, () => {
+    if (!hasTurns) return;
+    toast(sentence, this.strings.undo, () => {
       this.stopAll();
       Object.assign(this, { lanes, shared, blind, hidden, voted, tab });
       this.view.note("");
@@ -72,49 +77,49 @@ export class Compare {
     });
   }
 
-  #begin(lanes) {
+  #setLanes(lanes) {
     const spare = this.page.models.list.filter((model) => model.can_chat).map(({ id }) => id);
     while (lanes.length < FEWEST) {
       const next = spare.find((id) => !lanes.some((lane) => lane.model === id));
-      // With one model alone there is still something to compare: its own temperature.
+      // With a single model, compare it with itself at temperature 0.
       const lane = newLane(next ?? lanes[0]?.model ?? "");
       if (!next && lanes.length) lane.settings = { ...DEFAULTS, temperature: 0 };
       lanes.push(lane);
     }
     this.lanes = lanes;
     Object.assign(this, { hidden: false, voted: false, tab: 0 });
-    this.#lettered();
+    this.#assignLetters();
     this.view.note("");
   }
 
   #fill(link) {
-    this.#leave(this.words.compare_replaced);
-    this.#begin(link.lanes.map(({ model, endpoint, settings }) => ({ ...newLane(model), endpoint, settings })));
+    this.#offerUndo(this.strings.compare_replaced);
+    this.#setLanes(link.lanes.map(({ model, endpoint, settings }) => ({ ...newLane(model), endpoint, settings })));
     this.shared = link.shared;
     this.blind = link.blind;
     this.view.write(link.prompt);
-    this.view.note(this.words.link_filled);
+    this.view.note(this.strings.link_filled);
   }
 
   #restore() {
-    const before = remembered();
-    if (!before) return this.#begin([]);
+    const before = restoreComparison();
+    if (!before) return this.#setLanes([]);
     Object.assign(this, before);
-    this.#lettered();
+    this.#assignLetters();
     if (before.draft) this.view.write(before.draft);
     this.#redraw();
   }
 
-  /** Kept answers hold no HTML: the server draws them again. */
+  /** Render stored answers, which hold no HTML. */
   async #redraw() {
     const turns = this.lanes.flatMap((lane) => lane.turns);
     for (let from = 0; from < turns.length; from += DRAWN_AT_ONCE) {
-      await drawMissing(turns.slice(from, from + DRAWN_AT_ONCE)).catch(() => toast(this.words.offline_title));
+      await renderMissing(turns.slice(from, from + DRAWN_AT_ONCE)).catch(() => toast(this.strings.offline_title));
     }
     this.view.draw();
   }
 
-  #lettered() {
+  #assignLetters() {
     this.lanes.forEach((lane, place) => Object.assign(lane, { letter: LETTERS[place], place }));
     this.tab = Math.max(0, Math.min(this.tab, this.lanes.length - 1));
   }
@@ -123,7 +128,7 @@ export class Compare {
     return this.lanes.filter((lane) => lane.run);
   }
 
-  get said() {
+  get hasTurns() {
     return this.lanes.some((lane) => lane.turns.length);
   }
 
@@ -139,36 +144,36 @@ export class Compare {
     return this.cardOf(lane)?.name ?? lane.model;
   }
 
-  /** What differs from the defaults, in a word each. */
+  /** Describe settings that differ from the defaults, a short text for each. */
   variantOf(settings, lane) {
-    return differences(mineOf(settings, this.cardOf(lane)), this.words);
+    return differences(customSettings(settings, this.cardOf(lane)), this.strings);
   }
 
-  /** What a vote calls the lane: its model, and what of its settings is its own. */
+  /** Return the lane's name in votes: its model and what is specific to the lane. */
   labelOf(lane) {
-    const parts = [lane.model, ...this.variantOf(this.settingsOf(lane), lane), lane.endpoint && fill(this.words.at_endpoint, { endpoint: lane.endpoint })];
+    const parts = [lane.model, ...this.variantOf(this.settingsOf(lane), lane), lane.endpoint && fill(this.strings.at_endpoint, { endpoint: lane.endpoint })];
     return parts.filter(Boolean).join(", ").slice(0, 300);
   }
 
-  // ── asking ──────────────────────────────────────────────────────────────
+  // ── requests ────────────────────────────────────────────────────────────
 
   send() {
     const box = $("#compare-message");
     const text = box.value;
     if (this.running.length || !text.trim()) return;
-    const fault = tooLong(text, this.words);
-    if (fault) return this.view.hint(fault);
-    if (this.lanes.some(({ model }) => !model)) return this.view.hint(this.words.choose_models);
+    const error = sizeError(text, this.strings);
+    if (error) return this.view.hint(error);
+    if (this.lanes.some(({ model }) => !model)) return this.view.hint(this.strings.choose_models);
     this.view.hint(null);
     this.view.note("");
-    if (this.blind && (!this.said || this.voted)) this.#hide();
+    if (this.blind && (!this.hasTurns || this.voted)) this.#hide();
     this.voted = false;
     box.value = "";
     for (const lane of this.lanes) lane.turns.push({ role: "user", text });
-    this.#ask(this.lanes);
+    this.#request(this.lanes);
   }
 
-  /** A new blind round: nothing of an earlier one may tell who is who. */
+  /** Start a new blind round: shuffled, and without earlier turns that would identify a lane. */
   #hide() {
     const { lanes } = this;
     this.page.frame.closeDrawer();
@@ -177,49 +182,49 @@ export class Compare {
       [lanes[last], lanes[other]] = [lanes[other], lanes[last]];
     }
     for (const lane of lanes) lane.turns = [];
-    this.#lettered();
+    this.#assignLetters();
     this.hidden = true;
   }
 
   retry(lane) {
     if (lane.run) return;
     if (lane.turns.at(-1)?.role === "assistant") lane.turns.pop();
-    this.#ask([lane]);
+    this.#request([lane]);
   }
 
-  async #ask(lanes) {
+  async #request(lanes) {
     const run = { id: secretId(), control: new AbortController(), lanes };
-    const body = { run: run.id, lanes: lanes.map((lane) => this.#asked(lane)) };
+    const body = { run: run.id, lanes: lanes.map((lane) => this.#laneRequest(lane)) };
     for (const lane of lanes) {
-      const version = { text: "", reasoning: "", model: lane.model, model_name: this.nameOf(lane), label: this.labelOf(lane), settings: { ...this.settingsOf(lane) }, live: true, status: this.words.waiting, asked: new Date().toISOString(), began_ms: performance.now() };
+      const version = { text: "", reasoning: "", model: lane.model, model_name: this.nameOf(lane), label: this.labelOf(lane), settings: { ...this.settingsOf(lane) }, live: true, status: this.strings.waiting, asked: new Date().toISOString(), began_ms: performance.now() };
       lane.turns.push({ role: "assistant", shown: 0, versions: [version] });
       lane.run = run;
     }
     this.view.draw();
-    this.view.toQuestion(lanes);
-    announce(this.words.compare_began);
+    this.view.scrollToPrompt(lanes);
+    announce(this.strings.compare_began);
     try {
-      await this.#follow(run, body);
+      await this.#stream(run, body);
     } catch (error) {
-      this.#broke(run, error);
+      this.#fail(run, error);
     }
     for (const lane of lanes) this.#settle(lane, run);
     this.page.models.watch();
   }
 
-  #asked(lane) {
+  #laneRequest(lane) {
     const turns = lane.turns.map((turn) => (turn.role === "user" ? { role: "user", text: turn.text } : { role: "assistant", text: turn.versions[turn.shown].text }));
-    return { letter: lane.letter, model: lane.model, endpoint: lane.endpoint, turns, settings: sentOf(this.settingsOf(lane), this.cardOf(lane)) };
+    return { letter: lane.letter, model: lane.model, endpoint: lane.endpoint, turns, settings: requestSettings(this.settingsOf(lane), this.cardOf(lane)) };
   }
 
-  async #follow(run, body) {
+  async #stream(run, body) {
     const byLetter = new Map(run.lanes.map((lane) => [lane.letter, lane]));
     for await (const event of api.compare(body, run.control.signal)) {
       const lane = byLetter.get(event.lane);
       const version = lastOf(lane);
       if (!version?.live) continue;
       if (event.type === "stopped") this.#stopped(version);
-      else take(version, event, this.words);
+      else applyEvent(version, event, this.strings);
       if (event.type === "started" || event.type === "patch") version.first_ms ??= performance.now();
       if (event.type === "done" || event.type === "stopped") this.#settle(lane, run);
       else this.view.grow(lane, version, event);
@@ -229,16 +234,16 @@ export class Compare {
 
   #stopped(version) {
     version.stopped = true;
-    version.receipt = stoppedReceipt(version);
+    version.receipt = partialReceipt(version);
   }
 
-  #broke(run, error) {
-    const { words } = this;
+  #fail(run, error) {
+    const { strings } = this;
     for (const lane of run.lanes.filter((each) => each.run === run)) {
       const version = lastOf(lane);
-      if (!version) continue; // the lane was emptied meanwhile
-      if (error.name === "AbortError" || this.leaving) this.#stopped(version);
-      else version.error = error.view ?? { title: words.offline_title, hint: words.offline_hint, details: "", retry: true };
+      if (!version) continue; // the lane was emptied in the meantime
+      if (error.name === "AbortError" || this.unloading) this.#stopped(version);
+      else version.error = error.view ?? { title: strings.offline_title, hint: strings.offline_hint, details: "", retry: true };
     }
   }
 
@@ -257,25 +262,25 @@ export class Compare {
 
   #allSettled() {
     this.view.drawAround();
-    remember(this);
+    saveComparison(this);
     const failed = this.lanes.filter((lane) => lastOf(lane)?.error).length;
-    announce(fill(failed ? this.words.compare_done_failed : this.words.compare_done, { count: this.lanes.length, failed }));
+    announce(fill(failed ? this.strings.compare_done_failed : this.strings.compare_done, { count: this.lanes.length, failed }));
   }
 
   stopAll() {
     for (const run of new Set(this.running.map((lane) => lane.run))) run.control.abort();
   }
 
-  /** One lane alone; where another replica runs it, that can't be told, and it is said. */
+  /** Stop one lane. If it runs on another replica that is impossible, and stopping all is offered. */
   async stop(lane) {
     const { run } = lane;
     if (!run) return;
     if (run.lanes.filter((each) => each.run === run).length === 1) return run.control.abort();
     const { stopped } = await api.stopLane(run.id, lane.letter).catch(() => ({ stopped: false }));
-    if (!stopped && lane.run === run) toast(this.words.stop_failed, this.words.stop_all, () => run.control.abort());
+    if (!stopped && lane.run === run) toast(this.strings.stop_failed, this.strings.stop_all, () => run.control.abort());
   }
 
-  // ── changing the lanes ──────────────────────────────────────────────────
+  // ── editing the lanes ───────────────────────────────────────────────────
 
   add() {
     if (this.lanes.length >= LETTERS.length || this.running.length) return;
@@ -283,26 +288,26 @@ export class Compare {
     const next = this.page.models.list.find((model) => model.can_chat && !taken.has(model.id));
     const lane = newLane(next?.id ?? this.lanes[0]?.model ?? "");
     const asked = this.lanes[0]?.turns.findLast(({ role }) => role === "user");
-    if (asked) lane.turns.push({ ...asked }); // waits there until it is asked in this lane too
+    if (asked) lane.turns.push({ ...asked }); // not sent until the visitor sends it to this lane too
     this.lanes.push(lane);
     this.tab = this.lanes.length - 1;
     this.changed();
   }
 
   remove(lane) {
-    this.page.frame.closeDrawer(); // it may show what is another lane's then
+    this.page.frame.closeDrawer(); // it may show another lane's settings
     if (this.lanes.length <= FEWEST || lane.run) return;
     const { lanes } = this;
     this.lanes = lanes.filter((other) => other !== lane);
     this.changed();
-    toast(fill(this.words.lane_removed, { letter: lane.letter }), this.words.undo, () => {
+    toast(fill(this.strings.lane_removed, { letter: lane.letter }), this.strings.undo, () => {
       this.lanes = lanes;
       this.changed();
     });
   }
 
   swap(lane, step) {
-    this.page.frame.closeDrawer(); // it may show what is another lane's then
+    this.page.frame.closeDrawer(); // it may show another lane's settings
     const other = this.lanes[lane.place + step];
     if (!other || this.running.length) return;
     [this.lanes[lane.place], this.lanes[other.place]] = [other, lane];
@@ -310,29 +315,29 @@ export class Compare {
   }
 
   choose(lane, model) {
-    this.page.frame.closeDrawer(); // it may show what is another lane's then
+    this.page.frame.closeDrawer(); // it may show another lane's settings
     Object.assign(lane, { model, endpoint: null });
     this.changed();
   }
 
   changed() {
-    this.#lettered();
+    this.#assignLetters();
     this.view.draw();
-    remember(this);
+    saveComparison(this);
   }
 
-  /** All that was said, as a report asks for it. */
-  saidInAll() {
+  /** Return all turns and votes as a report request. */
+  reportRequest() {
     const lanes = this.lanes.map((lane) => {
       const asked = lane.turns.flatMap((turn, place) => (turn.role === "user" ? [{ question: turn.text, answer: answerOf(lane.turns[place + 1]) }] : []));
-      return { model: lane.model, endpoint: lane.endpoint, settings: sentOf(this.settingsOf(lane), this.cardOf(lane)), turns: asked };
+      return { model: lane.model, endpoint: lane.endpoint, settings: requestSettings(this.settingsOf(lane), this.cardOf(lane)), turns: asked };
     });
-    return { lanes, votes: ownVotes() };
+    return { lanes, votes: storedVotes() };
   }
 
-  /** A new comparison of the same models. */
-  fresh() {
-    this.#leave(this.words.compare_cleared);
+  /** Start a new comparison of the same models. */
+  reset() {
+    this.#offerUndo(this.strings.compare_cleared);
     this.lanes = this.lanes.map(({ model, endpoint, settings }) => ({ ...newLane(model), endpoint, settings }));
     Object.assign(this, { hidden: false, voted: false });
     this.view.note("");
@@ -340,45 +345,45 @@ export class Compare {
     $("#compare-message").focus();
   }
 
-  goOn(lane) {
+  continueAnswer(lane) {
     const { model, settings } = lastOf(lane);
     const chat = newChat(model, settings ?? this.settingsOf(lane));
     chat.title = titleFrom(lane.turns[0].text);
-    chat.turns = keptTurns(structuredClone(kept(lane.turns)));
-    this.page.adopt(chat);
+    chat.turns = storedTurns(structuredClone(serializeTurns(lane.turns)));
+    this.page.openNewChat(chat);
   }
 
   setBlind(blind) {
     this.blind = blind;
     if (!blind) this.hidden = false;
-    if (blind && this.said && !this.voted) this.view.note(this.words.blind_next);
+    if (blind && this.hasTurns && !this.voted) this.view.note(this.strings.blind_next);
     this.changed();
   }
 
   async vote(choice) {
     if (this.voted || this.voting) return;
     this.voting = true;
-    await castVotes(this, choice);
+    await saveVotes(this, choice);
     Object.assign(this, { hidden: false, voted: true, voting: false });
     this.view.draw();
-    remember(this);
+    saveComparison(this);
     $("#compare-message").focus({ preventScroll: true });
   }
 
-  /** The models have changed, or whether they can be asked. */
+  /** The models or their states have changed. */
   modelsChanged() {
     if (document.documentElement.dataset.view !== "compare") return;
-    if (this.lanes.every(({ model }) => !model)) this.#begin([]);
+    if (this.lanes.every(({ model }) => !model)) this.#setLanes([]);
     this.view.modelsChanged();
   }
 
   wire() {
     this.view.wire();
-    // Streams are cut between `beforeunload` and `pagehide`; a page that stays after all is told so.
+    // Browsers cut streams between `beforeunload` and `pagehide`. If the visitor stays, this is reset.
     addEventListener("beforeunload", () => {
-      this.leaving = true;
-      setTimeout(() => (this.leaving = false), STILL_HERE_MS);
+      this.unloading = true;
+      setTimeout(() => (this.unloading = false), UNLOAD_CANCELLED_MS);
     });
-    addEventListener("pagehide", () => remember(this));
+    addEventListener("pagehide", () => saveComparison(this));
   }
 }

@@ -1,19 +1,19 @@
-// The bar of the composer: what goes to the model, what is left out, before anything is sent.
+// The composer's context bar: shows what is sent to the model and what is left out, before sending.
 
 import { $, el, fill } from "./dom.js";
 import { hasPictures } from "./files.js";
-import { kept } from "./keeping.js";
-import { highest } from "./ranges.js";
-import { attachmentTokens, learned, plan, ratioOf, roomFor, systemTokens, tokensOf, turnTokens } from "./context_plan.js";
+import { safeLocalStorage } from "./safe_storage.js";
+import { upperBound } from "./ranges.js";
+import { attachmentTokens, updatedSums, plan, ratioOf, answerReserve, systemTokens, tokensOf, turnTokens } from "./context_plan.js";
 
 const KEY = "akash-gradio.token-ratios";
 const PARTS = ["system", "history", "message", "room"];
 
-/** What each model's reports have taught, kept in this browser; page-long where it keeps nothing. */
+/** What was learned about each model's token counts, stored in this browser if possible. */
 class Ratios {
   constructor() {
     try {
-      this.sums = JSON.parse(kept.getItem(KEY)) ?? {};
+      this.sums = JSON.parse(safeLocalStorage.getItem(KEY)) ?? {};
     } catch {
       this.sums = {};
     }
@@ -28,20 +28,23 @@ class Ratios {
   }
 
   learn(model, estimated, reported) {
-    this.sums[model] = learned(this.sums[model], estimated, reported);
+    this.sums[model] = updatedSums(this.sums[model], estimated, reported);
     try {
-      kept.setItem(KEY, JSON.stringify(this.sums));
+      safeLocalStorage.setItem(KEY, JSON.stringify(this.sums));
     } catch {
-      // Learned for as long as the page is open.
+      // No storage: valid while the page is open.
     }
   }
 }
 
 export class ContextBar {
-  /** acts: choose(model id), longer(): open the list of models, whole(boolean). */
-  constructor(words, acts) {
-    this.words = words;
-    this.acts = acts;
+  /**
+   * @param {Record<string, string>} strings Texts of the page.
+   * @param {object} actions choose(model id), whole(boolean).
+   */
+  constructor(strings, actions) {
+    this.strings = strings;
+    this.actions = actions;
     this.ratios = new Ratios();
   }
 
@@ -64,19 +67,19 @@ export class ContextBar {
     $("#context").setAttribute("aria-expanded", String(open));
   }
 
-  /** The plan for these turns; the visitor's last one, and what was said to it, is never left out. */
+  /** Return the plan for these turns. The last user turn and what follows it are never left out. */
   forTurns(turns, model, settings) {
     const asked = Math.max(0, turns.findLastIndex((turn) => turn.role === "user"));
     const message = turns.slice(asked).reduce((sum, turn) => sum + turnTokens(turn), 0);
-    const found = this.#plan(turns.slice(0, asked), message, model, settings);
+    const plan = this.#plan(turns.slice(0, asked), message, model, settings);
     const sees = Boolean(model?.vision);
-    const earlier = turns.slice(found.from, asked);
+    const earlier = turns.slice(plan.from, asked);
     const pictures = hasPictures(turns[asked]?.attachments) || (sees && earlier.some((turn) => hasPictures(turn.attachments)));
     const estimated = earlier.reduce((sum, turn) => sum + turnTokens(turn, sees), systemTokens(settings.system)) + message;
-    return { ...found, estimated: pictures ? null : estimated };
+    return { ...plan, estimated: pictures ? null : estimated };
   }
 
-  /** What an endpoint reported of a question; pictures are counted too differently to learn from. */
+  /** Learn from a reported token count. Pictures are counted too differently to learn from. */
   learn(estimated, receipt) {
     const { model, tokens_in: tokens, tokens_in_reported: reported } = receipt?.facts ?? {};
     if (estimated && model && reported) this.ratios.learn(model, estimated, tokens);
@@ -84,89 +87,93 @@ export class ContextBar {
 
   #plan(history, message, model, settings) {
     const limit = model?.context_tokens ?? 0;
-    const maxTokens = typeof settings.max_tokens === "number" ? settings.max_tokens : (highest("max_tokens") ?? model?.max_tokens);
+    const maxTokens = typeof settings.max_tokens === "number" ? settings.max_tokens : (upperBound("max_tokens") ?? model?.max_tokens);
     return plan({
       limit, history, message, sees: Boolean(model?.vision), ratio: this.ratios.of(model?.id), system: systemTokens(settings.system),
-      room: limit ? roomFor(limit, maxTokens) : 0, whole: settings.whole,
+      room: limit ? answerReserve(limit, maxTokens) : 0, whole: settings.whole,
     });
   }
 
-  /** Draw it anew. draft: the text in the composer and its attachments. Returns the plan. */
+  /**
+   * Redraw the bar.
+   * @param {object} view draft: the text in the composer and its attachments.
+   * @returns {object} The plan.
+   */
   show({ chat, model, settings, draft, models }) {
     const files = draft.attachments.reduce((sum, file) => sum + attachmentTokens(file), 0);
     const message = tokensOf(draft.text) + files;
     const turns = chat.turns.filter((turn) => turn.role === "user" || !turn.versions[turn.shown]?.live);
-    const found = this.#plan(turns, message && message + 4, model, settings);
-    const known = Boolean(found.limit);
+    const plan = this.#plan(turns, message && message + 4, model, settings);
+    const known = Boolean(plan.limit);
     $("#context").hidden = $("#context-bar").hidden = !known;
-    const unseen = known && !model.vision && turns.slice(found.from).some((turn) => hasPictures(turn.attachments));
-    if (known) this.#draw(found, this.ratios.knows(model.id), unseen ? fill(this.words.pictures_left_out, { model: model.name }) : "");
+    const unseen = known && !model.vision && turns.slice(plan.from).some((turn) => hasPictures(turn.attachments));
+    if (known) this.#draw(plan, this.ratios.knows(model.id), unseen ? fill(this.strings.pictures_left_out, { model: model.name }) : "");
     else this.#open(false);
-    this.#strip(found, model, models, settings);
-    return found;
+    this.#strip(plan, model, models, settings);
+    return plan;
   }
 
-  /** note: what else is left out, in a sentence. */
-  #draw(found, reported, note) {
-    const { words } = this;
-    const short = `${brief(found.used)} / ${brief(found.limit)}`;
+  /** @param {string} note What else is left out, as a sentence. */
+  #draw(plan, reported, note) {
+    const { strings } = this;
+    const short = `${brief(plan.used)} / ${brief(plan.limit)}`;
     const button = $("#context");
     $("#context-text").textContent = short;
-    button.classList.toggle("over", found.over || found.from > 0);
-    const facts = { used: number(found.used), limit: number(found.limit) };
-    const label = fill(reported ? words.context_label : words.context_label_estimated, facts);
-    button.setAttribute("aria-label", `${short}. ${label}`); // begins as it looks: people say what they see
-    const whole = Math.max(found.limit, found.used);
+    button.classList.toggle("over", plan.over || plan.from > 0);
+    const facts = { used: number(plan.used), limit: number(plan.limit) };
+    const label = fill(reported ? strings.context_label : strings.context_label_estimated, facts);
+    button.setAttribute("aria-label", `${short}. ${label}`); // starts with the visible text, as voice control requires
+    const whole = Math.max(plan.limit, plan.used);
     $("#context-bar").replaceChildren(...PARTS.map((part) => {
       const piece = el("i", { class: `part-${part}` });
-      piece.style.width = `${(100 * found[part]) / whole}%`;
+      piece.style.width = `${(100 * plan[part]) / whole}%`;
       return piece;
     }));
-    const names = { system: words.context_system, history: words.context_history, message: words.context_message, room: words.context_room };
+    const names = { system: strings.context_system, history: strings.context_history, message: strings.context_message, room: strings.context_room };
     const rows = PARTS.flatMap((part) => [
-      el("dt", {}, el("i", { class: `part-${part}`, "aria-hidden": "true" }), names[part]), el("dd", {}, number(found[part])),
+      el("dt", {}, el("i", { class: `part-${part}`, "aria-hidden": "true" }), names[part]), el("dd", {}, number(plan[part])),
     ]);
-    const free = Math.max(0, found.limit - found.used);
-    rows.push(el("dt", { class: "sum" }, words.context_free), el("dd", { class: "sum" }, fill(words.context_of, { used: number(free), limit: number(found.limit) })));
+    const free = Math.max(0, plan.limit - plan.used);
+    rows.push(el("dt", { class: "sum" }, strings.context_free), el("dd", { class: "sum" }, fill(strings.context_of, { used: number(free), limit: number(plan.limit) })));
     $("#context-sheet").replaceChildren(
-      el("h2", {}, words.context_title), el("dl", {}, ...rows),
-      el("p", {}, [note, reported ? words.context_learned : words.context_estimated].filter(Boolean).join(" ")));
+      el("h2", {}, strings.context_title), el("dl", {}, ...rows),
+      el("p", {}, [note, reported ? strings.context_learned : strings.context_estimated].filter(Boolean).join(" ")));
   }
 
-  /** The sentence over the composer when not all of it fits, and what may be done. */
-  #strip(found, model, models, settings) {
+  /** Show a note above the composer if not everything fits, with possible actions. */
+  #strip(plan, model, models, settings) {
     const strip = $("#context-strip");
-    const over = found.from > 0 || found.over;
-    const look = over ? JSON.stringify([found.from, found.over, model?.id, settings.whole, models.length]) : "";
+    const over = plan.from > 0 || plan.over;
+    const look = over ? JSON.stringify([plan.from, plan.over, model?.id, settings.whole, models.length]) : "";
     if (strip.dataset.look === look) return;
     strip.dataset.look = look;
     strip.hidden = !over;
     strip.replaceChildren();
     if (!over) return;
-    const { words, acts } = this;
-    const facts = { count: found.from, model: model.name, limit: brief(found.limit) };
-    const sentence = found.from ? (found.from === 1 ? words.context_left_one : words.context_left_many) : words.context_over;
-    const says = found.from && found.over ? words.context_left_over : sentence;
+    const { strings, actions } = this;
+    const facts = { count: plan.from, model: model.name, limit: brief(plan.limit) };
+    const sentence = plan.from ? (plan.from === 1 ? strings.context_left_one : strings.context_left_many) : strings.context_over;
+    const says = plan.from && plan.over ? strings.context_left_over : sentence;
     strip.append(el("span", {}, fill(says, facts)));
-    const longer = longest(models, found);
+    const longer = smallestFitting(models, plan);
     if (longer) {
-      const label = fill(words.context_longer, { model: longer.name, limit: brief(longer.context_tokens) });
-      strip.append(el("button", { type: "button", onclick: () => acts.choose(longer.id) }, label));
+      const label = fill(strings.context_longer, { model: longer.name, limit: brief(longer.context_tokens) });
+      strip.append(el("button", { type: "button", onclick: () => actions.choose(longer.id) }, label));
     }
-    if (found.from) strip.append(el("button", { type: "button", onclick: () => acts.whole(true) }, words.context_send_all));
-    else if (settings.whole) strip.append(el("button", { type: "button", onclick: () => acts.whole(false) }, words.context_drop));
+    if (plan.from) strip.append(el("button", { type: "button", onclick: () => actions.whole(true) }, strings.context_send_all));
+    else if (settings.whole) strip.append(el("button", { type: "button", onclick: () => actions.whole(false) }, strings.context_drop));
   }
 }
 
-/** The ready model with the smallest context that holds all of it. */
-function longest(models, found) {
-  const fitting = models.filter((one) => one.can_chat && one.state === "ready" && one.context_tokens >= found.wanted);
+/** Return the ready model with the smallest context that fits everything. */
+function smallestFitting(models, plan) {
+  const fitting = models.filter((one) => one.can_chat && one.state === "ready" && one.context_tokens >= plan.wanted);
   return fitting.sort((a, b) => a.context_tokens - b.context_tokens)[0];
 }
 
 const number = (tokens) => tokens.toLocaleString("en-US");
 
-/** 4,600 → "4.6K", 131,072 → "131K": thousands, as counts of tokens are read. */
+/** Format a token count in thousands: 4,600 → "4.6K", 131,072 → "131K". */
 export function brief(tokens) {
   if (tokens < 1000) return String(tokens);
   if (tokens < 1_000_000) return `${+(tokens / 1000).toFixed(tokens < 10_000 ? 1 : 0)}K`;

@@ -1,59 +1,61 @@
-// What of a chat fits a model's context: pure arithmetic, no page in it. The same rule as the
-// server's own estimate (gateway/receipts.py): 4 bytes of UTF-8 a token, 4 tokens a message.
+// Plans which part of a chat fits a model's context. Independent of the page. Uses the same rule as the
+// server's estimate (gateway/receipts.py): 4 bytes of UTF-8 per token, 4 tokens per message.
 
 const BYTES_PER_TOKEN = 4;
 const TOKENS_PER_MESSAGE = 4;
-const PATCH_PIXELS = 28; // one token a patch, as vision models of the Qwen family count
+const PATCH_PIXELS = 28; // one token per patch, as vision models of the Qwen family count
 const ROOM_TOKENS = 1024;
-const PRIOR_TOKENS = 200; // so many tokens at a ratio of 1 are believed before any report
-const FADE = 0.8; // of what was reported before, at each new report
+const PRIOR_TOKENS = 200; // weight of a ratio of 1 before any report
+const FADE = 0.8; // factor for older reports, applied at each new one
 
 const encoder = new TextEncoder();
 
-/** Estimated tokens of a text, at least one for any text. */
+/** Estimate the tokens of a text; at least one for any text. */
 export function tokensOf(text) {
   return text ? Math.max(1, Math.round(encoder.encode(text).length / BYTES_PER_TOKEN)) : 0;
 }
 
-/** Estimated tokens of a file or picture that belongs to a message. */
+/** Estimate the tokens of an attached file or picture. */
 export function attachmentTokens({ kind, name, text, width, height }) {
   if (kind !== "picture") return tokensOf(text) + tokensOf(name) + TOKENS_PER_MESSAGE;
   return Math.ceil(width / PATCH_PIXELS) * Math.ceil(height / PATCH_PIXELS);
 }
 
-const counted = new WeakMap(); // what was said → [its text, its tokens]: a long chat is counted once
+const counted = new WeakMap(); // turn or version → [its text, its tokens], so that a long chat is counted once
 
-function saidTokens(said) {
-  const known = counted.get(said);
-  if (known?.[0] === said.text) return known[1];
-  const tokens = tokensOf(said.text);
-  counted.set(said, [said.text, tokens]);
+function contentTokens(content) {
+  const known = counted.get(content);
+  if (known?.[0] === content.text) return known[1];
+  const tokens = tokensOf(content.text);
+  counted.set(content, [content.text, tokens]);
   return tokens;
 }
 
-/** Estimated tokens of one turn, with all that belongs to it. sees: whether its pictures go too. */
+/** Estimate the tokens of one turn with its files. sees: whether its pictures are sent. */
 export function turnTokens(turn, sees = true) {
-  if (turn.role !== "user") return saidTokens(turn.versions[turn.shown]) + TOKENS_PER_MESSAGE;
+  if (turn.role !== "user") return contentTokens(turn.versions[turn.shown]) + TOKENS_PER_MESSAGE;
   const sent = (turn.attachments ?? []).filter(({ kind }) => sees || kind !== "picture");
   const files = sent.reduce((sum, file) => sum + attachmentTokens(file), 0);
-  return saidTokens(turn) + files + TOKENS_PER_MESSAGE;
+  return contentTokens(turn) + files + TOKENS_PER_MESSAGE;
 }
 
 export const systemTokens = (text) => (text ? tokensOf(text) + TOKENS_PER_MESSAGE : 0);
 
-/** Tokens kept free for the answer: what the visitor allows it, else a quarter of the context at most. */
-export function roomFor(limit, maxTokens) {
+/** Return the tokens reserved for the answer: the visitor's limit, else a quarter of the context at most. */
+export function answerReserve(limit, maxTokens) {
   return Math.min(limit, maxTokens ?? Math.min(ROOM_TOKENS, Math.floor(limit / 4)));
 }
 
 /**
- * Which turns go to the model. All counts are tokens, by the model's own ratio.
+ * Decide which turns are sent to the model. All counts are tokens, scaled by the model's ratio.
  *
- * limit: tokenLimit × contextWindowMultiplier, 0 when unknown: then all goes. history: the turns
- * before the message. message: estimated tokens of what is to be sent now, never left out, as the
- * system prompt. whole: leave nothing out, whatever it costs. sees: whether the model gets pictures
- * of the history.
- * Returns `from`, the first turn that goes: always one of the visitor's, since chat templates ask it.
+ * @param {object} options
+ *   limit: the model's context (tokenLimit × contextWindowMultiplier), 0 if unknown: then all is sent.
+ *   history: the turns before the message.
+ *   message: estimated tokens of the message. It is never left out, nor is the system prompt.
+ *   whole: leave nothing out.
+ *   sees: whether the model gets the pictures of the history.
+ * @returns {object} `from` is the first turn that is sent, always a user turn: chat templates require it.
  */
 export function plan({ limit, ratio = 1, system = 0, history = [], message = 0, room = 0, whole = false, sees = true }) {
   const scaled = (tokens) => Math.round(tokens * ratio);
@@ -71,14 +73,14 @@ export function plan({ limit, ratio = 1, system = 0, history = [], message = 0, 
   };
 }
 
-/** What a model's counts teach: sums of reported and estimated tokens, the old ones fading. */
-export function learned(before, estimated, reported) {
+/** Add a report to a model's sums of reported and estimated tokens; older reports fade. */
+export function updatedSums(before, estimated, reported) {
   if (!(estimated > 0 && reported > 0)) return before;
   const { reported: r = 0, estimated: e = 0 } = before ?? {};
   return { reported: r * FADE + reported, estimated: e * FADE + estimated };
 }
 
-/** By what the estimate is multiplied for this model; 1 before it has learned anything. */
+/** Return the factor for this model's estimates; 1 before any report. */
 export function ratioOf(sums) {
   if (!sums) return 1;
   const ratio = (PRIOR_TOKENS + sums.reported) / (PRIOR_TOKENS + sums.estimated);

@@ -1,39 +1,42 @@
-// Diagrams in answers: a finished block of mermaid becomes a picture, wherever it stands on the
-// page. In a picture no script runs and nothing is asked of any host. What can't be drawn stays
-// code, with one line that says why.
+// Draws finished mermaid code blocks as pictures. No script runs in a picture, and it requests nothing
+// from any host. Code that can't be drawn stays code, with an error message below it.
 
 import { openDialog } from "./dialogs.js";
 import { el, fill } from "./dom.js";
-import { faultOf, isLarge, isTooLarge, picturedIn, themeOf, withReadableWords, withoutTags } from "./mermaid.js";
+import { errorMessage, isLarge, isTooLarge, toPicture, themeOf, withReadableLabels, withoutTags } from "./mermaid.js";
 
-const PATIENCE_MS = 8000;
-const KEPT = 60; // pictures; the oldest go
-const NEAR = "600px 0px"; // drawn a little before it is seen
+const RENDER_TIMEOUT_MS = 8000;
+const KEPT = 60; // pictures in the cache; the oldest are dropped
+const NEAR = "600px 0px"; // diagrams are drawn shortly before they are scrolled into view
 const NEAR_END = 80;
 
-/** From now on diagrams are drawn. script: the library's address, "" where there is none. */
-export function drawDiagrams(words, script) {
+/**
+ * Start drawing diagrams.
+ * @param {Record<string, string>} strings Texts of the page.
+ * @param {string} script URL of the mermaid library, "" if there is none.
+ */
+export function drawDiagrams(strings, script) {
   if (!script || customElements.get("ag-diagram")) return;
-  const studio = new Studio(words, new URL(script, document.baseURI.replace(/[?#].*$/, "")));
+  const renderer = new DiagramRenderer(strings, new URL(script, document.baseURI.replace(/[?#].*$/, "")));
   const near = new IntersectionObserver((seen) => {
     for (const { isIntersecting, target } of seen) if (isIntersecting) target.draw();
   }, { rootMargin: NEAR, scrollMargin: NEAR });
-  customElements.define("ag-diagram", diagramElement(words, studio, near));
+  customElements.define("ag-diagram", diagramElement(strings, renderer, near));
 }
 
-/** Draws, one after another; each diagram and theme once. */
-class Studio {
-  constructor(words, address) {
-    Object.assign(this, { words, address });
-    this.drawn = new Map(); // theme and source → { url, width, height, text } or { fault }
-    this.begun = new Set(); // theme and source of what is asked for and not drawn yet
+/** Draws diagrams one after another, each once per theme. */
+class DiagramRenderer {
+  constructor(strings, address) {
+    Object.assign(this, { strings, address });
+    this.drawn = new Map(); // theme and source → { url, width, height, text } or { error }
+    this.begun = new Set(); // theme and source of diagrams that are being drawn
     this.queue = Promise.resolve();
   }
 
-  /** The library is loaded when the first diagram begins, so that it is there when it ends. */
+  /** Load the library. Called when the first diagram starts to stream, so that it is loaded when the diagram ends. */
   load() {
     this.library ??= import(this.address).then((module) => module.default);
-    this.library.catch(() => (this.library = null)); // another try with the next diagram
+    this.library.catch(() => (this.library = null)); // try again with the next diagram
     return this.library;
   }
 
@@ -45,7 +48,7 @@ class Studio {
     return this.begun.has(keyOf(source));
   }
 
-  /** Rejects where the library could not be had. */
+  /** Draw a diagram. Rejects if the library can't be loaded. */
   draw(source) {
     const key = keyOf(source);
     this.begun.add(key);
@@ -58,17 +61,17 @@ class Studio {
   }
 
   async #draw(source) {
-    const { words } = this;
-    if (isTooLarge(source)) return { fault: words.diagram_large };
+    const { strings } = this;
+    if (isTooLarge(source)) return { error: strings.diagram_large };
     const mermaid = await this.load();
-    const host = el("div", { class: "diagram-studio", "aria-hidden": "true", inert: true });
+    const host = el("div", { class: "diagram-renderer", "aria-hidden": "true", inert: true });
     document.body.append(host);
     try {
       mermaid.initialize(themeOf(getComputedStyle(document.documentElement), window.akashTheme.dark));
-      const { svg } = await inTime(mermaid.render(`diagram-${this.drawn.size}-${Date.now()}`, withoutTags(source), host), words.diagram_slow);
-      return picturedIn(withReadableWords(new DOMParser().parseFromString(svg, "image/svg+xml"), hexOf));
+      const { svg } = await withTimeout(mermaid.render(`diagram-${this.drawn.size}-${Date.now()}`, withoutTags(source), host), strings.diagram_slow);
+      return toPicture(withReadableLabels(new DOMParser().parseFromString(svg, "image/svg+xml"), hexOf));
     } catch (error) {
-      return { fault: error.slow ?? fill(words.diagram_fault, { why: faultOf(error) }) };
+      return { error: error.slow ?? fill(strings.diagram_invalid, { why: errorMessage(error) }) };
     } finally {
       host.remove();
     }
@@ -80,7 +83,7 @@ class Studio {
   }
 }
 
-/** A color as "#rrggbb"; black for what is none. */
+/** Convert a CSS color to "#rrggbb"; invalid colors become black. */
 function hexOf(color) {
   const brush = document.createElement("canvas").getContext("2d");
   brush.fillStyle = color;
@@ -89,22 +92,22 @@ function hexOf(color) {
 
 const keyOf = (source) => `${window.akashTheme.dark} ${source}`;
 
-function inTime(promise, slow) {
+function withTimeout(promise, slow) {
   let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject({ slow }), PATIENCE_MS)));
+  const late = new Promise((_, reject) => (timer = setTimeout(() => reject({ slow }), RENDER_TIMEOUT_MS)));
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** Around a block of code, as the server marks it. */
-const diagramElement = (words, studio, near) => class extends HTMLElement {
+/** The element around a code block that the server marks as a diagram. */
+const diagramElement = (strings, renderer, near) => class extends HTMLElement {
   connectedCallback() {
-    if (this.dataset.growing != null) return void studio.load().catch(() => {});
+    if (this.dataset.growing != null) return void renderer.load().catch(() => {});
     this.source = this.querySelector("code").textContent;
     document.addEventListener("akash-theme", this);
-    const known = studio.known(this.source);
+    const known = renderer.known(this.source);
     if (known) this.#show(known);
-    else if (studio.isDrawing(this.source)) this.draw(); // it was near when the answer still came
-    else if (isLarge(this.source)) this.#turn(words.diagram, () => this.draw());
+    else if (renderer.isDrawing(this.source)) this.draw(); // it came into view while the answer was streaming
+    else if (isLarge(this.source)) this.#turn(strings.diagram, () => this.draw());
     else near.observe(this);
   }
 
@@ -113,40 +116,40 @@ const diagramElement = (words, studio, near) => class extends HTMLElement {
     near.unobserve(this);
   }
 
-  /** The theme changed. */
+  /** Redraw after a change of the theme. */
   handleEvent() {
     if (this.querySelector(".diagram")) this.draw();
   }
 
   async draw() {
     near.unobserve(this);
-    const picture = await studio.draw(this.source).catch(() => null);
+    const picture = await renderer.draw(this.source).catch(() => null);
     if (!picture || !this.isConnected) return;
-    whenStill(scrollerOf(this), () => this.isConnected && keepingPlace(this, () => this.#show(picture)));
+    whenStill(scrollerOf(this), () => this.isConnected && keepScrollPosition(this, () => this.#show(picture)));
   }
 
-  #show({ fault, url, width, height, text }) {
+  #show({ error, url, width, height, text }) {
     const code = this.querySelector("pre");
-    this.querySelector(".diagram, .diagram-fault")?.remove();
-    if (fault) {
-      code.after(el("p", { class: "diagram-fault" }, fault));
+    this.querySelector(".diagram, .diagram-error")?.remove();
+    if (error) {
+      code.after(el("p", { class: "diagram-error" }, error));
       return this.#switch(false);
     }
-    const alt = fill(words.diagram_alt, { text });
+    const alt = fill(strings.diagram_alt, { text });
     const picture = () => el("img", { src: url, width, height, alt });
-    const open = el("button", { type: "button", title: words.diagram_larger, onclick: () => openDialog(words.diagram, words, picture()).dialog.classList.add("large") }, picture());
+    const open = el("button", { type: "button", title: strings.diagram_larger, onclick: () => openDialog(strings.diagram, strings, picture()).dialog.classList.add("large") }, picture());
     open.firstChild.style.setProperty("--width", `${width}px`);
     code.before(el("div", { class: "diagram" }, open));
     this.#switch(true);
   }
 
-  /** Picture or code, by a button beside the one that copies. */
+  /** Show the picture or the code. A button next to the copy button switches between them. */
   #switch(pictured) {
     const code = this.querySelector("pre");
     const picture = this.querySelector(".diagram");
     code.hidden = pictured;
     if (picture) picture.hidden = !pictured;
-    if (picture) this.#turn(pictured ? words.diagram_code : words.diagram, () => this.#switch(!pictured));
+    if (picture) this.#turn(pictured ? strings.diagram_code : strings.diagram, () => this.#switch(!pictured));
     else this.querySelector(".diagram-switch")?.remove();
   }
 
@@ -158,12 +161,13 @@ const diagramElement = (words, studio, near) => class extends HTMLElement {
   }
 };
 
-const waiting = new Map(); // scroller → changes of heights in it
+const waiting = new Map(); // scroller → pending changes of height
 
 /**
- * Run a change of height in a frame of its own, in which nothing else in the scroller grows or
- * moves: of the two together, what is between them would jump. An answer that grows in every frame
- * is waited for; its end draws it anew.
+ * Run a change of height in a frame in which nothing else in the scroller grows or moves.
+ *
+ * Two changes in one frame would make the content between them jump. While an answer grows in every
+ * frame, the change waits; the end of the answer redraws the diagram.
  */
 function whenStill(scroller, change) {
   const queue = waiting.get(scroller);
@@ -172,18 +176,18 @@ function whenStill(scroller, change) {
   let before = null;
   const look = () => {
     const queue = waiting.get(scroller);
-    if (extentOf(scroller) === before) queue.shift()();
+    if (scrollExtent(scroller) === before) queue.shift()();
     if (!queue.length) return void waiting.delete(scroller);
-    before = extentOf(scroller);
+    before = scrollExtent(scroller);
     requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
 }
 
-const extentOf = (scroller) => (scroller ? `${scroller.scrollTop} ${scroller.scrollHeight}` : "");
+const scrollExtent = (scroller) => (scroller ? `${scroller.scrollTop} ${scroller.scrollHeight}` : "");
 
-/** Run a change of a part's height. Who reads at the end stays there; so does who reads below it. */
-function keepingPlace(node, change) {
+/** Run a change of an element's height without moving what is being read below it or at the end. */
+function keepScrollPosition(node, change) {
   const scroller = scrollerOf(node);
   if (!scroller) return change();
   const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;

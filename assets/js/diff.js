@@ -1,4 +1,4 @@
-// What two lanes' answers differ in, beside each other.
+// Shows the differences between the answers of two lanes, side by side.
 
 import { openDialog } from "./dialogs.js";
 import { el, fill, toast } from "./dom.js";
@@ -6,32 +6,32 @@ import { lastOf } from "./lane.js";
 import * as api from "./api.js";
 
 /** Open a dialog with the first two lanes that have an answer. */
-export async function showDiff(compare) {
-  const { words } = compare;
+export async function openDiff(compare) {
+  const { strings } = compare;
   const lanes = compare.lanes.filter((lane) => lastOf(lane)?.text);
   if (lanes.length < 2) return;
   const chosen = [lanes[0], lanes[1]];
   const place = el("div", { class: "diff" });
   const common = el("span", { class: "diff-common tn", role: "status" });
   const pick = (side) => {
-    const select = el("select", { class: "plain", "aria-label": fill(words.diff_side, { side: side + 1 }), onchange: () => { chosen[side] = lanes[select.selectedIndex]; draw(compare, chosen, place, common); } });
+    const select = el("select", { class: "plain", "aria-label": fill(strings.diff_side, { side: side + 1 }), onchange: () => { chosen[side] = lanes[select.selectedIndex]; draw(compare, chosen, place, common); } });
     for (const lane of lanes) select.append(el("option", { selected: lane === chosen[side] }, nameOf(compare, lane)));
     return select;
   };
-  const legend = el("p", { class: "diff-legend" }, el("ins", { class: "mark-only" }, words.diff_only), el("ins", { class: "mark-number" }, words.diff_number));
+  const legend = el("p", { class: "diff-legend" }, el("ins", { class: "mark-only" }, strings.diff_only), el("ins", { class: "mark-number" }, strings.diff_number));
   await draw(compare, chosen, place, common);
-  const { dialog } = openDialog(words.differences, words, el("div", { class: "diff-pick" }, pick(0), pick(1), common, legend), place);
+  const { dialog } = openDialog(strings.differences, strings, el("div", { class: "diff-pick" }, pick(0), pick(1), common, legend), place);
   dialog.classList.add("wide");
 }
 
 async function draw(compare, lanes, place, common) {
   const [a, b] = lanes.map((lane) => lastOf(lane).text);
   const found = await api.diff(a, b).catch((error) => {
-    toast(error.view?.title ?? compare.words.offline_title);
+    toast(error.view?.title ?? compare.strings.offline_title);
     return null;
   });
   if (!found) return;
-  common.textContent = fill(compare.words.diff_common, { share: Math.round(100 * found.common) });
+  common.textContent = fill(compare.strings.diff_common, { share: Math.round(100 * found.common) });
   place.replaceChildren(column(compare, lanes[0], found.a), column(compare, lanes[1], found.b));
 }
 

@@ -1,8 +1,8 @@
-// Small things that every part of the page uses.
+// DOM helpers that all parts of the page use.
 
 export const $ = (selector, root = document) => root.querySelector(selector);
 
-/** An element with attributes and children; `on*` are listeners, text is always escaped. */
+/** Create an element. Attributes named `on*` are event listeners; text children are escaped. */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -14,7 +14,7 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** An icon of the sprite in the sidebar. */
+/** Create an icon from the sprite in the sidebar. */
 export function icon(name) {
   const SVG = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(SVG, "svg");
@@ -31,20 +31,20 @@ export function iconButton(name, label, onclick, extra = {}) {
   return el("button", { type: "button", class: "icon-btn", "aria-label": label, title: label, onclick, ...extra }, icon(name));
 }
 
-/** HTML that this page's own server rendered and escaped. */
-export function fromServer(html) {
+/** Parse HTML that the page's own server rendered and escaped. */
+export function parseServerHtml(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   return template.content;
 }
 
-/** Server's HTML in the place of what is there; what hasn't changed stays, with its focus and scroll. */
-export function renew(container, html) {
-  renewChildren(container, fromServer(html));
+/** Update a container to the server's HTML. Unchanged nodes stay, with their focus and scroll position. */
+export function morph(container, html) {
+  renewChildren(container, parseServerHtml(html));
 }
 
-/** Nodes in the place of what is there, unless they look alike: what has the focus keeps it then. */
-export function exchange(box, ...nodes) {
+/** Replace the children of an element unless they look the same, so that the focus stays. */
+export function replaceIfChanged(box, ...nodes) {
   const same = nodes.length === box.childNodes.length && nodes.every((node, place) => node.isEqualNode(box.childNodes[place]));
   if (!same) box.replaceChildren(...nodes);
 }
@@ -67,12 +67,12 @@ function renewNode(old, fresh) {
   renewChildren(old, fresh);
 }
 
-/** Put blocks in place of all but the first `keep` of a container. */
+/** Replace all but the first `keep` blocks of a container. */
 export function patchBlocks(container, keep, blocks) {
   while (container.children.length > keep) container.lastChild.remove();
   for (const block of blocks) {
     const wrap = el("div", { class: "blk" });
-    wrap.append(fromServer(block));
+    wrap.append(parseServerHtml(block));
     container.append(wrap);
   }
 }
@@ -81,8 +81,8 @@ export function fill(sentence, facts) {
   return sentence.replace(/\{(\w+)\}/g, (_, name) => facts[name] ?? "");
 }
 
-/** Resolves with the first element that matches, as soon as the page has it. */
-export function arrived(selector) {
+/** Resolve with the first matching element as soon as the page has it. */
+export function whenPresent(selector) {
   const found = $(selector);
   if (found) return Promise.resolve(found);
   return new Promise((resolve) => {
@@ -99,7 +99,7 @@ export function arrived(selector) {
 
 let toastTimer;
 
-/** A short message at the bottom, with one thing to do about it. */
+/** Show a short message at the bottom of the page, optionally with an action. */
 export function toast(text, action, onaction) {
   $(".toast")?.remove();
   clearTimeout(toastTimer);
@@ -107,31 +107,31 @@ export function toast(text, action, onaction) {
   if (action) {
     node.append(el("button", { type: "button", onclick: () => { node.remove(); onaction(); } }, action));
   }
-  ($("dialog[open]") ?? $(".gradio-container")).append(node); // nothing outside an open dialog can be pressed
+  ($("dialog[open]") ?? $(".gradio-container")).append(node); // elements outside an open dialog can't be clicked
   toastTimer = setTimeout(() => node.remove(), action ? 8000 : 2400);
 }
 
-export async function copyText(text, words) {
+export async function copyText(text, strings) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    toast(words.copy_failed);
+    toast(strings.copy_failed);
     return false;
   }
 }
 
-/** Copy the block of code whose button was pressed. */
-export async function copyCode(event, words) {
+/** Copy the code block whose copy button was clicked. */
+export async function copyCode(event, strings) {
   const button = event.target.closest?.("[data-copy]");
   if (!button) return;
   const code = button.closest(".code").querySelector("code").textContent;
-  if (!(await copyText(code, words))) return;
-  button.textContent = words.copied;
-  setTimeout(() => (button.textContent = words.copy), 1500);
+  if (!(await copyText(code, strings))) return;
+  button.textContent = strings.copied;
+  setTimeout(() => (button.textContent = strings.copy), 1500);
 }
 
-/** Say a sentence to screen readers. */
+/** Announce a sentence to screen readers. */
 export function announce(sentence) {
   const live = $("#live");
   if (live) live.textContent = sentence;

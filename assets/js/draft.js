@@ -1,27 +1,27 @@
-// The message that is being written survives a reload of its tab.
+// Stores the message that is being written, so that it survives a reload of the tab.
 
-import { keptInTab } from "./keeping.js";
+import { safeSessionStorage } from "./safe_storage.js";
 
 const KEY = "akash-gradio.draft";
-const LIMIT = 100_000; // a longer one is kept nowhere else
+const LIMIT = 100_000; // longer drafts are not stored
 
 export class Draft {
-  #kept = "";
+  #saved = "";
 
-  /** What was being written; "" for nothing. */
-  taken() {
-    this.#kept = keptInTab.getItem(KEY) ?? "";
-    return this.#kept;
+  /** Return the stored draft, or "". */
+  restore() {
+    this.#saved = safeSessionStorage.getItem(KEY) ?? "";
+    return this.#saved;
   }
 
-  keep(text) {
-    if (text === this.#kept) return;
-    this.#kept = text;
+  save(text) {
+    if (text === this.#saved) return;
+    this.#saved = text;
     try {
-      if (text && text.length <= LIMIT) keptInTab.setItem(KEY, text);
-      else keptInTab.removeItem(KEY);
+      if (text && text.length <= LIMIT) safeSessionStorage.setItem(KEY, text);
+      else safeSessionStorage.removeItem(KEY);
     } catch {
-      keptInTab.removeItem(KEY); // too much for this tab's storage: better none than an old one
+      safeSessionStorage.removeItem(KEY); // it exceeds this tab's storage: better none than an outdated one
     }
   }
 }

@@ -1,37 +1,40 @@
-// Chats as files: Markdown and HTML to read, JSON to bring back.
+// Exports chats as files: Markdown and HTML for reading, JSON for importing.
 
 import { fill } from "./dom.js";
 
 export const FORMAT = "akash-gradio chats";
 export const FORMAT_VERSION = 1;
 
-/** One chat to read; reasoning and receipts stay out, as they do when an answer is copied. */
-export function asMarkdown(chat, words) {
+/** Export one chat as Markdown, without reasoning and receipts. */
+export function asMarkdown(chat, strings) {
   const parts = [`# ${oneLine(chat.title)}`, `*${chat.model} · ${date(chat.updated)}*`];
-  if (chat.settings?.system) parts.push(`> **${words.system_prompt}**\n>\n${quoted(chat.settings.system)}`);
+  if (chat.settings?.system) parts.push(`> **${strings.system_prompt}**\n>\n${quoted(chat.settings.system)}`);
   for (const turn of chat.turns) {
-    const [name, text] = said(turn, words);
-    parts.push(`## ${oneLine(name)}`, ...(turn.attachments ?? []).map((file) => fileInMarkdown(file, words)), text);
+    const [name, text] = nameAndText(turn, strings);
+    parts.push(`## ${oneLine(name)}`, ...(turn.attachments ?? []).map((file) => fileInMarkdown(file, strings)), text);
   }
   return `${parts.join("\n\n")}\n`;
 }
 
-/** A file under its name: a text folded away, of a picture its size. */
-function fileInMarkdown(file, words) {
-  if (file.kind === "picture") return `*${pictureName(file, words)}*`;
-  const longest = Math.max(0, ...[...file.text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
-  const fence = "`".repeat(Math.max(3, longest + 1));
+/** Format an attached file: a text in a closed details element, a picture as its name and size. */
+function fileInMarkdown(file, strings) {
+  if (file.kind === "picture") return `*${pictureName(file, strings)}*`;
+  const smallestFitting = Math.max(0, ...[...file.text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const fence = "`".repeat(Math.max(3, smallestFitting + 1));
   return `<details><summary>${escaped(file.name)}</summary>\n\n${fence}\n${file.text.trimEnd()}\n${fence}\n\n</details>`;
 }
 
-const pictureName = ({ name, width, height }, words) => fill(words.export_picture, { name, width, height });
+const pictureName = ({ name, width, height }, strings) => fill(strings.export_picture, { name, width, height });
 
 /**
- * One chat as a page that needs nothing else.
+ * Export one chat as a self-contained HTML page.
  *
- * drawn: for each turn the nodes that show its text. styles: of the page, as one text.
+ * @param {object} chat
+ * @param {Node[][]} drawn For each turn the nodes that show its text.
+ * @param {string} styles The page's styles as one text.
+ * @param {Record<string, string>} strings Texts of the page.
  */
-export function asHtml(chat, drawn, styles, words) {
+export function asHtml(chat, drawn, styles, strings) {
   const page = document.implementation.createHTMLDocument(chat.title);
   page.documentElement.lang = document.documentElement.lang;
   const meta = (attributes) => page.head.prepend(Object.assign(page.createElement("meta"), attributes));
@@ -41,9 +44,9 @@ export function asHtml(chat, drawn, styles, words) {
   page.head.append(element(page, "style", "", styles));
   page.body.className = "gradio-container exported";
   page.body.append(element(page, "h1", "", chat.title), element(page, "p", "when", `${chat.model} · ${date(chat.updated)}`));
-  if (chat.settings?.system) page.body.append(element(page, "h2", "", words.system_prompt), element(page, "div", "bubble", chat.settings.system));
+  if (chat.settings?.system) page.body.append(element(page, "h2", "", strings.system_prompt), element(page, "div", "bubble", chat.settings.system));
   chat.turns.forEach((turn, place) => {
-    const [name] = said(turn, words);
+    const [name] = nameAndText(turn, strings);
     const text = element(page, "div", turn.role === "user" ? "bubble" : "prose-block");
     text.dir = "auto";
     text.append(...drawn[place].map((node) => page.importNode(node, true)));
@@ -63,7 +66,7 @@ function fileInHtml(page, { kind, name, text, url }) {
   return box;
 }
 
-/** Chats as this page brings them back, one after another: parts of one JSON text. */
+/** Export chats in the format that this page imports, as consecutive parts of one JSON text. */
 export async function* asJson(chats) {
   const head = JSON.stringify({ format: FORMAT, version: FORMAT_VERSION, exported: new Date().toISOString() });
   yield `${head.slice(0, -1)},"chats":[\n`;
@@ -75,7 +78,7 @@ export async function* asJson(chats) {
   yield "\n]}\n";
 }
 
-/** The styles that a drawn answer needs, out of all of the page's. */
+/** Select the styles that a rendered answer needs from the page's style sheets. */
 export function stylesOf(sheets) {
   const wanted = /^(:root|\.dark$|.*(\.prose-block|\.code|\.hl-|\.table-scroll|\.math|\.bubble))/;
   const rules = [...sheets].filter((sheet) => sheet.href?.includes("/page/assets/css/")).flatMap((sheet) => [...sheet.cssRules]);
@@ -94,13 +97,13 @@ const FRAME = `body.exported { max-width: 768px; margin: 0 auto; padding: 32px 1
 .exported .file pre { overflow-x: auto; padding: 12px; border: 1px solid var(--line); border-radius: 8px; white-space: pre-wrap; }
 .exported .bubble:empty { display: none; }`;
 
-/** A file's name from a title: letters of any script, no path and no surprise. */
+/** Build a safe file name from a title; letters of any script stay. */
 export function fileName(title, ending, now = Date.now()) {
   const words = title.normalize("NFC").replace(/[^\p{L}\p{N}\p{M}]+/gu, "-").replace(/^-+|-+$/g, "");
   return `${[...words].slice(0, 60).join("") || "chat"}-${date(now)}.${ending}`;
 }
 
-/** Give the visitor a file. */
+/** Download a file. */
 export function download(name, parts, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(parts, { type }));
@@ -114,23 +117,23 @@ const ENDINGS = {
   markdown: "md", mermaid: "mmd", dockerfile: "dockerfile", powershell: "ps1", haskell: "hs", perl: "pl", julia: "jl", text: "txt",
 };
 
-/** A name for code in this language. */
-export const codeName = (language) => `code.${ENDINGS[language] ?? (/^[a-z0-9]{1,6}$/.test(language) ? language : "txt")}`;
+/** Return a file name for code in this language. */
+export const codeFileName = (language) => `code.${ENDINGS[language] ?? (/^[a-z0-9]{1,6}$/.test(language) ? language : "txt")}`;
 
-/** Give the visitor the code whose button was pressed; of a diagram that is shown its picture. */
+/** Download the code block whose save button was clicked, or the picture if a diagram is shown. */
 export function saveCode(event) {
   const box = event.target.closest?.("[data-save]")?.closest(".code");
   if (!box) return;
   const picture = box.querySelector(".diagram:not([hidden]) img")?.src;
   if (picture) return download("diagram.svg", [decodeURIComponent(picture.slice(picture.indexOf(",") + 1))], "image/svg+xml");
   const code = box.querySelector("code");
-  download(codeName(code.className.replace("language-", "")), [code.textContent], "text/plain");
+  download(codeFileName(code.className.replace("language-", "")), [code.textContent], "text/plain");
 }
 
-function said(turn, words) {
-  if (turn.role === "user") return [words.you, turn.text];
+function nameAndText(turn, strings) {
+  if (turn.role === "user") return [strings.you, turn.text];
   const { model_name: name, model, text, error } = turn.versions[turn.shown];
-  return [name || model || words.assistant, text || fill(words.export_nothing, { why: error?.title ?? "" })];
+  return [name || model || strings.assistant, text || fill(strings.export_no_answer, { why: error?.title ?? "" })];
 }
 
 function element(page, tag, className, text = "") {

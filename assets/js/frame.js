@@ -1,11 +1,11 @@
-// The page's frame: sidebar, drawer, theme. Escape closes what is open, the topmost first.
+// The page's frame: sidebar, settings drawer and theme. Escape closes the topmost open part.
 
 import { $ } from "./dom.js";
 
 const SIDE = "akash-gradio.sidebar";
 const NARROW = matchMedia("(max-width: 1099px)");
 
-/** Tie them; returns what else may close the drawer and toggle the sidebar. */
+/** Wire the frame. Returns functions that open and close its parts. */
 export function wireFrame() {
   const root = document.documentElement;
   const menus = () => [...document.querySelectorAll("#menu, [data-menu]")]; // some views have their own
@@ -35,7 +35,7 @@ export function wireFrame() {
     const away = root.dataset.side !== "away";
     const inside = $("#sidebar").contains(document.activeElement);
     root.dataset.side = away ? "away" : "there";
-    remember(root.dataset.side);
+    rememberSidebar(root.dataset.side);
     if (inside) focusMenu();
     else if (document.activeElement === document.body) $("#hide-sidebar").focus();
   };
@@ -58,7 +58,7 @@ export function wireFrame() {
     if (root.dataset.sidebar === "open") sidebar(false);
     else if (root.dataset.drawer === "open") drawer(false);
     else return;
-    event.preventDefault(); // it stops no answer besides
+    event.preventDefault(); // or the same key press would stop an answer
   });
   wireTheme();
   const openDrawer = (from) => {
@@ -68,11 +68,11 @@ export function wireFrame() {
   return { closeDrawer: () => drawer(false), openDrawer, openSidebar, toggleSidebar };
 }
 
-function remember(side) {
+function rememberSidebar(side) {
   try {
     localStorage.setItem(SIDE, side);
   } catch {
-    // No storage in this frame: it lasts as long as the page.
+    // No storage in this frame: valid while the page is open.
   }
 }
 

@@ -1,11 +1,11 @@
-// The models: cards with search, filters and order; one model's panel; the model menu.
+// The models: cards with search, filters and sorting; a model's panel; the model menu.
 
-import { $, announce, el, fill, fromServer, toast } from "./dom.js";
-import { openPop } from "./menus.js";
+import { $, announce, el, fill, parseServerHtml, toast } from "./dom.js";
+import { openPopover } from "./menus.js";
 import * as api from "./api.js";
 
 const ORDER = { ready: 0, slow: 1, busy: 2, starting: 3, waking: 4, unknown: 5, resting: 6, down: 7, drained: 8, unserved: 9 };
-const MOST_TICKED = 4;
+const MAX_TICKED = 4;
 const BY = {
   served: (a, b) => ORDER[a.state] - ORDER[b.state] || a.place - b.place,
   name: (a, b) => a.name.localeCompare(b.name),
@@ -17,10 +17,10 @@ export class Models {
   hidden = [];
   waking = false;
   unreached = false;
-  #cards = new Map(); // model id → its card, drawn anew only when the server's HTML differs
+  #cards = new Map(); // model id → its card, rebuilt only when the server's HTML changes
 
-  constructor(words, onchange) {
-    this.words = words;
+  constructor(strings, onchange) {
+    this.strings = strings;
     this.onchange = onchange;
     this.filter = "all";
   }
@@ -29,18 +29,18 @@ export class Models {
     return this.list.find((model) => model.id === id);
   }
 
-  /** The model to open when nobody chose: the first that can be asked. */
+  /** Return the model to open by default: the first usable one. */
   first() {
     return this.list.find((model) => model.can_chat) ?? this.list[0];
   }
 
   /**
-   * Ask the server, then again: each second while something wakes up, else rarely.
-   * asked: the first answer, where it is on its way already.
+   * Fetch the models, and again every second while a model is loading, else less often.
+   * @param {Promise<object>} request The first request, if it is already running.
    */
-  async watch(asked = api.models()) {
+  async watch(request = api.models()) {
     try {
-      this.take(await asked);
+      this.take(await request);
       this.#reached(true);
     } catch {
       this.#reached(false);
@@ -52,8 +52,8 @@ export class Models {
 
   take(view) {
     const text = JSON.stringify(view);
-    if (text === this.taken) return;
-    this.taken = text;
+    if (text === this.current) return;
+    this.current = text;
     this.list = view.models.map((model, place) => ({ ...model, place }));
     this.hidden = view.hidden;
     this.waking = view.waking;
@@ -66,7 +66,7 @@ export class Models {
   #reached(reached) {
     if (this.unreached === !reached) return;
     this.unreached = !reached;
-    if (!reached) announce(this.words.offline_badge);
+    if (!reached) announce(this.strings.offline_badge);
     this.onchange();
   }
 
@@ -86,16 +86,16 @@ export class Models {
     }
   }
 
-  /** Ticked cards are compared; a card that is drawn anew keeps its tick. */
+  /** Wire the checkboxes for comparing. A rebuilt card keeps its checkbox. */
   #wireTicks() {
     $("#cards").addEventListener("change", ({ target }) => {
       const id = target.dataset.tick;
       if (!id) return;
       if (!target.checked) this.ticked.delete(id);
-      else if (this.ticked.size < MOST_TICKED) this.ticked.add(id);
+      else if (this.ticked.size < MAX_TICKED) this.ticked.add(id);
       else {
         target.checked = false;
-        toast(this.words.ticked_most);
+        toast(this.strings.ticked_most);
       }
       this.#showTicks();
     });
@@ -112,10 +112,10 @@ export class Models {
     const count = this.ticked.size;
     $("#gallery").classList.toggle("ticking", count > 0);
     $("#ticked").hidden = count === 0;
-    $("#ticked-count").textContent = count === 1 ? this.words.ticked_one : "";
+    $("#ticked-count").textContent = count === 1 ? this.strings.ticked_one : "";
     const go = $("#ticked-go");
     go.hidden = count < 2;
-    go.textContent = fill(this.words.ticked_go, { count });
+    go.textContent = fill(this.strings.ticked_go, { count });
     go.href = `./?view=compare${[...this.ticked].map((id) => `&with=${encodeURIComponent(id)}`).join("")}`;
   }
 
@@ -145,26 +145,26 @@ export class Models {
     const shown = this.list.filter((model) => this.#matches(model, query)).sort(BY[$("#model-sort").value]);
     cards.setAttribute("aria-busy", "false");
     this.#place(cards, shown.map((model) => this.#card(model)));
-    themePictures(cards);
+    applyThemeToPictures(cards);
     for (const name of ["reasoning", "vision"]) {
       $(`[data-filter="${name}"]`).hidden = !this.list.some((model) => model[name]);
     }
     this.#count(shown.length, $("#model-search").value.trim());
-    this.#unshown();
+    this.#showUnavailable();
   }
 
   #card({ id, html }) {
     const known = this.#cards.get(id);
     if (known?.html === html) return known.node;
-    const node = fromServer(html).firstElementChild;
-    tellSince(node, this.words);
+    const node = parseServerHtml(html).firstElementChild;
+    showDownSince(node, this.strings);
     const tick = node.querySelector("[data-tick]");
     if (tick) tick.checked = this.ticked.has(id);
     this.#cards.set(id, { html, node });
     return node;
   }
 
-  /** Put the cards there, if they aren't; what had the focus keeps it. */
+  /** Insert the cards if they changed; the focus stays. */
   #place(grid, nodes) {
     const same = grid.children.length === nodes.length && nodes.every((node, place) => node === grid.children[place]);
     if (same) return;
@@ -177,44 +177,44 @@ export class Models {
     card?.querySelector(`[data-${kind}]`)?.focus({ preventScroll: true });
   }
 
-  /** Catalog models that nobody serves: a host wants to know why they are missing. */
-  #unshown() {
+  /** List catalog models that no endpoint serves, with the reason for the operator. */
+  #showUnavailable() {
     const count = this.hidden.length;
-    $("#unshown").hidden = count === 0;
-    $("#unshown-title").textContent = fill(count === 1 ? this.words.hidden_one : this.words.hidden_many, { count });
+    $("#unavailable").hidden = count === 0;
+    $("#unavailable-title").textContent = fill(count === 1 ? this.strings.hidden_one : this.strings.hidden_many, { count });
     const rows = this.hidden.map(({ name, reason }) => el("div", {}, el("dt", {}, name), el("dd", {}, reason)));
-    $("#unshown-list").replaceChildren(...rows);
+    $("#unavailable-list").replaceChildren(...rows);
   }
 
   #count(shown, query) {
     const count = this.list.length;
-    const say = shown === count ? (count === 1 ? this.words.one_model : this.words.many_models) : this.words.some_models;
-    const said = count ? fill(say, { count, shown }) : "";
-    if ($("#model-count").textContent !== said) $("#model-count").textContent = said;
+    const say = shown === count ? (count === 1 ? this.strings.one_model : this.strings.many_models) : this.strings.some_models;
+    const label = count ? fill(say, { count, shown }) : "";
+    if ($("#model-count").textContent !== label) $("#model-count").textContent = label;
     $("#no-match").hidden = shown > 0 || count === 0;
     $(".gallery-head").hidden = count === 0;
-    const told = $("#gallery .notice:not(.settled)"); // it says already why there is none
-    $("#no-models").hidden = count > 0 || Boolean(told);
-    $("#no-match-text").textContent = fill(this.words.no_match, { query: query || this.filter });
+    const blocked = $("#gallery .notice:not(.settled)"); // a notice already explains it
+    $("#no-models").hidden = count > 0 || Boolean(blocked);
+    $("#no-match-text").textContent = fill(this.strings.no_match, { query: query || this.filter });
   }
 
   async openPanel(id) {
     const panel = $("#panel .html-container > div") ?? $("#panel");
     try {
       const { html } = await api.panel(id);
-      panel.replaceChildren(fromServer(html));
-      tellSince(panel, this.words);
-      themePictures(panel);
+      panel.replaceChildren(parseServerHtml(html));
+      showDownSince(panel, this.strings);
+      applyThemeToPictures(panel);
     } catch (error) {
-      const title = error.view?.title ?? this.words.offline_title;
-      const hint = error.view?.hint ?? this.words.offline_hint;
+      const title = error.view?.title ?? this.strings.offline_title;
+      const hint = error.view?.hint ?? this.strings.offline_hint;
       panel.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, hint)));
     }
   }
 
-  /** The menu in the top bar, or in another box. onpick is told the id. */
+  /** Build the model menu in a box. Calls onpick with the id of the chosen model. */
   menu(current, onpick, box = $("#pick-menu")) {
-    const list = el("div", { class: "menu-list", role: "menu", "aria-label": this.words.choose_model });
+    const list = el("div", { class: "menu-list", role: "menu", "aria-label": this.strings.choose_model });
     const draw = (query = "") => {
       const models = this.list.filter((m) => m.can_chat && `${m.name} ${m.id}`.toLowerCase().includes(query));
       list.replaceChildren(...models.sort(BY.served).map((model) => this.#item(model, current, onpick)));
@@ -222,7 +222,7 @@ export class Models {
     draw();
     box.replaceChildren();
     if (this.list.length > 8) {
-      const label = this.words.search_models;
+      const label = this.strings.search_models;
       const input = el("input", { class: "field-input", type: "search", placeholder: label, "aria-label": label, oninput: (e) => draw(e.target.value.trim().toLowerCase()) });
       box.append(el("div", { class: "menu-search" }, el("div", { class: "field" }, input)));
     }
@@ -230,10 +230,10 @@ export class Models {
     return box;
   }
 
-  /** Choose a model in a box at `button`. */
+  /** Open a popover at `button` for choosing a model. */
   choose(button, current, then) {
     const box = el("div", { class: "pop-models" });
-    openPop(button, this.words.choose_model, (close) => [this.menu(current, (id) => { close(); then(id); }, box)]);
+    openPopover(button, this.strings.choose_model, (close) => [this.menu(current, (id) => { close(); then(id); }, box)]);
   }
 
   #item(model, current, onpick) {
@@ -251,21 +251,21 @@ export class Models {
 
 function showNotices(notices) {
   for (const place of document.querySelectorAll("[data-notices]")) {
-    place.replaceChildren(...notices.map(fromServer));
+    place.replaceChildren(...notices.map(parseServerHtml));
   }
 }
 
-/** "down since 14:02", in the visitor's own time; with the day where that isn't today. */
-export function tellSince(root, words, now = new Date()) {
+/** Show since when a model is down, in the visitor's time zone; with the weekday if it is not today. */
+export function showDownSince(root, strings, now = new Date()) {
   for (const state of root.querySelectorAll("[data-since]")) {
     const since = new Date(state.dataset.since * 1000);
     const clock = { hour: "2-digit", minute: "2-digit" };
     const day = since.toDateString() === now.toDateString() ? {} : { weekday: "short" };
-    state.textContent = fill(words.down_since, { time: since.toLocaleString([], { ...day, ...clock }) });
+    state.textContent = fill(strings.down_since, { time: since.toLocaleString([], { ...day, ...clock }) });
   }
 }
 
-export function themePictures(root = document) {
+export function applyThemeToPictures(root = document) {
   const { dark } = window.akashTheme;
   for (const picture of root.querySelectorAll("img[data-dark]")) {
     const wanted = dark ? picture.dataset.dark : picture.dataset.light;

@@ -1,40 +1,45 @@
-// The kept chats: what the list shows of them, and their way to and from the store.
-// Writings of one tab go one after another; those of two tabs meet by revision.
+// The stored chats: what the list shows, and reading from and writing to the store.
+// Writes of one tab are queued; writes of several tabs are ordered by revision.
 
 import { fill } from "./dom.js";
 import { newId } from "./ids.js";
-import { merged } from "./merging.js";
+import { mergedTurns } from "./merging.js";
 import { search } from "./searching.js";
 import { Tabs } from "./tabs.js";
-import { bodyOf, chatOf, shapeOf, keptTurns } from "./turns.js";
+import { bodyOf, chatOf, shapeOf, storedTurns } from "./turns.js";
 
 const TRIES = 5;
 
 export class History {
   /**
-   * acts: drawn() when the list changed; merged(chat) and parted(chat) when this tab and
-   * another wrote the same chat, saved(entry, growing) and gone(id) when only the other did;
-   * changed(entry) when a title or pin was changed, here or there; complain(error).
+   * @param {Record<string, string>} strings Texts of the page.
+   * @param {object} store The store of chats.
+   * @param {object} actions
+   *   drawn(): the list changed.
+   *   merged(chat), forked(chat): this tab and another one changed the same chat.
+   *   saved(entry, growing), gone(id): another tab saved or deleted a chat.
+   *   changed(entry): a title, folder or pin changed, here or in another tab.
+   *   showError(error): the store failed.
    */
-  constructor(words, store, acts) {
-    Object.assign(this, { words, store, acts });
+  constructor(strings, store, actions) {
+    Object.assign(this, { strings, store, actions });
     this.entries = [];
-    this.waiting = new Map(); // chat → the promise of its next writing
+    this.waiting = new Map(); // chat → the promise of its next write
     this.queue = Promise.resolve();
-    this.tabs = new Tabs((told) => this.#hear(told));
+    this.tabs = new Tabs((message) => this.#receive(message));
   }
 
   async load() {
     try {
-      await this.#takeUpLeft();
+      await this.#restoreUnsaved();
       this.entries = (await this.store.list()).sort(newestFirst);
     } catch (error) {
-      this.acts.complain(error);
+      this.actions.showError(error);
     }
-    this.acts.drawn();
+    this.actions.drawn();
   }
 
-  /** Another store from now on; what waits to be written is given up with the old one. */
+  /** Switch to another store. Pending writes are dropped. */
   use(store) {
     this.store = store;
     this.waiting.clear();
@@ -45,7 +50,7 @@ export class History {
     return this.entries.find((entry) => entry.id === id);
   }
 
-  /** The kept chat; null when there is none. Rejects where the store can't be read. */
+  /** Load a chat; null if there is none. Rejects if the store can't be read. */
   async read(id) {
     const kept = await this.#queued(() => this.store.read(id));
     return kept && chatOf(kept.entry, kept.body);
@@ -53,65 +58,65 @@ export class History {
 
   // ── writing ─────────────────────────────────────────────────────────────
 
-  /** Keep the chat as it is when its turn comes; several asks at once are one writing. */
+  /** Save the chat in its state when the write starts. Several calls in a row result in one write. */
   save(chat) {
     if (this.waiting.has(chat)) return this.waiting.get(chat);
     this.#show(entryOf(chat));
     const done = this.#queued(() => {
       this.waiting.delete(chat);
-      return chat.removed ? null : this.#keep(chat);
+      return chat.removed ? null : this.#write(chat);
     });
     this.waiting.set(chat, done);
     return done;
   }
 
-  /** Lay down what is not written yet: this page may end before a writing does. */
-  leave(growing) {
+  /** Save what is not written yet, because the page may end before a write completes. */
+  saveOnExit(growing) {
     for (const chat of new Set([...this.waiting.keys(), ...growing])) {
       if (chat.removed || !chat.turns.length) continue;
       const { base = [] } = chat;
-      this.store.leave({ id: `${chat.id} ${newId()}`, entry: entryOf(chat), body: bodyOf(chat), base });
+      this.store.saveOnExit({ id: `${chat.id} ${newId()}`, entry: entryOf(chat), body: bodyOf(chat), base });
     }
   }
 
-  /** Change what the list shows of chats: a title, a folder, whether they are pinned. */
+  /** Change listed fields of chats: title, folder or pin. */
   change(entries, fields) {
     const ids = entries.map(({ id }) => id);
     for (const id of ids) Object.assign(this.entry(id) ?? {}, fields);
     this.texts = null;
-    this.acts.drawn();
+    this.actions.drawn();
     return this.#queued(async () => {
       for (const next of await this.store.change(ids, fields)) {
         this.#written(next, { changed: next });
-        this.acts.changed(next);
+        this.actions.changed(next);
       }
     });
   }
 
-  /** Delete; resolves with what `restore` brings back. */
+  /** Delete a chat. Resolves with what `put` restores. */
   async remove(entry) {
     const kept = await this.store.read(entry.id);
     this.entries = this.entries.filter((other) => other.id !== entry.id);
     this.texts = null;
-    this.acts.drawn();
+    this.actions.drawn();
     await this.store.remove(entry.id);
-    this.#tell({ gone: entry.id });
+    this.#broadcast({ gone: entry.id });
     return kept;
   }
 
-  /** Put a chat there, as it was kept. */
+  /** Store a chat as it was. */
   async put({ entry, body }) {
     const { entry: next } = await this.store.write({ ...entry, rev: 0 }, body);
     if (next) this.#written(next, { saved: next });
   }
 
-  /** The same for many, as a file brings them: the list is drawn once. */
+  /** Store many chats, as an import does; the list is drawn once. */
   async putAll(all) {
     try {
       for (const { entry, body } of all) await this.store.write({ ...entry, rev: 0 }, body);
     } finally {
       await this.load();
-      this.#tell({ many: true });
+      this.#broadcast({ many: true });
     }
   }
 
@@ -120,11 +125,11 @@ export class History {
     const ids = this.entries.map(({ id }) => id);
     this.entries = [];
     this.texts = null;
-    this.acts.drawn();
-    for (const id of ids) this.#tell({ gone: id });
+    this.actions.drawn();
+    for (const id of ids) this.#broadcast({ gone: id });
   }
 
-  /** Titles and texts that have all of the query's terms; see searching.js. */
+  /** Search titles and texts for chats that have all terms; see searching.js. */
   async search(query) {
     this.texts ??= this.store.texts().then((all) => new Map(all.map(({ id, text }) => [id, text])));
     return search(this.entries, await this.texts, query);
@@ -136,7 +141,7 @@ export class History {
     return done;
   }
 
-  async #keep(chat, acts = this.acts, copyId = newId()) {
+  async #write(chat, actions = this.actions, copyId = newId()) {
     for (let tries = 0; tries < TRIES; tries += 1) {
       const body = bodyOf(chat);
       const { entry, theirs } = await this.store.write(entryOf(chat), body);
@@ -144,40 +149,40 @@ export class History {
         Object.assign(chat, { rev: entry.rev, base: shapeOf(body.turns) });
         return this.#written(entry, { saved: entry, growing: chat.turns.some(isGrowing) });
       }
-      this.#meet(chat, theirs, acts, copyId);
+      this.#resolveConflict(chat, theirs, actions, copyId);
     }
   }
 
-  /** Another tab wrote the chat since this one read it. */
-  #meet(chat, { entry, body }, acts, copyId) {
-    const turns = merged(chat.base ?? [], chat.turns, keptTurns(body.turns));
+  /** Resolve a conflict: another tab saved the chat after this one read it. */
+  #resolveConflict(chat, { entry, body }, actions, copyId) {
+    const turns = mergedTurns(chat.base ?? [], chat.turns, storedTurns(body.turns));
     if (turns) {
       Object.assign(chat, { turns, rev: entry.rev, title: entry.title });
-      return acts.merged(chat);
+      return actions.merged(chat);
     }
-    const title = fill(this.words.copy_of, { title: entry.title });
+    const title = fill(this.strings.copy_of, { title: entry.title });
     Object.assign(chat, { id: copyId, rev: 0, title, base: [] });
     this.#show(entry);
-    acts.parted(chat);
+    actions.forked(chat);
   }
 
-  /** What tabs laid down when they were left. Taken up twice, by two tabs, it is still one. */
-  async #takeUpLeft() {
-    const quiet = { merged() {}, parted() {} };
-    for (const { id, entry, body, base } of await this.store.left()) {
-      await this.#keep({ ...chatOf(entry, body), base }, quiet, id);
-      await this.store.forget(id);
+  /** Restore what closing tabs saved. If two tabs restore the same record, one chat results. */
+  async #restoreUnsaved() {
+    const quiet = { merged() {}, forked() {} };
+    for (const { id, entry, body, base } of await this.store.unsaved()) {
+      await this.#write({ ...chatOf(entry, body), base }, quiet, id);
+      await this.store.removeUnsaved(id);
     }
   }
 
-  #written(entry, told) {
+  #written(entry, message) {
     this.#show(entry);
-    this.#tell(told);
+    this.#broadcast(message);
   }
 
-  /** Other tabs hear nothing of chats that are not kept. */
-  #tell(told) {
-    if (this.store.keeps) this.tabs.tell(told);
+  /** Notify other tabs, except about chats that are not stored. */
+  #broadcast(message) {
+    if (this.store.keeps) this.tabs.broadcast(message);
   }
 
   #show(entry) {
@@ -186,22 +191,22 @@ export class History {
     else this.entries.push({ ...entry });
     this.entries.sort(newestFirst);
     this.texts = null;
-    this.acts.drawn();
+    this.actions.drawn();
   }
 
-  #hear({ saved, growing, changed, gone, many }) {
+  #receive({ saved, growing, changed, gone, many }) {
     if (!this.store.keeps) return;
     if (many) return this.load();
     if (gone) {
       this.entries = this.entries.filter(({ id }) => id !== gone);
       this.texts = null;
-      this.acts.drawn();
-      this.acts.gone(gone);
+      this.actions.drawn();
+      this.actions.gone(gone);
       return;
     }
     this.#show(saved ?? changed);
-    if (saved) this.acts.saved(saved, growing);
-    else this.acts.changed(changed);
+    if (saved) this.actions.saved(saved, growing);
+    else this.actions.changed(changed);
   }
 }
 

@@ -1,7 +1,7 @@
-// Names for what is made in this browser.
+// Ids for objects that are created in this browser.
 
-/** Where the page isn't served by https, browsers give no `randomUUID`. */
+/** Return a unique id. Browsers have no `randomUUID` on pages without HTTPS. */
 export const newId = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 
-/** Not to be guessed, over http too. */
+/** Return an id that can't be guessed, also without HTTPS. */
 export const secretId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,22 +1,22 @@
-// A comparison in an address: models, question and settings behind the `#`, which no browser sends.
+// Encodes a comparison in a URL fragment: models, prompt and settings. Browsers don't send fragments.
 
 import { DEFAULTS } from "./settings.js";
 
 const MARK = "#c=";
 const LONGEST = 100_000;
 
-/** The settings that differ from what holds anyhow. */
+/** Return the settings that differ from the defaults. */
 const own = (settings) => settings && Object.fromEntries(Object.entries(settings).filter(([name, value]) => name in DEFAULTS && value !== DEFAULTS[name]));
 
-/** The part behind the `#`; null where it would be longer than is read. */
+/** Encode a comparison as a fragment; null if it would exceed the length limit. */
 export function linkOf({ lanes, shared, blind, prompt }) {
-  const said = { v: 1, p: prompt, l: lanes.map(({ model, endpoint, settings }) => ({ m: model, e: endpoint ?? undefined, s: own(settings) ?? undefined })), s: own(shared), b: blind || undefined };
-  const bytes = new TextEncoder().encode(JSON.stringify(said));
+  const data = { v: 1, p: prompt, l: lanes.map(({ model, endpoint, settings }) => ({ m: model, e: endpoint ?? undefined, s: own(settings) ?? undefined })), s: own(shared), b: blind || undefined };
+  const bytes = new TextEncoder().encode(JSON.stringify(data));
   const coded = MARK + btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
   return coded.length > LONGEST ? null : coded;
 }
 
-/** What a link says, every part of it checked; null when it is none of ours. */
+/** Decode and validate a fragment; null if it is not a comparison. */
 export function readLink(hash) {
   if (!hash.startsWith(MARK) || hash.length > LONGEST) return null;
   try {
@@ -35,9 +35,9 @@ function text(value) {
   return value;
 }
 
-/** Only settings that exist, each of the kind that it has here. */
-function settings(said) {
-  const known = Object.entries(said).filter(([name, value]) => {
+/** Return known settings with valid types only. */
+function settings(data) {
+  const known = Object.entries(data).filter(([name, value]) => {
     if (!(name in DEFAULTS)) return false;
     if (typeof DEFAULTS[name] === "boolean") return typeof value === "boolean";
     return typeof value === "string" || Number.isFinite(value) || (Array.isArray(value) && value.every((each) => typeof each === "string"));

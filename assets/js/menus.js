@@ -1,19 +1,22 @@
-// A small menu at a button: arrows walk it, Escape and a click elsewhere close it.
+// Popover menus at a button: arrow keys move, Escape and a click outside close.
 
 import { el, icon } from "./dom.js";
 
 const EDGE = 8;
 
 /**
- * Open a menu at `button`. items: { icon, label, act, danger }, null for a line between.
+ * Open a menu at `button`.
+ * @param {HTMLElement} button
+ * @param {(object | null)[]} items { icon, label, act, danger }, or null for a separator.
+ * @param {string} label Accessible name of the menu.
  */
 export function openMenu(button, items, label) {
-  const pop = openPop(button, label, (close) => items.map((item) => (item ? menuItem(item, close) : el("hr", {}))));
+  const pop = openPopover(button, label, (close) => items.map((item) => (item ? menuItem(item, close) : el("hr", {}))));
   pop.setAttribute("role", "menu");
 }
 
-/** Open a box at `button`; fill is told how to close it and gives what is in it. */
-export function openPop(button, label, fill) {
+/** Open a popover at `button`. fill receives a function that closes it, and returns its content. */
+export function openPopover(button, label, fill) {
   const pop = el("div", { class: "pop ag", "aria-label": label, popover: "auto" });
   pop.append(...fill(() => pop.hidePopover()));
   document.querySelector(".gradio-container").append(pop);
@@ -48,7 +51,7 @@ function menuItem({ icon: name, label, act, danger }, close) {
   return el("button", { type: "button", role: "menuitem", class: danger ? "pop-item danger" : "pop-item", onclick: press }, icon(name), el("span", {}, label));
 }
 
-/** Below the button, or above it where there is no room; never outside of the window. */
+/** Place the popover below the button, or above it if there is no room, and inside the window. */
 function place(pop, button) {
   const at = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = pop;
@@ -63,7 +66,7 @@ function walk(event, pop) {
   const at = items.indexOf(document.activeElement);
   const last = items.length - 1;
   if (at < 0 && event.key === "Enter") {
-    event.preventDefault(); // or what has the focus afterwards is pressed too
+    event.preventDefault(); // or the element that gets the focus would be clicked too
     return items[0]?.click();
   }
   const next = { ArrowDown: (at + 1) % items.length, ArrowUp: at > 0 ? at - 1 : last, Home: at < 0 ? undefined : 0, End: at < 0 ? undefined : last }[event.key];

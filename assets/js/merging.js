@@ -1,14 +1,14 @@
-// Two tabs changed one chat: what becomes of it. Nothing that was said is ever lost.
+// Merges changes that two tabs made to one chat. No content is ever lost.
 
 import { shapeOf } from "./turns.js";
 
 /**
- * The turns that hold both changes; null when the tabs went different ways.
- *
- * base: the shape of the turns that both began from. mine: turns of this tab, which stay the
- * same objects and take on the versions of the other. theirs: turns that the other tab has kept.
+ * Return turns with both changes; null if they can't be merged.
+ * @param {object[]} base The shape of the turns that both tabs started from.
+ * @param {object[]} mine Turns of this tab; they get the other tab's versions and stay the same objects.
+ * @param {object[]} theirs Turns that the other tab stored.
  */
-export function merged(base, mine, theirs) {
+export function mergedTurns(base, mine, theirs) {
   const [me, them] = [shapeOf(mine), shapeOf(theirs)];
   if (!same(me, base) && !same(them, base) && !same(me, them)) return null;
   const leading = same(me, base) ? theirs : mine;
@@ -19,10 +19,10 @@ export function merged(base, mine, theirs) {
 
 const has = (turns, { id }) => turns.find((turn) => turn.id === id);
 
-/** Whether something was said in a turn since both tabs had it. */
+/** Return whether a turn got content since both tabs had it. */
 const grown = (turn, base) => has(base, turn)?.size !== turn.size;
 
-/** An answer with the versions of both; of one that both have, the longer text. */
+/** Merge the versions of one answer; of a version that both have, keep the longer text. */
 function joined(mine, theirs) {
   if (!theirs || mine.role === "user" || mine === theirs) return mine;
   const shown = mine.versions[mine.shown]?.id;

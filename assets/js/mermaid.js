@@ -1,32 +1,33 @@
-// How the library of diagrams is set, and what is made of its drawings. No page in it.
+// Configuration of the mermaid library, and processing of its output. Independent of the page.
 
 const CHARACTERS_LIMIT = 10_000;
 const EDGES_LIMIT = 150;
 const LARGE = 1_500; // characters
 
 const TEXT_LENGTH = 300;
-const FAULT_LENGTH = 160;
+const ERROR_LENGTH = 160;
 const AROUND = 16;
-const PLOTS = "#0072B2, #E69F00, #009E73, #CC79A7"; // of the lanes: to be told apart by everybody
+const PLOTS = "#0072B2, #E69F00, #009E73, #CC79A7"; // colors of the lanes, distinguishable with color blindness
 
-/** What a diagram itself may not change: safety, limits and the page's own look. */
+/** Options that a diagram can't override: safety, limits and the page's own look. */
 const SECURE = [
   "secure", "securityLevel", "startOnLoad", "maxTextSize", "maxEdges", "suppressErrorRendering", "htmlLabels", "flowchart",
   "theme", "darkMode", "themeCSS", "fontFamily", "altFontFamily", "fontSize", "logLevel", "dompurifyConfig", "layout", "look",
 ];
 
-/** Such a diagram is drawn when the visitor asks for it: it may hold up the page for a while. */
+/** Return whether a diagram is drawn only on request, because it may block the page for a while. */
 export const isLarge = (source) => source.length > LARGE;
 
 export const isTooLarge = (source) => source.length > CHARACTERS_LIMIT;
 
 /**
- * The source without tags, which the library would build for a moment: they are shown as words.
- * What its own language writes with a `<` stays, and so does the line break.
+ * Escape tags in the source, which the library would otherwise insert into the page for a moment.
+ *
+ * What the diagram language itself writes with `<` stays, as do line breaks.
  */
 export const withoutTags = (source) => source.replace(/(?<!<)<(?!br\s*\/?>)(?=[a-z!/?])/gi, "#lt;");
 
-/** The library's settings, in the page's colors. style: where its tokens stand as properties. */
+/** Return the library's configuration in the page's colors. style: computed style with the page's tokens. */
 export function themeOf(style, dark) {
   const token = (name) => style.getPropertyValue(`--${name}`).trim();
   const [page, raised, line, strong, text, heading, quiet] = ["page", "raised-2", "line", "line-strong", "text", "heading", "quiet"].map(token);
@@ -58,11 +59,11 @@ export function themeOf(style, dark) {
 }
 
 /**
- * Words on a fill that the diagram chose itself, for a light page mostly, in what can be read on it.
- *
- * hexOf: any color that CSS knows → "#rrggbb".
+ * Make labels readable on fills that the diagram sets itself, mostly for light pages.
+ * @param {Document} drawing
+ * @param {(color: string) => string} hexOf Converts a CSS color to "#rrggbb".
  */
-export function withReadableWords(drawing, hexOf) {
+export function withReadableLabels(drawing, hexOf) {
   for (const node of drawing.querySelectorAll("g.node")) {
     const styles = [...node.querySelectorAll("[style]:not(text, tspan, .label)")].map((one) => one.getAttribute("style"));
     const fill = styles.map((style) => style.match(/fill:\s*([^;!]+)/)?.[1].trim()).find(Boolean);
@@ -72,34 +73,34 @@ export function withReadableWords(drawing, hexOf) {
   return drawing;
 }
 
-/** By the luma of BT.601, near enough for black or white words. */
+/** Decide by the luma of BT.601, which is accurate enough for black or white labels. */
 function isLight(hex) {
   const [red, green, blue] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   return 0.299 * red + 0.587 * green + 0.114 * blue > 140;
 }
 
 /**
- * A drawing as a picture: { url, width, height, text }, pixels at its own size, and the words in
- * it. Throws where it is none.
+ * Convert a drawing to a picture: { url, width, height, text }. text: the labels in it.
+ * @throws {Error} If it is not a drawing.
  */
-export function picturedIn(drawing) {
+export function toPicture(drawing) {
   const root = drawing.documentElement;
   const [, , width, height] = (root.getAttribute("viewBox") ?? "").split(/[\s,]+/).map(Number);
   if (root.localName !== "svg" || !(width > 0 && height > 0)) throw new Error("no drawing");
   root.removeAttribute("style");
   root.setAttribute("width", width);
   root.setAttribute("height", height);
-  const said = [...root.querySelectorAll("text, foreignObject")].map((one) => one.textContent.replace(/\s+/g, " ").trim());
-  const text = [...new Set(said.filter(Boolean))].join(", ");
+  const texts = [...root.querySelectorAll("text, foreignObject")].map((one) => one.textContent.replace(/\s+/g, " ").trim());
+  const text = [...new Set(texts.filter(Boolean))].join(", ");
   const url = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(drawing))}`;
   return { url, width: Math.ceil(width), height: Math.ceil(height), text: shortened(text, TEXT_LENGTH) };
 }
 
-/** What is wrong with a diagram, in one line; the library draws the place with dashes and a ^. */
-export function faultOf({ message }) {
-  const lines = String(message ?? "").replaceAll("ﬂ°lt¶ß", "<").split("\n"); // so the library writes "#lt;" meanwhile
+/** Describe a syntax error in one line. The library marks the position with dashes and a ^. */
+export function errorMessage({ message }) {
+  const lines = String(message ?? "").replaceAll("ﬂ°lt¶ß", "<").split("\n"); // the library's internal replacement of "#lt;"
   const line = lines[0].match(/(?:Parse|Lexical) error on line (\d+)/i)?.[1];
-  if (!line) return shortened(lines[0].trim(), FAULT_LENGTH);
+  if (!line) return shortened(lines[0].trim(), ERROR_LENGTH);
   const at = Math.max(0, lines[2]?.indexOf("^") ?? 0);
   const near = (lines[1] ?? "").slice(Math.max(0, at - AROUND), at + AROUND).replace(/\s+/g, " ").trim();
   return near ? `line ${line}, near “${near}”` : `line ${line}`;

@@ -1,53 +1,53 @@
-// A visitor's own key: in this tab's session storage, and in the headers of what is asked.
+// The visitor's own API key: stored in this tab's session storage, and sent in request headers.
 
 import { openDialog } from "./dialogs.js";
 import { $, el } from "./dom.js";
 
-const PLACE = "akash-gradio.own-key";
-let inMemory = null; // where the browser gives this frame no storage
+const KEY = "akash-gradio.own-key";
+let inMemory = null; // used if the browser provides no storage for this frame
 
-function kept() {
+function storedKey() {
   try {
-    return JSON.parse(sessionStorage.getItem(PLACE)) ?? inMemory;
+    return JSON.parse(sessionStorage.getItem(KEY)) ?? inMemory;
   } catch {
     return inMemory;
   }
 }
 
-function keep(own) {
+function storeKey(own) {
   inMemory = own;
   try {
-    if (own) sessionStorage.setItem(PLACE, JSON.stringify(own));
-    else sessionStorage.removeItem(PLACE);
+    if (own) sessionStorage.setItem(KEY, JSON.stringify(own));
+    else sessionStorage.removeItem(KEY);
   } catch {
-    // It lasts as long as this page.
+    // Valid while this page is open.
   }
 }
 
-/** What goes with each question; {} without a key. */
+/** Return the headers of each request; {} without a key. */
 export function ownKeyHeaders() {
-  const own = kept();
+  const own = storedKey();
   return own ? { "x-own-key": own.key, "x-own-endpoint": own.endpoint } : {};
 }
 
-/** The button in the sidebar, where the host takes visitors' keys. offered: mode, endpoints. */
-export function wireOwnKey(words, offered) {
+/** Wire the sidebar button, if the operator accepts visitors' keys. offered: mode, endpoints. */
+export function wireOwnKey(strings, offered) {
   const button = $("#own-key");
   const none = offered.mode === "keys" && !offered.endpoints.length;
-  if (offered.mode === "off" || none) return keep(null);
-  const mark = () => ($("#own-key-text").textContent = kept() ? words.own_key_on : words.own_key);
+  if (offered.mode === "off" || none) return storeKey(null);
+  const mark = () => ($("#own-key-text").textContent = storedKey() ? strings.own_key_on : strings.own_key);
   button.hidden = false;
-  button.addEventListener("click", () => openForm(words, offered, mark));
+  button.addEventListener("click", () => openForm(strings, offered, mark));
   mark();
 }
 
-function openForm(words, { mode, endpoints }, mark) {
-  const own = kept();
+function openForm(strings, { mode, endpoints }, mark) {
+  const own = storedKey();
   const other = mode === "endpoints";
   const which = el("select", { class: "dialog-field" }, ...endpoints.map((name) => el("option", { value: name }, name)));
-  if (other) which.append(el("option", { value: "" }, words.own_key_other));
+  if (other) which.append(el("option", { value: "" }, strings.own_key_other));
   const address = el("input", { class: "dialog-field", type: "url", placeholder: "https://…/v1", pattern: "https://.+" });
-  const place = el("label", { class: "dialog-label" }, words.own_key_address, address);
+  const place = el("label", { class: "dialog-label" }, strings.own_key_address, address);
   const key = el("input", { class: "dialog-field", type: "password", autocomplete: "off", spellcheck: "false", required: true, pattern: "[!-~]+" });
   if (own) {
     key.value = own.key;
@@ -60,17 +60,17 @@ function openForm(words, { mode, endpoints }, mark) {
   };
   which.addEventListener("change", fit);
   fit();
-  const remove = own && el("button", { type: "button", class: "btn", onclick: () => done(null) }, words.own_key_remove);
+  const remove = own && el("button", { type: "button", class: "btn", onclick: () => done(null) }, strings.own_key_remove);
   const form = el("form", { class: "dialog-form" },
-    el("p", { class: "dialog-hint" }, words.own_key_hint),
-    el("label", { class: "dialog-label" }, words.own_key_endpoint, which),
+    el("p", { class: "dialog-hint" }, strings.own_key_hint),
+    el("label", { class: "dialog-label" }, strings.own_key_endpoint, which),
     place,
-    el("label", { class: "dialog-label" }, words.own_key_field, key),
-    el("div", { class: "dialog-row" }, remove || null, el("button", { type: "submit", class: "btn primary" }, words.own_key_save)),
+    el("label", { class: "dialog-label" }, strings.own_key_field, key),
+    el("div", { class: "dialog-row" }, remove || null, el("button", { type: "submit", class: "btn primary" }, strings.own_key_save)),
   );
-  const { dialog } = openDialog(words.own_key, words, form);
+  const { dialog } = openDialog(strings.own_key, strings, form);
   const done = (value) => {
-    keep(value);
+    storeKey(value);
     mark();
     dialog.close();
   };
@@ -80,14 +80,14 @@ function openForm(words, { mode, endpoints }, mark) {
   });
 }
 
-/** Where there is a session, it can be ended. user: whose, "" for who gave the token. */
+/** Wire the sign-out button. user: the user name, "" for sign-in with an access token. */
 export function wireSignOut(signedIn, user) {
   const button = $("#sign-out");
-  $("#who").textContent = user;
-  $("#who").hidden = !user;
+  $("#user-name").textContent = user;
+  $("#user-name").hidden = !user;
   button.hidden = !signedIn;
   button.addEventListener("click", async () => {
-    keep(null);
+    storeKey(null);
     await fetch(new URL("page/sign-out", document.baseURI.replace(/[?#].*$/, "")), { method: "POST", redirect: "manual" });
     location.reload();
   });

@@ -1,4 +1,4 @@
-// Saved prompts: { id, name, text }, in this browser alone; and the {{fields}} in them. No page here.
+// Saved prompts, { id, name, text }, stored in this browser, and their {{fields}}. Independent of the page.
 
 import { newId } from "./ids.js";
 
@@ -7,24 +7,24 @@ const LIMIT = 500;
 const NAME_LENGTH = 80;
 const FIELD = /\{\{\s*([\p{L}\p{N}][\p{L}\p{N}_ -]{0,39}?)\s*\}\}/gu;
 
-/** The names in a text's {{name}}, each once, in order. */
+/** Return the names of the {{fields}} of a text, each once, in order. */
 export function fieldsOf(text) {
   return [...new Set([...text.matchAll(FIELD)].map(([, name]) => name))];
 }
 
-/** The text with values in the places of its fields. What a value holds is never a field. */
-export function filledIn(text, values) {
+/** Replace the fields of a text by values. Braces inside values stay as they are. */
+export function fillFields(text, values) {
   return text.replace(FIELD, (whole, name) => values[name] ?? whole);
 }
 
-/** What may be a saved prompt, as it is kept; null for anything else. */
+/** Return a valid prompt as it is stored; null for anything else. */
 export function asPrompt({ id, name, text } = {}) {
   if (typeof text !== "string" || !text.trim()) return null;
   const title = (typeof name === "string" && name.trim()) || text.trim().split("\n")[0];
   return { id: typeof id === "string" && id ? id : newId(), name: [...title.trim()].slice(0, NAME_LENGTH).join(""), text };
 }
 
-/** storage: as localStorage; other tabs write there too, so it is read each time. */
+/** @param {Storage} storage Read each time, because other tabs write to it too. */
 export class Prompts {
   constructor(storage) {
     this.storage = storage;
@@ -39,7 +39,7 @@ export class Prompts {
     }
   }
 
-  /** Keep a prompt, in the place of the one with its id. Throws where the browser has no room. */
+  /** Add a prompt, or replace the one with its id. Throws if storage is full. */
   put(prompt) {
     const all = this.list();
     const place = all.findIndex(({ id }) => id === prompt.id);
@@ -52,7 +52,7 @@ export class Prompts {
     this.#write(this.list().filter((prompt) => prompt.id !== id));
   }
 
-  /** Prompts of a file; those that are here already, by name and text, are left out. */
+  /** Add prompts of a file, except those with a known name and text. */
   merge(found) {
     const all = this.list();
     const key = ({ name, text }) => `${name}\n${text}`;
@@ -66,11 +66,11 @@ export class Prompts {
   }
 }
 
-/** Prompts whose name or text has all the words of the query. */
-export function matching(prompts, query) {
+/** Return prompts whose name or text has all words of the query. */
+export function matchingPrompts(prompts, query) {
   const wanted = query.toLowerCase().split(/\s+/).filter(Boolean);
   return prompts.filter(({ name, text }) => {
-    const said = `${name}\n${text}`.toLowerCase();
-    return wanted.every((word) => said.includes(word));
+    const haystack = `${name}\n${text}`.toLowerCase();
+    return wanted.every((word) => haystack.includes(word));
   });
 }

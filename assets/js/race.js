@@ -1,21 +1,21 @@
-// The race strip: for each lane, the wait and the answer on one scale of time.
+// The speed bars of a comparison: for each lane the wait and the answer on one time scale.
 
 import { el } from "./dom.js";
 
 const TICK_MS = 100;
 const SHORTEST_SCALE_S = 2;
 
-/** Tokens of a text that nobody counted yet: four bytes each, as the server estimates. */
+/** Estimate the tokens of a text as the server does: four bytes each. */
 const estimated = (text) => Math.max(1, Math.round(new Blob([text]).size / 4));
 
 export class Race {
-  constructor(root, words) {
+  constructor(root, strings) {
     this.root = root;
-    this.words = words;
+    this.strings = strings;
     this.rows = new Map();
   }
 
-  /** runners: [{ letter, version }]; a version's own times say where its bar stands. */
+  /** @param {{ letter: string, version: object }[]} runners The times are in each version. */
   show(runners) {
     this.runners = runners;
     this.rows = new Map(runners.map((runner) => [runner, this.#row(runner)]));
@@ -32,11 +32,11 @@ export class Race {
     const scale = Math.max(SHORTEST_SCALE_S, ...all.map(({ total }) => total));
     const best = this.#best();
     this.runners.forEach((runner, place) => {
-      const { wait, flow, says } = this.rows.get(runner);
+      const { wait, flow, figures } = this.rows.get(runner);
       const { first, total } = all[place];
       wait.style.width = `${(100 * Math.min(first ?? total, total)) / scale}%`;
       flow.style.width = `${(100 * (first == null ? 0 : total - first)) / scale}%`;
-      this.#say(says, runner.version, all[place], best);
+      this.#showFigures(figures, runner.version, all[place], best);
     });
     if (!this.runners.some(({ version }) => version.live)) clearInterval(this.timer);
   }
@@ -44,12 +44,12 @@ export class Race {
   #row({ letter }) {
     const wait = el("i", { class: "wait" });
     const flow = el("i", { class: "flow" });
-    const says = el("span", { class: "race-says tn" });
-    const node = el("div", { class: "race-row", "data-letter": letter }, el("b", { class: "letter" }, letter), el("div", { class: "race-track" }, wait, flow), says);
-    return { node, wait, flow, says };
+    const figures = el("span", { class: "race-figures tn" });
+    const node = el("div", { class: "race-row", "data-letter": letter }, el("b", { class: "letter" }, letter), el("div", { class: "race-track" }, wait, flow), figures);
+    return { node, wait, flow, figures };
   }
 
-  /** The quickest first token and the highest speed, once every lane has come to its end. */
+  /** Return the shortest first-token time and the highest speed, once all lanes have finished. */
   #best() {
     const done = this.runners.map(({ version }) => version.receipt?.facts).filter(Boolean);
     if (done.length < 2 || done.length < this.runners.length) return {};
@@ -57,16 +57,16 @@ export class Race {
     return { first: Math.min(...of("first_token_s")), speed: Math.max(...of("tokens_per_s")) };
   }
 
-  #say(node, version, { first, total }, best) {
-    const { words } = this;
+  #showFigures(node, version, { first, total }, best) {
+    const { strings } = this;
     const facts = version.receipt?.facts;
     const parts = [];
-    if (version.error) parts.push([words.lane_failed]);
+    if (version.error) parts.push([strings.lane_failed]);
     else if (facts) {
       if (facts.first_token_s != null) parts.push([`${facts.first_token_s.toFixed(2)} s`, facts.first_token_s === best.first]);
       if (facts.tokens_per_s != null) parts.push([`${facts.reported ? "" : "≈ "}${Math.round(facts.tokens_per_s)} tok/s`, facts.tokens_per_s === best.speed]);
       if (facts.tokens_out != null) parts.push([`${facts.reported ? "" : "≈ "}${facts.tokens_out} tok`]);
-    } else if (version.stopped) parts.push([words.stopped]);
+    } else if (version.stopped) parts.push([strings.stopped]);
     else if (first == null) parts.push([`${total.toFixed(1)} s`]);
     else {
       parts.push([`${first.toFixed(2)} s`]);
@@ -76,15 +76,15 @@ export class Race {
     const look = JSON.stringify(parts);
     if (node.dataset.look === look) return;
     node.dataset.look = look;
-    node.replaceChildren(...parts.map(([text, isBest]) => el("span", { class: isBest ? "best" : null, title: isBest ? words.fastest : null }, text)));
+    node.replaceChildren(...parts.map(([text, isBest]) => el("span", { class: isBest ? "best" : null, title: isBest ? strings.fastest : null }, text)));
   }
 }
 
-/** Seconds since the question: { first, total }; first is null until the first token. */
+/** Return seconds since the prompt was sent: { first, total }; first is null until the first token. */
 function timesOf(version, now) {
   const end = version.live ? now : (version.ended_ms ?? version.began_ms);
   const total = Math.max(0, (end - version.began_ms) / 1000);
   const facts = version.receipt?.facts;
-  const heard = version.first_ms == null ? null : (version.first_ms - version.began_ms) / 1000;
-  return { first: facts?.first_token_s ?? heard, total };
+  const measured = version.first_ms == null ? null : (version.first_ms - version.began_ms) / 1000;
+  return { first: facts?.first_token_s ?? measured, total };
 }

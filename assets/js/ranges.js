@@ -1,15 +1,15 @@
-// What the host lets visitors set: parameter → [lowest, highest].
+// The ranges that the operator allows: parameter → [lowest, highest].
 
 let ranges = {};
 
-/** Said once, when the page begins. */
-export const allow = (given) => (ranges = given ?? {});
+/** Set the ranges, once when the page starts. */
+export const setRanges = (given) => (ranges = given ?? {});
 
-/** A number as it may be sent; what is no number is nobody's but the catalog's or the endpoint's. */
-export function within(name, value) {
+/** Clamp a number to the allowed range. Other values are states and stay as they are. */
+export function clamp(name, value) {
   const [low, high] = ranges[name] ?? [-Infinity, Infinity];
   return typeof value === "number" ? Math.min(high, Math.max(low, value)) : value;
 }
 
-/** The highest value of a parameter that may be sent; undefined where any may. */
-export const highest = (name) => ranges[name]?.[1];
+/** Return the highest allowed value of a parameter; undefined if there is no limit. */
+export const upperBound = (name) => ranges[name]?.[1];

@@ -1,22 +1,22 @@
-// The table of votes, as the server works it out; the votes are its own or this browser's.
+// The ranking, computed by the server from its own votes or from this browser's.
 
-import { $, el, fromServer, toast } from "./dom.js";
+import { $, el, parseServerHtml, toast } from "./dom.js";
 import { download } from "./exporting.js";
-import { ownVotes } from "./vote.js";
+import { storedVotes } from "./vote.js";
 import * as api from "./api.js";
 
 export class Ranking {
   constructor(page) {
-    this.words = page.words;
+    this.strings = page.strings;
   }
 
   async open() {
     const place = $("#ranking");
     try {
-      const { html } = await api.ranking(ownVotes());
-      place.replaceChildren(fromServer(html));
+      const { html } = await api.ranking(storedVotes());
+      place.replaceChildren(parseServerHtml(html));
     } catch (error) {
-      const { title, hint } = error.view ?? { title: this.words.offline_title, hint: this.words.offline_hint };
+      const { title, hint } = error.view ?? { title: this.strings.offline_title, hint: this.strings.offline_hint };
       place.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, hint)));
     }
   }
@@ -25,7 +25,7 @@ export class Ranking {
     $("#ranking").addEventListener("click", async (event) => {
       const form = event.target.closest("[data-export]")?.dataset.export;
       if (!form) return;
-      const { text } = await api.exportVotes(form, ownVotes()).catch((error) => ({ text: toast(error.view?.title ?? this.words.offline_title) }));
+      const { text } = await api.exportVotes(form, storedVotes()).catch((error) => ({ text: toast(error.view?.title ?? this.strings.offline_title) }));
       if (text) download(`votes.${form}`, [text], form === "csv" ? "text/csv" : "application/json");
     });
   }

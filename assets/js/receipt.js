@@ -1,16 +1,16 @@
-// What happened, under each answer: a quiet line, and on request a sheet.
+// Receipts: a summary line below each answer, and a sheet with details.
 
 import { el } from "./dom.js";
 
 const join = (parts) => parts.flatMap((part, place) => (place ? [" · ", part] : [part]));
 
-/** The line; pressing it opens and closes the sheet below. mine: settings that aren't the defaults. */
-export function receiptLine(view, words, extraFlags = [], mine = []) {
+/** Build the line; clicking it opens the sheet. mine: settings that differ from the defaults. */
+export function receiptLine(view, strings, extraFlags = [], mine = []) {
   const flags = [...extraFlags, ...view.flags].map((flag) => el("span", { class: "flag" }, flag));
   const sheet = view.rows?.length ? receiptSheet(view) : null;
   const line = el(
     "button",
-    { type: "button", class: "receipt", "aria-expanded": "false", title: words.open_receipt, disabled: !sheet },
+    { type: "button", class: "receipt", "aria-expanded": "false", title: strings.open_receipt, disabled: !sheet },
     ...join([...view.line, ...mine, ...flags]),
   );
   if (sheet) {

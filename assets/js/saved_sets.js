@@ -1,7 +1,7 @@
-// Prompt sets that are kept by name: { id, name, saved, count, form }, in this browser alone. No page here.
+// Saved prompt sets: { id, name, saved, count, form }, stored in this browser. Independent of the page.
 
 import { newId } from "./ids.js";
-import { readForm } from "./set_asked.js";
+import { parseForm } from "./set_form.js";
 
 const KEY = "akash-gradio.sets";
 export const LIMIT = 100;
@@ -9,16 +9,16 @@ const NAME_LENGTH = 80;
 
 export class TooMany extends Error {}
 
-/** What may be a saved set, as it is kept; null for anything else. count: of its prompts, 0 unknown. */
+/** Return a valid set as it is stored; null for anything else. count: number of prompts, 0 if unknown. */
 export function asSavedSet({ id, name, saved, count, form } = {}) {
-  const read = readForm(form);
+  const read = parseForm(form);
   if (!read?.text.trim()) return null;
   const title = (typeof name === "string" && name.trim()) || read.name || read.text.trim().split("\n")[0];
   const when = typeof saved === "string" && !Number.isNaN(Date.parse(saved)) ? saved : new Date().toISOString();
   return { id: typeof id === "string" && id ? id : newId(), name: [...title].slice(0, NAME_LENGTH).join(""), saved: when, count: Number.isInteger(count) ? count : 0, form: read };
 }
 
-/** storage: as localStorage; other tabs write there too, so it is read each time. */
+/** @param {Storage} storage Read each time, because other tabs write to it too. */
 export class SavedSets {
   constructor(storage) {
     this.storage = storage;
@@ -37,8 +37,8 @@ export class SavedSets {
   }
 
   /**
-   * Keep a set first, or in the place of the one with its id. Throws TooMany, or what the browser
-   * throws where it has no room; what is kept stays as it is then.
+   * Add a set at the top, or replace the one with its id.
+   * @throws {TooMany | DOMException} If there are too many sets or storage is full; nothing is changed then.
    */
   put(set, place = 0) {
     const all = this.list();
@@ -49,7 +49,7 @@ export class SavedSets {
     this.#write(all);
   }
 
-  /** Returns false where another set has that name. Throws as `put` does. */
+  /** Return false if another set has that name. Throws like `put`. */
   rename(id, name) {
     const set = this.list().find((one) => one.id === id);
     const other = this.named(name);
@@ -58,7 +58,7 @@ export class SavedSets {
     return true;
   }
 
-  /** Returns what brings it back where it was. */
+  /** Delete a set. Returns a function that restores it in its place. */
   remove(id) {
     const all = this.list();
     const place = all.findIndex((one) => one.id === id);

@@ -1,37 +1,38 @@
-// What search looks through: of each chat its different words, folded, in one short text.
+// The chat search. Its index holds for each chat the distinct words of its texts, normalized.
 
 const ACCENTS = /[\u0300-\u036f]/g;
 const BETWEEN = /[^\p{L}\p{N}\p{M}]+/u;
 
-/** Letters as they are compared: without case, accents and widths. */
-export const folded = (text) => text.normalize("NFKD").replace(ACCENTS, "").toLowerCase();
+/** Normalize text for comparison: without case, accents and width variants. */
+export const foldedText = (text) => text.normalize("NFKD").replace(ACCENTS, "").toLowerCase();
 
-/** The different words of all that was said, each once. */
+/** Return the distinct words of all turns. */
 export function searchText(turns) {
   const found = new Set();
   for (const turn of turns) {
     for (const { text } of turn.versions ?? [turn]) {
-      for (const word of folded(text ?? "").split(BETWEEN)) found.add(word);
+      for (const word of foldedText(text ?? "").split(BETWEEN)) found.add(word);
     }
   }
   found.delete("");
   return [...found].join(" ");
 }
 
-/** The parts of a query, each of which a chat must have somewhere. */
-export const termsOf = (query) => folded(query).split(BETWEEN).filter(Boolean);
+/** Return the terms of a query; a chat must have all of them. */
+export const termsOf = (query) => foldedText(query).split(BETWEEN).filter(Boolean);
 
 /**
- * The chats that have every term, those first that have them all in the title.
- *
- * entries: newest first. texts: id → what `searchText` made of the chat.
+ * Return the chats that have every term, separated by whether the title has them all.
+ * @param {object[]} entries Newest first.
+ * @param {Map<string, string>} texts Chat id → its index text.
+ * @param {string} query
  */
 export function search(entries, texts, query) {
   const terms = termsOf(query);
   const inTitle = [];
   const inText = [];
   for (const entry of entries) {
-    const title = folded(`${entry.title} ${entry.folder ?? ""}`);
+    const title = foldedText(`${entry.title} ${entry.folder ?? ""}`);
     const text = texts.get(entry.id) ?? "";
     if (terms.every((term) => title.includes(term))) inTitle.push(entry);
     else if (terms.every((term) => title.includes(term) || text.includes(term))) inText.push(entry);
@@ -39,7 +40,7 @@ export function search(entries, texts, query) {
   return { inTitle, inText };
 }
 
-/** Where the text has the first term: a few words around it, or null. */
+/** Return the text around the first term, or null. */
 export function excerpt(turns, query, before = 16) {
   const terms = termsOf(query);
   for (const turn of turns) {

@@ -1,15 +1,19 @@
-// The candidates of a prompt set: a model each, with parameters of its own behind a button.
+// The models of a prompt set, each with optional settings of its own.
 
 import { el, fill, iconButton } from "./dom.js";
-import { NUMBERS, briefOf, newCandidate } from "./set_asked.js";
+import { NUMBERS, summaryOf, newCandidate } from "./set_form.js";
 
 export class Candidates {
-  /** root: the list. models: of the page. first: who is there until somebody chose. changed: called when anybody changed one. */
-  constructor(root, { says, models, first, changed }) {
-    Object.assign(this, { root, says, models, first, changed, rows: [], touched: false });
+  /**
+   * @param {HTMLElement} root The list.
+   * @param {object} options models: of the page. first(): the candidates until the visitor changes them.
+   *   changed(): called after each change.
+   */
+  constructor(root, { setStrings, models, first, changed }) {
+    Object.assign(this, { root, setStrings, models, first, changed, rows: [], touched: false });
   }
 
-  /** As they are typed. */
+  /** The candidates with their fields as typed. */
   get list() {
     return this.rows.map(({ candidate }) => candidate);
   }
@@ -24,7 +28,7 @@ export class Candidates {
     this.#draw();
   }
 
-  /** The page's models have changed, or the view is opened. Returns whether others are there now. */
+  /** Update after the models changed or the view was opened. Returns whether the candidates changed. */
   refresh() {
     const before = JSON.stringify(this.list);
     const first = this.touched ? null : this.first();
@@ -38,7 +42,7 @@ export class Candidates {
     return this.models.list.filter((model) => model.can_chat);
   }
 
-  /** One more: a model that isn't there yet, or the first one again. */
+  /** Add a model that is not in the list yet, or the first one again. */
   add() {
     const taken = new Set(this.list.map(({ model }) => model));
     const able = this.#able();
@@ -55,7 +59,7 @@ export class Candidates {
     return row;
   }
 
-  /** The same model once more; what is to be otherwise is at hand. */
+  /** Duplicate a model and open its settings. */
   #copy(row) {
     const copy = this.#put({ ...row.candidate }, this.rows.indexOf(row) + 1);
     this.#open(copy);
@@ -78,34 +82,34 @@ export class Candidates {
   // ── one candidate ───────────────────────────────────────────────────────
 
   #row(candidate) {
-    const { says } = this;
+    const { setStrings } = this;
     const row = { candidate };
-    const told = () => {
+    const onchange = () => {
       this.touched = true;
       this.#brief(row);
       this.changed();
     };
-    row.select = el("select", { class: "plain", "aria-label": says.model, onchange: () => this.#choose(row) });
+    row.select = el("select", { class: "plain", "aria-label": setStrings.model, onchange: () => this.#choose(row) });
     row.brief = el("p", { class: "candidate-brief" });
-    row.tune = iconButton("tune", says.own, () => this.#open(row), { "aria-expanded": "false" });
-    row.endpoint = el("select", { class: "plain", onchange: () => { candidate.endpoint = row.endpoint.value; told(); } });
-    row.effort = el("select", { class: "plain", onchange: () => { candidate.reasoning_effort = row.effort.value; told(); } });
+    row.tune = iconButton("tune", setStrings.own, () => this.#open(row), { "aria-expanded": "false" });
+    row.endpoint = el("select", { class: "plain", onchange: () => { candidate.endpoint = row.endpoint.value; onchange(); } });
+    row.effort = el("select", { class: "plain", onchange: () => { candidate.reasoning_effort = row.effort.value; onchange(); } });
     row.own = el("div", { class: "candidate-own", hidden: true },
-      el("div", { class: "set-fields" }, ...NUMBERS.map((name) => labelled(says[name], field("input", candidate, name, told, { inputmode: "decimal", placeholder: says.as_all })))),
+      el("div", { class: "set-fields" }, ...NUMBERS.map((name) => labelled(setStrings[name], field("input", candidate, name, onchange, { inputmode: "decimal", placeholder: setStrings.as_all })))),
       el("div", { class: "set-fields candidate-two" },
-        labelled(says.stop_at, field("textarea", candidate, "stop", told, { rows: 1, dir: "auto", placeholder: says.stop_how })),
-        row.efforts = labelled(says.reasoning_effort, row.effort)),
-      labelled(says.system, field("textarea", candidate, "system", told, { rows: 2, dir: "auto", placeholder: says.as_all })),
-      labelled(says.endpoint, row.endpoint));
+        labelled(setStrings.stop_at, field("textarea", candidate, "stop", onchange, { rows: 1, dir: "auto", placeholder: setStrings.stop_how })),
+        row.efforts = labelled(setStrings.reasoning_effort, row.effort)),
+      labelled(setStrings.system, field("textarea", candidate, "system", onchange, { rows: 2, dir: "auto", placeholder: setStrings.as_all })),
+      labelled(setStrings.endpoint, row.endpoint));
     const head = el("div", { class: "candidate-head" }, row.select, row.tune,
-      iconButton("copy", says.copy_candidate, () => this.#copy(row)),
-      iconButton("close", says.remove_candidate, () => this.#remove(row)));
+      iconButton("copy", setStrings.copy_candidate, () => this.#copy(row)),
+      iconButton("close", setStrings.remove_candidate, () => this.#remove(row)));
     row.node = el("li", { class: "candidate" }, head, row.brief, row.own);
     this.#fill(row);
     return row;
   }
 
-  /** The choices as the models are now; an open list is left alone where they are the same. */
+  /** Update the options to the current models. An unchanged list stays, because it may be open. */
   #fill(row) {
     const { candidate } = row;
     const { list } = this.models;
@@ -113,12 +117,12 @@ export class Candidates {
     if (look === row.look) return;
     row.look = look;
     const options = list.map((model) => option(model.id, model.can_chat ? model.name : `${model.name} (${model.state_word})`, candidate.model));
-    if (!list.some(({ id }) => id === candidate.model)) options.unshift(option(candidate.model, fill(this.says.model_gone, { model: candidate.model }), candidate.model));
+    if (!list.some(({ id }) => id === candidate.model)) options.unshift(option(candidate.model, fill(this.setStrings.model_gone, { model: candidate.model }), candidate.model));
     row.select.replaceChildren(...options);
     const aliases = [...new Set([...(this.models.find(candidate.model)?.endpoints ?? []), candidate.endpoint].filter(Boolean))];
-    row.endpoint.replaceChildren(option("", this.says.any_endpoint, candidate.endpoint), ...aliases.map((alias) => option(alias, alias, candidate.endpoint)));
+    row.endpoint.replaceChildren(option("", this.setStrings.any_endpoint, candidate.endpoint), ...aliases.map((alias) => option(alias, alias, candidate.endpoint)));
     const efforts = [...new Set([...(this.models.find(candidate.model)?.reasoning_efforts ?? []), candidate.reasoning_effort].filter(Boolean))];
-    row.effort.replaceChildren(option("", this.says.effort_own, candidate.reasoning_effort), ...efforts.map((effort) => option(effort, effort, candidate.reasoning_effort)));
+    row.effort.replaceChildren(option("", this.setStrings.effort_default, candidate.reasoning_effort), ...efforts.map((effort) => option(effort, effort, candidate.reasoning_effort)));
     row.efforts.hidden = !efforts.length;
     this.#brief(row);
   }
@@ -136,12 +140,12 @@ export class Candidates {
   }
 
   #brief(row) {
-    row.brief.textContent = briefOf(row.candidate, this.says);
+    row.brief.textContent = summaryOf(row.candidate, this.setStrings);
   }
 }
 
-function field(tag, candidate, name, told, attributes) {
-  const input = el(tag, { autocomplete: "off", ...attributes, oninput: () => { candidate[name] = input.value; told(); } });
+function field(tag, candidate, name, onchange, attributes) {
+  const input = el(tag, { autocomplete: "off", ...attributes, oninput: () => { candidate[name] = input.value; onchange(); } });
   input.value = candidate[name];
   return input;
 }

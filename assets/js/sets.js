@@ -1,22 +1,22 @@
-// Prompt sets: a form, its forecast, the sets that are kept by name, and the runs. A run lives on
-// the server; its id, which alone opens it, is kept in this browser.
+// Prompt sets: the form, its forecast, saved sets, and runs. A run lives on the server; its id, which is
+// needed to open it, is stored in this browser.
 
-import { remembered } from "./compare_state.js";
+import { restoreComparison } from "./compare_state.js";
 import { openDialog } from "./dialogs.js";
 import { $, el, fill, toast } from "./dom.js";
-import { decoded } from "./files.js";
+import { decodeText } from "./files.js";
 import { newId } from "./ids.js";
-import { kept, keptInTab } from "./keeping.js";
+import { safeLocalStorage, safeSessionStorage } from "./safe_storage.js";
 import { LIMIT, SavedSets, TooMany, asSavedSet } from "./saved_sets.js";
-import { Unclear, askedOf, candidateOf, newCandidate, promptsOf, readForm } from "./set_asked.js";
+import { InvalidNumber, requestOf, candidateOf, newCandidate, promptsOf, parseForm } from "./set_form.js";
 import { Candidates } from "./set_candidates.js";
-import { sentOf } from "./settings.js";
+import { requestSettings } from "./settings.js";
 import { SetRun } from "./set_run.js";
 import * as api from "./api.js";
 
 const RUNS = "akash-gradio.set-runs";
 const DRAFT = "akash-gradio.set-draft";
-const MOST_RUNS = 50;
+const MAX_RUNS = 50;
 const FIRST_MODELS = 2;
 const SETTLE_MS = 400;
 const LARGEST_SHOWN = 200_000;
@@ -25,22 +25,22 @@ const FIELDS = { temperature: "#set-temperature", repeats: "#set-repeats", max_t
 export class Sets {
   constructor(page) {
     this.page = page;
-    this.says = page.boot.sets;
+    this.setStrings = page.boot.sets;
     Object.assign(this, { file: null, named: "", count: 0, restored: false });
-    this.saved = new SavedSets(kept);
+    this.saved = new SavedSets(safeLocalStorage);
     this.run = new SetRun(page, {
       others: (id) => this.#runs().filter(({ run }) => run !== id),
       gone: (id) => { this.#keepRuns(this.#runs().filter(({ run }) => run !== id)); this.#showForm(); },
     });
   }
 
-  /** The view is opened: the run that was open, or the form. */
+  /** Open the view: the run that was open, or the form. */
   open() {
     this.#restore();
     this.candidates.refresh();
     $("#set-chat").hidden = !promptsOf(this.page.chat.turns);
     $("#set-kept").hidden = this.page.boot.runs_kept;
-    if (this.run.id) return this.run.look();
+    if (this.run.id) return this.run.refresh();
     this.#showForm();
   }
 
@@ -49,13 +49,13 @@ export class Sets {
     if (this.candidates.refresh()) this.#changed();
   }
 
-  /** Whom to begin with: the lanes that are being compared, else the first models that can be asked. */
+  /** Return the first candidates: the lanes of the open comparison, else the first usable models. */
   #first() {
     const { compare, models } = this.page;
-    // After a reload only the tab has them, until the comparison is opened.
-    const { lanes, shared, hidden } = (!compare.lanes.length && remembered()) || compare;
-    const known = hidden ? [] : lanes.filter(({ model }) => models.find(model)); // blind: their order would tell
-    if (known.length) return known.map((lane) => candidateOf(lane, sentOf(lane.settings ?? shared, models.find(lane.model))));
+    // After a reload the lanes are only in this tab's storage until the comparison is opened.
+    const { lanes, shared, hidden } = (!compare.lanes.length && restoreComparison()) || compare;
+    const known = hidden ? [] : lanes.filter(({ model }) => models.find(model)); // the order would reveal the lanes of a blind round
+    if (known.length) return known.map((lane) => candidateOf(lane, requestSettings(lane.settings ?? shared, models.find(lane.model))));
     return models.list.filter((model) => model.can_chat).slice(0, FIRST_MODELS).map(({ id }) => newCandidate(id));
   }
 
@@ -71,7 +71,7 @@ export class Sets {
     this.#changed();
   }
 
-  /** The form as it is typed. */
+  /** Return the form as typed. */
   #form() {
     const { name, text } = this.file ?? { name: "", text: $("#set-text").value };
     const fields = Object.entries(FIELDS).map(([field, id]) => [field, $(id).value]);
@@ -85,7 +85,7 @@ export class Sets {
     this.#put(form.text, form.name);
   }
 
-  /** Prompts in the place of those that are there. name: of their file, "" where they can be typed on. */
+  /** Set the prompts. name: of their file, "" if they can be edited. */
   #put(text, name = "") {
     this.file = name ? { name, text } : null;
     const box = $("#set-text");
@@ -94,123 +94,123 @@ export class Sets {
     this.#changed();
   }
 
-  /** Other prompts than those that are there, which can be had back. said: of the new ones. */
-  #replace(text, name = "", said = "") {
+  /** Replace the prompts, with an undo button. message: about the new prompts. */
+  #replace(text, name = "", message = "") {
     const { named } = this;
     const before = this.#form();
     this.named = "";
     this.#put(text, name);
-    if (before.text.trim() && before.text !== text) toast(said || this.says.replaced, this.page.words.undo, () => { this.named = named; this.#put(before.text, before.name); });
-    else if (said) toast(said);
+    if (before.text.trim() && before.text !== text) toast(message || this.setStrings.replaced, this.page.strings.undo, () => { this.named = named; this.#put(before.text, before.name); });
+    else if (message) toast(message);
   }
 
   async #openFile(file) {
     if (!file) return;
-    const text = decoded(new Uint8Array(await file.arrayBuffer()));
-    if (text == null) return toast(fill(this.says.no_text, { name: file.name }));
+    const text = decodeText(new Uint8Array(await file.arrayBuffer()));
+    if (text == null) return toast(fill(this.setStrings.no_text, { name: file.name }));
     this.#replace(text, file.name);
   }
 
   #useChat() {
     const { turns } = this.page.chat;
     const files = turns.some(({ attachments }) => attachments?.length);
-    this.#replace(promptsOf(turns), "", files ? this.says.without_files : "");
+    this.#replace(promptsOf(turns), "", files ? this.setStrings.without_files : "");
   }
 
   #changed() {
     $("#set-clear").hidden = $("#set-save").hidden = !$("#set-text").value;
     $("#set-start").disabled = true;
     clearTimeout(this.settling);
-    this.settling = setTimeout(() => { this.#keepDraft(); this.#foretell(); }, SETTLE_MS);
+    this.settling = setTimeout(() => { this.#keepDraft(); this.#forecast(); }, SETTLE_MS);
   }
 
   #keepDraft() {
     if (!this.restored) return;
     const chosen = this.candidates.touched ? {} : { candidates: [] };
     try {
-      keptInTab.setItem(DRAFT, JSON.stringify({ ...this.#form(), ...chosen, named: this.named }));
+      safeSessionStorage.setItem(DRAFT, JSON.stringify({ ...this.#form(), ...chosen, named: this.named }));
     } catch {
-      keptInTab.setItem(DRAFT, ""); // too much for this tab's storage: better none than an old one
+      safeSessionStorage.setItem(DRAFT, ""); // it exceeds this tab's storage: better none than an outdated one
     }
   }
 
-  /** What was typed before a reload. */
+  /** Restore the form after a reload. */
   #restore() {
     if (this.restored) return;
     this.restored = true;
     try {
-      const draft = JSON.parse(keptInTab.getItem(DRAFT));
-      const form = readForm(draft);
+      const draft = JSON.parse(safeSessionStorage.getItem(DRAFT));
+      const form = parseForm(draft);
       if (!form) return;
       this.named = typeof draft.named === "string" ? draft.named : "";
       this.#fill(form);
     } catch {
-      // Nothing of ours is there.
+      // There is no valid draft.
     }
   }
 
-  async #foretell() {
+  async #forecast() {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const current = () => turn === this.turn;
-    const { says } = this;
+    const { setStrings } = this;
     const form = this.#form();
     this.count = 0;
-    if (!form.text.trim()) return this.#told({ hint: says.need_prompts });
+    if (!form.text.trim()) return this.#showForecast({ hint: setStrings.need_prompts });
     try {
       const { prompts, checked } = await api.readSet({ name: form.name, text: form.text });
       if (!current()) return;
       this.count = prompts;
-      const count = prompts === 1 ? says.read_one : fill(says.read, { count: prompts.toLocaleString("en") });
-      const read = checked ? `${count}, ${fill(says.with_checks, { count: checked.toLocaleString("en") })}` : count;
-      if (!form.candidates.length) return this.#told({ read, hint: says.need_models });
-      const told = await api.forecastSet(askedOf(form));
-      if (current()) this.#told({ read, hint: told.text, calls: told.calls });
+      const count = prompts === 1 ? setStrings.read_one : fill(setStrings.read, { count: prompts.toLocaleString("en") });
+      const read = checked ? `${count}, ${fill(setStrings.with_checks, { count: checked.toLocaleString("en") })}` : count;
+      if (!form.candidates.length) return this.#showForecast({ read, hint: setStrings.need_models });
+      const forecast = await api.forecastRun(requestOf(form));
+      if (current()) this.#showForecast({ read, hint: forecast.text, calls: forecast.calls });
     } catch (error) {
-      if (current()) this.#told(this.#faultOf(error));
+      if (current()) this.#showForecast(this.#errorMessage(error));
     }
   }
 
-  #faultOf(error) {
-    const { says } = this;
-    if (error instanceof Unclear) return { mistakes: fill(says.wrong_number, { name: says[error.field], low: error.low, high: error.high.toLocaleString("en") }) };
-    return { mistakes: error.view?.hint ?? this.page.words.offline_hint, title: error.view?.title ?? this.page.words.offline_title };
+  #errorMessage(error) {
+    const { setStrings } = this;
+    if (error instanceof InvalidNumber) return { errors: fill(setStrings.wrong_number, { name: setStrings[error.field], low: error.low, high: error.high.toLocaleString("en") }) };
+    return { errors: error.view?.hint ?? this.page.strings.offline_hint, title: error.view?.title ?? this.page.strings.offline_title };
   }
 
-  #told({ read = "", hint = "", mistakes = "", title = "", calls = 0 }) {
+  #showForecast({ read = "", hint = "", errors = "", title = "", calls = 0 }) {
     $("#set-count").textContent = [this.named || this.file?.name, read].filter(Boolean).join(": ");
     $("#set-forecast").textContent = hint;
-    const box = $("#set-mistakes");
-    box.hidden = !mistakes;
-    box.replaceChildren(...(title ? [el("b", {}, title)] : []), ...mistakes.split("\n").map((line) => el("p", {}, line)));
+    const box = $("#set-errors");
+    box.hidden = !errors;
+    box.replaceChildren(...(title ? [el("b", {}, title)] : []), ...errors.split("\n").map((line) => el("p", {}, line)));
     const start = $("#set-start");
     start.disabled = !calls;
-    start.textContent = calls ? fill(this.says.start_calls, { calls: calls.toLocaleString("en") }) : this.says.start;
+    start.textContent = calls ? fill(this.setStrings.start_calls, { calls: calls.toLocaleString("en") }) : this.setStrings.start;
   }
 
   async #begin() {
     $("#set-start").disabled = true;
     try {
-      const begun = await api.beginSet({ ...askedOf(this.#form()), title: this.named || withoutEnding(this.file?.name ?? "") });
+      const begun = await api.startRun({ ...requestOf(this.#form()), title: this.named || withoutEnding(this.file?.name ?? "") });
       this.#keepRuns([begun, ...this.#runs()]);
       this.run.open(begun.run);
     } catch (error) {
-      this.#told(this.#faultOf(error));
+      this.#showForecast(this.#errorMessage(error));
     }
   }
 
-  // ── the sets that are kept by name ──────────────────────────────────────
+  // ── saved sets ──────────────────────────────────────────────────────────────────────
 
   #save() {
     const form = structuredClone(this.#form());
-    this.#name(this.says.save_set, this.named || withoutEnding(form.name), (name) => {
+    this.#askName(this.setStrings.save_set, this.named || withoutEnding(form.name), (name) => {
       const there = this.saved.named(name);
       const set = asSavedSet({ id: there?.id ?? newId(), name, count: this.count, form });
-      if (!set || !this.#kept(() => this.saved.put(set))) return;
+      if (!set || !this.#safeLocalStorage(() => this.saved.put(set))) return;
       this.named = set.name;
       this.#listSaved();
       this.#changed();
-      if (there) toast(fill(this.says.set_replaced, { name: set.name }), this.page.words.undo, () => { this.#kept(() => this.saved.put(there)); this.#listSaved(); });
-      else toast(fill(this.says.set_saved, { name: set.name }));
+      if (there) toast(fill(this.setStrings.set_replaced, { name: set.name }), this.page.strings.undo, () => { this.#safeLocalStorage(() => this.saved.put(there)); this.#listSaved(); });
+      else toast(fill(this.setStrings.set_saved, { name: set.name }));
     });
   }
 
@@ -221,13 +221,13 @@ export class Sets {
     show(set.form, set.name);
     $("#set-text").focus({ preventScroll: true });
     $("#sets .view-scroll").scrollTop = 0;
-    if (before.text.trim() && before.text !== set.form.text) toast(this.says.replaced, this.page.words.undo, () => show(before, named));
+    if (before.text.trim() && before.text !== set.form.text) toast(this.setStrings.replaced, this.page.strings.undo, () => show(before, named));
   }
 
   #rename(set) {
-    this.#name(this.says.rename_set, set.name, (name) => {
-      const renamed = () => this.saved.rename(set.id, name) || toast(fill(this.says.set_name_taken, { name }));
-      if (this.#kept(renamed) && this.saved.named(name)?.id === set.id && this.named === set.name) this.named = name;
+    this.#askName(this.setStrings.rename_set, set.name, (name) => {
+      const renamed = () => this.saved.rename(set.id, name) || toast(fill(this.setStrings.set_name_taken, { name }));
+      if (this.#safeLocalStorage(renamed) && this.saved.named(name)?.id === set.id && this.named === set.name) this.named = name;
       this.#listSaved();
       this.#changed();
     });
@@ -236,92 +236,92 @@ export class Sets {
   #delete(set) {
     const undo = this.saved.remove(set.id);
     this.#listSaved();
-    toast(fill(this.says.set_deleted, { name: set.name }), this.page.words.undo, () => { this.#kept(undo); this.#listSaved(); });
+    toast(fill(this.setStrings.set_deleted, { name: set.name }), this.page.strings.undo, () => { this.#safeLocalStorage(undo); this.#listSaved(); });
   }
 
-  /** Ask for a name; told gets it. */
-  #name(title, value, told) {
-    const { words } = this.page;
+  /** Ask for a name and call onname with it. */
+  #askName(title, value, onname) {
+    const { strings } = this.page;
     const input = el("input", { type: "text", class: "dialog-field", maxlength: 80, dir: "auto", required: true });
     input.value = value;
-    const form = el("form", { class: "dialog-form" }, el("label", { class: "dialog-label" }, el("span", {}, this.says.set_name), input),
-      el("div", { class: "dialog-row" }, el("button", { type: "submit", class: "btn primary" }, this.says.save)));
-    const { dialog } = openDialog(title, words, form);
+    const form = el("form", { class: "dialog-form" }, el("label", { class: "dialog-label" }, el("span", {}, this.setStrings.set_name), input),
+      el("div", { class: "dialog-row" }, el("button", { type: "submit", class: "btn primary" }, this.setStrings.save)));
+    const { dialog } = openDialog(title, strings, form);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (!input.value.trim()) return;
       dialog.close();
-      told(input.value.trim());
+      onname(input.value.trim());
     });
     input.select();
   }
 
-  #kept(write) {
+  #safeLocalStorage(write) {
     try {
       write();
       return true;
     } catch (error) {
-      toast(error instanceof TooMany ? fill(this.says.sets_many, { limit: LIMIT }) : this.says.set_unkept);
+      toast(error instanceof TooMany ? fill(this.setStrings.sets_many, { limit: LIMIT }) : this.setStrings.sets_full);
       return false;
     }
   }
 
   #listSaved() {
-    const { says } = this;
+    const { setStrings } = this;
     const rows = this.saved.list().map((set) => {
-      const count = set.count === 1 ? says.read_one : set.count ? fill(says.read, { count: set.count.toLocaleString("en") }) : "";
+      const count = set.count === 1 ? setStrings.read_one : set.count ? fill(setStrings.read, { count: set.count.toLocaleString("en") }) : "";
       const facts = [count, set.form.candidates.map(({ model }) => this.page.models.find(model)?.name ?? model).join(", ")].filter(Boolean).join(" · ");
       const act = (label, todo) => el("button", { type: "button", class: "btn quiet", "aria-label": `${label}: ${set.name}`, onclick: todo }, label);
-      return el("li", {}, opener(set.name, facts, () => this.#openSaved(set)), act(says.rename_it, () => this.#rename(set)), act(says.forget, () => this.#delete(set)));
+      return el("li", {}, opener(set.name, facts, () => this.#openSaved(set)), act(setStrings.rename_it, () => this.#rename(set)), act(setStrings.delete, () => this.#delete(set)));
     });
     $("#set-saved").replaceChildren(...rows);
     $("#set-saved-part").hidden = !rows.length;
   }
 
-  // ── the runs of this browser ────────────────────────────────────────────
+  // ── runs of this browser ────────────────────────────────────────────────
 
   #runs() {
     try {
-      return JSON.parse(kept.getItem(RUNS)) ?? [];
+      return JSON.parse(safeLocalStorage.getItem(RUNS)) ?? [];
     } catch {
       return this.unkept ?? [];
     }
   }
 
   #keepRuns(runs) {
-    this.unkept = runs.slice(0, MOST_RUNS);
+    this.unkept = runs.slice(0, MAX_RUNS);
     try {
-      kept.setItem(RUNS, JSON.stringify(this.unkept));
+      safeLocalStorage.setItem(RUNS, JSON.stringify(this.unkept));
     } catch {
-      // No room in this browser: the runs are known until the page is left.
+      // Storage is full: the runs are known while the page is open.
     }
   }
 
   #listRuns() {
-    const { says } = this;
+    const { setStrings } = this;
     const rows = this.#runs().map((one) =>
-      el("li", {}, opener(one.title, `${new Date(one.began).toLocaleString()} · ${fill(says.calls, { count: one.calls.toLocaleString("en") })}`, () => this.run.open(one.run)),
-        el("button", { type: "button", class: "btn quiet", "aria-label": `${says.forget}: ${one.title}`, onclick: (event) => this.#sure(event.currentTarget, one) }, says.forget)));
-    $("#set-runs").replaceChildren(...(rows.length ? rows : [el("li", { class: "set-hint" }, says.none_yet)]));
+      el("li", {}, opener(one.title, `${new Date(one.began).toLocaleString()} · ${fill(setStrings.calls, { count: one.calls.toLocaleString("en") })}`, () => this.run.open(one.run)),
+        el("button", { type: "button", class: "btn quiet", "aria-label": `${setStrings.delete}: ${one.title}`, onclick: (event) => this.#confirmDelete(event.currentTarget, one) }, setStrings.delete)));
+    $("#set-runs").replaceChildren(...(rows.length ? rows : [el("li", { class: "set-hint" }, setStrings.none_yet)]));
   }
 
-  /** Its answers were paid for, and the server forgets them at once: the button asks first. */
-  #sure(button, { run, title }) {
-    const { says } = this;
-    const sure = el("button", { type: "button", class: "btn danger", "aria-label": `${says.forget_sure}: ${title}`, onclick: () => this.#forget(run), onblur: () => setTimeout(() => sure.replaceWith(button)) }, says.forget_sure);
+  /** Confirm before deleting: the answers cost money and can't be restored. */
+  #confirmDelete(button, { run, title }) {
+    const { setStrings } = this;
+    const sure = el("button", { type: "button", class: "btn danger", "aria-label": `${setStrings.delete_sure}: ${title}`, onclick: () => this.#deleteRun(run), onblur: () => setTimeout(() => sure.replaceWith(button)) }, setStrings.delete_sure);
     button.replaceWith(sure);
     sure.focus();
   }
 
-  async #forget(id) {
-    await api.actSet(id, "forget").catch(() => null);
+  async #deleteRun(id) {
+    await api.runAction(id, "forget").catch(() => null);
     this.#keepRuns(this.#runs().filter(({ run }) => run !== id));
     this.#listRuns();
-    toast(this.says.forgotten);
+    toast(this.setStrings.run_deleted);
   }
 
   wire() {
-    this.candidates = new Candidates($("#set-candidates"), { says: this.says, models: this.page.models, first: () => this.#first(), changed: () => this.#changed() });
+    this.candidates = new Candidates($("#set-candidates"), { setStrings: this.setStrings, models: this.page.models, first: () => this.#first(), changed: () => this.#changed() });
     this.run.wire();
     for (const id of ["#set-text", ...Object.values(FIELDS)]) $(id).addEventListener("input", () => this.#changed());
     $("#set-add").addEventListener("click", () => this.candidates.add());
@@ -329,7 +329,7 @@ export class Sets {
     $("#set-file").addEventListener("change", ({ target }) => { this.#openFile(target.files[0]); target.value = ""; });
     $("#set-chat").addEventListener("click", () => this.#useChat());
     $("#set-save").addEventListener("click", () => this.#save());
-    $("#set-clear").addEventListener("click", () => { this.#replace("", "", this.says.cleared); $("#set-text").focus(); });
+    $("#set-clear").addEventListener("click", () => { this.#replace("", "", this.setStrings.cleared); $("#set-text").focus(); });
     $("#set-form").addEventListener("submit", (event) => { event.preventDefault(); if (!$("#set-start").disabled) this.#begin(); });
     $("#run-new").addEventListener("click", () => this.#showForm());
     addEventListener("pagehide", () => this.#keepDraft());

@@ -1,8 +1,8 @@
-// The list of chats: groups, search, and what can be done with one of them.
+// The chat list: groups, search, and the actions of each chat.
 
 import { $, el, icon } from "./dom.js";
 import { NAME_LENGTH, OpenFolders, chooseFolder } from "./folders.js";
-import { grouped, upTo } from "./groups.js";
+import { groupChats, limitRows } from "./groups.js";
 import { menuButton } from "./menus.js";
 import { excerpt } from "./searching.js";
 
@@ -11,13 +11,17 @@ const MORE_ROWS = 200;
 const NEAR_END = 400;
 const EXCERPTS = 12;
 const PAUSE_MS = 120;
-const STOPS = ".history-open, .history-folder"; // of the arrow keys
+const STOPS = ".history-open, .history-folder"; // targets of the arrow keys
 
 export class Sidebar {
-  /** acts: open(id), rename(entry, title), pin(entry), move(entry, folder), renameFolder(name, other), duplicate(id),
-   * export(id, form), remove(entry), openStorage(). */
-  constructor(words, history, acts) {
-    Object.assign(this, { words, history, acts });
+  /**
+   * @param {Record<string, string>} strings Texts of the page.
+   * @param {object} history The stored chats.
+   * @param {object} actions open(id), rename(entry, title), pin(entry), move(entry, folder),
+   *   renameFolder(name, other), duplicate(id), export(id, form), remove(entry), openStorageDialog().
+   */
+  constructor(strings, history, actions) {
+    Object.assign(this, { strings, history, actions });
     this.rows = FIRST_ROWS;
     this.query = "";
     this.folders = new OpenFolders();
@@ -42,7 +46,7 @@ export class Sidebar {
       if (event.key === "Enter") $("#history .history-open")?.click();
       else $("#history").querySelector(STOPS)?.focus();
     });
-    $("#your-chats").addEventListener("click", () => this.acts.openStorage());
+    $("#your-chats").addEventListener("click", () => this.actions.openStorageDialog());
     const root = $("#history");
     root.addEventListener("keydown", (event) => this.#walk(event));
     root.addEventListener("scroll", () => this.#scrolled(root), { passive: true });
@@ -66,7 +70,7 @@ export class Sidebar {
     if (query) await this.#excerpts(query);
   }
 
-  /** A chat came, went or was renamed; what is searched for is searched again. */
+  /** Redraw or search again after a chat was added, removed or renamed. */
   changed() {
     if (this.query) this.find(this.query);
     else this.draw();
@@ -74,10 +78,10 @@ export class Sidebar {
 
   // ── drawing ─────────────────────────────────────────────────────────────
 
-  /** Nothing is drawn again that looks the same, nor while a title is being written. */
+  /** Draw the list, unless it would look the same or a title is being edited. */
   draw() {
     const root = $("#history");
-    const groups = upTo(this.rows, this.#groups(), (name) => this.folders.has(name));
+    const groups = limitRows(this.rows, this.#groups(), (name) => this.folders.has(name));
     const rows = ({ name, open, count, entries }) => [name, open, count, entries.map(({ id, title, pinned }) => [id, title, pinned])];
     const look = JSON.stringify([this.current, this.query, groups.map(rows)]);
     if (!root || this.renaming || look === this.look) return;
@@ -94,11 +98,11 @@ export class Sidebar {
   }
 
   #emptyWords() {
-    const { words, history, acts } = this;
-    if (this.query) return words.search_none;
-    if (history.store.keeps) return words.history_empty;
-    if (history.store.newer) return words.newer_store;
-    return acts.canKeep ? "" : words.history_off; // a note above says that nothing is kept
+    const { strings, history, actions } = this;
+    if (this.query) return strings.search_none;
+    if (history.store.keeps) return strings.history_empty;
+    if (history.store.newer) return strings.newer_store;
+    return actions.canStore ? "" : strings.history_off; // a note above explains private mode
   }
 
   #parts(groups) {
@@ -109,10 +113,10 @@ export class Sidebar {
   }
 
   #folder(name, open, count) {
-    const { words } = this;
+    const { strings } = this;
     const row = el("div", { class: "folder-row" }, el("h2", { class: "history-day" }, this.#fold(name, open, count)));
-    const rename = { icon: "edit", label: words.rename, act: () => this.#renameFolder(row, name, open, count) };
-    row.append(menuButton("more", `${words.more}: ${name}`, () => [rename]));
+    const rename = { icon: "edit", label: strings.rename, act: () => this.#renameFolder(row, name, open, count) };
+    row.append(menuButton("more", `${strings.more}: ${name}`, () => [rename]));
     return row;
   }
 
@@ -126,14 +130,14 @@ export class Sidebar {
       icon("right"), el("span", { dir: "auto" }, name), el("span", { class: "tn" }, String(count)));
   }
 
-  /** In the order of the list; see groups.js. */
+  /** Return the groups in the order of the list; see groups.js. */
   #groups() {
-    const { words, history, found } = this;
+    const { strings, history, found } = this;
     if (this.query) {
-      const both = [[words.search_titles, found.inTitle], [words.search_texts, found.inText]];
+      const both = [[strings.search_titles, found.inTitle], [strings.search_texts, found.inText]];
       return both.filter(([, entries]) => entries.length).map(([name, entries]) => ({ name, entries, folder: false }));
     }
-    return grouped(history.entries, words, new Date().setHours(0, 0, 0, 0), (time) => this.month.format(time));
+    return groupChats(history.entries, strings, new Date().setHours(0, 0, 0, 0), (time) => this.month.format(time));
   }
 
   #scrolled(root) {
@@ -144,39 +148,39 @@ export class Sidebar {
   }
 
   #row(entry) {
-    const { words, acts } = this;
+    const { strings, actions } = this;
     const row = el("div", { class: "history-row", "data-chat-id": entry.id, "aria-current": entry.id === this.current ? "true" : null });
-    const title = entry.title || words.new_chat;
-    const open = el("button", { type: "button", class: "history-open", dir: "auto", title, onclick: () => acts.open(entry.id) }, title);
+    const title = entry.title || strings.new_chat;
+    const open = el("button", { type: "button", class: "history-open", dir: "auto", title, onclick: () => actions.open(entry.id) }, title);
     if (entry.pinned) row.append(icon("pin"));
-    row.append(open, menuButton("more", `${words.more}: ${title}`, (button) => this.#menu(row, entry, button)));
+    row.append(open, menuButton("more", `${strings.more}: ${title}`, (button) => this.#menu(row, entry, button)));
     return row;
   }
 
   #menu(row, entry, button) {
-    const { words, acts } = this;
+    const { strings, actions } = this;
     return [
-      { icon: "pin", label: entry.pinned ? words.unpin : words.pin, act: () => acts.pin(entry) },
-      { icon: "edit", label: words.rename, act: () => this.#rename(row, entry) },
-      { icon: "folder", label: words.folder_move, act: () => this.#move(entry, button) },
-      { icon: "copy", label: words.duplicate, act: () => acts.duplicate(entry.id) },
+      { icon: "pin", label: entry.pinned ? strings.unpin : strings.pin, act: () => actions.pin(entry) },
+      { icon: "edit", label: strings.rename, act: () => this.#rename(row, entry) },
+      { icon: "folder", label: strings.folder_move, act: () => this.#move(entry, button) },
+      { icon: "copy", label: strings.duplicate, act: () => actions.duplicate(entry.id) },
       null,
-      { icon: "save", label: words.export_markdown, act: () => acts.export(entry.id, "markdown") },
-      { icon: "save", label: words.export_html, act: () => acts.export(entry.id, "html") },
-      { icon: "save", label: words.export_json, act: () => acts.export(entry.id, "json") },
+      { icon: "save", label: strings.export_markdown, act: () => actions.export(entry.id, "markdown") },
+      { icon: "save", label: strings.export_html, act: () => actions.export(entry.id, "html") },
+      { icon: "save", label: strings.export_json, act: () => actions.export(entry.id, "json") },
       null,
-      { icon: "trash", label: words.delete, act: () => acts.remove(entry), danger: true },
+      { icon: "trash", label: strings.delete, act: () => actions.remove(entry), danger: true },
     ];
   }
 
   #move(entry, button) {
-    chooseFolder(button, entry.folder, this.history.entries, this.words, (folder) => {
+    chooseFolder(button, entry.folder, this.history.entries, this.strings, (folder) => {
       if (folder) this.folders.set(folder, true);
-      this.acts.move(entry, folder);
+      this.actions.move(entry, folder);
     });
   }
 
-  /** Under a chat whose text was meant: the words around it. Few bodies are read, one by one. */
+  /** Add the matching text below chats that were found by their text. Only the first chats are read. */
   async #excerpts(query) {
     for (const { id } of this.found.inText.slice(0, EXCERPTS)) {
       const chat = await this.history.read(id).catch(() => null);
@@ -200,27 +204,27 @@ export class Sidebar {
   // ── renaming ────────────────────────────────────────────────────────────
 
   #rename(row, entry) {
-    this.#write(row, { text: entry.title, label: this.words.chat_title, length: 120 }, {
+    this.#write(row, { text: entry.title, label: this.strings.chat_title, length: 120 }, {
       drawn: (title) => this.#row({ ...entry, title }),
-      told: (title) => this.acts.rename(entry, title),
+      onrename: (title) => this.actions.rename(entry, title),
       focus: () => focusRow(entry.id),
     });
   }
 
   #renameFolder(row, name, open, count) {
-    this.#write(row, { text: name, label: this.words.folder_name, length: NAME_LENGTH }, {
+    this.#write(row, { text: name, label: this.strings.folder_name, length: NAME_LENGTH }, {
       drawn: (other) => this.#folder(other, open, count),
-      told: (other) => {
+      onrename: (other) => {
         this.folders.set(name, false);
         this.folders.set(other, open || this.folders.has(other));
-        this.acts.renameFolder(name, other);
+        this.actions.renameFolder(name, other);
       },
       focus: focusFolder,
     });
   }
 
-  /** A name is written in its own place. drawn: the place with a name. told: another one. */
-  #write(place, { text, label, length }, { drawn, told, focus }) {
+  /** Edit a name in place. drawn(name): builds the element again. onrename(name): called with a new name. */
+  #write(place, { text, label, length }, { drawn, onrename, focus }) {
     const input = el("input", { type: "text", maxlength: length, "aria-label": label, dir: "auto" });
     const writing = (this.renaming = { input });
     input.value = text;
@@ -228,15 +232,15 @@ export class Sidebar {
       if (this.renaming !== writing) return;
       this.renaming = null;
       const name = (keep && input.value.trim()) || text;
-      place.replaceWith(drawn(name)); // this place alone: a click on another one led here
+      place.replaceWith(drawn(name)); // only this element: a click on another one may have ended the editing
       this.look = null;
-      if (name !== text) told(name);
+      if (name !== text) onrename(name);
       return name;
     };
     input.addEventListener("keydown", (event) => {
       if (event.isComposing || event.keyCode === 229) return;
       if (event.key !== "Enter" && event.key !== "Escape") return;
-      event.preventDefault(); // or what has the focus afterwards is pressed too
+      event.preventDefault(); // or the element that gets the focus would be clicked too
       event.stopPropagation();
       focus(done(event.key === "Enter"));
     });

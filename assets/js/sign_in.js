@@ -1,8 +1,8 @@
-import { layAside } from "./behind_hash.js";
+import { saveFragment } from "./url_fragment.js";
 
-layAside(location);
+saveFragment(location);
 
-// In a frame of another site the provider can't be shown, and its cookies don't reach here.
+// In a frame of another site the provider's page can't be shown, and its cookies don't reach this page.
 
 const link = document.querySelector("#hub");
 if (link && window.top !== window.self) {

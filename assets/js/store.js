@@ -1,20 +1,20 @@
-// Chats, in this browser alone (IndexedDB). Titles, bodies and what search reads apart, so
-// that a list of a thousand chats never reads a thousand bodies.
+// Stores chats in this browser's IndexedDB. Entries, bodies and index texts are separate, so that listing a
+// thousand chats does not read a thousand bodies.
 //
-// Version 1 had `chats` and `bodies`. Version 2: turns have ids, entries a revision and a
-// size; `texts` for the search; `left`, chats as they were when a page was being left.
+// Version 1 had `chats` and `bodies`. Version 2: turns have ids, entries have a revision and a size; `texts`
+// is the search index; `left` holds chats that were saved when a page was closed.
 
 import { searchText } from "./searching.js";
-import { keptTurns } from "./turns.js";
+import { storedTurns } from "./turns.js";
 
 const NAME = "akash-gradio";
 const VERSION = 2;
 const KEPT = ["chats", "bodies", "texts"];
 
-function request(asked) {
+function toPromise(request) {
   return new Promise((resolve, reject) => {
-    asked.onsuccess = () => resolve(asked.result);
-    asked.onerror = () => reject(asked.error);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
   });
 }
 
@@ -26,9 +26,9 @@ function finished(transaction) {
 }
 
 function open() {
-  const asked = indexedDB.open(NAME, VERSION);
-  asked.onupgradeneeded = ({ oldVersion }) => upgrade(asked.result, asked.transaction, oldVersion);
-  return request(asked);
+  const request = indexedDB.open(NAME, VERSION);
+  request.onupgradeneeded = ({ oldVersion }) => upgrade(request.result, request.transaction, oldVersion);
+  return toPromise(request);
 }
 
 function upgrade(database, transaction, from) {
@@ -50,19 +50,19 @@ function upgrade(database, transaction, from) {
   };
 }
 
-/** Null for a body that can't be read: it stays as it is, and holds up no other. */
+/** Add ids to turns. Null for a body that can't be read: it stays as it is. */
 function withIds(body) {
   try {
-    return { ...body, turns: keptTurns(body.turns) };
+    return { ...body, turns: storedTurns(body.turns) };
   } catch {
     return null;
   }
 }
 
-/** Characters of a body as JSON, near enough to the bytes that it takes. */
+/** Return the length of a body as JSON, an estimate of its bytes. */
 const sizeOf = (body) => JSON.stringify(body).length;
 
-/** A store that keeps chats; where the browser allows none, one that forgets with the tab. */
+/** Open the browser's store, or one in memory if the browser provides none. */
 export async function openStore() {
   try {
     return new BrowserStore(await open());
@@ -72,8 +72,10 @@ export async function openStore() {
 }
 
 /**
- * An entry is what the list shows: { id, title, created, updated, model, rev, size, pinned }.
- * `rev` grows with each writing; who writes says which one they saw.
+ * The store in IndexedDB.
+ *
+ * An entry is what the list shows: { id, title, created, updated, model, rev, size, pinned }. `rev` grows with
+ * each write; a writer passes the revision it has read.
  */
 class BrowserStore {
   keeps = true;
@@ -84,35 +86,34 @@ class BrowserStore {
   }
 
   #all(name) {
-    return request(this.database.transaction(name).objectStore(name).getAll());
+    return toPromise(this.database.transaction(name).objectStore(name).getAll());
   }
 
   list() {
     return this.#all("chats");
   }
 
-  /** What search looks through: [{ id, text }]. */
+  /** Return the search index: [{ id, text }]. */
   texts() {
     return this.#all("texts");
   }
 
   async read(id) {
     const both = this.database.transaction(["chats", "bodies"]);
-    const [entry, body] = await Promise.all([request(both.objectStore("chats").get(id)), request(both.objectStore("bodies").get(id))]);
+    const [entry, body] = await Promise.all([toPromise(both.objectStore("chats").get(id)), toPromise(both.objectStore("bodies").get(id))]);
     return entry && body ? { entry, body } : null;
   }
 
   /**
-   * Keep a chat, unless somebody else wrote it since `entry.rev`.
-   *
-   * Resolves with { entry } as it is kept now, or with { theirs: { entry, body } }, nothing written.
+   * Save a chat, unless it was written by another tab since `entry.rev`.
+   * @returns {Promise<object>} { entry } as stored now, or { theirs: { entry, body } } if nothing was written.
    */
   async write(entry, body) {
     const all = this.database.transaction(KEPT, "readwrite");
     const [chats, bodies, texts] = KEPT.map((name) => all.objectStore(name));
-    const stored = await request(chats.get(entry.id));
+    const stored = await toPromise(chats.get(entry.id));
     if (stored && stored.rev !== entry.rev) {
-      return { theirs: { entry: stored, body: await request(bodies.get(entry.id)) } };
+      return { theirs: { entry: stored, body: await toPromise(bodies.get(entry.id)) } };
     }
     const next = { ...stored, ...entry, rev: (entry.rev ?? 0) + 1, size: sizeOf(body) };
     bodies.put({ id: entry.id, ...body });
@@ -123,11 +124,11 @@ class BrowserStore {
     return { entry: next };
   }
 
-  /** Change what the list shows of chats, of all or none; resolves with those that were still there. */
+  /** Change listed fields of several chats in one transaction. Resolves with the entries that still exist. */
   async change(ids, fields) {
     const all = this.database.transaction("chats", "readwrite");
     const chats = all.objectStore("chats");
-    const stored = await Promise.all(ids.map((id) => request(chats.get(id))));
+    const stored = await Promise.all(ids.map((id) => toPromise(chats.get(id))));
     const next = stored.filter(Boolean).map((entry) => ({ ...entry, ...fields, rev: entry.rev + 1 }));
     for (const entry of next) chats.put(entry);
     await finished(all);
@@ -146,26 +147,26 @@ class BrowserStore {
     return finished(all);
   }
 
-  /** A page that is being left gets no time to read first: what it has is laid beside. */
-  leave(record) {
+  /** Save a record while the page is being closed, without reading first. */
+  saveOnExit(record) {
     const one = this.database.transaction("left", "readwrite");
     one.objectStore("left").put(record);
     one.commit();
   }
 
-  /** What pages laid down when they were left. */
-  left() {
+  /** Return the records that closing pages saved. */
+  unsaved() {
     return this.#all("left");
   }
 
-  async forget(id) {
+  async removeUnsaved(id) {
     const one = this.database.transaction("left", "readwrite");
     one.objectStore("left").delete(id);
     return finished(one);
   }
 }
 
-/** The same for a tab's life. newer: the browser's store is that of a later version of this page. */
+/** A store in memory. newer: the browser's store belongs to a later version of this page. */
 export class MemoryStore {
   keeps = false;
   newer = false;
@@ -203,11 +204,11 @@ export class MemoryStore {
     this.#chats.clear();
   }
 
-  leave() {}
+  saveOnExit() {}
 
-  async left() {
+  async unsaved() {
     return [];
   }
 
-  async forget() {}
+  async removeUnsaved() {}
 }

@@ -1,16 +1,16 @@
-// Other tabs of this browser hear at once what one of them has kept or deleted.
+// Notifies other tabs of this browser about saved and deleted chats.
 
 const NAME = "akash-gradio.chats";
 
 export class Tabs {
-  /** hear: called with what another tab told. */
-  constructor(hear) {
-    if (!("BroadcastChannel" in globalThis)) return; // the revision still guards each writing
+  /** @param {(message: object) => void} onmessage Called with each message of another tab. */
+  constructor(onmessage) {
+    if (!("BroadcastChannel" in globalThis)) return; // revisions still protect each write
     this.channel = new BroadcastChannel(NAME);
-    this.channel.onmessage = ({ data }) => hear(data);
+    this.channel.onmessage = ({ data }) => onmessage(data);
   }
 
-  tell(what) {
-    this.channel?.postMessage(what);
+  broadcast(message) {
+    this.channel?.postMessage(message);
   }
 }

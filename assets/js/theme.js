@@ -1,4 +1,4 @@
-// Runs before the first paint: the visitor's theme, else the system's; the sidebar hidden or not.
+// Runs before the first paint: applies the theme, and hides the sidebar if the visitor hid it.
 (() => {
   const KEY = "akash-gradio.theme";
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -28,7 +28,7 @@
       try {
         localStorage.setItem(KEY, choice);
       } catch {
-        // Storage is closed to this frame: the choice lasts as long as the page.
+        // No storage in this frame: valid while the page is open.
       }
       show();
     },
@@ -36,7 +36,7 @@
   try {
     document.documentElement.dataset.side = localStorage.getItem("akash-gradio.sidebar") || "there";
   } catch {
-    // The sidebar is there.
+    // No storage in this frame: the sidebar is visible.
   }
   system.addEventListener("change", show);
   document.addEventListener("DOMContentLoaded", show);

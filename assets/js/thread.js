@@ -1,7 +1,6 @@
-// One chat on the screen: its turns, and the answer that grows.
-// Settled turns are never touched while an answer comes; only its last blocks are.
+// The open chat's thread. While an answer is streaming only its last blocks change, never earlier turns.
 
-import { copied, failureOf, put, statusOf, thoughtsOf, thoughtWords } from "./answer.js";
+import { copyWithFeedback, errorView, renderBlocks, statusView, reasoningView, reasoningLabel } from "./answer.js";
 import { $, el, fill, icon, iconButton, patchBlocks, toast } from "./dom.js";
 import { editableFiles, filesOf } from "./attachments.js";
 import { menuButton } from "./menus.js";
@@ -14,43 +13,46 @@ const EARLIER_TURNS = 100;
 const NEAR_END = 80;
 
 export class Thread {
-  /** acts: what the buttons of a turn do: regenerate, goOn, edit, editAnswer, remove, branch,
-   * walk, chooseModel, starter. */
-  constructor(words, acts) {
-    this.words = words;
-    this.acts = acts;
+  /**
+   * @param {Record<string, string>} strings Texts of the page.
+   * @param {object} actions What the buttons of a turn do: regenerate, continueAnswer, edit, editAnswer,
+   *   remove, branch, chooseVersion, chooseModel, starter.
+   */
+  constructor(strings, actions) {
+    this.strings = strings;
+    this.actions = actions;
     this.root = $("#thread");
     this.scroller = $("#scroller");
     this.following = true;
-    this.growing = new WeakMap(); // version that is still coming → the parts that show it
+    this.growing = new WeakMap(); // streaming version → the elements that show it
     this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    $("#to-end").addEventListener("click", () => this.toEnd());
+    $("#to-end").addEventListener("click", () => this.scrollToEnd());
   }
 
-  /** Draw a chat from its turns. stay: where the reader is, for a chat that is on the screen already. */
+  /** Draw a chat. stay: keep the scroll position, for a chat that is already on the screen. */
   async show(chat, model, { stay = false } = {}) {
     if (this.chat !== chat) {
       this.last = LAST_TURNS;
-      this.root.replaceChildren(); // its buttons would act on the new chat
+      this.root.replaceChildren(); // their buttons would act on the new chat
     }
     this.chat = chat;
     $("#lead").style.height = "";
     if (chat.turns.length === 0) return this.#hero(model, chat.model);
     const from = Math.max(0, chat.turns.length - this.last);
-    await this.#drawMissing(chat.turns.slice(from));
+    await this.#renderMissing(chat.turns.slice(from));
     if (this.chat !== chat) return;
     const turns = chat.turns.slice(from).map((turn, place) => this.node(turn, from + place));
     const { scrollTop } = this.scroller;
     this.root.className = "thread";
     this.root.replaceChildren(...turns);
     if (from > 0) {
-      this.root.prepend(el("button", { type: "button", class: "btn earlier", onclick: () => this.#earlier(model) }, this.words.earlier));
+      this.root.prepend(el("button", { type: "button", class: "btn earlier", onclick: () => this.#earlier(model) }, this.strings.earlier));
     }
     if (stay) this.scroller.scrollTop = scrollTop;
-    else this.toEnd();
+    else this.scrollToEnd();
   }
 
-  /** More of the chat above; what was being read stays where it is. */
+  /** Show earlier turns; the visible ones keep their place. */
   async #earlier(model) {
     const below = this.scroller.scrollHeight - this.scroller.scrollTop;
     this.last += EARLIER_TURNS;
@@ -58,10 +60,10 @@ export class Thread {
     this.scroller.scrollTop = this.scroller.scrollHeight - below;
   }
 
-  /** Another version of the answer at `place`; the reader stays, and so does the focus. */
-  async turnTo(place, turn) {
+  /** Show another version of the answer at `place`; the scroll position and the focus stay. */
+  async showVersion(place, turn) {
     const { chat } = this;
-    await this.#drawMissing([turn]);
+    await this.#renderMissing([turn]);
     if (this.chat !== chat) return;
     const pressed = document.activeElement?.closest(".versions button")?.getAttribute("aria-label");
     const node = this.replace(place, turn);
@@ -69,8 +71,8 @@ export class Thread {
     if (pressed) (arrows.find((arrow) => arrow.getAttribute("aria-label") === pressed) ?? arrows[0])?.focus();
   }
 
-  async #drawMissing(turns) {
-    await drawMissing(turns).catch(() => toast(this.words.offline_title));
+  async #renderMissing(turns) {
+    await renderMissing(turns).catch(() => toast(this.strings.offline_title));
   }
 
   node(turn, place) {
@@ -79,7 +81,7 @@ export class Thread {
     return node;
   }
 
-  /** The turns before `from` will not be sent: they are dimmed, and a line says where they end. */
+  /** Dim the turns before `from`, which will not be sent, and mark where they end. */
   dim(from) {
     if (this.dimmed === from) return;
     this.dimmed = from;
@@ -90,7 +92,7 @@ export class Thread {
     const place = Number(node.dataset.place);
     const from = this.dimmed ?? 0;
     node.classList.toggle("left-out", place < from);
-    if (from && place === from) node.dataset.leftOut = this.words.context_line;
+    if (from && place === from) node.dataset.leftOut = this.strings.context_line;
     else delete node.dataset.leftOut;
   }
 
@@ -113,7 +115,7 @@ export class Thread {
     return node;
   }
 
-  /** The answer at `place` as it ended. Diagrams in it may be pictures now: who reads stays at the line. */
+  /** Draw the finished answer at `place`. Diagrams may become pictures: the line being read keeps its place. */
   settle(place, turn) {
     if (this.following) return this.keeping(() => this.replace(place, turn));
     const blocks = () => [...this.root.querySelectorAll(`[data-place="${place}"] > .prose-block > .blk`)];
@@ -133,15 +135,16 @@ export class Thread {
     }
   }
 
-  /** Run a change of the page; keep the reader at the end if they were there. */
+  /** Run a change of the page; a reader at the end stays at the end. */
   keeping(change) {
     change();
     if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
   /**
-   * While an answer grows, the free room above a short chat stays as it is and the growth is
-   * scrolled: if the room shrank instead, everything that is read would jump at each line.
+   * Fix the free space above a short chat while an answer grows, so that the growth scrolls.
+   *
+   * If the space shrank instead, the text would jump with each line.
    */
   pin() {
     this.#unpin();
@@ -149,14 +152,14 @@ export class Thread {
     $("#lead").style.height = `${room}px`;
   }
 
-  /** No room above what doesn't need it; nothing that is seen moves. */
+  /** Remove the free space that is not needed, without moving anything visible. */
   #unpin() {
     const top = this.root.getBoundingClientRect().top;
     $("#lead").style.height = "";
     this.scroller.scrollTop += this.root.getBoundingClientRect().top - top;
   }
 
-  toEnd() {
+  scrollToEnd() {
     this.following = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
     $("#to-end").hidden = true;
@@ -166,10 +169,10 @@ export class Thread {
     this.#look();
     if (this.following || !$("#lead").offsetHeight) return;
     this.#unpin();
-    this.#look(); // all of a short chat may be seen now
+    this.#look(); // a short chat may be completely visible now
   }
 
-  /** Whether the reader is at the end. */
+  /** Update whether the reader is at the end. */
   #look() {
     const { scrollTop, clientHeight, scrollHeight } = this.scroller;
     this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
@@ -187,48 +190,48 @@ export class Thread {
       const src = window.akashTheme.dark ? picture_dark : picture;
       parts.push(el("img", { src, "data-dark": picture_dark, "data-light": picture, width: 56, height: 56, alt: "" }));
     }
-    const unknown = id ? fill(this.words.unknown_model, { model: id }) : "";
-    parts.push(el("h2", {}, model?.name ?? this.words.empty_start), el("p", { dir: "auto" }, model?.description ?? unknown));
-    const starters = (model?.starters ?? []).map((text) => el("button", { type: "button", onclick: () => this.acts.starter(text) }, text));
+    const unknown = id ? fill(this.strings.unknown_model, { model: id }) : "";
+    parts.push(el("h2", {}, model?.name ?? this.strings.empty_start), el("p", { dir: "auto" }, model?.description ?? unknown));
+    const starters = (model?.starters ?? []).map((text) => el("button", { type: "button", onclick: () => this.actions.starter(text) }, text));
     if (starters.length) parts.push(el("div", { class: "starters" }, ...starters));
     this.root.replaceChildren(...parts);
   }
 
   #userNode(turn, place) {
-    const { words } = this;
-    const node = el("article", { class: "turn user", "data-place": place, "aria-label": words.you, tabindex: -1 });
+    const { strings } = this;
+    const node = el("article", { class: "turn user", "data-place": place, "aria-label": strings.you, tabindex: -1 });
     const bubble = turn.text ? el("div", { class: "bubble", dir: "auto" }, turn.text) : null;
-    const copy = iconButton("copy", words.copy, (event) => copied(event, turn.text, words));
-    const edit = iconButton("edit", words.edit, () => this.#editUser(node, turn, place), { "data-act": "edit" });
-    const remove = iconButton("trash", words.delete, () => this.acts.remove(place));
-    node.append(el("h3", { class: "sr-only" }, words.you));
-    node.append(...[filesOf(turn, words), bubble].filter(Boolean), el("div", { class: "turn-tools" }, copy, edit, remove));
+    const copy = iconButton("copy", strings.copy, (event) => copyWithFeedback(event, turn.text, strings));
+    const edit = iconButton("edit", strings.edit, () => this.#editUser(node, turn, place), { "data-action": "edit" });
+    const remove = iconButton("trash", strings.delete, () => this.actions.remove(place));
+    node.append(el("h3", { class: "sr-only" }, strings.you));
+    node.append(...[filesOf(turn, strings), bubble].filter(Boolean), el("div", { class: "turn-tools" }, copy, edit, remove));
     return node;
   }
 
-  /** Begin to edit the turn at `place`, as its button does. */
+  /** Start editing the turn at `place`, as its button does. */
   edit(place) {
-    this.root.querySelector(`[data-place="${place}"] [data-act="edit"]`)?.click();
+    this.root.querySelector(`[data-place="${place}"] [data-action="edit"]`)?.click();
   }
 
   #editUser(node, turn, place) {
-    const { words, acts } = this;
+    const { strings, actions } = this;
     const keys = (event) => event.key === "Enter" && !event.shiftKey;
-    const files = editableFiles(turn, words);
-    const send = (text) => acts.edit(place, text, files.list);
-    this.#editBox(node, turn.text, [words.edit, words.save_and_send], keys, send, () => this.replace(place, turn), files);
+    const files = editableFiles(turn, strings);
+    const send = (text) => actions.edit(place, text, files.list);
+    this.#editBox(node, turn.text, [strings.edit, strings.save_and_send], keys, send, () => this.replace(place, turn), files);
   }
 
-  /** An answer is long and has lines: Enter makes one. */
+  /** Edit an answer. Enter inserts a line, because answers are long. */
   #editAnswer(node, turn, place) {
-    const { words, acts } = this;
+    const { strings, actions } = this;
     const keys = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey);
     const { text } = turn.versions[turn.shown];
-    this.#editBox(node, text, [words.edit_answer, words.save], keys, (said) => acts.editAnswer(place, said), () => this.replace(place, turn));
+    this.#editBox(node, text, [strings.edit_answer, strings.save], keys, (text) => actions.editAnswer(place, text), () => this.replace(place, turn));
   }
 
   #editBox(node, text, [label, done], isDone, save, leave, files = null) {
-    const { words } = this;
+    const { strings } = this;
     const lines = Math.min(20, Math.max(3, text.split("\n").length));
     const box = el("textarea", { dir: "auto", "aria-label": label, rows: lines });
     box.value = text;
@@ -245,7 +248,7 @@ export class Thread {
     };
     box.addEventListener("keydown", keys);
     const row = el("div", { class: "row" },
-      el("button", { type: "button", class: "btn", onclick: leave }, words.cancel),
+      el("button", { type: "button", class: "btn", onclick: leave }, strings.cancel),
       el("button", { type: "button", class: "btn primary", onclick: finish }, done));
     node.replaceChildren(el("div", { class: "edit-box" }, files?.node, box, row));
     box.focus();
@@ -255,72 +258,72 @@ export class Thread {
     const version = turn.versions[turn.shown];
     const node = el("article", { class: "turn assistant", "data-place": place, "aria-label": version.model_name ?? "", tabindex: -1 });
     node.append(el("h3", { class: "sr-only" }, version.model_name ?? ""));
-    const thoughts = thoughtsOf(version, this.words);
+    const thoughts = reasoningView(version, this.strings);
     const body = el("div", { class: "prose-block", dir: "auto" });
-    put(body, version.blocks, version.text);
+    renderBlocks(body, version.blocks, version.text);
     const parts = { body, thoughts, foot: el("div", {}) };
     node.append(thoughts.node, body, parts.foot);
     if (!version.live) this.#foot(node, parts, turn, place);
     else this.growing.set(version, parts);
-    if (version.live && !version.text && !version.reasoning) parts.foot.replaceChildren(statusOf(version));
+    if (version.live && !version.text && !version.reasoning) parts.foot.replaceChildren(statusView(version));
     return node;
   }
 
   #foot(node, parts, turn, place) {
-    const { words, acts } = this;
+    const { strings, actions } = this;
     const version = turn.versions[turn.shown];
-    const again = () => (version.continued ? acts.goOn(place) : acts.regenerate(place));
+    const again = () => (version.continued ? actions.continueAnswer(place) : actions.regenerate(place));
     parts.foot.replaceChildren();
-    if (version.error) parts.foot.append(failureOf(version.error, words, again));
+    if (version.error) parts.foot.append(errorView(version.error, strings, again));
     const foot = el("div", { class: "answer-foot" });
     const { line, sheet } = this.#receipt(version);
     if (line) foot.append(line);
     const tools = el("div", { class: "turn-tools" });
     if (turn.versions.length > 1) tools.append(this.#versions(turn, place));
-    if (version.text && (version.stopped || version.receipt?.unfinished)) tools.append(el("button", { type: "button", class: "go-on", title: words.go_on_what, onclick: () => acts.goOn(place) }, icon("go"), words.go_on));
-    if (version.text) tools.append(iconButton("copy", words.copy, (event) => copied(event, version.text, words)));
-    tools.append(iconButton("again", words.regenerate, () => acts.regenerate(place)));
-    tools.append(menuButton("more", words.more, (button) => this.#more(button, node, turn, place)));
+    if (version.text && (version.stopped || version.receipt?.unfinished)) tools.append(el("button", { type: "button", class: "continue-answer", title: strings.continue_hint, onclick: () => actions.continueAnswer(place) }, icon("go"), strings.continue_answer));
+    if (version.text) tools.append(iconButton("copy", strings.copy, (event) => copyWithFeedback(event, version.text, strings)));
+    tools.append(iconButton("again", strings.regenerate, () => actions.regenerate(place)));
+    tools.append(menuButton("more", strings.more, (button) => this.#more(button, node, turn, place)));
     foot.append(tools);
     parts.foot.append(foot);
     if (sheet) parts.foot.append(sheet);
   }
 
-  /** The quiet line: whose words, where from, how fast, and what is out of the ordinary. */
+  /** Build the receipt line: model, endpoint, speed, and anything unusual. */
   #receipt(version) {
-    const { words, chat } = this;
-    if (version.edited) return { line: el("span", { class: "receipt" }, words.edited) };
+    const { strings, chat } = this;
+    if (version.edited) return { line: el("span", { class: "receipt" }, strings.edited) };
     if (!version.receipt) return {};
-    const flags = [version.continued && words.continued, version.stopped && words.stopped, version.elsewhere && words.elsewhere].filter(Boolean);
-    if (version.left_out) flags.push(fill(version.left_out === 1 ? words.left_out_one : words.left_out_many, { count: version.left_out }));
+    const flags = [version.continued && strings.continued, version.stopped && strings.stopped, version.elsewhere && strings.elsewhere].filter(Boolean);
+    if (version.left_out) flags.push(fill(version.left_out === 1 ? strings.left_out_one : strings.left_out_many, { count: version.left_out }));
     const another = version.model && chat && version.model !== chat.model;
     const view = another ? { ...version.receipt, line: [version.model_name, ...version.receipt.line] } : version.receipt;
-    return receiptLine(view, words, flags, differences(version.settings, words));
+    return receiptLine(view, strings, flags, differences(version.settings, strings));
   }
 
   #more(button, node, turn, place) {
-    const { words, acts } = this;
+    const { strings, actions } = this;
     const { model, text } = turn.versions[turn.shown];
     return [
-      { icon: "again", label: words.regenerate_with, act: () => acts.chooseModel(button, model, (id) => acts.regenerate(place, id)) },
-      text && { icon: "edit", label: words.edit_answer, act: () => this.#editAnswer(node, turn, place) },
-      { icon: "branch", label: words.branch, act: () => acts.branch(place) },
+      { icon: "again", label: strings.regenerate_with, act: () => actions.chooseModel(button, model, (id) => actions.regenerate(place, id)) },
+      text && { icon: "edit", label: strings.edit_answer, act: () => this.#editAnswer(node, turn, place) },
+      { icon: "branch", label: strings.branch, act: () => actions.branch(place) },
       null,
-      { icon: "trash", label: words.delete, act: () => acts.remove(place), danger: true },
+      { icon: "trash", label: strings.delete, act: () => actions.remove(place), danger: true },
     ].filter((item) => item !== "");
   }
 
   #versions(turn, place) {
-    const { words, acts } = this;
+    const { strings, actions } = this;
     const count = turn.versions.length;
-    const walk = (step) => () => acts.walk(place, turn.shown + step);
+    const showVersion = (step) => () => actions.chooseVersion(place, turn.shown + step);
     return el("span", { class: "versions" },
-      iconButton("left", words.previous_version, walk(-1), { disabled: turn.shown === 0 }),
+      iconButton("left", strings.previous_version, showVersion(-1), { disabled: turn.shown === 0 }),
       el("span", {}, `${turn.shown + 1}/${count}`),
-      iconButton("right", words.next_version, walk(1), { disabled: turn.shown === count - 1 }));
+      iconButton("right", strings.next_version, showVersion(1), { disabled: turn.shown === count - 1 }));
   }
 
-  /** The growing answer: apply what came. Not seen when another chat is open. */
+  /** Apply an event to the streaming answer. Does nothing if another chat is open. */
   grow(version, event) {
     const parts = this.growing.get(version);
     if (!parts) return;
@@ -330,21 +333,21 @@ export class Thread {
       if (answer) parts.foot.replaceChildren();
       else this.#showThoughts(parts, version);
     } else if (event.type === "thought") {
-      parts.thoughts.label.textContent = thoughtWords(version, this.words);
+      parts.thoughts.label.textContent = reasoningLabel(version, this.strings);
     } else {
-      parts.foot.replaceChildren(statusOf(version));
+      parts.foot.replaceChildren(statusView(version));
     }
   }
 
   #showThoughts(parts, version) {
     parts.thoughts.node.hidden = false;
-    parts.thoughts.label.textContent = thoughtWords(version, this.words);
+    parts.thoughts.label.textContent = reasoningLabel(version, this.strings);
     parts.foot.replaceChildren();
   }
 }
 
-/** Kept chats hold texts, not HTML: have the server draw those that are to be seen. */
-export async function drawMissing(turns) {
+/** Render the visible turns on the server: stored chats hold texts, not HTML. */
+export async function renderMissing(turns) {
   const wanted = [];
   for (const turn of turns) {
     const version = turn.versions?.[turn.shown];

@@ -414,7 +414,7 @@ def chat_diagram(studio: Studio, visit: Visit, shot: Shot) -> None:
         studio, visit, answering(*tokens_of(DIAGRAM)), "Draw how a request finds its model."
     )
     expect(page.locator(".diagram img")).to_be_visible()
-    expect(page.locator(".diagram-fault")).to_be_visible()
+    expect(page.locator(".diagram-error")).to_be_visible()
     page.locator("#scroller").evaluate("(node) => node.scrollTo(0, 0)")
     shot("chat-diagram")
     page.locator("#scroller").evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
@@ -455,7 +455,7 @@ def history(studio: Studio, visit: Visit, shot: Shot) -> None:
     expect(page.get_by_role("dialog").locator(".storage-meter")).to_be_visible()
     shot("your-chats")
     page.keyboard.press("Escape")
-    page.click("#show-keys")
+    page.click("#show-shortcuts")
     shot("keys")
 
 
@@ -628,7 +628,7 @@ def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
     expect(page.locator("#set-forecast")).to_contain_text("Write or open")
     shot("sets-empty")
     _set_file(page, "questions.csv", 'prompt,id\n"open,1\n')
-    expect(page.locator("#set-mistakes")).to_be_visible()
+    expect(page.locator("#set-errors")).to_be_visible()
     shot("sets-mistake")
     page.click("#set-clear")
     studio.llama.set_behavior(_of_the_set)

@@ -129,7 +129,7 @@ def _lists(page: Page) -> Iterator[str]:
     page.get_by_role("menuitem", name="Move to a folder").click()
     yield "a folder for a chat"
     page.keyboard.press("Escape")
-    for name in ("your-chats", "show-keys"):
+    for name in ("your-chats", "show-shortcuts"):
         page.click(f"#{name}")
         expect(page.get_by_role("dialog").locator("h2").first).to_be_visible()
         yield name

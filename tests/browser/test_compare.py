@@ -100,7 +100,7 @@ def test_every_lane_gets_the_question_and_shows_its_receipt(
         expect(lane(page, letter).locator(".receipt")).to_contain_text(f"{upstream.model}-north")
         assert messages(upstream.stub)[-1] == ("user", "Who are you?")
     expect(page.locator(".race-row")).to_have_count(4)
-    expect(page.locator(".race-says").first).to_contain_text("tok")
+    expect(page.locator(".race-figures").first).to_contain_text("tok")
 
 
 def test_a_lane_that_is_held_up_holds_up_no_other_and_stops_alone(
@@ -112,7 +112,7 @@ def test_a_lane_that_is_held_up_holds_up_no_other_and_stops_alone(
     expect(answer(page, "A")).to_contain_text("word2")
     expect(answer(page, "B")).to_contain_text("I am single-01")
     expect(lane(page, "B").locator(".answer-foot")).to_be_visible()
-    lane(page, "A").locator('[data-act="stop"]').click()
+    lane(page, "A").locator('[data-action="stop"]').click()
     four[0].stub.wait_for_disconnect(2.0)
     over(page)
     expect(lane(page, "A").locator(".flag")).to_have_text("stopped")
@@ -164,14 +164,14 @@ def test_a_lane_has_settings_of_its_own_and_a_pinned_endpoint(
     for stub in pair.stubs:
         stub.set_behavior(answering("Yes."))
     compare(page, pair.model, pair.model)
-    lane(page, "B").locator('[data-act="tune"]').click()
+    lane(page, "B").locator('[data-action="tune"]').click()
     expect(page.locator("#drawer-title")).to_have_text("Settings of lane B")
     page.select_option("#lane-endpoint", f"{pair.model}-south")
     whose(page, 0, "Mine")
     page.fill("#temperature input[type=number]", "0")
     page.press("#temperature input[type=number]", "Tab")
     page.click("#close-settings")
-    expect(lane(page, "B").locator('[data-act="tune"]')).to_contain_text("temperature 0")
+    expect(lane(page, "B").locator('[data-action="tune"]')).to_contain_text("temperature 0")
     for _ in range(2):
         question(page)
         over(page)
@@ -260,7 +260,7 @@ def test_a_link_fills_the_page_and_asks_before_anything_is_spent(
     page: Page, visit: Visits, lanes_app: App, four: list[Upstream]
 ) -> None:
     compare(page, "single-02", "single-03")
-    lane(page, "A").locator('[data-act="tune"]').click()
+    lane(page, "A").locator('[data-action="tune"]').click()
     whose(page, 0, "Mine")
     page.click("#close-settings")
     page.fill("#compare-message", "Who is “ö” <i>?")
@@ -278,7 +278,7 @@ def test_a_link_fills_the_page_and_asks_before_anything_is_spent(
     expect(other.locator("#compare-message")).to_have_value("Who is “ö” <i>?")
     expect(other.locator("#compare-note")).to_contain_text("Nothing is sent before you press Send")
     assert lane(other, "A").locator("select").input_value() == "single-02"
-    expect(lane(other, "A").locator('[data-act="tune"]')).to_contain_text("temperature 0.7")
+    expect(lane(other, "A").locator('[data-action="tune"]')).to_contain_text("temperature 0.7")
     assert [len(upstream.stub.chats) for upstream in four] == asked
     assert not [url for url in sent if "#c=" in url]
     other.press("#compare-message", "Enter")
@@ -348,10 +348,10 @@ def test_lanes_are_added_swapped_and_removed(page: Page) -> None:
     compare(page, "single-00", "single-01")
     page.click(".lane-add")
     expect(page.locator(".lane-col")).to_have_count(3)
-    lane(page, "C").locator('[data-act="left"]').click()
+    lane(page, "C").locator('[data-action="left"]').click()
     models = [box.input_value() for box in page.locator(".lane-col select").all()]
     assert models == ["single-00", "single-02", "single-01"]
-    lane(page, "A").locator('[data-act="close"]').click()
+    lane(page, "A").locator('[data-action="close"]').click()
     expect(page.locator(".lane-col")).to_have_count(2)
     page.click(".toast >> text=Undo")
     expect(page.locator(".lane-col")).to_have_count(3)
@@ -555,7 +555,7 @@ def test_on_a_phone_the_sidebar_closes_and_a_lane_is_always_shown(
     page.locator("#scrim").click(position={"x": 370, "y": 400})
     expect(page.locator("#sidebar")).to_be_hidden()
     page.locator(".lane-tab").nth(2).click()
-    lane(page, "C").locator('[data-act="close"]').click()
+    lane(page, "C").locator('[data-action="close"]').click()
     expect(lane(page, "B")).to_be_in_viewport(ratio=1)
     expect(page.locator('.lane-tab[aria-selected="true"]')).to_have_count(1)
 

@@ -190,6 +190,6 @@ def test_the_room_that_chats_take_is_told_and_all_can_be_deleted(page: Page) -> 
     expect(dialog.locator(".storage-meter b")).to_have_text("1 chat · 1 kB")
     dialog.get_by_role("button", name="Delete all").click()
     dialog.get_by_role("button", name="Delete all 1, for ever").click()
-    expect(dialog.locator(".storage-said")).to_have_text("All chats are deleted.")
+    expect(dialog.locator(".storage-status")).to_have_text("All chats are deleted.")
     reloaded(page)
     expect(page.locator("#history")).to_have_text("Chats appear here. They stay in this browser.")

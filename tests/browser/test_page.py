@@ -62,7 +62,7 @@ def test_the_page_opens_with_a_card_for_each_model(models: Page) -> None:
     expect(card.locator(".state")).to_have_text(re.compile("ready|not asked yet"))
     assert card.locator("img").evaluate("(node) => node.decode().then(() => node.naturalWidth)") > 0
     expect(models.locator('[data-model="found/by-asking"]')).to_be_visible()
-    expect(models.locator("#unshown-title")).to_contain_text("of the catalog are not shown")
+    expect(models.locator("#unavailable-title")).to_contain_text("of the catalog are not shown")
 
 
 def test_the_frames_outline_is_there_before_gradio_has_come(visit: Visits, gallery: App) -> None:

@@ -89,7 +89,7 @@ def test_a_set_is_pasted_run_read_and_taken_away(page: Page) -> None:
     expect(cells).to_have_count(2)
     expect(cells.first.locator("strong")).to_have_text("so")
     page.click('.row-dialog [data-step="right"]')
-    expect(page.locator(".row-question")).to_have_text("And who else?")
+    expect(page.locator(".row-prompt")).to_have_text("And who else?")
     expect(page.locator('.row-dialog [data-step="left"]')).to_be_focused()
     page.keyboard.press("Escape")
 
@@ -113,7 +113,7 @@ def test_a_run_is_paused_goes_on_and_is_found_again_after_a_reload(
     expect(page.locator("#run-text")).to_contain_text("3 of 6")
     page.click("#run-pause")
     expect(page.locator("#run-text")).to_contain_text("paused")
-    page.click("#run-go-on")
+    page.click("#run-resume")
     reloaded(page)
     page.click("#set-runs .run-open >> nth=0")
     page.focus(".run-table .row-open >> nth=1")
@@ -148,7 +148,7 @@ def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_a
     temperature = candidates.nth(1).get_by_label("Temperature", exact=True)
     expect(temperature).to_be_focused()
     temperature.fill("hot")
-    expect(page.locator("#set-mistakes")).to_have_text("Temperature: write a number from 0 to 2.")
+    expect(page.locator("#set-errors")).to_have_text("Temperature: write a number from 0 to 2.")
     temperature.fill("1")
     expect(page.locator("#set-forecast")).to_contain_text("2 calls: 1 prompt × 2 lanes")
 
@@ -182,10 +182,10 @@ def test_a_file_with_a_mistake_says_where(page: Page, visit: Visits) -> None:
     opened(page, "/?view=sets")
     wrong = {"name": "a.csv", "mimeType": "text/csv", "buffer": b'prompt,id\n"open,1\n'}
     page.set_input_files("#set-file", files=[wrong])  # type: ignore[list-item]
-    expect(page.locator("#set-mistakes")).to_contain_text("row 2, column 1: a quote is never")
+    expect(page.locator("#set-errors")).to_contain_text("row 2, column 1: a quote is never")
     expect(page.locator("#set-start")).to_be_disabled()
     page.click("#set-clear")
-    expect(page.locator("#set-mistakes")).to_be_hidden()
+    expect(page.locator("#set-errors")).to_be_hidden()
 
 
 def test_axe_finds_nothing_grave_in_the_form_and_the_run(page: Page, two: list[Upstream]) -> None:

@@ -58,8 +58,8 @@ def test_a_hostile_answer_grows_without_a_jump_and_harms_nothing(
     assert shifted(page) < MOST_SHIFT
     for diagram in page.locator("ag-diagram").all():
         diagram.scroll_into_view_if_needed()
-        expect(diagram.locator(".diagram img, .diagram-fault")).to_have_count(1)
-    expect(page.locator(".diagram-fault").first).to_contain_text("This diagram has a mistake: line")
+        expect(diagram.locator(".diagram img, .diagram-error")).to_have_count(1)
+    expect(page.locator(".diagram-error").first).to_contain_text("This diagram has a mistake: line")
     drawn = page.locator(".diagram img")
     expect(drawn).to_have_count(2)
     assert "drawn" in (drawn.first.get_attribute("alt") or "")
@@ -67,7 +67,7 @@ def test_a_hostile_answer_grows_without_a_jump_and_harms_nothing(
     assert shifted(page) < MOST_SHIFT
     harmful = "script, iframe, style, form, input, svg:not(.i), img:not(.diagram img)"
     assert page.locator(f"#thread :is({harmful})").count() == 0
-    assert page.locator(".diagram-studio").count() == 0
+    assert page.locator(".diagram-renderer").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

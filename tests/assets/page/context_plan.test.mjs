@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { attachmentTokens, learned, plan, ratioOf, roomFor, systemTokens, tokensOf, turnTokens } from "../../../assets/js/context_plan.js";
+import { attachmentTokens, updatedSums, plan, ratioOf, answerReserve, systemTokens, tokensOf, turnTokens } from "../../../assets/js/context_plan.js";
 
 const user = (text, attachments) => ({ role: "user", text, attachments });
 const answer = (text) => ({ role: "assistant", shown: 0, versions: [{ text }] });
@@ -64,7 +64,7 @@ test("a chat that begins with an answer goes as it is while it fits", () => {
   assert.equal(plan({ limit: 100, history: [answer(of(10))], message: 5 }).from, 0);
 });
 
-test("the system prompt and the message are never left out, and it is said when they are too much", () => {
+test("the system prompt and the message are never left out, and it is content when they are too much", () => {
   const found = plan({ limit: 50, history: chat(20, 20), message: 30, system: 30, room: 10 });
   assert.deepEqual([found.from, found.used, found.over], [2, 70, true]);
 });
@@ -93,7 +93,7 @@ test("counts follow the model's own ratio, the room for the answer doesn't", () 
 });
 
 test("the answer gets what the visitor allows it, else a quarter of the context at most", () => {
-  assert.deepEqual([roomFor(8192, 64), roomFor(8192, null), roomFor(400, null), roomFor(400, 999)], [64, 1024, 100, 400]);
+  assert.deepEqual([answerReserve(8192, 64), answerReserve(8192, null), answerReserve(400, null), answerReserve(400, 999)], [64, 1024, 100, 400]);
 });
 
 test("no system prompt costs nothing", () => {
@@ -102,21 +102,21 @@ test("no system prompt costs nothing", () => {
 
 test("the estimate learns from long questions, and hardly from short ones", () => {
   assert.equal(ratioOf(undefined), 1);
-  assert.ok(ratioOf(learned(undefined, 5, 40)) < 1.2);
-  const after = ratioOf(learned(undefined, 4000, 6000));
+  assert.ok(ratioOf(updatedSums(undefined, 5, 40)) < 1.2);
+  const after = ratioOf(updatedSums(undefined, 4000, 6000));
   assert.ok(after > 1.45 && after < 1.5);
 });
 
 test("what is reported again and again is believed, and old reports fade", () => {
   let sums;
-  for (let n = 0; n < 30; n++) sums = learned(sums, 1000, 500);
+  for (let n = 0; n < 30; n++) sums = updatedSums(sums, 1000, 500);
   assert.ok(Math.abs(ratioOf(sums) - 0.5) < 0.05);
-  for (let n = 0; n < 30; n++) sums = learned(sums, 1000, 1500);
+  for (let n = 0; n < 30; n++) sums = updatedSums(sums, 1000, 1500);
   assert.ok(Math.abs(ratioOf(sums) - 1.5) < 0.05);
 });
 
 test("an endpoint that reports nothing or nonsense teaches nothing", () => {
-  assert.equal(learned(undefined, 100, 0), undefined);
-  assert.equal(learned(undefined, 0, 100), undefined);
+  assert.equal(updatedSums(undefined, 100, 0), undefined);
+  assert.equal(updatedSums(undefined, 0, 100), undefined);
   assert.equal(ratioOf({ reported: 1e9, estimated: 1 }), 5);
 });

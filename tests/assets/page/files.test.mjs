@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { FILES_LIMIT, decoded, hasPictures, keptFiles, kindOf, sentFiles, shortName } from "../../../assets/js/files.js";
+import { FILES_LIMIT, decodeText, hasPictures, storedFiles, kindOf, requestFiles, shortName } from "../../../assets/js/files.js";
 
 const bytes = (...values) => new Uint8Array(values);
 const URL_OF_DOT = "data:image/png;base64,iVBORw0KGgo=";
@@ -16,16 +16,16 @@ test("who reads a file is told by its kind, else by its name", () => {
 });
 
 test("text is read in the encodings that people have", () => {
-  assert.equal(decoded(new TextEncoder().encode("é 日本 👩‍👧")), "é 日本 👩‍👧");
-  assert.equal(decoded(bytes(0xef, 0xbb, 0xbf, 0x61)), "a");
-  assert.equal(decoded(bytes(0xff, 0xfe, 0x61, 0, 0xe9, 0)), "aé");
-  assert.equal(decoded(bytes(0xfe, 0xff, 0, 0x61)), "a");
-  assert.equal(decoded(bytes(0x63, 0x61, 0x66, 0xe9)), "café");
+  assert.equal(decodeText(new TextEncoder().encode("é 日本 👩‍👧")), "é 日本 👩‍👧");
+  assert.equal(decodeText(bytes(0xef, 0xbb, 0xbf, 0x61)), "a");
+  assert.equal(decodeText(bytes(0xff, 0xfe, 0x61, 0, 0xe9, 0)), "aé");
+  assert.equal(decodeText(bytes(0xfe, 0xff, 0, 0x61)), "a");
+  assert.equal(decodeText(bytes(0x63, 0x61, 0x66, 0xe9)), "café");
 });
 
 test("programs and archives are no text", () => {
-  assert.equal(decoded(bytes(0x50, 0x4b, 3, 4, 0xff, 0)), null);
-  assert.equal(decoded(bytes(0x7f, 0x45, 0x4c, 0x46, 0xc0, 1)), null);
+  assert.equal(decodeText(bytes(0x50, 0x4b, 3, 4, 0xff, 0)), null);
+  assert.equal(decodeText(bytes(0x7f, 0x45, 0x4c, 0x46, 0xc0, 1)), null);
 });
 
 test("a name stays on one line, and its ending is seen", () => {
@@ -37,20 +37,20 @@ test("a name stays on one line, and its ending is seen", () => {
 });
 
 test("what is kept can be shown and sent, and nothing else", () => {
-  assert.deepEqual(keptFiles([text, picture]), [text, picture]);
+  assert.deepEqual(storedFiles([text, picture]), [text, picture]);
   const foreign = [
     null, 7, { ...picture, url: "https://host.example/a.png" }, { ...picture, url: "javascript:alert(1)" },
     { ...picture, url: "data:image/svg+xml;base64,PHN2Zz4=" }, { ...picture, width: "1" }, { ...text, text: 7 }, { ...text, kind: "html" }, { kind: "text", text: "x" },
   ];
-  assert.deepEqual(keptFiles(foreign), []);
-  assert.deepEqual(keptFiles("text"), []);
-  assert.deepEqual(keptFiles([{ ...text, evil: 1 }]), [text]);
-  assert.equal(keptFiles(Array(FILES_LIMIT + 5).fill(text)).length, FILES_LIMIT);
+  assert.deepEqual(storedFiles(foreign), []);
+  assert.deepEqual(storedFiles("text"), []);
+  assert.deepEqual(storedFiles([{ ...text, evil: 1 }]), [text]);
+  assert.equal(storedFiles(Array(FILES_LIMIT + 5).fill(text)).length, FILES_LIMIT);
 });
 
 test("pictures are sent to models that see them", () => {
-  assert.deepEqual(sentFiles([text, picture], false), [text]);
-  assert.deepEqual(sentFiles([text, picture], true), [text, { kind: "picture", name: "a.png", url: URL_OF_DOT }]);
-  assert.deepEqual(sentFiles(undefined, true), []);
+  assert.deepEqual(requestFiles([text, picture], false), [text]);
+  assert.deepEqual(requestFiles([text, picture], true), [text, { kind: "picture", name: "a.png", url: URL_OF_DOT }]);
+  assert.deepEqual(requestFiles(undefined, true), []);
   assert.deepEqual([hasPictures([text]), hasPictures([text, picture]), hasPictures(undefined)], [false, true, false]);
 });

@@ -3,17 +3,17 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { foldersOf, grouped, upTo } from "../../../assets/js/groups.js";
+import { foldersOf, groupChats, limitRows } from "../../../assets/js/groups.js";
 
 const DAY = 86_400_000;
 const TODAY = 100 * DAY;
-const WORDS = { pinned: "Pinned", today: "Today", yesterday: "Yesterday", week: "This week" };
+const STRINGS = { pinned: "Pinned", today: "Today", yesterday: "Yesterday", week: "This week" };
 const chat = (id, daysAgo, more = {}) => ({ id, updated: TODAY + DAY / 2 - daysAgo * DAY, ...more });
 const CHATS = [
   chat("now", 0), chat("pinned", 0, { pinned: true, folder: "Work" }), chat("work", 0, { folder: "Work" }), chat("yesterday", 1),
   chat("art", 2, { folder: "Art" }), chat("work too", 3, { folder: "Work" }), chat("this week", 4), chat("long ago", 40), chat("before", 41),
 ];
-const groups = (entries) => grouped(entries, WORDS, TODAY, () => "October");
+const groups = (entries) => groupChats(entries, STRINGS, TODAY, () => "October");
 const names = (found) => found.map(({ name, entries }) => [name, entries.map(({ id }) => id)]);
 
 test("pinned chats come first, then folders by name, then days, and no group is empty", () => {
@@ -30,13 +30,13 @@ test("a folder with the name of a day stays a folder", () => {
 });
 
 test("a folder that is not open shows its name and how many are in it, and costs no row", () => {
-  const shown = upTo(3, groups(CHATS), (name) => name === "Art");
+  const shown = limitRows(3, groups(CHATS), (name) => name === "Art");
   assert.deepEqual(names(shown), [["Pinned", ["pinned"]], ["Art", ["art"]], ["Work", []], ["Today", ["now"]]]);
   assert.deepEqual(shown.map(({ open, count }) => [open, count]), [[true, 1], [true, 1], [false, 2], [true, 1]]);
 });
 
 test("a group is shown as far as rows are left", () => {
-  const shown = upTo(2, groups([chat("a", 40), chat("b", 40), chat("c", 40)]), () => false);
+  const shown = limitRows(2, groups([chat("a", 40), chat("b", 40), chat("c", 40)]), () => false);
   assert.deepEqual([names(shown), shown[0].count], [[["October", ["a", "b"]]], 3]);
 });
 

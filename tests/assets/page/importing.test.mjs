@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asJson, asMarkdown, codeName, fileName } from "../../../assets/js/exporting.js";
-import { readFile, Unreadable } from "../../../assets/js/importing.js";
+import { asJson, asMarkdown, codeFileName, fileName } from "../../../assets/js/exporting.js";
+import { readFile, UnreadableFile } from "../../../assets/js/importing.js";
 
-const WORDS = { you: "You", assistant: "Model", system_prompt: "System prompt", export_nothing: "({why})", export_picture: "{name}, {width} × {height}" };
+const STRINGS = { you: "You", assistant: "Model", system_prompt: "System prompt", export_no_answer: "({why})", export_picture: "{name}, {width} × {height}" };
 const OWN = {
   id: "c1",
-  title: "Two *words*",
+  title: "Two *strings*",
   created: 1000,
   updated: Date.UTC(2026, 0, 2),
   model: "org/name",
@@ -49,16 +49,16 @@ const read = (file, now) => readFile(JSON.stringify(file), now);
 test("what was exported comes back the same", async () => {
   let text = "";
   for await (const part of asJson([OWN, { ...OWN, id: "c2" }])) text += part;
-  const { chats, faults } = readFile(text);
-  assert.deepEqual(faults, []);
+  const { chats, errors } = readFile(text);
+  assert.deepEqual(errors, []);
   assert.deepEqual(chats.map(({ entry }) => entry.id), ["c1", "c2"]);
   const [{ entry, body }] = JSON.parse(JSON.stringify(chats));
   assert.deepEqual({ ...entry, ...body }, OWN);
 });
 
 test("Akash Chat's export brings chats, folders, system prompts, thoughts and prompts", () => {
-  const { chats, prompts, faults } = read(AKASH);
-  assert.deepEqual(faults, []);
+  const { chats, prompts, errors } = read(AKASH);
+  assert.deepEqual(errors, []);
   const [{ entry, body }] = chats;
   assert.deepEqual(entry, { id: "a1", title: "Greeting", created: Date.UTC(2026, 0, 1), updated: Date.UTC(2026, 0, 1, 0, 0, 9), model: "llama", pinned: false, folder: "Work" });
   assert.equal(body.settings.system, "Be kind.");
@@ -87,7 +87,7 @@ for (const [what, text, kind] of [
   ["a later format", JSON.stringify({ format: "akash-gradio chats", version: 9, chats: [] }), "newer"],
 ]) {
   test(`a file with ${what} is refused by its kind`, () => {
-    assert.throws(() => readFile(text), (error) => error instanceof Unreadable && error.kind === kind);
+    assert.throws(() => readFile(text), (error) => error instanceof UnreadableFile && error.kind === kind);
   });
 }
 
@@ -96,11 +96,11 @@ test("a chat that does not fit is named, and the others come", () => {
   const chats = [null, good, { ...good, name: "Broken", messages: [{ role: "user", content: 7 }] }, { ...good, messages: "none" }, { ...good, messages: [{ role: "robot", content: "x" }] }];
   const found = read({ ...AKASH, chats });
   assert.equal(found.chats.length, 1);
-  assert.deepEqual(found.faults, [
+  assert.deepEqual(found.errors, [
     { chat: 1, title: "", why: "no_messages", at: 0 },
     { chat: 3, title: "Broken", why: "no_text", at: 1 },
     { chat: 4, title: "Greeting", why: "no_messages", at: 0 },
-    { chat: 5, title: "Greeting", why: "who_speaks", at: 1 },
+    { chat: 5, title: "Greeting", why: "bad_role", at: 1 },
   ]);
 });
 
@@ -118,23 +118,23 @@ test("HTML, receipts that would break the page and odd times are not taken", () 
 
 test("Markdown has the title, the system prompt and what is shown", () => {
   assert.equal(
-    asMarkdown(OWN, WORDS),
-    "# Two *words*\n\n*org/name · 2026-01-02*\n\n> **System prompt**\n>\n> Be brief.\n> Always.\n\n## You\n\nHello\n\n## Name\n\nHi **there**\n",
+    asMarkdown(OWN, STRINGS),
+    "# Two *strings*\n\n*org/name · 2026-01-02*\n\n> **System prompt**\n>\n> Be brief.\n> Always.\n\n## You\n\nHello\n\n## Name\n\nHi **there**\n",
   );
 });
 
-test("files of a message are named, texts folded in whole, pictures by their size", () => {
+test("files of a message are named, texts foldedText in whole, pictures by their size", () => {
   const attachments = [
     { kind: "text", name: "a<b>.md", text: "Some ```` ticks\n" },
     { kind: "picture", name: "cat.png", url: "data:image/png;base64,AAAA", width: 30, height: 20 },
   ];
-  const markdown = asMarkdown({ ...OWN, settings: {}, turns: [{ ...OWN.turns[0], attachments }] }, WORDS);
+  const markdown = asMarkdown({ ...OWN, settings: {}, turns: [{ ...OWN.turns[0], attachments }] }, STRINGS);
   const file = "<details><summary>a&lt;b&gt;.md</summary>\n\n`````\nSome ```` ticks\n`````\n\n</details>";
   assert.ok(markdown.endsWith(`## You\n\n${file}\n\n*cat.png, 30 × 20*\n\nHello\n`), markdown);
 });
 
 test("code is saved under the ending of its language", () => {
-  assert.deepEqual(["python", "c++", "go", "", "../x", "objective-c"].map(codeName), ["code.py", "code.cpp", "code.go", "code.txt", "code.txt", "code.txt"]);
+  assert.deepEqual(["python", "c++", "go", "", "../x", "objective-c"].map(codeFileName), ["code.py", "code.cpp", "code.go", "code.txt", "code.txt", "code.txt"]);
 });
 
 test("a file's name has letters of any script and no path", () => {

@@ -5,9 +5,9 @@ import test from "node:test";
 
 import { linkOf, readLink } from "../../../assets/js/link.js";
 import { DEFAULTS } from "../../../assets/js/settings.js";
-import { pairsOf } from "../../../assets/js/vote.js";
+import { votePairs } from "../../../assets/js/vote.js";
 
-const coded = (said) => `#c=${Buffer.from(JSON.stringify(said)).toString("base64url")}`;
+const coded = (data) => `#c=${Buffer.from(JSON.stringify(data)).toString("base64url")}`;
 
 test("lanes, question and settings come out as they went in", () => {
   const own = { ...DEFAULTS, temperature: 0, stop: ["END"] };
@@ -34,8 +34,8 @@ test("at most four lanes are read", () => {
   assert.equal(readLink(coded({ v: 1, p: "", l })).lanes.length, 4);
 });
 
-for (const said of [null, [], {}, { v: 2, l: [{ m: "a" }] }, { v: 1, l: [] }, { v: 1, l: [{}] }, { v: 1, l: [{ m: 3 }] }, { v: 1, l: [{ m: "a" }], p: 7 }]) {
-  test(`is no link: ${JSON.stringify(said)}`, () => assert.equal(readLink(coded(said)), null));
+for (const data of [null, [], {}, { v: 2, l: [{ m: "a" }] }, { v: 1, l: [] }, { v: 1, l: [{}] }, { v: 1, l: [{ m: 3 }] }, { v: 1, l: [{ m: "a" }], p: 7 }]) {
+  test(`is no link: ${JSON.stringify(data)}`, () => assert.equal(readLink(coded(data)), null));
 }
 
 for (const hash of ["", "#", "#c", "#c=%", "#c=gA", `#c=${"A".repeat(200_000)}`]) {
@@ -51,12 +51,12 @@ test("settings of another kind, or unknown ones, are left out", () => {
 const THREE = ["A", "B", "C"].map((letter) => ({ letter, label: `model ${letter}` }));
 
 test("the chosen one of three wins against each of the others", () => {
-  assert.deepEqual(pairsOf(THREE, "B"), [
+  assert.deepEqual(votePairs(THREE, "B"), [
     { a: "model A", b: "model B", outcome: "b" },
     { a: "model B", b: "model C", outcome: "a" },
   ]);
 });
 
 test("a tie is one of every pair", () => {
-  assert.deepEqual(pairsOf(THREE, "tie").map(({ outcome }) => outcome), ["tie", "tie", "tie"]);
+  assert.deepEqual(votePairs(THREE, "tie").map(({ outcome }) => outcome), ["tie", "tie", "tie"]);
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { faultOf, isLarge, isTooLarge, themeOf, withoutTags } from "../../../assets/js/mermaid.js";
+import { errorMessage, isLarge, isTooLarge, themeOf, withoutTags } from "../../../assets/js/mermaid.js";
 
 const style = { getPropertyValue: (name) => ` ${name}-color` };
 
@@ -14,7 +14,7 @@ test("a diagram is drawn strictly, in the page's colors, and can change neither"
   for (const name of ["securityLevel", "htmlLabels", "flowchart", "themeCSS", "maxTextSize", "maxEdges", "secure"]) assert.ok(settings.secure.includes(name), name);
 });
 
-test("tags are words, and what the language itself writes with a < stays", () => {
+test("tags are strings, and what the language itself writes with a < stays", () => {
   assert.equal(withoutTags('A["<img src=x onerror=alert(1)> a<br/>b</script>"]'), 'A["#lt;img src=x onerror=alert(1)> a<br/>b#lt;/script>"]');
   for (const own of ["Animal <|-- Dog", "A <--> B", "<<interface>> Shape", "A <-.-> B", "a < b", "1<2"]) assert.equal(withoutTags(own), own);
 });
@@ -24,14 +24,14 @@ test("what is large waits for the visitor, what is too large is not given to the
   assert.deepEqual([isTooLarge("x".repeat(10_000)), isTooLarge("x".repeat(10_001))], [false, true]);
 });
 
-test("a mistake is told by its line and the words around it", () => {
+test("a mistake is told by its line and the strings around it", () => {
   const message = "Parse error on line 3:\n...t] --> B{is it (so)?}\n----------------^\nExpecting 'SQE', got 'PS'";
-  assert.equal(faultOf({ message }), "line 3, near “...t] --> B{is it (so)?}”");
-  assert.equal(faultOf({ message: "Lexical error on line 2. Unrecognized text." }), "line 2");
+  assert.equal(errorMessage({ message }), "line 3, near “...t] --> B{is it (so)?}”");
+  assert.equal(errorMessage({ message: "Lexical error on line 2. Unrecognized text." }), "line 2");
 });
 
 test("other mistakes are told in the library's own first line, shortened", () => {
-  const told = faultOf({ message: `No diagram type detected for text: ${"x".repeat(500)}\nmore` });
+  const told = errorMessage({ message: `No diagram type detected for text: ${"x".repeat(500)}\nmore` });
   assert.ok(told.startsWith("No diagram type detected") && told.length === 160 && told.endsWith("…"));
-  assert.equal(faultOf({}), "");
+  assert.equal(errorMessage({}), "");
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Prompts, asPrompt, fieldsOf, filledIn, matching } from "../../../assets/js/prompts.js";
+import { Prompts, asPrompt, fieldsOf, fillFields, matchingPrompts } from "../../../assets/js/prompts.js";
 import { FakeStorage } from "./fake_storage.mjs";
 
 test("fields are found once each, in order, in any script", () => {
@@ -12,8 +12,8 @@ test("fields are found once each, in order, in any script", () => {
 });
 
 test("values take the places of their fields, and are never fields themselves", () => {
-  assert.equal(filledIn("{{a}}, {{ a }}, {{b}}", { a: "{{b}}", b: "$& $1" }), "{{b}}, {{b}}, $& $1");
-  assert.equal(filledIn("{{a}} {{b}}", { a: "" }), " {{b}}");
+  assert.equal(fillFields("{{a}}, {{ a }}, {{b}}", { a: "{{b}}", b: "$& $1" }), "{{b}}, {{b}}, $& $1");
+  assert.equal(fillFields("{{a}} {{b}}", { a: "" }), " {{b}}");
 });
 
 test("what has no text is no prompt, and a name is made where there is none", () => {
@@ -56,9 +56,9 @@ test("a full browser is told", () => {
   assert.throws(() => new Prompts(new FakeStorage(10)).put(asPrompt({ text: "x".repeat(100) })), /full/);
 });
 
-test("all words of a search must be there, in name or text", () => {
+test("all strings of a search must be there, in name or text", () => {
   const all = [{ name: "Mail to Ann", text: "Dear" }, { name: "Code", text: "Review ann's code" }];
-  assert.equal(matching(all, "ann").length, 2);
-  assert.deepEqual(matching(all, "ANN dear").map(({ name }) => name), ["Mail to Ann"]);
-  assert.equal(matching(all, "").length, 2);
+  assert.equal(matchingPrompts(all, "ann").length, 2);
+  assert.deepEqual(matchingPrompts(all, "ANN dear").map(({ name }) => name), ["Mail to Ann"]);
+  assert.equal(matchingPrompts(all, "").length, 2);
 });

@@ -3,19 +3,19 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { allow, highest, within } from "../../../assets/js/ranges.js";
-import { DEFAULTS, mineOf, sentOf } from "../../../assets/js/settings.js";
+import { setRanges, upperBound, clamp } from "../../../assets/js/ranges.js";
+import { DEFAULTS, customSettings, requestSettings } from "../../../assets/js/settings.js";
 
 test("without a word of the host any number goes", () => {
-  allow({});
-  assert.deepEqual([within("temperature", 2), within("max_tokens", 1e6), highest("max_tokens")], [2, 1e6, undefined]);
+  setRanges({});
+  assert.deepEqual([clamp("temperature", 2), clamp("max_tokens", 1e6), upperBound("max_tokens")], [2, 1e6, undefined]);
 });
 
-test("what a chat or a link brings is sent within the host's ranges, and states stay states", () => {
-  allow({ temperature: [0.2, 1], max_tokens: [16, 512] });
-  const sent = sentOf({ ...DEFAULTS, temperature: 1.6, max_tokens: 4000, top_p: 0.1, presence_penalty: "endpoint" });
+test("what a chat or a link brings is sent clamp the host's ranges, and states stay states", () => {
+  setRanges({ temperature: [0.2, 1], max_tokens: [16, 512] });
+  const sent = requestSettings({ ...DEFAULTS, temperature: 1.6, max_tokens: 4000, top_p: 0.1, presence_penalty: "endpoint" });
   assert.deepEqual([sent.temperature, sent.max_tokens, sent.top_p, sent.presence_penalty], [1, 512, 0.1, "endpoint"]);
-  assert.equal(sentOf({ ...DEFAULTS, temperature: 0 }).temperature, 0.2);
-  assert.deepEqual(mineOf({ ...DEFAULTS }), {});
-  assert.equal(highest("max_tokens"), 512);
+  assert.equal(requestSettings({ ...DEFAULTS, temperature: 0 }).temperature, 0.2);
+  assert.deepEqual(customSettings({ ...DEFAULTS }), {});
+  assert.equal(upperBound("max_tokens"), 512);
 });

@@ -11,7 +11,7 @@ const found = (query, ...chats) => {
 };
 const chat = (id, title, ...turns) => ({ id, title, turns });
 
-test("words are found in titles first, then in what was said", () => {
+test("strings are found in titles first, then in what was said", () => {
   const chats = [chat("1", "Soup", ask("with leeks")), chat("2", "Leeks", ask("hello"))];
   assert.deepEqual(found("leeks", ...chats), [["2"], ["1"]]);
 });
@@ -39,7 +39,7 @@ test("a word that is said a thousand times is kept once", () => {
   assert.equal(searchText([ask("again ".repeat(1000))]), "again");
 });
 
-test("an excerpt shows the words around", () => {
+test("an excerpt shows the strings around", () => {
   const turns = [ask("hello"), answer(`${"x ".repeat(60)}here are leeks ${"y ".repeat(60)}`)];
   assert.match(excerpt(turns, "LEEKS"), /^….*here are leeks y/);
   assert.equal(excerpt(turns, "absent"), null);

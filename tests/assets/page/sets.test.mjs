@@ -5,15 +5,15 @@ import test from "node:test";
 
 import { LIMIT, SavedSets, TooMany, asSavedSet } from "../../../assets/js/saved_sets.js";
 import { DEFAULTS } from "../../../assets/js/settings.js";
-import { Unclear, askedOf, briefOf, candidateOf, momentOf, newCandidate, promptsOf, readForm } from "../../../assets/js/set_asked.js";
+import { InvalidNumber, requestOf, summaryOf, candidateOf, progressKey, newCandidate, promptsOf, parseForm } from "../../../assets/js/set_form.js";
 import { FakeStorage } from "./fake_storage.mjs";
 
 const FORM = { name: "", text: "One.", candidates: [newCandidate("a")], temperature: "", repeats: "1", max_tokens: "", system: "", contains: "" };
 const NONE = { temperature: null, top_p: null, max_tokens: null, seed: null, presence_penalty: null, frequency_penalty: null, stop: null, reasoning_effort: null };
-const SAYS = { stop_at: "Stop sequences", reasoning_effort: "Effort", frequency_penalty: "Frequency penalty", temperature: "Temperature", top_p: "Top p", max_tokens: "Max tokens", seed: "Seed", system: "System prompt" };
+const SET_STRINGS = { stop_at: "Stop sequences", reasoning_effort: "Effort", frequency_penalty: "Frequency penalty", temperature: "Temperature", top_p: "Top p", max_tokens: "Max tokens", seed: "Seed", system: "System prompt" };
 
 test("what is left empty is not sent as a value of the visitor's", () => {
-  assert.deepEqual(askedOf(FORM), {
+  assert.deepEqual(requestOf(FORM), {
     set: { name: "", text: "One." },
     candidates: [{ model: "a", ...NONE, system: null, endpoint: null }],
     temperatures: [], max_tokens: null, repeats: 1, system: "", contains: "",
@@ -21,28 +21,28 @@ test("what is left empty is not sent as a value of the visitor's", () => {
 });
 
 test("zero is a value, and each candidate has its own", () => {
-  const own = { ...newCandidate("a"), presence_penalty: "-1", stop: "END\n\n two words ", reasoning_effort: "high", temperature: "0", top_p: " 0.5 ", max_tokens: "9", seed: "0", system: "Be brief.", endpoint: "eu-1" };
-  const { candidates, temperatures } = askedOf({ ...FORM, candidates: [own, newCandidate("a")], temperature: "0, 0.7; 1 1.5" });
-  assert.deepEqual(candidates[0], { model: "a", ...NONE, temperature: 0, top_p: 0.5, max_tokens: 9, seed: 0, presence_penalty: -1, stop: ["END", "two words"], reasoning_effort: "high", system: "Be brief.", endpoint: "eu-1" });
+  const own = { ...newCandidate("a"), presence_penalty: "-1", stop: "END\n\n two strings ", reasoning_effort: "high", temperature: "0", top_p: " 0.5 ", max_tokens: "9", seed: "0", system: "Be brief.", endpoint: "eu-1" };
+  const { candidates, temperatures } = requestOf({ ...FORM, candidates: [own, newCandidate("a")], temperature: "0, 0.7; 1 1.5" });
+  assert.deepEqual(candidates[0], { model: "a", ...NONE, temperature: 0, top_p: 0.5, max_tokens: 9, seed: 0, presence_penalty: -1, stop: ["END", "two strings"], reasoning_effort: "high", system: "Be brief.", endpoint: "eu-1" });
   assert.deepEqual(temperatures, [0, 0.7, 1, 1.5]);
 });
 
 for (const [field, typed] of [["temperature", "warm"], ["temperature", "2.1"], ["temperature", "0, -1"], ["max_tokens", "1.5"], ["max_tokens", "0"], ["repeats", "101"]]) {
   test(`is no ${field}: ${typed}`, () => {
-    assert.throws(() => askedOf({ ...FORM, [field]: typed }), (error) => error instanceof Unclear && error.field === field);
+    assert.throws(() => requestOf({ ...FORM, [field]: typed }), (error) => error instanceof InvalidNumber && error.field === field);
   });
 }
 
 for (const [field, typed] of [["temperature", "0, 1"], ["top_p", "1.1"], ["seed", "-1"], ["seed", "1e99"], ["presence_penalty", "2.1"]]) {
   test(`is no ${field} of a candidate: ${typed}`, () => {
-    assert.throws(() => askedOf({ ...FORM, candidates: [{ ...newCandidate("a"), [field]: typed }] }), (error) => error.field === field && error.low <= 0);
+    assert.throws(() => requestOf({ ...FORM, candidates: [{ ...newCandidate("a"), [field]: typed }] }), (error) => error.field === field && error.low <= 0);
   });
 }
 
-test("what a candidate has of its own is told in words", () => {
-  assert.equal(briefOf(newCandidate("a"), SAYS), "");
-  assert.equal(briefOf({ ...newCandidate("a"), temperature: "0", seed: "7 ", system: "x", endpoint: "eu-1" }, SAYS), "Temperature 0, Seed 7, System prompt, eu-1");
-  assert.equal(briefOf({ ...newCandidate("a"), frequency_penalty: "0.5", stop: "a\nb", reasoning_effort: "low" }, SAYS), 'Frequency penalty 0.5, Stop sequences "a" "b", Effort low');
+test("what a candidate has of its own is told in strings", () => {
+  assert.equal(summaryOf(newCandidate("a"), SET_STRINGS), "");
+  assert.equal(summaryOf({ ...newCandidate("a"), temperature: "0", seed: "7 ", system: "x", endpoint: "eu-1" }, SET_STRINGS), "Temperature 0, Seed 7, System prompt, eu-1");
+  assert.equal(summaryOf({ ...newCandidate("a"), frequency_penalty: "0.5", stop: "a\nb", reasoning_effort: "low" }, SET_STRINGS), 'Frequency penalty 0.5, Stop sequences "a" "b", Effort low');
 });
 
 test("a lane of a comparison comes with what is the visitor's own", () => {
@@ -60,14 +60,14 @@ test("a chat's prompts are a set, also those of several lines", () => {
   assert.equal(promptsOf([]), "");
 });
 
-test("a kept form comes back, and whatever else stands there does no harm", () => {
-  assert.deepEqual(readForm(JSON.parse(JSON.stringify(FORM))), FORM);
-  for (const nothing of [null, 7, {}, { text: 1, candidates: [] }, { text: "x" }]) assert.equal(readForm(nothing), null);
-  const { candidates, repeats } = readForm({ text: "x", repeats: 3, candidates: [null, { model: 1 }, { model: "a", seed: {}, evil: "x" }] });
+test("a safeLocalStorage form comes back, and whatever else stands there does no harm", () => {
+  assert.deepEqual(parseForm(JSON.parse(JSON.stringify(FORM))), FORM);
+  for (const nothing of [null, 7, {}, { text: 1, candidates: [] }, { text: "x" }]) assert.equal(parseForm(nothing), null);
+  const { candidates, repeats } = parseForm({ text: "x", repeats: 3, candidates: [null, { model: 1 }, { model: "a", seed: {}, evil: "x" }] });
   assert.deepEqual([candidates, repeats], [[newCandidate("a")], ""]);
 });
 
-test("sets are kept, replaced in their place, removed and brought back", () => {
+test("sets are safeLocalStorage, replaced in their place, removed and brought back", () => {
   const sets = new SavedSets(new FakeStorage());
   const [a, b] = ["A", "B"].map((name) => asSavedSet({ name, count: 1, form: FORM }));
   sets.put(a);
@@ -94,7 +94,7 @@ test("a set is renamed in its place, and takes no other's name", () => {
   assert.deepEqual(sets.list(), [b, { ...a, name: "Other" }]);
 });
 
-test("one set too many is not kept, and pushes none out", () => {
+test("one set too many is not safeLocalStorage, and pushes none out", () => {
   const sets = new SavedSets(new FakeStorage());
   const all = Array.from({ length: LIMIT }, (_, number) => asSavedSet({ name: `${number}`, form: FORM }));
   for (const set of all) sets.put(set);
@@ -111,7 +111,7 @@ test("a set without a name is called by its file, or its first line", () => {
   assert.equal(asSavedSet({ form: { ...FORM, text: " " } }), null);
 });
 
-test("a browser without room says so, and keeps what it had", () => {
+test("a browser without room setStrings so, and keeps what it had", () => {
   const sets = new SavedSets(new FakeStorage(500));
   const set = asSavedSet({ name: "A", form: FORM });
   sets.put(set);
@@ -128,11 +128,11 @@ test("what another version left there does no harm", () => {
 });
 
 test("who hears the page is told quarters, the first failure and the end", () => {
-  const run = (done, failed = 0, state = "running") => momentOf({ state, done, total: 100, failed });
+  const run = (done, failed = 0, state = "running") => progressKey({ state, done, total: 100, failed });
   assert.equal(run(0), run(24));
   assert.notEqual(run(24), run(25));
   assert.notEqual(run(25), run(25, 1));
   assert.equal(run(25, 1), run(26, 9));
   assert.notEqual(run(99), run(99, 0, "paused"));
-  assert.equal(momentOf({ state: "waiting", done: 0, total: 0, failed: 0 }), "waiting,0,false");
+  assert.equal(progressKey({ state: "waiting", done: 0, total: 0, failed: 0 }), "waiting,0,false");
 });

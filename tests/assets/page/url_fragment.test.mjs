@@ -6,33 +6,33 @@ import test from "node:test";
 import { FakeStorage } from "./fake_storage.mjs";
 
 globalThis.localStorage = new FakeStorage();
-const { layAside, takeUp } = await import("../../../assets/js/behind_hash.js");
+const { saveFragment, restoreFragment } = await import("../../../assets/js/url_fragment.js");
 
 const SIGN_IN = { search: "?next=%3Fview%3Dcompare%26with%3Dorg/a%2520b", hash: "#c=abc" };
 const PAGE = { search: "?view=compare&with=org%2Fa+b", hash: "" };
 
 test("a link's comparison comes through sign-in, once", () => {
   globalThis.sessionStorage = new FakeStorage();
-  layAside(SIGN_IN);
-  layAside({ search: "?fault=hub_denied&next=%3Fview%3Dcompare", hash: "" }); // refused at first
-  assert.equal(takeUp(PAGE), "#c=abc");
-  assert.equal(takeUp(PAGE), "");
+  saveFragment(SIGN_IN);
+  saveFragment({ search: "?fault=hub_denied&next=%3Fview%3Dcompare", hash: "" }); // refused at first
+  assert.equal(restoreFragment(PAGE), "#c=abc");
+  assert.equal(restoreFragment(PAGE), "");
 });
 
 test("it goes to no other address than its own, and in the way of none", () => {
   for (const other of [{ search: "?view=models", hash: "" }, { search: "", hash: "" }, { ...PAGE, hash: "#c=newer" }]) {
     globalThis.sessionStorage = new FakeStorage();
-    layAside(SIGN_IN);
-    assert.equal(takeUp(other), "");
-    assert.equal(takeUp(PAGE), "");
+    saveFragment(SIGN_IN);
+    assert.equal(restoreFragment(other), "");
+    assert.equal(restoreFragment(PAGE), "");
   }
 });
 
 test("an address without a query has one too, and a tab without room only loses it", () => {
   globalThis.sessionStorage = new FakeStorage();
-  layAside({ search: "", hash: "#c=abc" });
-  assert.equal(takeUp({ search: "", hash: "" }), "#c=abc");
+  saveFragment({ search: "", hash: "#c=abc" });
+  assert.equal(restoreFragment({ search: "", hash: "" }), "#c=abc");
   globalThis.sessionStorage = new FakeStorage(3);
-  layAside(SIGN_IN);
-  assert.equal(takeUp(PAGE), "");
+  saveFragment(SIGN_IN);
+  assert.equal(restoreFragment(PAGE), "");
 });

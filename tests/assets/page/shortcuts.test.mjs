@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { meaning } from "../../../assets/js/keys.js";
+import { shortcutFor } from "../../../assets/js/shortcuts.js";
 
 const press = (key, more = {}) => ({ key, code: "", shiftKey: false, ctrlKey: false, metaKey: false, altKey: false, keyCode: 0, isComposing: false, ...more });
 const CTRL_SHIFT = { ctrlKey: true, shiftKey: true };
@@ -18,12 +18,12 @@ test("the keys mean what the sheet says, in a text too", () => {
     ["S", CTRL_SHIFT, "sidebar"],
     [",", { ctrlKey: true }, "settings"],
     ["/", { ctrlKey: true }, "sheet"],
-  ]) assert.equal(meaning(press(key, more), true, false), name, key);
+  ]) assert.equal(shortcutFor(press(key, more), true, false), name, key);
 });
 
 test("a question mark opens the sheet, but not while writing", () => {
-  assert.equal(meaning(press("?", { shiftKey: true }), false, false), "sheet");
-  assert.equal(meaning(press("?", { shiftKey: true }), true, false), null);
+  assert.equal(shortcutFor(press("?", { shiftKey: true }), false, false), "sheet");
+  assert.equal(shortcutFor(press("?", { shiftKey: true }), true, false), null);
 });
 
 test("letters, Enter, copying and what an IME composes are left alone", () => {
@@ -31,15 +31,15 @@ test("letters, Enter, copying and what an IME composes are left alone", () => {
     ["o", {}], ["O", { shiftKey: true }], ["Enter", {}], ["Enter", { shiftKey: true }], ["Enter", { ctrlKey: true }],
     ["c", { ctrlKey: true }], ["a", { ctrlKey: true }], ["z", CTRL_SHIFT], ["E", { ...CTRL_SHIFT, altKey: true }], ["k", { ctrlKey: true, altKey: true }],
     ["Escape", { isComposing: true }], ["Escape", { keyCode: 229 }], ["k", { metaKey: true }],
-  ]) assert.equal(meaning(press(key, more), false, false), null, `${key} ${JSON.stringify(more)}`);
+  ]) assert.equal(shortcutFor(press(key, more), false, false), null, `${key} ${JSON.stringify(more)}`);
 });
 
 test("a Mac has its own modifier, and Ctrl there is the system's", () => {
-  assert.equal(meaning(press("k", { metaKey: true }), true, true), "search");
-  assert.equal(meaning(press("k", { ctrlKey: true }), true, true), null);
+  assert.equal(shortcutFor(press("k", { metaKey: true }), true, true), "search");
+  assert.equal(shortcutFor(press("k", { ctrlKey: true }), true, true), null);
 });
 
 test("on a layout that writes other letters the key counts", () => {
-  assert.equal(meaning(press("Щ", { ...CTRL_SHIFT, code: "KeyO" }), true, false), "new_chat");
-  assert.equal(meaning(press("?", { ctrlKey: true, shiftKey: true, code: "Slash" }), true, false), "sheet");
+  assert.equal(shortcutFor(press("Щ", { ...CTRL_SHIFT, code: "KeyO" }), true, false), "new_chat");
+  assert.equal(shortcutFor(press("?", { ctrlKey: true, shiftKey: true, code: "Slash" }), true, false), "sheet");
 });

@@ -1,13 +1,13 @@
-// Keys for what is done often. None is taken while a text is being written or an IME
-// composes, but those with Ctrl or ⌘ that mean nothing in a text.
+// Keyboard shortcuts. While text is typed or an IME composes, only shortcuts with Ctrl or ⌘ that have no
+// meaning in text apply.
 
 import { openDialog } from "./dialogs.js";
 import { $, copyText, el, toast } from "./dom.js";
 
 const MAC = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? "");
 
-/** name → how it is pressed; `mod` is ⌘ on a Mac and Ctrl elsewhere. */
-const KEYS = {
+/** Shortcut name → its keys; `mod` is ⌘ on a Mac and Ctrl elsewhere. */
+const SHORTCUTS = {
   new_chat: { mod: true, shift: true, key: "o" },
   focus: { shift: true, key: "escape" },
   stop: { key: "escape" },
@@ -21,40 +21,40 @@ const KEYS = {
   sheet: { mod: true, key: "/" },
 };
 
-/** The name of what the keys mean; null where they mean nothing here. writing: into a text. */
-export function meaning(event, writing, mac = MAC) {
-  if (event.isComposing || event.keyCode === 229 || event.altKey) return null; // AltGr writes letters
+/** Return the name of the shortcut for a key event; null if there is none. writing: in a text field. */
+export function shortcutFor(event, writing, mac = MAC) {
+  if (event.isComposing || event.keyCode === 229 || event.altKey) return null; // AltGr types characters
   const mod = mac ? event.metaKey : event.ctrlKey;
   if (mac ? event.ctrlKey : event.metaKey) return null;
   if (event.key === "?" && !mod) return writing ? null : "sheet";
   const pressed = letterOf(event);
-  const found = Object.entries(KEYS).find(([, keys]) =>
+  const found = Object.entries(SHORTCUTS).find(([, keys]) =>
     keys.key === pressed && Boolean(keys.mod) === mod && (Boolean(keys.shift) === event.shiftKey || pressed === "/"));
   return found?.[0] ?? null;
 }
 
-/** The Latin letter on the key, where the layout writes others. */
+/** Return the Latin letter of the key on layouts that type other letters. */
 function letterOf({ key, code }) {
   const low = key.toLowerCase();
   if (low.length > 1 || /[a-z/,]/.test(low)) return low;
   return { Slash: "/", Comma: "," }[code] ?? code?.match(/^Key([A-Z])$/)?.[1].toLowerCase() ?? low;
 }
 
-/** Tie them. page: its chat, thread, frame and words. */
-export function wireKeys(page) {
-  const acts = actsOf(page);
+/** Wire the shortcuts. */
+export function wireShortcuts(page) {
+  const actions = actsOf(page);
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.repeat) return;
-    const name = meaning(event, isText(event.target));
-    if (!name || (name !== "sheet" && $(":popover-open, dialog[open]"))) return; // what is open has the keys
-    if (acts[name]() !== false) event.preventDefault();
+    const name = shortcutFor(event, isText(event.target));
+    if (!name || (name !== "sheet" && $(":popover-open, dialog[open]"))) return; // open dialogs and popovers handle keys
+    if (actions[name]() !== false) event.preventDefault();
   });
-  $("#show-keys").addEventListener("click", () => showKeys(page.words));
+  $("#show-shortcuts").addEventListener("click", () => showShortcuts(page.strings));
 }
 
-/** By the names in KEYS; what does nothing now returns false. */
+/** Return an action for each shortcut; it returns false if it does nothing now. */
 function actsOf(page) {
-  const { asking, frame, thread, words } = page;
+  const { session, frame, thread, strings } = page;
   const inChat = (act) => () => (document.documentElement.dataset.view === "chat" ? act() : false);
   const last = (role) => page.chat.turns.findLastIndex((turn) => turn.role === role);
   const press = (selector) => () => $(selector).click();
@@ -64,11 +64,11 @@ function actsOf(page) {
     stop: () => {
       const { view } = document.documentElement.dataset;
       if (view === "compare") return page.compare.running.length ? page.compare.stopAll() : false;
-      return view === "chat" && asking.running ? asking.stop() : false;
+      return view === "chat" && session.running ? session.stop() : false;
     },
-    regenerate: inChat(() => (last("assistant") < 0 ? false : asking.regenerate(last("assistant")))),
-    edit: inChat(() => (last("user") < 0 || asking.running ? false : thread.edit(last("user")))),
-    copy: inChat(() => copyLast(page.chat.turns[last("assistant")], words)),
+    regenerate: inChat(() => (last("assistant") < 0 ? false : session.regenerate(last("assistant")))),
+    edit: inChat(() => (last("user") < 0 || session.running ? false : thread.edit(last("user")))),
+    copy: inChat(() => copyLast(page.chat.turns[last("assistant")], strings)),
     model: inChat(press("#pick")),
     search: () => {
       frame.openSidebar();
@@ -76,39 +76,39 @@ function actsOf(page) {
     },
     sidebar: () => frame.toggleSidebar(),
     settings: inChat(press("#open-settings")),
-    sheet: () => showKeys(words),
+    sheet: () => showShortcuts(strings),
   };
 }
 
-function copyLast(turn, words) {
+function copyLast(turn, strings) {
   const text = turn?.versions[turn.shown].text;
   if (!text) return false;
-  copyText(text, words).then((done) => done && toast(words.copied));
+  copyText(text, strings).then((done) => done && toast(strings.copied));
 }
 
 const isText = (node) => Boolean(node.closest?.("input:not([type=checkbox], [type=radio], [type=range]), textarea, select, [contenteditable]"));
 
-/** The sheet that lists them; pressed again it closes. */
-export function showKeys(words) {
-  const open = $("dialog.keys");
+/** Open the list of shortcuts, or close it if it is open. */
+export function showShortcuts(strings) {
+  const open = $("dialog.shortcuts");
   if (open) return open.close();
   const names = [
-    ["new_chat", words.new_chat],
-    ["focus", words.key_focus],
-    ["stop", words.key_stop],
-    ["regenerate", words.key_regenerate],
-    ["edit", words.key_edit],
-    ["copy", words.key_copy],
-    ["model", words.key_model],
-    ["search", words.search_chats],
-    ["sidebar", words.key_sidebar],
-    ["settings", words.settings],
+    ["new_chat", strings.new_chat],
+    ["focus", strings.key_focus],
+    ["stop", strings.key_stop],
+    ["regenerate", strings.key_regenerate],
+    ["edit", strings.key_edit],
+    ["copy", strings.key_copy],
+    ["model", strings.key_model],
+    ["search", strings.search_chats],
+    ["sidebar", strings.key_sidebar],
+    ["settings", strings.settings],
   ];
-  const rows = names.flatMap(([name, label]) => [el("dt", {}, label), el("dd", {}, ...caps(KEYS[name]))]);
-  rows.push(el("dt", {}, words.key_sheet), el("dd", {}, cap("?"), ...caps(KEYS.sheet)));
-  rows.push(el("dt", {}, words.key_line), el("dd", {}, ...caps({ shift: true, key: "enter" })));
-  const { dialog } = openDialog(words.all_keys, words, el("dl", { class: "key-list" }, ...rows));
-  dialog.classList.add("keys");
+  const rows = names.flatMap(([name, label]) => [el("dt", {}, label), el("dd", {}, ...caps(SHORTCUTS[name]))]);
+  rows.push(el("dt", {}, strings.key_sheet), el("dd", {}, cap("?"), ...caps(SHORTCUTS.sheet)));
+  rows.push(el("dt", {}, strings.key_line), el("dd", {}, ...caps({ shift: true, key: "enter" })));
+  const { dialog } = openDialog(strings.shortcuts, strings, el("dl", { class: "key-list" }, ...rows));
+  dialog.classList.add("shortcuts");
 }
 
 const cap = (text) => el("kbd", {}, text);

@@ -11,37 +11,37 @@ const fresh = () => {
   browser("sessionStorage", { value: new FakeStorage() });
 };
 fresh();
-const { keepNothing, keepsNothing, kept, keptInTab } = await import("../../../assets/js/keeping.js");
+const { setPrivate, isPrivate, safeLocalStorage, safeSessionStorage } = await import("../../../assets/js/safe_storage.js");
 
 test("what is written stays in the browser's storage", () => {
   fresh();
-  kept.setItem("a", "1");
-  keptInTab.setItem("b", "2");
-  assert.deepEqual([localStorage.getItem("a"), sessionStorage.getItem("b"), keepsNothing()], ["1", "2", false]);
+  safeLocalStorage.setItem("a", "1");
+  safeSessionStorage.setItem("b", "2");
+  assert.deepEqual([localStorage.getItem("a"), sessionStorage.getItem("b"), isPrivate()], ["1", "2", false]);
 });
 
 test("where nothing is kept it is in neither storage, and what was there is not seen", () => {
   fresh();
-  kept.setItem("a", "before");
-  keptInTab.setItem("a", "before");
-  keepNothing(true);
-  for (const place of [kept, keptInTab]) {
+  safeLocalStorage.setItem("a", "before");
+  safeSessionStorage.setItem("a", "before");
+  setPrivate(true);
+  for (const place of [safeLocalStorage, safeSessionStorage]) {
     assert.equal(place.getItem("a"), null);
     place.setItem("a", "secret");
     assert.equal(place.getItem("a"), "secret");
   }
-  const stored = [...localStorage.kept.values(), ...sessionStorage.kept.values()];
+  const stored = [...localStorage.values.values(), ...sessionStorage.values.values()];
   assert.equal(stored.includes("secret"), false);
-  keepNothing(false);
-  assert.deepEqual([kept.getItem("a"), keptInTab.getItem("a")], ["before", "before"]);
+  setPrivate(false);
+  assert.deepEqual([safeLocalStorage.getItem("a"), safeSessionStorage.getItem("a")], ["before", "before"]);
 });
 
 test("a frame that may have no storage keeps it as long as the page", () => {
   const closed = { get: () => { throw new Error("SecurityError"); } };
   browser("localStorage", closed);
   browser("sessionStorage", closed);
-  kept.setItem("b", "here");
-  assert.equal(kept.getItem("b"), "here");
-  kept.removeItem("b");
-  assert.equal(kept.getItem("b"), null);
+  safeLocalStorage.setItem("b", "here");
+  assert.equal(safeLocalStorage.getItem("b"), "here");
+  safeLocalStorage.removeItem("b");
+  assert.equal(safeLocalStorage.getItem("b"), null);
 });
