@@ -56,7 +56,7 @@ def check_view(house: AppContext) -> dict[str, Any]:
     """The endpoints there are, what each level costs, and the words."""
     statuses = house.answerer.endpoints()
     return {
-        "words": dict(texts.CHECK),
+        "strings": dict(texts.CHECK),
         "endpoints": [
             {"alias": status.alias, "models": [model.id for model in status.models or ()]}
             for status in statuses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import JSONResponse
 
@@ -12,6 +12,9 @@ from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.formatting import format_duration
 from akash_gradio.web import texts
+
+OPERATOR_STATUSES: Final = (401, 402, 403)
+"""Statuses that only the operator can fix: the endpoint's API key or account is at fault."""
 
 # ── errors of a request ─────────────────────────────────────────────────────
 
@@ -98,7 +101,7 @@ def _facts_of(error: errors.AkashGradioError, model_name: str) -> dict[str, str]
         facts["detail"] = str(getattr(cause, "detail", ""))
     if isinstance(error, errors.AllEndpointsFailed):
         facts["tries"] = _attempts_text(error.receipt)
-        facts["again"] = _retry_text(error.retry_after_s)
+        facts["again"] = _retry_text(error)
     if isinstance(error, errors.ContextExceeded) and error.requested_tokens and error.limit_tokens:
         facts["counts"] = texts.TOKEN_COUNTS.format(
             asked=f"{error.requested_tokens:,}", limit=f"{error.limit_tokens:,}"
@@ -137,10 +140,12 @@ def _facts_of_failure(error: errors.EndpointError) -> dict[str, str]:
 
 def _attempts_text(receipt: Receipt | None) -> str:
     count = len(receipt.attempts) if receipt else 1
-    return texts.ONE_ATTEMPT if count == 1 else texts.MANY_ATTEMPTS.format(count=count)
+    return texts.MANY_ATTEMPTS.format(count=count) if count > 1 else ""
 
 
-def _retry_text(retry_after_s: float | None) -> str:
-    if retry_after_s is None or retry_after_s < 1:
+def _retry_text(error: errors.AllEndpointsFailed) -> str:
+    if isinstance(error.cause, errors.EndpointRefused) and error.cause.status in OPERATOR_STATUSES:
+        return texts.ASK_OPERATOR
+    if error.retry_after_s is None or error.retry_after_s < 1:
         return texts.RETRY_NOW
-    return texts.RETRY_IN.format(seconds=f"{retry_after_s:.0f}")
+    return texts.RETRY_IN.format(seconds=f"{error.retry_after_s:.0f}")

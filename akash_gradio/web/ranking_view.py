@@ -85,21 +85,28 @@ def _rows(ranking: Ranking, name_of: Callable[[str], str]) -> tuple[RankedLane, 
             low=percent(s.low),
             high=percent(s.high),
             record=texts.RANKING["record"].format(wins=s.wins, losses=s.losses, ties=s.ties),
-            doubt=_doubt(below.get(s.label)),
+            doubt=_doubt(below.get(s.label), name_of),
         )
         for s in standings
     )
 
 
-def _doubt(pair: Neighbors | None) -> str:
+def _doubt(pair: Neighbors | None, name_of: Callable[[str], str]) -> str:
     if pair is None or pair.ordered:
         return ""
+    names = {"a": _full_name(pair.upper, name_of), "b": _full_name(pair.lower, name_of)}
     if not pair.connected:
-        return texts.RANKING["unconnected"]
+        return texts.RANKING["unconnected"].format(**names)
     if pair.more_votes is None:
-        return texts.RANKING["too_close"]
+        return texts.RANKING["too_close"].format(**names)
     one = pair.more_votes == 1
-    return texts.RANKING["one_more" if one else "more"].format(count=f"{pair.more_votes:,}")
+    text = texts.RANKING["one_more" if one else "more"]
+    return text.format(count=f"{pair.more_votes:,}", **names)
+
+
+def _full_name(label: str, name_of: Callable[[str], str]) -> str:
+    model, comma, variant = label.partition(", ")
+    return name_of(model) + comma + variant
 
 
 def _matrix(standings: Sequence[Standing], pairs: Sequence[Pair]) -> tuple[tuple[Cell, ...], ...]:

@@ -141,7 +141,7 @@ def boot_view(house: AppContext, scope: Scope) -> dict[str, Any]:
     host = house.is_operator(scope)
     aliases = (status.alias for status in house.answerer.endpoints())
     return {
-        "words": dict(texts.PAGE),
+        "strings": dict(texts.PAGE),
         "sets": dict(texts.SETS),
         "runs_kept": house.data_dir is not None,
         "default_model": house.default_model,

@@ -259,7 +259,7 @@ def _receipt_rows(receipt: Receipt, cost: float | None) -> list[tuple[str, str]]
     first = format_seconds(receipt.first_token_s) if receipt.first_token_s is not None else ""
     rows = [
         (name["model"], receipt.answering_model),
-        (name["asked"], receipt.requested_model if receipt.fallback else ""),
+        (name["requested"], receipt.requested_model if receipt.fallback else ""),
         (name["endpoint"], receipt.endpoint),
         (name["first"], first),
         (name["total"], format_seconds(receipt.total_s)),

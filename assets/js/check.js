@@ -128,13 +128,13 @@ export class Check {
     return el("li", { class: "probe pending", id: `probe-${probe}` }, mark, el("div", {}, el("b", {}, title)));
   }
 
-  #row({ probe, title, verdict, says, hint, curl }) {
+  #row({ probe, title, verdict, says: message, mend: fix, curl }) {
     const mark = el("span", { class: "probe-mark" }, icon(ICONS[verdict]), el("span", { class: "sr-only" }, this.checkStrings[verdict]));
     const bad = verdict === "warn" || verdict === "fail";
     const more = [];
-    if (bad && hint) more.push(el("p", { class: "probe-hint" }, ...coded(hint)));
+    if (bad && fix) more.push(el("p", { class: "probe-fix" }, ...coded(fix)));
     if (curl && bad) more.push(el("div", { class: "probe-curl" }, el("code", { tabindex: "0" }, curl), this.#copy(curl, title)));
-    const row = [mark, el("div", {}, el("b", {}, title), el("span", { class: "probe-message" }, ...coded(says)), ...more)];
+    const row = [mark, el("div", {}, el("b", {}, title), el("span", { class: "probe-message" }, ...coded(message)), ...more)];
     if (curl && !bad) row.push(this.#copy(curl, title));
     return el("li", { class: `probe ${verdict}`, id: `probe-${probe}` }, ...row);
   }

@@ -1,4 +1,4 @@
-"""The sentences and the places that use them fit together: none missing, none left over."""
+"""Texts and the code that uses them match: no text is missing, and none is unused."""
 
 from __future__ import annotations
 
@@ -19,103 +19,107 @@ SCRIPTS = "\n".join(path.read_text() for path in sorted((ROOT / "assets" / "js")
 TEMPLATES = "\n".join(path.read_text() for path in sorted((WEB / "templates").glob("*.html")))
 SOURCES = [path for folder in (WEB, UI) for path in sorted(folder.rglob("*.py"))]
 PYTHON = "\n".join(path.read_text() for path in SOURCES if path.name != "texts.py")
-MARKS = "\n".join(re.findall(r"\{[{%].*?[%}]\}", TEMPLATES, re.DOTALL))
+EXPRESSIONS = "\n".join(re.findall(r"\{[{%].*?[%}]\}", TEMPLATES, re.DOTALL))
 
 
-def in_templates(letter: str) -> set[str]:
-    return set(re.findall(rf"(?<![\w.]){letter}\.(\w+)", MARKS))
+def keys_in_templates(name: str) -> set[str]:
+    return set(re.findall(rf"(?<![\w.]){name}\.(\w+)", EXPRESSIONS))
 
 
-def in_python(*names: str) -> set[str]:
-    """What stands in brackets behind the name: `texts.PANEL["own"]`, `name["own"]`."""
-    found = set()
+def keys_in_scripts(name: str) -> set[str]:
+    return set(re.findall(rf"\b{name}\.(\w+)", SCRIPTS)) - {"js"}
+
+
+def keys_in_python(*names: str) -> set[str]:
+    """Return the keys in subscripts of a name: `texts.PANEL["own"]`, `name["own"]`."""
+    keys = set()
     for name in names:
-        found |= set(re.findall(rf'\b{name}\["(\w+)"\]', PYTHON))
-    return found
+        keys |= set(re.findall(rf'\b{name}\["(\w+)"\]', PYTHON))
+    return keys
 
 
-IN_SCRIPTS = set(re.findall(r"\bwords\.(\w+)", SCRIPTS)) - {"js"}
-PAGE_USED = in_templates("w") | IN_SCRIPTS | in_python(r"texts\.PAGE")
-PANEL_USED = in_templates("p") | in_python(r"texts\.PANEL")
-SETTINGS_USED = in_templates("s") | in_python(r"texts\.SETTINGS")
+PAGE_IN_SCRIPTS = keys_in_scripts("strings")
+PAGE_USED = keys_in_templates("w") | PAGE_IN_SCRIPTS | keys_in_python(r"texts\.PAGE")
+PANEL_USED = keys_in_templates("p") | keys_in_python(r"texts\.PANEL")
+SETTINGS_USED = keys_in_templates("s") | keys_in_python(r"texts\.SETTINGS")
 
 
-def test_every_word_that_a_script_asks_for_exists():
-    assert sorted(IN_SCRIPTS - set(texts.PAGE)) == []
+def test_every_text_that_a_script_uses_exists() -> None:
+    assert sorted(PAGE_IN_SCRIPTS - set(texts.PAGE)) == []
 
 
-@pytest.mark.parametrize(("letter", "table"), [("w", "PAGE"), ("p", "PANEL"), ("s", "SETTINGS")])
-def test_every_word_that_a_template_asks_for_exists(letter: str, table: str):
-    assert sorted(in_templates(letter) - set(getattr(texts, table))) == []
+@pytest.mark.parametrize(("name", "table"), [("w", "PAGE"), ("p", "PANEL"), ("s", "SETTINGS")])
+def test_every_text_that_a_template_uses_exists(name: str, table: str) -> None:
+    assert sorted(keys_in_templates(name) - set(getattr(texts, table))) == []
 
 
-@pytest.mark.parametrize("letter", ["w", "p", "s", "h", "r", "c", "sets"])
-def test_no_template_asks_for_a_word_that_every_table_has_as_a_method(letter: str):
-    assert [word for word in in_templates(letter) if hasattr(texts.PAGE, word)] == []
+@pytest.mark.parametrize("name", ["w", "p", "s", "h", "r", "c", "sets"])
+def test_no_template_uses_a_key_that_is_also_a_method_of_a_mapping(name: str) -> None:
+    assert [key for key in keys_in_templates(name) if hasattr(texts.PAGE, key)] == []
 
 
-def test_every_word_of_the_page_is_used():
+def test_every_text_of_the_page_is_used() -> None:
     assert sorted(set(texts.PAGE) - PAGE_USED) == []
 
 
-def test_every_word_of_the_panel_is_used():
-    by_local_name = in_python("name") | set(re.findall(r'\("(temperature|top_p)", card', PYTHON))
+def test_every_text_of_the_panel_is_used() -> None:
+    by_local_name = keys_in_python("name")
+    by_local_name |= set(re.findall(r'\("(temperature|top_p)", card', PYTHON))
     assert sorted(set(texts.PANEL) - PANEL_USED - by_local_name) == []
 
 
-def test_every_word_of_the_settings_is_used():
+def test_every_text_of_the_settings_is_used() -> None:
     by_name = set(re.findall(r'_(?:slider|whole|lines)\("(\w+)"', PYTHON))
-    assert sorted(set(texts.SETTINGS) - SETTINGS_USED - in_python("s") - by_name) == []
+    assert sorted(set(texts.SETTINGS) - SETTINGS_USED - keys_in_python("s") - by_name) == []
 
 
-def test_every_word_of_the_checker_is_used_and_there():
-    script = (ROOT / "assets" / "js" / "check.js").read_text()
-    used = set(re.findall(r"\bterms\.(\w+)", script)) | in_templates("c")
+def test_every_text_of_the_checker_exists_and_is_used() -> None:
+    used = keys_in_scripts("checkStrings") | keys_in_templates("c")
     used |= {"quick", "standard", "full", "pass", "warn", "fail", "skipped"}
-    used |= in_python(r"texts\.CHECK") | {"copy_failed"}
+    used |= keys_in_python(r"texts\.CHECK") | {"copy_failed"}
     assert used == set(texts.CHECK)
 
 
-def test_every_word_of_the_sets_is_used_and_there():
-    scripts = set(re.findall(r"\bsays\.(\w+)", SCRIPTS))
-    ours = "".join((WEB / f"{name}.py").read_text() for name in ("set_views", "set_routes"))
-    used = in_templates("sets") | scripts | set(re.findall(r'(?:SETS|\bt)\["(\w+)"\]', ours))
+def test_every_text_of_the_sets_exists_and_is_used() -> None:
+    sources = "".join((WEB / f"{name}.py").read_text() for name in ("set_views", "set_routes"))
+    used = keys_in_templates("sets") | keys_in_scripts("setStrings")
+    used |= set(re.findall(r'(?:SETS|\bt)\["(\w+)"\]', sources))
     by_value = {*RunState, *(f"change_{what}" for what in ChangeKind)}
     by_value |= set(re.findall(r'"(\w+)"', SCRIPTS.split("const NUMBERS = [")[1].split("]")[0]))
     assert sorted(set(texts.SETS) ^ (used | by_value)) == []
 
 
-def test_every_word_of_the_receipt_is_used():
-    used = in_python("name") | in_python(r"texts\.RECEIPT_ROWS")
+def test_every_text_of_the_receipt_is_used() -> None:
+    used = keys_in_python("name") | keys_in_python(r"texts\.RECEIPT_ROWS")
     assert sorted(set(texts.RECEIPT_ROWS) - used) == []
 
 
-def test_every_notice_is_used():
-    assert set(texts.NOTICES) == in_python(r"texts\.NOTICES")
+def test_every_notice_is_used() -> None:
+    assert set(texts.NOTICES) == keys_in_python(r"texts\.NOTICES")
 
 
-def test_every_single_sentence_is_used():
+def test_every_single_text_is_used() -> None:
     single = [name for name, value in vars(texts).items() if name.isupper() and value]
     assert [name for name in single if not re.search(rf"\btexts\.{name}\b", PYTHON)] == []
 
 
-def test_every_fault_of_a_request_has_words_and_no_more():
-    every = "".join(path.read_text() for path in (ROOT / "akash_gradio").rglob("*.py"))
+def test_every_user_error_has_a_text_and_no_text_is_unused() -> None:
+    package = "".join(path.read_text() for path in (ROOT / "akash_gradio").rglob("*.py"))
     raised = set(re.findall(r'\bUserError\(\s*"(\w+)"', PYTHON))
     assert raised <= set(texts.USER_ERRORS)
-    unused = [code for code in texts.USER_ERRORS if every.count(f'"{code}"') < 2]
+    unused = [code for code in texts.USER_ERRORS if package.count(f'"{code}"') < 2]
     assert [code for code in unused if not code.startswith("check_")] == []
 
 
-def test_the_facts_that_a_script_fills_in_are_those_of_the_sentence():
-    filled = re.findall(r"fill\((?:[\w.]*\.)?words\.(\w+), \{([^}]*)\}\)", SCRIPTS)
-    assert filled
-    for key, given in filled:
+def test_scripts_fill_in_all_values_of_a_text() -> None:
+    calls = re.findall(r"fill\((?:[\w.]*\.)?strings\.(\w+), \{([^}]*)\}\)", SCRIPTS)
+    assert calls
+    for key, given in calls:
         wanted = {name for _, name, _, _ in Formatter().parse(texts.PAGE[key]) if name}
         assert wanted <= set(re.findall(r"\w+", given)), key
 
 
-def test_no_sentence_is_empty_or_has_loose_blanks():
+def test_no_text_is_empty_or_has_double_spaces() -> None:
     def sentences(value: object) -> list[str]:
         if isinstance(value, str):
             return [value]
