@@ -27,9 +27,9 @@ def test_without_a_word_of_the_host_controls_go_as_far_as_the_protocol() -> None
 @pytest.mark.parametrize(
     ("name", "allowed", "says"),
     [
-        ("temperature", (0.1, 0.5), "This page allows 0.1 to 0.5"),
-        ("max_tokens", (16, 512), "This page allows 16 to 512"),
-        ("presence_penalty", (-1, 1), "This page allows -1 to 1"),
+        ("temperature", (0.1, 0.5), "Allowed: 0.1 to 0.5"),
+        ("max_tokens", (16, 512), "Allowed: 16 to 512"),
+        ("presence_penalty", (-1, 1), "Allowed: -1 to 1"),
     ],
 )
 def test_a_control_goes_as_far_as_the_host_allows_and_says_so(
@@ -42,9 +42,9 @@ def test_a_control_goes_as_far_as_the_host_allows_and_says_so(
 
 def test_an_empty_box_says_what_is_sent() -> None:
     for ranges, name, says in (
-        ({}, "max_tokens", "none is sent"),
-        ({"max_tokens": (1, 512)}, "max_tokens", "512 is sent"),
-        ({"seed": (1, 9)}, "seed", "none is sent"),
+        ({}, "max_tokens", "Not set"),
+        ({"max_tokens": (1, 512)}, "max_tokens", "Not set: 512 is used"),
+        ({"seed": (1, 9)}, "seed", "Not set"),
     ):
         level = drawn(**ranges).parameters[name].level
         assert isinstance(level, gr.Number)

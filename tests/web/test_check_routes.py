@@ -55,7 +55,7 @@ def test_the_host_is_offered_every_endpoint_and_the_costs(client: TestClient) ->
     view = client.get("/page/check").json()
     assert view["endpoints"] == [{"alias": "stub", "models": ["m"]}]
     assert set(view["costs"]) == {"quick", "standard", "full"}
-    assert view["words"] == dict(texts.CHECK)
+    assert view["strings"] == dict(texts.CHECK)
 
 
 def test_findings_come_row_by_row_between_a_beginning_and_an_end(client: TestClient) -> None:

@@ -69,7 +69,7 @@ async def test_a_lane_that_errs_says_so_and_the_others_go_on():
     said = [STARTED, TextDelta("Hi"), Finished("stop", make_receipt())]
     events = await heard(compare(RUN, TWO, by_model(model_a=[failed], model_b=said), Races()))
     ends = {event["lane"]: event for event in events if event["type"] == "done"}
-    assert ends["A"]["error"]["title"] == "Nobody answered for model-a."
+    assert ends["A"]["error"]["title"] == "model-a is unavailable."
     assert "error" not in ends["B"]
 
 
@@ -121,7 +121,7 @@ async def test_a_model_that_is_withheld_is_not_asked():
     told = compare(RUN, TWO, answerer, Races(), withheld=lambda model: model == "model-a")
     events = await heard(told)
     assert of("A", events) == ["done"]
-    assert "no model called" in events[0]["error"]["title"]
+    assert "is not available here" in events[0]["error"]["title"]
     assert [request.model for request in answerer.opened] == ["model-b"]
 
 

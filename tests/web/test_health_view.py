@@ -31,7 +31,7 @@ def test_a_card_shows_the_numbers_and_the_day() -> None:
     health = Health(first_token_s=0.412, tokens_per_s=86.6, answered=9, day=(None, 10.0, 20.0))
     html = card_html(card_view(listing(), health))
     assert "0.41 s · 87 tok/s" in html
-    assert "The last 24 hours: 10 to 20 tokens a second" in html
+    assert "Last 24 hours: 10 to 20 tokens per second" in html
     assert html.count("<path") == 1
 
 
@@ -55,11 +55,11 @@ def test_there_is_a_bar_for_each_half_hour_with_an_answer_and_it_stays_inside_it
 @pytest.mark.parametrize(
     ("facts", "word"),
     [
-        ({"busy": True}, "busy"),
-        ({"state": EndpointState.DOWN, "waking": True, "down_since": 7}, "waking up"),
-        ({"state": EndpointState.DOWN, "down_since": 1_700_000_000}, "down"),
-        ({"state": EndpointState.UNKNOWN}, "not asked yet"),
-        ({"first_token_s": 9.0}, "slow 9.00 s"),
+        ({"busy": True}, "Busy"),
+        ({"state": EndpointState.DOWN, "waking": True, "down_since": 7}, "Loading"),
+        ({"state": EndpointState.DOWN, "down_since": 1_700_000_000}, "Down"),
+        ({"state": EndpointState.UNKNOWN}, "Not used yet"),
+        ({"first_token_s": 9.0}, "Slow 9.00 s"),
     ],
 )
 def test_each_state_has_its_word(facts: dict[str, object], word: str) -> None:
@@ -76,7 +76,7 @@ def test_since_when_it_is_down_travels_as_seconds_for_the_visitors_own_clock() -
 def test_the_panel_says_what_a_check_learned() -> None:
     found = {"m": Capabilities(stream_options=False, reasoning="end_tag", pictures=True)}
     html = panel_html(panel_view(listing(capabilities=found)))
-    for told in ("no stream_options", "reasoning by end tag alone", "takes pictures"):
+    for told in ("no stream_options", "reasoning with an end tag only", "accepts pictures"):
         assert told in html
 
 

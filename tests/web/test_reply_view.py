@@ -307,7 +307,7 @@ async def test_calls_the_model_of_an_error_by_the_name_that_people_read():
     cause = errors.EndpointSilent("eu-1")
     answerer = FakeChatGateway([errors.AllEndpointsFailed("org/big", cause)])
     page = await asked(answerer, chat_request(model="org/big"), name_of={"org/big": "Big 70B"}.get)
-    assert page.done["error"]["title"] == "Nobody answered for Big 70B."
+    assert page.done["error"]["title"] == "Big 70B is unavailable."
 
 
 async def test_passes_over_what_the_page_does_not_show():

@@ -81,7 +81,7 @@ def told(response: Any, status: int) -> dict[str, Any]:
 
 def test_boot_brings_the_words_and_the_first_model(client: TestClient):
     boot = client.get("/page/boot").json()
-    assert boot["words"] == dict(texts.PAGE)
+    assert boot["strings"] == dict(texts.PAGE)
     assert boot["default_model"] == "org/one"
     assert boot["version"]
 
@@ -148,7 +148,7 @@ def test_a_panel_shows_what_the_catalog_says(client: TestClient):
     "query", ["?model=no/such", "", "?model=", "?model=org/off", "?model=%00", "?model=%ff%fe"]
 )
 def test_a_panel_of_no_model_is_a_sentence(client: TestClient, query: str):
-    assert "There is no model" in told(client.get(f"/page/panel{query}"), 404)["title"]
+    assert "is not available here" in told(client.get(f"/page/panel{query}"), 404)["title"]
 
 
 def test_an_endless_id_is_not_repeated(client: TestClient):
@@ -299,7 +299,8 @@ def test_an_unknown_model_is_told_as_the_end_of_the_answer(tmp_path: Path):
     client = TestClient(page(house(FakeChatGateway([errors.UnknownModel("no/such")]), tmp_path)))
     response = client.post("/page/reply", json=asking(model="no/such"))
     assert (
-        "There is no model called “no/such” here." in read_event(response.content)["error"].values()
+        "The model “no/such” is not available here."
+        in read_event(response.content)["error"].values()
     )
 
 

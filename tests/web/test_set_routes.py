@@ -106,7 +106,7 @@ async def test_the_forecast_says_calls_tokens_cost_and_time(client: httpx.AsyncC
         "16 calls: 2 prompts × 4 lanes × 2 times\nabout",
         "tokens in",
         "$0.0",
-        "known of Model B.",
+        "Price unknown for Model B.",
     ):
         assert said in told["text"]
 
@@ -170,7 +170,7 @@ async def test_a_run_is_compared_with_an_earlier_one(client: httpx.AsyncClient) 
     before, now = await finished(client), await finished(client, text="one\ntwo!")
     look = await post(client, "look", {"run": now, "earlier": before})
     assert "2 cells changed" in look["html"]
-    assert "other prompt" in look["html"]
+    assert "prompt changed" in look["html"]
     same = await post(client, "look", {"run": now, "earlier": now})
     assert "Nothing changed." in same["html"]
 
@@ -281,7 +281,7 @@ async def test_a_model_that_nobody_serves_is_told_before_the_start(
     client: httpx.AsyncClient,
 ) -> None:
     told = await post(client, "forecast", asked(candidates=named("a", "gone")))
-    assert "\nNo endpoint serves gone now." in told["text"]
+    assert "\nNo endpoint serves gone right now." in told["text"]
 
 
 async def test_what_failed_is_asked_again_and_nothing_else(

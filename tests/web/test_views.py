@@ -68,7 +68,10 @@ def test_the_words_for_a_failures_fact_are_those_that_failures_have():
 
 
 def test_a_connection_that_ends_is_not_called_another_protocol():
-    assert failure_text(errors.EndpointMalformed("e", "cut")) == "e broke off in the middle."
+    assert (
+        failure_text(errors.EndpointMalformed("e", "cut"))
+        == "e closed the connection before the answer was complete."
+    )
 
 
 @pytest.mark.parametrize("error", every_error(), ids=str)
@@ -92,9 +95,10 @@ def test_says_who_failed_how_often_and_when_to_come_back():
     error = errors.AllEndpointsFailed("m", cause, retry_after_s=12.4)
     attempt = make_receipt().attempts[0]
     view = error_view(with_receipt(error, make_receipt(attempts=(attempt, attempt))), "Big")
-    assert view["title"] == "Nobody answered for Big."
+    assert view["title"] == "Big is unavailable."
     assert view["hint"] == (
-        "2 attempts failed; the last: eu-1 has too much to do (429). Try again in 12 s."
+        "2 attempts failed. Last error: The endpoint's rate limit is reached (eu-1, 429). "
+        "Try again in 12 s. Your message is kept."
     )
     assert view["details"] == "slow down"
 
@@ -146,8 +150,8 @@ def test_every_endpoint_state_is_shown_in_the_panel(state: EndpointState):
 def test_a_ready_model_says_how_fast_it_is():
     fast = endpoint_status("org/m", first_token_s=0.41)
     slow = endpoint_status("org/m", alias="eu-2", first_token_s=3.0)
-    assert card_view(a_listing(slow, fast)).state_word == "ready 0.41 s"
-    assert card_view(a_listing(endpoint_status("org/m"))).state_word == "ready"
+    assert card_view(a_listing(slow, fast)).state_word == "Ready 0.41 s"
+    assert card_view(a_listing(endpoint_status("org/m"))).state_word == "Ready"
 
 
 def test_a_model_that_takes_no_requests_offers_no_chat():
@@ -181,7 +185,7 @@ def test_badges_say_what_is_known():
 
 def test_defaults_say_the_catalogs_value_and_nought_is_one():
     view = panel_view(a_listing(temperature=0.0))
-    assert view.defaults == (("temperature", "0"), ("top_p", "the endpoint's own"))
+    assert view.defaults == (("temperature", "0"), ("top_p", "provider default"))
 
 
 def test_texts_of_the_catalog_may_be_wrapped_by_hand():
@@ -226,7 +230,7 @@ def test_a_receipt_says_in_flags_what_was_not_plain():
     )
     view = receipt_view(receipt, {"org/small": "Small 8B"}.__getitem__)
     assert view["flags"] == [
-        "2 attempts", "fallback: Small 8B", "cut at the token limit", "estimated",
+        "2 attempts", "fallback: Small 8B", "token limit reached", "estimated",
     ]  # fmt: skip
     assert [(a["endpoint"], a["ok"], a["seconds"]) for a in view["attempts"]] == [
         ("eu-2", False, 0.09),
@@ -234,7 +238,7 @@ def test_a_receipt_says_in_flags_what_was_not_plain():
     ]
     assert "503" in view["attempts"][0]["outcome"]
     assert ("Model", "org/small") in view["rows"]
-    assert ("Asked for", "m") in view["rows"]
+    assert ("Requested model", "m") in view["rows"]
 
 
 def test_a_receipt_of_nothing_still_has_a_sheet():
@@ -252,7 +256,7 @@ def test_the_rows_tell_reported_from_estimated_and_what_was_sent():
     assert rows["Parameters sent"] == "temperature 0.6"
     assert rows["Speed"] == "87 tok/s"
     bare = dict(receipt_view(make_receipt(sent={}))["rows"])
-    assert bare["Parameters sent"] == "none, the endpoint's own hold"
+    assert bare["Parameters sent"] == "none (provider defaults)"
 
 
 def test_every_reason_for_choosing_an_endpoint_has_words():
@@ -312,7 +316,7 @@ def test_a_download_is_measured_when_its_size_is_known(
 
 def test_mistakes_come_first_and_are_counted():
     first, second = notices((PROBLEM, PROBLEM), (), Progress(stage=Stage.LOADING))
-    assert first.title == "The configuration has 2 mistakes"
+    assert first.title == "The configuration has 2 errors"
     assert first.lines == (str(PROBLEM), str(PROBLEM))
     assert second.calm
 
@@ -325,7 +329,7 @@ def test_says_when_nothing_is_configured():
 def test_says_when_nobody_answers():
     down = endpoint_status("m", state=EndpointState.DOWN)
     (notice,) = notices((), (down, down), None)
-    assert notice.title == "No endpoint answers at the moment"
+    assert notice.title == "No endpoint is available right now"
     assert notices((), (down, endpoint_status("m")), None) == ()
 
 
@@ -345,9 +349,9 @@ def test_a_receipt_tells_the_page_what_to_learn_from():
 
 def test_a_polite_stop_says_when_it_opens_again():
     view = error_view(errors.LimitReached("tokens", limit=20_000, retry_after_s=4000), "m")
-    assert view["title"] == "You have used today's share of 20,000 tokens."
+    assert view["title"] == "You have used your 20,000 tokens for today."
     assert "in 1 h 7 min" in view["hint"]
     view = error_view(errors.LimitReached("messages", limit=6, retry_after_s=12.4), "m")
     assert "in 13 s" in view["hint"]
     view = error_view(errors.NotAllowed("temperature", low=0, high=1.2), "m")
-    assert view["title"] == "temperature may be 0 to 1.2 here."
+    assert view["title"] == "temperature must be between 0 and 1.2."

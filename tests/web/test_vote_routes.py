@@ -48,9 +48,9 @@ def test_a_host_that_keeps_votes_ranks_everybodys(keeping: TestClient):
     assert post(keeping, "votes", a_vote(1)).json() == {"kept": True}
     assert post(keeping, "votes", a_vote(1), a_vote(2)).json() == {"kept": True}
     html = post(keeping, "ranking").json()["html"]
-    assert "2 votes. Everybody who votes" in html
-    assert "2 won, 0 lost, 0 even" in html
-    assert "Not enough votes to order these two" in html
+    assert "2 votes. Votes of all visitors" in html
+    assert "2 won, 0 lost, 0 tied" in html
+    assert "No clear winner between" in html
 
 
 class Kept:
@@ -153,7 +153,7 @@ def test_a_host_that_keeps_none_ranks_what_the_browser_sends(tmp_path: Path):
     assert post(client, "votes", a_vote()).json() == {"kept": False}
     assert "No votes yet" in post(client, "ranking").json()["html"]
     html = post(client, "ranking", a_vote()).json()["html"]
-    assert "1 vote. This host keeps no votes" in html
+    assert "1 vote. This server does not store votes" in html
 
 
 def test_many_votes_are_an_order(tmp_path: Path):
