@@ -24,6 +24,7 @@ from akash_gradio.check.health_probe import HealthProber
 from akash_gradio.check.health_tracker import HealthTracker
 from akash_gradio.config.access import OwnKeysMode
 from akash_gradio.config.endpoints import EMBEDDED_ALIAS
+from akash_gradio.config.extras import is_installed, missing_extras
 from akash_gradio.config.paths import ASSETS
 from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import Problem
@@ -170,8 +171,11 @@ def create_app(
         settings.catalog_file, os.environ if environment is None else environment
     )
     metrics, health = Metrics(), HealthTracker()
-    local, url, secret = LocalCounters(), settings.redis_url, settings.session_secret
-    shared = open_redis_counters(url.get_secret_value(), local) if url else None
+    local, secret = LocalCounters(), settings.session_secret
+    problems = [*settings.problems, *catalog.problems, *missing_extras(settings)]
+    shared = None
+    if settings.redis_url and is_installed("redis"):
+        shared = open_redis_counters(settings.redis_url.get_secret_value(), local)
     counters = shared or local
     usage = UsageMeter(counters, catalog.get)
 
@@ -207,7 +211,7 @@ def create_app(
         health_prober=health_prober,
         signer=Signer(secret.get_secret_value() if secret else ""),
         shared=shared,
-        problems=(*settings.problems, *catalog.problems),
+        problems=tuple(problems),
     )
     return _with_page(app) if page else app
 

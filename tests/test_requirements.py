@@ -1,10 +1,13 @@
+"""The lists of dependencies: pyproject.toml, requirements.txt and requirements-dev.txt."""
+
 from __future__ import annotations
 
 import re
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -13,75 +16,76 @@ from packaging.utils import canonicalize_name
 from tests.imports import imports_of, sources
 
 ROOT = Path(__file__).resolve().parents[1]
-SPACE_ALONE = {"spaces"}
-"""Imported where a Space has it; never needed."""
-EXTRA = {"psycopg": "requirements-postgres.txt"}
-"""Imported where a setting asks for it; the list that declares it."""
+ONLY_ON_A_SPACE = {"spaces"}
+"""Modules that a Space brings; the app runs without them."""
+IN_REQUIREMENTS_TXT = ("embedded", "redis")
+"""The extras that a Space and the image install too."""
 
 
-def declared(name: str) -> dict[str, Requirement]:
-    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    return {canonicalize_name(requirement.name): requirement for requirement in found}
+def parse(lines: list[str]) -> dict[str, Requirement]:
+    requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(each.name): each for each in requirements}
 
 
-def third_party() -> dict[str, str]:
-    """Top-level module → one file that imports it."""
-    found: dict[str, str] = {}
+def read(name: str) -> dict[str, Requirement]:
+    return parse((ROOT / name).read_text(encoding="utf-8").splitlines())
+
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+BASE = parse(PROJECT["dependencies"])
+EXTRAS = {name: parse(lines) for name, lines in PROJECT["optional-dependencies"].items()}
+DECLARED = BASE | {name: each for extra in EXTRAS.values() for name, each in extra.items()}
+
+
+def third_party_modules() -> dict[str, str]:
+    """Map each top-level module to one file that imports it."""
+    modules: dict[str, str] = {}
     for where in [*sources(ROOT, "akash_gradio"), "app.py"]:
-        for one in imports_of(ROOT, where):
-            top = one.name.partition(".")[0]
+        for each in imports_of(ROOT, where):
+            top = each.name.partition(".")[0]
             if top not in sys.stdlib_module_names and top != "akash_gradio":
-                found.setdefault(top, where)
-    return found
+                modules.setdefault(top, where)
+    return modules
 
 
 def test_gradio_is_pinned_to_one_version() -> None:
-    assert re.fullmatch(r"==\d+\.\d+\.\d+", str(declared("requirements.txt")["gradio"].specifier))
+    assert re.fullmatch(r"==\d+\.\d+\.\d+", str(BASE["gradio"].specifier))
 
 
 def test_every_other_requirement_has_a_lowest_and_a_highest_version() -> None:
-    for name, requirement in declared("requirements.txt").items():
+    for name, requirement in DECLARED.items():
         operators = {specifier.operator for specifier in requirement.specifier}
         assert operators in ({">=", "<"}, {"=="}), name
 
 
 def test_the_installed_versions_are_the_declared_ones() -> None:
-    from importlib.metadata import version
-
-    for name, requirement in declared("requirements.txt").items():
+    for name, requirement in DECLARED.items():
         if requirement.marker is None or requirement.marker.evaluate():
             assert requirement.specifier.contains(version(name), prereleases=True), name
 
 
-def test_the_project_file_reads_both_lists() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    dynamic = project["tool"]["setuptools"]["dynamic"]
-    assert dynamic["dependencies"] == {"file": ["requirements.txt"]}
-    assert dynamic["optional-dependencies"] == {
-        "dev": {"file": ["requirements-dev.txt"]},
-        "postgres": {"file": ["requirements-postgres.txt"]},
-    }
-    assert {"dependencies", "optional-dependencies"} <= set(project["project"]["dynamic"])
+def test_a_space_installs_the_package_with_two_of_its_extras() -> None:
+    expected = dict(BASE)
+    for extra in IN_REQUIREMENTS_TXT:
+        expected |= EXTRAS[extra]
+    assert read("requirements.txt") == expected
 
 
-def test_no_requirement_stands_in_both_lists() -> None:
-    assert not declared("requirements.txt").keys() & declared("requirements-dev.txt").keys()
+def test_no_requirement_is_in_both_files() -> None:
+    assert not read("requirements.txt").keys() & read("requirements-dev.txt").keys()
 
 
-@pytest.mark.parametrize("module", sorted(third_party().keys() - SPACE_ALONE))
+def test_the_tests_install_every_extra_as_it_is_declared() -> None:
+    installed = read("requirements.txt") | read("requirements-dev.txt")
+    for name, requirement in DECLARED.items():
+        assert installed[name] == requirement
+
+
+@pytest.mark.parametrize("module", sorted(third_party_modules().keys() - ONLY_ON_A_SPACE))
 def test_whatever_the_package_imports_is_declared(module: str) -> None:
     distributions = {canonicalize_name(d) for d in packages_distributions().get(module, [])}
-    listed = declared(EXTRA.get(module, "requirements.txt"))
-    assert distributions & listed.keys(), third_party()[module]
+    assert distributions & DECLARED.keys(), third_party_modules()[module]
 
 
-def test_the_tests_have_the_extras_as_they_are_declared() -> None:
-    needed = declared("requirements-dev.txt")
-    for listed in EXTRA.values():
-        for name, requirement in declared(listed).items():
-            assert str(needed[name]) == str(requirement)
-
-
-def test_the_walk_finds_the_packages_of_the_design() -> None:
-    assert {"gradio", "httpx", "pydantic_settings", "PIL"} <= third_party().keys()
+def test_the_search_for_imports_finds_known_modules() -> None:
+    assert {"gradio", "httpx", "pydantic_settings", "PIL"} <= third_party_modules().keys()

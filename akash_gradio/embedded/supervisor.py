@@ -10,6 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from importlib.util import find_spec
 from typing import Final
 
 from pydantic import SecretStr
@@ -135,6 +136,8 @@ class EmbeddedEndpoint:
             await child.ended()
 
     async def _fetch_weights(self, on_progress: OnProgress) -> Weights:
+        if find_spec("xllamacpp") is None:  # don't download what can't run
+            raise EmbeddedUnavailable(Reason.NO_WHEEL, "xllamacpp is not installed")
         settings = self._settings
         return await fetch_weights(settings.embedded_model, settings.cache_dir, on_progress)
 

@@ -897,7 +897,8 @@ EMBEDDED: Final[Mapping[str, str]] = {
 """Texts about the embedded demo model."""
 
 EMBEDDED_REASONS: Final[Mapping[str, str]] = {
-    "no_wheel": "its runtime is not available for this platform.",
+    "no_wheel": "its runtime (the extra “embedded”) is not installed or not available for this "
+    "platform.",
     "no_libgomp": "the system library libgomp1 is missing (apt-get install libgomp1).",
     "no_avx2": "this processor does not support AVX2.",
     "no_pip": "this Python has no pip to download the weights with.",

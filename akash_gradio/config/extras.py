@@ -1,0 +1,34 @@
+"""Settings that need an optional dependency of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from akash_gradio.config.settings import Settings
+from akash_gradio.domain.model import Problem
+
+
+def is_installed(module: str) -> bool:
+    """Return whether a top-level module could be imported."""
+    return find_spec(module) is not None
+
+
+def missing_extras(
+    settings: Settings, is_installed: Callable[[str], bool] = is_installed
+) -> tuple[Problem, ...]:
+    """Return a problem for each setting whose extra is not installed."""
+    needs = [
+        (settings.redis_url, "REDIS_URL", "redis", "redis", "this replica counts on its own"),
+        (settings.database_url, "DATABASE_URL", "psycopg", "postgres", "no vote is stored"),
+    ]
+    return tuple(
+        Problem(
+            where=variable,
+            field="",
+            value="",
+            hint=f'install the extra with pip install "akash-gradio[{extra}]"; until then {until}',
+        )
+        for value, variable, module, extra, until in needs
+        if value is not None and not is_installed(module)
+    )
