@@ -170,6 +170,10 @@ class StubEndpoint:
         if self._server:
             self._server.close()
             self._server = None
+        self.drop_connections()
+
+    def drop_connections(self) -> None:
+        """Reset every connection, and go on listening."""
         for writer in list(self._writers):
             reset(writer)
 
