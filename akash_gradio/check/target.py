@@ -12,7 +12,7 @@ from typing import Any, Final
 from akash_gradio.check.probe_request import Ask, Key
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.domain.redaction import SHORTEST_SECRET, SecretFilter, redact_partial_secret
+from akash_gradio.domain.redaction import MIN_SECRET_CHARACTERS, SecretFilter, redact_partial_secret
 
 WRONG_KEY: Final = "akash-gradio-check-wrong-key"
 LONGEST_QUOTE: Final = 200
@@ -60,7 +60,7 @@ class Target:
         """
         command = self._command(ask)
         for secret in self._secrets():
-            if len(secret) >= SHORTEST_SECRET:
+            if len(secret) >= MIN_SECRET_CHARACTERS:
                 command = command.replace(secret, f"${self.key_name}")
         return command
 

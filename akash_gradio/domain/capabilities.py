@@ -1,4 +1,4 @@
-"""What is known of how an endpoint serves a model, beside what it says of itself."""
+"""What the checker and real traffic learned about how an endpoint serves a model."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """Learned by checking, kept in memory; None and "" where nothing is known.
+    """Learned facts about one model at one endpoint, kept in memory.
 
-    stream_options: whether it takes them. streams: False where its answers come in one
-    lump. pictures: whether it takes them. reasoning: how it marks it: `reasoning_content`,
-    `reasoning`, `tags`, or `end_tag` (`</think>` alone).
+    Attributes:
+        stream_options: Whether it accepts `stream_options`; None when unknown, as below.
+        streams: Whether it streams, rather than sending the whole answer at once.
+        pictures: Whether it accepts pictures.
+        reasoning: How it marks reasoning: `reasoning_content`, `reasoning`, `tags` or `end_tag`
+            (`</think>` alone); "" when unknown.
     """
 
     stream_options: bool | None = None

@@ -1,4 +1,4 @@
-"""What a visitor asks: turns, a conversation, sampling, a request."""
+"""A chat request: the turns of a conversation, a model and the sampling parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 
 class Role(StrEnum):
-    """Who speaks; the values are the wire's own."""
+    """The author of a turn, by the names of the OpenAI protocol."""
 
     SYSTEM = "system"
     USER = "user"
@@ -18,19 +18,21 @@ class Role(StrEnum):
 
 
 class Default(Enum):
-    """The two ways of leaving a sampling parameter alone."""
+    """The two ways of not setting a sampling parameter."""
 
     CATALOG = "catalog"
-    """Send the value of the model's catalog entry, if it has one."""
+    """Model default: send the value of the model's catalog entry, if it has one."""
     ENDPOINT = "endpoint"
-    """Send nothing: the endpoint's own default holds."""
+    """Provider default: send nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One thing that was said. `reasoning` is kept for the reader and never sent again.
+    """One message of a conversation.
 
-    pictures: of a user's turn, as data URLs (JPEG, PNG, WebP); never addresses of the network.
+    Attributes:
+        reasoning: The reasoning shown with an answer; it is never sent back to a model.
+        pictures: Pictures of a user's turn, as data URLs (JPEG, PNG, WebP), never remote URLs.
     """
 
     role: Role
@@ -41,24 +43,30 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """What was said so far, oldest first, under an optional system prompt."""
+    """The turns of a chat, oldest first, and an optional system prompt."""
 
     turns: tuple[Turn, ...] = ()
     system: str = ""
 
     @property
     def has_pictures(self) -> bool:
-        """Only a model with vision can answer it."""
+        """Whether only a model with vision can answer."""
         return any(turn.pictures for turn in self.turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """Three-state parameters: a value (mine, and 0 is a value), the catalog's, the endpoint's own.
+    """Sampling parameters, each a custom value (0 is one), the model's default or the provider's.
 
-    temperature: 0 to 2. top_p: 0 to 1. max_tokens: of the answer. seed: any integer.
-    stop: up to four strings. Penalties: -2 to 2. reasoning_effort: a word that the model knows.
-    `Default.CATALOG` sends nothing where the model's entry has no value for it.
+    Attributes:
+        temperature: 0 to 2.
+        top_p: 0 to 1.
+        max_tokens: Maximum length of the answer, in tokens.
+        seed: Any integer.
+        stop: Up to four strings.
+        presence_penalty: -2 to 2.
+        frequency_penalty: -2 to 2.
+        reasoning_effort: A level that the model knows, such as `low`.
     """
 
     temperature: float | Default = Default.CATALOG
@@ -72,16 +80,20 @@ class Sampling:
 
 
 EMPTY_MAPPING: Final[Mapping[str, Any]] = MappingProxyType({})
+"""An immutable default for mappings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """One question to one model.
+    """A conversation to be continued by one model.
 
-    model: the catalog id. stream: ask the endpoint for a stream; the events are the
-    same either way. endpoint: the alias to pin the request to, None for the router's
-    choice. fallback: whether another model may answer when this one's endpoints fail;
-    a comparison says no. extra: fields passed to the endpoint untouched.
+    Attributes:
+        model: The catalog id.
+        stream: Whether the endpoint is asked to stream; the events are the same either way.
+        endpoint: The alias of the endpoint to use, None to let the gateway choose.
+        fallback: Whether another model may answer when all endpoints of this one fail; a
+            comparison doesn't allow it.
+        extra: Further fields of the request body, passed on unchanged.
     """
 
     model: str

@@ -1,10 +1,10 @@
-"""What an answer is made of, as it arrives.
+"""The events of an answer's stream.
 
-A reply is
+A stream is
 `Queued* Retrying* Started (TextDelta | ReasoningDelta | ToolCallDelta | Usage)* NotReasoning?
 Finished`,
-or an error of `domain.errors` in place of what is missing. `Retrying` comes only
-before `Started`: after the first token nothing is ever asked again.
+or it ends early by raising an error of `domain.errors`. `Retrying` comes only before `Started`:
+after the first token a request is never retried.
 """
 
 from __future__ import annotations
@@ -17,14 +17,23 @@ from akash_gradio.domain.receipt import Attempt, Receipt
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Others are answered first. place: 1 for who is next, 0 when the waiting is over."""
+    """The request waits in the queue.
+
+    Attributes:
+        position: 1 for the next request to run, 0 when the wait is over.
+    """
 
     position: int
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An endpoint began to answer. model: the catalog id that answers (a fallback, perhaps)."""
+    """An endpoint began to answer.
+
+    Attributes:
+        endpoint: Its alias.
+        model: The catalog id of the model that answers, perhaps a fallback.
+    """
 
     endpoint: str
     model: str
@@ -40,26 +49,29 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More of the answer."""
+    """More of the answer's text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """More of the reasoning that comes before or between the answer."""
+    """More of the reasoning, which comes before the text or between parts of it."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotReasoning:
-    """All reasoning that came was the answer: the end of it, which was awaited, never came."""
+    """What was sent as reasoning was the answer: the tag that should end the reasoning is missing.
+
+    Sent for a model whose text starts inside its reasoning, see `gateway.reasoning`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """More of a tool call: `index` says of which, the rest is as the endpoint sent it."""
+    """More of the tool call number `index`, as the endpoint sent it."""
 
     index: int
     id: str = ""
@@ -69,7 +81,7 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the endpoint reported them. None: it did not say."""
+    """Token counts as the endpoint reported them, None where it didn't."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -78,7 +90,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of a whole answer. reason: `stop`, `length`, `content_filter`, `tool_calls`, …"""
+    """The end of a complete answer.
+
+    Attributes:
+        reason: The endpoint's finish reason: `stop`, `length`, `content_filter`, `tool_calls`, …
+    """
 
     reason: str
     receipt: Receipt

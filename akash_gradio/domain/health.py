@@ -1,4 +1,4 @@
-"""How a model fared lately, from the answers that people really got."""
+"""How well a model was served lately, measured on real traffic."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Of the last 15 minutes, and a day in half hours.
+    """Figures of the last 15 minutes, and of a day in half hours.
 
-    first_token_s, tokens_per_s: means; None without an answer that could be measured.
-    answered, failed: attempts of the 15 minutes. day: tokens per second of each half hour,
-    oldest first, None where nobody asked.
+    Attributes:
+        first_token_s: Mean time to the first token, None without a measured answer.
+        tokens_per_s: Mean speed, None without a measured answer.
+        answered: Successful attempts of the last 15 minutes.
+        failed: Failed attempts of the last 15 minutes.
+        day: Tokens per second of each half hour, oldest first, None for one without requests.
     """
 
     first_token_s: float | None = None

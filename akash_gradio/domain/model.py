@@ -1,4 +1,4 @@
-"""A model as people see it and as a request needs it; the guide's fields."""
+"""Models: an entry of the catalog, and a model as an endpoint lists it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ from akash_gradio.domain.chat import EMPTY_MAPPING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """One catalog entry, or one discovered model without an entry (`discovered`).
+    """A catalog entry, or a discovered model without one.
 
-    id: what a visitor picks and the endpoint is asked for (`modelMap` aside).
-    available: True, False, or None: shown when an endpoint serves it.
-    temperature, top_p: the catalog defaults, None when the entry has none.
-    token_limit: context window in tokens. parameters: "70B". reasoning, vision: badges.
-    context_window_multiplier: what token_limit is multiplied by before a conversation
-    is measured against it (models that count tokens otherwise).
-    api_compatibility: `openai-v1`, the one dialect spoken.
-    custom_headers: sent with each request for this model; secret, kept out of repr.
-    max_tokens, seed, stop, presence_penalty, frequency_penalty: catalog defaults as well.
-    reasoning_efforts: the efforts that a visitor may choose of, in order; () where it has none.
-    prompt_price, completion_price: US dollars per million tokens, None when unknown.
+    Attributes:
+        id: The model's id on the page and in requests; `modelMap` may translate it for an
+            endpoint.
+        available: Whether it is shown; None shows it when an endpoint serves it.
+        temperature: Catalog default, None when the entry has none; likewise `top_p`,
+            `max_tokens`, `seed`, `stop`, `presence_penalty` and `frequency_penalty`.
+        token_limit: Context window in tokens.
+        parameters: Size as text, such as "70B".
+        context_window_multiplier: Factor applied to `token_limit` before a conversation is
+            measured against it, for models whose tokenizer counts differently.
+        api_compatibility: The protocol; `openai-v1` is the only supported value.
+        custom_headers: Headers sent with each request for this model; secret, kept out of repr.
+        reasoning: Whether the model's tile has the reasoning badge; likewise `vision`.
+        reasoning_efforts: The efforts to choose from, in order; empty when it has none.
+        prompt_price: US dollars per million tokens, None when unknown; likewise
+            `completion_price`.
+        discovered: Whether an endpoint lists the model but the catalog has no entry.
     """
 
     id: str
@@ -57,13 +63,13 @@ class ModelCard:
 
     @property
     def context_tokens(self) -> int | None:
-        """tokenLimit × contextWindowMultiplier, in tokens."""
+        """Context window in tokens: `token_limit` times `context_window_multiplier`."""
         if self.token_limit is None:
             return None
         return int(self.token_limit * self.context_window_multiplier)
 
     def cost(self, tokens_in: int, tokens_out: int) -> float | None:
-        """US dollars for so many tokens; None when the catalog has not both prices."""
+        """Return the price in US dollars, None when the catalog lacks one of the two prices."""
         if self.prompt_price is None or self.completion_price is None:
             return None
         return (tokens_in * self.prompt_price + tokens_out * self.completion_price) / 1_000_000
@@ -71,7 +77,11 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
-    """A model as an endpoint lists it. token_limit: its context in tokens, None when not said."""
+    """A model as an endpoint lists it.
+
+    Attributes:
+        token_limit: Context window in tokens, None when the endpoint doesn't report it.
+    """
 
     id: str
     token_limit: int | None = None
@@ -79,11 +89,13 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A mistake in what somebody configured, in four facts.
+    """A mistake in the configuration or the catalog.
 
-    where: the variable or file and the entry (`ENDPOINTS[2]`, `models.toml: llama-3`).
-    field: the field, "" for the whole. value: as written, shortened; never a secret.
-    hint: what to write instead, one sentence.
+    Attributes:
+        where: The variable or file, and the entry: `ENDPOINTS[2]`, `models.toml: llama-3`.
+        field: The field, "" for the whole entry.
+        value: The value as written, shortened; never a secret.
+        hint: What to write instead, one sentence.
     """
 
     where: str

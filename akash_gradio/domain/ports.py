@@ -1,4 +1,4 @@
-"""How the page sees what answers: a protocol, so that it never knows the network."""
+"""The protocol through which the page, the API and comparisons reach the gateway."""
 
 from __future__ import annotations
 
@@ -14,30 +14,34 @@ from akash_gradio.domain.model import ServedModel
 
 
 class EndpointState(StrEnum):
-    """An endpoint as its breaker sees it."""
+    """Whether an endpoint gets requests."""
 
     UNKNOWN = "unknown"
-    """Not asked yet."""
+    """Not used yet."""
     READY = "ready"
     RESTING = "resting"
-    """Asked for a pause (Retry-After)."""
+    """Paused for as long as it requested (Retry-After)."""
     DOWN = "down"
     """Its breaker is open."""
     STARTING = "starting"
     """The embedded model, not loaded yet."""
     DRAINED = "drained"
-    """Weight 0."""
+    """Its weight is 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointStatus:
-    """One endpoint now. models: what it serves by catalog id, None while not yet discovered.
+    """A snapshot of one endpoint.
 
-    reason: the last failure's class name, `key` after 401 or 403, "" when all is well.
-    first_token_s: seconds, moving average of real traffic; None before any.
-    busy: as many requests in flight as it takes. waking: it is down because its server
-    still loads. down_since: seconds of the epoch, None while it isn't down.
-    capabilities: by catalog id, what is known of how it serves a model.
+    Attributes:
+        models: The models that it serves, by catalog id; None while they aren't known.
+        in_flight: Requests that it is answering.
+        reason: The class name of its last failure, `key` after 401 or 403, "" without a failure.
+        first_token_s: Moving average of the time to the first token; None without traffic.
+        busy: Whether it is at its maximum concurrency.
+        waking: Whether it is down because its server is still loading.
+        down_since: Seconds since the epoch, None while it isn't down.
+        capabilities: What was learned about its models, by catalog id.
     """
 
     alias: str
@@ -55,12 +59,16 @@ class EndpointStatus:
 
 
 class ChatGateway(Protocol):
-    """What the page, comparison lanes and `/v1` ask. The gateway is one; tests have fakes."""
+    """Answers chat requests. Implemented by `gateway.Gateway`, by `quota` and by test fakes."""
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        """Ask; hold the generator with `aclosing`. Raises errors of `domain.errors`."""
+        """Stream the events of an answer; hold the generator with `aclosing`.
+
+        Raises:
+            AkashGradioError: See `domain.errors`.
+        """
         ...
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
-        """Every endpoint's state now, in the order of the configuration."""
+        """Return the status of every endpoint, in the order of the configuration."""
         ...

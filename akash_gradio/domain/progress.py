@@ -1,4 +1,4 @@
-"""How far the model on this machine is on its way to its first answer."""
+"""The progress of the embedded model until it can answer."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """The embedded model's life, in order; the last two can come at any time."""
+    """The stages of the embedded model in order; the last two can follow any other."""
 
     WAITING = "waiting"
-    """Not begun, or another process is fetching the same weights."""
+    """Not started, or another process is downloading the same weights."""
     FETCHING = "fetching"
     CHECKING = "checking"
     """Unpacking, and comparing hashes."""
     LOADING = "loading"
     READY = "ready"
     RESTARTING = "restarting"
-    """It crashed."""
+    """It crashed and is being restarted."""
     UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where the embedded model stands.
+    """The state of the embedded model.
 
-    done_bytes, total_bytes: of the download, while it is fetched; total_bytes is 0 when unknown.
-    reason: why it is unavailable, one word for the program. detail: more for people.
+    Attributes:
+        done_bytes: Downloaded so far.
+        total_bytes: Size of the download, 0 when unknown.
+        reason: Why it is unavailable, as a code of `embedded.errors.Reason`.
+        detail: More about the reason, for people.
     """
 
     stage: Stage

@@ -1,4 +1,4 @@
-"""What happened, for every answer: who was asked, why, how fast, how much."""
+"""The record of an answer: endpoint, attempts, timings, tokens and parameters."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from akash_gradio.domain.chat import EMPTY_MAPPING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One endpoint asked once.
+    """One upstream call of a request.
 
-    endpoint: its alias, never its URL. model: the catalog id asked for in this attempt.
-    why: why it was chosen (`weighted`, `least_busy`, `pinned`, `failover`, `retry`,
-    `fallback`, `probe`).
-    outcome: `ok`, `cancelled`, or the error's class name. status: the HTTP status, if one came.
-    elapsed_ms: from asking to the first token, or to the failure.
+    Attributes:
+        endpoint: The endpoint's alias, never its URL.
+        model: The catalog id requested in this attempt.
+        reason: Why the endpoint was chosen: `weighted`, `least_busy`, `pinned`, `failover`,
+            `retry`, `fallback` or `probe`.
+        outcome: `ok`, `cancelled`, or the class name of the error.
+        elapsed_ms: Time to the first token, or to the failure.
+        status: The HTTP status, None when no response came.
     """
 
     endpoint: str
@@ -30,7 +33,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """A number of tokens, and whether the endpoint reported it or we estimated it."""
+    """A number of tokens, and whether the endpoint reported it or it is an estimate."""
 
     tokens: int
     reported: bool
@@ -38,15 +41,21 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The record of one answer, the same for the page, `/v1`, reports and metrics.
+    """The record of one answer, used by the page, `/v1`, reports and metrics.
 
-    requested_model, answering_model: catalog ids; they differ when a fallback answered.
-    endpoint: alias of the one that answered, "" when none did.
-    first_token_s, total_s: from the request's arrival at the gateway, failed attempts included.
-    tokens_per_s: tokens that came after the first over the time from it to the last; None when
-    that can't be measured (one lump, or a single token).
-    sent: the sampling parameters really sent, by their wire names.
-    finish: the endpoint's finish reason, or `interrupted`, `cancelled`, `failed`.
+    Attributes:
+        requested_model: The catalog id of the request.
+        answering_model: The catalog id of the model that answered, "" when none did.
+        endpoint: The alias of the endpoint that answered, "" when none did.
+        first_token_s: Time from the request's arrival to the first token, failed attempts
+            included.
+        total_s: Time from the request's arrival to the end.
+        tokens_per_s: Tokens after the first, divided by the time from the first to the last;
+            None when it can't be measured (everything came at once, or a single token).
+        sent: The sampling parameters that were sent, by their wire names.
+        finish: The endpoint's finish reason, or `interrupted`, `cancelled` or `failed`.
+        upstream_id: The endpoint's id of the answer, "" when it sent none.
+        fingerprint: The endpoint's `system_fingerprint`, "" when it sent none.
     """
 
     requested_model: str
@@ -66,5 +75,5 @@ class Receipt:
 
     @property
     def fallback(self) -> bool:
-        """True when another model than the one asked answered."""
+        """Whether another model than the requested one answered."""
         return bool(self.answering_model) and self.answering_model != self.requested_model

@@ -1,4 +1,4 @@
-"""Keeps keys out of what people read: the words of endpoints, and log lines."""
+"""Removes secrets from text that people read: messages of endpoints, and log lines."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Final
 from urllib.parse import quote
 
 REMOVED: Final = "[removed]"
-REMEMBERED: Final = 512
-"""Short texts whose cleaning is remembered: names come in each line."""
-_SHORT: Final = 100
+CACHED_TEXTS: Final = 512
+"""Number of short texts whose result is cached: the same names occur in every line."""
+_SHORT_CHARACTERS: Final = 100
 
-SHORTEST_SECRET: Final = 6
-"""Characters. Shorter ones (`EMPTY`, `none`) are placeholders, and common words in a log."""
+MIN_SECRET_CHARACTERS: Final = 6
+"""Shorter values (`EMPTY`, `none`) are placeholders, and common words in a log."""
 
-_SHORTEST_BEGINNING: Final = 4
-_MOST_CHARACTERS: Final = 65_536
+_MIN_PREFIX_CHARACTERS: Final = 4
+_MAX_CHARACTERS: Final = 65_536
 
-_LOGIN_IN_URL: Final = re.compile(r"(?<=://)[^\s/]+@")
+_URL_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s/]+@")
 _NAMED: Final = re.compile(
     r"""(
         (?:api[-_ ]?key|secret|password|passwd|access[-_]token|(?:proxy-)?authorization)
@@ -37,84 +37,88 @@ _PREFIXED: Final = re.compile(
     r"[A-Za-z0-9_\-*.]{6,}"
 )
 _RUN: Final = re.compile(r"[A-Za-z0-9_\-]{24,}={0,2}")
-_SOLID: Final = re.compile(r"[A-Za-z0-9]{16,}")
+_UNBROKEN: Final = re.compile(r"[A-Za-z0-9]{16,}")
 
 
 def redact(text: str) -> str:
-    """text without whatever looks like a key, and without the logins of URLs.
+    """Remove everything that looks like a key, and the credentials in URLs.
 
-    Known shapes (`sk-…`, `hf_…`, `Bearer …`, `api_key=…`) go whatever their length; an
-    unknown run goes when it is 24 characters or more and has 16 letters and digits, both
-    kinds, without a break. Names of models and UUIDs have breaks and stay. Reads the
-    first 65 536 characters, in linear time, and drops the rest.
+    Known shapes (`sk-…`, `hf_…`, `Bearer …`, `api_key=…`) are removed at any length. Any other
+    run of characters is removed when it has at least 24 characters, 16 of them letters and digits
+    (both kinds) without a separator. Model names and UUIDs have separators and stay.
+
+    Takes linear time, and drops what follows the first 65,536 characters.
     """
-    text = _LOGIN_IN_URL.sub(f"{REMOVED}@", text[:_MOST_CHARACTERS])
+    text = _URL_CREDENTIALS.sub(f"{REMOVED}@", text[:_MAX_CHARACTERS])
     text = _BEARER.sub(rf"\1{REMOVED}", text)
     text = _NAMED.sub(rf"\1{REMOVED}", text)
     text = _PREFIXED.sub(REMOVED, text)
-    return _RUN.sub(_if_random, text)
+    return _RUN.sub(_redact_if_random, text)
 
 
-def _if_random(run: re.Match[str]) -> str:
-    for solid in _SOLID.findall(run.group()):
-        if not solid.isalpha() and not solid.isdigit():
+def _redact_if_random(run: re.Match[str]) -> str:
+    for part in _UNBROKEN.findall(run.group()):
+        if not part.isalpha() and not part.isdigit():
             return REMOVED
     return run.group()
 
 
 def redact_partial_secret(text: str, secrets: Iterable[str]) -> str:
-    """text without the beginning of a secret at its end, where it may have been cut.
+    """Remove the beginning of a secret from the end of a text that may have been truncated.
 
-    Beginnings of under 4 characters stay, and so do those of secrets under 6.
+    Beginnings of fewer than 4 characters stay, as do those of secrets of fewer than 6.
     """
     for secret in secrets:
-        if len(secret) < SHORTEST_SECRET:
+        if len(secret) < MIN_SECRET_CHARACTERS:
             continue
-        for length in range(min(len(secret) - 1, len(text)), _SHORTEST_BEGINNING - 1, -1):
+        for length in range(min(len(secret) - 1, len(text)), _MIN_PREFIX_CHARACTERS - 1, -1):
             if text.endswith(secret[:length]):
                 return text[:-length] + REMOVED
     return text
 
 
-_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+_STANDARD_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
 class SecretFilter(logging.Filter):
-    """Takes known secrets, and the shapes that `redact` knows, out of each log record.
+    """Removes known secrets, and the shapes that `redact` knows, from log records.
 
-    Put it on handlers: a filter on a logger does not see the records of its children.
-    The traceback is turned into text here, and the exception itself taken off the record,
-    so that no handler can print it again. Live state: `add` may come at any time.
+    Attach it to handlers: a filter on a logger doesn't see the records of its children.
+    Tracebacks are formatted here and the exception is removed from the record, so that no
+    handler can print it again. `add` may be called at any time.
     """
 
     def __init__(self, *secrets: str) -> None:
         super().__init__()
         self._secrets: frozenset[str] = frozenset()
         self._known: re.Pattern[str] | None = None
-        self._clean_short = lru_cache(maxsize=REMEMBERED)(self._cleaned)
+        self._redact_short = lru_cache(maxsize=CACHED_TEXTS)(self._redact)
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Know these too, as they are and percent-encoded. Those under 6 characters are left."""
-        long_enough = {s for s in secrets if len(s) >= SHORTEST_SECRET}
+        """Add secrets, in plain and percent-encoded form.
+
+        Secrets of fewer than 6 characters are ignored.
+        """
+        long_enough = {s for s in secrets if len(s) >= MIN_SECRET_CHARACTERS}
         self._secrets |= long_enough | {quote(s, safe="", errors="replace") for s in long_enough}
         if self._secrets:
             longest_first = sorted(self._secrets, key=len, reverse=True)
             self._known = re.compile("|".join(map(re.escape, longest_first)))
-            self._clean_short.cache_clear()
+            self._redact_short.cache_clear()
 
     def redact(self, text: str) -> str:
-        """text without the known secrets and without what looks like one."""
-        return self._clean_short(text) if len(text) <= _SHORT else self._cleaned(text)
+        """Remove the known secrets and everything that looks like one."""
+        return self._redact_short(text) if len(text) <= _SHORT_CHARACTERS else self._redact(text)
 
-    def _cleaned(self, text: str) -> str:
+    def _redact(self, text: str) -> str:
         return redact(self._known.sub(REMOVED, text) if self._known else text)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Clean the record in place; always True."""
+        """Redact the record in place; return True, so that it is logged."""
         if record.args:
-            record.args = self._args(record.args)
-        self._clean_message(record)
+            record.args = self._redact_args(record.args)
+        self._redact_message(record)
         if record.exc_info:
             record.exc_text = record.exc_text or _FORMATTER.formatException(record.exc_info)
             record.exc_info = None
@@ -122,46 +126,48 @@ class SecretFilter(logging.Filter):
             record.exc_text = self.redact(record.exc_text)
         if record.stack_info:
             record.stack_info = self.redact(record.stack_info)
-        facts = record.__dict__
-        for name in facts.keys() - _STANDARD:
-            if type(facts[name]) is not int:
-                facts[name] = self._value(facts[name])
+        fields = record.__dict__
+        for name in fields.keys() - _STANDARD_FIELDS:
+            if type(fields[name]) is not int:
+                fields[name] = self._redact_value(fields[name])
         return True
 
-    def _args(self, args: Any) -> Any:
+    def _redact_args(self, args: Any) -> Any:
         if isinstance(args, Mapping):
-            return {name: self._value(value) for name, value in args.items()}
-        return tuple(self._value(value) for value in args)
+            return {name: self._redact_value(value) for name, value in args.items()}
+        return tuple(self._redact_value(value) for value in args)
 
-    def _clean_message(self, record: logging.LogRecord) -> None:
-        # A secret may lie across the message and an argument: `"Bearer %s", key`.
+    def _redact_message(self, record: logging.LogRecord) -> None:
+        # A secret may only show in the formatted message: `"Bearer %s", key`.
         try:
             message = record.getMessage()
         except (TypeError, ValueError, KeyError):
             record.msg = self.redact(str(record.msg))
-            return  # arguments that don't fit: logging itself reports it
-        cleaned = self.redact(message)
-        if cleaned != message:
-            record.msg, record.args = cleaned, None
+            return  # arguments that don't match: logging itself reports it
+        redacted = self.redact(message)
+        if redacted != message:
+            record.msg, record.args = redacted, None
 
-    def _value(self, value: Any, depth: int = 4) -> Any:
+    def _redact_value(self, value: Any, depth: int = 4) -> Any:
         if value is None or isinstance(value, bool | int | float):
             return value
         if isinstance(value, str):
             return self.redact(value)
         if depth and type(value) is dict:
-            return {self._value(k, 0): self._value(v, depth - 1) for k, v in value.items()}
+            return {
+                self._redact_value(k, 0): self._redact_value(v, depth - 1) for k, v in value.items()
+            }
         if depth and type(value) in (list, tuple, set, frozenset):
-            return type(value)(self._value(item, depth - 1) for item in value)
-        return self._object(value)
+            return type(value)(self._redact_value(item, depth - 1) for item in value)
+        return self._redact_object(value)
 
-    def _object(self, value: Any) -> Any:
+    def _redact_object(self, value: Any) -> Any:
         try:
-            says = f"{value!s} {value!r}"
-            cleaned = self.redact(says)
+            text = f"{value!s} {value!r}"
+            redacted = self.redact(text)
         except Exception:  # a broken __str__ may raise anything, and a log line must not
             return f"<{type(value).__name__}>"
-        return value if cleaned == says else self.redact(str(value))
+        return value if redacted == text else self.redact(str(value))
 
 
 _FORMATTER: Final = logging.Formatter()

@@ -1,4 +1,4 @@
-"""How many tokens a text is, where nobody counted them."""
+"""Token estimates for when an endpoint reports no usage."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Final
 
 BYTES_PER_TOKEN: Final = 4
 TOKENS_PER_MESSAGE: Final = 4
-"""What chat templates put around a message."""
+"""What a chat template adds around each message."""
 
 
 def estimate_tokens(utf8_bytes: int) -> int:
-    """Tokens of so many bytes of text, at 4 bytes each and at least one.
+    """Estimate the tokens of a text from its size in UTF-8, at 4 bytes per token.
 
-    A rule of thumb that is right within a third for English and code, and near enough for
-    scripts of three bytes a character; so it is always marked as estimated.
+    The estimate is within a third for English and for code, and close enough for scripts of
+    three bytes per character. It is always marked as an estimate.
     """
     return max(1, round(utf8_bytes / BYTES_PER_TOKEN)) if utf8_bytes > 0 else 0
 
 
 def utf8_length(text: str) -> int:
-    """Bytes of the text in UTF-8; half a surrogate pair counts three."""
+    """Return the size of the text in UTF-8; a lone surrogate counts three bytes."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

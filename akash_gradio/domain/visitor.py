@@ -1,4 +1,4 @@
-"""Who asks. Carried by the request's context, so that no address of the page can forget it."""
+"""The sender of the current request, in a context variable that every task inherits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnKey:
-    """A key that a visitor brought. endpoint: the alias of one of the host's, or an address."""
+    """An API key that a visitor entered on the page.
+
+    Attributes:
+        endpoint: The alias of a configured endpoint, or a URL.
+    """
 
     key: str = field(repr=False)
     endpoint: str = field(repr=False)
@@ -17,10 +21,12 @@ class OwnKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """One visitor, or one caller of `/v1`.
+    """A visitor of the page, or an API client of `/v1`.
 
-    id: what their use is counted under: opaque, never a name or an address as it is.
-    network: a wider id, of everybody behind one address, "" where there is none.
+    Attributes:
+        id: What usage is counted under: opaque, never a plain name or address.
+        network: An id shared by all visitors of one address, "" where there is none.
+        own_key: The visitor's own API key, if they entered one.
     """
 
     id: str
@@ -28,11 +34,11 @@ class Visitor:
     own_key: OwnKey | None = None
 
 
-CROSS_SITE_ALLOWED: Final = "akash_gradio.invited"
-"""True in the ASGI scope of a request from another site's page that the host allows."""
+CROSS_SITE_ALLOWED: Final = "akash_gradio.cross_site_allowed"
+"""Key of the ASGI scope: True for a cross-site request from an origin that the operator allows."""
 
 ANONYMOUS: Final = Visitor(id="nobody")
-"""Work of the server itself, and of a page that tells no visitors apart."""
+"""The server's own work, and pages that don't tell visitors apart."""
 
 CURRENT_VISITOR: Final[ContextVar[Visitor]] = ContextVar("visitor", default=ANONYMOUS)
-"""Who the running request is from. Tasks that it starts inherit it."""
+"""The sender of the current request; tasks that it starts inherit it."""

@@ -53,13 +53,13 @@ def test_removes_what_looks_like_a_key(text: str, secret: str) -> None:
         "",
     ],
 )
-def test_leaves_ordinary_words_alone(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_can_be_scrubbed(text: str) -> None:
+def test_any_text_can_be_redacted(text: str) -> None:
     redact(text)
 
 
@@ -77,19 +77,19 @@ def test_any_text_can_be_scrubbed(text: str) -> None:
         "1",
     ],
 )
-def test_eight_times_the_text_costs_far_less_than_sixty_four_times_the_time(piece: str) -> None:
+def test_the_time_grows_linearly_with_the_text(piece: str) -> None:
     def seconds(characters: int) -> float:
-        text, spent = piece * (characters // len(piece)), []
+        text, timings = piece * (characters // len(piece)), []
         for _ in range(3):
             start = time.process_time()
             redact(text)
-            spent.append(time.process_time() - start)
-        return min(spent)
+            timings.append(time.process_time() - start)
+        return min(timings)
 
     assert seconds(56_000) < 24 * seconds(7_000) + 0.01
 
 
-def written(log: logging.Logger, *secrets: str) -> tuple[SecretFilter, io.StringIO]:
+def attach_filter(log: logging.Logger, *secrets: str) -> tuple[SecretFilter, io.StringIO]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(message)s %(fact)s", defaults={"fact": ""}))
@@ -133,14 +133,14 @@ class Broken:
 def test_a_known_secret_never_reaches_the_message(
     log: logging.Logger, message: object, args: tuple[object, ...]
 ) -> None:
-    _, stream = written(log, KEY)
+    _, stream = attach_filter(log, KEY)
     log.info(message, *args)
     assert stream.getvalue()
     assert KEY not in stream.getvalue()
 
 
 def test_a_known_secret_never_reaches_the_traceback(log: logging.Logger) -> None:
-    _, stream = written(log, KEY)
+    _, stream = attach_filter(log, KEY)
     try:
         raise ValueError(KEY)
     except ValueError:
@@ -156,7 +156,7 @@ def test_a_known_secret_never_reaches_the_extras() -> None:
     assert record.__dict__["seconds"] == 1.5
 
 
-def test_no_handler_finds_the_exception_itself_again() -> None:
+def test_the_exception_is_removed_from_the_record() -> None:
     try:
         raise ValueError(KEY)
     except ValueError:
@@ -165,26 +165,28 @@ def test_no_handler_finds_the_exception_itself_again() -> None:
     assert record.exc_info is None
 
 
-def test_secrets_can_be_added_later_and_are_known_percent_encoded(log: logging.Logger) -> None:
-    filter_, stream = written(log)
+def test_secrets_added_later_are_removed_in_plain_and_percent_encoded_form(
+    log: logging.Logger,
+) -> None:
+    filter_, stream = attach_filter(log)
     filter_.add("p@ss word/1")
     log.info("a p@ss word/1 b p%40ss%20word%2F1 c")
     assert stream.getvalue().strip() == f"a {REMOVED} b {REMOVED} c"
 
 
-def test_the_longer_of_two_secrets_is_removed_whole() -> None:
+def test_the_longer_of_two_overlapping_secrets_is_removed() -> None:
     assert SecretFilter("abcdef", "abcdefghi").redact("abcdefghi") == REMOVED
 
 
-def test_shapes_are_removed_without_being_known(log: logging.Logger) -> None:
-    _, stream = written(log)
+def test_key_shapes_are_removed_even_if_unknown(log: logging.Logger) -> None:
+    _, stream = attach_filter(log)
     log.info("api_key=%s", "hunter2")
     log.info("Bearer %s", "hunter2")
     assert "hunter2" not in stream.getvalue()
     assert "api_key=" in stream.getvalue()
 
 
-def test_arguments_without_a_secret_stay_as_they_are() -> None:
+def test_arguments_are_redacted_one_by_one() -> None:
     # uvicorn's access formatter unpacks them.
     args = ("1.2.3.4:5", "GET", "/v1/models?key=hunter2", "1.1", 200)
     record = logging.makeLogRecord({"msg": '%s - "%s %s HTTP/%s" %d', "args": args})
@@ -192,5 +194,5 @@ def test_arguments_without_a_secret_stay_as_they_are() -> None:
     assert record.args == ("1.2.3.4:5", "GET", f"/v1/models?key={REMOVED}", "1.1", 200)
 
 
-def test_placeholder_keys_are_no_secrets() -> None:
+def test_placeholder_keys_are_not_redacted() -> None:
     assert SecretFilter("", "none", "EMPTY").redact("none is EMPTY") == "none is EMPTY"

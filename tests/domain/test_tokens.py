@@ -13,5 +13,5 @@ def test_any_text_has_a_length(text: str) -> None:
 
 
 @pytest.mark.parametrize(("size", "tokens"), [(0, 0), (1, 1), (4, 1), (8, 2), (400, 100)])
-def test_estimates_four_bytes_a_token_and_at_least_one(size: int, tokens: int) -> None:
+def test_the_estimate_is_four_bytes_per_token_and_at_least_one(size: int, tokens: int) -> None:
     assert estimate_tokens(size) == tokens
