@@ -54,7 +54,7 @@ async def complete(call: Call, gateway: PassthroughBackend, auth: ApiKeyAuth) ->
         await cancel_on_disconnect(_pass_on(call, gateway, asked), call.receive)
         return
     if asked.stream:
-        asked = replace(asked, straight=connection.try_write)
+        asked = replace(asked, sink=connection)
     await cancel_on_connection_lost(_pass_on(call, gateway, asked), connection)
 
 
@@ -92,7 +92,7 @@ async def _end(
     if not call.begun:
         await call.begin(200, STREAM | head)
     reported = receipt.tokens_out is not None and receipt.tokens_out.reported
-    owed = asked.wants_usage and not reported
+    owed = asked.include_usage and not reported
     await call.end((_usage_event(receipt) if owed else b"") + DONE)
 
 

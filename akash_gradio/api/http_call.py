@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from akash_gradio.api.errors import Fault
-from akash_gradio.http.connection import connection_of
+from akash_gradio.gateway.passthrough.sink import client_connection
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -25,7 +25,7 @@ class Call:
         self.scope, self.receive = scope, receive
         self.id = secrets.token_hex(16)
         self.begun = False
-        self.connection = connection_of(scope)
+        self.connection = client_connection(scope)
         self._send = send
 
     def header(self, name: str) -> str:

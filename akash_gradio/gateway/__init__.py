@@ -1,9 +1,10 @@
-"""Which endpoint answers, and that somebody does. Knows nothing of Gradio.
+"""Routes chat requests to OpenAI-compatible endpoints, with failover, retries and receipts.
 
-Begin at `gateway.py`, which tells the story of one request.
+Start reading at `gateway.py`, the life of one request; `passthrough/` is the path of `/v1`.
+It may import `catalog`, `config`, `domain`, `files`, `http` and `markdown`, and never Gradio.
 """
 
-from akash_gradio.gateway.gateway import Gateway, PassthroughItem, open_gateway
-from akash_gradio.gateway.passthrough.request import PassthroughRequest
+from akash_gradio.gateway.gateway import Gateway, open_gateway
+from akash_gradio.gateway.passthrough.request import PassthroughItem, PassthroughRequest
 
 __all__ = ["Gateway", "PassthroughItem", "PassthroughRequest", "open_gateway"]

@@ -1,4 +1,4 @@
-"""How long an attempt still waits for its endpoint, with one timer and no task of its own."""
+"""A timeout for many waits in turn, with one timer and without a task of its own."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import Any
 
 
 class DeadlineExceeded(Exception):
-    """What was waited for did not come in time."""
+    """A wait took too long."""
 
 
 class Deadline:
-    """Live count of the seconds that are left; only waiting counts, never what the consumer does.
+    """A limit for the time spent waiting; the time between two waits doesn't count.
 
-    Wait inside `with patience:`, one wait at a time, on a running loop: DeadlineExceeded comes
-    out of it when the seconds are over, and what was waited for is cancelled. Where each token
-    comes by, `begin` and `end` say the same for less (`with` calls them through C).
+    Wait inside `with deadline:`, one wait at a time, on a running loop. When the time is up,
+    the wait is cancelled and the block raises DeadlineExceeded. `begin` and `end` do the same
+    for less on the hot path (`with` calls them through C).
 
-    `asyncio.timeout` around each read would arm and disarm a timer for each chunk. This one
-    is armed once, looks when it fires whether the time was meanwhile prolonged, and strikes
-    only the task that waits just then.
+    `asyncio.timeout` around each read would arm and disarm a timer for each chunk. This timer
+    is armed once; when it fires, it checks whether the time was extended meanwhile, and
+    cancels only the task that is waiting just then.
+
+    Args:
+        seconds: The time for the first waits.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -31,22 +34,22 @@ class Deadline:
         self._timer_at = 0.0
         self._waiting: asyncio.Task[Any] | None = None
         self._cancelled_before = 0
-        self._struck = False
+        self._expired = False
 
     def renew(self, seconds: float) -> None:
-        """From now on there are so many seconds left."""
+        """Set the time left for the next waits."""
         self._left_s = seconds
 
     def shorten(self, seconds: float) -> None:
-        """From now on there are at most so many seconds left."""
+        """Lower the time left to at most `seconds`."""
         self._left_s = min(self._left_s, seconds)
 
-    def go_on(self, seconds: float) -> None:
-        """What was waited for came, and the wait goes on for so many seconds."""
+    def extend(self, seconds: float) -> None:
+        """Set the time left for the wait in progress."""
         self._due = self._loop.time() + seconds
 
     def begin(self) -> None:
-        """The wait begins."""
+        """Begin a wait of the current task."""
         task = asyncio.current_task(self._loop)
         assert task is not None
         self._due = self._loop.time() + self._left_s
@@ -56,12 +59,16 @@ class Deadline:
         self._waiting = task
 
     def end(self) -> bool:
-        """The wait is over. Returns whether it was cancelled here, and by nobody else besides."""
+        """End the wait.
+
+        Returns:
+            Whether the deadline cancelled it, and nothing else did too.
+        """
         task, self._waiting = self._waiting, None
         self._left_s = self._due - self._loop.time()
-        if not self._struck or task is None:
+        if not self._expired or task is None:
             return False
-        self._struck = False
+        self._expired = False
         return task.uncancel() <= self._cancelled_before  # see asyncio.Timeout.__aexit__
 
     def __enter__(self) -> None:
@@ -77,7 +84,7 @@ class Deadline:
             raise DeadlineExceeded from None
 
     def close(self) -> None:
-        """No timer is left."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -85,14 +92,14 @@ class Deadline:
     def _arm(self) -> None:
         self.close()
         self._timer_at = self._due
-        self._timer = self._loop.call_at(self._due, self._look)
+        self._timer = self._loop.call_at(self._due, self._on_timer)
 
-    def _look(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         if self._waiting is None:
             return
         if self._loop.time() < self._due:
             self._arm()
         else:
-            self._struck = True
+            self._expired = True
             self._waiting.cancel()

@@ -1,4 +1,4 @@
-"""Writes down what happens to a request while it happens, and makes the receipt of it."""
+"""Records what happens to a request, and creates its receipt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from akash_gradio.domain.chat import EMPTY_MAPPING, Conversation
+from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.events import (
     NotReasoning,
     ReasoningDelta,
@@ -22,165 +22,168 @@ from akash_gradio.domain.tokens import (
     estimate_tokens,
     utf8_length,
 )
-from akash_gradio.gateway.passthrough.request import (
-    PassthroughRequest,
-    Question,
-    RawChunk,
-    StreamItem,
-)
+from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 
-SHORTEST_PACE_S: Final = 0.001
-"""From the first token to the last; in less they came together, and were read in pieces."""
+MIN_MEASURED_S: Final = 0.001
+"""Seconds from the first token to the last below which they came together, in one packet."""
 
 
-def prompt_tokens(conversation: Conversation) -> int:
-    """Estimated tokens of everything that is sent, the marks of the messages too."""
-    texts = [turn.content for turn in conversation.turns]
-    if conversation.system:
-        texts.append(conversation.system)
-    return _message_tokens(texts)
-
-
-def question_tokens(request: Question) -> int:
-    """Estimated tokens of what is asked; pictures and such count nothing."""
-    if isinstance(request, PassthroughRequest):
-        return _message_tokens(request.texts())
-    return prompt_tokens(request.conversation)
-
-
-def _message_tokens(texts: Iterable[str]) -> int:
+def estimate_prompt_tokens(texts: Iterable[str]) -> int:
+    """Estimate the tokens of messages with these texts, the template's tokens included."""
     return sum(estimate_tokens(utf8_length(text)) + TOKENS_PER_MESSAGE for text in texts)
 
 
 def tokens_per_s(tokens: float, seconds: float) -> float | None:
-    """Speed of an answer; None for less than a token or no time that can be measured."""
+    """Return the speed; None for less than a token, or a time that can't be measured."""
     if tokens < 1 or not math.isfinite(seconds) or seconds <= 0:
         return None
     return tokens / seconds
 
 
-class Record:
-    """Live stopwatch and tally of one request.
+class ReceiptRecorder:
+    """Times and counts one request.
 
-    clock: monotonic seconds. One attempt is open at a time: `asks`, then `fails`, or
-    `hears` with whatever came (the first of it is the first token).
+    One attempt is open at a time, from `start_attempt` to `fail_attempt` or
+    `record_first_token`; after that `record_items` takes whatever is received.
+
+    Args:
+        model: The catalog id of the requested model.
+        estimate_prompt: Estimates the prompt's tokens; called if the endpoint reports none.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, request: Question, clock: Callable[[], float]) -> None:
-        self._request, self._clock = request, clock
-        self._arrived = clock()
+    def __init__(
+        self, model: str, estimate_prompt: Callable[[], int], clock: Callable[[], float]
+    ) -> None:
+        self._model, self._estimate_prompt, self._clock = model, estimate_prompt, clock
+        self._arrived_at = clock()
         self._attempts: list[Attempt] = []
-        self._asked: tuple[str, str, str, float] | None = None
-        self._first_token: float | None = None
-        self._last_token = 0.0
-        self._lumps = 0
-        self._answer_bytes = self._reasoning_bytes = self._opening_bytes = 0
+        self._open_attempt: tuple[str, str, str, float] | None = None
+        """Endpoint, model, reason and start of the open attempt."""
+        self._first_token_at: float | None = None
+        self._last_token_at = 0.0
+        self._reads = 0
+        """How many reads contained output."""
+        self._answer_bytes = self._reasoning_bytes = self._first_read_bytes = 0
         self._usage = Usage()
-        self._sent: Mapping[str, Any] = EMPTY_MAPPING
+        self._parameters: Mapping[str, Any] = EMPTY_MAPPING
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The attempts whose outcome is known."""
         return tuple(self._attempts)
 
-    def asks(self, endpoint: str, model: str, why: str) -> None:
-        """An endpoint is asked now."""
-        self._asked = (endpoint, model, why, self._clock())
-        self._sent = EMPTY_MAPPING
+    def start_attempt(
+        self, endpoint: str, model: str, reason: str, parameters: Mapping[str, Any] = EMPTY_MAPPING
+    ) -> None:
+        """Open an attempt.
 
-    def sends(self, parameters: Mapping[str, Any]) -> None:
-        """The parameters that go with the attempt."""
-        self._sent = parameters
+        Args:
+            endpoint: The endpoint's alias.
+            model: The catalog id of the model that is called.
+            reason: Why this endpoint was chosen, see `Attempt.reason`.
+            parameters: The sampling parameters in the payload.
+        """
+        self._open_attempt = (endpoint, model, reason, self._clock())
+        self._parameters = parameters
 
-    def fails(self, outcome: str, status: int | None = None) -> Attempt | None:
-        """The open attempt ended before its first token. None when none was open."""
-        return self._settle(outcome, status)
+    def fail_attempt(self, outcome: str, status: int | None = None) -> Attempt | None:
+        """Close the open attempt, which failed before its first token. None if none is open."""
+        return self._close_attempt(outcome, status)
 
-    def begins(self, status: int | None, lag_s: float = 0.0) -> float:
-        """Its first token came, lag_s seconds ago; returns the seconds since it was asked."""
+    def record_first_token(self, status: int | None, lag_s: float = 0.0) -> float:
+        """Close the open attempt, whose first token was received `lag_s` seconds ago.
+
+        Returns:
+            The seconds since the attempt started.
+        """
         now = self._clock() - lag_s
-        attempt = self._settle("ok", status, now)
-        self._first_token = self._last_token = now
+        attempt = self._close_attempt("ok", status, now)
+        self._first_token_at = self._last_token_at = now
         return attempt.elapsed_ms / 1000 if attempt is not None else 0.0
 
-    def breaks_off(self, outcome: str) -> None:
-        """What began to answer did not come to its end."""
+    def interrupt(self, outcome: str) -> None:
+        """Change the outcome of the attempt whose answer was interrupted."""
         if self._attempts:
             self._attempts[-1] = replace(self._attempts[-1], outcome=outcome)
 
-    def is_left(self) -> None:
-        """The caller went away."""
-        if self._settle("cancelled", None) is None and self._first_token is not None:
-            self.breaks_off("cancelled")
+    def cancel(self) -> None:
+        """Mark the attempt or the answer in progress as cancelled by the caller."""
+        if self._close_attempt("cancelled", None) is None and self._first_token_at is not None:
+            self.interrupt("cancelled")
 
-    def hears(self, events: Iterable[StreamItem], lag_s: float = 0.0) -> None:
-        """What came in one read, lag_s seconds ago."""
-        said = False
-        for event in events:
-            if isinstance(event, RawChunk):
-                self._answer_bytes += BYTES_PER_TOKEN * event.events
-                said = said or event.events > 0
-            elif isinstance(event, TextDelta):
-                self._answer_bytes += utf8_length(event.text)
-                said = True
-            elif isinstance(event, ReasoningDelta):
-                self._reasoning_bytes += utf8_length(event.text)
-                said = True
-            elif isinstance(event, NotReasoning):
+    def record_items(self, items: Iterable[StreamItem], lag_s: float = 0.0) -> None:
+        """Count the items of one read, which were received `lag_s` seconds ago."""
+        has_output = False
+        for item in items:
+            if isinstance(item, RawChunk):
+                self._answer_bytes += BYTES_PER_TOKEN * item.unparsed_events
+                has_output = has_output or item.unparsed_events > 0
+            elif isinstance(item, TextDelta):
+                self._answer_bytes += utf8_length(item.text)
+                has_output = True
+            elif isinstance(item, ReasoningDelta):
+                self._reasoning_bytes += utf8_length(item.text)
+                has_output = True
+            elif isinstance(item, NotReasoning):
                 self._answer_bytes += self._reasoning_bytes
                 self._reasoning_bytes = 0
-            elif isinstance(event, ToolCallDelta):
-                self._answer_bytes += utf8_length(event.name) + utf8_length(event.arguments)
-                said = True
-            elif isinstance(event, Usage):
-                self._usage = _later(self._usage, event)
-        if said:
-            self._notes_lump(self._clock() - lag_s)
+            elif isinstance(item, ToolCallDelta):
+                self._answer_bytes += utf8_length(item.name) + utf8_length(item.arguments)
+                has_output = True
+            elif isinstance(item, Usage):
+                self._usage = _merge_usage(self._usage, item)
+        if has_output:
+            self._count_read(self._clock() - lag_s)
 
-    def passes(self, events: int) -> None:
-        """So many events of words came just now, and went on."""
+    def record_forwarded(self, events: int) -> None:
+        """Count plain events that were received and forwarded just now."""
         self._answer_bytes += BYTES_PER_TOKEN * events
-        self._notes_lump(self._clock())
+        self._count_read(self._clock())
 
     def receipt(self, finish: str, *, upstream_id: str = "", fingerprint: str = "") -> Receipt:
-        """The record as it stands now."""
+        """Create the receipt of everything recorded so far."""
         now = self._clock()
-        answered = self._attempts[-1] if self._first_token is not None else None
+        answering = self._attempts[-1] if self._first_token_at is not None else None
         tokens_out = self._tokens_out()
         return Receipt(
-            requested_model=self._request.model,
-            answering_model=answered.model if answered else "",
-            endpoint=answered.endpoint if answered else "",
+            requested_model=self._model,
+            answering_model=answering.model if answering else "",
+            endpoint=answering.endpoint if answering else "",
             attempts=self.attempts,
-            first_token_s=None if self._first_token is None else self._first_token - self._arrived,
-            total_s=now - self._arrived,
-            tokens_in=self._tokens_in() if answered else None,
+            first_token_s=(
+                None if self._first_token_at is None else self._first_token_at - self._arrived_at
+            ),
+            total_s=now - self._arrived_at,
+            tokens_in=self._tokens_in() if answering else None,
             tokens_out=tokens_out,
             tokens_reasoning=self._tokens_reasoning(),
             tokens_per_s=self._speed(tokens_out),
-            sent=self._sent,
+            sent=self._parameters,
             finish=finish,
             upstream_id=upstream_id,
             fingerprint=fingerprint,
         )
 
-    def _notes_lump(self, came: float) -> None:
-        if not self._lumps:
-            self._opening_bytes = self._answer_bytes + self._reasoning_bytes
-        self._lumps += 1
-        self._last_token = came
+    def _count_read(self, received_at: float) -> None:
+        if not self._reads:
+            self._first_read_bytes = self._answer_bytes + self._reasoning_bytes
+        self._reads += 1
+        self._last_token_at = received_at
 
-    def _settle(self, outcome: str, status: int | None, now: float | None = None) -> Attempt | None:
-        if self._asked is None:
+    def _close_attempt(
+        self, outcome: str, status: int | None, now: float | None = None
+    ) -> Attempt | None:
+        if self._open_attempt is None:
             return None
-        endpoint, model, why, since = self._asked
-        self._asked = None
+        endpoint, model, reason, started_at = self._open_attempt
+        self._open_attempt = None
         attempt = Attempt(
             endpoint=endpoint,
             model=model,
-            reason=why,
+            reason=reason,
             outcome=outcome,
-            elapsed_ms=((self._clock() if now is None else now) - since) * 1000,
+            elapsed_ms=((self._clock() if now is None else now) - started_at) * 1000,
             status=status,
         )
         self._attempts.append(attempt)
@@ -189,13 +192,13 @@ class Record:
     def _tokens_in(self) -> Count:
         if self._usage.prompt_tokens is not None:
             return Count(tokens=self._usage.prompt_tokens, reported=True)
-        return Count(tokens=question_tokens(self._request), reported=False)
+        return Count(tokens=self._estimate_prompt(), reported=False)
 
     def _tokens_out(self) -> Count | None:
-        """Reasoning is in it, as in the reports of endpoints."""
+        """Return the tokens of the answer, reasoning included as in the endpoints' reports."""
         if self._usage.completion_tokens is not None:
             return Count(tokens=self._usage.completion_tokens, reported=True)
-        if self._first_token is None:
+        if self._first_token_at is None:
             return None
         tokens = estimate_tokens(self._answer_bytes + self._reasoning_bytes)
         return Count(tokens=tokens, reported=False)
@@ -208,28 +211,28 @@ class Record:
         return Count(tokens=estimate_tokens(self._reasoning_bytes), reported=False)
 
     def _speed(self, tokens_out: Count | None) -> float | None:
-        """From the first token to the last; what comes after it (usage) is no time of its own.
+        """Return the tokens per second from the first token to the last.
 
-        What came with the first token took none of that time, and is no part of the pace.
+        What came in the first read took none of that time, so it isn't counted; nor is the
+        time after the last token, for the usage.
         """
-        if tokens_out is None or self._first_token is None or self._lumps < 2:
+        if tokens_out is None or self._first_token_at is None or self._reads < 2:
             return None
-        seconds = self._last_token - self._first_token
-        if seconds < SHORTEST_PACE_S:
+        seconds = self._last_token_at - self._first_token_at
+        if seconds < MIN_MEASURED_S:
             return None
-        opening = self._opening_bytes / (self._answer_bytes + self._reasoning_bytes)
-        paced = tokens_out.tokens * (1 - opening)
-        return tokens_per_s(paced, seconds)
+        first_read = self._first_read_bytes / (self._answer_bytes + self._reasoning_bytes)
+        return tokens_per_s(tokens_out.tokens * (1 - first_read), seconds)
 
 
-def _later(before: Usage, now: Usage) -> Usage:
-    """The later report, and what only the earlier one said."""
+def _merge_usage(before: Usage, now: Usage) -> Usage:
+    """Return the later report, completed with what only the earlier one contained."""
     return Usage(
-        prompt_tokens=_or(now.prompt_tokens, before.prompt_tokens),
-        completion_tokens=_or(now.completion_tokens, before.completion_tokens),
-        reasoning_tokens=_or(now.reasoning_tokens, before.reasoning_tokens),
+        prompt_tokens=_first_known(now.prompt_tokens, before.prompt_tokens),
+        completion_tokens=_first_known(now.completion_tokens, before.completion_tokens),
+        reasoning_tokens=_first_known(now.reasoning_tokens, before.reasoning_tokens),
     )
 
 
-def _or(value: int | None, otherwise: int | None) -> int | None:
+def _first_known(value: int | None, otherwise: int | None) -> int | None:
     return otherwise if value is None else value

@@ -1,9 +1,10 @@
-"""One request on its way: who was asked, what may still be tried, what is to be told."""
+"""The state of one request: attempts made, attempts left, and what is still to be reported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from akash_gradio.domain.errors import (
     AkashGradioError,
@@ -13,13 +14,18 @@ from akash_gradio.domain.errors import (
 )
 from akash_gradio.domain.receipt import Attempt, Receipt
 from akash_gradio.gateway.endpoint import Endpoint
-from akash_gradio.gateway.passthrough.request import Question
-from akash_gradio.gateway.receipt_recorder import Record
+from akash_gradio.gateway.receipt_recorder import ReceiptRecorder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Ask `endpoint` for `model`; or, without an endpoint, pause for `wait_s` seconds."""
+    """The next step of a request: a call, or a pause.
+
+    Attributes:
+        model: The catalog id of the model that is called, or waited for.
+        endpoint: The endpoint to call, None for a pause.
+        wait_s: The length of the pause, in seconds.
+    """
 
     model: str
     endpoint: Endpoint | None = None
@@ -27,137 +33,173 @@ class Step:
 
 
 class RequestState:
-    """Live state of one request.
+    """The state of one request.
 
-    models: the one asked for, then the fallbacks; a pinned request has none.
-    extra_attempts: after a model's first. A fallback's first attempt is always due.
-    rest_budget_s: seconds that may be spent on waiting for endpoints that rest.
+    Args:
+        model: The catalog id of the requested model.
+        pinned: The alias of the only endpoint that may be called, None for any.
+        fallbacks: The models to try after the requested one, unless the request is pinned.
+        recorder: Records the attempts.
+        extra_attempts: How many attempts may follow a model's first one. The first attempt
+            at a fallback is always allowed.
+        wait_budget_s: Seconds that may be spent on waiting for endpoints to become ready.
+
+    Attributes:
+        models: The requested model, then the fallbacks.
+        repeat: The step to repeat at once with a changed payload, at no cost.
+        repeating: Whether the current step is such a repetition.
+        last_failure: The error of the last failed attempt.
+        receipt: The receipt, once the request is closed.
     """
 
     def __init__(
         self,
-        request: Question,
-        clock: Callable[[], float],
+        model: str,
+        pinned: str | None,
         *,
         fallbacks: tuple[str, ...],
+        recorder: ReceiptRecorder,
         extra_attempts: int,
-        rest_budget_s: float,
+        wait_budget_s: float,
     ) -> None:
-        self.request = request
-        self.record = Record(request, clock)
-        others = () if request.endpoint is not None else fallbacks
-        self.models = tuple(dict.fromkeys((request.model, *others)))
-        self.again: Step | None = None
-        self.asking_again = False
+        self.requested_model, self.pinned = model, pinned
+        self.recorder = recorder
+        self.models = tuple(dict.fromkeys((model, *(() if pinned is not None else fallbacks))))
+        self.repeat: Step | None = None
+        self.repeating = False
         self.last_failure: EndpointError | None = None
         self.receipt: Receipt | None = None
-        self._at = 0
+        self._position = 0
         self._extra_left = extra_attempts
-        self._rest_budget_s = rest_budget_s
+        self._wait_budget_s = wait_budget_s
         self._tried: set[tuple[str, str]] = set()
-        self._ever_asked: set[tuple[str, str]] = set()
+        """Aliases and models called in the current round."""
+        self._called: set[tuple[str, str]] = set()
+        """Aliases and models ever called."""
         self._rounds: dict[str, int] = {}
         self._unreported: Attempt | None = None
 
     @property
-    def asked(self) -> bool:
-        """Whether anybody was asked yet."""
-        return bool(self._ever_asked)
+    def has_attempts(self) -> bool:
+        """Whether an endpoint was called."""
+        return bool(self._called)
 
     @property
     def model(self) -> str | None:
-        """The model that is tried now, None past the last fallback."""
-        return self.models[self._at] if self._at < len(self.models) else None
+        """The model that is tried now, None after the last fallback."""
+        return self.models[self._position] if self._position < len(self.models) else None
 
     def next_model(self) -> None:
-        """This one's endpoints are spent."""
-        self._at += 1
+        """Move on to the next fallback."""
+        self._position += 1
 
-    def may_ask(self, model: str) -> bool:
-        """Whether one more attempt for the model is due."""
-        return self._extra_left > 0 or not self._was_asked(model)
+    def may_attempt(self, model: str) -> bool:
+        """Return whether one more attempt at the model is allowed."""
+        return self._extra_left > 0 or not self._was_called(model)
 
     def tried(self, alias: str, model: str) -> bool:
-        """Whether the endpoint was asked for the model in this round."""
+        """Return whether the endpoint was called for the model in the current round."""
         return (alias, model) in self._tried
 
-    def new_round(self, model: str) -> int:
-        """All may be asked for the model again; returns the number of the round, from 1."""
+    def start_round(self, model: str) -> int:
+        """Allow all endpoints of the model again. Returns the number of the round, from 1."""
         self._tried = {pair for pair in self._tried if pair[1] != model}
         self._rounds[model] = self._rounds.get(model, 0) + 1
         return self._rounds[model]
 
-    def affords_rest(self, seconds: float) -> bool:
-        """Whether so long a wait for a resting endpoint is within the budget."""
-        return seconds <= self._rest_budget_s
+    def can_wait(self, seconds: float) -> bool:
+        """Return whether the budget covers a wait for an endpoint to become ready."""
+        return seconds <= self._wait_budget_s
 
     def wait_for(self, model: str, seconds: float) -> None:
-        """Pay for the wait, and try the model again after it."""
-        self._rest_budget_s -= seconds
+        """Charge the wait to the budget, and return to the model after it."""
+        self._wait_budget_s -= seconds
         self._tried = {pair for pair in self._tried if pair[1] != model}
-        self._at = self.models.index(model)
+        self._position = self.models.index(model)
 
-    def asks(self, alias: str, model: str, probe: bool, routing: str) -> str:
-        """An endpoint is asked now. Returns why this one, in the words of `Attempt.why`."""
-        why = self._why(alias, model, probe, routing)
-        if self._was_asked(model) and not self.asking_again:
+    def start_attempt(
+        self, alias: str, model: str, *, probe: bool, routing: str, parameters: Mapping[str, Any]
+    ) -> str:
+        """Count and record an attempt.
+
+        Args:
+            alias: The endpoint that is called.
+            model: The catalog id of the model that is called.
+            probe: Whether it is the probe of a half-open breaker.
+            routing: The routing policy.
+            parameters: The sampling parameters in the payload.
+
+        Returns:
+            Why the endpoint was chosen, as in `Attempt.reason`.
+        """
+        reason = self._reason(alias, model, probe, routing)
+        if self._was_called(model) and not self.repeating:
             self._extra_left -= 1
-        self.asking_again = False
+        self.repeating = False
         self._tried.add((alias, model))
-        self._ever_asked.add((alias, model))
-        self.record.asks(alias, model, why)
-        return why
+        self._called.add((alias, model))
+        self.recorder.start_attempt(alias, model, reason, parameters)
+        return reason
 
-    def fails(self, failure: EndpointError, status: int | None) -> None:
-        """The attempt failed before its first token."""
-        self.last_failure = failure
-        self._unreported = self.record.fails(type(failure).__name__, status)
+    def fail_attempt(self, error: EndpointError, status: int | None) -> None:
+        """Record an attempt that failed before its first token."""
+        self.last_failure = error
+        self._unreported = self.recorder.fail_attempt(type(error).__name__, status)
 
-    def refused(self, refusal: RequestRefused) -> None:
-        """The endpoint found fault with the request."""
-        self._unreported = self.record.fails(type(refusal).__name__, refusal.upstream_status)
+    def reject_attempt(self, error: RequestRefused) -> None:
+        """Record an attempt whose request the endpoint rejected."""
+        self._unreported = self.recorder.fail_attempt(type(error).__name__, error.upstream_status)
 
-    def ask_again(self, move: Step) -> None:
-        """The same endpoint gets the request at once, said otherwise; this costs nothing."""
-        self.again = move
+    def repeat_at_once(self, step: Step) -> None:
+        """Call the same endpoint again at once, with a changed payload and at no cost."""
+        self.repeat = step
 
-    def take_again(self) -> Step:
-        """The move that `ask_again` left."""
-        assert self.again is not None
-        move, self.again = self.again, None
-        self.asking_again = True
-        return move
+    def take_repeat(self) -> Step:
+        """Return the step that `repeat_at_once` left."""
+        assert self.repeat is not None
+        step, self.repeat = self.repeat, None
+        self.repeating = True
+        return step
 
-    def report(self) -> Attempt | None:
-        """The failed attempt that the caller has not heard of, once."""
+    def take_failed_attempt(self) -> Attempt | None:
+        """Return the failed attempt that wasn't reported to the caller yet, once."""
         attempt, self._unreported = self._unreported, None
         return attempt
 
     def close(
         self, *, error: AkashGradioError | None, finish: str, upstream_id: str, fingerprint: str
     ) -> Receipt:
-        """The receipt. Without finish or error the caller has left."""
+        """Create the receipt.
+
+        Args:
+            error: The error that ended the request, if one did.
+            finish: The finish reason. Without it and without an error the caller cancelled.
+            upstream_id: The endpoint's own id of the response.
+            fingerprint: The `system_fingerprint` of the response.
+        """
         if isinstance(error, ReplyInterrupted):
-            self.record.breaks_off(type(error.cause).__name__)
+            self.recorder.interrupt(type(error.cause).__name__)
             finish = "interrupted"
         elif error is not None:
             finish = "failed"
         elif not finish:
-            self.record.is_left()
+            self.recorder.cancel()
             finish = "cancelled"
-        self.receipt = self.record.receipt(finish, upstream_id=upstream_id, fingerprint=fingerprint)
+        self.receipt = self.recorder.receipt(
+            finish, upstream_id=upstream_id, fingerprint=fingerprint
+        )
         return self.receipt
 
-    def _was_asked(self, model: str) -> bool:
-        return any(asked == model for _, asked in self._ever_asked)
+    def _was_called(self, model: str) -> bool:
+        return any(called == model for _, called in self._called)
 
-    def _why(self, alias: str, model: str, probe: bool, routing: str) -> str:
-        if (alias, model) in self._ever_asked:
+    def _reason(self, alias: str, model: str, probe: bool, routing: str) -> str:
+        if (alias, model) in self._called:
             return "retry"
-        if self.request.endpoint is not None:
+        if self.pinned is not None:
             return "pinned"
         if probe:
             return "probe"
-        if model != self.request.model:
+        if model != self.requested_model:
             return "fallback"
-        return "failover" if self._ever_asked else str(routing)
+        return "failover" if self._called else str(routing)

@@ -1,4 +1,4 @@
-"""May a request be tried again, when, and who pays."""
+"""Backoff delays, Retry-After headers and the retry budget."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-LONGEST_PAUSE_S: Final = 30.0
+MAX_BACKOFF_S: Final = 30.0
 BUDGET_SHARE: Final = 0.2
 BUDGET_FLOOR: Final = 30
 BUDGET_WINDOW_S: Final = 10.0
-"""A fifth of the requests of 10 seconds, and 3 a second besides. Source of the shape: linkerd's
-retry budgets (ratio 0.2, 10 s, a floor of 10 a second)."""
+"""The budget is a fifth of the requests of 10 seconds, and 3 a second besides. Source:
+linkerd's retry budgets (ratio 0.2, 10 s, a floor of 10 a second)."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 class RetryBudget:
-    """Live count of recent requests and of the retries that they paid for.
+    """Limits retries to a share of the recent requests, so that an outage isn't doubled by them.
 
-    First attempts are free and earn a fifth of a retry; every further attempt, at whichever
-    endpoint, costs one. So an outage is not doubled by retries.
+    First attempts are free and earn a fifth of a retry; every further attempt costs one, at
+    whichever endpoint. All times are seconds of one monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -31,18 +31,18 @@ class RetryBudget:
         """[second, requests, retries], oldest first."""
 
     def earn(self, now: float) -> None:
-        """A request arrived. now: seconds, monotonic."""
+        """Count a request."""
         self._second(now)[1] += 1
 
-    def affords(self, now: float) -> bool:
-        """Whether one more attempt can be paid."""
+    def can_afford(self, now: float) -> bool:
+        """Return whether the budget covers one more attempt."""
         self._second(now)
         requests = sum(second[1] for second in self._seconds)
         retries = sum(second[2] for second in self._seconds)
         return retries + 1 <= BUDGET_FLOOR + BUDGET_SHARE * requests
 
     def spend(self, now: float) -> None:
-        """One more attempt is made."""
+        """Count a retry."""
         self._second(now)[2] += 1
 
     def _second(self, now: float) -> list[int]:
@@ -55,28 +55,39 @@ class RetryBudget:
 
 
 def longest_backoff_s(round_number: int, retry_delay_ms: int) -> float:
-    """The longest pause before this round, seconds: the delay doubled each round, 30 at most.
+    """Return the longest pause before a round, in seconds: doubled each round, 30 at most.
 
-    round_number: 1 before the first repetition.
+    Args:
+        round_number: 1 before the first repetition.
+        retry_delay_ms: The longest pause before round 1.
     """
-    return float(min(LONGEST_PAUSE_S, retry_delay_ms / 1000 * 2 ** min(round_number - 1, 20)))
+    return float(min(MAX_BACKOFF_S, retry_delay_ms / 1000 * 2 ** min(round_number - 1, 20)))
 
 
-def backoff_s(round_number: int, retry_delay_ms: int, chance: float) -> float:
-    """The pause before this round with full jitter, seconds.
+def backoff_s(round_number: int, retry_delay_ms: int, jitter: float) -> float:
+    """Return the pause before a round with full jitter, in seconds.
 
-    chance: 0 to 1, where between no pause and the longest it falls.
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+
+    Args:
+        round_number: 1 before the first repetition.
+        retry_delay_ms: The longest pause before round 1.
+        jitter: The share of the longest pause, 0 to 1.
     """
-    return chance * longest_backoff_s(round_number, retry_delay_ms)
+    return jitter * longest_backoff_s(round_number, retry_delay_ms)
 
 
 def parse_retry_after(value: str, *, now: datetime, cap_s: float = 120.0) -> float | None:
-    """Seconds to wait before the same endpoint may be asked again.
+    """Parse a Retry-After header into a delay.
 
-    value: the header as received, seconds (decimals are seen too) or an HTTP date.
-    cap_s: longer waits are cut to this many seconds. A date in the past gives 0.
-    Returns None when the value means nothing. Source: RFC 9110, 10.2.3.
+    Args:
+        value: The header as received: seconds (some servers send decimals), or an HTTP date.
+        now: The current time, with its time zone.
+        cap_s: Upper bound for the result, in seconds.
+
+    Returns:
+        Seconds to wait, 0 for a date in the past, or None if the value is invalid. Source:
+        RFC 9110, 10.2.3.
     """
     text = value.strip()
     if _NUMBER.fullmatch(text):
@@ -93,10 +104,16 @@ def parse_retry_after(value: str, *, now: datetime, cap_s: float = 120.0) -> flo
 def delay_from_headers(
     headers: Mapping[str, str], *, now: datetime, cap_s: float = 120.0
 ) -> float | None:
-    """The rest that an answer's headers ask for, seconds; None when they ask for none.
+    """Return the delay that a response asks for.
 
-    headers: by lower-case names. `retry-after-ms` is more exact and goes first (OpenAI's
-    and Azure's servers send it).
+    Args:
+        headers: The response's headers, by lower-case names. `retry-after-ms` is more exact
+            and takes precedence (OpenAI's and Azure's servers send it).
+        now: The current time, with its time zone.
+        cap_s: Upper bound for the result, in seconds.
+
+    Returns:
+        Seconds to wait, or None without a valid header.
     """
     text = headers.get("retry-after-ms", "").strip()
     if _NUMBER.fullmatch(text):

@@ -91,12 +91,12 @@ class ReplyReader:
         return self._begun and self._body is None and self._stream.at_event_boundary
 
     @property
-    def flows(self) -> bool:
-        """Never: each event is needed by itself."""
+    def passthrough_ready(self) -> bool:
+        """Always False: each event is parsed."""
         return False
 
-    def words_alone(self, _data: bytes) -> None:
-        """Nothing is: see `flows`."""
+    def match_plain(self, _data: bytes) -> None:
+        """Return None: each event is parsed."""
         return
 
     def feed(self, data: bytes) -> list[Event]:
@@ -106,7 +106,7 @@ class ReplyReader:
         the error in the same read, they are returned, `done` is set, and the error waits
         for the next call.
         """
-        if self._framed and (words := self._frame.words(data)) is not None:
+        if self._framed and (words := self._frame.text(data)) is not None:
             events: list[Event] = []
             text = str(words, "utf-8", "replace")
             self._chunks.read_words(text, self._frame.in_reasoning, events)
@@ -149,7 +149,7 @@ class ReplyReader:
         """Where all that came was one event of words, the next needs no parser if it is alike."""
         one_event = data.startswith(b"data:") and data.endswith(b"\n\n") and data.count(b"\n") == 2
         if one_event and isinstance(event, TextDelta | ReasoningDelta):
-            self._frame.learn_of(data, event.text.encode())
+            self._frame.learn_parsed(data, event.text.encode())
 
     def _sniff(self, first: int) -> None:
         if first == ord("<"):

@@ -1,4 +1,4 @@
-"""One endpoint asked once: from the open connection to the last event, and everything freed."""
+"""One call of one endpoint, from connecting to releasing the connection."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import Final, Protocol
+from enum import IntEnum
+from typing import Final
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.errors import (
@@ -19,87 +19,78 @@ from akash_gradio.domain.errors import (
     RequestRefused,
 )
 from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from akash_gradio.gateway.codec import Reader, ReaderFactory
 from akash_gradio.gateway.deadline import Deadline, DeadlineExceeded
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.error_responses import error_from_response
-from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
+from akash_gradio.gateway.passthrough.request import StreamItem
+from akash_gradio.gateway.passthrough.sink import Sink
 from akash_gradio.gateway.passthrough.transport import Transport, UpstreamResponse, hide_secrets
 from akash_gradio.gateway.retries import delay_from_headers
 
 CHAT_PATH: Final = "/chat/completions"
-USAGE_WITHIN_S: Final = 2.0
-"""After the finish reason, for the usage that follows it."""
-END_WITHIN_S: Final = 0.2
-"""After the usage, for the end of the stream."""
-BODY_END_WITHIN_S: Final = 0.05
-"""After the last event, for the end of the body, so that the connection can be used again."""
-REFUSAL_WITHIN_S: Final = 5.0
-REFUSAL_BYTES: Final = 64 * 1024
+USAGE_TIMEOUT_S: Final = 2.0
+"""Seconds to wait for the usage after the finish reason."""
+END_TIMEOUT_S: Final = 0.2
+"""Seconds to wait for the end of the stream after the usage."""
+BODY_END_TIMEOUT_S: Final = 0.05
+"""Seconds to wait for the end of the body after the last event, to reuse the connection."""
+ERROR_BODY_TIMEOUT_S: Final = 5.0
+"""Seconds to wait for the body of an error response."""
+ERROR_BODY_BYTES: Final = 64 * 1024
+"""How much of the body of an error response is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Seconds to connect, to the first token (connecting included), and between tokens."""
+    """Timeouts of a call.
+
+    Attributes:
+        connect_timeout_s: Seconds to connect.
+        first_token_timeout_s: Seconds to the first token, connecting included.
+        idle_timeout_s: Seconds between two tokens.
+    """
 
     connect_timeout_s: float
     first_token_timeout_s: float
     idle_timeout_s: float
 
 
-class Reader(Protocol):
-    """Reads one answer: a `ReplyReader`, or a `PassthroughReader` that passes it on."""
+class Phase(IntEnum):
+    """The phases of a call, in their order. A call may skip phases, but never goes back."""
 
-    @property
-    def done(self) -> bool:
-        """Nothing more can come."""
-        ...
-
-    @property
-    def finish_reason(self) -> str | None:
-        """As the endpoint gave it, None before."""
-        ...
-
-    @property
-    def upstream_id(self) -> str:
-        """The endpoint's own id of the answer."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Its `system_fingerprint`."""
-        ...
-
-    @property
-    def flows(self) -> bool:
-        """Whether what comes next, if it is words alone, needs no look."""
-        ...
-
-    def words_alone(self, data: bytes) -> RawChunk | None:
-        """The bytes as they go on, if they are whole events of words; None says to feed them."""
-        ...
-
-    def feed(self, data: bytes) -> Sequence[StreamItem]:
-        """What the bytes say. Raises EndpointError and RequestRefused."""
-        ...
-
-    def close(self) -> Sequence[StreamItem]:
-        """What is left to say at the end. Raises as `feed` does."""
-        ...
-
-
-class MakeReader(Protocol):
-    """A new reader, once the answer's head has come."""
-
-    def __call__(self, alias: str, content_type: str | None) -> Reader:
-        """alias: of the endpoint. content_type: as the headers say it."""
-        ...
+    CONNECTING = 0
+    """No response head was received."""
+    WAITING = 1
+    """The head was received, but no token."""
+    STREAMING = 2
+    """The first token was received."""
+    FINISHING = 3
+    """The finish reason was received: the answer is complete, usage and end may follow."""
+    ENDED = 4
+    """The reader returned its last item; the body may continue."""
+    BODY_ENDED = 5
+    """The body was read to its end, so the connection can be reused."""
+    CLOSED = 6
+    """The connection and the endpoint's slot were released."""
 
 
 class UpstreamCall:
-    """Live: takes a slot of the endpoint when made; `aclose` gives back slot and connection.
+    """One call of an endpoint.
 
-    opening: what came up to the first token, and opened: that it did. over: nothing more
-    will come. probe: whether the breaker lets the endpoint back by this one.
+    It occupies a slot of the endpoint from its creation to `aclose`.
+
+    Args:
+        endpoint: The endpoint to call.
+        model: The catalog id of the model that is called.
+        transport: The network.
+        limits: The timeouts.
+        make_reader: Creates the reader of the response.
+
+    Attributes:
+        opening: The items received up to the first token.
+        status: The HTTP status, None before it was received.
+        probe: Whether the call is the probe of the endpoint's half-open breaker.
     """
 
     def __init__(
@@ -108,127 +99,154 @@ class UpstreamCall:
         model: str,
         transport: Transport,
         limits: Limits,
-        make_reader: MakeReader,
+        make_reader: ReaderFactory,
     ) -> None:
         self.endpoint, self.model = endpoint, model
         self.opening: list[StreamItem] = []
-        self.over = False
         self.status: int | None = None
         self._transport, self._limits = transport, limits
-        self._patience = Deadline(limits.first_token_timeout_s)
-        self._headers: Mapping[str, str] = EMPTY_MAPPING
-        self._answer: UpstreamResponse | None = None
         self._make_reader = make_reader
+        self._phase = Phase.CONNECTING
+        self._deadline = Deadline(limits.first_token_timeout_s)
+        self._headers: Mapping[str, str] = EMPTY_MAPPING
+        self._response: UpstreamResponse | None = None
         self._reader: Reader | None = None
-        self.opened = False
-        self._began = self._lingering = self._body_ended = self._closed = False
+        self._forwarder: _Forwarder | None = None
         self.probe = endpoint.begin_call()
 
     @property
     def finish_reason(self) -> str:
-        """As the endpoint gave it; `stop` where it ended well without a word about it."""
+        """The endpoint's finish reason, `stop` if it gave none."""
         return (self._reader.finish_reason if self._reader else None) or "stop"
 
     @property
     def upstream_id(self) -> str:
-        """The endpoint's own id of the answer."""
+        """The endpoint's own id of the response."""
         return self._reader.upstream_id if self._reader else ""
 
     @property
     def fingerprint(self) -> str:
-        """Its `system_fingerprint`."""
+        """The `system_fingerprint` of the response."""
         return self._reader.fingerprint if self._reader else ""
 
     @property
     def lag_s(self) -> float:
-        """Seconds since what was read last had come."""
-        return self._answer.lag_s if self._answer else 0.0
+        """Seconds since the bytes read last were received."""
+        return self._response.lag_s if self._response else 0.0
 
     async def open(self, body: bytes, headers: Mapping[str, str]) -> None:
-        """Ask, and read up to the first token, or to the end of an answer without words.
+        """Send the request, and read up to the first token, or to the end without one.
 
-        Raises EndpointError and RequestRefused.
+        Args:
+            body: The payload.
+            headers: The model's custom headers.
+
+        Raises:
+            EndpointError: The endpoint failed.
+            RequestRefused: The endpoint rejected the request.
         """
         self._headers = headers
         try:
-            await self._until_first_token(body)
+            await self._read_to_first_token(body)
         except (EndpointError, RequestRefused) as error:
             hide_secrets(error, self.endpoint.entry, headers)
             raise
-        self.opened = True
 
-    async def more(
-        self, straight: Callable[[RawChunk], bool] | None = None
-    ) -> Sequence[StreamItem]:
-        """What came next, never empty before the answer is over.
+    def forward_to(self, sink: Sink, on_forwarded: Callable[[int], None]) -> None:
+        """Write plain events directly to the sink from now on; `read_items` leaves them out.
 
-        straight: takes words where they come; what it took is not said here.
-        Raises EndpointError and RequestRefused; `failure` says what they mean then. Each token
-        comes by here, so the read has no coroutine of its own.
+        Args:
+            sink: Receives the bytes.
+            on_forwarded: Called with the number of events after each write.
         """
-        reader, answer, patience = self._reader, self._answer, self._patience
+        assert self._reader is not None
+        self._forwarder = _Forwarder(
+            sink, self._reader, self._deadline, self._limits.idle_timeout_s, on_forwarded
+        )
+
+    async def read_items(self) -> Sequence[StreamItem]:
+        """Return the next items; none at the end.
+
+        Each token passes through here, so the read has no coroutine of its own.
+
+        Raises:
+            EndpointError: The endpoint failed; see `interruption`.
+            RequestRefused: The endpoint sent an error about the request; see `interruption`.
+        """
+        reader, response, deadline = self._reader, self._response, self._deadline
         assert reader is not None
-        assert answer is not None
-        while not self.over:
-            part = b""
+        assert response is not None
+        while self._phase < Phase.ENDED:
+            data = b""
             if not reader.done:
-                patience.begin()
+                deadline.begin()
                 try:
-                    if straight is not None and reader.flows:
-                        await answer.pour(partial(self._passes, straight, reader))
-                    part = await answer.read()
-                    patience.end()
-                    self._body_ended = not part
+                    if self._forwarder is not None and reader.passthrough_ready:
+                        await response.pipe_to(self._forwarder)
+                    data = await response.read()
+                    deadline.end()
+                    if not data:
+                        self._advance(Phase.BODY_ENDED)
                 except asyncio.CancelledError:
-                    if not patience.end():
+                    if not deadline.end():
                         raise
-                    self._do_without(self._too_late(), reader)
+                    self._raise_unless_complete(self._timeout_error(), reader)
                 except EndpointError as error:
-                    patience.end()
-                    self._do_without(error, reader)
-            heard = self._hear(part, reader)
-            if heard:
-                return heard
+                    deadline.end()
+                    self._raise_unless_complete(error, reader)
+            items = self._parse(data, reader)
+            if items:
+                return items
         return ()
 
-    def failure(self, error: EndpointError | RequestRefused) -> EndpointError:
-        """What broke the answer off. A refusal in the middle of one is garbled."""
+    def interruption(self, error: EndpointError | RequestRefused) -> EndpointError:
+        """Return the error that interrupted the answer; a rejection amid it is malformed."""
         hide_secrets(error, self.endpoint.entry, self._headers)
         if isinstance(error, RequestRefused):
             return EndpointMalformed(error.alias, "error_body", error.detail)
         return error
 
     async def aclose(self) -> None:
-        """Free everything; an answer that isn't over is cut off at the endpoint at once."""
-        if self._closed:
+        """Release the connection and the slot; an unfinished response is cut off at once."""
+        phase = self._phase
+        if phase is Phase.CLOSED:
             return
-        self._closed = True
+        self._advance(Phase.CLOSED)
         try:
-            done = self._reader is not None and self._reader.done
-            if self.over and done and not self._body_ended:
-                await self._await_body_end()
-            if self._answer is not None:
-                await self._answer.aclose()
+            if phase is Phase.ENDED and self._reader is not None and self._reader.done:
+                await self._wait_for_body_end()
+            if self._response is not None:
+                await self._response.aclose()
         finally:
-            self._patience.close()
+            self._deadline.close()
             self.endpoint.end_call(self.probe)
 
-    async def _until_first_token(self, body: bytes) -> None:
-        answer = self._answer = await self._connected(body)
-        self.status = answer.status
-        if not 200 <= answer.status < 300:
-            raise await self._refusal(answer)
-        self._reader = self._make_reader(self.endpoint.alias, answer.headers.get("content-type"))
-        while not (self.over or self._began):
-            events = await self.more()
-            self.opening += events
-            self._began = any(map(_is_token, events))
-        if not self._lingering:
-            self._patience.renew(self._limits.idle_timeout_s)
+    def _advance(self, phase: Phase) -> None:
+        """Enter a phase, unless the call is past it, and set the deadline for it."""
+        if phase <= self._phase:
+            return
+        self._phase = phase
+        if phase is Phase.STREAMING:
+            self._deadline.renew(self._limits.idle_timeout_s)
+        elif phase is Phase.FINISHING:
+            self._deadline.renew(USAGE_TIMEOUT_S)
 
-    async def _connected(self, body: bytes) -> UpstreamResponse:
+    async def _read_to_first_token(self, body: bytes) -> None:
+        response = self._response = await self._connect(body)
+        self.status = response.status
+        if not 200 <= response.status < 300:
+            raise await self._response_error(response)
+        self._reader = self._make_reader(self.endpoint.alias, response.headers.get("content-type"))
+        self._advance(Phase.WAITING)
+        while items := await self.read_items():
+            self.opening += items
+            if any(map(_is_token, items)):
+                self._advance(Phase.STREAMING)
+                return
+
+    async def _connect(self, body: bytes) -> UpstreamResponse:
         try:
-            with self._patience:
+            with self._deadline:
                 return await self._transport.open(
                     self.endpoint.entry,
                     CHAT_PATH,
@@ -237,62 +255,75 @@ class UpstreamCall:
                     connect_timeout_s=self._limits.connect_timeout_s,
                 )
         except DeadlineExceeded:
-            raise self._too_late() from None
+            raise self._timeout_error() from None
 
-    def _passes(self, straight: Callable[[RawChunk], bool], reader: Reader, part: bytes) -> bool:
-        """Nearly each token of a relayed stream comes by here alone."""
-        passed = reader.words_alone(part)
-        if passed is None or not straight(passed):
+    def _raise_unless_complete(self, error: EndpointError, reader: Reader) -> None:
+        """Raise the error, unless the answer is complete and only the end of it is missing."""
+        if reader.finish_reason is None:
+            raise error from None
+
+    def _parse(self, data: bytes, reader: Reader) -> Sequence[StreamItem]:
+        if not data:
+            self._advance(Phase.ENDED)
+            return reader.close()
+        items = reader.feed(data)
+        if reader.finish_reason is not None:
+            self._advance(Phase.FINISHING)
+            if any(isinstance(item, Usage) for item in items):
+                self._deadline.shorten(END_TIMEOUT_S)
+        elif items and self._phase is Phase.STREAMING:
+            self._deadline.renew(self._limits.idle_timeout_s)
+        return items
+
+    def _timeout_error(self) -> EndpointTimeout:
+        alias, limits = self.endpoint.alias, self._limits
+        if self._phase < Phase.STREAMING:
+            return EndpointTimeout(alias, "first_token", limits.first_token_timeout_s)
+        return EndpointTimeout(alias, "idle", limits.idle_timeout_s)
+
+    async def _response_error(self, response: UpstreamResponse) -> EndpointRefused | RequestRefused:
+        """Return the error for a status that is no success, with as much text as was received."""
+        self._deadline.shorten(ERROR_BODY_TIMEOUT_S)
+        body = bytearray()
+        with suppress(DeadlineExceeded, EndpointError), self._deadline:
+            while len(body) < ERROR_BODY_BYTES and (data := await response.read()):
+                body += data
+        delay_s = delay_from_headers(response.headers, now=datetime.now(UTC))
+        return error_from_response(self.endpoint.alias, response.status, bytes(body), delay_s)
+
+    async def _wait_for_body_end(self) -> None:
+        assert self._response is not None
+        self._deadline.renew(BODY_END_TIMEOUT_S)
+        with suppress(DeadlineExceeded, EndpointError), self._deadline:
+            await self._response.read()
+
+
+class _Forwarder:
+    """The sink between the upstream body and the client's: lets plain events through."""
+
+    __slots__ = ("_deadline", "_idle_timeout_s", "_on_forwarded", "_reader", "_sink")
+
+    def __init__(
+        self,
+        sink: Sink,
+        reader: Reader,
+        deadline: Deadline,
+        idle_timeout_s: float,
+        on_forwarded: Callable[[int], None],
+    ) -> None:
+        self._sink, self._reader = sink, reader
+        self._deadline, self._idle_timeout_s = deadline, idle_timeout_s
+        self._on_forwarded = on_forwarded
+
+    def try_write(self, data: bytes) -> bool:
+        """See `Sink.try_write`. Nearly every token of a passthrough stream takes only this way."""
+        chunk = self._reader.match_plain(data)
+        if chunk is None or not self._sink.try_write(chunk.data):
             return False
-        self._patience.go_on(self._limits.idle_timeout_s)
+        self._on_forwarded(chunk.unparsed_events)
+        self._deadline.extend(self._idle_timeout_s)
         return True
 
-    def _do_without(self, failure: EndpointError, reader: Reader) -> None:
-        """Raises it, unless the answer is whole and only its end is missing."""
-        if reader.finish_reason is None:
-            raise failure from None
 
-    def _hear(self, part: bytes, reader: Reader) -> Sequence[StreamItem]:
-        if not part:
-            self.over = True
-            return reader.close()
-        events = reader.feed(part)
-        if reader.finish_reason is not None:
-            self._linger(events)
-        elif events and self._began:
-            self._patience.renew(self._limits.idle_timeout_s)
-        return events
-
-    def _linger(self, events: Sequence[StreamItem]) -> None:
-        """The answer is whole; wait a little for its usage, and hardly for what is behind that."""
-        if not self._lingering:
-            self._lingering = True
-            self._patience.renew(USAGE_WITHIN_S)
-        if any(isinstance(event, Usage) for event in events):
-            self._patience.shorten(END_WITHIN_S)
-
-    def _too_late(self) -> EndpointTimeout:
-        alias, limits = self.endpoint.alias, self._limits
-        if self._began:
-            return EndpointTimeout(alias, "idle", limits.idle_timeout_s)
-        return EndpointTimeout(alias, "first_token", limits.first_token_timeout_s)
-
-    async def _refusal(self, answer: UpstreamResponse) -> EndpointRefused | RequestRefused:
-        """What a status that is no answer means; its words are read as far as they come."""
-        self._patience.shorten(REFUSAL_WITHIN_S)
-        body = bytearray()
-        with suppress(DeadlineExceeded, EndpointError), self._patience:
-            while len(body) < REFUSAL_BYTES and (part := await answer.read()):
-                body += part
-        rest_s = delay_from_headers(answer.headers, now=datetime.now(UTC))
-        return error_from_response(self.endpoint.alias, answer.status, bytes(body), rest_s)
-
-    async def _await_body_end(self) -> None:
-        assert self._answer is not None
-        self._patience.renew(BODY_END_WITHIN_S)
-        with suppress(DeadlineExceeded, EndpointError), self._patience:
-            await self._answer.read()
-
-
-def _is_token(event: StreamItem) -> bool:
-    return isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta)
+def _is_token(item: StreamItem) -> bool:
+    return isinstance(item, TextDelta | ReasoningDelta | ToolCallDelta)

@@ -1,78 +1,97 @@
-"""Ends what is being sent as soon as its reader leaves; for bare ASGI responses."""
+"""Cancels the work for a response as soon as its client disconnects; for plain ASGI apps."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
-from typing import Any
-
-from akash_gradio.http.connection import Connection
+from typing import Any, Protocol
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
+class DisconnectNotifier(Protocol):
+    """Calls back when the client of the request in progress disconnects."""
+
+    def set_disconnect_callback(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once when the client disconnects, or soon if it already has.
+
+        It replaces the callback that was set before.
+        """
+        ...
+
+    def clear_disconnect_callback(self, callback: Callable[[], object]) -> None:
+        """Remove `callback`, unless the next request has already replaced it with its own."""
+        ...
+
+
 async def cancel_on_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Await the work, and cancel it when `receive` says that the client has gone.
+    """Await the work, and cancel it when `receive` reports that the client has disconnected.
 
-    Starlette's StreamingResponse notices that at its next send, which may never come while
-    an endpoint is silent. The request's body must have been read. What the work raises comes
-    out; its being cancelled for this reason doesn't.
+    Starlette's StreamingResponse notices a disconnect at its next send, which may never come
+    while an endpoint is silent. The request's body must have been read.
 
-    The work has a task of its own and this one listens, not the other way round: so a token
-    wakes the work alone, and not the server's layers around it.
+    The work runs in a task of its own and this one waits for `receive`, not the other way
+    round: so a token wakes only the work, and not the server's layers around it.
+
+    Raises:
+        BaseException: Whatever the work raises, except its cancellation after a disconnect.
     """
     task = asyncio.current_task()
     assert task is not None
     cancelled_before = task.cancelling()
-    working = asyncio.create_task(work)
-    listening, woken = True, False
+    work_task = asyncio.create_task(work)
+    receiving, work_done = True, False
 
-    def wake(_working: object) -> None:
-        nonlocal woken
-        if listening:
-            woken = True
+    def stop_receiving(_task: object) -> None:
+        nonlocal work_done
+        if receiving:
+            work_done = True
             task.cancel()
 
-    working.add_done_callback(wake)
+    work_task.add_done_callback(stop_receiving)
     try:
         while (await receive())["type"] != "http.disconnect":
             pass
     except asyncio.CancelledError:
-        # Ours alone, and nobody else's besides: see asyncio.Timeout.__aexit__.
-        if not woken or task.cancelling() - 1 > cancelled_before:
+        # Pass on any cancellation besides our own: see asyncio.Timeout.__aexit__.
+        if not work_done or task.cancelling() - 1 > cancelled_before:
             raise
     finally:
-        listening = False
-        if woken:
+        receiving = False
+        if work_done:
             task.uncancel()
-        if not working.done():
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
-    if not working.cancelled():
-        working.result()
+        if not work_task.done():
+            work_task.cancel()
+            await asyncio.gather(work_task, return_exceptions=True)
+    if not work_task.cancelled():
+        work_task.result()
 
 
 async def cancel_on_connection_lost(
-    work: Coroutine[Any, Any, None], connection: Connection
+    work: Coroutine[Any, Any, None], connection: DisconnectNotifier
 ) -> None:
-    """The same where the connection itself can be asked: no task, and nothing that listens."""
+    """Do the same by a callback of the connection, without a second task and `receive`.
+
+    Raises:
+        BaseException: Whatever the work raises, except its cancellation after a disconnect.
+    """
     task = asyncio.current_task()
     assert task is not None
-    cancelled_before, left = task.cancelling(), False
+    cancelled_before, disconnected = task.cancelling(), False
 
-    def leave() -> None:
-        nonlocal left
-        left = True
+    def cancel() -> None:
+        nonlocal disconnected
+        disconnected = True
         task.cancel()
 
-    connection.set_disconnect_callback(leave)
+    connection.set_disconnect_callback(cancel)
     try:
         await work
     except asyncio.CancelledError:
-        # Ours alone, and nobody else's besides: see asyncio.Timeout.__aexit__.
-        if not left or task.cancelling() - 1 > cancelled_before:
+        # Pass on any cancellation besides our own: see asyncio.Timeout.__aexit__.
+        if not disconnected or task.cancelling() - 1 > cancelled_before:
             raise
     finally:
-        connection.clear_disconnect_callback(leave)
-        if left:
+        connection.clear_disconnect_callback(cancel)
+        if disconnected:
             task.uncancel()

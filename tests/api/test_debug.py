@@ -16,7 +16,7 @@ async def test_tells_connections_choices_and_attempts(caplog: pytest.LogCaptureF
     assert opened == [("bad", 500), ("good", 200)]
     chosen = [(each["endpoint"], each["model"]) for each in of(told, "attempt.begun")]
     assert chosen == [("bad", "m"), ("good", "m")]
-    assert all(each["why"] for each in of(told, "attempt.begun"))
+    assert all(each["reason"] for each in of(told, "attempt.begun"))
     (failed,) = of(told, "attempt.failed")
     assert (failed["endpoint"], failed["outcome"]) == ("bad", "EndpointRefused")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.http.connection import Headers
+from akash_gradio.gateway.passthrough.sink import Headers
 from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_disconnect
 from tests.api.serving import CHAT, alone, chat_body
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,6 +18,7 @@ from akash_gradio.domain.errors import AkashGradioError
 from akash_gradio.domain.events import Event, Finished, TextDelta
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway import Gateway
+from akash_gradio.gateway.passthrough.sink import Sink
 
 
 class Clock:
@@ -113,9 +114,9 @@ class FakeAnswer:
         said: bytes = await part() if callable(part) else part
         return said
 
-    async def pour(self, take: Callable[[bytes], bool]) -> None:
+    async def pipe_to(self, sink: Sink) -> None:
         for part in self._parts:
-            if not isinstance(part, bytes) or not take(part):
+            if not isinstance(part, bytes) or not sink.try_write(part):
                 self._parts = chain((part,), self._parts)
                 return
             await asyncio.sleep(0)

@@ -59,13 +59,13 @@ class House:
 
     def __init__(self, *entries: dict[str, Any], cards: Any = None, **variables: object) -> None:
         self.clock, self.network = Clock(), FakeTransport()
-        self.chance = 1.0
+        self.jitter = 1.0
         self.gateway = open_gateway(
             settings_of(*entries, **variables),
             cards,
             transport=self.network,
             clock=self.clock,
-            chance=lambda: self.chance,
+            jitter=lambda: self.jitter,
             sleep=self.clock.sleep,
         )
 
@@ -295,7 +295,7 @@ async def test_pauses_only_when_all_have_been_tried_and_doubles_the_pause() -> N
 
 async def test_the_pause_has_full_jitter() -> None:
     house = House(named("a"), RETRY_DELAY=1000)
-    house.chance = 0.25
+    house.jitter = 0.25
     house.network.enqueue("a", REFUSED)
     await house.ask()
     assert house.clock.slept == [0.25]

@@ -52,7 +52,7 @@ class Lookup:
 
 async def test_a_name_is_refused_when_one_of_its_addresses_is_private() -> None:
     lookup = Lookup(["8.8.8.8", "10.0.0.1"])
-    with pytest.raises(OSError, match="may not be asked"):
+    with pytest.raises(OSError, match="not allowed"):
         await checked_resolver(is_public, lookup).resolve("evil.example", 443)  # type: ignore[arg-type]
 
 
@@ -62,7 +62,7 @@ async def test_a_name_that_changes_its_mind_gains_nothing() -> None:
     found = await resolver.resolve("rebinds.example", 443)
     assert [one["host"] for one in found] == ["8.8.8.8"]  # and these are connected to
     assert lookup.asked == 1
-    with pytest.raises(OSError, match="may not be asked"):
+    with pytest.raises(OSError, match="not allowed"):
         await resolver.resolve("rebinds.example", 443)
 
 

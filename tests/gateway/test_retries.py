@@ -71,16 +71,16 @@ def test_the_pause_doubles_each_round_up_to_thirty_seconds() -> None:
 
 
 @given(st.integers(1, 50), st.integers(0, 30_000), st.floats(0, 1))
-def test_the_jitter_is_full(round_number: int, delay_ms: int, chance: float) -> None:
-    pause_s = backoff_s(round_number, delay_ms, chance)
-    assert pause_s == chance * longest_backoff_s(round_number, delay_ms)
+def test_the_jitter_is_full(round_number: int, delay_ms: int, jitter: float) -> None:
+    pause_s = backoff_s(round_number, delay_ms, jitter)
+    assert pause_s == jitter * longest_backoff_s(round_number, delay_ms)
     assert 0 <= pause_s <= 30
 
 
 def drained(budget: RetryBudget, now: float) -> int:
     """How many retries it paid for."""
     count = 0
-    while budget.affords(now):
+    while budget.can_afford(now):
         budget.spend(now)
         count += 1
     return count
@@ -103,7 +103,7 @@ def test_the_budget_forgets_what_is_old() -> None:
     for _ in range(100):
         budget.earn(0)
     assert drained(budget, 0) == BUDGET_FLOOR + 20
-    assert not budget.affords(9.5)
+    assert not budget.can_afford(9.5)
     assert drained(budget, 11) == BUDGET_FLOOR
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import uvicorn
 
+from akash_gradio.gateway.passthrough.sink import client_connection
 from akash_gradio.gateway.passthrough.uvicorn_protocol import (
     MAX_HEAD_BYTES,
     HeadTimeoutProtocol,
     PassthroughProtocol,
 )
-from akash_gradio.http.connection import connection_of
 from akash_gradio.http.server import allow_many_files
 
 MANY = 10_000
@@ -197,7 +197,7 @@ class Directly(App):
         self.done = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        connection = connection_of(scope)
+        connection = client_connection(scope)
         assert connection is not None
         self.wrote.append(connection.try_write(b"too early"))
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -270,7 +270,7 @@ async def test_who_has_left_before_anybody_asked_is_told_of_as_well() -> None:
 async def test_what_the_caller_does_not_read_holds_back_what_comes_after_it() -> None:
     class Pours(Directly):
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            connection = connection_of(scope)
+            connection = client_connection(scope)
             assert connection is not None
             await send({"type": "http.response.start", "status": 200, "headers": []})
             self.wrote += [connection.try_write(b"x" * (1 << 24)), connection.try_write(b"y")]
@@ -300,7 +300,7 @@ async def ask_and_leave(app: Directly) -> None:
 async def test_who_leaves_is_told_of_once() -> None:
     class Waits(Directly):
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            connection = connection_of(scope)
+            connection = client_connection(scope)
             assert connection is not None
             connection.set_disconnect_callback(self.left.set)
             self.asked.set()
@@ -312,7 +312,7 @@ async def test_who_leaves_is_told_of_once() -> None:
 async def test_who_is_done_takes_nothing_from_the_request_after_it() -> None:
     class Overlaps(Directly):
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            connection = connection_of(scope)
+            connection = client_connection(scope)
             assert connection is not None
             done, call = self.done.set, self.left.set
             connection.set_disconnect_callback(done)
@@ -325,14 +325,14 @@ async def test_who_is_done_takes_nothing_from_the_request_after_it() -> None:
 
 
 async def test_a_server_that_offers_no_connection_is_no_mistake() -> None:
-    assert connection_of({"type": "http"}) is None
+    assert client_connection({"type": "http"}) is None
 
 
 class Replies(Directly):
     """Gives a whole answer, by way of the connection if that takes it. wrote: whether it did."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        connection = connection_of(scope)
+        connection = client_connection(scope)
         assert connection is not None
         self.asked.set()
         await self.gate.wait()

@@ -1,15 +1,14 @@
-"""aiohttp's own classes with the shortest way for a packet: `FastConnector`, `FastResponse`.
+"""Subclasses of aiohttp's connector, connection and body that do less for each packet.
 
-Between two tokens nothing is needed of what aiohttp keeps of each HTTP chunk, and no task
-need wake where the bytes only go on (`Body.pour`). Rests on names of aiohttp's that are its
-own business, so requirements.txt keeps to one minor version; the tests notice a change.
-Imported with the first session: it costs 0.2 s of CPU.
+Between two tokens nothing is needed of what aiohttp records for each HTTP chunk, and no task
+needs to wake where the bytes only move on (`FastBody.pipe_to`). This module relies on private
+names of aiohttp, so requirements.txt allows one minor version; the tests notice a change.
+It is imported with the first session: importing aiohttp costs 0.2 s of CPU.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import Any, Final
@@ -20,44 +19,49 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
-MOST_PIECES: Final = 4096
-"""Of one body that wait to be read; bytes that come one by one are held back earlier."""
+from akash_gradio.gateway.passthrough.sink import Sink
 
-Take = Callable[[bytes], bool]
+MAX_PIECES: Final = 4096
+"""Unread pieces of one body above which reading pauses; it bounds bodies of single bytes."""
 
 
-class Handler(ResponseHandler):
-    """One connection. heard_at: when bytes came last, monotonic seconds.
+class FastHandler(ResponseHandler):
+    """One connection.
 
-    Where many answers come at once, the last reader's turn is tens of milliseconds later.
+    Attributes:
+        received_at: When bytes last came, in monotonic seconds. With many concurrent
+            responses the last reader runs tens of milliseconds later.
+        was_paused: Whether reading was ever paused.
+        pipe: The body that is piped now, and its sink.
     """
 
-    heard_at = inf
+    received_at = inf
     was_paused = False
-    pouring: tuple[Body, Take] | None = None
+    pipe: tuple[FastBody, Sink] | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the endpoint; none when it reads on in what it held back."""
+        """Parse bytes from the endpoint; none when aiohttp continues with bytes it held back."""
         if data:
-            self.heard_at = time.monotonic()
+            self.received_at = time.monotonic()
         super().data_received(data)
-        if self.pouring is not None:
-            self.pouring[0].pour_on(self.pouring[1])
+        if self.pipe is not None:
+            self.pipe[0].write_to(self.pipe[1])
 
     def pause_reading(self) -> None:
-        """As aiohttp's."""
+        """Pause as aiohttp does, and remember it."""
         self.was_paused = True
         super().pause_reading()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """As aiohttp's, which would parse nothing each time that is asked of it without need."""
-        # Once it was paused it may hold bytes back while it is not paused any more.
+        """Resume as aiohttp does, but only after a pause: aiohttp would parse nothing each time."""
+        # After a pause the parser may hold bytes back although reading goes on.
         if self.was_paused:
             super().resume_reading(resume_parser)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        """As aiohttp's, which tells who waits for a head of bytes that are no HTTP, and not who
-        reads a body.
+        """Raise a parser error in the reader of the body too.
+
+        aiohttp raises it only for a reader that waits for a response head.
         """
         super().set_exception(exc, *cause)
         body = self._payload
@@ -65,71 +69,76 @@ class Handler(ResponseHandler):
             body.set_exception(aiohttp.ClientPayloadError())
 
 
-class Body(StreamReader):
-    """A body as it comes. Made of aiohttp's by its class alone: nothing more fits in."""
+class FastBody(StreamReader):
+    """A body without aiohttp's record of HTTP chunks.
+
+    An instance of aiohttp's class becomes one by a change of its `__class__`, so it can have
+    no attributes of its own.
+    """
 
     __slots__ = ()
-    _protocol: Handler
+    _protocol: FastHandler
     _buffer: list[bytes]  # type: ignore[assignment]  # a deque has 760 bytes, in every open stream
 
     def feed_data(self, data: bytes, size: int = 0) -> bool:
-        """Bytes of it; called by the parser."""
+        """Append bytes; called by the parser."""
         self._size += len(data)
         self._buffer.append(data)
-        if self._protocol.pouring is None:
+        if self._protocol.pipe is None:
             self._wake()
-        if self._size > self._high_water or len(self._buffer) > MOST_PIECES:
+        if self._size > self._high_water or len(self._buffer) > MAX_PIECES:
             self._protocol.pause_reading()
         return False
 
     def begin_http_chunk_receiving(self) -> None:
-        """Nobody asks where the chunks of a body begin."""
+        """Do nothing: the boundaries of HTTP chunks aren't needed."""
 
     def end_http_chunk_receiving(self) -> None:
-        """Nor where they end."""
+        """Do nothing: the boundaries of HTTP chunks aren't needed."""
 
-    async def take(self) -> bytes:
-        """What has come, b"" at the end. Raises what aiohttp's `readany` raises."""
+    async def read_available(self) -> bytes:
+        """Return everything received, b"" at the end. Raises what aiohttp's `readany` raises."""
         while not self._buffer:
             if self._exception is not None:
                 raise self._exception
             if self._eof:
                 return b""
-            await self._wait_for_it()
-        return self._taken()
+            await self._wait_for_data()
+        return self._take_buffer()
 
-    async def pour(self, take: Take) -> None:
-        """Give what comes to `take` where it comes, until that says False, or at the end.
+    async def pipe_to(self, sink: Sink) -> None:
+        """Write what is received to the sink, directly from the connection's callback.
 
-        What it did not take is for the method `take`, as the end and errors are.
+        Returns when the sink refuses a write, and at the end or at an error of the body; what
+        the sink refused, the end and the error are left for `read_available`.
         """
         if self._buffer or self._eof or self._exception is not None:
             return
-        self._protocol.pouring = self, take
+        self._protocol.pipe = self, sink
         try:
-            await self._wait_for_it()
+            await self._wait_for_data()
         except Exception:
             if self._exception is None:
-                raise  # it is take's own
+                raise  # it comes from the sink
         finally:
-            self._protocol.pouring = None
+            self._protocol.pipe = None
 
-    def pour_on(self, take: Take) -> None:
-        """Bytes of its connection came."""
+    def write_to(self, sink: Sink) -> None:
+        """Write the buffer to the sink of `pipe_to`; called when the connection received bytes."""
         if self._waiter is None or not self._buffer:
-            return  # woken by the end or an error; or no byte of the body was among them
+            return  # woken by the end or an error, or the bytes held nothing of the body
         try:
-            taken = take(b"".join(self._buffer))
+            written = sink.try_write(b"".join(self._buffer))
         except Exception as error:
             self._waiter.set_exception(error)
             self._waiter = None
             return
-        if taken:
-            self._taken()
+        if written:
+            self._take_buffer()
         else:
             self._wake()
 
-    async def _wait_for_it(self) -> None:
+    async def _wait_for_data(self) -> None:
         waiter = self._waiter = self._loop.create_future()
         try:
             await waiter
@@ -143,7 +152,7 @@ class Body(StreamReader):
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _taken(self) -> bytes:
+    def _take_buffer(self) -> bytes:
         buffer = self._buffer
         data = buffer[0] if len(buffer) == 1 else b"".join(buffer)
         buffer.clear()
@@ -154,32 +163,36 @@ class Body(StreamReader):
 
 
 class FastConnector(aiohttp.TCPConnector):
-    """Connections that are `Handler`s."""
+    """A connector whose connections are `FastHandler`s."""
 
-    def __init__(self, **how: Any) -> None:
-        super().__init__(**how)
-        handler: Any = Handler
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        handler: Any = FastHandler
         self._factory = partial(handler, loop=self._loop)
 
 
 class FastResponse(aiohttp.ClientResponse):
-    """handler: of its connection, which is given back before all is read."""
+    """A response with a `FastBody`.
 
-    handler: Handler
+    Attributes:
+        handler: The connection, kept after aiohttp gave it back before the body was read.
+    """
+
+    handler: FastHandler
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """As aiohttp's."""
+        """Read the head as aiohttp does, and replace the body's class."""
         handler = connection.protocol
-        assert isinstance(handler, Handler)
+        assert isinstance(handler, FastHandler)
         self.handler = handler
         await super().start(connection)
         if type(self.content) is StreamReader:
-            _make_body(self.content)
+            _make_fast(self.content)
         return self
 
 
-def _make_body(content: Any) -> None:
-    """Of one of aiohttp's, which has perhaps some bytes already."""
-    content.__class__ = Body
+def _make_fast(content: Any) -> None:
+    """Turn one of aiohttp's bodies, which may hold bytes already, into a `FastBody`."""
+    content.__class__ = FastBody
     content._buffer = list(content._buffer)
     content._http_chunk_splits = None

@@ -1,86 +1,91 @@
-"""Events of a stream that need no parser: they differ from one before in their words alone."""
+"""Recognizes stream events that need no parser: only their text differs from an earlier one."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-_WORDS: Final = re.compile(rb'"(reasoning|reasoning_content|content)": ?"')
-_SAYING: Final = re.compile(rb'"(?:reasoning|reasoning_content|content|refusal)": ?(?!""|null)')
-"""Whatever might say something, in any way."""
-_PLAIN_WORDS: Final = re.compile(rb'[^"\\\x00-\x1f]*')
-"""The inside of a JSON string that means what it shows and ends where it seems to end."""
+_TEXT_FIELD: Final = re.compile(rb'"(reasoning|reasoning_content|content)": ?"')
+_OUTPUT_FIELD: Final = re.compile(
+    rb'"(?:reasoning|reasoning_content|content|refusal)": ?(?!""|null)'
+)
+"""Every field that may hold output, unless it is empty."""
+_PLAIN_TEXT: Final = re.compile(rb'[^"\\\x00-\x1f]*')
+"""The inside of a JSON string without escapes, so that its first quote ends it."""
 
 
 class Frame:
-    """What stands around the words of one event. Live state.
+    """The bytes around the text of one event.
 
-    in_reasoning: whether the words stand in a field of reasoning.
+    Attributes:
+        in_reasoning: Whether the text is in a reasoning field.
     """
 
     def __init__(self) -> None:
         self._before = self._after = b""
         self.in_reasoning = False
 
-    def words(self, part: bytes) -> bytes | None:
-        """The words of an event that is like the one of the frame; None if these bytes are none."""
+    def text(self, data: bytes) -> bytes | None:
+        """Return the text of an event with the same frame; None if the data is anything else."""
         before, after = self._before, self._after
-        if before and part.startswith(before) and part.endswith(after):
-            found = _PLAIN_WORDS.fullmatch(part, len(before), len(part) - len(after))
-            return found.group() if found else None
+        if before and data.startswith(before) and data.endswith(after):
+            match = _PLAIN_TEXT.fullmatch(data, len(before), len(data) - len(after))
+            return match.group() if match else None
         return None
 
-    def learn(self, part: bytes) -> None:
-        """Take the frame of this one event, whose words are the first that stand in it."""
-        opened = _WORDS.search(part)
-        if opened:
-            self._take(part, opened)
+    def learn(self, event: bytes) -> None:
+        """Take the frame of an event around its first text field."""
+        opening = _TEXT_FIELD.search(event)
+        if opening:
+            self._take(event, opening)
 
-    def learn_of(self, part: bytes, words: bytes) -> None:
-        """The same of an event that was read as these words, if nothing else in it says any."""
-        saying = list(_SAYING.finditer(part))
-        if len(saying) == 1 and not part.count(b"\\"):
-            opened = _WORDS.match(part, saying[0].start())
-            if opened and part.startswith(words + b'"', opened.end()):
-                self._take(part, opened)
+    def learn_parsed(self, event: bytes, text: bytes) -> None:
+        """Take the frame of an event that was parsed as this text, if it has no other output."""
+        fields = list(_OUTPUT_FIELD.finditer(event))
+        if len(fields) == 1 and not event.count(b"\\"):
+            opening = _TEXT_FIELD.match(event, fields[0].start())
+            if opening and event.startswith(text + b'"', opening.end()):
+                self._take(event, opening)
 
-    def _take(self, part: bytes, opened: re.Match[bytes]) -> None:
-        words = _PLAIN_WORDS.match(part, opened.end())
-        if words and part[words.end() : words.end() + 1] == b'"':
-            self._before, self._after = part[: words.start()], part[words.end() :]
-            self.in_reasoning = opened.group(1) != b"content"
+    def _take(self, event: bytes, opening: re.Match[bytes]) -> None:
+        text = _PLAIN_TEXT.match(event, opening.end())
+        if text and event[text.end() : text.end() + 1] == b'"':
+            self._before, self._after = event[: text.start()], event[text.end() :]
+            self.in_reasoning = opening.group(1) != b"content"
 
 
 class PlainEvents:
-    """Counts events that say more of the answer and nothing else. Live state: the last one.
+    """Counts plain events: those that add output to the answer and nothing else.
 
-    Only what stands around the words is compared then; else the marks of such events are
-    counted. Nothing is parsed: what a read costs must not grow with its events. (`in` is not
-    used: in bytes it first takes what it looks for as a number, and raises an error inside.)
+    After the first one only the frame is compared; otherwise the markers of plain events are
+    counted. Nothing is parsed: the cost of a read must not grow with its events. (`in` isn't
+    used: for bytes it first tries its operand as a number, which raises an error inside.)
     """
 
     def __init__(self) -> None:
         self._frame = Frame()
 
-    def count(self, part: bytes) -> int:
-        """How many whole events of this kind the bytes are; 0 where anything else is in them."""
-        if self._frame.words(part) is not None:
+    def count(self, data: bytes) -> int:
+        """Return how many whole plain events the data is; 0 if it contains anything else."""
+        if self._frame.text(data) is not None:
             return 1
-        found = _plain_events(part)
-        if found == 1:
-            self._frame.learn(part)
-        return found
+        events = _count_plain_events(data)
+        if events == 1:
+            self._frame.learn(data)
+        return events
 
 
-def _plain_events(part: bytes) -> int:
-    """Whole events of one line of JSON each, with choices, a delta and neither an error, a number
-    that is none, a finish reason nor usage. Those two may be null, wherever they stand.
+def _count_plain_events(data: bytes) -> int:
+    """Count events of one line of JSON each, with choices and a delta.
+
+    They have no error, no NaN or Infinity, no finish reason and no usage; the last two may be
+    null, at any position.
     """
-    count = part.count
+    count = data.count
     lines = count(b"\n")
     if not (
-        part.startswith(b'data: {"')
-        and part.endswith(b"}\n\n")
+        data.startswith(b'data: {"')
+        and data.endswith(b"}\n\n")
         and count(b'}\n\ndata: {"') * 2 + 2 == lines
         and (count(b'"choices":[{') * 2 == lines or count(b'"choices": [{') * 2 == lines)
         and (count(b'"delta":{') * 2 == lines or count(b'"delta": {') * 2 == lines)
@@ -90,10 +95,10 @@ def _plain_events(part: bytes) -> int:
         and not count(b"Infinity")
     ):
         return 0
-    finishes, usages = count(b'"finish_reason"'), count(b'"usage"')
-    nothing_more = (
-        not finishes
-        or finishes == count(b'"finish_reason":null')
-        or finishes == count(b'"finish_reason": null')
+    finish_reasons, usages = count(b'"finish_reason"'), count(b'"usage"')
+    only_output = (
+        not finish_reasons
+        or finish_reasons == count(b'"finish_reason":null')
+        or finish_reasons == count(b'"finish_reason": null')
     ) and (not usages or usages == count(b'"usage":null') or usages == count(b'"usage": null'))
-    return lines // 2 if nothing_more else 0
+    return lines // 2 if only_output else 0

@@ -1,9 +1,9 @@
-"""Bytes of an endpoint's answer in, the same bytes out: `PassthroughReader`.
+"""Reads an endpoint's response and returns the bytes for the client: `PassthroughReader`.
 
-Until the first token everything is held and read as `reading` reads it. After it the whole
-events of one read go on together, and are looked into only where they may say more than a
-token: a finish reason, usage, an error. What a strict client would stumble over (comments,
-other fields, CR, several data lines, a byte-order mark, NaN) is put into `data: {…}` first.
+Until the first token everything is parsed by `ReplyReader` and held back. After it the whole
+events of one read are forwarded together, and are parsed only where they may contain more
+than a token: a finish reason, usage, an error. What strict clients can't read (comments,
+other fields, CR, several data lines, a byte-order mark, NaN) is rewritten as `data: {…}`.
 """
 
 from __future__ import annotations
@@ -24,18 +24,26 @@ from akash_gradio.gateway.sse import LINE_BYTES
 from akash_gradio.gateway.stream_reader import ReplyReader
 
 _LINE_ENDS: Final = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("\x85", "\\u0085"))
-"""Inside JSON no line ends, but some clients' line readers end a line there."""
+"""Characters that end no line in JSON, but do in the line readers of some clients."""
 
 
 class PassthroughReader:
-    """Reads one answer to pass it on. Live state, and used as a `ReplyReader` is.
+    """Reads one response; used like a `ReplyReader`.
 
-    done: as `ReplyReader.done`. finish_reason: the first answer's; None before all have one.
-    stream, usage: whether the caller wants a stream, and one that ends with its tokens.
-    answers: how many choices the answer has. rename: the model's name to write into it,
-    "" to leave the endpoint's own.
-    flows: whether the next read, if it is words alone, needs no look.
-    `[DONE]` is left out: only who has it all knows the end.
+    `[DONE]` is left out: the client's end of the stream is written by the API.
+
+    Args:
+        alias: The endpoint, for error messages.
+        content_type: As in the response's headers.
+        stream: Whether the client requested a stream.
+        include_usage: Whether it requested usage at the end of the stream.
+        choices: How many choices the response has.
+        rename: The model name to write into the response, "" to keep the endpoint's.
+
+    Attributes:
+        done: As `ReplyReader.done`.
+        finish_reason: The first choice's; None until all choices have one.
+        passthrough_ready: Whether the next read can be forwarded if it is plain events only.
     """
 
     def __init__(
@@ -44,243 +52,249 @@ class PassthroughReader:
         content_type: str | None,
         *,
         stream: bool,
-        usage: bool,
-        answers: int = 1,
+        include_usage: bool,
+        choices: int = 1,
         rename: str = "",
     ) -> None:
-        self._passing = _Streamed(usage, rename) if stream else _Whole(rename)
-        self._inner = _Opened(alias, content_type, self._passing)
+        self._output = _StreamOutput(include_usage, rename) if stream else _WholeOutput(rename)
+        self._parser = _ChunkParser(alias, content_type, self._output)
         self.done = False
         self.finish_reason: str | None = None
-        self._answers = answers
-        self._inside = True
-        """Whether what comes next belongs to something that `_inner` holds a part of."""
-        self.flows = False
+        self._choices = choices
+        self._mid_event = True
+        """Whether the next bytes continue an event of which the parser holds a part."""
+        self.passthrough_ready = False
         self._plain = PlainEvents()
-        self._held = bytearray()
-        self._early: list[Event] = []
+        self._partial = bytearray()
+        self._early_events: list[Event] = []
 
     @property
     def upstream_id(self) -> str:
-        """The endpoint's own id of the answer."""
-        return self._inner.upstream_id
+        """The endpoint's own id of the response."""
+        return self._parser.upstream_id
 
     @property
     def fingerprint(self) -> str:
-        """Its `system_fingerprint`."""
-        return self._inner.fingerprint
+        """The `system_fingerprint` of the response."""
+        return self._parser.fingerprint
 
-    def words_alone(self, data: bytes) -> RawChunk | None:
-        """The bytes as they go on, where nobody need look into them: nearly every read is such."""
-        if self.flows and (count := self._plain.count(data)):
-            return self._passing.plain(data, count)
+    def match_plain(self, data: bytes) -> RawChunk | None:
+        """Return the bytes to forward if the data is plain events only, as most reads are."""
+        if self.passthrough_ready and (count := self._plain.count(data)):
+            return self._output.forward(data, count)
         return None
 
     def feed(self, data: bytes) -> Sequence[StreamItem]:
-        """What these bytes say, as far as somebody looked, and what goes on to the caller.
+        """Return the parsed events of the data, and the bytes for the client.
 
-        Raises what `ReplyReader.feed` raises.
+        Raises:
+            EndpointError: As `ReplyReader.feed`.
+            RequestRefused: As `ReplyReader.feed`.
         """
-        passed = self.words_alone(data)
-        if passed is not None:
-            return [passed]
-        heard = self._feed(data)
-        self.flows = self._begun and not self._inside and not self._held
-        return heard
+        chunk = self.match_plain(data)
+        if chunk is not None:
+            return [chunk]
+        items = self._feed(data)
+        self.passthrough_ready = self._streaming and not self._mid_event and not self._partial
+        return items
 
     def _feed(self, data: bytes) -> Sequence[StreamItem]:
-        if self._held:
-            if b"\n" not in data and len(self._held) < LINE_BYTES:
-                self._held += data
+        if self._partial:
+            if b"\n" not in data and len(self._partial) < LINE_BYTES:
+                self._partial += data
                 return []
-            data = bytes(self._held) + data
-            self._held.clear()
+            data = bytes(self._partial) + data
+            self._partial.clear()
         end = data.rfind(b"\n\n") + 2
         if end < 2:
             return self._hold(data)
-        part = data if end == len(data) else data[:end]
-        self._held += data[end:]
-        if self._begun and not self._inside and (count := self._plain.count(part)):
-            passed = self._passing.plain(part, count)
-            return self._read(part) if passed is None else [passed]
-        return self._read(part)
+        events = data if end == len(data) else data[:end]
+        self._partial += data[end:]
+        if self._streaming and not self._mid_event and (count := self._plain.count(events)):
+            chunk = self._output.forward(events, count)
+            return self._parse(events) if chunk is None else [chunk]
+        return self._parse(events)
 
     def close(self) -> Sequence[StreamItem]:
-        """As `ReplyReader.close`; the caller gets what is left."""
-        if self._held and not self.done:
-            self._keep(self._inner.feed(bytes(self._held)))
-        events = self._inner.close()
-        self._note_end()
-        return [*self._early, *events, *self._passing.rest()]
+        """Return what is left at the end of the body. Raises as `ReplyReader.close` does."""
+        if self._partial and not self.done:
+            self._early_events += self._parser.feed(bytes(self._partial))
+        events = self._parser.close()
+        self._update_state()
+        return [*self._early_events, *events, *self._output.finish()]
 
     @property
-    def _begun(self) -> bool:
-        return self._passing.streams and self._inner.has_output
+    def _streaming(self) -> bool:
+        return self._output.streams and self._parser.has_output
 
     def _hold(self, data: bytes) -> Sequence[StreamItem]:
-        """No event ends here: wait for more, unless it is none of the plain kind."""
-        if self._inside or len(data) > LINE_BYTES or b"\n" in data or b"\r" in data:
-            return self._read(data)
-        self._held += data
+        """Wait for the rest of the event, unless it can't be a plain one."""
+        if self._mid_event or len(data) > LINE_BYTES or b"\n" in data or b"\r" in data:
+            return self._parse(data)
+        self._partial += data
         return []
 
-    def _read(self, data: bytes) -> Sequence[StreamItem]:
-        events = self._inner.feed(data)
-        self._note_end()
-        self._inside = not self._inner.at_event_boundary
-        if not self._begun:
-            self._keep(events)
+    def _parse(self, data: bytes) -> Sequence[StreamItem]:
+        events = self._parser.feed(data)
+        self._update_state()
+        self._mid_event = not self._parser.at_event_boundary
+        if not self._streaming:
+            self._early_events += events
             return []
-        early, self._early = self._early, []
-        return [*early, *events, *self._passing.take()]
+        early, self._early_events = self._early_events, []
+        return [*early, *events, *self._output.take()]
 
-    def _note_end(self) -> None:
-        """Kept here since it is asked after each read, and seldom changes."""
-        self.done = self._inner.done
-        if len(self._inner.finished) >= self._answers:
-            self.finish_reason = self._inner.finish_reason
-
-    def _keep(self, events: Sequence[Event]) -> None:
-        self._early += events
+    def _update_state(self) -> None:
+        """Copy the parser's state: it is read after each read, and seldom changes."""
+        self.done = self._parser.done
+        if len(self._parser.finished_choices) >= self._choices:
+            self.finish_reason = self._parser.finish_reason
 
 
-class _Opened(ReplyReader):
-    """Hands each chunk on, with its text. finished: the choices that have a finish reason."""
+class _ChunkParser(ReplyReader):
+    """A reader that passes each chunk on with its text.
+
+    Attributes:
+        finished_choices: The indexes of the choices that have a finish reason.
+    """
 
     use_frames = False
 
-    def __init__(self, alias: str, content_type: str | None, passing: _Streamed | _Whole) -> None:
+    def __init__(
+        self, alias: str, content_type: str | None, output: _StreamOutput | _WholeOutput
+    ) -> None:
         super().__init__(alias, content_type)
-        self.finished: set[int] = set()
-        self._passing = passing
+        self.finished_choices: set[int] = set()
+        self._output = output
 
     def _handle_chunk(self, text: str, value: object, events: list[Event]) -> None:
         super()._handle_chunk(text, value, events)
-        assert isinstance(value, dict)  # or an error would have been raised
+        assert isinstance(value, dict)  # otherwise it raised an error
         for choice in value.get("choices") or ():
             if isinstance(choice, dict) and choice.get("finish_reason"):
                 index = choice.get("index")
-                self.finished.add(index if type(index) is int else 0)
+                self.finished_choices.add(index if type(index) is int else 0)
         if self._body is None:
-            self._passing.chunk(text, value)
+            self._output.add_chunk(text, value)
         else:
-            self._passing.completion(text, value)
+            self._output.add_completion(text, value)
 
 
-class _Streamed:
-    """What a caller gets who wants a stream."""
+class _StreamOutput:
+    """The output for a client that requested a stream."""
 
     streams = True
 
-    def __init__(self, usage: bool, rename: str) -> None:
-        self._usage = usage
-        self._names = _Names(rename)
-        self._out: list[bytes] = []
+    def __init__(self, include_usage: bool, rename: str) -> None:
+        self._include_usage = include_usage
+        self._renamer = _ModelRenamer(rename)
+        self._events: list[bytes] = []
 
-    def plain(self, part: bytes, count: int) -> RawChunk | None:
-        """So many whole events that need no look; None where their model's name needs one."""
-        if not part.isascii():
-            part = _with_no_line_ends(str(part, "utf-8", "replace")).encode()
-        part = self._names.in_bytes(part)
-        return RawChunk(part, count) if part else None
+    def forward(self, events: bytes, count: int) -> RawChunk | None:
+        """Return `count` plain events as a chunk; None if their model name has to be parsed."""
+        if not events.isascii():
+            events = _escape_line_ends(str(events, "utf-8", "replace")).encode()
+        events = self._renamer.in_events(events)
+        return RawChunk(events, count) if events else None
 
-    def chunk(self, text: str, value: Mapping[str, Any]) -> None:
-        """One event's data, as text and as what it says."""
-        if value.get("usage") and not value.get("choices") and not self._usage:
+    def add_chunk(self, text: str, value: Mapping[str, Any]) -> None:
+        """Add one event, as its text and its parsed value."""
+        if value.get("usage") and not value.get("choices") and not self._include_usage:
             return
-        mended = _mended(value)
-        if mended is not value:
-            text, value = _packed(mended), mended
-        # A line end inside it stands between two tokens of JSON.
-        line = self._names.in_text(_with_no_line_ends(text.replace("\n", " ")), value)
-        self._out.append(_event(line))
+        complete = _with_required_fields(value)
+        if complete is not value:
+            text, value = _to_json(complete), complete
+        # A line end in the text is between two JSON tokens.
+        line = self._renamer.in_text(_escape_line_ends(text.replace("\n", " ")), value)
+        self._events.append(_event(line))
 
-    def completion(self, _text: str, value: Mapping[str, Any]) -> None:
-        """A whole answer where a stream was asked."""
-        for chunk in completion_to_chunks(value, usage=self._usage):
-            self.chunk(_packed(chunk), chunk)
+    def add_completion(self, _text: str, value: Mapping[str, Any]) -> None:
+        """Add a whole response as a stream."""
+        for chunk in completion_to_chunks(value, usage=self._include_usage):
+            self.add_chunk(_to_json(chunk), chunk)
 
     def take(self) -> Sequence[RawChunk]:
-        """What goes on now."""
-        out, self._out = self._out, []
-        return [RawChunk(b"".join(out))] if out else []
+        """Return the events added since the last call."""
+        events, self._events = self._events, []
+        return [RawChunk(b"".join(events))] if events else []
 
-    rest = take
+    finish = take
 
 
-class _Whole:
-    """What a caller gets who wants one JSON answer."""
+class _WholeOutput:
+    """The output for a client that requested one JSON response."""
 
     streams = False
 
     def __init__(self, rename: str) -> None:
-        self._names = _Names(rename)
-        self._collector: CompletionAssembler | None = None
+        self._renamer = _ModelRenamer(rename)
+        self._assembler: CompletionAssembler | None = None
         self._text = ""
 
-    def plain(self, part: bytes, count: int) -> RawChunk | None:
-        """Never: nothing is passed on before the end."""
-        raise AssertionError(part, count)
+    def forward(self, events: bytes, count: int) -> RawChunk | None:
+        """Never called: nothing is forwarded before the end."""
+        raise AssertionError(events, count)
 
-    def chunk(self, _text: str, value: Mapping[str, Any]) -> None:
-        """One event's data, where none was asked."""
-        self._collector = self._collector or CompletionAssembler()
-        self._collector.add(value)
+    def add_chunk(self, _text: str, value: Mapping[str, Any]) -> None:
+        """Add one event of a stream that the endpoint sent instead."""
+        self._assembler = self._assembler or CompletionAssembler()
+        self._assembler.add(value)
 
-    def completion(self, text: str, value: Mapping[str, Any]) -> None:
-        """The whole answer, as text and as what it says."""
-        self._text = self._names.in_text(text, value)
+    def add_completion(self, text: str, value: Mapping[str, Any]) -> None:
+        """Add the whole response, as its text and its parsed value."""
+        self._text = self._renamer.in_text(text, value)
 
     def take(self) -> Sequence[RawChunk]:
-        """Nothing yet."""
+        """Return nothing before the end."""
         return []
 
-    def rest(self) -> Sequence[RawChunk]:
-        """All of it."""
-        if self._collector is not None:
-            whole = self._collector.completion()
-            self._text = self._names.in_text(_packed(whole), whole)
+    def finish(self) -> Sequence[RawChunk]:
+        """Return the whole response."""
+        if self._assembler is not None:
+            completion = self._assembler.completion()
+            self._text = self._renamer.in_text(_to_json(completion), completion)
         return [RawChunk(self._text.encode())]
 
 
-class _Names:
-    """Puts `rename` into the place of the endpoint's own name of the model, "" leaves it."""
+class _ModelRenamer:
+    """Replaces the endpoint's model name by `rename`; "" keeps it."""
 
     def __init__(self, rename: str) -> None:
         self._rename = rename
-        self._spelled: tuple[bytes, bytes] = (b"", b"")
+        self._replacement: tuple[bytes, bytes] = (b"", b"")
+        """The model field as the endpoint writes it, and what replaces it."""
 
     def in_text(self, text: str, value: Mapping[str, Any]) -> str:
-        """The text, rebuilt where its model or a number in it has to change."""
+        """Return the text, serialized again if its model or a number in it has to change."""
         if "NaN" in text or "Infinity" in text:
             value = json.loads(text, parse_constant=lambda _: None)
-            text = _packed(value)
-        own = value.get("model")
-        if not self._rename or own in (self._rename, None):
+            text = _to_json(value)
+        model = value.get("model")
+        if not self._rename or model in (self._rename, None):
             return text
-        self._learn(text, own)
-        return _packed({**value, "model": self._rename})
+        self._learn(text, model)
+        return _to_json({**value, "model": self._rename})
 
-    def in_bytes(self, part: bytes) -> bytes:
-        """The same for events that nobody looked into; b"" where somebody has to."""
-        if not self._rename or b'"model"' not in part:
-            return part
-        before, after = self._spelled
-        # Inside a string the quotes would have backslashes: it is the field or nothing.
-        if before and part.count(before) == part.count(b'"model"'):
-            return part.replace(before, after)
+    def in_events(self, events: bytes) -> bytes:
+        """Replace the name in unparsed events; b"" if they have to be parsed."""
+        if not self._rename or b'"model"' not in events:
+            return events
+        field, replacement = self._replacement
+        # Within a string the quotes would be escaped, so a match is the field itself.
+        if field and events.count(field) == events.count(b'"model"'):
+            return events.replace(field, replacement)
         return b""
 
-    def _learn(self, text: str, own: object) -> None:
+    def _learn(self, text: str, model: object) -> None:
         for colon in (":", ": "):
-            spelled = f'"model"{colon}{json.dumps(own, ensure_ascii=False)}'
-            if spelled in text:
-                renamed = f'"model"{colon}{json.dumps(self._rename, ensure_ascii=False)}'
-                self._spelled = spelled.encode(), renamed.encode()
+            field = f'"model"{colon}{json.dumps(model, ensure_ascii=False)}'
+            if field in text:
+                replacement = f'"model"{colon}{json.dumps(self._rename, ensure_ascii=False)}'
+                self._replacement = field.encode(), replacement.encode()
 
 
-def _mended(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same chunk where it is well, else with the lists and objects that clients rely on."""
+def _with_required_fields(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the chunk, with the lists and objects added that clients rely on."""
     choices = chunk.get("choices")
     if choices and all(choice.get("delta") is not None for choice in choices):
         return chunk
@@ -289,7 +303,7 @@ def _mended(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**chunk, "choices": [{**c, "delta": delta_from_choice(c)} for c in choices or ()]}
 
 
-def _with_no_line_ends(text: str) -> str:
+def _escape_line_ends(text: str) -> str:
     for character, escape in _LINE_ENDS:
         text = text.replace(character, escape)
     return text
@@ -298,7 +312,7 @@ def _with_no_line_ends(text: str) -> str:
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
-def _packed(value: object) -> str:
+def _to_json(value: object) -> str:
     return _ENCODER.encode(value)
 
 

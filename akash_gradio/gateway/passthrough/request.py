@@ -1,93 +1,101 @@
-"""A caller's own request, passed on as it is, and the bytes that pass on the other way."""
+"""The request of the passthrough path, its payload, and the chunks of its response."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from akash_gradio.domain.chat import ChatRequest
-from akash_gradio.domain.events import Event
+from akash_gradio.domain.events import Event, Finished, Retrying, Started
+from akash_gradio.gateway.passthrough.sink import Sink
 from akash_gradio.gateway.payload import Payload, encode_json, sampling_parameters
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
 
 
-Straight: TypeAlias = Callable[[bytes], bool]
-"""Takes whole events of a stream at once; False where they must wait, and come as others do."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassthroughRequest:
-    """A chat completion as an OpenAI client asks for it.
+    """A chat completion request in the form that an OpenAI client sent it.
 
-    body: the caller's JSON object, which the endpoint gets with its model's name changed and
-    nothing added or taken away, but that a stream is asked to report its tokens. It must
-    have a list of `messages`.
-    models: the only ids that may answer, fallbacks too; None for all.
-    straight: takes the bytes of a stream where they come, once it has begun, if there is one.
+    Attributes:
+        model: The catalog id.
+        body: The client's JSON object. The endpoint receives it with the model's name changed
+            and, in a stream, a request for usage added. It must have a list of `messages`.
+        models: The ids that may answer, fallbacks included; None for all.
+        endpoint: The alias of the only endpoint that may be called, None for any.
+        sink: Receives the bytes of a stream directly once it has begun, if there is one.
     """
 
     model: str
     body: Mapping[str, Any] = field(repr=False)
     models: frozenset[str] | None = None
     endpoint: str | None = None
-    straight: Straight | None = field(default=None, repr=False, compare=False)
+    sink: Sink | None = field(default=None, repr=False, compare=False)
 
     @property
     def stream(self) -> bool:
-        """Whether the caller wants a stream."""
+        """Whether the client requested a stream."""
         return bool(self.body.get("stream"))
 
     @property
-    def wants_usage(self) -> bool:
-        """Whether the caller wants a stream to end with its tokens."""
-        return bool(_options(self.body).get("include_usage"))
+    def include_usage(self) -> bool:
+        """Whether the client requested usage at the end of a stream."""
+        return bool(_stream_options(self.body).get("include_usage"))
 
     @property
-    def answers(self) -> int:
-        """How many answers to the same question are wanted (`n`)."""
-        wanted = self.body.get("n")
-        return wanted if type(wanted) is int and wanted > 0 else 1
+    def choices(self) -> int:
+        """The number of choices requested (`n`)."""
+        number = self.body.get("n")
+        return number if type(number) is int and number > 0 else 1
 
     def texts(self) -> Iterator[str]:
-        """What the messages say, one text for each; pictures and such left out."""
+        """Yield the text of each message, without pictures and other parts."""
         for message in self.body["messages"]:
             content = message.get("content") if isinstance(message, dict) else None
             if isinstance(content, str):
                 yield content
             elif isinstance(content, list):
-                said = (part.get("text") for part in content if isinstance(part, dict))
-                yield "".join(text for text in said if isinstance(text, str))
+                texts = (part.get("text") for part in content if isinstance(part, dict))
+                yield "".join(text for text in texts if isinstance(text, str))
 
 
 @dataclass(frozen=True, slots=True)
 class RawChunk:
-    """What goes on to the caller: whole events, or a whole JSON answer.
+    """Bytes for the client: whole events of a stream, or a whole JSON response.
 
-    events: how many of them nobody looked into; each is a token, more or less.
+    Attributes:
+        data: The bytes.
+        unparsed_events: How many of the events weren't parsed; each is about one token.
     """
 
     data: bytes = field(repr=False)
-    events: int = 0
+    unparsed_events: int = 0
 
 
-Question: TypeAlias = ChatRequest | PassthroughRequest
 StreamItem: TypeAlias = Event | RawChunk
+"""What a reader returns: parsed events, and bytes for the client."""
+PassthroughItem: TypeAlias = Retrying | Started | bytes | Finished
+"""What `Gateway.passthrough` yields."""
 
 
 def build_passthrough_payload(
     request: PassthroughRequest, *, model: str, entry: EndpointSettings, ask_usage: bool = True
 ) -> Payload:
-    """The body for this endpoint.
+    """Build the body for an endpoint.
 
-    model: the catalog id that is asked now (a fallback, perhaps). ask_usage: False for an
-    endpoint that doesn't know `stream_options`. Raises RequestRefused as `build_payload` does.
+    Args:
+        request: The client's request.
+        model: The catalog id of the model that is called, which may be a fallback.
+        entry: The endpoint, with its own model names.
+        ask_usage: Whether the endpoint accepts `stream_options`.
+
+    Raises:
+        RequestRefused: As `build_payload` does.
     """
     body: dict[str, Any] = {**request.body, "model": entry.model_map.get(model, model)}
     if request.stream:
-        options = {k: v for k, v in _options(body).items() if k != "include_usage"}
+        options = {k: v for k, v in _stream_options(body).items() if k != "include_usage"}
         if ask_usage:
             options["include_usage"] = True
         body["stream_options"] = options
@@ -96,6 +104,6 @@ def build_passthrough_payload(
     return Payload(body=encode_json(body, entry.name), sent=sampling_parameters(body))
 
 
-def _options(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _stream_options(body: Mapping[str, Any]) -> Mapping[str, Any]:
     options = body.get("stream_options")
     return options if isinstance(options, dict) else {}

@@ -1,9 +1,9 @@
-"""Bytes to an endpoint and back. The one module that knows the HTTP client.
+"""The HTTP transport to endpoints, over aiohttp. The only module that knows the HTTP client.
 
-aiohttp speaks HTTP, and is given what httpx finds in the environment (certificates, the
-parts of a proxy's address). No redirects are followed and no cookies or logins are kept, so
-a key can't reach another host, and no layer lies between a packet and its reader. See
-docs/routing.md for what that saves.
+httpx contributes what it reads from the environment: certificates, and the parts of a proxy's
+address. Redirects aren't followed and no cookies or logins are kept, so a key can't reach
+another host, and no layer lies between a packet and its reader. docs/routing.md says what
+that saves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -33,6 +33,7 @@ from akash_gradio.domain.errors import (
 )
 from akash_gradio.domain.redaction import SecretFilter, redact_partial_secret
 from akash_gradio.gateway.content_encoding import Decode, InvalidEncoding, make_decoder
+from akash_gradio.gateway.passthrough.sink import Sink
 from akash_gradio.gateway.public_addresses import AddressFilter
 
 if TYPE_CHECKING:
@@ -44,26 +45,26 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KEEP_IDLE_S: Final = 4.0
-"""Below the 5 s after which uvicorn and Node drop an idle connection, so that a question
-seldom meets one that is just being closed."""
+KEEPALIVE_S: Final = 4.0
+"""Seconds that an idle connection is kept: below the 5 s of uvicorn and Node, so that a
+request seldom meets a connection that is just being closed."""
 
 UNREAD_BYTES: Final = 128 * 1024
-"""Of one answer; while its reader is slower than its endpoint, no more is taken."""
+"""Unread bytes of one response above which no more are read from its endpoint."""
 
-ALWAYS: Final = {
+DEFAULT_HEADERS: Final = {
     "user-agent": f"akash-gradio/{__version__}",
     "accept": "application/json, text/event-stream",
 }
-"""Sent with each request, unless the configuration says otherwise."""
+"""Headers of every request, unless the configuration overrides them."""
 
-_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding"})
-"""Headers that no configuration may set."""
+_CERTIFICATE_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+RESERVED_HEADERS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding"})
+"""Headers that the configuration can't set."""
 
 
 class UpstreamResponse(Protocol):
-    """An answer whose head has come. headers: by lower-case names."""
+    """A response whose head was received."""
 
     @property
     def status(self) -> int:
@@ -72,39 +73,41 @@ class UpstreamResponse(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Found by lower-case names."""
+        """The headers, by lower-case names."""
         ...
 
     @property
     def lag_s(self) -> float:
-        """Seconds since the newest bytes came; whoever reads may have had to wait for a turn."""
+        """Seconds since the newest bytes were received; the reader may run later."""
         ...
 
     async def read(self) -> bytes:
-        """What has come of the body, decoded; b"" at its end, and only there.
+        """Return what was received of the body, decoded; b"" at its end, and only there.
 
-        Raises EndpointUnreachable and EndpointMalformed.
+        Raises:
+            EndpointUnreachable: The connection broke.
+            EndpointMalformed: The body is cut off or wrongly encoded.
         """
         ...
 
-    async def pour(self, take: Callable[[bytes], bool]) -> None:
-        """Give what comes to `take` right where it comes, so that no task need wake for it.
+    async def pipe_to(self, sink: Sink) -> None:
+        """Write what is received directly to the sink, so that no task needs to wake for it.
 
-        Returns when `take` has said False, and `read` has what it did not take; or when there
-        is an end or an error for `read` to tell.
+        Returns when the sink refused a write, which `read` then returns; or when there is an
+        end or an error that `read` reports.
         """
         ...
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it when the body has not come to its end."""
+        """Release the connection, or close it if the body wasn't read to its end."""
         ...
 
 
 class Transport(Protocol):
-    """What the gateway needs of a network. Tests have fakes."""
+    """The network as the gateway needs it. Tests use a fake."""
 
     async def start(self, urls: Iterable[str]) -> None:
-        """Get ready to ask these, so that the first question needn't wait. May be left out."""
+        """Prepare for requests to these URLs, so that the first doesn't wait. Optional."""
         ...
 
     async def open(
@@ -116,9 +119,17 @@ class Transport(Protocol):
         headers: Mapping[str, str],
         connect_timeout_s: float,
     ) -> UpstreamResponse:
-        """POST body (GET when None) to the entry's URL and path; returns with the answer's head.
+        """Send a request, and wait for the head of its response.
 
-        headers: the model's own; the entry's win. Raises EndpointError.
+        Args:
+            entry: The endpoint: base URL, key and custom headers.
+            path: The path below the base URL.
+            body: The body of a POST, None for a GET.
+            headers: The model's custom headers; the endpoint's override them.
+            connect_timeout_s: Limit for name resolution, TCP and TLS together.
+
+        Raises:
+            EndpointError: No response was received.
         """
         ...
 
@@ -130,20 +141,22 @@ class Transport(Protocol):
 def load_http_client(*, skip_certificates: bool = False) -> None:
     """Import the HTTP client now, where a later moment would be worse (0.2 s of CPU, once).
 
-    alone: nobody else in this process uses it. Then it reads no certificates when it is
-    imported, 2 MB of them: each connection over TLS is given ours.
+    Args:
+        skip_certificates: Keep aiohttp from loading its own certificates at import, 2 MB.
+            Only for a process in which nothing else uses aiohttp: `HttpTransport` passes its
+            own TLS context to each connection.
     """
-    with _no_certificates() if skip_certificates else nullcontext():
+    with _without_certificates() if skip_certificates else nullcontext():
         from akash_gradio.gateway.passthrough import aiohttp_fastpath
 
     _ = aiohttp_fastpath
 
 
 @contextmanager
-def _no_certificates() -> Iterator[None]:
-    """None is found meanwhile where OpenSSL looks for them: what is made so trusts nobody."""
-    before = {name: os.environ.get(name) for name in _CERTIFICATES}
-    os.environ.update(dict.fromkeys(_CERTIFICATES, os.devnull))
+def _without_certificates() -> Iterator[None]:
+    """Let OpenSSL find no certificates: a context that is created meanwhile trusts none."""
+    before = {name: os.environ.get(name) for name in _CERTIFICATE_VARIABLES}
+    os.environ.update(dict.fromkeys(_CERTIFICATE_VARIABLES, os.devnull))
     try:
         yield
     finally:
@@ -154,22 +167,24 @@ def _no_certificates() -> Iterator[None]:
 
 
 class HttpTransport:
-    """The real one. Makes nothing before `start` or the first `open`; then lives on one loop.
+    """The transport over aiohttp.
 
-    allowed: the addresses that may be connected to, None for all; with it no proxy is used.
+    Creates nothing before `start` or the first `open`; from then on it belongs to one loop.
+
+    Args:
+        allowed: Decides which addresses may be connected to, None for all. With it no proxy
+            is used.
     """
 
     def __init__(self, allowed: AddressFilter | None = None) -> None:
         self._allowed = allowed
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        """Whether connections are used again → the session."""
+        """The sessions, by whether they reuse connections."""
         self._tls: ssl.SSLContext | None = None
         self._proxies: dict[str, str] | None = None
 
     async def start(self, urls: Iterable[str]) -> None:
-        """Load the client and, where one is asked over TLS, the certificates (half a second
-        of CPU, once).
-        """
+        """Load the client and, for HTTPS URLs, the certificates (0.5 s of CPU, once)."""
         self._session(reuse=True)
         if any(url.startswith("https:") for url in urls):
             self._tls_context()
@@ -184,43 +199,43 @@ class HttpTransport:
         connect_timeout_s: float,
     ) -> UpstreamResponse:
         """See `Transport.open`."""
-
         failure: EndpointError
         url = entry.url + path
         try:
-            self._check_literal(url)
-            sent = _wire_headers(entry, headers, body)
+            self._check_literal_address(url)
+            request_headers = _request_headers(entry, headers, body)
             over_tls = url.startswith("https:")
-            proxy, login = _proxy_parts(self._proxy_for(url))
+            proxy, proxy_login = _split_proxy(self._proxy_for(url))
             if not over_tls:
-                sent |= login
-            response: Any = await self._session(reuse=not _closes(sent)).request(
+                request_headers |= proxy_login
+            response: Any = await self._session(reuse=not _asks_to_close(request_headers)).request(
                 "GET" if body is None else "POST",
                 url,
                 data=body,
-                headers=sent,
+                headers=request_headers,
                 allow_redirects=False,
-                timeout=_connecting(connect_timeout_s),
+                timeout=_connect_timeout(connect_timeout_s),
                 ssl=self._tls_context() if over_tls else True,
                 proxy=proxy,
-                proxy_headers=login if over_tls else None,  # else the proxy sees the request's
+                # Without TLS the proxy reads the headers of the request itself.
+                proxy_headers=proxy_login if over_tls else None,
             )
         except _client_errors() as error:
-            failure = _opening_failure(entry.name, error, connect_timeout_s)
+            failure = _open_error(entry.name, error, connect_timeout_s)
         else:
             logger.debug(
                 "connection.opened", extra={"endpoint": entry.name, "status": response.status}
             )
-            return await _answer(entry.name, response)
+            return _make_response(entry.name, response)
         raise failure
 
     async def aclose(self) -> None:
-        """Close every connection; a later `open` would start anew."""
+        """Close every connection; a later `open` starts anew."""
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
         if sessions:
-            # Sockets are closed by callbacks of the loop's next turn.
+            # Sockets are closed by callbacks in the loop's next iteration.
             await asyncio.sleep(0)
 
     def _session(self, *, reuse: bool) -> aiohttp.ClientSession:
@@ -228,19 +243,21 @@ class HttpTransport:
             self._sessions[reuse] = _new_session(reuse, self._allowed)
         return self._sessions[reuse]
 
-    def _check_literal(self, url: str) -> None:
-        """aiohttp asks no resolver for an address that is written out.
+    def _check_literal_address(self, url: str) -> None:
+        """Check an address that is written out in the URL: aiohttp doesn't resolve these.
 
-        Raises OSError; ValueError where it is no address.
+        Raises:
+            OSError: The address is not allowed.
+            ValueError: It is no address.
         """
         if self._allowed is None:
             return
         from yarl import URL
 
-        host = URL(url).raw_host or ""  # as aiohttp has it: U+3002 is a dot by then
-        written_out = ":" in host or host.replace(".", "").isdigit()
-        if written_out and not self._allowed(host):
-            raise OSError("this address may not be asked")
+        host = URL(url).raw_host or ""  # as aiohttp reads it: U+3002 is a dot by then
+        is_literal = ":" in host or host.replace(".", "").isdigit()
+        if is_literal and not self._allowed(host):
+            raise OSError("this address is not allowed")
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -250,7 +267,7 @@ class HttpTransport:
         return self._tls
 
     def _proxy_for(self, url: str) -> str:
-        """The environment's proxy for this URL, "" for none. This machine needs none."""
+        """Return the environment's proxy for this URL, "" for none or for this machine."""
         import urllib.request
 
         if self._proxies is None:
@@ -259,35 +276,36 @@ class HttpTransport:
             return ""
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if _is_this_machine(host) or urllib.request.proxy_bypass(host):
+        if _is_loopback(host) or urllib.request.proxy_bypass(host):
             return ""
         proxy = self._proxies.get(parts.scheme) or self._proxies.get("all") or ""
         return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
 @lru_cache(maxsize=8)
-def _connecting(seconds: float) -> aiohttp.ClientTimeout:
-    """aiohttp's limit for all of connecting (name, socket and TLS), and no other."""
+def _connect_timeout(seconds: float) -> aiohttp.ClientTimeout:
+    """Return aiohttp's limit for connecting (name, socket and TLS), without any other limit."""
     import aiohttp
 
     return aiohttp.ClientTimeout(connect=seconds)
 
 
 def _new_session(reuse: bool, allowed: AddressFilter | None) -> aiohttp.ClientSession:
-    """No limit of connections (each endpoint has its own), no cookies, no proxies of its own:
-    aiohttp would read ~/.netrc in a thread for each request.
+    """Create a session without a connection limit (endpoints have their own) and cookies.
+
+    Proxies are passed with each request: aiohttp would read ~/.netrc in a thread each time.
     """
     import aiohttp
 
     resolver = None if allowed is None else checked_resolver(allowed)
     from akash_gradio.gateway.passthrough.aiohttp_fastpath import FastConnector, FastResponse
 
-    how: dict[str, Any] = {"keepalive_timeout": KEEP_IDLE_S} if reuse else {"force_close": True}
+    options: dict[str, Any] = {"keepalive_timeout": KEEPALIVE_S} if reuse else {"force_close": True}
     return aiohttp.ClientSession(
-        connector=FastConnector(limit=0, resolver=resolver, **how),
+        connector=FastConnector(limit=0, resolver=resolver, **options),
         response_class=FastResponse,
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers=ALWAYS,
+        headers=DEFAULT_HEADERS,
         auto_decompress=False,
         read_bufsize=UNREAD_BYTES // 2,
     )
@@ -296,31 +314,33 @@ def _new_session(reuse: bool, allowed: AddressFilter | None) -> aiohttp.ClientSe
 def checked_resolver(
     allowed: AddressFilter, lookup: AbstractResolver | None = None
 ) -> AbstractResolver:
-    """Finds nothing for a name when one of its addresses isn't allowed.
+    """Return a resolver that rejects a name if any of its addresses isn't allowed.
 
-    lookup: who is asked for the addresses, the system when None. What it says is what is
-    connected to: nobody is asked a second time.
+    Args:
+        allowed: Decides which addresses may be connected to.
+        lookup: The resolver behind it, the system's when None. The connection goes to the
+            addresses that it returned: there is no second lookup.
     """
     from aiohttp import ThreadedResolver
     from aiohttp.abc import AbstractResolver as Base
 
     inner = lookup or ThreadedResolver()
 
-    class Checked(Base):
+    class CheckedResolver(Base):
         async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[Any]:
-            found = await inner.resolve(host, port, family)
-            if not all(allowed(one["host"]) for one in found):
-                raise OSError("this address may not be asked")
-            return found
+            addresses = await inner.resolve(host, port, family)
+            if not all(allowed(address["host"]) for address in addresses):
+                raise OSError("this address is not allowed")
+            return addresses
 
         async def close(self) -> None:
             await inner.close()
 
-    return Checked()
+    return CheckedResolver()
 
 
-def _proxy_parts(proxy: str) -> tuple[str | None, dict[str, str]]:
-    """A proxy's address without its login, and the login as the header that it becomes."""
+def _split_proxy(proxy: str) -> tuple[str | None, dict[str, str]]:
+    """Return a proxy's address without its login, and the login as a header."""
     if not proxy:
         return None, {}
     import httpx
@@ -332,13 +352,13 @@ def _proxy_parts(proxy: str) -> tuple[str | None, dict[str, str]]:
     return str(parts.url), {"proxy-authorization": f"Basic {login}"}
 
 
-def _closes(headers: Mapping[str, str]) -> bool:
-    """Whether it says `Connection: close`, which aiohttp sends and doesn't obey by itself."""
+def _asks_to_close(headers: Mapping[str, str]) -> bool:
+    """Return whether a request has `Connection: close`; aiohttp sends it without obeying it."""
     return "close" in headers.get("connection", "").lower()
 
 
-class _PlainAnswer:
-    """A body as it comes."""
+class _PlainResponse:
+    """A response whose body isn't encoded."""
 
     def __init__(self, alias: str, response: FastResponse) -> None:
         self._alias, self._response = alias, response
@@ -346,44 +366,47 @@ class _PlainAnswer:
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
         self._handler = response.handler
-        self._take = getattr(self._content, "take", self._content.readany)  # of an empty body
-        self._pour = getattr(self._content, "pour", None)
+        # An empty body is an object of aiohttp's own.
+        self._read = getattr(self._content, "read_available", self._content.readany)
+        self._pipe_to = getattr(self._content, "pipe_to", None)
 
     @property
     def lag_s(self) -> float:
         """See `UpstreamResponse.lag_s`."""
-        return time.monotonic() - self._handler.heard_at
+        return time.monotonic() - self._handler.received_at
 
     async def read(self) -> bytes:
         """See `UpstreamResponse.read`."""
         try:
-            return await self._take()
+            data: bytes = await self._read()
         except _client_errors() as error:
-            failure = _reading_failure(self._alias, error)
+            failure = _read_error(self._alias, error)
+        else:
+            return data
         raise failure
 
-    async def pour(self, take: Callable[[bytes], bool]) -> None:
-        """See `UpstreamResponse.pour`."""
-        if self._pour is not None:
-            await self._pour(take)
+    async def pipe_to(self, sink: Sink) -> None:
+        """See `UpstreamResponse.pipe_to`."""
+        if self._pipe_to is not None:
+            await self._pipe_to(sink)
 
     async def aclose(self) -> None:
-        """Closes the socket at once when the body has not come to its end."""
+        """Close the socket at once if the body wasn't read to its end."""
         self._response.release()
         await self._response.wait_for_close()
 
 
-class _PackedAnswer(_PlainAnswer):
-    """A body with a Content-Encoding."""
+class _EncodedResponse(_PlainResponse):
+    """A response whose body has a Content-Encoding."""
 
     def __init__(self, alias: str, response: FastResponse, decode: Decode) -> None:
         super().__init__(alias, response)
         self._decode = decode
         self._pieces: Iterator[bytes] = iter(())
-        self._pour = None  # what comes is packed
+        self._pipe_to = None  # the bytes have to be decoded first
 
     async def read(self) -> bytes:
-        """See `UpstreamResponse.read`. A packet may unpack to many pieces or none."""
+        """See `UpstreamResponse.read`. A packet may decode to many pieces or none."""
         try:
             while (piece := next(self._pieces, b"")) == b"":
                 packet = await super().read()
@@ -395,30 +418,34 @@ class _PackedAnswer(_PlainAnswer):
         return piece
 
 
-async def _answer(alias: str, response: FastResponse) -> UpstreamResponse:
+def _make_response(alias: str, response: FastResponse) -> UpstreamResponse:
     try:
         decode = make_decoder(response.headers.get("content-encoding"))
     except InvalidEncoding:
         response.close()
         raise EndpointMalformed(alias, "encoding") from None
-    return (
-        _PlainAnswer(alias, response) if decode is None else _PackedAnswer(alias, response, decode)
-    )
+    if decode is None:
+        return _PlainResponse(alias, response)
+    return _EncodedResponse(alias, response, decode)
 
 
-def _wire_headers(
-    entry: EndpointSettings, of_model: Mapping[str, str], body: bytes | None
+def _request_headers(
+    entry: EndpointSettings, model_headers: Mapping[str, str], body: bytes | None
 ) -> dict[str, str]:
-    """What is sent beside `ALWAYS`, each name once: over ours the model's, over them the
-    endpoint's. Secrets become text here, and in `hide_secrets`.
+    """Return the headers beside `DEFAULT_HEADERS`, by lower-case names.
+
+    The model's override ours, and the endpoint's override both. Secrets become text only
+    here and in `hide_secrets`.
     """
-    # A stream that a server packs comes in lumps; a list of models may well be packed.
+    # A compressed stream arrives in lumps; a list of models may well be compressed.
     headers = {"accept-encoding": "gzip, deflate, br" if body is None else "identity"}
-    headers |= {name.lower(): value for name, value in of_model.items() if _fits(name, value)}
+    headers |= {
+        name.lower(): value for name, value in model_headers.items() if _is_allowed(name, value)
+    }
     if entry.api_key is not None:
         headers["authorization"] = f"Bearer {entry.api_key.get_secret_value()}"
     for name, secret in entry.custom_headers.items():
-        if name.lower() not in OURS:
+        if name.lower() not in RESERVED_HEADERS:
             headers[name.lower()] = secret.get_secret_value()
     if body is not None:
         headers["content-type"] = "application/json"
@@ -426,25 +453,31 @@ def _wire_headers(
 
 
 def hide_secrets(
-    error: AkashGradioError, entry: EndpointSettings, of_model: Mapping[str, str]
+    error: AkashGradioError, entry: EndpointSettings, model_headers: Mapping[str, str]
 ) -> None:
-    """Take what was sent in headers out of the endpoint's own words: some repeat it there."""
+    """Remove the values of request headers from an endpoint's error text: some repeat them.
+
+    Args:
+        error: The error, which is changed.
+        entry: The endpoint, with its key and custom headers.
+        model_headers: The model's custom headers.
+    """
     if not isinstance(error, EndpointRefused | EndpointMalformed | RequestRefused):
         return
     secrets = [secret.get_secret_value() for secret in entry.custom_headers.values()]
     if entry.api_key is not None:
         secrets.append(entry.api_key.get_secret_value())
-    secrets += of_model.values()
-    cleaned = SecretFilter(*secrets).redact(error.detail)
-    error.detail = redact_partial_secret(cleaned, secrets)
+    secrets += model_headers.values()
+    redacted = SecretFilter(*secrets).redact(error.detail)
+    error.detail = redact_partial_secret(redacted, secrets)
 
 
-def _fits(name: str, value: str) -> bool:
+def _is_allowed(name: str, value: str) -> bool:
     plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    return plain and name.lower() not in OURS and not set(value) & set("\r\n\0")
+    return plain and name.lower() not in RESERVED_HEADERS and not set(value) & set("\r\n\0")
 
 
-def _is_this_machine(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
@@ -454,16 +487,16 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _client_errors() -> tuple[type[Exception], ...]:
-    """Whatever the client raises when the network or the endpoint is at fault.
+    """Return what the client raises when the network or the endpoint is at fault.
 
-    ValueError: a proxy of a kind that aiohttp can't speak, an address that is none.
+    ValueError: an unsupported kind of proxy, or an invalid address.
     """
     import aiohttp
 
     return (aiohttp.ClientError, OSError, ValueError)
 
 
-def _opening_failure(alias: str, error: Exception, connect_timeout_s: float) -> EndpointError:
+def _open_error(alias: str, error: Exception, connect_timeout_s: float) -> EndpointError:
     import aiohttp
 
     if isinstance(error, aiohttp.ServerTimeoutError):
@@ -476,7 +509,7 @@ def _opening_failure(alias: str, error: Exception, connect_timeout_s: float) -> 
         refused = isinstance(error.os_error, ConnectionRefusedError)
         return EndpointUnreachable(alias, "refused" if refused else "connect")
     if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
-        return EndpointMalformed(alias, "cut")  # its message is the head, as far as it came
+        return EndpointMalformed(alias, "cut")  # its message is the part of the head received
     if isinstance(error, aiohttp.ClientConnectionError | ConnectionError):
         return EndpointUnreachable(alias, "reset")
     if isinstance(error, aiohttp.ClientHttpProxyError):
@@ -486,7 +519,7 @@ def _opening_failure(alias: str, error: Exception, connect_timeout_s: float) -> 
     return EndpointUnreachable(alias, "connect")
 
 
-def _reading_failure(alias: str, error: Exception) -> EndpointError:
+def _read_error(alias: str, error: Exception) -> EndpointError:
     import aiohttp
 
     if isinstance(error, aiohttp.ClientPayloadError):

@@ -1,6 +1,6 @@
-"""Connections that bring nothing are closed; the server itself would keep them for ever.
+"""uvicorn protocols: one that limits slow request heads, and one that offers a `ClientConnection`.
 
-And connections that an app may use directly, where nothing stands before it.
+uvicorn itself waits for a request head without a time limit.
 """
 
 from __future__ import annotations
@@ -11,99 +11,99 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from akash_gradio.http.connection import EXTENSION, Headers
+from akash_gradio.gateway.passthrough.sink import EXTENSION, Headers
 
 HEAD_TIMEOUT_S: Final = 20.0
-"""In which a request's head must have come, from the connection's beginning or the last answer."""
+"""Seconds for a request head, from the start of the connection or the end of the last response."""
 MAX_HEAD_BYTES: Final = 64 * 1024
 
 
 class HeadTimeoutProtocol(HttpToolsProtocol):
-    """uvicorn's own over httptools, with a limit of time and of size for each request's head.
+    """uvicorn's httptools protocol with a time and a size limit for each request head.
 
-    Between two requests uvicorn's keep-alive timeout holds; this one goes on when a head
-    has begun to come, byte by byte.
+    Between two requests uvicorn's keep-alive timeout applies; this one continues when a head
+    arrives byte by byte.
     """
 
-    # With a thirty-first attribute an instance no longer shares its names with the others: 1 KB.
-    __slots__ = ("_before", "_head_bytes", "_timer")
+    # A thirty-first attribute would end the sharing of keys between instances: 1 KB for each.
+    __slots__ = ("_head_bytes", "_previous_cycle", "_timer")
     head_timeout_s = HEAD_TIMEOUT_S
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
-        self._before: object = None
+        self._previous_cycle: object = None
         self._head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection, and the time in which it must say what it wants."""
+        """Start the timer of the first head."""
         super().connection_made(transport)
-        self._wait_for_head()
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes. Those of a head are counted."""
+        """Parse bytes, and count those of a head."""
         super().data_received(data)
         if self._timer is None:
             return
         self._head_bytes += len(data)
-        if self.cycle is not self._before:
-            self._stop_waiting()
+        if self.cycle is not self._previous_cycle:
+            self._stop_timer()
         elif self._head_bytes > MAX_HEAD_BYTES:
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """An answer is out; the next head may come."""
+        """Start the timer of the next head."""
         super().on_response_complete()
         if self._timer is None and not self.transport.is_closing():
-            self._wait_for_head()
+            self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._stop_waiting()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _wait_for_head(self) -> None:
-        self._before, self._head_bytes = self.cycle, 0
-        self._timer = self.loop.call_later(self.head_timeout_s, self._give_up)
+    def _start_timer(self) -> None:
+        self._previous_cycle, self._head_bytes = self.cycle, 0
+        self._timer = self.loop.call_later(self.head_timeout_s, self._on_timeout)
 
-    def _stop_waiting(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _give_up(self) -> None:
+    def _on_timeout(self) -> None:
         self._timer = None
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if answering or self.transport.is_closing():
+        responding = self.cycle is not None and not self.cycle.response_complete
+        if responding or self.transport.is_closing():
             return
         if self._head_bytes or self.timeout_keep_alive_task is None:
             self.transport.close()
-        else:  # idle between two requests, which uvicorn's keep-alive timeout sees to
-            self._wait_for_head()
+        else:  # idle between two requests: uvicorn's keep-alive timeout closes it
+            self._start_timer()
 
 
 class PassthroughProtocol(HeadTimeoutProtocol):
-    """The same, and the `Connection` of its requests, one after the other."""
+    """The same protocol, which is the `ClientConnection` of its requests in turn."""
 
-    __slots__ = ("_call_when_left",)
+    __slots__ = ("_disconnect_callback",)
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._call_when_left: Callable[[], object] | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._disconnect_callback: Callable[[], object] | None = None
 
     def on_message_begin(self) -> None:
-        """A request begins to come."""
+        """Offer the connection in the scope of the request that begins."""
         super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: self}  # type: ignore[dict-item]  # ours
+        self.scope["extensions"] = {EXTENSION: self}  # type: ignore[dict-item]  # our extension
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Notify the request in progress."""
         super().connection_lost(exc)
-        self._tell_of_leaving()
+        self._notify_disconnect()
 
-    def try_write(self, body: bytes) -> bool:
-        """See `Connection.try_write`."""
-        # With a second request behind this one, the cycle is that one's, and has not begun.
+    def try_write(self, data: bytes) -> bool:
+        """See `Sink.try_write`: write a chunk of a response that has begun."""
+        # With a pipelined request behind this one, the cycle is that request's, not yet begun.
         cycle = self.cycle
         if (
             self.flow.write_paused
@@ -112,13 +112,13 @@ class PassthroughProtocol(HeadTimeoutProtocol):
             or not (cycle.response_started and cycle.chunked_encoding)
         ):
             return False
-        self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         return True
 
     def try_respond(self, headers: Headers, body: bytes) -> bool:
-        """See `Connection.try_respond`."""
+        """See `ClientConnection.try_respond`."""
         cycle = self.cycle
-        # With a second request behind this one, the cycle is that one's.
+        # With a pipelined request behind this one, the cycle is that request's.
         if (
             self.pipeline
             or self.flow.write_paused
@@ -129,25 +129,25 @@ class PassthroughProtocol(HeadTimeoutProtocol):
         ):
             return False
         cycle.response_started = cycle.response_complete = True
-        lines = [b"%b: %b\r\n" % each for each in (*self.server_state.default_headers, *headers)]
+        lines = [b"%b: %b\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
         length = b"content-length: %d\r\n\r\n" % len(body)
         self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *lines, length, body)))
         cycle.message_event.set()
         cycle.on_response()
         return True
 
-    def set_disconnect_callback(self, call: Callable[[], object]) -> None:
-        """See `Connection.set_disconnect_callback`."""
-        self._call_when_left = call
+    def set_disconnect_callback(self, callback: Callable[[], object]) -> None:
+        """See `DisconnectNotifier.set_disconnect_callback`."""
+        self._disconnect_callback = callback
         if self.cycle.disconnected:
-            self.loop.call_soon(self._tell_of_leaving)
+            self.loop.call_soon(self._notify_disconnect)
 
-    def clear_disconnect_callback(self, call: Callable[[], object]) -> None:
-        """See `Connection.clear_disconnect_callback`."""
-        if self._call_when_left is call:
-            self._call_when_left = None
+    def clear_disconnect_callback(self, callback: Callable[[], object]) -> None:
+        """See `DisconnectNotifier.clear_disconnect_callback`."""
+        if self._disconnect_callback is callback:
+            self._disconnect_callback = None
 
-    def _tell_of_leaving(self) -> None:
-        call, self._call_when_left = self._call_when_left, None
-        if call is not None:
-            call()
+    def _notify_disconnect(self) -> None:
+        callback, self._disconnect_callback = self._disconnect_callback, None
+        if callback is not None:
+            callback()

@@ -22,7 +22,7 @@ PLAIN = stream_body().removesuffix(DONE)
 
 
 def reader(**more: Any) -> PassthroughReader:
-    return PassthroughReader("a", None, **{"stream": True, "usage": False, **more})
+    return PassthroughReader("a", None, **{"stream": True, "include_usage": False, **more})
 
 
 def read(parts: Iterable[bytes], **more: Any) -> list[StreamItem]:
@@ -97,7 +97,7 @@ def test_looks_into_plain_events_no_more_than_it_must():
         ]
     )
     assert [each.text for each in heard if isinstance(each, TextDelta)] == ["a"]
-    assert sum(each.events for each in heard if isinstance(each, RawChunk)) == 3
+    assert sum(each.unparsed_events for each in heard if isinstance(each, RawChunk)) == 3
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_bytes_that_are_no_text_become_a_mark():
 def test_a_usage_chunk_goes_on_only_to_who_asked_for_it():
     parts = [stream_body().removesuffix(DONE), usage_event(), DONE]
     assert relayed(*parts) == as_sent(PLAIN)
-    assert relayed(*parts, usage=True) == as_sent(PLAIN) + usage_event()
+    assert relayed(*parts, include_usage=True) == as_sent(PLAIN) + usage_event()
     assert Usage(13, len(wire.TOKENS)) in read(parts)
 
 
@@ -180,7 +180,7 @@ def test_broken_json_is_garbled_also_where_the_model_has_another_name(broken: by
 def test_a_whole_answer_becomes_a_stream():
     calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
     body = {**wire.completion("hi", tool_calls=calls, odd=[1]), "x": {"y": 1}}
-    chunks = values(relayed(wire.to_json(body), usage=True))
+    chunks = values(relayed(wire.to_json(body), include_usage=True))
     first, last, usage = chunks
     assert first["choices"][0]["delta"] == {
         "role": "assistant", "content": "hi", "odd": [1], "tool_calls": [{"index": 0, **calls[0]}],
@@ -229,13 +229,13 @@ def test_several_answers_at_once_end_when_all_have_ended():
         return event({**chunk(None), "choices": [choice]})
 
     parts = [of(0, "a"), of(1, "b"), of(0, "", "stop"), of(1, "c"), of(1, "", "stop")]
-    reading = reader(answers=2)
+    reading = reader(choices=2)
     reasons = []
     for part in parts:
         reading.feed(part)
         reasons.append(reading.finish_reason)
     assert reasons == [None, None, None, None, "stop"]
-    whole = json.loads(relayed(*parts, answers=2, stream=False))
+    whole = json.loads(relayed(*parts, choices=2, stream=False))
     assert [c["message"]["content"] for c in whole["choices"]] == ["a", "bc"]
 
 

@@ -35,12 +35,12 @@ class Caller:
         self.said: list[tuple[str, bytes]] = []
         self._clock, self._refuses, self._asked = clock, refuses, 0
 
-    def straight(self, part: bytes) -> bool:
+    def try_write(self, data: bytes) -> bool:
         self._asked += 1
         if self._asked in self._refuses:
             return False
         self._clock.now += 1
-        self.said.append(("straight", part))
+        self.said.append(("straight", data))
         return True
 
     @property
@@ -59,7 +59,7 @@ async def ask(
     network.enqueue("a", FakeReply(parts=parts))
     caller = Caller(clock, refuses)
     body = {"messages": [{"role": "user", "content": "What?"}], "stream": True}
-    request = PassthroughRequest(model="m", body=body, straight=caller.straight)
+    request = PassthroughRequest(model="m", body=body, sink=caller)
     gateway = open_gateway(settings_of(named("a"), **variables), transport=network, clock=clock)
     async with aclosing(gateway.passthrough(request)) as items:
         async for item in items:

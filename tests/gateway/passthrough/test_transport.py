@@ -436,10 +436,10 @@ async def test_bytes_grow_no_younger_by_being_read() -> None:
         answer = await ask(made, entry(port))
         assert await answer.read()
         handler = answer._handler  # type: ignore[attr-defined]
-        came = handler.heard_at
+        came = handler.received_at
         handler.resume_reading()  # what the client does in each read
         handler.data_received(b"")  # and when it goes on after a pause
-        assert handler.heard_at == came
+        assert handler.received_at == came
         await answer.aclose()
 
 
@@ -451,9 +451,9 @@ class Taker:
         self.refused: list[bytes] = []
         self._most = most
 
-    def __call__(self, part: bytes) -> bool:
+    def try_write(self, data: bytes) -> bool:
         wants = len(self.taken) < self._most
-        (self.taken if wants else self.refused).append(part)
+        (self.taken if wants else self.refused).append(data)
         return wants
 
 
@@ -479,9 +479,9 @@ class Steps(Taker):
         super().__init__(most)
         self._lets = lets
 
-    def __call__(self, part: bytes) -> bool:
+    def try_write(self, data: bytes) -> bool:
         self._lets.release()
-        return super().__call__(part)
+        return super().try_write(data)
 
 
 async def test_pours_what_comes_and_wakes_only_for_the_end() -> None:
@@ -489,7 +489,7 @@ async def test_pours_what_comes_and_wakes_only_for_the_end() -> None:
     async with peer(script) as (_, port), transport() as made:
         answer, take = await ask(made, entry(port)), Steps(lets)
         lets.release()
-        await answer.pour(take)
+        await answer.pipe_to(take)
         assert take.taken == [b"hello"] * 3
         assert await answer.read() == b""
         await answer.aclose()
@@ -500,7 +500,7 @@ async def test_what_was_not_taken_is_there_to_be_read() -> None:
     async with peer(script) as (_, port), transport() as made:
         answer, take = await ask(made, entry(port)), Steps(lets, most=1)
         lets.release()
-        await answer.pour(take)
+        await answer.pipe_to(take)
         assert (take.taken, take.refused) == ([b"hello"], [b"hello"])
         lets.release()
         assert await read(answer) == b"hellohello"
@@ -510,8 +510,8 @@ async def test_what_was_not_taken_is_there_to_be_read() -> None:
 async def test_pours_nothing_before_what_lies_there_was_read() -> None:
     async with peer(answers) as (_, port), transport() as made:
         answer, take = await ask(made, entry(port)), Taker()
-        await answer.pour(take)
-        await answer.pour(take)
+        await answer.pipe_to(take)
+        await answer.pipe_to(take)
         assert (take.taken, await answer.read()) == ([], b"hello")
         await answer.aclose()
 
@@ -526,7 +526,7 @@ async def test_a_cut_while_it_pours_is_told_by_the_next_read() -> None:
     async with peer(breaks_off) as (_, port), transport() as made:
         answer, take = await ask(made, entry(port)), Steps(lets)
         lets.release()
-        await answer.pour(take)
+        await answer.pipe_to(take)
         assert b"".join(take.taken) == b"hellohe"
         with pytest.raises(EndpointMalformed):
             await answer.read()
@@ -536,14 +536,15 @@ async def test_a_cut_while_it_pours_is_told_by_the_next_read() -> None:
 async def test_a_mistake_of_the_taker_comes_out() -> None:
     script, lets = in_pieces(1)
 
-    def slips(_part: bytes) -> bool:
-        raise ZeroDivisionError
+    class BrokenSink:
+        def try_write(self, data: bytes) -> bool:
+            raise ZeroDivisionError
 
     async with peer(script) as (_, port), transport() as made:
         answer = await ask(made, entry(port))
         lets.release()
         with pytest.raises(ZeroDivisionError):
-            await answer.pour(slips)
+            await answer.pipe_to(BrokenSink())
         await answer.aclose()
 
 
@@ -556,7 +557,7 @@ async def test_the_next_answer_over_the_connection_is_not_poured() -> None:
 
     async with peer(twice) as (far, port), transport() as made:
         first, take = await ask(made, entry(port)), Taker()
-        await first.pour(take)
+        await first.pipe_to(take)
         assert await read(first) + b"".join(take.taken) == b"hello"
         await first.aclose()
         before = list(take.taken)
@@ -570,7 +571,7 @@ async def test_who_leaves_while_it_pours_closes_the_connection() -> None:
     async with peer(begins) as (far, port), transport() as made:
         answer = await ask(made, entry(port))
         assert await answer.read() == b"hello"
-        pouring = asyncio.create_task(answer.pour(Taker()))
+        pouring = asyncio.create_task(answer.pipe_to(Taker()))
         await asyncio.sleep(0)
         pouring.cancel()
         with pytest.raises(asyncio.CancelledError):
