@@ -47,8 +47,7 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
 
-    from akash_gradio.compare.run_store import RunStore
-    from akash_gradio.web.context import AppContext
+    from akash_gradio.web.deps import WebDeps
     from akash_gradio.web.security import SecurityStack
 
 KEEP_ALIVE_S: Final = 75
@@ -62,14 +61,12 @@ class Page:
     """The parts that only the page needs.
 
     Attributes:
-        context: What the page's routes use.
+        deps: What the page's routes use.
         security: The middleware in front of every route, and what it knows about a request.
-        runs: The prompt-set runs; those in progress end with the server.
     """
 
-    context: AppContext
+    deps: WebDeps
     security: SecurityStack
-    runs: RunStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +117,7 @@ class App:
                 supervising = asyncio.create_task(self.embedded.run())
                 stack.push_async_callback(_cancel, supervising)
             if self.page is not None:
-                stack.push_async_callback(self.page.runs.close)
+                stack.push_async_callback(self.page.deps.runs.runs.close)
             yield
 
     def asgi(self) -> ASGIApp:
@@ -252,10 +249,21 @@ def _with_page(app: App) -> App:
 
     from akash_gradio.catalog.thumbnails import Thumbnails
     from akash_gradio.check.service import CheckService
+    from akash_gradio.compare.run_store import open_run_store
     from akash_gradio.compare.votes.store import open_vote_store
+    from akash_gradio.files.reader import FileReader
     from akash_gradio.http.locality import is_local_request
-    from akash_gradio.web.context import AppContext
+    from akash_gradio.web.deps import (
+        CatalogView,
+        ChatDeps,
+        CompareDeps,
+        OperatorDeps,
+        PageDeps,
+        RunDeps,
+        WebDeps,
+    )
     from akash_gradio.web.errors import error_body
+    from akash_gradio.web.notices import NoticeSource
     from akash_gradio.web.page_assets import inject_page_assets
     from akash_gradio.web.security import build_security_stack
     from akash_gradio.web.sign_in_page import sign_in_html
@@ -264,33 +272,51 @@ def _with_page(app: App) -> App:
     security = build_security_stack(
         settings, app.signer, error_body, sign_in_html, finish=inject_page_assets
     )
-    has_password_or_proxy = settings.admin_password or settings.behind_proxy
     thumbnails = Thumbnails(ASSETS / "thumbnails")
     problems = (*app.problems, *thumbnails.problems(catalog.cards))
-    context = AppContext(
-        answerer=app.backend,
+    gateway, votes = app.backend, open_vote_store(settings)
+    models = CatalogView(
         catalog=catalog,
-        thumbnails=thumbnails,
+        endpoints=gateway.endpoints,
+        allowed_models=frozenset(settings.allowed_models) or None,
+        health=app.health.of,
+    )
+    notices = NoticeSource(
+        endpoints=gateway.endpoints,
         problems=problems,
         progress=lambda: embedded.progress if embedded else None,
-        default_model=settings.default_model or "",
-        desk=CheckService(app.gateway.endpoint, catalog),
-        is_operator=security.is_operator if has_password_or_proxy else is_local_request,
-        health=app.health.of,
-        votes=open_vote_store(settings),
-        data_dir=settings.data_dir,
         secrets=settings.secret_names,
-        space=bool(settings.space_id),
-        alone=lambda: shared is not None and shared.alone,
-        models=frozenset(settings.allowed_models) or None,
+        is_space=bool(settings.space_id),
+        is_isolated=lambda: shared is not None and shared.alone,
+    )
+    page_deps = PageDeps(
+        models=models,
+        thumbnails=thumbnails,
+        notices=notices,
+        default_model=settings.default_model or "",
+        runs_kept=settings.data_dir is not None,
         ranges=settings.parameter_ranges,
         own_keys=settings.own_keys.value,
         own_key_endpoints=frozenset(e.name for e in settings.endpoints if accepts_visitor_keys(e)),
         signed_in=security.signed_in,
         user=security.user,
-        closing=lambda: security.running.closing,
     )
-    page = Page(context=context, security=security, runs=context.open_run_store())
+    runs = open_run_store(settings.data_dir, gateway, catalog.get, lambda: security.running.closing)
+    has_password_or_proxy = settings.admin_password or settings.behind_proxy
+    operator = OperatorDeps(
+        endpoints=gateway.endpoints,
+        checks=CheckService(app.gateway.endpoint, catalog),
+        is_operator=security.is_operator if has_password_or_proxy else is_local_request,
+    )
+    deps = WebDeps(
+        page=page_deps,
+        chat=ChatDeps(gateway=gateway, models=models),
+        compare=CompareDeps(gateway=gateway, models=models, votes=votes),
+        runs=RunDeps(runs=runs, models=models, votes=votes),
+        operator=operator,
+        files=FileReader(),
+    )
+    page = Page(deps=deps, security=security)
     return replace(app, problems=problems, page=page)
 
 
@@ -396,7 +422,7 @@ def _starlette_options(app: App, page: Page) -> dict[str, Any]:
 
     return {
         "routes": [
-            *page_routes(page.context, page.runs),
+            *page_routes(page.deps),
             *(Route(path, route) for path, route in api_routes(app.api).items()),
         ],
         "middleware": [Middleware(page.security.before)],

@@ -38,7 +38,7 @@ def build(**variables: str) -> tuple[App, Page]:
 
 def test_by_default_a_local_request_is_the_operators_and_may_use_the_api() -> None:
     app, page = build()
-    assert page.context.is_operator(LOCAL)
+    assert page.deps.operator.is_operator(LOCAL)
     app.api.auth.admit(LOCAL)
 
 
@@ -52,7 +52,7 @@ def test_by_default_a_local_request_is_the_operators_and_may_use_the_api() -> No
 )
 def test_behind_a_proxy_a_local_request_has_no_privileges(variables: dict[str, str]) -> None:
     app, page = build(**variables)
-    assert not page.context.is_operator(LOCAL)
+    assert not page.deps.operator.is_operator(LOCAL)
     with pytest.raises(Fault) as raised:
         app.api.auth.admit(LOCAL)
     assert raised.value.code == "no_api_keys_configured"
@@ -96,7 +96,7 @@ def test_the_page_knows_who_signed_in() -> None:
     _, page = build(SIGN_IN="huggingface", OAUTH_CLIENT_ID="client-1")
     _, cookie = page.security.sign_in.entry.cookie(LOCAL, Session(user="Ann"))
     scope = {**LOCAL, "headers": [(b"cookie", cookie.partition(";")[0].encode())]}
-    views = [boot_view(page.context, each) for each in (LOCAL, scope)]
+    views = [boot_view(page.deps, each) for each in (LOCAL, scope)]
     assert [(v["signed_in"], v["user"]) for v in views] == [(False, ""), (True, "Ann")]
 
 
@@ -106,7 +106,7 @@ def test_visitors_may_replace_the_keys_of_active_endpoints_that_have_one() -> No
         {"name": "drained", "url": "https://c.example", "apiKey": "k", "models": ["m"],
          "weight": 0}]"""
     _, page = build(API_ENDPOINT="", ENDPOINTS=endpoints, OWN_KEYS="keys")
-    view = boot_view(page.context, LOCAL)
+    view = boot_view(page.deps, LOCAL)
     assert view["own_keys"] == {"mode": "keys", "endpoints": ["keyed"]}
 
 
@@ -114,16 +114,18 @@ async def test_runs_end_with_the_server(tmp_path: Path) -> None:
     never = asyncio.Event()
     gateway = Answering(lambda _request: [never])
     app, page = build(API_ENDPOINT="", EMBEDDED="off")
-    runs = RunStore(tmp_path, gateway, lambda _model: None, page.context.closing)
-    app = replace(app, page=replace(page, runs=runs))
+    closing = page.deps.runs.runs._closing
+    runs = RunStore(tmp_path, gateway, lambda _model: None, closing)
+    run_deps = replace(page.deps.runs, runs=runs)
+    app = replace(app, page=replace(page, deps=replace(page.deps, runs=run_deps)))
     async with app.lifespan():
         run_id = await runs.start(plan(), "T")
         run = await runs.find(run_id)
         assert run is not None
         assert run.is_active
-        assert not page.context.closing()
+        assert not closing()
         page.security.running.closing = True
-        assert page.context.closing()
+        assert closing()
     assert not run.is_active
 
 

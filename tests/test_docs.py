@@ -19,17 +19,15 @@ import yaml
 from pydantic.alias_generators import to_camel
 
 from akash_gradio.catalog.loader import read_catalog
-from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.config.endpoints import EndpointSettings, base_url, read_endpoints
 from akash_gradio.config.settings import read_settings, variables
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.gateway import breaker, retries
 from akash_gradio.gateway.policies import Candidate, CurrentWeights, weighted
 from akash_gradio.web import texts
-from akash_gradio.web.context import AppContext
 from akash_gradio.web.routes import page_routes
 from tests.documents import DOCS, ROOT, Fence, fences, text_of
-from tests.web.fakes import FakeChatGateway
+from tests.web.fakes import FakeChatGateway, make_deps
 
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 RUNS = "<!-- runs against examples/custom_endpoint.py -->"
@@ -252,13 +250,8 @@ def test_every_error_that_troubleshooting_quotes_is_one_of_the_pages() -> None:
 
 
 def test_every_address_of_the_page_is_documented(tmp_path: Path) -> None:
-    from akash_gradio.catalog.loader import Catalog
-
-    house = AppContext(
-        answerer=FakeChatGateway(), catalog=Catalog(), thumbnails=Thumbnails(tmp_path)
-    )
     listed = " ".join(row[0] for row in table(DOCS / "frontend.md", "## Addresses"))
-    for route in page_routes(house):
+    for route in page_routes(make_deps(FakeChatGateway(), tmp_path)):
         address = getattr(route, "path", "").lstrip("/").partition("{")[0]
         if address.startswith("page/"):
             assert address in listed

@@ -15,7 +15,7 @@ from akash_gradio.ui.sets_view import render_sets
 from akash_gradio.ui.settings_drawer import render_settings
 from akash_gradio.ui.wiring import wire_open_chat, wire_reset, wire_settings
 from akash_gradio.web import texts
-from akash_gradio.web.templating import piece
+from akash_gradio.web.templating import render_template
 
 
 def build_ui(ranges: Mapping[str, tuple[float, float]] = EMPTY_MAPPING) -> gr.Blocks:
@@ -28,16 +28,16 @@ def build_ui(ranges: Mapping[str, tuple[float, float]] = EMPTY_MAPPING) -> gr.Bl
     with page:
         with gr.Row(elem_id="shell"):
             gr.HTML(
-                piece("sidebar", title=title, version=__version__),
+                render_template("sidebar", title=title, version=__version__),
                 elem_id="sidebar",
                 apply_default_css=False,
             )
             with gr.Column(elem_id="main"):
-                gr.HTML(piece("topbar"), elem_id="topbar", apply_default_css=False)
+                gr.HTML(render_template("topbar"), elem_id="topbar", apply_default_css=False)
                 render_gallery()
                 render_chat()
                 render_compare()
-                gr.HTML(piece("check"), elem_id="check", apply_default_css=False)
+                gr.HTML(render_template("check"), elem_id="check", apply_default_css=False)
                 render_sets()
         with gr.Column(elem_id="drawer"):
             settings = render_settings(ranges)

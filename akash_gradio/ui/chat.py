@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from akash_gradio.web.templating import piece
+from akash_gradio.web.templating import render_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +22,6 @@ class ChatPanel:
 
 def render_chat() -> ChatPanel:
     """Draw the empty thread and the composer."""
-    return ChatPanel(thread=gr.HTML(piece("chat"), elem_id="chat", apply_default_css=False))
+    return ChatPanel(
+        thread=gr.HTML(render_template("chat"), elem_id="chat", apply_default_css=False)
+    )

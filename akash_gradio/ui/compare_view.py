@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from akash_gradio.web.templating import piece
+from akash_gradio.web.templating import render_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,6 @@ class ComparePanel:
 def render_compare() -> ComparePanel:
     """Draw the frames, without lanes and without votes."""
     return ComparePanel(
-        lanes=gr.HTML(piece("compare"), elem_id="compare", apply_default_css=False),
-        votes=gr.HTML(piece("ranking_frame"), elem_id="votes", apply_default_css=False),
+        lanes=gr.HTML(render_template("compare"), elem_id="compare", apply_default_css=False),
+        votes=gr.HTML(render_template("ranking_frame"), elem_id="votes", apply_default_css=False),
     )

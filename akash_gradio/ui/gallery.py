@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from akash_gradio.web.templating import piece
+from akash_gradio.web.templating import render_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,6 @@ class GalleryPanel:
 def render_gallery() -> GalleryPanel:
     """Draw both frames; one of them is seen at a time."""
     return GalleryPanel(
-        grid=gr.HTML(piece("gallery"), elem_id="gallery", apply_default_css=False),
+        grid=gr.HTML(render_template("gallery"), elem_id="gallery", apply_default_css=False),
         model=gr.HTML("", elem_id="panel", apply_default_css=False),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gradio as gr
 
-from akash_gradio.web.templating import piece
+from akash_gradio.web.templating import render_template
 
 
 def render_sets() -> gr.HTML:
     """Draw the form for a new set, and the frame of a run."""
-    return gr.HTML(piece("sets"), elem_id="sets", apply_default_css=False)
+    return gr.HTML(render_template("sets"), elem_id="sets", apply_default_css=False)

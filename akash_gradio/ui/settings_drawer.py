@@ -11,7 +11,7 @@ from gradio.components import Component
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.web import texts
-from akash_gradio.web.templating import piece
+from akash_gradio.web.templating import render_template
 
 Range: TypeAlias = tuple[float, float]
 """The lowest and the highest value."""
@@ -49,7 +49,7 @@ def render_settings(ranges: Mapping[str, Range] = EMPTY_MAPPING) -> SettingsPane
     ranges: what the host lets visitors set, by the parameters' wire names.
     """
     s = texts.SETTINGS
-    gr.HTML(piece("drawer_head"), apply_default_css=False)
+    gr.HTML(render_template("drawer_head"), apply_default_css=False)
     system = gr.Textbox(
         label=s["system"],
         placeholder=s["system_hint"],
@@ -58,14 +58,14 @@ def render_settings(ranges: Mapping[str, Range] = EMPTY_MAPPING) -> SettingsPane
         elem_id="system",
         interactive=True,
     )
-    gr.HTML(piece("drawer_prompts"), apply_default_css=False)
+    gr.HTML(render_template("drawer_prompts"), apply_default_css=False)
     parameters = {
         "temperature": _slider("temperature", (0, 2), 0.7, ranges),
         "top_p": _slider("top_p", (0, 1), 0.9, ranges),
         "max_tokens": _whole("max_tokens", 1, ranges),
     }
     stream = gr.Checkbox(label=s["stream"], value=True, elem_id="stream")
-    gr.HTML(piece("drawer_more"), apply_default_css=False)
+    gr.HTML(render_template("drawer_more"), apply_default_css=False)
     with gr.Column(elem_id="rarer-settings"):
         parameters |= {
             "seed": _whole("seed", None, ranges),

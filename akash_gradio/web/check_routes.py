@@ -1,30 +1,38 @@
-"""The addresses of the checker, for the host alone."""
+"""Routes of the endpoint checker, for the operator alone."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from akash_gradio.check.probe import Level
 from akash_gradio.check.report import cost_facts
-from akash_gradio.check.service import CheckError
+from akash_gradio.check.service import CheckError, CheckService
 from akash_gradio.domain.errors import UserError
 from akash_gradio.web import texts
-from akash_gradio.web.context import AppContext
+from akash_gradio.web.deps import OperatorDeps
 from akash_gradio.web.event_stream import EventStream
-from akash_gradio.web.page_route import PageAddress, read_body
+from akash_gradio.web.page_route import get, post, read_body
 
-LEVELS = {"quick": Level.QUICK, "standard": Level.STANDARD, "full": Level.FULL}
+LEVELS: Final = {"quick": Level.QUICK, "standard": Level.STANDARD, "full": Level.FULL}
 
 
-class AskedCheck(BaseModel):
-    """What is to be checked: an endpoint by its name, or an address. model: "" for its first."""
+class CheckRequest(BaseModel):
+    """A request to check an endpoint by its name, or any address.
+
+    Attributes:
+        endpoint: The alias of a configured endpoint, "" for an address.
+        url: The address, "" for a configured endpoint.
+        key: The API key for the address.
+        model: The model to check, "" for the first one of the endpoint.
+        level: How thorough the check is.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -35,61 +43,67 @@ class AskedCheck(BaseModel):
     level: Literal["quick", "standard", "full"] = "standard"
 
 
-def check_routes(house: AppContext) -> list[BaseRoute]:
-    """`page/check` and `page/check/run`, to be put before Gradio's."""
+class CheckRoutes:
+    """`page/check` and `page/check/run`."""
 
-    async def offer(request: Request) -> ASGIApp:
-        _for_the_host(house, request)
-        return JSONResponse(check_view(house))
+    def __init__(self, deps: OperatorDeps) -> None:
+        self._deps = deps
 
-    async def run(request: Request) -> ASGIApp:
-        _for_the_host(house, request)
-        return EventStream(_begun(house, _read(await read_body(request))))
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the checker."""
+        return [get("/page/check", self.options), post("/page/check/run", self.run)]
 
-    return [
-        Route("/page/check", PageAddress(offer), methods=["GET"]),
-        Route("/page/check/run", PageAddress(run), methods=["POST"]),
-    ]
+    async def options(self, request: Request) -> ASGIApp:
+        """Return the endpoints, the cost of each level, and the texts."""
+        self._checks_for(request)
+        return JSONResponse(self._view())
+
+    async def run(self, request: Request) -> ASGIApp:
+        """Stream the findings of a check."""
+        checks = self._checks_for(request)
+        return EventStream(_start(checks, _parse(await read_body(request))))
+
+    def _checks_for(self, request: Request) -> CheckService:
+        """Return the check service for the operator. A check calls other machines.
+
+        Raises:
+            UserError: `operator_only`.
+        """
+        checks = self._deps.checks
+        if checks is None or not self._deps.is_operator(request.scope):
+            raise UserError("operator_only", status=403)
+        return checks
+
+    def _view(self) -> dict[str, Any]:
+        return {
+            "strings": dict(texts.CHECK),
+            "endpoints": [
+                {"alias": status.alias, "models": [model.id for model in status.models or ()]}
+                for status in self._deps.endpoints()
+            ],
+            "costs": {name: cost_facts(level) for name, level in LEVELS.items()},
+        }
 
 
-def check_view(house: AppContext) -> dict[str, Any]:
-    """The endpoints there are, what each level costs, and the words."""
-    statuses = house.answerer.endpoints()
-    return {
-        "strings": dict(texts.CHECK),
-        "endpoints": [
-            {"alias": status.alias, "models": [model.id for model in status.models or ()]}
-            for status in statuses
-        ],
-        "costs": {name: cost_facts(level) for name, level in LEVELS.items()},
-    }
-
-
-def _for_the_host(house: AppContext, request: Request) -> None:
-    """Raises UserError for everybody else: a check asks other machines in this one's name."""
-    if house.desk is None or not house.is_operator(request.scope):
-        raise UserError("operator_only", status=403)
-
-
-def _read(body: bytes) -> AskedCheck:
+def _parse(body: bytes) -> CheckRequest:
+    invalid = UserError("invalid_request", {"detail": texts.CHECK["shape"]})
     try:
-        asked = AskedCheck.model_validate_json(body)
+        request = CheckRequest.model_validate_json(body)
     except ValidationError:
-        raise UserError("invalid_request", {"detail": texts.CHECK["shape"]}) from None
-    if bool(asked.endpoint) == bool(asked.url.strip()):
-        raise UserError("invalid_request", {"detail": texts.CHECK["shape"]})
-    return asked
+        raise invalid from None
+    if bool(request.endpoint) == bool(request.url.strip()):
+        raise invalid
+    return request
 
 
-def _begun(house: AppContext, asked: AskedCheck) -> AsyncGenerator[Mapping[str, Any], None]:
-    assert house.desk is not None
-    level, model = LEVELS[asked.level], asked.model.strip() or None
+def _start(checks: CheckService, request: CheckRequest) -> AsyncGenerator[Mapping[str, Any], None]:
+    level, model = LEVELS[request.level], request.model.strip() or None
     try:
-        if asked.endpoint:
-            return house.desk.check_endpoint(asked.endpoint, model, level)
-        key = SecretStr(asked.key.get_secret_value().strip())
-        return house.desk.check_address(
-            asked.url.strip(), key if key.get_secret_value() else None, model, level
+        if request.endpoint:
+            return checks.check_endpoint(request.endpoint, model, level)
+        key = request.key.get_secret_value().strip()
+        return checks.check_address(
+            request.url.strip(), SecretStr(key) if key else None, model, level
         )
     except CheckError as error:
         raise UserError("cannot_check", {"reason": str(error)}, 422) from None

@@ -1,4 +1,4 @@
-"""The addresses of a comparison: lanes, stopping one of them, what two answers differ in."""
+"""Routes of a comparison: answers in lanes, stopping a lane, differences, and the report."""
 
 from __future__ import annotations
 
@@ -7,72 +7,84 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from akash_gradio.compare.answer_diff import Span, diff
 from akash_gradio.domain.errors import UserError
 from akash_gradio.web import texts
-from akash_gradio.web.context import AppContext
+from akash_gradio.web.chat_routes import check_vision
+from akash_gradio.web.comparison import RunningComparisons, compare
+from akash_gradio.web.comparison_report import (
+    ComparisonReportRequest,
+    build_comparison_plan,
+    build_comparison_report,
+)
+from akash_gradio.web.deps import CompareDeps
 from akash_gradio.web.event_stream import EventStream
-from akash_gradio.web.file_routes import check_vision
-from akash_gradio.web.lanes_report import AskedLanesReport, lanes_plan, lanes_report
-from akash_gradio.web.lanes_view import Races, compare
-from akash_gradio.web.page_route import PageAddress, read_body
-from akash_gradio.web.report_response import ranking_of, report_answer
-from akash_gradio.web.schemas import read_compare, read_diff, read_stop
-from akash_gradio.web.set_schemas import read_sent
-from akash_gradio.web.vote_routes import sent_votes, vote_routes
+from akash_gradio.web.page_route import post, read_body
+from akash_gradio.web.report_response import plan_ranking, report_response
+from akash_gradio.web.schemas import parse_body, parse_compare, parse_diff, parse_stop
+from akash_gradio.web.vote_routes import parse_vote_list
 
 
-def compare_routes(house: AppContext) -> list[BaseRoute]:
-    """Every address below `page/compare`; what runs is known to this process alone."""
-    races = Races()
+class CompareRoutes:
+    """`page/compare` and what is below it, except for votes. Knows this process's lanes alone."""
 
-    async def ask(request: Request) -> ASGIApp:
-        run, lanes = read_compare(await read_body(request))
-        for asked in lanes.values():
-            check_vision(house, asked)
-        return EventStream(
-            compare(
-                run,
-                lanes,
-                house.answerer,
-                races,
-                withheld=house.withheld,
-                name_of=house.name_of,
-                cost_of=house.cost_of,
-            )
+    def __init__(self, deps: CompareDeps) -> None:
+        self._deps = deps
+        self._running = RunningComparisons()
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of comparisons."""
+        return [
+            post("/page/compare", self.compare),
+            post("/page/compare/stop", self.stop),
+            post("/page/compare/diff", self.diff),
+            post("/page/compare/report", self.report),
+        ]
+
+    async def compare(self, request: Request) -> ASGIApp:
+        """Stream the answers of all lanes."""
+        deps, models = self._deps, self._deps.models
+        run, lanes = parse_compare(await read_body(request))
+        for lane in lanes.values():
+            check_vision(models, lane)
+        events = compare(
+            run,
+            lanes,
+            deps.gateway,
+            self._running,
+            is_withheld=models.is_withheld,
+            name_of=models.name_of,
+            cost_of=models.cost_of,
         )
+        return EventStream(events)
 
-    async def stop(request: Request) -> ASGIApp:
-        run, letter = read_stop(await read_body(request))
-        return JSONResponse({"stopped": races.stop(run, letter)})
+    async def stop(self, request: Request) -> ASGIApp:
+        """Stop one lane; `{"stopped": false}` if this process doesn't run it."""
+        run, letter = parse_stop(await read_body(request))
+        return JSONResponse({"stopped": self._running.stop(run, letter)})
 
-    async def differ(request: Request) -> ASGIApp:
-        texts = read_diff(await read_body(request))
-        # In a thread: long texts take a second, and others wait for their tokens.
-        found = await asyncio.to_thread(diff, *texts)
-        return JSONResponse(
-            {"a": _spans(found.a), "b": _spans(found.b), "common": round(found.common, 3)}
-        )
+    async def diff(self, request: Request) -> ASGIApp:
+        """Return two answers in spans: common, in one of them, or a different number."""
+        a, b = parse_diff(await read_body(request))
+        # In a thread: long texts take a second.
+        result = await asyncio.to_thread(diff, a, b)
+        common = round(result.common, 3)
+        return JSONResponse({"a": _spans(result.a), "b": _spans(result.b), "common": common})
 
-    async def report(request: Request) -> ASGIApp:
-        asked: AskedLanesReport = read_sent(AskedLanesReport, await read_body(request))
-        plan = lanes_plan(asked)
+    async def report(self, request: Request) -> ASGIApp:
+        """Return a report of the lanes that the browser sends, or its beginning."""
+        deps = self._deps
+        body = parse_body(ComparisonReportRequest, await read_body(request))
+        plan = build_comparison_plan(body)
         if not plan.prompts:
             raise UserError("empty_message")
-        ranking = await ranking_of(house, plan, sent_votes(asked.votes))
-        made = lanes_report(asked, plan, house.name_of, ranking, texts.PAGE["report_title"])
-        return await report_answer(made, asked.form, preview=asked.preview)
-
-    return [
-        Route("/page/compare/report", PageAddress(report), methods=["POST"]),
-        Route("/page/compare", PageAddress(ask), methods=["POST"]),
-        Route("/page/compare/stop", PageAddress(stop), methods=["POST"]),
-        Route("/page/compare/diff", PageAddress(differ), methods=["POST"]),
-        *vote_routes(house),
-    ]
+        ranking = await plan_ranking(deps.votes, plan, parse_vote_list(body.votes))
+        title = texts.PAGE["report_title"]
+        report = build_comparison_report(body, plan, deps.models.name_of, ranking, title)
+        return await report_response(report, body.form, preview=body.preview)
 
 
 def _spans(spans: tuple[Span, ...]) -> list[Any]:

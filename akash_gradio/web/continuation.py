@@ -1,7 +1,7 @@
-"""An answer that broke off is gone on with: what the model is told, and how the parts join.
+"""Continuing an interrupted answer: the instruction to the model, and how the parts join.
 
-No endpoint can be counted on to continue an assistant's turn that stands last: some refuse
-it, some begin anew. So the answer as far as it came is followed by a turn that asks.
+An assistant's turn in the last place is not continued by every endpoint: some reject it, some
+start over. So the answer is followed by a user's turn that requests the rest.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ import re
 from typing import Final
 
 INSTRUCTION: Final = (
-    "Your answer above broke off. Go on exactly where it stops: begin with the very next "
-    "word, repeat nothing that is there already, and do not mention the interruption."
+    "Your answer above was interrupted. Continue exactly where it stops: begin with the very next "
+    "word, repeat nothing that is already there, and do not mention the interruption."
 )
-_BROKEN_WORD: Final = re.compile(r"(?<=\W)[A-Za-zÀ-ɏͰ-ϿЀ-ӿ0-9_'’]{1,30}$")
-"""In scripts whose words stand apart, and not a text's only word."""
+"""The user's turn after an interrupted answer."""
+_PARTIAL_WORD: Final = re.compile(r"(?<=\W)[A-Za-zÀ-ɏͰ-ϿЀ-ӿ0-9_'’]{1,30}$")
+"""A last word in a script that separates words, unless it is the only one."""
 _SENTENCE_MARKS: Final = ".,;:!?"
 
 
-def beginning(text: str) -> str:
-    """The text without a last word that may be half of one; the model says it whole."""
-    return _BROKEN_WORD.sub("", text) or text
+def drop_partial_word(text: str) -> str:
+    """Return the text without its last word, which may be incomplete; the model writes it anew."""
+    return _PARTIAL_WORD.sub("", text) or text
 
 
-def joined(before: str, text: str) -> str:
-    """The first words that come, as they stand behind `before`: one blank, not none or two."""
-    if before[-1:].isspace():
-        return text.lstrip(" ")
-    needs_blank = before[-1:] in _SENTENCE_MARKS and text[:1].isalpha()
-    return f" {text}" if before and needs_blank else text
+def join_first_delta(beginning: str, delta: str) -> str:
+    """Return the first text of a continuation, with exactly one space after the beginning."""
+    if beginning[-1:].isspace():
+        return delta.lstrip(" ")
+    needs_space = beginning[-1:] in _SENTENCE_MARKS and delta[:1].isalpha()
+    return f" {delta}" if beginning and needs_space else delta

@@ -1,24 +1,20 @@
-"""Files at the page: the address that reads a PDF or picture, and who may get pictures.
-
-Nothing of a file is kept.
-"""
+"""Route that reads an attached PDF or picture; nothing of the file is kept."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import UserError
-from akash_gradio.files.reader import FILE_LIMIT_BYTES, UnreadableFile
-from akash_gradio.web.context import AppContext
-from akash_gradio.web.page_route import PageAddress, read_body
+from akash_gradio.files.reader import FILE_LIMIT_BYTES, FileReader, UnreadableFile
+from akash_gradio.web.page_route import post, read_body
 
-ERROR_CODES = {
+ERROR_CODES: Final = {
     "broken": "file_damaged",
     "locked": "file_locked",
     "no_text": "file_without_text",
@@ -29,34 +25,30 @@ ERROR_CODES = {
 }
 
 
-def file_routes(house: AppContext) -> list[BaseRoute]:
-    """`page/file/pdf` and `page/file/picture`, to be put before Gradio's."""
+class FileRoutes:
+    """`page/file/pdf` and `page/file/picture`."""
 
-    async def read(request: Request) -> ASGIApp:
-        content = await _content(request)
-        pdf = request.path_params["kind"] == "pdf"
+    def __init__(self, files: FileReader) -> None:
+        self._files = files
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of attached files."""
+        return [post("/page/file/{kind}", self.read, accepts="application/octet-stream")]
+
+    async def read(self, request: Request) -> ASGIApp:
+        """Return a PDF's text, or a picture as a data URL."""
+        content = await _read_file(request)
+        is_pdf = request.path_params["kind"] == "pdf"
+        read = self._files.read_pdf if is_pdf else self._files.read_picture
         try:
-            reading = house.files.read_pdf(content) if pdf else house.files.read_picture(content)
-            found = await reading
+            result = await read(content)
         except UnreadableFile as error:
             raise UserError(ERROR_CODES[error.reason], status=422) from None
-        return JSONResponse(dataclasses.asdict(found))
-
-    address = PageAddress(read, accepts="application/octet-stream")
-    return [Route("/page/file/{kind}", address, methods=["POST"])]
+        return JSONResponse(dataclasses.asdict(result))
 
 
-async def _content(request: Request) -> bytes:
+async def _read_file(request: Request) -> bytes:
     try:
         return await read_body(request, FILE_LIMIT_BYTES)
     except UserError as error:
         raise UserError("file_too_large", error.facts, error.status) from None
-
-
-def check_vision(house: AppContext, asked: ChatRequest) -> None:
-    """Raises UserError when there are pictures and the model has no eyes."""
-    if not asked.conversation.has_pictures:
-        return
-    listing = house.listing(asked.model)
-    if listing is not None and not listing.card.vision:
-        raise UserError("no_vision", {"model": listing.card.name}, 422)

@@ -1,4 +1,4 @@
-"""How a model fares, for its card: a line of numbers, a day in bars, since when it is down."""
+"""What a card shows of a model's health: recent numbers, a day in bars, and downtime."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ from akash_gradio.web import texts
 
 WIDTH: Final = 96
 HEIGHT: Final = 20
-"""Of the day's drawing, in its units."""
-LEAST: Final = 2
-"""Of a bar, so that a slow half hour is seen too."""
+"""Size of the bar chart in SVG units."""
+MIN_BAR_HEIGHT: Final = 2
+"""A slow half hour stays visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthView:
-    """numbers: of the last 15 minutes, "" without any. bars: the path of a bar for each half
-    hour of the day, in an SVG of WIDTH × HEIGHT. says: the same for who can't see it.
+    """A model's health on its card.
+
+    Attributes:
+        numbers: The last 15 minutes as text, "" without requests.
+        bars: The path of a bar chart with a bar for each half hour of the day.
+        label: The chart as text, for screen readers.
     """
 
     numbers: str = ""
     bars: str = ""
-    says: str = ""
+    label: str = ""
 
 
 @lru_cache(maxsize=1024)
 def health_view(health: Health | None) -> HealthView:
-    """What a card shows of a model's health."""
+    """Return what a card shows of a model's health."""
     if health is None:
         return HealthView()
     parts = []
@@ -44,48 +48,48 @@ def health_view(health: Health | None) -> HealthView:
         asked = health.answered + health.failed
         parts.append(texts.HEALTH["failed"].format(failed=health.failed, asked=asked))
     rates = [rate for rate in health.day if rate is not None]
-    says = ""
+    label = ""
     if rates:
         least, most = f"{min(rates):.0f}", f"{max(rates):.0f}"
-        says = texts.HEALTH["day"].format(least=least, most=most)
-    return HealthView(numbers=" · ".join(parts), bars=_bars(health.day), says=says)
+        label = texts.HEALTH["day"].format(least=least, most=most)
+    return HealthView(numbers=" · ".join(parts), bars=_bars(health.day), label=label)
 
 
 def down_since(listing: Listing) -> int | None:
-    """Seconds of the epoch since when nobody serves it; None while somebody does."""
+    """Return since when no endpoint serves a model, in seconds of the epoch; None if one does."""
     if listing.state is not ListingState.DOWN:
         return None
-    since = [e.down_since for e in listing.endpoints if e.down_since is not None]
-    return max(since, default=None)
+    times = [e.down_since for e in listing.endpoints if e.down_since is not None]
+    return max(times, default=None)
 
 
-def capability_words(found: Capabilities | None) -> tuple[str, ...]:
-    """What is known of how an endpoint serves a model, where it differs from the usual."""
-    if found is None:
+def capability_texts(capabilities: Capabilities | None) -> tuple[str, ...]:
+    """Return how an endpoint serves a model, where it differs from the default."""
+    if capabilities is None:
         return ()
-    told = []
-    if found.stream_options is False:
-        told.append("no_stream_options")
-    if found.streams is False:
-        told.append("no_streams")
-    if found.pictures:
-        told.append("pictures")
-    if found.reasoning:
-        told.append(found.reasoning)
-    return tuple(texts.CAPABILITIES[name] for name in told)
+    names = []
+    if capabilities.stream_options is False:
+        names.append("no_stream_options")
+    if capabilities.streams is False:
+        names.append("no_streams")
+    if capabilities.pictures:
+        names.append("pictures")
+    if capabilities.reasoning:
+        names.append(capabilities.reasoning)
+    return tuple(texts.CAPABILITIES[name] for name in names)
 
 
 def _bars(day: Sequence[float | None]) -> str:
-    """The path of the bars, from the bottom up, the day's most as high as the drawing."""
+    """Return the SVG path of the bars, scaled to the day's highest value."""
     most = max((rate for rate in day if rate is not None), default=0.0)
     if most <= 0:
         return ""
     step = WIDTH / len(day)
     heights = (
-        (place, LEAST + rate / most * (HEIGHT - LEAST))
-        for place, rate in enumerate(day)
+        (index, MIN_BAR_HEIGHT + rate / most * (HEIGHT - MIN_BAR_HEIGHT))
+        for index, rate in enumerate(day)
         if rate is not None
     )
     return "".join(
-        f"M{(place + 0.5) * step:.1f} {HEIGHT}V{HEIGHT - height:.1f}" for place, height in heights
+        f"M{(index + 0.5) * step:.1f} {HEIGHT}V{HEIGHT - height:.1f}" for index, height in heights
     )

@@ -27,7 +27,7 @@ from akash_gradio.http.compression import STATIC_QUALITY, choose_encoding, compr
 from akash_gradio.web import texts
 from akash_gradio.web.bundle import join_scripts
 from akash_gradio.web.gradio_assets import ENTRY, built_files, files_of_first_visit
-from akash_gradio.web.templating import piece, tab_icon
+from akash_gradio.web.templating import render_template, tab_icon
 
 FOREVER: Final = "public, max-age=31536000, immutable"
 VIEWPORT: Final = (
@@ -71,7 +71,7 @@ def page_files() -> PageFiles:
     )
 
 
-def kept_routes() -> list[Route]:
+def bundle_routes() -> list[Route]:
     """Our two files, and Gradio's built ones in the place of its own address for them."""
     files, built, shelf = page_files(), built_files(), Shelf()
 
@@ -154,7 +154,7 @@ def _finished(html: bytes) -> bytes:
     text = _ENTRY_TAG.sub(lambda tag: f"{head}\n{tag[0]}", text, count=1)
     text = text.replace("</head>", f"{ahead}\n</head>", 1)
     # In the body, so that it stands behind every sheet that Gradio's script puts into the head.
-    body = f'<link rel="stylesheet" href="{style}">{piece("early")}'
+    body = f'<link rel="stylesheet" href="{style}">{render_template("early")}'
     return _BODY_TAG.sub(lambda tag: f"{tag[0]}{body}", text, count=1).encode()
 
 

@@ -1,10 +1,11 @@
-"""One address of the page: what is asked is checked, and a fault becomes a sentence."""
+"""One route of the page's API: checks where a request comes from, and renders errors."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from akash_gradio.domain.errors import UserError
@@ -12,25 +13,39 @@ from akash_gradio.domain.visitor import CROSS_SITE_ALLOWED
 from akash_gradio.web.errors import error_response
 from akash_gradio.web.schemas import BODY_LIMIT_BYTES
 
-Answer = Callable[[Request], Awaitable[ASGIApp]]
+Handler = Callable[[Request], Awaitable[ASGIApp]]
+"""Returns the response to a request, or raises `UserError`."""
 
 
-class PageAddress:
-    """Runs one answer; a Fault becomes a sentence with its status.
+def get(path: str, handler: Handler) -> Route:
+    """Return a route for GET requests."""
+    return Route(path, PageHandler(handler), methods=["GET"])
 
-    accepts: the media type of a POST. None that a plain form can send: an old browser has to
-    ask first, then, before another website may send it in a visitor's name.
+
+def post(path: str, handler: Handler, *, accepts: str = "application/json") -> Route:
+    """Return a route for POST requests whose body has the media type `accepts`."""
+    return Route(path, PageHandler(handler, accepts=accepts), methods=["POST"])
+
+
+class PageHandler:
+    """An ASGI app around a handler. A `UserError` becomes a JSON response with its status.
+
+    Args:
+        handler: Handles the request.
+        accepts: The media type of a POST. Never one that a plain form can send: for other types a
+            browser asks for permission before another website may send them.
     """
 
-    def __init__(self, answer: Answer, *, accepts: str = "application/json") -> None:
-        self._answer, self._accepts = answer, accepts
+    def __init__(self, handler: Handler, *, accepts: str = "application/json") -> None:
+        self._handler, self._accepts = handler, accepts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, unless the visitor left before all was asked."""
+        """Handle the request; send nothing if the client disconnects before its body is read."""
         request = Request(scope, receive)
         try:
-            _refuse_strangers(request, self._accepts)
-            response = await self._answer(request)
+            _check_origin(request)
+            _check_media_type(request, self._accepts)
+            response = await self._handler(request)
         except UserError as error:
             response = error_response(error)
         except ClientDisconnect:
@@ -38,23 +53,30 @@ class PageAddress:
         await response(scope, receive, send)
 
 
-def _refuse_strangers(request: Request, accepts: str) -> None:
-    """Other websites may not ask in a visitor's name: browsers say where a request comes from.
+def _check_origin(request: Request) -> None:
+    """Reject requests of other websites; the middleware marks those that are allowed.
 
-    Those that the host allows may; the edge marks them.
-    Raises UserError.
+    Raises:
+        UserError: `cross_site`.
     """
-    ours = request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
-    if not ours and not request.scope.get(CROSS_SITE_ALLOWED, False):
+    own_site = request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+    if not own_site and not request.scope.get(CROSS_SITE_ALLOWED, False):
         raise UserError("cross_site", status=403)
+
+
+def _check_media_type(request: Request, accepts: str) -> None:
     if request.method == "POST":
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != accepts:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != accepts:
             raise UserError("invalid_request", {"detail": f"Content-Type: {accepts}"}, 415)
 
 
 async def read_body(request: Request, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
-    """The request's body. Raises UserError past the limit, before it is all in memory."""
+    """Read the request's body.
+
+    Raises:
+        UserError: `chat_too_long`, as soon as more than the limit arrived.
+    """
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)

@@ -1,4 +1,4 @@
-"""Ranking → screen: the table of votes, and what it can't say yet. No HTML."""
+"""What the page shows of a ranking, and where it isn't certain yet. Values only, no HTML."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from akash_gradio.compare.ranking import Neighbors, Pair, Ranking, Standing
 from akash_gradio.web import texts
 
 MARGIN: Final = 0.04
-"""Of the scale, left free at both ends."""
+"""Part of the scale that stays free at each end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedLane:
-    """One row. at, low, high: percent of the scale. doubt: why the next row may stand above it."""
+    """One row of the ranking.
+
+    Attributes:
+        variant: The rest of the lane's label after the model, "" without any.
+        at: The rating in percent of the scale; `low` and `high` are the interval's ends.
+        record: Wins, losses and ties as text.
+        doubt: Why the next row may belong above this one, "" if it doesn't.
+    """
 
     label: str
     name: str
@@ -32,15 +39,27 @@ class RankedLane:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """How the row's lane did against the column's: share of wins 0 to 100, None for no votes."""
+    """The row's lane against the column's.
+
+    Attributes:
+        share: Percent of wins, with half of the ties; None without votes.
+        label: The same as text.
+    """
 
     share: int | None
-    said: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankingView:
-    """rows: best first. matrix: a row of cells for each row, in the same order."""
+    """The ranking.
+
+    Attributes:
+        where: Where the votes are stored.
+        rows: The lanes, best first.
+        matrix: The cells of each row, in the same order.
+        left_out: How many votes are not ranked, "" for none.
+    """
 
     summary: str
     where: str
@@ -49,13 +68,19 @@ class RankingView:
     left_out: str
 
 
-def ranking_view(ranking: Ranking, name_of: Callable[[str], str], *, kept: bool) -> RankingView:
-    """What the page shows of the votes. kept: whether the server keeps them, or the browser."""
+def ranking_view(ranking: Ranking, name_of: Callable[[str], str], *, stored: bool) -> RankingView:
+    """Return what the page shows of a ranking.
+
+    Args:
+        ranking: The ranking.
+        name_of: Returns the display name of a model id.
+        stored: Whether the server stores votes, instead of each browser.
+    """
     count = ranking.votes
     w = texts.RANKING
     return RankingView(
         summary=w["one_vote"] if count == 1 else w["votes"].format(count=f"{count:,}"),
-        where=w["kept_here"] if kept else w["kept_in_browser"],
+        where=w["kept_here"] if stored else w["kept_in_browser"],
         rows=_rows(ranking, name_of),
         matrix=_matrix(ranking.standings, ranking.pairs),
         left_out=w["left_out"].format(count=ranking.left_out) if ranking.left_out else "",
@@ -119,8 +144,10 @@ def _matrix(standings: Sequence[Standing], pairs: Sequence[Pair]) -> tuple[tuple
 def _cell(known: dict[tuple[str, str], Pair], row: str, column: str) -> Cell:
     pair = known.get((row, column)) or known.get((column, row))
     if pair is None or not pair.votes:
-        return Cell(share=None, said="")
+        return Cell(share=None, label="")
     wins, losses = (pair.a_wins, pair.b_wins) if pair.a == row else (pair.b_wins, pair.a_wins)
     even = pair.ties + pair.both_bad
     share = round(100 * (wins + even / 2) / pair.votes)
-    return Cell(share=share, said=texts.RANKING["cell"].format(wins=wins, losses=losses, even=even))
+    return Cell(
+        share=share, label=texts.RANKING["cell"].format(wins=wins, losses=losses, even=even)
+    )

@@ -1,4 +1,4 @@
-"""A report as an answer of the page: its beginning as a preview, or all of it as a file."""
+"""A report as a response: a preview of its beginning, or the whole file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from starlette.types import ASGIApp
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.reports.report import Report, ReportFormat, write_report
-from akash_gradio.compare.votes.store import Vote, VotesUnavailable
-from akash_gradio.web.context import AppContext
+from akash_gradio.compare.votes.store import Vote, VoteStore, VotesUnavailable
 
 PREVIEW_CHARACTERS: Final = 200_000
-_TYPES: Final = {
+"""A preview ends with the part of the report that passes this length."""
+_MEDIA_TYPES: Final = {
     ReportFormat.HTML: "text/html",
     ReportFormat.MARKDOWN: "text/markdown",
     ReportFormat.CSV: "text/csv",
@@ -24,31 +24,42 @@ _TYPES: Final = {
 }
 
 
-async def report_answer(report: Report, form: ReportFormat, *, preview: bool) -> ASGIApp:
-    """`{"text", "whole"}` of its beginning, or the whole file as it is written."""
-    pieces = write_report(report, form)
+async def report_response(report: Report, form: ReportFormat, *, preview: bool) -> ASGIApp:
+    """Return the report as a file, or as a preview: `{"text", "whole"}`."""
+    parts = write_report(report, form)
     if preview:
-        text, whole = await asyncio.to_thread(_beginning, pieces)
+        text, whole = await asyncio.to_thread(_preview, parts)
         return JSONResponse({"text": text, "whole": whole})
-    return StreamingResponse(pieces, media_type=_TYPES[form])
+    return StreamingResponse(parts, media_type=_MEDIA_TYPES[form])
 
 
-async def ranking_of(house: AppContext, plan: Plan, own: Sequence[Vote] = ()) -> Ranking | None:
-    """Of the votes between the plan's lanes; own: the browser's, where the host keeps none."""
+async def plan_ranking(
+    store: VoteStore | None, plan: Plan, own_votes: Sequence[Vote] = ()
+) -> Ranking | None:
+    """Rank the lanes of a plan by the votes between them.
+
+    Args:
+        store: Where votes are stored, None if the browser keeps its own.
+        plan: The plan with the lanes.
+        own_votes: The browser's votes, used without a store.
+
+    Returns:
+        The ranking, or None without votes or if the store is unavailable.
+    """
     try:
-        every = own if house.votes is None else await house.votes.all()
+        all_votes = own_votes if store is None else await store.all()
     except VotesUnavailable:
         return None
-    votes = [vote for vote in every if {vote.a, vote.b} <= plan.vote_labels]
+    votes = [vote for vote in all_votes if {vote.a, vote.b} <= plan.vote_labels]
     return await asyncio.to_thread(rank, votes) if votes else None
 
 
-def _beginning(pieces: Iterator[str]) -> tuple[str, bool]:
-    """The first PREVIEW_CHARACTERS or a little more, and whether that is all."""
-    begun, length = list[str](), 0
-    for each in pieces:
-        begun.append(each)
-        length += len(each)
+def _preview(parts: Iterator[str]) -> tuple[str, bool]:
+    """Return the beginning of the report, and whether it is the whole report."""
+    texts, length = list[str](), 0
+    for part in parts:
+        texts.append(part)
+        length += len(part)
         if length > PREVIEW_CHARACTERS:
-            return "".join(begun), next(pieces, None) is None
-    return "".join(begun), True
+            return "".join(texts), next(parts, None) is None
+    return "".join(texts), True

@@ -1,4 +1,4 @@
-"""What the page's script sends, checked where it enters."""
+"""Schemas of the requests that the page's scripts send, and their conversion to domain values."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
 from akash_gradio.domain.errors import UserError
-from akash_gradio.web.continuation import INSTRUCTION, beginning
+from akash_gradio.web.continuation import INSTRUCTION, drop_partial_word
 
 BODY_LIMIT_BYTES: Final = 16_000_000
-"""Of one request: the whole chat travels with each message, its pictures too."""
+"""Largest request body: the whole chat travels with each message, with its pictures."""
 ATTACHMENT_LIMIT: Final = 10
-"""Of one message."""
+"""Largest number of files attached to one message."""
 MESSAGE_LIMIT_BYTES: Final = 1_000_000
+"""Largest text of one message, in UTF-8."""
 
-
-class _Checked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
+Body = TypeVar("Body", bound=BaseModel)
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _PICTURE: Final = r"^data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/]+={0,2}$"
 
 
-class AskedText(_Checked):
+class _Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class TextAttachment(_Schema):
     """The text of a file that belongs to a message."""
 
     kind: Literal["text"]
@@ -38,7 +39,7 @@ class AskedText(_Checked):
     text: str
 
 
-class AskedPicture(_Checked):
+class PictureAttachment(_Schema):
     """A picture that belongs to a message. Never an address: the endpoint would fetch it."""
 
     kind: Literal["picture"]
@@ -46,11 +47,11 @@ class AskedPicture(_Checked):
     url: Annotated[str, Field(pattern=_PICTURE)]
 
 
-Attachment = Annotated[AskedText | AskedPicture, Field(discriminator="kind")]
+Attachment = Annotated[TextAttachment | PictureAttachment, Field(discriminator="kind")]
 
 
-class AskedTurn(_Checked):
-    """One turn as the browser keeps it."""
+class TurnSchema(_Schema):
+    """One turn as the browser stores it."""
 
     role: Literal["user", "assistant"]
     text: str
@@ -59,201 +60,226 @@ class AskedTurn(_Checked):
     ] = ()
 
 
-Asked = TypeVar("Asked", bound=_Checked)
-Unset = Literal["catalog", "endpoint"]
+DefaultName = Literal["catalog", "endpoint"]
 _Stop = Annotated[str, Field(min_length=1)]
 _Penalty = Annotated[float, Field(ge=-2, le=2)]
 
 
-class AskedSettings(_Checked):
-    """The settings of a chat; a number is the visitor's own value, a word leaves it alone."""
+class SettingsSchema(_Schema):
+    """The settings of a chat.
+
+    A parameter is the visitor's own value, or the name of the default that applies. An empty
+    number (null) means the endpoint's default.
+    """
 
     system: str = ""
-    temperature: Annotated[float, Field(ge=0, le=2)] | Unset = "catalog"
-    top_p: Annotated[float, Field(ge=0, le=1)] | Unset = "catalog"
-    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | Unset | None = "catalog"
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | Unset | None = "catalog"
-    stop: Annotated[list[_Stop], Field(max_length=4)] | Unset = "catalog"
-    presence_penalty: _Penalty | Unset = "catalog"
-    frequency_penalty: _Penalty | Unset = "catalog"
+    temperature: Annotated[float, Field(ge=0, le=2)] | DefaultName = "catalog"
+    top_p: Annotated[float, Field(ge=0, le=1)] | DefaultName = "catalog"
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | DefaultName | None = "catalog"
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | DefaultName | None = "catalog"
+    stop: Annotated[list[_Stop], Field(max_length=4)] | DefaultName = "catalog"
+    presence_penalty: _Penalty | DefaultName = "catalog"
+    frequency_penalty: _Penalty | DefaultName = "catalog"
     reasoning_effort: Annotated[str, Field(pattern=r"^[a-z]{2,20}$")] = "endpoint"
     stream: bool = True
 
 
-class AskedReply(_Checked):
-    """One message with the chat before it; the last turn is the visitor's."""
+class ReplyRequest(_Schema):
+    """A message with the chat before it; the last turn is the visitor's."""
 
     model: Annotated[str, Field(min_length=1, max_length=300)]
-    turns: Annotated[list[AskedTurn], Field(min_length=1, max_length=2000)]
-    settings: AskedSettings = AskedSettings()
+    turns: Annotated[list[TurnSchema], Field(min_length=1, max_length=2000)]
+    settings: SettingsSchema = SettingsSchema()
 
 
-class AskedLane(AskedReply):
-    """One lane of a comparison. endpoint: the alias that is to answer, None for any."""
+class LaneSchema(ReplyRequest):
+    """One lane of a comparison.
+
+    Attributes:
+        letter: Identifies the lane.
+        endpoint: The alias of the only endpoint that may answer, None for any.
+    """
 
     letter: Literal["A", "B", "C", "D"]
     endpoint: Annotated[str, Field(min_length=1, max_length=300)] | None = None
 
 
 RunId = Annotated[str, Field(pattern=r"^[\w-]{16,64}$")]
-"""Made by the page and not to be guessed: who knows it may stop the run's lanes."""
+"""Unguessable, since it is the only key to a comparison or run."""
 
 
-class AskedCompare(_Checked):
-    """One question to several lanes, each with what was said in it before."""
+class CompareRequest(_Schema):
+    """One prompt to several lanes, each with its own conversation before it."""
 
     run: RunId
-    lanes: Annotated[list[AskedLane], Field(min_length=1, max_length=len(LETTERS))]
+    lanes: Annotated[list[LaneSchema], Field(min_length=1, max_length=len(LETTERS))]
 
 
-class AskedStop(_Checked):
-    """One lane of a running comparison is to end."""
+class StopRequest(_Schema):
+    """A request to stop one lane of a running comparison."""
 
     run: RunId
     letter: str
 
 
-class AskedDiff(_Checked):
-    """Two answers to be set beside each other."""
+class DiffRequest(_Schema):
+    """Two answers to compare."""
 
     a: Annotated[str, Field(max_length=MESSAGE_LIMIT_BYTES)]
     b: Annotated[str, Field(max_length=MESSAGE_LIMIT_BYTES)]
 
 
-class AskedRender(_Checked):
-    """Texts of a kept chat to be drawn again."""
+class RenderRequest(_Schema):
+    """Texts of a stored chat to render."""
 
     texts: Annotated[list[str], Field(max_length=200)]
 
 
-def read_reply(body: bytes) -> ChatRequest:
-    """The request that the page's JSON asks for. Raises UserError."""
-    return _request(_validated(AskedReply, body))
+def parse_body(schema: type[Body], body: bytes) -> Body:
+    """Validate a JSON body.
 
-
-def read_go_on(body: bytes) -> tuple[ChatRequest, str]:
-    """Parse a request to continue the last answer, and return how that answer begins."""
-    asked = _validated(AskedReply, body)
-    *turns, last = asked.turns
-    before = beginning(clean(last.text))
-    if last.role != "assistant" or not before.strip():
-        raise UserError("empty_message")
-    begun = last.model_copy(update={"text": before})
-    more = AskedTurn(role="user", text=INSTRUCTION)
-    return _request(asked.model_copy(update={"turns": [*turns, begun, more]})), before
-
-
-def read_compare(body: bytes) -> tuple[str, dict[str, ChatRequest]]:
-    """The run's id, and what each lane asks, by its letter. Raises UserError.
-
-    A lane is answered by its own model or not at all: a fallback would be compared in its name.
+    Raises:
+        UserError: `invalid_request`, with the path of the first wrong field. It contains nothing
+            of what was sent.
     """
-    asked = _validated(AskedCompare, body)
-    lanes: dict[str, ChatRequest] = {
-        lane.letter: replace(_request(lane), endpoint=lane.endpoint, fallback=False)
-        for lane in asked.lanes
-    }
-    if len(lanes) < len(asked.lanes):
-        raise UserError(
-            "invalid_request", {"detail": "lanes.letter: two lanes have the same letter"}
-        )
-    return asked.run, lanes
+    try:
+        return schema.model_validate_json(_replace_lone_surrogates(body))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        # For a union pydantic also names the branch, which is no field's name.
+        path = ".".join(str(part) for part in first["loc"] if re.fullmatch(r"\w{1,40}", str(part)))
+        detail = f"{path}: {first['msg']}" if path else first["msg"]
+        raise UserError("invalid_request", {"detail": detail}) from None
 
 
-def read_stop(body: bytes) -> tuple[str, str]:
-    """The run and the lane that is to end. Raises UserError."""
-    asked = _validated(AskedStop, body)
-    return asked.run, asked.letter
+def parse_reply(body: bytes) -> ChatRequest:
+    """Parse the body of `page/reply`.
+
+    Raises:
+        UserError: `invalid_request`, `message_too_long` or `empty_message`.
+    """
+    return _chat_request(parse_body(ReplyRequest, body))
 
 
-def read_diff(body: bytes) -> tuple[str, str]:
-    """The two texts. Raises UserError."""
-    asked = _validated(AskedDiff, body)
-    return asked.a, asked.b
+def parse_continuation(body: bytes) -> tuple[ChatRequest, str]:
+    """Parse the body of `page/continue`, whose last turn is the answer to continue.
 
+    Returns:
+        The request, and the beginning of the answer as the model sees it.
 
-def _request(asked: AskedReply) -> ChatRequest:
-    last = clean(asked.turns[-1].text)
-    size = len(last.encode())
-    if size > MESSAGE_LIMIT_BYTES:
-        raise UserError(
-            "message_too_long",
-            {"size": _megabytes(size), "limit": _megabytes(MESSAGE_LIMIT_BYTES)},
-            413,
-        )
-    turns = [_turn(turn) for turn in asked.turns]
-    if asked.turns[-1].role != "user" or not _says(turns[-1]):
+    Raises:
+        UserError: `invalid_request`, or `empty_message` if there is no answer to continue.
+    """
+    request = parse_body(ReplyRequest, body)
+    *turns, last = request.turns
+    beginning = drop_partial_word(clean(last.text))
+    if last.role != "assistant" or not beginning.strip():
         raise UserError("empty_message")
-    said = _in_turn(turn for turn in turns if _says(turn))
+    answer = last.model_copy(update={"text": beginning})
+    instruction = TurnSchema(role="user", text=INSTRUCTION)
+    continued = request.model_copy(update={"turns": [*turns, answer, instruction]})
+    return _chat_request(continued), beginning
+
+
+def parse_compare(body: bytes) -> tuple[str, dict[str, ChatRequest]]:
+    """Parse the body of `page/compare`.
+
+    A lane never falls back to another model: that model would be compared under its name.
+
+    Returns:
+        The id of the comparison, and each lane's request by its letter.
+
+    Raises:
+        UserError: `invalid_request`, `message_too_long` or `empty_message`.
+    """
+    request = parse_body(CompareRequest, body)
+    lanes: dict[str, ChatRequest] = {
+        lane.letter: replace(_chat_request(lane), endpoint=lane.endpoint, fallback=False)
+        for lane in request.lanes
+    }
+    if len(lanes) < len(request.lanes):
+        detail = "lanes.letter: two lanes have the same letter"
+        raise UserError("invalid_request", {"detail": detail})
+    return request.run, lanes
+
+
+def parse_stop(body: bytes) -> tuple[str, str]:
+    """Parse the body of `page/compare/stop` into the comparison's id and the lane's letter."""
+    request = parse_body(StopRequest, body)
+    return request.run, request.letter
+
+
+def parse_diff(body: bytes) -> tuple[str, str]:
+    """Parse the body of `page/compare/diff` into two texts."""
+    request = parse_body(DiffRequest, body)
+    return request.a, request.b
+
+
+def parse_render(body: bytes) -> list[str]:
+    """Parse the body of `page/render` into the texts to render."""
+    return parse_body(RenderRequest, body).texts
+
+
+def _chat_request(request: ReplyRequest) -> ChatRequest:
+    size = len(clean(request.turns[-1].text).encode())
+    if size > MESSAGE_LIMIT_BYTES:
+        facts = {"size": _megabytes(size), "limit": _megabytes(MESSAGE_LIMIT_BYTES)}
+        raise UserError("message_too_long", facts, 413)
+    turns = [_turn(turn) for turn in request.turns]
+    if request.turns[-1].role != "user" or _is_empty(turns[-1]):
+        raise UserError("empty_message")
+    alternating = _merge_same_role(turn for turn in turns if not _is_empty(turn))
+    system = clean(request.settings.system)
     return ChatRequest(
-        model=asked.model,
-        conversation=Conversation(turns=said, system=clean(asked.settings.system)),
-        sampling=sampling_of(asked.settings),
-        stream=asked.settings.stream,
+        model=request.model,
+        conversation=Conversation(turns=alternating, system=system),
+        sampling=sampling_of(request.settings),
+        stream=request.settings.stream,
     )
 
 
-def _turn(asked: AskedTurn) -> Turn:
-    """The turn as the model reads it: its files, each under its name, then the message."""
-    files = [_file(one) for one in asked.attachments if isinstance(one, AskedText)]
-    pictures = (one.url for one in asked.attachments if isinstance(one, AskedPicture))
-    texts = [*files, asked.text] if asked.text.strip() or not files else files
+def _turn(turn: TurnSchema) -> Turn:
+    """Return the turn as the model reads it: each file under its name, then the message."""
+    files = [_file(item) for item in turn.attachments if isinstance(item, TextAttachment)]
+    pictures = (item.url for item in turn.attachments if isinstance(item, PictureAttachment))
+    texts = [*files, turn.text] if turn.text.strip() or not files else files
     content = clean("\n\n".join(texts))
-    return Turn(role=Role(asked.role), content=content, pictures=tuple(pictures))
+    return Turn(role=Role(turn.role), content=content, pictures=tuple(pictures))
 
 
-def _file(asked: AskedText) -> str:
-    name = re.sub(r'[\s"<>]+', " ", asked.name).strip()
-    return f'<file name="{name}">\n{asked.text.strip()}\n</file>'
+def _file(attachment: TextAttachment) -> str:
+    name = re.sub(r'[\s"<>]+', " ", attachment.name).strip()
+    return f'<file name="{name}">\n{attachment.text.strip()}\n</file>'
 
 
-def _says(turn: Turn) -> bool:
-    return bool(turn.content.strip() or turn.pictures)
+def _is_empty(turn: Turn) -> bool:
+    return not (turn.content.strip() or turn.pictures)
 
 
-def _in_turn(turns: Iterable[Turn]) -> tuple[Turn, ...]:
-    """The same words with speakers that take turns, as strict chat templates ask.
+def _merge_same_role(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+    """Merge consecutive turns of one role: strict chat templates require alternating roles.
 
-    A question that was never answered stands before the next one, as one.
+    A prompt that was never answered precedes the next one in the same turn.
     """
-    said: list[Turn] = []
+    merged: list[Turn] = []
     for turn in turns:
-        if said and said[-1].role is turn.role:
-            before = said.pop()
-            both = [text for text in (before.content, turn.content) if text]
-            pictures = before.pictures + turn.pictures
-            said.append(Turn(role=turn.role, content="\n\n".join(both), pictures=pictures))
+        if merged and merged[-1].role is turn.role:
+            previous = merged.pop()
+            contents = [text for text in (previous.content, turn.content) if text]
+            pictures = previous.pictures + turn.pictures
+            merged.append(Turn(role=turn.role, content="\n\n".join(contents), pictures=pictures))
         else:
-            said.append(turn)
-    return tuple(said)
+            merged.append(turn)
+    return tuple(merged)
 
 
-def read_render(body: bytes) -> list[str]:
-    """The texts to be drawn. Raises UserError."""
-    return _validated(AskedRender, body).texts
-
-
-def _validated(kind: type[Asked], body: bytes) -> Asked:
-    try:
-        return kind.model_validate_json(_without_halves(body))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        # Of a union pydantic also names the branch, in words that are no field's.
-        fields = [str(part) for part in first["loc"] if re.fullmatch(r"\w{1,40}", str(part))]
-        place = ".".join(fields)
-        raise UserError(
-            "invalid_request", {"detail": f"{place}: {first['msg']}" if place else first["msg"]}
-        ) from None
-
-
-def sampling_of(settings: AskedSettings) -> Sampling:
-    """The settings as a request has them."""
+def sampling_of(settings: SettingsSchema) -> Sampling:
+    """Return the sampling parameters of a chat request."""
     values = {field.name: getattr(settings, field.name) for field in fields(Sampling)}
-    return Sampling(**{name: _state(value) for name, value in values.items()})
+    return Sampling(**{name: _parameter(value) for name, value in values.items()})
 
 
-def _state(value: Any) -> Any:
-    """A setting as `Sampling` has it: null and the two words of `Unset` leave it alone."""
+def _parameter(value: Any) -> Any:
     if value is None:
         return Default.ENDPOINT
     if value in ("catalog", "endpoint"):
@@ -261,15 +287,15 @@ def _state(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def _without_halves(body: bytes) -> bytes:
-    r"""The JSON with U+FFFD for half characters (`\ud83d`): scripts write them, pydantic refuses.
+def _replace_lone_surrogates(body: bytes) -> bytes:
+    r"""Replace lone surrogates (`\ud83d`) in the JSON by U+FFFD; pydantic rejects them.
 
-    Rare: `JSON.stringify` escapes nothing but the halves. Whole pairs are joined.
+    `JSON.stringify` escapes nothing but lone surrogates, so this is rare. Pairs are joined.
     """
-    if not _HALF.search(body):
+    if not _SURROGATE.search(body):
         return body
     try:
         text = json.dumps(json.loads(body), ensure_ascii=False)
@@ -279,7 +305,7 @@ def _without_halves(body: bytes) -> bytes:
 
 
 def clean(text: str) -> str:
-    """The text without NUL, which many a server takes for its end; the rest is the visitor's."""
+    """Return the text without NUL, which many servers treat as its end."""
     return text.replace("\0", "")
 
 

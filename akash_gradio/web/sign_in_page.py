@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from akash_gradio.formatting import format_duration
 from akash_gradio.web import texts
-from akash_gradio.web.templating import piece, tab_icon
+from akash_gradio.web.templating import render_template, tab_icon
 
 
 def sign_in_html(
@@ -15,7 +15,7 @@ def sign_in_html(
     up: the way from its address to the page's.
     """
     said = texts.SIGN_IN[fault].format(wait=format_duration(wait_s)) if fault else ""
-    return piece(
+    return render_template(
         "sign_in",
         t=texts.SIGN_IN,
         form=form,

@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from akash_gradio.config.paths import ASSETS
 from akash_gradio.web import texts
-from akash_gradio.web.views import CardView, Notice, PanelView
+from akash_gradio.web.card_view import CardView, PanelView
+from akash_gradio.web.notices import Notice
 
 ICON: Final = ASSETS / "icon.svg"
 
@@ -27,7 +28,7 @@ def _environment() -> Environment:
     return environment
 
 
-def piece(name: str, **values: Any) -> str:
+def render_template(name: str, **values: Any) -> str:
     """The template of that name, filled. Values are escaped unless the template says `safe`."""
     return _environment().get_template(f"{name}.html").render(**values)
 
@@ -41,14 +42,14 @@ def tab_icon() -> str:
 @lru_cache(maxsize=1024)
 def card_html(card: CardView) -> str:
     """One card of the gallery; drawn anew only when something on it has changed."""
-    return piece("card", card=card)
+    return render_template("card", card=card)
 
 
 def panel_html(card: PanelView) -> str:
     """One model's panel."""
-    return piece("panel", card=card)
+    return render_template("panel", card=card)
 
 
 def notice_html(notice: Notice) -> str:
     """One bar above the content."""
-    return piece("notice", notice=notice)
+    return render_template("notice", notice=notice)

@@ -173,7 +173,7 @@ PAGE: Final[Mapping[str, str]] = {
     "waiting_s": "Waiting for the first token · {seconds} s",
     "trying_another": "{endpoint} did not respond. Trying another endpoint",
     "trying_again": "{endpoint} did not respond. Retrying in {seconds} s",
-    "queued": "Position {place} in the queue",
+    "queued": "Position {position} in the queue",
     "starting": "The model is starting. Your message will be sent when it is ready.",
     "stopped": "stopped",
     "busy": "An answer is in progress. Stop it first.",

@@ -1,6 +1,6 @@
-"""The addresses of votes: casting them, the table that they make, taking both away.
+"""Routes of votes: casting them, their ranking, and exporting both.
 
-A host that keeps nothing has none: then the browser's own votes travel with each question.
+If the operator stores no votes, the browser keeps its own and sends them with each request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from akash_gradio.compare.ranking import Ranking, rank
@@ -23,132 +23,155 @@ from akash_gradio.compare.votes.export import votes_csv, votes_json
 from akash_gradio.compare.votes.store import Vote, VoteStore, VotesUnavailable, parse_votes
 from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
-from akash_gradio.web.context import AppContext
-from akash_gradio.web.page_route import PageAddress, read_body
+from akash_gradio.web.deps import CatalogView, CompareDeps
+from akash_gradio.web.page_route import post, read_body
 from akash_gradio.web.ranking_view import ranking_view
-from akash_gradio.web.templating import piece
+from akash_gradio.web.templating import render_template
 
-MOST_AT_ONCE = 6
-"""Votes of one question: each pair of four lanes."""
-MOST_A_MINUTE: Final = 60
-"""Votes of one visitor that are kept."""
-MOST_OF_HOUSEHOLD: Final = 600
-"""The same of everybody behind one address: a new cookie is no new visitor there."""
-RANKING_S: Final = 5.0
-"""For so many seconds the ranking of everybody's votes is not worked out again."""
+MAX_VOTES_PER_REQUEST: Final = 6
+"""One prompt gives at most one vote for each pair of four lanes."""
+MAX_VOTES_PER_MINUTE: Final = 60
+"""Stored votes of one visitor."""
+MAX_NETWORK_VOTES_PER_MINUTE: Final = 600
+"""Stored votes of all visitors behind one address: a new cookie does not reset the limit."""
+RANKING_MAX_AGE_S: Final = 5.0
+"""The ranking of stored votes is computed at most this often."""
 
 
-def vote_routes(house: AppContext, clock: Callable[[], float] = time.monotonic) -> list[BaseRoute]:
-    """Every address that votes have. clock: monotonic seconds."""
-    tables = _Tables(clock, RANKING_S if house.votes is not None else 0.0)
-    minute = _Minute(clock)
+class VoteRoutes:
+    """`page/compare/votes`, `page/compare/ranking` and `page/compare/export`.
 
-    async def cast(request: Request) -> ASGIApp:
-        votes = _votes(await read_body(request))
-        if len(votes) > MOST_AT_ONCE:
-            raise UserError("invalid_request", {"detail": f"votes: {MOST_AT_ONCE} at once"})
-        if house.votes is not None:
-            _check_models(house, votes)
-            minute.take(len(votes))
-            await _keep(house.votes, map(_signed, votes))
-        return JSONResponse({"kept": house.votes is not None})
+    Args:
+        deps: The vote store and the models.
+        clock: Monotonic seconds.
+    """
 
-    async def table(request: Request) -> ASGIApp:
-        votes = await _all(house, await read_body(request))
-        _, ranking = await tables.of(votes)
-        view = ranking_view(ranking, house.name_of, kept=house.votes is not None)
-        return JSONResponse({"html": piece("ranking", ranking=view)})
+    def __init__(self, deps: CompareDeps, clock: Callable[[], float] = time.monotonic) -> None:
+        self._models, self._store = deps.models, deps.votes
+        self._rankings = _RankingCache(clock, RANKING_MAX_AGE_S if deps.votes else 0.0)
+        self._limiter = _VoteLimiter(clock)
 
-    async def export(request: Request) -> ASGIApp:
-        votes = await _all(house, await read_body(request))
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of votes."""
+        return [
+            post("/page/compare/votes", self.cast),
+            post("/page/compare/ranking", self.ranking),
+            post("/page/compare/export/{form}", self.export),
+        ]
+
+    async def cast(self, request: Request) -> ASGIApp:
+        """Store votes, unless each browser keeps its own."""
+        votes = _parse_votes(await read_body(request))
+        if len(votes) > MAX_VOTES_PER_REQUEST:
+            detail = f"votes: at most {MAX_VOTES_PER_REQUEST} in a request"
+            raise UserError("invalid_request", {"detail": detail})
+        if self._store is not None:
+            _check_models(self._models, votes)
+            self._limiter.admit(len(votes))
+            await _store_all(self._store, map(_with_visitor, votes))
+        return JSONResponse({"kept": self._store is not None})
+
+    async def ranking(self, request: Request) -> ASGIApp:
+        """Return the ranking as HTML."""
+        votes = await self._votes(await read_body(request))
+        _, ranking = await self._rankings.get(votes)
+        view = ranking_view(ranking, self._models.name_of, stored=self._store is not None)
+        return JSONResponse({"html": render_template("ranking", ranking=view)})
+
+    async def export(self, request: Request) -> ASGIApp:
+        """Return the votes as CSV, or the votes and their ranking as JSON."""
+        votes = await self._votes(await read_body(request))
         if request.path_params["form"] == "csv":
             return JSONResponse({"text": votes_csv(votes)})
-        return JSONResponse({"text": votes_json(*await tables.of(votes))})
+        return JSONResponse({"text": votes_json(*await self._rankings.get(votes))})
 
-    return [
-        Route("/page/compare/votes", PageAddress(cast), methods=["POST"]),
-        Route("/page/compare/ranking", PageAddress(table), methods=["POST"]),
-        Route("/page/compare/export/{form}", PageAddress(export), methods=["POST"]),
-    ]
+    async def _votes(self, body: bytes) -> tuple[Vote, ...]:
+        """Return all stored votes, or those in the request if none are stored."""
+        if self._store is None:
+            return _parse_votes(body)
+        try:
+            return await self._store.all()
+        except VotesUnavailable:
+            raise UserError("votes_unavailable", status=503) from None
 
 
-class _Tables:
-    """The table of the same votes is worked out once, and kept for hold_s seconds. Live state."""
+class _RankingCache:
+    """Keeps the latest ranking, at least until the votes change and `max_age_s` has passed."""
 
-    def __init__(self, clock: Callable[[], float], hold_s: float) -> None:
-        self._clock, self._hold_s, self._until = clock, hold_s, 0.0
+    def __init__(self, clock: Callable[[], float], max_age_s: float) -> None:
+        self._clock, self._max_age_s, self._expires = clock, max_age_s, 0.0
         self._votes: tuple[Vote, ...] = ()
         self._ranking: asyncio.Future[Ranking] | None = None
 
-    async def of(self, votes: tuple[Vote, ...]) -> tuple[tuple[Vote, ...], Ranking]:
-        """The votes that were ranked, and their ranking."""
-        if self._ranking is None or (votes != self._votes and self._clock() >= self._until):
-            self._votes, self._until = votes, self._clock() + self._hold_s
+    async def get(self, votes: tuple[Vote, ...]) -> tuple[tuple[Vote, ...], Ranking]:
+        """Return the votes that were ranked, and their ranking."""
+        if self._ranking is None or (votes != self._votes and self._clock() >= self._expires):
+            self._votes, self._expires = votes, self._clock() + self._max_age_s
             self._ranking = asyncio.ensure_future(asyncio.to_thread(rank, votes))
         ranked = self._votes
         return ranked, await asyncio.shield(self._ranking)
 
 
-class _Minute:
-    """Who cast how many votes in the last minute. Live state."""
+class _VoteLimiter:
+    """Counts the votes of the last minute, by visitor and by network."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._cast: deque[tuple[float, str, str, int]] = deque()
 
-    def take(self, votes: int) -> None:
-        """So many more of the visitor who asks. Raises UserError."""
+    def admit(self, votes: int) -> None:
+        """Count more votes of the current visitor.
+
+        Raises:
+            UserError: `too_many_votes`.
+        """
         now, visitor = self._clock(), CURRENT_VISITOR.get()
         while self._cast and self._cast[0][0] <= now - 60:
             self._cast.popleft()
-        own = sum(count for _, whose, _, count in self._cast if whose == visitor.id)
-        near = sum(count for _, _, where, count in self._cast if where == visitor.network)
-        if own + votes > MOST_A_MINUTE or (visitor.network and near + votes > MOST_OF_HOUSEHOLD):
-            raise UserError("too_many_votes", {"limit": str(MOST_A_MINUTE)}, 429)
+        own = sum(count for _, voter, _, count in self._cast if voter == visitor.id)
+        near = sum(count for _, _, network, count in self._cast if network == visitor.network)
+        if own + votes > MAX_VOTES_PER_MINUTE or (
+            visitor.network and near + votes > MAX_NETWORK_VOTES_PER_MINUTE
+        ):
+            raise UserError("too_many_votes", {"limit": str(MAX_VOTES_PER_MINUTE)}, 429)
         self._cast.append((now, visitor.id, visitor.network, votes))
 
 
-def _check_models(house: AppContext, votes: Iterable[Vote]) -> None:
-    """Raises UserError where a vote is about a model that nobody knows here."""
+def _check_models(models: CatalogView, votes: Iterable[Vote]) -> None:
+    """Raise `UserError` if a vote names a model that isn't known here."""
     named = {label.partition(", ")[0] for vote in votes for label in (vote.a, vote.b)}
-    served = {listing.card.id for listing in house.listings()}
-    if any(model not in served and house.catalog.get(model) is None for model in named):
+    if not all(models.is_known(model) for model in named):
         raise UserError("vote_unknown_model", status=404)
 
 
-def _signed(vote: Vote) -> Vote:
-    """The vote under the id by which the server knows its visitor, not one that was sent."""
+def _with_visitor(vote: Vote) -> Vote:
+    """Return the vote under the server's id of the visitor, not under the one that was sent."""
     visitor = CURRENT_VISITOR.get().id
     return vote if visitor == ANONYMOUS.id else replace(vote, visitor=visitor)
 
 
-def _votes(body: bytes) -> tuple[Vote, ...]:
-    """The votes of `{"votes": […]}`. Raises UserError."""
+def _parse_votes(body: bytes) -> tuple[Vote, ...]:
+    """Parse `{"votes": […]}`, or raise `UserError`."""
     try:
-        sent: Any = json.loads(body)["votes"]
+        items: Any = json.loads(body)["votes"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError("invalid_request", {"detail": '{"votes": […]}'}) from None
-    return sent_votes(sent)
+    return parse_vote_list(items)
 
 
-def sent_votes(sent: Any) -> tuple[Vote, ...]:
-    """Votes from parsed JSON. Raises UserError."""
+def parse_vote_list(items: Any) -> tuple[Vote, ...]:
+    """Parse votes from decoded JSON.
+
+    Raises:
+        UserError: `invalid_request`.
+    """
     try:
-        return parse_votes(sent)
+        return parse_votes(items)
     except (ValueError, TypeError) as error:
         raise UserError("invalid_request", {"detail": f"votes: {error}"}) from None
 
 
-async def _all(house: AppContext, body: bytes) -> tuple[Vote, ...]:
-    if house.votes is None:
-        return _votes(body)
-    try:
-        return await house.votes.all()
-    except VotesUnavailable:
-        raise UserError("votes_unavailable", status=503) from None
-
-
-async def _keep(store: VoteStore, votes: Iterable[Vote]) -> None:
+async def _store_all(store: VoteStore, votes: Iterable[Vote]) -> None:
     try:
         for vote in votes:
             await store.add(vote)

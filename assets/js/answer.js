@@ -18,8 +18,8 @@ export function applyEvent(version, event, strings) {
   } else if (event.type === "started") {
     Object.assign(version, { endpoint: event.endpoint, first_s: event.first_s });
   } else if (event.type === "queued") {
-    version.starting = event.place > 0;
-    version.status = event.place ? fill(strings.queued, { place: event.place }) : strings.waiting;
+    version.starting = event.position > 0;
+    version.status = event.position ? fill(strings.queued, { position: event.position }) : strings.waiting;
   } else if (event.type === "retrying") {
     version.retrying = true;
     const facts = { endpoint: event.endpoint, seconds: event.wait_s };

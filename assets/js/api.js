@@ -49,7 +49,7 @@ const post = (path, body, signal) =>
 export const reply = (body, signal) => events("reply", body, signal);
 
 /** Stream the events of a continuation. The interrupted answer is the last turn of the body. */
-export const continueAnswer = (body, signal) => events("go-on", body, signal);
+export const continueAnswer = (body, signal) => events("continue", body, signal);
 
 /** Stream the events of all lanes, each with the letter of its lane as `lane`. */
 export const compare = (body, signal) => events("compare", body, signal);
@@ -74,17 +74,17 @@ export const checks = async () => json(await fetch(at("check"), { cache: "no-cac
 
 export const check = (body, signal) => events("check/run", body, signal);
 
-export const readSet = async (set) => json(await post("sets/read", set));
+export const readSet = async (set) => json(await post("sets/validate", set));
 
 export const forecastRun = async (request) => json(await post("sets/forecast", request));
 
-export const startRun = async (request) => json(await post("sets/begin", request));
+export const startRun = async (request) => json(await post("sets/start", request));
 
-export const runStatus = async (request) => json(await post("sets/look", request));
+export const runStatus = async (request) => json(await post("sets/status", request));
 
 export const runRow = async (run, row) => json(await post("sets/row", { run, row }));
 
-export const runAction = async (run, act) => json(await post("sets/act", { run, act }));
+export const runAction = async (run, action) => json(await post("sets/action", { run, action }));
 
 export const previewReport = async (run, form) => json(await post("sets/report", { run, form, preview: true }));
 

@@ -25,7 +25,7 @@ function answerOf(turn) {
   const version = turn?.versions?.[turn.shown];
   if (!version || version.live) return null;
   const { asked, text, reasoning, stopped, error, receipt } = version;
-  return { asked, text, reasoning, stopped: Boolean(stopped), failed: error ? `${error.title} ${hintOf(error)}`.trim() : "", facts: receipt?.facts ?? null };
+  return { requested_at: asked, text, reasoning, stopped: Boolean(stopped), failed: error ? `${error.title} ${hintOf(error)}`.trim() : "", facts: receipt?.facts ?? null };
 }
 
 export class Compare {
@@ -329,7 +329,7 @@ export class Compare {
   /** Return all turns and votes as a report request. */
   reportRequest() {
     const lanes = this.lanes.map((lane) => {
-      const asked = lane.turns.flatMap((turn, place) => (turn.role === "user" ? [{ question: turn.text, answer: answerOf(lane.turns[place + 1]) }] : []));
+      const asked = lane.turns.flatMap((turn, place) => (turn.role === "user" ? [{ prompt: turn.text, answer: answerOf(lane.turns[place + 1]) }] : []));
       return { model: lane.model, endpoint: lane.endpoint, settings: requestSettings(this.settingsOf(lane), this.cardOf(lane)), turns: asked };
     });
     return { lanes, votes: storedVotes() };

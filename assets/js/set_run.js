@@ -92,9 +92,9 @@ export class SetRun {
     this.announced = announced;
   }
 
-  async #act(act) {
+  async #act(action) {
     try {
-      await api.runAction(this.id, act);
+      await api.runAction(this.id, action);
     } catch (error) {
       toast(error.view?.title ?? this.page.strings.offline_title);
     }
@@ -126,8 +126,8 @@ export class SetRun {
   }
 
   wire() {
-    for (const act of ["pause", "stop", "again"]) $(`#run-${act}`).addEventListener("click", () => this.#act(act));
-    $("#run-resume").addEventListener("click", () => this.#act("go_on"));
+    for (const action of ["pause", "stop", "retry"]) $(`#run-${action}`).addEventListener("click", () => this.#act(action));
+    $("#run-resume").addEventListener("click", () => this.#act("resume"));
     $("#run-report").addEventListener("click", () => openReport(this.page, { preview: (form) => api.previewReport(this.id, form), whole: (form) => api.report(this.id, form) }));
     $("#run-earlier").addEventListener("change", ({ target }) => { this.earlier = target.value; this.refresh(); });
     $("#run-body").addEventListener("click", ({ target }) => {

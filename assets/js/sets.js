@@ -314,7 +314,7 @@ export class Sets {
   }
 
   async #deleteRun(id) {
-    await api.runAction(id, "forget").catch(() => null);
+    await api.runAction(id, "delete").catch(() => null);
     this.#keepRuns(this.#runs().filter(({ run }) => run !== id));
     this.#listRuns();
     toast(this.setStrings.run_deleted);

@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.progress import Progress, Stage
-from akash_gradio.web import views
+from akash_gradio.web.notices import service_notices
 from akash_gradio.web.templating import notice_html
 from tests.browser import golden
 from tests.browser.golden import TOLERATED
@@ -565,7 +565,7 @@ def embedded_fetching(studio: Studio, visit: Visit, shot: Shot) -> None:
         "starters": [],
     }
     view["models"] = [{**view["models"][0], **coming}]
-    view["notices"] = [notice_html(views.notices((), (), progress)[0])]
+    view["notices"] = [notice_html(service_notices((), (), progress)[0])]
     page = visit(studio.main)
     page.route("**/page/models", lambda route: route.fulfill(json=view))
     opened(page)

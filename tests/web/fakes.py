@@ -10,17 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Scope
 
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
+from akash_gradio.check.service import CheckService
+from akash_gradio.compare.run_store import RunStore, open_run_store
+from akash_gradio.compare.votes.store import VoteStore
 from akash_gradio.domain import errors
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
 from akash_gradio.domain.events import Event, Finished, Started, TextDelta
-from akash_gradio.domain.model import ServedModel
-from akash_gradio.domain.ports import EndpointState, EndpointStatus
+from akash_gradio.domain.model import Problem, ServedModel
+from akash_gradio.domain.ports import ChatGateway, EndpointState, EndpointStatus
+from akash_gradio.domain.progress import Progress
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
-from akash_gradio.web.context import AppContext
+from akash_gradio.http.locality import is_local_request
+from akash_gradio.web.deps import (
+    CatalogView,
+    ChatDeps,
+    CompareDeps,
+    OperatorDeps,
+    PageDeps,
+    RunDeps,
+    WebDeps,
+)
+from akash_gradio.web.notices import NoticeSource
 from akash_gradio.web.routes import page_routes
 
 Step = Event | Exception | Callable[[], Awaitable[Any]]
@@ -260,13 +274,40 @@ async def shown(events: AsyncGenerator[dict[str, Any], None]) -> Shown:
     return page
 
 
-def house(answerer: FakeChatGateway, pictures: Path, **parts: Any) -> AppContext:
-    parts.setdefault("catalog", Catalog())
-    return AppContext(answerer=answerer, thumbnails=Thumbnails(pictures), **parts)
+def make_deps(
+    gateway: ChatGateway,
+    pictures: Path,
+    *,
+    catalog: Catalog | None = None,
+    thumbnails: Thumbnails | None = None,
+    problems: tuple[Problem, ...] = (),
+    progress: Callable[[], Progress | None] = lambda: None,
+    default_model: str = "",
+    votes: VoteStore | None = None,
+    runs: RunStore | None = None,
+    checks: CheckService | None = None,
+    is_operator: Callable[[Scope], bool] = is_local_request,
+) -> WebDeps:
+    """Return the dependencies of the page's routes, with defaults for what isn't given."""
+    models = CatalogView(catalog=catalog or Catalog(), endpoints=gateway.endpoints)
+    notices = NoticeSource(endpoints=gateway.endpoints, problems=problems, progress=progress)
+    runs = runs or open_run_store(None, gateway, models.catalog.get)
+    return WebDeps(
+        page=PageDeps(
+            models=models,
+            thumbnails=thumbnails or Thumbnails(pictures),
+            notices=notices,
+            default_model=default_model,
+        ),
+        chat=ChatDeps(gateway=gateway, models=models),
+        compare=CompareDeps(gateway=gateway, models=models, votes=votes),
+        runs=RunDeps(runs=runs, models=models, votes=votes),
+        operator=OperatorDeps(endpoints=gateway.endpoints, checks=checks, is_operator=is_operator),
+    )
 
 
-def page(house: AppContext) -> Starlette:
-    return Starlette(routes=page_routes(house))
+def make_page(deps: WebDeps) -> Starlette:
+    return Starlette(routes=page_routes(deps))
 
 
 class Visit:

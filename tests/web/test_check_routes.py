@@ -19,7 +19,7 @@ from akash_gradio.web import texts
 from tests.check.helpers import KEY, target
 from tests.stubs import StubThread
 from tests.stubs.compliant import compliant
-from tests.web.fakes import FakeChatGateway, endpoint_status, house, page
+from tests.web.fakes import FakeChatGateway, endpoint_status, make_deps, make_page
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def client(endpoint: Endpoint, tmp_path: Path) -> TestClient:
 
 
 def client_of(endpoint: Endpoint, folder: Path, **parts: Any) -> TestClient:
-    desk = CheckService({"stub": endpoint}.get, Catalog())
+    checks = CheckService({"stub": endpoint}.get, Catalog())
     answerer = FakeChatGateway(statuses=(endpoint_status("m", alias="stub"),))
-    given = {"desk": desk, "is_operator": lambda _scope: True, **parts}
-    return TestClient(page(house(answerer, folder, **given)))
+    given = {"checks": checks, "is_operator": lambda _scope: True, **parts}
+    return TestClient(make_page(make_deps(answerer, folder, **given)))
 
 
 def events(response: Any) -> list[dict[str, Any]]:
@@ -108,9 +108,9 @@ def test_a_request_of_another_shape_is_refused(client: TestClient, asked: Any) -
 
 
 def test_one_endpoint_is_checked_once_at_a_time(endpoint, tmp_path) -> None:
-    desk = CheckService({"stub": endpoint}.get, Catalog())
-    desk._running.add(endpoint.entry.url)
-    client = client_of(endpoint, tmp_path, desk=desk)
+    checks = CheckService({"stub": endpoint}.get, Catalog())
+    checks._running.add(endpoint.entry.url)
+    client = client_of(endpoint, tmp_path, checks=checks)
     response = client.post("/page/check/run", json={"endpoint": "stub"})
     assert "just being checked" in response.json()["error"]["hint"]
 
@@ -118,7 +118,7 @@ def test_one_endpoint_is_checked_once_at_a_time(endpoint, tmp_path) -> None:
 # ── everybody else ──────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("parts", [{"is_operator": lambda _scope: False}, {"desk": None}])
+@pytest.mark.parametrize("parts", [{"is_operator": lambda _scope: False}, {"checks": None}])
 def test_nobody_else_reaches_it_or_is_shown_the_way(endpoint, stub, tmp_path, parts) -> None:
     client = client_of(endpoint, tmp_path, **parts)
     for response in (

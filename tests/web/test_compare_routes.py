@@ -15,16 +15,16 @@ from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import AllEndpointsFailed, EndpointSilent, UserError
 from akash_gradio.domain.events import Finished, TextDelta
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.web.lanes_view import Races, compare
-from akash_gradio.web.schemas import read_compare
+from akash_gradio.web.comparison import RunningComparisons, compare
+from akash_gradio.web.schemas import parse_compare
 from tests.web.fakes import (
     STARTED,
     FakeChatGateway,
     Gate,
     chat_request,
-    house,
+    make_deps,
+    make_page,
     make_receipt,
-    page,
     tasks_left,
 )
 
@@ -59,7 +59,9 @@ TWO = {"A": chat_request(model="model-a"), "B": chat_request(model="model-b")}
 
 async def test_every_event_says_its_lane():
     said = [STARTED, TextDelta("Hi"), Finished("stop", make_receipt())]
-    events = await heard(compare(RUN, TWO, by_model(model_a=said, model_b=said), Races()))
+    events = await heard(
+        compare(RUN, TWO, by_model(model_a=said, model_b=said), RunningComparisons())
+    )
     for letter in "AB":
         assert of(letter, events) == ["started", "patch", "done"]
 
@@ -67,7 +69,9 @@ async def test_every_event_says_its_lane():
 async def test_a_lane_that_errs_says_so_and_the_others_go_on():
     failed = AllEndpointsFailed("model-a", EndpointSilent("eu-1"))
     said = [STARTED, TextDelta("Hi"), Finished("stop", make_receipt())]
-    events = await heard(compare(RUN, TWO, by_model(model_a=[failed], model_b=said), Races()))
+    events = await heard(
+        compare(RUN, TWO, by_model(model_a=[failed], model_b=said), RunningComparisons())
+    )
     ends = {event["lane"]: event for event in events if event["type"] == "done"}
     assert ends["A"]["error"]["title"] == "model-a is unavailable."
     assert "error" not in ends["B"]
@@ -79,7 +83,7 @@ async def test_a_stopped_lane_is_told_and_its_endpoint_left():
         model_a=[STARTED, gate],
         model_b=[STARTED, other, TextDelta("Hi"), Finished("stop", make_receipt())],
     )
-    races, events = Races(), []
+    races, events = RunningComparisons(), []
     async with aclosing(compare(RUN, TWO, answerer, races)) as told:
         async for event in told:
             events.append(event)
@@ -95,7 +99,7 @@ async def test_a_stopped_lane_is_told_and_its_endpoint_left():
 
 
 async def test_nobody_stops_a_run_without_knowing_its_id():
-    races = Races()
+    races = RunningComparisons()
     async with aclosing(
         compare(RUN, TWO, by_model(model_a=[Gate()], model_b=[STARTED, Gate()]), races)
     ) as told:
@@ -105,7 +109,7 @@ async def test_nobody_stops_a_run_without_knowing_its_id():
 
 
 async def test_a_second_run_of_the_same_id_leaves_the_first_one_in_its_place():
-    races = Races()
+    races = RunningComparisons()
     script = [STARTED, Gate()]
     one = {"A": TWO["A"]}
     async with aclosing(compare(RUN, one, by_model(model_a=script), races)) as first:
@@ -118,7 +122,9 @@ async def test_a_second_run_of_the_same_id_leaves_the_first_one_in_its_place():
 
 async def test_a_model_that_is_withheld_is_not_asked():
     answerer = by_model(model_b=[STARTED, TextDelta("x"), Finished("stop", make_receipt())])
-    told = compare(RUN, TWO, answerer, Races(), withheld=lambda model: model == "model-a")
+    told = compare(
+        RUN, TWO, answerer, RunningComparisons(), is_withheld=lambda model: model == "model-a"
+    )
     events = await heard(told)
     assert of("A", events) == ["done"]
     assert "is not available here" in events[0]["error"]["title"]
@@ -126,7 +132,7 @@ async def test_a_model_that_is_withheld_is_not_asked():
 
 
 def test_a_lane_is_pinned_and_never_answered_by_a_fallback():
-    run, lanes = read_compare(body(lane("A", endpoint="eu-1"), lane("C")))
+    run, lanes = parse_compare(body(lane("A", endpoint="eu-1"), lane("C")))
     assert run == RUN
     assert [(letter, r.model, r.endpoint, r.fallback) for letter, r in lanes.items()] == [
         ("A", "model-a", "eu-1", False),
@@ -150,7 +156,7 @@ def test_a_lane_is_pinned_and_never_answered_by_a_fallback():
 )
 def test_what_is_no_comparison_is_refused(sent: bytes):
     with pytest.raises(UserError):
-        read_compare(sent)
+        parse_compare(sent)
 
 
 @pytest.fixture
@@ -158,7 +164,7 @@ def client(tmp_path: Path) -> TestClient:
     card = ModelCard(id="model-a", name="A", prompt_price=1.0, completion_price=2.0, available=True)
     said = [STARTED, TextDelta("Hi"), Finished("stop", make_receipt(answering_model="model-a"))]
     answerer = FakeChatGateway(lambda _request: said)
-    return TestClient(page(house(answerer, tmp_path, catalog=Catalog(cards=(card,)))))
+    return TestClient(make_page(make_deps(answerer, tmp_path, catalog=Catalog(cards=(card,)))))
 
 
 def post(client: TestClient, path: str, content: bytes) -> Any:
@@ -194,6 +200,6 @@ def test_other_websites_may_not_compare(client: TestClient):
 
 
 def test_the_request_keeps_the_settings_of_its_lane():
-    _, lanes = read_compare(body(lane("A", settings={"temperature": 0, "seed": 3})))
+    _, lanes = parse_compare(body(lane("A", settings={"temperature": 0, "seed": 3})))
     request: ChatRequest = lanes["A"]
     assert (request.sampling.temperature, request.sampling.seed) == (0.0, 3)

@@ -8,9 +8,9 @@ from akash_gradio.domain.chat import Role
 from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.events import Finished, TextDelta
 from akash_gradio.markdown.renderer import render
-from akash_gradio.web.continuation import INSTRUCTION, beginning, joined
-from akash_gradio.web.reply_view import reply
-from akash_gradio.web.schemas import read_go_on
+from akash_gradio.web.continuation import INSTRUCTION, drop_partial_word, join_first_delta
+from akash_gradio.web.reply import reply
+from akash_gradio.web.schemas import parse_continuation
 from tests.web.fakes import STARTED, FakeChatGateway, chat_request, make_receipt, no_nap, shown
 
 
@@ -31,7 +31,7 @@ from tests.web.fakes import STARTED, FakeChatGateway, chat_request, make_receipt
     ],
 )
 def test_a_last_word_that_may_be_half_is_left_to_the_model(text: str, begins: str):
-    assert beginning(text) == begins
+    assert drop_partial_word(text) == begins
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_last_word_that_may_be_half_is_left_to_the_model(text: str, begins: st
     ],
 )
 def test_the_parts_join_with_one_blank_where_one_belongs(before: str, text: str, said: str):
-    assert joined(before, text) == said
+    assert join_first_delta(before, text) == said
 
 
 def body(*said: tuple[str, str]) -> bytes:
@@ -57,7 +57,7 @@ def body(*said: tuple[str, str]) -> bytes:
 
 
 def test_the_answer_as_far_as_it_came_stands_before_what_asks_to_go_on():
-    request, before = read_go_on(body(("user", "Tell"), ("assistant", "Once upon a ti")))
+    request, before = parse_continuation(body(("user", "Tell"), ("assistant", "Once upon a ti")))
     said = [(turn.role, turn.content) for turn in request.conversation.turns]
     assert said == [
         (Role.USER, "Tell"),
@@ -70,12 +70,14 @@ def test_the_answer_as_far_as_it_came_stands_before_what_asks_to_go_on():
 @pytest.mark.parametrize("said", [[("user", "Tell")], [("user", "Tell"), ("assistant", " ")]])
 def test_only_an_answer_that_began_can_be_gone_on_with(said: list[tuple[str, str]]):
     with pytest.raises(UserError):
-        read_go_on(body(*said))
+        parse_continuation(body(*said))
 
 
 async def test_the_whole_answer_is_drawn_not_only_what_came_now():
     before = "A list:\n\n- one\n- "
     script = [STARTED, TextDelta(" two"), TextDelta("\n- three"), Finished("stop", make_receipt())]
-    page = await shown(reply(chat_request(), FakeChatGateway(script), before=before, sleep=no_nap))
+    page = await shown(
+        reply(chat_request(), FakeChatGateway(script), beginning=before, sleep=no_nap)
+    )
     assert page.text["answer"] == "A list:\n\n- one\n- two\n- three"
     assert page.blocks["answer"] == list(render(page.text["answer"]))

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.files.reader import FILE_LIMIT_BYTES
-from tests.web.fakes import FakeChatGateway, endpoint_status, full_answer, house, page
+from tests.web.fakes import FakeChatGateway, endpoint_status, full_answer, make_deps, make_page
 
 CATALOG = Catalog(
     cards=(ModelCard(id="blind", name="Blind"), ModelCard(id="eyes", name="Eyes", vision=True))
@@ -27,7 +27,7 @@ def answerer() -> FakeChatGateway:
 
 @pytest.fixture
 def client(answerer: FakeChatGateway, tmp_path: Path) -> TestClient:
-    return TestClient(page(house(answerer, tmp_path, catalog=CATALOG)))
+    return TestClient(make_page(make_deps(answerer, tmp_path, catalog=CATALOG)))
 
 
 def asking(model: str) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from akash_gradio.domain.health import Health
 from akash_gradio.domain.model import ModelCard, ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.web import texts
-from akash_gradio.web.health_view import HEIGHT, WIDTH, capability_words, health_view
+from akash_gradio.web.card_view import card_view, panel_view
+from akash_gradio.web.health_view import HEIGHT, WIDTH, capability_texts, health_view
 from akash_gradio.web.templating import card_html, panel_html
-from akash_gradio.web.views import card_view, panel_view
 
 CATALOG = Catalog(cards=(ModelCard(id="m", name="M"),))
 
@@ -82,5 +82,5 @@ def test_the_panel_says_what_a_check_learned() -> None:
 
 def test_every_style_of_reasoning_has_words() -> None:
     for style in ("reasoning_content", "reasoning", "tags", "end_tag"):
-        assert capability_words(Capabilities(reasoning=style)) == (texts.CAPABILITIES[style],)
-    assert capability_words(None) == capability_words(Capabilities(streams=True)) == ()
+        assert capability_texts(Capabilities(reasoning=style)) == (texts.CAPABILITIES[style],)
+    assert capability_texts(None) == capability_texts(Capabilities(streams=True)) == ()

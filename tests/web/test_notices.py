@@ -4,14 +4,13 @@ from dataclasses import replace
 
 from akash_gradio.domain.ports import EndpointState
 from akash_gradio.web import texts
-from akash_gradio.web.notices import host_notices
-from akash_gradio.web.views import notices
+from akash_gradio.web.notices import hosting_notices, service_notices
 from tests.web.fakes import endpoint_status
 
 
 def test_a_refused_key_is_told_by_the_name_of_its_secret() -> None:
     down = replace(endpoint_status(alias="hugging-face", state=EndpointState.DOWN), reason="key")
-    (notice,) = host_notices([endpoint_status("m"), down], {"hugging-face": "HF_TOKEN"})
+    (notice,) = hosting_notices([endpoint_status("m"), down], {"hugging-face": "HF_TOKEN"})
     assert "hugging-face" in notice.title
     assert "HF_TOKEN" in notice.body
 
@@ -19,21 +18,21 @@ def test_a_refused_key_is_told_by_the_name_of_its_secret() -> None:
 def test_nobody_is_told_that_a_refused_key_mends_itself() -> None:
     refused = replace(endpoint_status(state=EndpointState.DOWN), reason="key")
     silent = replace(endpoint_status(state=EndpointState.DOWN), reason="connect")
-    assert notices((), (refused, refused), None) == ()
+    assert service_notices((), (refused, refused), None) == ()
     told = texts.NOTICES["all_down"]
-    assert [notice.title for notice in notices((), (refused, silent), None)] == [told]
-    assert notices((), (endpoint_status("m"), silent), None) == ()
+    assert [notice.title for notice in service_notices((), (refused, silent), None)] == [told]
+    assert service_notices((), (endpoint_status("m"), silent), None) == ()
 
 
 def test_a_space_without_a_key_says_which_secret_to_set() -> None:
-    (notice,) = host_notices([], {}, space=True)
+    (notice,) = hosting_notices([], {}, is_space=True)
     assert "Duplicate this Space" in notice.body
     assert "HF_TOKEN" in notice.body
-    assert list(host_notices([], {"endpoint-1": "API_KEY"}, space=True)) == []
-    assert list(host_notices([], {})) == []
+    assert list(hosting_notices([], {"endpoint-1": "API_KEY"}, is_space=True)) == []
+    assert list(hosting_notices([], {})) == []
 
 
 def test_a_replica_that_counts_alone_says_so() -> None:
-    (notice,) = host_notices([], {}, alone=True)
+    (notice,) = hosting_notices([], {}, is_isolated=True)
     assert notice.calm
     assert "REDIS_URL" in notice.body

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from akash_gradio.web.gradio_assets import ENTRY, built_files, files_of_first_visit
-from akash_gradio.web.page_assets import FOREVER, inject_page_assets, kept_routes, page_files
+from akash_gradio.web.page_assets import FOREVER, bundle_routes, inject_page_assets, page_files
 
 GRADIOS = (built_files().parent / "index.html").read_text()
 KINDS = ("html", "row", "column", "form", "textbox", "radio", "slider", "number", "checkbox")
@@ -27,7 +27,7 @@ def finished() -> str:
 
 @pytest.fixture
 def client() -> Iterator[TestClient]:
-    with TestClient(Starlette(routes=kept_routes())) as client:
+    with TestClient(Starlette(routes=bundle_routes())) as client:
         yield client
 
 

@@ -20,7 +20,7 @@ from akash_gradio.domain.ports import EndpointState
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import texts
-from akash_gradio.web.context import AppContext
+from akash_gradio.web.deps import WebDeps
 from akash_gradio.web.schemas import BODY_LIMIT_BYTES
 from tests.web.client import security_stack
 from tests.web.fakes import (
@@ -31,9 +31,9 @@ from tests.web.fakes import (
     Visit,
     endpoint_status,
     full_answer,
-    house,
+    make_deps,
+    make_page,
     make_receipt,
-    page,
     read_event,
     tasks_left,
 )
@@ -54,13 +54,13 @@ def answerer() -> FakeChatGateway:
 
 
 @pytest.fixture
-def rooms(answerer: FakeChatGateway, tmp_path: Path) -> AppContext:
-    return house(answerer, tmp_path, catalog=CATALOG, default_model="org/one")
+def deps(answerer: FakeChatGateway, tmp_path: Path) -> WebDeps:
+    return make_deps(answerer, tmp_path, catalog=CATALOG, default_model="org/one")
 
 
 @pytest.fixture
-def client(rooms: AppContext) -> TestClient:
-    return TestClient(page(rooms))
+def client(deps: WebDeps) -> TestClient:
+    return TestClient(make_page(deps))
 
 
 def asking(text: str = "Hello", model: str = "org/one", **more: Any) -> dict[str, Any]:
@@ -115,15 +115,15 @@ def test_models_that_did_not_change_are_not_sent_again(
 
 def test_says_that_something_wakes_up(tmp_path: Path):
     stages = iter([Stage.FETCHING, Stage.FETCHING, Stage.READY, Stage.READY])
-    rooms = house(FakeChatGateway(), tmp_path, progress=lambda: Progress(stage=next(stages)))
-    client = TestClient(page(rooms))
+    deps = make_deps(FakeChatGateway(), tmp_path, progress=lambda: Progress(stage=next(stages)))
+    client = TestClient(make_page(deps))
     assert client.get("/page/models").json()["waking"] is True
     assert client.get("/page/models").json()["waking"] is False
 
 
 def test_mistakes_of_the_configuration_are_on_the_page(tmp_path: Path):
     problem = Problem(where="ENDPOINTS[1]", field="url", value="<b>x</b>", hint="write https://…")
-    client = TestClient(page(house(FakeChatGateway(), tmp_path, problems=(problem,))))
+    client = TestClient(make_page(make_deps(FakeChatGateway(), tmp_path, problems=(problem,))))
     (notice,) = client.get("/page/models").json()["notices"]
     assert "ENDPOINTS[1]" in notice
     assert "<b>x</b>" not in notice
@@ -131,7 +131,7 @@ def test_mistakes_of_the_configuration_are_on_the_page(tmp_path: Path):
 
 def test_two_hundred_models_are_listed(tmp_path: Path):
     answerer = FakeChatGateway(statuses=(endpoint_status(*(f"org/m{n}" for n in range(200))),))
-    view = TestClient(page(house(answerer, tmp_path))).get("/page/models").json()
+    view = TestClient(make_page(make_deps(answerer, tmp_path))).get("/page/models").json()
     assert len(view["models"]) == 200
 
 
@@ -191,8 +191,8 @@ def test_html_in_what_people_configure_is_shown_as_text(text: str, tmp_path: Pat
     )
     card = ModelCard(id=text, available=True, starters=(text,), **facts)
     statuses = (endpoint_status(text, f"found{text}", alias=f"eu{text}"),)
-    rooms = house(FakeChatGateway(statuses=statuses), tmp_path, catalog=Catalog(cards=(card,)))
-    client = TestClient(page(rooms))
+    deps = make_deps(FakeChatGateway(statuses=statuses), tmp_path, catalog=Catalog(cards=(card,)))
+    client = TestClient(make_page(deps))
     cards = client.get("/page/models").json()["models"]
     panels = [
         client.get(f"/page/panel?model={quote(one['id'], safe='')}").json()["html"] for one in cards
@@ -234,7 +234,7 @@ def test_only_a_plain_https_address_becomes_a_deploy_button(address: str, tmp_pa
     file = tmp_path / "catalog.json"
     file.write_text(json.dumps(entries))
     catalog = read_catalog(file)
-    client = TestClient(page(house(FakeChatGateway(), tmp_path, catalog=catalog)))
+    client = TestClient(make_page(make_deps(FakeChatGateway(), tmp_path, catalog=catalog)))
     good = client.get("/page/panel?model=org/good").json()["html"]
     assert "https://console.akash.network/x?a=b" in good
     bad = client.get("/page/panel?model=org/bad")
@@ -273,8 +273,8 @@ def test_pictures_of_unknown_models_take_no_memory(answerer: FakeChatGateway, tm
             drawn.append(card.id)
             return super().picture(card, dark=dark)
 
-    rooms = AppContext(answerer=answerer, catalog=CATALOG, thumbnails=Counting(tmp_path))
-    client = TestClient(page(rooms))
+    deps = make_deps(answerer, tmp_path, catalog=CATALOG, thumbnails=Counting(tmp_path))
+    client = TestClient(make_page(deps))
     for model in ("invented-1", "invented-2", "org/one"):
         client.get("/page/thumbnail/light", params={"model": model})
     assert drawn == ["org/one"]
@@ -296,7 +296,9 @@ def test_an_answer_is_streamed(client: TestClient, answerer: FakeChatGateway):
 
 
 def test_an_unknown_model_is_told_as_the_end_of_the_answer(tmp_path: Path):
-    client = TestClient(page(house(FakeChatGateway([errors.UnknownModel("no/such")]), tmp_path)))
+    client = TestClient(
+        make_page(make_deps(FakeChatGateway([errors.UnknownModel("no/such")]), tmp_path))
+    )
     response = client.post("/page/reply", json=asking(model="no/such"))
     assert (
         "The model “no/such” is not available here."
@@ -323,9 +325,9 @@ def test_another_website_may_not_ask(client: TestClient, answerer: FakeChatGatew
     assert not answerer.opened
 
 
-def test_a_website_that_the_host_names_may_ask(rooms: AppContext, answerer: FakeChatGateway):
+def test_a_website_that_the_host_names_may_ask(deps: WebDeps, answerer: FakeChatGateway):
     invited = TestClient(
-        security_stack(ALLOWED_ORIGINS="https://friend.example").before(page(rooms))
+        security_stack(ALLOWED_ORIGINS="https://friend.example").before(make_page(deps))
     )
     headers = {"sec-fetch-site": "cross-site", "origin": "https://friend.example"}
     assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 200
@@ -339,7 +341,7 @@ def test_a_website_that_the_host_names_may_ask(rooms: AppContext, answerer: Fake
 def test_a_model_that_is_not_available_is_not_asked(tmp_path: Path):
     hidden = ModelCard(id="kept/back", name="Kept back", available=False)
     answerer = FakeChatGateway([errors.UnknownModel("never asked")])
-    client = TestClient(page(house(answerer, tmp_path, catalog=Catalog(cards=(hidden,)))))
+    client = TestClient(make_page(make_deps(answerer, tmp_path, catalog=Catalog(cards=(hidden,)))))
     told(client.post("/page/reply", json=asking(model="kept/back")), 404)
     assert not answerer.opened
 
@@ -352,9 +354,9 @@ def test_a_message_of_two_megabytes_is_told_its_size(client: TestClient, answere
 
 
 @pytest.mark.parametrize("path", ["reply", "render"])
-async def test_a_body_over_the_limit_is_not_read_to_its_end(rooms: AppContext, path: str):
+async def test_a_body_over_the_limit_is_not_read_to_its_end(deps: WebDeps, path: str):
     parts = [b"x" * (BODY_LIMIT_BYTES // 4)] * 100
-    visit = Visit(page(rooms), f"/page/{path}", parts)
+    visit = Visit(make_page(deps), f"/page/{path}", parts)
     await visit.run()
     assert visit.status == 413
     assert f"{BODY_LIMIT_BYTES / 1e6:.1f} MB" in json.loads(visit.bodies[0])["error"]["title"]
@@ -364,7 +366,9 @@ async def test_a_body_over_the_limit_is_not_read_to_its_end(rooms: AppContext, p
 async def test_a_visitor_who_leaves_ends_a_silent_answer_at_once(tmp_path: Path):
     gate = Gate()
     answerer = FakeChatGateway([STARTED, gate], statuses=READY)
-    visit = Visit(page(house(answerer, tmp_path)), "/page/reply", [json.dumps(asking()).encode()])
+    visit = Visit(
+        make_page(make_deps(answerer, tmp_path)), "/page/reply", [json.dumps(asking()).encode()]
+    )
     running = asyncio.ensure_future(visit.run())
     await gate.reached.wait()
     visit.leave()
@@ -373,8 +377,8 @@ async def test_a_visitor_who_leaves_ends_a_silent_answer_at_once(tmp_path: Path)
     assert not tasks_left()
 
 
-async def test_a_visitor_who_leaves_while_sending_is_forgotten(rooms: AppContext):
-    visit = Visit(page(rooms), "/page/reply", ())
+async def test_a_visitor_who_leaves_while_sending_is_forgotten(deps: WebDeps):
+    visit = Visit(make_page(deps), "/page/reply", ())
     visit.leave()
     await visit.run()
     assert visit.messages == []
@@ -393,7 +397,7 @@ async def test_twenty_visitors_at_once_see_their_own_words_alone(tmp_path: Path)
         return [*steps, Finished("stop", make_receipt(upstream_id=f"id-{said}"))]
 
     answerer = FakeChatGateway(echo, statuses=READY)
-    app = page(house(answerer, tmp_path, catalog=CATALOG))
+    app = make_page(make_deps(answerer, tmp_path, catalog=CATALOG))
     secrets = [f"secret-{number:02}-end" for number in range(visitors)]
     visits = [
         Visit(

@@ -11,8 +11,8 @@ from akash_gradio.domain.errors import UserError
 from akash_gradio.web.schemas import (
     ATTACHMENT_LIMIT,
     MESSAGE_LIMIT_BYTES,
-    read_render,
-    read_reply,
+    parse_render,
+    parse_reply,
 )
 
 
@@ -29,12 +29,12 @@ def with_settings(**values: Any) -> bytes:
 
 def fault(content: bytes) -> UserError:
     with pytest.raises(UserError) as caught:
-        read_reply(content)
+        parse_reply(content)
     return caught.value
 
 
 def test_reads_the_chat_and_its_system_prompt():
-    request = read_reply(body("Hi", "Hello!", "Who?", settings={"system": "Be brief."}))
+    request = parse_reply(body("Hi", "Hello!", "Who?", settings={"system": "Be brief."}))
     turns = [(turn.role, turn.content) for turn in request.conversation.turns]
     assert turns == [(Role.USER, "Hi"), (Role.ASSISTANT, "Hello!"), (Role.USER, "Who?")]
     assert request.conversation.system == "Be brief."
@@ -42,7 +42,7 @@ def test_reads_the_chat_and_its_system_prompt():
 
 
 def test_leaves_everything_to_the_catalog_and_the_endpoint_when_nothing_is_set():
-    assert read_reply(body()).sampling == Sampling()
+    assert parse_reply(body()).sampling == Sampling()
 
 
 @pytest.mark.parametrize(
@@ -50,20 +50,20 @@ def test_leaves_everything_to_the_catalog_and_the_endpoint_when_nothing_is_set()
     [(0, 0.0), (0.0, 0.0), (2, 2.0), ("catalog", Default.CATALOG), ("endpoint", Default.ENDPOINT)],
 )
 def test_a_parameter_has_three_states_and_nought_is_a_value(sent: Any, meant: Any):
-    sampling = read_reply(with_settings(temperature=sent)).sampling
+    sampling = parse_reply(with_settings(temperature=sent)).sampling
     assert sampling.temperature == meant
     assert type(sampling.temperature) is type(meant)
     assert sampling.top_p is Default.CATALOG
 
 
 def test_top_p_may_be_nought_or_the_endpoints_own():
-    assert read_reply(with_settings(top_p=0)).sampling.top_p == 0.0
-    assert read_reply(with_settings(top_p="endpoint")).sampling.top_p is Default.ENDPOINT
+    assert parse_reply(with_settings(top_p=0)).sampling.top_p == 0.0
+    assert parse_reply(with_settings(top_p="endpoint")).sampling.top_p is Default.ENDPOINT
 
 
 def test_reads_the_other_settings_and_nought_is_a_seed():
     sent = with_settings(max_tokens=64, seed=0, stop=["END", "\n"], stream=False)
-    request = read_reply(sent)
+    request = parse_reply(sent)
     assert request.sampling.max_tokens == 64
     assert request.sampling.seed == 0
     assert request.sampling.stop == ("END", "\n")
@@ -76,18 +76,18 @@ PARAMETERS = [field.name for field in fields(Sampling) if field.name != "reasoni
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("state", list(Default))
 def test_every_parameter_may_be_the_catalogs_or_the_endpoints_own(name: str, state: Default):
-    sampling = read_reply(with_settings(**{name: state.value})).sampling
+    sampling = parse_reply(with_settings(**{name: state.value})).sampling
     assert sampling == replace(Sampling(), **{name: state})
 
 
 def test_what_older_pages_leave_empty_is_left_to_the_endpoint():
-    sampling = read_reply(with_settings(max_tokens=None, seed=None)).sampling
+    sampling = parse_reply(with_settings(max_tokens=None, seed=None)).sampling
     assert (sampling.max_tokens, sampling.seed) == (Default.ENDPOINT,) * 2
 
 
 def test_reads_the_penalties_and_the_effort():
     sent = with_settings(presence_penalty=-2, frequency_penalty=0, reasoning_effort="high")
-    sampling = read_reply(sent).sampling
+    sampling = parse_reply(sent).sampling
     assert (sampling.presence_penalty, sampling.frequency_penalty) == (-2.0, 0.0)
     assert sampling.reasoning_effort == "high"
 
@@ -208,12 +208,12 @@ def test_a_message_of_two_megabytes_is_told_its_size():
 
 
 def test_the_size_of_a_message_is_its_bytes():
-    assert read_reply(body("x" * MESSAGE_LIMIT_BYTES)).conversation.turns
+    assert parse_reply(body("x" * MESSAGE_LIMIT_BYTES)).conversation.turns
     assert fault(body("é" * (MESSAGE_LIMIT_BYTES // 2 + 1))).code == "message_too_long"
 
 
 def test_a_long_chat_before_a_short_message_is_accepted():
-    request = read_reply(body("x" * 900_000, "y" * 1_500_000, "And now?"))
+    request = parse_reply(body("x" * 900_000, "y" * 1_500_000, "And now?"))
     assert len(request.conversation.turns[1].content) == 1_500_000
 
 
@@ -223,7 +223,7 @@ def test_the_last_word_must_be_the_visitors(said: tuple[str, ...]):
 
 
 def test_questions_that_were_never_answered_stand_before_the_next_one():
-    turns = read_reply(body("Hi", "", "Again", "Yes?", "One", "\0", "Two")).conversation.turns
+    turns = parse_reply(body("Hi", "", "Again", "Yes?", "One", "\0", "Two")).conversation.turns
     assert [turn.content for turn in turns] == ["Hi\n\nAgain", "Yes?", "One\n\nTwo"]
     assert [turn.role for turn in turns] == [Role.USER, Role.ASSISTANT, Role.USER]
 
@@ -247,36 +247,36 @@ def test_the_visitors_text_is_left_as_it_is(text: str):
     for ascii_only in (True, False):
         sent = {"model": "m", "turns": [{"role": "user", "text": text}]}
         content = json.dumps(sent, ensure_ascii=ascii_only).encode()
-        assert read_reply(content).conversation.turns[0].content == text
+        assert parse_reply(content).conversation.turns[0].content == text
 
 
 def test_half_a_character_becomes_a_sign_and_the_rest_stays():
-    request = read_reply(body("a \ud83d b", "\ude00", "\ud83d\ude00 é \\ud83d \ude00"))
+    request = parse_reply(body("a \ud83d b", "\ude00", "\ud83d\ude00 é \\ud83d \ude00"))
     said = [turn.content for turn in request.conversation.turns]
     assert said == ["a \ufffd b", "\ufffd", "😀 é \\ud83d \ufffd"]
 
 
 def test_halves_are_mended_wherever_text_may_stand():
-    request = read_reply(body(model="m\ud83d", settings={"system": "\ud83d", "stop": ["\ud83d"]}))
+    request = parse_reply(body(model="m\ud83d", settings={"system": "\ud83d", "stop": ["\ud83d"]}))
     assert request.model == "m\ufffd"
     assert request.conversation.system == "\ufffd"
     assert request.sampling.stop == ("\ufffd",)
 
 
 def test_nul_is_taken_out():
-    request = read_reply(body("a\0b", settings={"system": "\0c"}))
+    request = parse_reply(body("a\0b", settings={"system": "\0c"}))
     assert request.conversation.turns[0].content == "ab"
     assert request.conversation.system == "c"
 
 
 def test_texts_to_draw_are_read_as_they_are():
-    assert read_render(json.dumps({"texts": ["a", "", "\ud83d"]}).encode()) == ["a", "", "\ufffd"]
+    assert parse_render(json.dumps({"texts": ["a", "", "\ud83d"]}).encode()) == ["a", "", "\ufffd"]
 
 
 @pytest.mark.parametrize("sent", [{}, {"texts": "a"}, {"texts": [1]}, {"texts": ["a"] * 201}])
 def test_refuses_texts_of_another_shape(sent: dict[str, Any]):
     with pytest.raises(UserError) as caught:
-        read_render(json.dumps(sent).encode())
+        parse_render(json.dumps(sent).encode())
     assert caught.value.code == "invalid_request"
 
 
@@ -290,7 +290,7 @@ def with_files(*files: Any, text: str = "What is this?") -> bytes:
 def test_files_stand_before_the_message_each_under_its_name():
     notes = {"kind": "text", "name": 'my "notes"<1>.md', "text": "# Notes\n"}
     table = {"kind": "text", "name": "a.csv", "text": "x,y"}
-    (turn,) = read_reply(with_files(notes, table)).conversation.turns
+    (turn,) = parse_reply(with_files(notes, table)).conversation.turns
     assert turn.content == (
         '<file name="my notes 1 .md">\n# Notes\n</file>\n\n'
         '<file name="a.csv">\nx,y\n</file>\n\nWhat is this?'
@@ -300,10 +300,10 @@ def test_files_stand_before_the_message_each_under_its_name():
 def test_pictures_go_beside_the_words_and_may_go_alone():
     picture = {"kind": "picture", "name": "dot.png", "url": DOT}
     for text in ("What is this?", ""):
-        conversation = read_reply(with_files(picture, text=text)).conversation
+        conversation = parse_reply(with_files(picture, text=text)).conversation
         assert [(turn.content, turn.pictures) for turn in conversation.turns] == [(text, (DOT,))]
         assert conversation.has_pictures
-    assert not read_reply(body("Hi")).conversation.has_pictures
+    assert not parse_reply(body("Hi")).conversation.has_pictures
 
 
 def test_pictures_of_questions_that_were_never_answered_stay_with_them():
@@ -312,7 +312,7 @@ def test_pictures_of_questions_that_were_never_answered_stay_with_them():
         {"role": "user", "text": "", "attachments": [picture]},
         {"role": "user", "text": "So?"},
     ]
-    (turn,) = read_reply(body(turns=asked)).conversation.turns
+    (turn,) = parse_reply(body(turns=asked)).conversation.turns
     assert (turn.content, turn.pictures) == ("So?", (DOT,))
 
 
@@ -338,5 +338,5 @@ def test_refuses_files_of_another_shape(file: dict[str, str]):
 
 def test_refuses_more_files_than_a_message_may_have():
     file = {"kind": "text", "name": "a", "text": "x"}
-    assert read_reply(with_files(*[file] * ATTACHMENT_LIMIT)).conversation.turns
+    assert parse_reply(with_files(*[file] * ATTACHMENT_LIMIT)).conversation.turns
     assert fault(with_files(*[file] * (ATTACHMENT_LIMIT + 1))).code == "invalid_request"

@@ -81,7 +81,7 @@ def test_every_text_of_the_checker_exists_and_is_used() -> None:
 
 
 def test_every_text_of_the_sets_exists_and_is_used() -> None:
-    sources = "".join((WEB / f"{name}.py").read_text() for name in ("set_views", "set_routes"))
+    sources = "".join((WEB / f"{name}.py").read_text() for name in ("run_views", "run_routes"))
     used = keys_in_templates("sets") | keys_in_scripts("setStrings")
     used |= set(re.findall(r'(?:SETS|\bt)\["(\w+)"\]', sources))
     by_value = {*RunState, *(f"change_{what}" for what in ChangeKind)}

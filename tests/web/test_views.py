@@ -16,14 +16,11 @@ from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.embedded.errors import Reason
 from akash_gradio.web import texts
+from akash_gradio.web.card_view import card_view, panel_view
 from akash_gradio.web.errors import error_view, failure_text
+from akash_gradio.web.notices import service_notices
+from akash_gradio.web.receipt_view import receipt_view
 from akash_gradio.web.templating import card_html, notice_html, panel_html
-from akash_gradio.web.views import (
-    card_view,
-    notices,
-    panel_view,
-    receipt_view,
-)
 from tests.web.fakes import endpoint_status, every_error, make_receipt, with_receipt
 
 # ── errors ──────────────────────────────────────────────────────────────────
@@ -280,7 +277,7 @@ PROBLEM = Problem(where="ENDPOINTS[2]", field="url", value="ftp://x", hint="writ
 
 @pytest.mark.parametrize("stage", list(Stage))
 def test_every_stage_of_the_small_model_has_a_notice(stage: Stage):
-    (notice,) = notices((), (), Progress(stage=stage, reason="disk_full"))
+    (notice,) = service_notices((), (), Progress(stage=stage, reason="disk_full"))
     assert notice.title
     assert "{" not in notice.title + notice.body
     assert notice.calm is (stage is not Stage.UNAVAILABLE)
@@ -290,7 +287,7 @@ def test_every_stage_of_the_small_model_has_a_notice(stage: Stage):
 @pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_why_the_small_model_cannot_run_has_a_sentence(reason: Reason):
     progress = Progress(stage=Stage.UNAVAILABLE, reason=reason, detail="/home/host/own words")
-    (notice,) = notices((), (), progress)
+    (notice,) = service_notices((), (), progress)
     assert reason in texts.EMBEDDED_REASONS
     assert texts.EMBEDDED_REASONS[reason] in notice.title
     assert "/home/host" not in f"{notice}"
@@ -310,27 +307,27 @@ def test_a_download_is_measured_when_its_size_is_known(
     done: int, total: int, share: int | None, endless: bool
 ):
     progress = Progress(stage=Stage.FETCHING, done_bytes=done, total_bytes=total)
-    (notice,) = notices((), (), progress)
+    (notice,) = service_notices((), (), progress)
     assert (notice.share, notice.endless) == (share, endless)
 
 
 def test_mistakes_come_first_and_are_counted():
-    first, second = notices((PROBLEM, PROBLEM), (), Progress(stage=Stage.LOADING))
+    first, second = service_notices((PROBLEM, PROBLEM), (), Progress(stage=Stage.LOADING))
     assert first.title == "The configuration has 2 errors"
     assert first.lines == (str(PROBLEM), str(PROBLEM))
     assert second.calm
 
 
 def test_says_when_nothing_is_configured():
-    (notice,) = notices((), (), None)
+    (notice,) = service_notices((), (), None)
     assert notice.title == "No endpoint is configured"
 
 
 def test_says_when_nobody_answers():
     down = endpoint_status("m", state=EndpointState.DOWN)
-    (notice,) = notices((), (down, down), None)
+    (notice,) = service_notices((), (down, down), None)
     assert notice.title == "No endpoint is available right now"
-    assert notices((), (down, endpoint_status("m")), None) == ()
+    assert service_notices((), (down, endpoint_status("m")), None) == ()
 
 
 def test_without_a_price_nothing_is_said_of_costs():

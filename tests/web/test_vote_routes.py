@@ -15,13 +15,13 @@ from akash_gradio.compare.votes.sqlite import SqliteVotes
 from akash_gradio.compare.votes.store import Vote, VotesUnavailable
 from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR, Visitor
 from akash_gradio.web.vote_routes import (
-    MOST_A_MINUTE,
-    MOST_AT_ONCE,
-    MOST_OF_HOUSEHOLD,
-    RANKING_S,
-    vote_routes,
+    MAX_NETWORK_VOTES_PER_MINUTE,
+    MAX_VOTES_PER_MINUTE,
+    MAX_VOTES_PER_REQUEST,
+    RANKING_MAX_AGE_S,
+    VoteRoutes,
 )
-from tests.web.fakes import Clock, FakeChatGateway, endpoint_status, house, page
+from tests.web.fakes import Clock, FakeChatGateway, endpoint_status, make_deps, make_page
 
 ANSWERER = FakeChatGateway(statuses=[endpoint_status("m", "n")])
 
@@ -32,7 +32,7 @@ def a_vote(number: int = 0, **more: Any) -> dict[str, Any]:
 
 
 def visiting(tmp_path: Path, votes: Any = None) -> TestClient:
-    return TestClient(page(house(ANSWERER, tmp_path, votes=votes)))
+    return TestClient(make_page(make_deps(ANSWERER, tmp_path, votes=votes)))
 
 
 def post(client: TestClient, path: str, *votes: dict[str, Any]) -> Any:
@@ -85,7 +85,9 @@ def visitor() -> dict[str, str]:
 @pytest.fixture
 def booth(kept: Kept, clock: Clock, visitor: dict[str, str], tmp_path: Path) -> TestClient:
     """The addresses of votes, each request from the visitor."""
-    votes = Starlette(routes=vote_routes(house(ANSWERER, tmp_path, votes=kept), clock))
+    votes = Starlette(
+        routes=VoteRoutes(make_deps(ANSWERER, tmp_path, votes=kept).compare, clock).routes()
+    )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         CURRENT_VISITOR.set(Visitor(**visitor) if visitor else ANONYMOUS)
@@ -107,15 +109,17 @@ def test_a_visitor_casts_so_many_votes_a_minute(
     booth: TestClient, kept: Kept, clock: Clock, visitor: dict[str, str]
 ):
     visitor |= {"id": "ann", "network": "home"}
-    for number in range(MOST_A_MINUTE):
+    for number in range(MAX_VOTES_PER_MINUTE):
         assert post(booth, "votes", a_vote(number)).status_code == 200
     refused = post(booth, "votes", a_vote(60))
-    assert (refused.status_code, len(kept.votes)) == (429, MOST_A_MINUTE)
+    assert (refused.status_code, len(kept.votes)) == (429, MAX_VOTES_PER_MINUTE)
     assert refused.json()["error"]["code"] == "too_many_votes"
-    for other in range(MOST_OF_HOUSEHOLD // MOST_A_MINUTE - 1):  # with a new cookie each
+    for other in range(
+        MAX_NETWORK_VOTES_PER_MINUTE // MAX_VOTES_PER_MINUTE - 1
+    ):  # with a new cookie each
         visitor["id"] = f"ann-{other}"
-        for number in range(0, MOST_A_MINUTE, MOST_AT_ONCE):
-            votes = [a_vote(number + each) for each in range(MOST_AT_ONCE)]
+        for number in range(0, MAX_VOTES_PER_MINUTE, MAX_VOTES_PER_REQUEST):
+            votes = [a_vote(number + each) for each in range(MAX_VOTES_PER_REQUEST)]
             assert post(booth, "votes", *votes).status_code == 200
     visitor["id"] = "ann-again"
     assert post(booth, "votes", a_vote(60)).status_code == 429
@@ -144,7 +148,7 @@ def test_everybodys_ranking_is_worked_out_every_five_seconds_at_most(
     assert "1 vote." in post(booth, "ranking").json()["html"]
     told = json.loads(post(booth, "export/json").json()["text"])
     assert (len(told["votes"]), told["ranking"]["votes"]) == (1, 1)
-    clock.now_s += RANKING_S
+    clock.now_s += RANKING_MAX_AGE_S
     assert "2 votes." in post(booth, "ranking").json()["html"]
 
 
@@ -193,7 +197,7 @@ def test_what_is_no_vote_is_refused_in_words(keeping: TestClient, body: bytes):
 
 
 def test_more_votes_than_one_question_gives_are_refused(keeping: TestClient):
-    votes = [a_vote(n) for n in range(MOST_AT_ONCE + 1)]
+    votes = [a_vote(n) for n in range(MAX_VOTES_PER_REQUEST + 1)]
     assert post(keeping, "votes", *votes).status_code == 400
 
 

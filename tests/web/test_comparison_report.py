@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from akash_gradio.web import views
-from tests.web.fakes import FakeChatGateway, house, make_receipt, page
+from akash_gradio.web.receipt_view import receipt_view
+from tests.web.fakes import FakeChatGateway, make_deps, make_page, make_receipt
 from tests.web.test_vote_routes import a_vote
 
 
 def answer(text: str = "Paris.", **more: Any) -> dict[str, Any]:
-    facts = views.receipt_view(make_receipt(), cost=0.0012)["facts"]
-    return {"asked": "2026-11-26T05:00:00Z", "text": text, "facts": facts} | more
+    facts = receipt_view(make_receipt(), cost=0.0012)["facts"]
+    return {"requested_at": "2026-11-26T05:00:00Z", "text": text, "facts": facts} | more
 
 
 def lane(model: str, *answers: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
-    turns = [{"question": f"Q{place}?", "answer": each} for place, each in enumerate(answers, 1)]
+    turns = [{"prompt": f"Q{place}?", "answer": each} for place, each in enumerate(answers, 1)]
     return {"model": model, "turns": turns} | more
 
 
@@ -30,7 +30,7 @@ def asked(client: TestClient, form: str, *lanes: dict[str, Any], **more: Any) ->
 
 @pytest.fixture
 def client(tmp_path: Path) -> TestClient:
-    return TestClient(page(house(FakeChatGateway(), tmp_path)))
+    return TestClient(make_page(make_deps(FakeChatGateway(), tmp_path)))
 
 
 def test_every_form_has_question_answer_receipt_and_settings(client: TestClient):
@@ -64,7 +64,7 @@ def test_what_failed_or_was_stopped_is_not_called_whole(client: TestClient):
 
 
 def test_a_lane_that_joined_later_stands_beside_its_own_question(client: TestClient):
-    late = {"model": "n", "turns": [{"question": "Q2?", "answer": answer("Late")}]}
+    late = {"model": "n", "turns": [{"prompt": "Q2?", "answer": answer("Late")}]}
     told = asked(client, "json", lane("m", answer("One"), answer("Two")), late)
     rows = json.loads(told.text)["rows"]
     said = [(row["prompt"], row["lane"], row["answer"]) for row in rows]

@@ -1,10 +1,10 @@
-"""What was said in lanes, as a report. The browser has it all, so it travels with the request."""
+"""The report of a comparison. The browser has its contents, so they travel with the request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -16,21 +16,21 @@ from akash_gradio.compare.reports.report import Report, ReportFormat
 from akash_gradio.compare.rows import OK, Row
 from akash_gradio.domain.receipt import Count, Receipt
 from akash_gradio.markdown.renderer import render
-from akash_gradio.web.schemas import AskedSettings, clean, sampling_of
+from akash_gradio.web.schemas import SettingsSchema, clean, sampling_of
 
-STOPPED = "Cancelled"
-FAILED = "Failed"
+STOPPED: Final = "Cancelled"
+FAILED: Final = "Failed"
 
 _Tokens = Annotated[int, Field(ge=0)]
 _Seconds = Annotated[float, Field(ge=0)]
 
 
-class _Sent(BaseModel):
+class _Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class SentFacts(_Sent):
-    """A receipt as the browser keeps it, the `facts` of `present.receipt_view`."""
+class ReceiptSchema(_Schema):
+    """A receipt as the browser stores it: the `facts` of `receipt_view`."""
 
     model: str = ""
     endpoint: str = ""
@@ -47,49 +47,63 @@ class SentFacts(_Sent):
     sent: dict[str, Any] = {}
 
 
-class SentAnswer(_Sent):
-    """failed: the error's words, "" when all went well. asked: when."""
+class AnswerSchema(_Schema):
+    """One answer of a lane.
 
-    asked: AwareDatetime
+    Attributes:
+        requested_at: When it was requested.
+        stopped: Whether the visitor stopped it.
+        failed: The error's text, "" if it succeeded.
+        facts: Its receipt, None without one.
+    """
+
+    requested_at: AwareDatetime
     text: str = ""
     reasoning: str = ""
     stopped: bool = False
     failed: str = ""
-    facts: SentFacts | None = None
+    facts: ReceiptSchema | None = None
 
 
-class SentTurn(_Sent):
-    """A question, and what became of it."""
+class PromptSchema(_Schema):
+    """A prompt and its answer, None if there is none."""
 
-    question: str
-    answer: SentAnswer | None = None
+    prompt: str
+    answer: AnswerSchema | None = None
 
 
-class SentLane(_Sent):
-    """One lane with all that was said in it."""
+class ComparedLaneSchema(_Schema):
+    """One lane with its prompts and answers."""
 
     model: Annotated[str, Field(min_length=1, max_length=300)]
     endpoint: Annotated[str, Field(max_length=300)] | None = None
-    settings: AskedSettings = AskedSettings()
-    turns: Annotated[list[SentTurn], Field(max_length=500)]
+    settings: SettingsSchema = SettingsSchema()
+    turns: Annotated[list[PromptSchema], Field(max_length=500)]
 
 
-class AskedLanesReport(_Sent):
-    """A report of lanes. preview: its beginning alone. votes: the browser's own, unread."""
+class ComparisonReportRequest(_Schema):
+    """A request for the report of a comparison.
 
-    lanes: Annotated[list[SentLane], Field(min_length=1, max_length=len(LETTERS))]
+    Attributes:
+        lanes: Everything that the report contains.
+        form: The format of the file.
+        preview: Whether only the beginning is needed.
+        votes: The browser's own votes, not validated yet.
+    """
+
+    lanes: Annotated[list[ComparedLaneSchema], Field(min_length=1, max_length=len(LETTERS))]
     form: ReportFormat
     preview: bool = False
     votes: list[Any] = []
 
 
-def lanes_plan(asked: AskedLanesReport) -> Plan:
-    """Questions × lanes, in the order in which they were asked."""
-    longest = max(asked.lanes, key=lambda lane: len(lane.turns))
+def build_comparison_plan(body: ComparisonReportRequest) -> Plan:
+    """Return the prompts and lanes of a comparison as a plan, in their order."""
+    longest = max(body.lanes, key=lambda lane: len(lane.turns))
     return Plan(
         prompts=tuple(
-            Prompt(id=f"question {place}", text=clean(turn.question))
-            for place, turn in enumerate(longest.turns, 1)
+            Prompt(id=f"question {number}", text=clean(turn.prompt))
+            for number, turn in enumerate(longest.turns, 1)
         ),
         lanes=tuple(
             Lane(
@@ -98,21 +112,21 @@ def lanes_plan(asked: AskedLanesReport) -> Plan:
                 system=clean(lane.settings.system),
                 endpoint=lane.endpoint,
             )
-            for lane in asked.lanes
+            for lane in body.lanes
         ),
-        stream=all(lane.settings.stream for lane in asked.lanes),
+        stream=all(lane.settings.stream for lane in body.lanes),
     )
 
 
-def lanes_report(
-    asked: AskedLanesReport,
+def build_comparison_report(
+    body: ComparisonReportRequest,
     plan: Plan,
     name_of: Callable[[str], str],
     ranking: Ranking | None,
     title: str,
 ) -> Report:
-    """The report; a lane that joined later has its answers beside their questions."""
-    rows = [_row(asked.lanes, plan, number) for number in range(plan.calls)]
+    """Return the report. A lane that joined later has its answers beside their own prompts."""
+    rows = [_row(body.lanes, plan, number) for number in range(plan.calls)]
     return Report(
         title=title,
         plan=plan,
@@ -124,17 +138,17 @@ def lanes_report(
     )
 
 
-def _row(lanes: Sequence[SentLane], plan: Plan, number: int) -> Row | None:
-    place, lane = divmod(number, len(lanes))
+def _row(lanes: Sequence[ComparedLaneSchema], plan: Plan, number: int) -> Row | None:
+    index, lane = divmod(number, len(lanes))
     turns = lanes[lane].turns
-    place -= len(plan.prompts) - len(turns)
-    answer = turns[place].answer if place >= 0 else None
+    index -= len(plan.prompts) - len(turns)
+    answer = turns[index].answer if index >= 0 else None
     if answer is None:
         return None
     return Row(
         number=number,
         outcome=FAILED if answer.failed else STOPPED if answer.stopped else OK,
-        began=answer.asked.astimezone(UTC).isoformat(timespec="seconds"),
+        began=answer.requested_at.astimezone(UTC).isoformat(timespec="seconds"),
         answer=clean(answer.text),
         reasoning=clean(answer.reasoning),
         said=answer.failed,
@@ -143,7 +157,7 @@ def _row(lanes: Sequence[SentLane], plan: Plan, number: int) -> Row | None:
     )
 
 
-def _receipt(facts: SentFacts, model: str) -> Receipt:
+def _receipt(facts: ReceiptSchema, model: str) -> Receipt:
     return Receipt(
         requested_model=model,
         answering_model=facts.model,

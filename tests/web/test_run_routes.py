@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.compare.plan import Lane
@@ -18,12 +17,10 @@ from akash_gradio.compare.summary import summarize
 from akash_gradio.domain.chat import ChatRequest, Default
 from akash_gradio.domain.errors import AllEndpointsFailed, EndpointRefused
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.web.context import AppContext
-from akash_gradio.web.routes import page_routes
-from akash_gradio.web.set_schemas import AskedRun, plan_of
-from akash_gradio.web.set_views import lane_lines
+from akash_gradio.web.run_schemas import RunRequest, build_plan
+from akash_gradio.web.run_views import lane_lines
 from tests.compare.fakes import Answering, Step, answer, plan, question, serving
-from tests.web.fakes import FakeChatGateway, house, page
+from tests.web.fakes import make_deps, make_page
 
 CATALOG = Catalog(
     cards=(
@@ -51,15 +48,8 @@ def answering() -> Answering:
 
 @pytest.fixture
 async def client(tmp_path: Path, answering: Answering) -> AsyncIterator[httpx.AsyncClient]:
-    from akash_gradio.catalog.thumbnails import Thumbnails
-
-    parts = AppContext(
-        answerer=answering,
-        catalog=CATALOG,
-        thumbnails=Thumbnails(tmp_path),
-        data_dir=tmp_path,
-    )
-    transport = httpx.ASGITransport(page(parts))
+    deps = make_deps(answering, tmp_path, catalog=CATALOG)
+    transport = httpx.ASGITransport(make_page(deps))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         yield client
 
@@ -80,22 +70,22 @@ async def post(client: httpx.AsyncClient, name: str, body: Any, status: int = 20
 
 async def finished(client: httpx.AsyncClient, **more: Any) -> str:
     """The id of a run that has come to its end."""
-    begun = await post(client, "begin", asked(**more))
+    begun = await post(client, "start", asked(**more))
     run: str = begun["run"]
     async with asyncio.timeout(20):
-        while (await post(client, "look", {"run": run}))["state"] != "done":
+        while (await post(client, "status", {"run": run}))["state"] != "done":
             pass
     return run
 
 
 async def test_a_set_is_read_and_its_mistakes_are_told(client: httpx.AsyncClient) -> None:
-    assert await post(client, "read", {"text": "one\ntwo"}) == {"prompts": 2, "checked": 0}
+    assert await post(client, "validate", {"text": "one\ntwo"}) == {"prompts": 2, "checked": 0}
     written = "prompt,contains\none,1\ntwo,\n"
-    assert await post(client, "read", {"text": written, "name": "a.csv"}) == {
+    assert await post(client, "validate", {"text": written, "name": "a.csv"}) == {
         "prompts": 2,
         "checked": 1,
     }
-    told = await post(client, "read", {"text": 'prompt\n"one', "name": "a.csv"}, 400)
+    told = await post(client, "validate", {"text": 'prompt\n"one', "name": "a.csv"}, 400)
     assert told["error"]["hint"] == "row 2, column 1: a quote is never closed"
 
 
@@ -113,7 +103,7 @@ async def test_the_forecast_says_calls_tokens_cost_and_time(client: httpx.AsyncC
 
 async def test_a_run_shows_its_table_and_a_row_its_answers(client: httpx.AsyncClient) -> None:
     run = await finished(client, contains="one")
-    look = await post(client, "look", {"run": run})
+    look = await post(client, "status", {"run": run})
     assert (look["done"], look["total"], look["text"]) == (4, 4, "4 of 4 · 1 failed")
     assert look["title"] == "one"
     for said in (
@@ -147,7 +137,7 @@ def test_before_the_first_answer_a_lane_tells_how_many_there_will_be() -> None:
 async def test_an_answer_that_nothing_was_demanded_of_has_no_mark(
     client: httpx.AsyncClient,
 ) -> None:
-    html = (await post(client, "look", {"run": await finished(client)}))["html"]
+    html = (await post(client, "status", {"run": await finished(client)}))["html"]
     assert 'class="answer ok"' in html
     assert "✓" not in html
 
@@ -168,24 +158,23 @@ async def test_a_report_is_previewed_and_downloaded(client: httpx.AsyncClient) -
 
 async def test_a_run_is_compared_with_an_earlier_one(client: httpx.AsyncClient) -> None:
     before, now = await finished(client), await finished(client, text="one\ntwo!")
-    look = await post(client, "look", {"run": now, "earlier": before})
+    look = await post(client, "status", {"run": now, "earlier": before})
     assert "2 cells changed" in look["html"]
     assert "prompt changed" in look["html"]
-    same = await post(client, "look", {"run": now, "earlier": now})
+    same = await post(client, "status", {"run": now, "earlier": now})
     assert "Nothing changed." in same["html"]
 
 
 async def test_a_run_that_is_forgotten_while_it_is_looked_at_is_gone(tmp_path: Path) -> None:
     answering = Answering(says, [serving("eu-1", "a", "b")])
     runs = open_run_store(tmp_path, answering, CATALOG.get)
-    parts = house(FakeChatGateway(), tmp_path)
-    transport = httpx.ASGITransport(Starlette(routes=page_routes(parts, runs)))
+    transport = httpx.ASGITransport(make_page(make_deps(answering, tmp_path, runs=runs)))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         run = await finished(client)
         found = await runs.find(run)
         assert found is not None
         found.journal.close()  # as `forget` does, between finding it and reading it
-        for name, more in (("look", {"earlier": run}), ("row", {"row": 0}), ("report", PREVIEW)):
+        for name, more in (("status", {"earlier": run}), ("row", {"row": 0}), ("report", PREVIEW)):
             told = await post(client, name, {"run": run, **more}, 404)
             assert told["error"]["code"] == "run_not_found"
     await runs.close()
@@ -193,33 +182,33 @@ async def test_a_run_that_is_forgotten_while_it_is_looked_at_is_gone(tmp_path: P
 
 async def test_a_run_is_stopped_gone_on_with_and_forgotten(client: httpx.AsyncClient) -> None:
     run = await finished(client)
-    for act in ("pause", "stop", "go_on"):
-        await post(client, "act", {"run": run, "act": act})
-    await post(client, "act", {"run": run, "act": "forget"})
-    told = await post(client, "look", {"run": run}, 404)
+    for action in ("pause", "stop", "resume"):
+        await post(client, "action", {"run": run, "action": action})
+    await post(client, "action", {"run": run, "action": "delete"})
+    told = await post(client, "status", {"run": run}, 404)
     assert told["error"]["code"] == "run_not_found"
 
 
 @pytest.mark.parametrize(
     ("name", "body"),
     [
-        ("look", {"run": "x"}),
-        ("look", {"run": "../votes.sqlite3x"}),
-        ("read", {"text": 1}),
-        ("begin", asked(candidates=[])),
-        ("begin", asked(candidates=[{"model": "a", "temperature": 3}])),
-        ("begin", asked(candidates=[{"model": "a", "top_p": -1}])),
-        ("begin", asked(candidates=[{"model": "a", "max_tokens": 0}])),
-        ("begin", asked(candidates=[{"model": "a", "sead": 1}])),
-        ("begin", asked(candidates=[{"model": "a", "stop": ["a"] * 5}])),
-        ("begin", asked(candidates=[{"model": "a", "presence_penalty": 3}])),
-        ("begin", asked(candidates=[{"model": "a", "reasoning_effort": "as \n"}])),
-        ("begin", asked(temperatures=[3])),
-        ("begin", asked(repeats=0)),
-        ("begin", asked(candidates=named(*map(str, range(13))))),
-        ("begin", asked(temperatures=[n / 10 for n in range(9)])),
-        ("begin", asked(text="x\n" * 2000, repeats=100)),
-        ("act", {"run": "x" * 24, "act": "explode"}),
+        ("status", {"run": "x"}),
+        ("status", {"run": "../votes.sqlite3x"}),
+        ("validate", {"text": 1}),
+        ("start", asked(candidates=[])),
+        ("start", asked(candidates=[{"model": "a", "temperature": 3}])),
+        ("start", asked(candidates=[{"model": "a", "top_p": -1}])),
+        ("start", asked(candidates=[{"model": "a", "max_tokens": 0}])),
+        ("start", asked(candidates=[{"model": "a", "sead": 1}])),
+        ("start", asked(candidates=[{"model": "a", "stop": ["a"] * 5}])),
+        ("start", asked(candidates=[{"model": "a", "presence_penalty": 3}])),
+        ("start", asked(candidates=[{"model": "a", "reasoning_effort": "as \n"}])),
+        ("start", asked(temperatures=[3])),
+        ("start", asked(repeats=0)),
+        ("start", asked(candidates=named(*map(str, range(13))))),
+        ("start", asked(temperatures=[n / 10 for n in range(9)])),
+        ("start", asked(text="x\n" * 2000, repeats=100)),
+        ("action", {"run": "x" * 24, "action": "explode"}),
         ("report", {"run": "x" * 24, "form": "exe"}),
     ],
 )
@@ -230,20 +219,20 @@ async def test_what_makes_no_sense_is_refused(
 
 
 async def test_a_model_that_is_kept_from_visitors_is_not_asked(client: httpx.AsyncClient) -> None:
-    for name in ("forecast", "begin"):
+    for name in ("forecast", "start"):
         told = await post(client, name, asked(candidates=named("a", "off")), 404)
         assert told["error"]["code"] == "model_withheld"
 
 
 async def test_another_website_may_not_begin_a_run(client: httpx.AsyncClient) -> None:
     headers = {"sec-fetch-site": "cross-site"}
-    response = await client.post("/page/sets/begin", json=asked(), headers=headers)
+    response = await client.post("/page/sets/start", json=asked(), headers=headers)
     assert response.status_code == 403
 
 
 def test_the_defaults_of_a_run_send_nothing_of_their_own() -> None:
-    sent = AskedRun.model_validate({"set": {"text": "x"}, "candidates": named("a")})
-    assert plan_of(sent).lanes == (Lane(model="a"),)
+    sent = RunRequest.model_validate({"set": {"text": "x"}, "candidates": named("a")})
+    assert build_plan(sent).lanes == (Lane(model="a"),)
     assert (sent.temperatures, sent.max_tokens, sent.repeats) == ([], None, 1)
 
 
@@ -268,7 +257,7 @@ async def test_a_candidate_is_asked_with_what_is_its_own(
     asked_with = sent[0].sampling
     assert (asked_with.max_tokens, asked_with.seed, asked_with.stop) == (9, 3, ("END",))
     assert (asked_with.frequency_penalty, asked_with.reasoning_effort) == (-1, "low")
-    look = await post(client, "look", {"run": run})
+    look = await post(client, "status", {"run": run})
     assert look["title"] == "Mine"
     for said in (
         "Model A<small>temperature 0, top_p 0.5, max tokens 9, seed 3, stop &#34;END&#34;",
@@ -288,12 +277,12 @@ async def test_what_failed_is_asked_again_and_nothing_else(
     client: httpx.AsyncClient, answering: Answering
 ) -> None:
     run = await finished(client)
-    assert (await post(client, "look", {"run": run}))["failed"] == 1
+    assert (await post(client, "status", {"run": run}))["failed"] == 1
     answering.says = lambda request: answer(request, "At last.")
     before = len(answering.asked)
-    await post(client, "act", {"run": run, "act": "again"})
+    await post(client, "action", {"run": run, "action": "retry"})
     async with asyncio.timeout(20):
-        while (look := await post(client, "look", {"run": run}))["state"] != "done":
+        while (look := await post(client, "status", {"run": run}))["state"] != "done":
             pass
     assert [(r.model, question(r)) for r in answering.asked[before:]] == [("b", "two")]
     assert (look["failed"], look["text"]) == (0, "4 of 4")

@@ -21,7 +21,7 @@ from akash_gradio.domain.events import (
 from akash_gradio.domain.ports import EndpointState
 from akash_gradio.domain.receipt import Attempt
 from akash_gradio.markdown.renderer import render
-from akash_gradio.web.reply_view import PAUSE_S, STARTING_PAUSE_S, reply
+from akash_gradio.web.reply import STARTING_POLL_S, UPDATE_INTERVAL_S, reply
 from tests.web.fakes import (
     STARTED,
     Clock,
@@ -110,7 +110,7 @@ async def test_a_burst_between_two_wake_ups_is_one_patch_for_each_part():
     assert [first["type"], second["part"], third["part"]] == ["thought", "reasoning", "answer"]
     assert second["text"] == "why " + "so " * 500
     assert third["text"] == "and " * 500
-    assert naps.asked_s == [PAUSE_S]
+    assert naps.asked_s == [UPDATE_INTERVAL_S]
     await events.aclose()
 
 
@@ -126,8 +126,8 @@ async def test_pauses_between_updates_so_that_twenty_a_second_are_the_most():
         steps += [TextDelta("word "), lambda: asyncio.sleep(0)]
     page = await asked(FakeChatGateway([*steps, Finished("stop", make_receipt())]), sleep=nap)
     assert page.types.count("patch") <= len(slept) + 1
-    assert set(slept) == {PAUSE_S}
-    assert PAUSE_S >= 1 / 20
+    assert set(slept) == {UPDATE_INTERVAL_S}
+    assert UPDATE_INTERVAL_S >= 1 / 20
 
 
 async def test_closing_between_two_events_closes_the_endpoint():
@@ -234,7 +234,7 @@ async def test_waits_for_a_model_that_is_starting_and_says_so_once():
     assert page.types.count("starting") == 1
     assert page.text["answer"] == "Here I am."
     assert "error" not in page.done
-    assert STARTING_PAUSE_S in naps.asked_s
+    assert STARTING_POLL_S in naps.asked_s
 
 
 async def test_stops_waiting_when_the_model_will_not_start():

@@ -1,4 +1,4 @@
-"""A run of a prompt set, as the page shows it."""
+"""What the page shows of a run: its progress, lanes, table, answers and changes. No HTML."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ from akash_gradio.markdown.renderer import plain, render
 from akash_gradio.web import texts
 
 ROWS_SHOWN: Final = 50
+"""Rows on one page of the table."""
 CHANGES_SHOWN: Final = 100
-_FIRST_LINES: Final = 160
-"""Characters of an answer in the table."""
+"""Changes listed when two runs are compared."""
+_EXCERPT_CHARACTERS: Final = 160
+"""Length of a prompt or an answer in the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneLine:
-    """One lane with its figures. name: of its model. variant: what else tells it from others."""
+    """One lane with its results.
+
+    Attributes:
+        hue: The number of its color.
+        name: The model's display name.
+        variant: The rest of the lane's label, "" without any.
+    """
 
     letter: str
     hue: int
@@ -41,9 +49,12 @@ class LaneLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One answer in the table. state: `ok`, `failed` (a check), `error`, `pending`.
+    """One answer in the table.
 
-    checked: whether anything was demanded of it.
+    Attributes:
+        state: `ok`, `failed` (a check), `error` or `pending`.
+        checked: Whether it has checks.
+        line: Its speed or error, below the text.
     """
 
     state: str
@@ -54,7 +65,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
-    """One prompt, once asked."""
+    """One prompt in one repeat."""
 
     number: int
     name: str
@@ -65,7 +76,14 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullCell:
-    """One answer to be read. name, variant: as of `LaneLine`. blocks: HTML that we rendered."""
+    """One answer in full; `name`, `variant` and `hue` as in `LaneLine`.
+
+    Attributes:
+        blocks: The rendered answer, safe HTML.
+        error: The text of its error, "" without one.
+        line: A summary of the receipt.
+        checks: Whether each check passed, and its text.
+    """
 
     letter: str
     hue: int
@@ -73,7 +91,7 @@ class FullCell:
     variant: str
     blocks: tuple[str, ...]
     reasoning: str
-    said: str
+    error: str
     ok: bool
     pending: bool
     line: str
@@ -83,7 +101,7 @@ class FullCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedCell:
-    """A cell beside what it was."""
+    """An answer of one run next to that of an earlier one."""
 
     prompt: str
     lane: str
@@ -93,7 +111,7 @@ class ChangedCell:
 
 
 def progress_view(progress: Progress) -> dict[str, object]:
-    """For the script: how far it is, in sentences."""
+    """Return a run's progress as numbers and texts."""
     t = texts.SETS
     parts = [t["of"].format(done=f"{progress.done:,}", total=f"{progress.total:,}")]
     parts += [t["failed"].format(count=f"{progress.failed:,}")] if progress.failed else []
@@ -113,58 +131,58 @@ def progress_view(progress: Progress) -> dict[str, object]:
 def lane_lines(
     plan: Plan, summaries: Sequence[Summary], names: Mapping[str, str]
 ) -> tuple[LaneLine, ...]:
-    """The lanes with what is known of them so far. names: model id → what people call it."""
-    lines = zip(_called(plan, names), summaries, strict=True)
-    total = rows_total(plan)
+    """Return the lanes with their results so far; `names` are display names by model id."""
+    lines = zip(_name_lanes(plan, names), summaries, strict=True)
+    total = count_rows(plan)
     return tuple(
-        _lane_line(place, called, each, total) for place, (called, each) in enumerate(lines)
+        _lane_line(index, label, summary, total) for index, (label, summary) in enumerate(lines)
     )
 
 
-def _called(plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Of each lane the model's name, and the rest of its label."""
+def _name_lanes(plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each lane's model name, and the rest of its label."""
     for lane, label in zip(plan.lanes, plan.labels, strict=True):
         yield names[lane.model], label.removeprefix(lane.model).lstrip(", ")
 
 
-def _lane_line(place: int, called: tuple[str, str], each: Summary, total: int) -> LaneLine:
+def _lane_line(index: int, label: tuple[str, str], summary: Summary, total: int) -> LaneLine:
     return LaneLine(
-        letter=cells.LETTERS[place],
-        hue=place % len(cells.COLORS),
-        name=called[0],
-        variant=called[1],
-        answered=texts.SETS["of"].format(done=each.answered, total=total),
-        passed=texts.SETS["of"].format(done=each.passed, total=each.checked)
-        if each.checked
+        letter=cells.LETTERS[index],
+        hue=index % len(cells.COLORS),
+        name=label[0],
+        variant=label[1],
+        answered=texts.SETS["of"].format(done=summary.answered, total=total),
+        passed=texts.SETS["of"].format(done=summary.passed, total=summary.checked)
+        if summary.checked
         else NOT_AVAILABLE,
-        first_token=cells.lane_first_token(each),
-        speed=cells.lane_speed(each),
-        cost=format_cost(each.cost, estimated=each.estimated),
+        first_token=cells.lane_first_token(summary),
+        speed=cells.lane_speed(summary),
+        cost=format_cost(summary.cost, estimated=summary.estimated),
     )
 
 
-def rows_total(plan: Plan) -> int:
-    """How many rows the table has in all."""
+def count_rows(plan: Plan) -> int:
+    """Return how many rows the table has."""
     return len(plan.prompts) * plan.repeats
 
 
 def table_rows(plan: Plan, get_row: RowLookup, first: int) -> Iterator[TableRow]:
-    """The rows of the table from this one, ROWS_SHOWN of them."""
+    """Yield the rows of one page of the table; `first` is the number of its first row."""
     width = len(plan.lanes)
-    for number in range(first, min(first + ROWS_SHOWN, rows_total(plan))):
+    for number in range(first, min(first + ROWS_SHOWN, count_rows(plan))):
         task = plan.task(number * width)
         yield TableRow(
             number=number,
             name=task.prompt.id,
             repeat=texts.SETS["repeat"].format(count=task.repeat + 1) if plan.repeats > 1 else "",
-            text=_shortened(task.prompt.text),
+            text=_shorten(task.prompt.text),
             cells=tuple(_cell(get_row(number * width + lane)) for lane in range(width)),
         )
 
 
 def _cell(row: Row | None) -> Cell:
     checked = row is not None and bool(row.checks)
-    return Cell(state=_state(row), checked=checked, text=_first_lines(row), line=_figures(row))
+    return Cell(state=_state(row), checked=checked, text=_excerpt(row), line=_detail(row))
 
 
 def _state(row: Row | None) -> str:
@@ -175,19 +193,19 @@ def _state(row: Row | None) -> str:
     return "ok" if row.passed else "failed"
 
 
-def _first_lines(row: Row | None) -> str:
+def _excerpt(row: Row | None) -> str:
     if row is None:
         return texts.SETS["pending"]
     if row.answer.strip():
-        return _words_of(row.answer[: 4 * _FIRST_LINES])
+        return _plain_excerpt(row.answer[: 4 * _EXCERPT_CHARACTERS])
     return row.said or texts.SETS["empty"]
 
 
-def _figures(row: Row | None) -> str:
+def _detail(row: Row | None) -> str:
     if row is None:
         return ""
     if not row.ok:
-        return _shortened(row.said) if row.answer.strip() else ""
+        return _shorten(row.said) if row.answer.strip() else ""
     if row.receipt is None:
         return ""
     figures = (format_seconds(row.receipt.first_token_s), cells.receipt_speed(row.receipt))
@@ -195,35 +213,37 @@ def _figures(row: Row | None) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _words_of(markdown: str) -> str:
-    """Kept: a table that is looked at each second has the same cells again and again."""
-    return _shortened(plain(markdown) or markdown)
+def _plain_excerpt(markdown: str) -> str:
+    """Return the beginning of an answer. Cached: the page reads the same cells every second."""
+    return _shorten(plain(markdown) or markdown)
 
 
-def _shortened(text: str) -> str:
-    plain = " ".join(text[: 4 * _FIRST_LINES].split())
-    return plain if len(plain) <= _FIRST_LINES else f"{plain[:_FIRST_LINES].rstrip()}…"
+def _shorten(text: str) -> str:
+    plain = " ".join(text[: 4 * _EXCERPT_CHARACTERS].split())
+    return (
+        plain if len(plain) <= _EXCERPT_CHARACTERS else f"{plain[:_EXCERPT_CHARACTERS].rstrip()}…"
+    )
 
 
 def full_row(
     plan: Plan, get_row: RowLookup, number: int, names: Mapping[str, str]
 ) -> tuple[str, tuple[FullCell, ...]]:
-    """The prompt of a row of the table, and its answers side by side. Takes CPU time."""
+    """Return the prompt of a row and its answers. Rendering takes CPU time: call it in a thread."""
     width = len(plan.lanes)
-    lanes = enumerate(_called(plan, names))
-    cells = (_full(lane, called, get_row(number * width + lane)) for lane, called in lanes)
+    lanes = enumerate(_name_lanes(plan, names))
+    cells = (_full(lane, label, get_row(number * width + lane)) for lane, label in lanes)
     return plan.task(number * width).prompt.text, tuple(cells)
 
 
-def _full(lane: int, called: tuple[str, str], row: Row | None) -> FullCell:
+def _full(lane: int, label: tuple[str, str], row: Row | None) -> FullCell:
     return FullCell(
         letter=cells.LETTERS[lane],
         hue=lane % len(cells.COLORS),
-        name=called[0],
-        variant=called[1],
+        name=label[0],
+        variant=label[1],
         blocks=tuple(render(row.answer)) if row else (),
         reasoning=row.reasoning if row else "",
-        said=row.said if row else "",
+        error=row.said if row else "",
         ok=row is not None and row.ok,
         pending=row is None,
         line=cells.summary_line(row) if row else "",
@@ -235,7 +255,7 @@ def _full(lane: int, called: tuple[str, str], row: Row | None) -> FullCell:
 
 
 def changed_cells(before: OpenRun, now: OpenRun) -> tuple[tuple[ChangedCell, ...], int]:
-    """The first CHANGES_SHOWN cells that changed, and how many there are in all."""
+    """Return the first CHANGES_SHOWN changes between two runs, and the number of all."""
     shown: list[ChangedCell] = []
     count = 0
     old, new = before.journal, now.journal
@@ -252,6 +272,6 @@ def _changed(change: Change, before: RowLookup, now: RowLookup) -> ChangedCell:
         prompt=change.prompt + repeat,
         lane=change.lane,
         what=", ".join(texts.SETS[f"change_{what.value}"] for what in change.what),
-        before=_first_lines(before(change.before)) if change.before is not None else "",
-        now=_first_lines(now(change.now)) if change.now is not None else "",
+        before=_excerpt(before(change.before)) if change.before is not None else "",
+        now=_excerpt(now(change.now)) if change.now is not None else "",
     )

@@ -1,0 +1,132 @@
+"""Routes of the gallery: the models with their cards, a model's panel, and thumbnails."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from akash_gradio.catalog.listing import Listing
+from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.model import ModelCard
+from akash_gradio.web import texts
+from akash_gradio.web.card_view import card_view, panel_view
+from akash_gradio.web.deps import CatalogView, PageDeps
+from akash_gradio.web.page_route import get
+from akash_gradio.web.responses import compressed, not_modified
+from akash_gradio.web.templating import card_html, notice_html, panel_html
+
+_PICTURE_HEADERS: Final = {
+    "cache-control": "max-age=3600",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "x-content-type-options": "nosniff",
+}
+
+
+class ModelRoutes:
+    """`page/models`, `page/panel` and `page/thumbnail`."""
+
+    def __init__(self, deps: PageDeps) -> None:
+        self._deps = deps
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of the gallery."""
+        return [
+            get("/page/models", self.models),
+            get("/page/panel", self.panel),
+            get("/page/thumbnail/{theme}", self.thumbnail),
+        ]
+
+    async def models(self, request: Request) -> ASGIApp:
+        """Return the models, their cards and the notices; 304 if nothing changed."""
+        response = JSONResponse(models_view(self._deps))
+        return compressed(request, not_modified(request, response))
+
+    async def panel(self, request: Request) -> ASGIApp:
+        """Return a model's panel as HTML."""
+        listing = find_model(self._deps.models, request.query_params.get("model", ""))
+        view = panel_view(listing, self._deps.models.health(listing.card.id))
+        return JSONResponse({"html": panel_html(view)})
+
+    async def thumbnail(self, request: Request) -> ASGIApp:
+        """Return a model's picture. Unknown ids get none: drawn pictures stay in memory."""
+        listing = find_model(self._deps.models, request.query_params.get("model", ""))
+        dark = request.path_params["theme"] == "dark"
+        picture = self._deps.thumbnails.picture(listing.card, dark=dark)
+        return Response(picture.content, media_type=picture.media_type, headers=_PICTURE_HEADERS)
+
+
+def find_model(models: CatalogView, model: str) -> Listing:
+    """Return the visible model with this id.
+
+    Raises:
+        UserError: `model_not_found`.
+    """
+    listing = models.listing(model)
+    if listing is None:
+        raise model_not_found(model)
+    return listing
+
+
+def model_not_found(model: str) -> UserError:
+    """Return the error for an id that visitors can't use; a long id is cut."""
+    return UserError("model_not_found", {"model": model[:300]}, 404)
+
+
+def models_view(deps: PageDeps) -> dict[str, Any]:
+    """Return the models, their cards and the notices, as they are now."""
+    listings = deps.models.listings()
+    models = [_model_view(deps.models, listing) for listing in listings if listing.shown]
+    return {
+        "models": models,
+        "hidden": [
+            {
+                "name": listing.card.name,
+                "reason": texts.UNAVAILABLE_REASONS.get(listing.reason, ""),
+            }
+            for listing in listings
+            if not listing.shown
+        ],
+        "notices": [notice_html(notice) for notice in deps.notices.current()],
+        "waking": any(model["state"] == "starting" for model in models)
+        or deps.notices.is_loading(),
+    }
+
+
+def _model_view(models: CatalogView, listing: Listing) -> dict[str, Any]:
+    card = card_view(listing, models.health(listing.card.id))
+    return {
+        "id": card.id,
+        "name": card.name,
+        "description": card.description,
+        "state": card.state,
+        "state_word": card.state_word,
+        "can_chat": card.can_chat,
+        "badges": card.badges[:2],
+        "picture": card.picture,
+        "picture_dark": card.picture_dark,
+        "context_tokens": card.context_tokens,
+        "reasoning": card.reasoning,
+        "vision": card.vision,
+        **_defaults(listing.card),
+        "reasoning_efforts": listing.card.reasoning_efforts,
+        "starters": listing.card.starters,
+        "endpoints": [status.alias for status in listing.endpoints],
+        "html": card_html(card),
+    }
+
+
+def _defaults(card: ModelCard) -> dict[str, Any]:
+    """Return the catalog's values of the parameters that a visitor may set."""
+    return {
+        "temperature": card.temperature,
+        "top_p": card.top_p,
+        "max_tokens": card.max_tokens,
+        "seed": card.seed,
+        "stop": card.stop or None,
+        "presence_penalty": card.presence_penalty,
+        "frequency_penalty": card.frequency_penalty,
+    }

@@ -1,0 +1,263 @@
+"""Streams an answer to the page: from a chat request to the events that its scripts show."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from typing import Any, Final
+
+from akash_gradio.domain.chat import ChatRequest
+from akash_gradio.domain.errors import AkashGradioError, NoEndpoint
+from akash_gradio.domain.events import (
+    Event,
+    Finished,
+    NotReasoning,
+    Queued,
+    ReasoningDelta,
+    Retrying,
+    Started,
+    TextDelta,
+)
+from akash_gradio.domain.ports import ChatGateway, EndpointState
+from akash_gradio.domain.receipt import Receipt
+from akash_gradio.markdown.renderer import GrowingMarkdown
+from akash_gradio.web.continuation import join_first_delta
+from akash_gradio.web.errors import error_view
+from akash_gradio.web.receipt_view import receipt_view
+
+logger = logging.getLogger(__name__)
+
+UPDATE_INTERVAL_S: Final = 0.05
+"""The page is updated at most 20 times a second, however fast tokens arrive."""
+STARTING_POLL_S: Final = 0.5
+"""Interval at which a starting model is checked."""
+
+PageEvent = dict[str, Any]
+"""An event as JSON, with its `type`."""
+Sleep = Callable[[float], Awaitable[Any]]
+NameOf = Callable[[str], str]
+"""Returns the display name of a model id."""
+CostOf = Callable[[Receipt], float | None]
+"""Returns the cost of an answer in US dollars, None without a known price."""
+
+
+def no_cost(_receipt: Receipt) -> float | None:
+    """Return None: no price is known."""
+    return None
+
+
+async def reply(
+    request: ChatRequest,
+    gateway: ChatGateway,
+    *,
+    name_of: NameOf = str,
+    cost_of: CostOf = no_cost,
+    beginning: str = "",
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Sleep = asyncio.sleep,
+) -> AsyncGenerator[PageEvent, None]:
+    """Request an answer and yield the page's events, at most every `UPDATE_INTERVAL_S` seconds.
+
+    One task collects the gateway's events; this generator wakes at its own pace and yields
+    everything since. An error becomes the last event. Closing the generator closes the upstream
+    call.
+
+    Args:
+        request: The chat request.
+        gateway: Answers it.
+        name_of: See `NameOf`.
+        cost_of: See `CostOf`.
+        beginning: What a continued answer begins with; the patches contain it too.
+        clock: Monotonic seconds.
+        sleep: Waits between updates.
+    """
+    answer = _Answer(clock, name_of, cost_of, beginning)
+    collector = asyncio.ensure_future(_collect(request, gateway, answer, name_of, sleep))
+    try:
+        while not answer.drained:
+            await answer.changed.wait()
+            for event in answer.drain():
+                yield event
+            if not answer.drained:
+                await sleep(UPDATE_INTERVAL_S)
+    finally:
+        collector.cancel()
+        await asyncio.wait([collector])
+
+
+async def _collect(
+    request: ChatRequest, gateway: ChatGateway, answer: _Answer, name_of: NameOf, sleep: Sleep
+) -> None:
+    """Collect the gateway's events. The answer always ends, unless this is cancelled."""
+    try:
+        await _stream(request, gateway, answer, sleep)
+    except AkashGradioError as error:
+        view = error_view(error, name_of(request.model))
+        answer.end(error.receipt, error=view)
+    except Exception as error:
+        # The error's text may contain the prompt: only its class and where it was raised are
+        # logged.
+        frames = traceback.extract_tb(error.__traceback__)
+        where = " ".join(f"{frame.name}:{frame.lineno}" for frame in frames[-5:])
+        logger.error("reply.failed", extra={"kind": type(error).__name__, "where": where})
+        answer.end(None, error=error_view(AkashGradioError(), name_of(request.model)))
+
+
+async def _stream(
+    request: ChatRequest, gateway: ChatGateway, answer: _Answer, sleep: Sleep
+) -> None:
+    """Collect an answer, after waiting for a model that is still starting."""
+    waited = False
+    while not answer.ended:
+        try:
+            async with aclosing(gateway.stream(request)) as events:
+                async for event in events:
+                    answer.add(event)
+            if not answer.ended:
+                raise AkashGradioError("an answer without an end")
+        except NoEndpoint as error:
+            if error.reason != "starting":
+                raise
+            if not waited:
+                answer.notify(type="starting")
+            waited = True
+            await _wait_until_started(gateway, sleep)
+
+
+async def _wait_until_started(gateway: ChatGateway, sleep: Sleep) -> None:
+    """Wait until no endpoint is starting: each is ready, or was given up."""
+    await sleep(STARTING_POLL_S)
+    while any(status.state is EndpointState.STARTING for status in gateway.endpoints()):
+        await sleep(STARTING_POLL_S)
+
+
+class _Answer:
+    """Everything of an answer that arrived, and what the page has not received yet.
+
+    Rendering happens in `drain`, so that a burst of events is rendered once.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], name_of: NameOf, cost_of: CostOf, beginning: str = ""
+    ) -> None:
+        self.changed = asyncio.Event()
+        self.drained = False
+        self._clock, self._name_of, self._cost_of = clock, name_of, cost_of
+        self._began = clock()
+        self._notifications: list[PageEvent] = []
+        self._last: PageEvent | None = None
+        self._beginning = beginning
+        self._parts = {"reasoning": _Part(), "answer": _Part(beginning)}
+        self._reasoning_began: float | None = None
+        self._reasoning_s: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event is there."""
+        return self._last is not None
+
+    def add(self, event: Event) -> None:
+        """Add an event of the gateway."""
+        match event:
+            case TextDelta(text=text):
+                self._end_reasoning()
+                self._parts["answer"].add(self._join(text))
+            case ReasoningDelta(text=text):
+                if self._reasoning_began is None:
+                    self._reasoning_began = self._clock()
+                self._parts["reasoning"].add(text)
+            case NotReasoning():
+                self._turn_reasoning_into_answer()
+            case Started(endpoint=endpoint, model=model):
+                first_s = self._clock() - self._began
+                self.notify(type="started", endpoint=endpoint, model=model, first_s=first_s)
+            case Queued(position=position):
+                self.notify(type="queued", position=position)
+            case Retrying(failed=failed, wait_s=wait_s):
+                self.notify(type="retrying", endpoint=failed.endpoint, wait_s=round(wait_s, 1))
+            case Finished(receipt=receipt):
+                self.end(receipt)
+            case _:
+                return
+        self.changed.set()
+
+    def notify(self, **event: Any) -> None:
+        """Add an event for the page that is not part of the text."""
+        self._notifications.append(event)
+        self.changed.set()
+
+    def end(self, receipt: Receipt | None, **fields: Any) -> None:
+        """Set the last event: the receipt, and the error if there is one."""
+        self._end_reasoning()
+        view = None
+        if receipt is not None:
+            view = receipt_view(receipt, self._name_of, self._cost_of(receipt))
+        self._last = {"type": "done", "receipt": view, "thought_s": self._reasoning_s, **fields}
+        self.changed.set()
+
+    def drain(self) -> list[PageEvent]:
+        """Return the events that the page has not received yet, in order."""
+        self.changed.clear()
+        events, self._notifications = self._notifications, []
+        events += self._patches()
+        if self._last is not None:
+            events.append(self._last)
+            self.drained = True
+        return events
+
+    def _patches(self) -> Iterator[PageEvent]:
+        for name, part in self._parts.items():
+            patch = part.patch(final=self.ended)
+            if patch is not None:
+                yield {"type": "patch", "part": name, **patch}
+
+    def _join(self, text: str) -> str:
+        """Return the text as it follows the beginning of a continued answer."""
+        if not (self._beginning and text):
+            return text
+        beginning, self._beginning = self._beginning, ""
+        return join_first_delta(beginning, text)
+
+    def _turn_reasoning_into_answer(self) -> None:
+        text = self._parts["reasoning"].text
+        self._parts["reasoning"] = _Part()
+        self._parts["answer"].add(self._join(text))
+        self._reasoning_began = self._reasoning_s = None
+        self.notify(type="not_reasoning")
+
+    def _end_reasoning(self) -> None:
+        if self._reasoning_began is not None and self._reasoning_s is None:
+            self._reasoning_s = round(self._clock() - self._reasoning_began, 1)
+            self.notify(type="thought", seconds=self._reasoning_s)
+
+
+class _Part:
+    """The answer or its reasoning, and how much of it the page has received."""
+
+    def __init__(self, beginning: str = "") -> None:
+        self._markdown = GrowingMarkdown()
+        self._markdown.add(beginning)
+        self._sent_chars = 0
+        self._sent_blocks = 0
+
+    @property
+    def text(self) -> str:
+        return self._markdown.text
+
+    def add(self, text: str) -> None:
+        self._markdown.add(text)
+
+    def patch(self, *, final: bool) -> PageEvent | None:
+        """Return the change since the last call. The final one contains the rest of the text."""
+        patch = self._markdown.finish() if final else self._markdown.patch()
+        new_text = self._markdown.text[self._sent_chars :]
+        if patch is None and not (final and new_text):
+            return None
+        keep, blocks = (patch.keep, list(patch.blocks)) if patch else (self._sent_blocks, [])
+        self._sent_chars += len(new_text)
+        self._sent_blocks = keep + len(blocks)
+        return {"keep": keep, "blocks": blocks, "text": new_text}

@@ -1,0 +1,261 @@
+"""Routes of prompt sets: validating one, forecasting, starting and following a run, its report.
+
+The id of a run is the only key to it. It travels in bodies, never in an address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from akash_gradio.compare.forecast import Forecast, forecast
+from akash_gradio.compare.journal import JournalError
+from akash_gradio.compare.plan import Plan
+from akash_gradio.compare.reports.report import Report
+from akash_gradio.compare.run_store import MAX_RUNS_PER_VISITOR, OpenRun, TooManyRuns
+from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
+from akash_gradio.domain.errors import UserError
+from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration
+from akash_gradio.markdown.renderer import render
+from akash_gradio.web import run_views, texts
+from akash_gradio.web.deps import RunDeps
+from akash_gradio.web.page_route import Handler, post, read_body
+from akash_gradio.web.report_response import plan_ranking, report_response
+from akash_gradio.web.run_schemas import (
+    PromptSetRequest,
+    RowRequest,
+    RunActionRequest,
+    RunReportRequest,
+    RunRequest,
+    RunStatusRequest,
+    build_plan,
+    parse_prompts,
+)
+from akash_gradio.web.schemas import parse_body
+from akash_gradio.web.templating import render_template
+
+
+class RunRoutes:
+    """The routes below `page/sets`."""
+
+    def __init__(self, deps: RunDeps) -> None:
+        self._runs, self._models, self._votes = deps.runs, deps.models, deps.votes
+        self._actions: Mapping[str, Callable[[OpenRun, str], Awaitable[None]]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "stop": self._stop,
+            "retry": self._retry,
+            "delete": self._delete,
+        }
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of prompt sets."""
+        return [
+            _route("validate", self.validate),
+            _route("forecast", self.forecast),
+            _route("start", self.start),
+            _route("status", self.status),
+            _route("row", self.row),
+            _route("action", self.action),
+            _route("report", self.report),
+        ]
+
+    async def validate(self, request: Request) -> ASGIApp:
+        """Count the prompts of a set, and those with checks."""
+        body = parse_body(PromptSetRequest, await read_body(request))
+        prompts = await asyncio.to_thread(parse_prompts, body)
+        checked = sum(1 for prompt in prompts if prompt.checks)
+        return JSONResponse({"prompts": len(prompts), "checked": checked})
+
+    async def forecast(self, request: Request) -> ASGIApp:
+        """Estimate the calls, tokens, cost and time of a run."""
+        body = await self._run_request(request)
+        plan = await asyncio.to_thread(build_plan, body)
+        unserved = [model for model in body.models if self._models.listing(model) is None]
+        endpoints, cards = self._models.endpoints(), self._models.catalog.get
+        estimate = await asyncio.to_thread(
+            forecast, plan, cards, endpoints, per_endpoint=CALLS_PER_ENDPOINT
+        )
+        text = _forecast_text(plan, estimate, unserved, self._models.name_of)
+        return JSONResponse({"calls": estimate.calls, "text": text})
+
+    async def start(self, request: Request) -> ASGIApp:
+        """Start a run and return its id."""
+        body = await self._run_request(request)
+        plan = await asyncio.to_thread(build_plan, body)
+        title = " ".join((body.title or plan.prompts[0].text[:200]).split())[:80]
+        try:
+            run_id = await self._runs.start(plan, title)
+        except OSError as error:
+            raise _not_saved(type(error).__name__) from None
+        began = datetime.now(UTC).isoformat(timespec="seconds")
+        return JSONResponse({"run": run_id, "title": title, "began": began, "calls": plan.calls})
+
+    async def status(self, request: Request) -> ASGIApp:
+        """Return a run's progress, and its table as HTML."""
+        body = parse_body(RunStatusRequest, await read_body(request))
+        run = await self._find(body.run)
+        earlier = await self._runs.find(body.earlier) if body.earlier else None
+        # The progress comes first, so that the table is never older than it.
+        progress = run_views.progress_view(run.run.progress)
+        names = self._names(run.journal.plan)
+        html = await asyncio.to_thread(_run_html, run, names, body.first, earlier)
+        failure = texts.SETS["failed_run"].format(reason=run.failure) if run.failure else ""
+        return JSONResponse({**progress, "title": run.title, "html": html, "fault": failure})
+
+    async def row(self, request: Request) -> ASGIApp:
+        """Return the answers to one prompt as HTML."""
+        body = parse_body(RowRequest, await read_body(request))
+        run = await self._find(body.run)
+        if body.row >= run_views.count_rows(run.journal.plan):
+            raise UserError("invalid_request", {"detail": "row"})
+        names = self._names(run.journal.plan)
+        return JSONResponse({"html": await asyncio.to_thread(_row_html, run, names, body.row)})
+
+    async def action(self, request: Request) -> ASGIApp:
+        """Pause, resume, stop, retry or delete a run."""
+        body = parse_body(RunActionRequest, await read_body(request))
+        run = await self._find(body.run)
+        await self._actions[body.action](run, body.run)
+        return JSONResponse({"done": body.action})
+
+    async def report(self, request: Request) -> ASGIApp:
+        """Return a run's report, or its beginning."""
+        body = parse_body(RunReportRequest, await read_body(request))
+        run = await self._find(body.run)
+        return await report_response(await self._build_report(run), body.form, preview=body.preview)
+
+    async def _run_request(self, request: Request) -> RunRequest:
+        body = parse_body(RunRequest, await read_body(request))
+        for model in body.models:
+            if self._models.is_withheld(model):
+                raise UserError("model_withheld", {"model": model}, 404)
+        return body
+
+    async def _find(self, run_id: str) -> OpenRun:
+        return _existing(await self._runs.find(run_id))
+
+    async def _pause(self, run: OpenRun, _run_id: str) -> None:
+        run.run.pause()
+
+    async def _stop(self, run: OpenRun, _run_id: str) -> None:
+        await run.stop()
+
+    async def _resume(self, _run: OpenRun, run_id: str) -> None:
+        _existing(await self._runs.resume(run_id))
+
+    async def _retry(self, _run: OpenRun, run_id: str) -> None:
+        _existing(await self._runs.retry_failed(run_id))
+
+    async def _delete(self, _run: OpenRun, run_id: str) -> None:
+        await self._runs.delete(run_id)
+
+    def _names(self, plan: Plan) -> Mapping[str, str]:
+        """Return the models' display names, for a thread: listings belong to the event loop."""
+        known = self._models.names()
+        return {lane.model: known.get(lane.model, lane.model) for lane in plan.lanes}
+
+    async def _build_report(self, run: OpenRun) -> Report:
+        plan = run.journal.plan
+        return Report(
+            title=run.title,
+            plan=plan,
+            get_row=run.journal.row,
+            created_at=datetime.now(UTC),
+            names=self._names(plan),
+            ranking=await plan_ranking(self._votes, plan),
+            render=render,
+        )
+
+
+def _route(name: str, handler: Handler) -> BaseRoute:
+    """Return the route of a handler, with the errors of runs as `UserError`."""
+
+    async def handle(request: Request) -> ASGIApp:
+        try:
+            return await handler(request)
+        except TooManyRuns as error:
+            raise _too_many(error) from None
+        except JournalError as error:
+            # A run that is deleted while it is read is gone.
+            if error.reason == "closed":
+                raise UserError("run_not_found", status=404) from None
+            raise _not_saved(error.reason) from None
+
+    return post(f"/page/sets/{name}", handle)
+
+
+def _existing(run: OpenRun | None) -> OpenRun:
+    if run is None:
+        raise UserError("run_not_found", status=404)
+    return run
+
+
+def _not_saved(reason: str) -> UserError:
+    return UserError("run_not_saved", {"reason": reason}, 503)
+
+
+def _too_many(error: TooManyRuns) -> UserError:
+    if error.own:
+        return UserError("runs_full_for_visitor", {"limit": str(MAX_RUNS_PER_VISITOR)}, 503)
+    return UserError("runs_full", status=503)
+
+
+def _forecast_text(
+    plan: Plan, estimate: Forecast, unserved: Sequence[str], name_of: Callable[[str], str]
+) -> str:
+    """Return a line for the calls, one for what they take, and one for what isn't known."""
+    t = texts.SETS
+    factors = [
+        _counted(len(plan.prompts), t["read_one"], t["read"]),
+        _counted(len(plan.lanes), t["lane_one"], t["lane_many"]),
+    ]
+    factors += [t["times"].format(count=plan.repeats)] if plan.repeats > 1 else []
+    usage = [
+        t["forecast_tokens"].format(
+            tokens_in=f"{estimate.tokens_in:,}", tokens_out=f"{estimate.tokens_out:,}"
+        ),
+        format_cost(estimate.cost),
+        t["forecast_time"].format(time=format_duration(estimate.duration_s)),
+    ]
+    unknown = [
+        sentence.format(models=", ".join(map(name_of, models)))
+        for sentence, models in ((t["unpriced"], estimate.unpriced), (t["unserved"], unserved))
+        if models
+    ]
+    calls = t["forecast_calls"].format(calls=f"{estimate.calls:,}", what=" × ".join(factors))
+    lines = [calls, " · ".join(each for each in usage if each != NOT_AVAILABLE), *unknown]
+    return "\n".join(lines)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many.format(count=f"{count:,}")
+
+
+def _run_html(run: OpenRun, names: Mapping[str, str], first: int, earlier: OpenRun | None) -> str:
+    plan, get_row = run.journal.plan, run.journal.row
+    changed, count = run_views.changed_cells(earlier, run) if earlier else ((), 0)
+    return render_template(
+        "set_run",
+        lanes=run_views.lane_lines(plan, run.summaries(), names),
+        rows=list(run_views.table_rows(plan, get_row, first)),
+        first=first,
+        shown=run_views.ROWS_SHOWN,
+        total=run_views.count_rows(plan),
+        compared=earlier is not None,
+        changed=changed,
+        changed_count=count,
+    )
+
+
+def _row_html(run: OpenRun, names: Mapping[str, str], number: int) -> str:
+    plan = run.journal.plan
+    prompt, cells = run_views.full_row(plan, run.journal.row, number, names)
+    total = run_views.count_rows(plan)
+    return render_template("set_row", prompt=prompt, cells=cells, row=number, total=total)
