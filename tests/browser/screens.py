@@ -469,7 +469,7 @@ def answer_menu(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("answer-another-model")
     page.keyboard.press("Escape")
     last_answer(page).get_by_label("More", exact=True).click()
-    page.get_by_role("menuitem", name="Edit the answer").click()
+    page.get_by_role("menuitem", name="Edit answer").click()
     shot("answer-edit")
 
 
@@ -625,7 +625,7 @@ empty,Say nothing at all.,,
 def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
     page = opened(visit(studio.main), "/?view=sets")
     expect(page.locator(".candidate")).to_have_count(2)
-    expect(page.locator("#set-forecast")).to_contain_text("Write or open")
+    expect(page.locator("#set-forecast")).to_contain_text("Enter prompts")
     shot("sets-empty")
     _set_file(page, "questions.csv", 'prompt,id\n"open,1\n')
     expect(page.locator("#set-errors")).to_be_visible()
@@ -637,7 +637,7 @@ def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
     _set_file(page, "questions.csv", SET_PROMPTS)
     page.locator(".candidate-head select").nth(0).select_option(LLAMA)
     page.locator(".candidate-head select").nth(1).select_option(DEEPSEEK)
-    page.get_by_label("The same model once more").first.click()
+    page.get_by_label("Duplicate this model").first.click()
     page.locator(".candidate").nth(1).get_by_label("Temperature", exact=True).fill("0")
     page.locator(".candidate").nth(1).get_by_label("System prompt").fill("Be brief.")
     expect(page.locator("#set-forecast")).to_contain_text("15 calls")

@@ -126,7 +126,7 @@ def _lists(page: Page) -> Iterator[str]:
     page.locator(".history-row").first.hover()
     page.get_by_label("More: pinned").click()
     yield "what can be done with a chat"
-    page.get_by_role("menuitem", name="Move to a folder").click()
+    page.get_by_role("menuitem", name="Move to folder").click()
     yield "a folder for a chat"
     page.keyboard.press("Escape")
     for name in ("your-chats", "show-shortcuts"):

@@ -27,14 +27,14 @@ def test_an_interrupted_answer_goes_on_when_asked_and_says_so(
     ask(page, "Go")
     upstream.stub.set_behavior(answering(" came", ", and then home."))
     assert len(upstream.stub.chats) == 1
-    last_answer(page).get_by_role("button", name="Go on").click()
+    last_answer(page).get_by_role("button", name="Continue").click()
     expect(answer_text(page)).to_have_text("As far as I came, and then home.")
     settled(page)
-    expect(last_answer(page).locator(".receipt .flag").first).to_have_text("continuation")
+    expect(last_answer(page).locator(".receipt .flag").first).to_have_text("continued")
     question, begun, more = messages(upstream.stub)
     assert [question, begun, more[0]] == [("user", "Go"), ("assistant", "As far as I "), "user"]
     expect(last_answer(page).locator(".versions")).to_have_text("2/2")
-    expect(last_answer(page).get_by_role("button", name="Go on")).to_have_count(0)
+    expect(last_answer(page).get_by_role("button", name="Continue")).to_have_count(0)
     reloaded(page)
     expect(answer_text(page)).to_have_text("As far as I came, and then home.")
     last_answer(page).get_by_label("Previous version").click()
@@ -50,10 +50,10 @@ def test_a_stopped_answer_can_go_on_and_one_that_ended_cannot(
     expect(answer_text(page)).to_contain_text("word5")
     page.click("#send")
     settled(page)
-    expect(last_answer(page).get_by_role("button", name="Go on")).to_be_visible()
+    expect(last_answer(page).get_by_role("button", name="Continue")).to_be_visible()
     upstream.stub.set_behavior("echoes")
     ask(page, "Enough")
-    expect(page.get_by_role("button", name="Go on")).to_have_count(0)
+    expect(page.get_by_role("button", name="Continue")).to_have_count(0)
 
 
 def test_another_model_gives_another_version_and_the_chat_keeps_its_own(
@@ -85,8 +85,8 @@ def test_an_edited_answer_is_a_version_that_is_sent_from_then_on(
     upstream.stub.set_behavior(answering("The moon is **cheese**."))
     chat_with(page, upstream.model)
     ask(page, "What is the moon?")
-    of_answer(page, "Edit the answer")
-    box = last_answer(page).get_by_label("Edit the answer")
+    of_answer(page, "Edit answer")
+    box = last_answer(page).get_by_label("Edit answer")
     expect(box).to_have_value("The moon is **cheese**.")
     box.fill("The moon is **rock**.")
     last_answer(page).get_by_role("button", name="Save").click()
@@ -148,5 +148,5 @@ def test_an_answer_is_kept_as_far_as_it_came_when_the_tab_is_reloaded(
     reloaded(page)
     expect(answer_text(page)).to_contain_text("word9")
     expect(last_answer(page).locator(".flag").first).to_have_text("stopped")
-    expect(last_answer(page).get_by_role("button", name="Go on")).to_be_visible()
+    expect(last_answer(page).get_by_role("button", name="Continue")).to_be_visible()
     upstream.stub.wait_for_disconnect(within_s=2)

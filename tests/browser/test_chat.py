@@ -107,7 +107,7 @@ def test_a_message_of_two_megabytes_is_refused_and_kept(page: Page, upstream: Up
     chat_with(page, upstream.model)
     _write(page, "word " * 400_000)
     page.press("#message", "Enter")
-    expect(page.locator("#note")).to_contain_text("This message has 2.0 MB")
+    expect(page.locator("#note")).to_contain_text("This message is 2.0 MB")
     assert page.evaluate("document.querySelector('#message').value.length") == 2_000_000
     assert not upstream.stub.chats
 
@@ -224,7 +224,7 @@ def test_an_edited_turn_is_sent_again_and_what_followed_goes(
     first.hover()
     first.get_by_label("Edit").click()
     first.locator("textarea").fill("uno")
-    first.get_by_role("button", name="Send again").click()
+    first.get_by_role("button", name="Save and send").click()
     settled(page, 1)
     expect(answer_text(page)).to_have_text("uno")
     expect(page.locator(".turn.user .bubble")).to_have_text("uno")
@@ -291,7 +291,7 @@ def test_another_endpoint_answers_when_one_dies_between_two_messages(
     expect(sheet.locator(".lane")).to_have_count(2)
     for name in ("north", "south"):
         expect(sheet).to_contain_text(f"{pair.model}-{name}")
-    expect(sheet).to_contain_text("not reachable")
+    expect(sheet).to_contain_text("unreachable")
 
 
 def test_when_nobody_answers_the_message_stays_and_can_be_tried_again(
@@ -301,7 +301,7 @@ def test_when_nobody_answers_the_message_stays_and_can_be_tried_again(
         stub.kill()
     chat_with(page, pair.model)
     turn = ask(page, "Anybody?")
-    expect(turn.locator(".failure")).to_contain_text(f"Nobody answered for {pair.model.title()}")
+    expect(turn.locator(".failure")).to_contain_text(f"{pair.model.title()} is unavailable.")
     expect(page.locator(".turn.user")).to_contain_text("Anybody?")
     for stub in pair.stubs:
         stub.set_behavior(answering("I am back."))
@@ -318,7 +318,7 @@ def test_an_interrupted_answer_keeps_its_text(page: Page, upstream: Upstream) ->
     turn = ask(page, "Go")
     expect(answer_text(page)).to_have_text("As far as I came")
     expect(turn.locator(".flag").first).to_have_text("interrupted")
-    expect(turn.locator(".failure")).to_contain_text("The answer broke off")
+    expect(turn.locator(".failure")).to_contain_text("The answer was interrupted")
     assert len(upstream.stub.chats) == 1
 
 
@@ -331,7 +331,7 @@ def test_an_answer_of_the_fallback_model_says_so(
     chat_with(page, "broken")
     turn = ask(page, "Hello")
     expect(answer_text(page)).to_have_text("From the spare.")
-    expect(turn.locator(".receipt")).to_contain_text("fallback: Lone 01")
+    expect(turn.locator(".receipt")).to_contain_text("fallback: Single 01")
 
 
 # ── settings ─────────────────────────────────────────────────────────────────
@@ -348,8 +348,8 @@ def test_the_sliders_decide_what_the_endpoint_gets(page: Page, upstream: Upstrea
     temperature = page.locator("#temperature input[type=range]")
     assert temperature.get_attribute("aria-valuetext") is None
     page.fill("#system textarea", "Be brief.")
-    whose(page, 0, "Endpoint's own")
-    expect(temperature).to_have_attribute("aria-valuetext", "temperature: endpoint's own")
+    whose(page, 0, "Provider default")
+    expect(temperature).to_have_attribute("aria-valuetext", "temperature: provider default")
     page.fill("#max_tokens input", "55")
     page.locator("#max_tokens input").blur()
     ask(page, "own")
@@ -358,15 +358,15 @@ def test_the_sliders_decide_what_the_endpoint_gets(page: Page, upstream: Upstrea
     assert (asked["top_p"], asked["max_tokens"]) == (0.9, 55)
     assert messages(upstream.stub)[0] == ("system", "Be brief.")
 
-    whose(page, 0, "Mine")
+    whose(page, 0, "Custom")
     expect(page.locator("#temperature")).not_to_have_class(re.compile("unsent"))
     page.fill("#temperature input[type=number]", "0")
     page.locator("#temperature input[type=number]").blur()
-    whose(page, 1, "Mine")
+    whose(page, 1, "Custom")
     page.fill("#top_p input[type=number]", "0.35")
     page.locator("#top_p input[type=number]").blur()
     page.locator("#stream input").uncheck()
-    ask(page, "mine")
+    ask(page, "custom")
     asked = upstream.stub.chats[-1].json
     assert (asked["temperature"], asked["top_p"]) == (0, 0.35)
     assert not asked.get("stream")
@@ -382,7 +382,7 @@ def test_settings_belong_to_their_chat(page: Page, upstream: Upstream) -> None:
     chat_with(page, upstream.model)
     open_settings(page)
     page.fill("#system textarea", "Speak like a pirate.")
-    whose(page, 0, "Mine")
+    whose(page, 0, "Custom")
     page.fill("#temperature input[type=number]", "1.5")
     page.locator("#temperature input[type=number]").blur()
     ask(page, "the first chat")

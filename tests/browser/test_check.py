@@ -28,7 +28,7 @@ def test_findings_fill_the_list_and_what_is_wrong_comes_first(
     page.locator("#check-endpoint").select_option(f"{upstream.model}-north")
     expect(page.locator("#check-cost")).to_contain_text("calls")
     page.locator("#check-run").click()
-    expect(page.locator("#check-verdict")).to_have_text("It will serve; 3 to look at.")
+    expect(page.locator("#check-verdict")).to_have_text("This endpoint works. Warnings: 3.")
     rows = page.locator("#probes > li")
     expect(rows).to_have_count(36)
     expect(rows.first).to_have_class("probe warn")
@@ -90,4 +90,4 @@ def test_a_card_says_since_when_its_model_is_down_and_how_it_fared(
     for _ in range(2):
         page.request.post("./page/reply", data=question)
     reloaded(page)
-    expect(card.locator(".state")).to_have_text(re.compile(r"^down since \d\d:\d\d( [AP]M)?$"))
+    expect(card.locator(".state")).to_have_text(re.compile(r"^Down since \d\d:\d\d( [AP]M)?$"))

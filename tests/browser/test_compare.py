@@ -142,7 +142,7 @@ def test_a_lane_that_errs_says_so_and_can_be_asked_again(page: Page, four: list[
     expect(page.locator("#vote")).to_be_hidden()
     asked = len(four[0].stub.chats)
     four[1].stub.set_behavior(answering("Better ", "now."))
-    lane(page, "B").get_by_role("button", name="Ask lane B again").click()
+    lane(page, "B").get_by_role("button", name="Retry lane B").click()
     expect(answer(page, "B")).to_contain_text("Better now.")
     over(page)
     assert len(four[0].stub.chats) == asked
@@ -154,7 +154,7 @@ def test_no_fallback_answers_in_a_lanes_name(page: Page, four: list[Upstream]) -
     compare(page, "single-02", "single-01")
     question(page)
     over(page)
-    expect(lane(page, "A").locator(".failure")).to_contain_text("Nobody answered for Lone-02")
+    expect(lane(page, "A").locator(".failure")).to_contain_text("Single-02 is unavailable")
 
 
 def test_a_lane_has_settings_of_its_own_and_a_pinned_endpoint(
@@ -167,7 +167,7 @@ def test_a_lane_has_settings_of_its_own_and_a_pinned_endpoint(
     lane(page, "B").locator('[data-action="tune"]').click()
     expect(page.locator("#drawer-title")).to_have_text("Settings of lane B")
     page.select_option("#lane-endpoint", f"{pair.model}-south")
-    whose(page, 0, "Mine")
+    whose(page, 0, "Custom")
     page.fill("#temperature input[type=number]", "0")
     page.press("#temperature input[type=number]", "Tab")
     page.click("#close-settings")
@@ -190,7 +190,7 @@ def test_several_turns_and_the_winners_conversation_goes_on_in_the_chat(
     question(page, "Second?")
     over(page)
     expect(lane(page, "B").locator(".lane-answer")).to_have_count(2)
-    lane(page, "B").get_by_role("button", name="Go on with Lone-01").click()
+    lane(page, "B").get_by_role("button", name="Continue with Single-01").click()
     expect(page.locator(".turn.assistant")).to_have_count(2)
     expect(page).to_have_url(re.compile(r"model=single-01"))
     ask(page, "Third?")
@@ -233,10 +233,10 @@ def test_blind_hides_who_is_who_until_the_vote(page: Page, four: list[Upstream])
     expect(page.locator(".lane-col .receipt")).to_have_count(2)
     expect(page.locator(".race-row")).to_have_count(2)
     winner = lane(page, "A").locator("select").input_value()
-    page.locator("#vote").get_by_role("link", name="See the ranking").click()
+    page.locator("#vote").get_by_role("link", name="View ranking").click()
     expect(page.locator(".standings tbody tr").first).to_contain_text(winner.title())
-    expect(page.locator(".ranking-lead").first).to_contain_text("Everybody who votes")
-    expect(page.locator(".doubt")).to_contain_text("Not enough votes to order these two")
+    expect(page.locator(".ranking-lead").first).to_contain_text("Votes of all visitors")
+    expect(page.locator(".doubt")).to_contain_text("No clear winner between")
 
 
 def test_the_sides_are_shuffled_and_a_vote_begins_a_new_blind_round(
@@ -261,7 +261,7 @@ def test_a_link_fills_the_page_and_asks_before_anything_is_spent(
 ) -> None:
     compare(page, "single-02", "single-03")
     lane(page, "A").locator('[data-action="tune"]').click()
-    whose(page, 0, "Mine")
+    whose(page, 0, "Custom")
     page.click("#close-settings")
     page.fill("#compare-message", "Who is “ö” <i>?")
     link = page.evaluate(
@@ -276,7 +276,7 @@ def test_a_link_fills_the_page_and_asks_before_anything_is_spent(
     other.on("request", lambda request: sent.append(request.url))
     opened(other, link.removeprefix(lanes_app.url))
     expect(other.locator("#compare-message")).to_have_value("Who is “ö” <i>?")
-    expect(other.locator("#compare-note")).to_contain_text("Nothing is sent before you press Send")
+    expect(other.locator("#compare-note")).to_contain_text("Nothing is sent until you press Send")
     assert lane(other, "A").locator("select").input_value() == "single-02"
     expect(lane(other, "A").locator('[data-action="tune"]')).to_contain_text("temperature 0.7")
     assert [len(upstream.stub.chats) for upstream in four] == asked
@@ -387,7 +387,7 @@ def test_by_keyboard_alone(page: Page) -> None:
             break
     page.evaluate("window.akashGradio.compare.modelsChanged()")  # as the server may tell any moment
     page.keyboard.press("Enter")
-    expect(page.locator("#vote")).to_contain_text("Your vote counts.")
+    expect(page.locator("#vote")).to_contain_text("Vote saved.")
     expect(page.locator("#compare-message")).to_be_focused()
 
 
@@ -505,12 +505,12 @@ def test_a_vote_is_for_the_model_that_answered_and_counts_once(
         button.click();
         button.click();
     }""")
-    expect(page.locator("#vote")).to_contain_text("Your vote counts.")
+    expect(page.locator("#vote")).to_contain_text("Vote saved.")
     (votes,) = sent
     assert [(vote["a"], vote["b"], vote["outcome"]) for vote in votes["votes"]] == [
         ("single-00", "single-01", "b")
     ]
-    lane(page, "B").get_by_role("button", name="Go on with Lone-01").click()
+    lane(page, "B").get_by_role("button", name="Continue with Single-01").click()
     expect(page).to_have_url(re.compile("model=single-01"))
 
 

@@ -97,7 +97,7 @@ def test_the_bar_counts_what_is_written_before_it_is_sent(page: Page) -> None:
     expect(page.locator("#context-text")).to_have_text("11K / 50K")
     expect(page.locator("#context")).to_have_attribute("aria-label", re.compile("estimated"))
     page.click("#context")
-    expect(page.locator("#context-sheet")).to_contain_text("Room for the answer")
+    expect(page.locator("#context-sheet")).to_contain_text("Reserved for the answer")
     expect(page.locator("#context-sheet")).to_contain_text("10,004")
     page.keyboard.press("Escape")
     expect(page.locator("#context-sheet")).to_be_hidden()
@@ -122,9 +122,9 @@ def test_what_will_be_left_out_is_dimmed_and_then_not_sent(page: Page, stub: Stu
 def test_all_of_it_can_be_sent_against_the_estimate(page: Page, stub: StubThread) -> None:
     long_chat(page)
     page.fill("#message", "third " + "c" * 420)
-    page.get_by_role("button", name="Send all of it").click()
+    page.get_by_role("button", name="Send all messages").click()
     expect(page.locator(".turn.left-out")).to_have_count(0)
-    expect(page.locator("#context-strip")).to_contain_text("The endpoint may refuse it")
+    expect(page.locator("#context-strip")).to_contain_text("The endpoint may reject it")
     page.press("#message", "Enter")
     settled(page, 3)
     assert len(messages(stub)) == 5
@@ -134,7 +134,7 @@ def test_all_of_it_can_be_sent_against_the_estimate(page: Page, stub: StubThread
 def test_a_model_that_reads_more_takes_the_whole_chat(page: Page, stub: StubThread) -> None:
     long_chat(page)
     page.fill("#message", "third " + "c" * 420)
-    page.get_by_role("button", name="Use Eyes (33K)").click()
+    page.get_by_role("button", name="Switch to Eyes (33K)").click()
     expect(page.locator(".turn.left-out")).to_have_count(0)
     expect(page.locator("#message")).to_have_value(re.compile("^third"))
     page.press("#message", "Enter")
@@ -147,7 +147,7 @@ def test_counts_follow_what_the_endpoint_reported(page: Page, stub: StubThread) 
     chat_with(page, "large")
     ask(page, "x" * 20_000)  # the endpoint says: 13 tokens
     page.click("#context")
-    expect(page.locator("#context-sheet")).to_contain_text("what this model's endpoints reported")
+    expect(page.locator("#context-sheet")).to_contain_text("that this model's endpoints reported")
     expect(page.locator("#context-text")).to_have_text("2K / 50K")
 
 
@@ -165,19 +165,19 @@ def test_a_setting_is_the_catalogs_the_endpoints_or_mine_and_seen_under_the_answ
 
     open_settings(page)
     page.click("#more-settings")
-    choose(page, "presence_penalty", "Endpoint's own")
-    choose(page, "frequency_penalty", "Mine")
+    choose(page, "presence_penalty", "Provider default")
+    choose(page, "frequency_penalty", "Custom")
     page.fill("#frequency_penalty input[type=number]", "-0.5")
     page.locator("#frequency_penalty input[type=number]").blur()
     page.fill("#seed input", "0")
     page.locator("#seed input").blur()
     page.fill("#stop textarea", "END\nHALT")
-    ask(page, "mine")
+    ask(page, "custom")
     asked = stub.chats[-1].json
     assert "presence_penalty" not in asked
     assert (asked["frequency_penalty"], asked["seed"], asked["stop"]) == (-0.5, 0, ["END", "HALT"])
     receipt = last_answer(page).locator(".receipt")
-    expect(receipt).to_contain_text("presence penalty: endpoint's own · frequency penalty -0.5")
+    expect(receipt).to_contain_text("presence penalty: provider default · frequency penalty -0.5")
     expect(receipt).to_contain_text('seed 0 · stop "END" "HALT"')
 
     reloaded(page)
@@ -194,9 +194,9 @@ def test_an_emptied_number_is_the_catalogs_again(page: Page, stub: StubThread) -
     chat_with(page, "large")
     open_settings(page)
     page.fill("#max_tokens input", "9")
-    expect(chosen(page, "max_tokens")).to_have_text("Mine")
+    expect(chosen(page, "max_tokens")).to_have_text("Custom")
     page.fill("#max_tokens input", "")
-    expect(chosen(page, "max_tokens")).to_have_text("Catalog")
+    expect(chosen(page, "max_tokens")).to_have_text("Model default")
     ask(page, "Hello")
     assert "max_tokens" not in stub.chats[-1].json
 
@@ -244,7 +244,7 @@ def test_a_text_goes_with_its_message_and_stays_with_the_chat(page: Page, stub: 
     page.locator(".turn.user").first.hover()
     page.get_by_label("Edit").first.click()
     page.get_by_label("Remove notes.md").click()
-    page.get_by_role("button", name="Send again").click()
+    page.get_by_role("button", name="Save and send").click()
     settled(page, 1)
     assert messages(stub) == [("user", "What is the word?")]
     expect(page.locator(".turn-files")).to_have_count(0)
@@ -255,12 +255,12 @@ def test_a_picture_is_refused_in_words_where_the_model_has_no_eyes(
 ) -> None:
     chat_with(page, "large")
     page.set_input_files("#file-input", [a_picture()])
-    expect(page.locator("#vision-strip")).to_contain_text("Large can't see pictures")
+    expect(page.locator("#vision-strip")).to_contain_text("Large can't read pictures")
     asked = len(stub.chats)
     send(page, "What is this?")
-    expect(page.locator("#note")).to_contain_text("Large can't see pictures")
+    expect(page.locator("#note")).to_contain_text("Large can't read pictures")
     assert len(stub.chats) == asked
-    page.get_by_role("button", name="Use Eyes").click()
+    page.get_by_role("button", name="Switch to Eyes").click()
     expect(page.locator("#vision-strip")).to_be_hidden()
     page.press("#message", "Enter")
     settled(page, 1)
@@ -328,7 +328,7 @@ def test_a_long_pasted_text_is_a_file_unless_the_visitor_wants_it_otherwise(page
     )
     expect(page.locator("#files .chip-file")).to_contain_text("pasted text.txt")
     expect(page.locator("#message")).to_have_value("Shorten this: ")
-    page.get_by_role("button", name="Put it into the message").click()
+    page.get_by_role("button", name="Insert as text").click()
     expect(page.locator("#files")).to_be_hidden()
     whole = "Shorten this: " + "plum " * 2_000
     expect(page.locator("#message")).to_have_value(whole)
@@ -373,7 +373,7 @@ def save_prompt(page: Page, name: str, text: str) -> None:
 def test_a_saved_prompt_asks_for_its_fields_and_goes_into_the_message(page: Page) -> None:
     chat_with(page, "large")
     page.click("#prompts")
-    expect(page.locator(".dialog-empty")).to_contain_text("Nothing is saved yet")
+    expect(page.locator(".dialog-empty")).to_contain_text("No saved prompts yet")
     save_prompt(page, "Translate", "Translate into {{language}}: {{text}}")
     page.keyboard.press("Escape")
 

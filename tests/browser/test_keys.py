@@ -58,7 +58,7 @@ def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, upstream: Ups
     expect(page.locator("#pick-menu")).to_be_visible()
     keys.type("single-40")
     keys.press("Enter")
-    expect(page.locator("#pick-name")).to_have_text("Lone-40")
+    expect(page.locator("#pick-name")).to_have_text("Single-40")
     expect(page.locator(".turn.user .bubble")).to_have_text(["Greet"])
     keys.press(f"{SHIFTED}S")
     expect(page.locator("#sidebar")).to_be_hidden()
@@ -70,7 +70,7 @@ def test_the_sheet_lists_the_keys_and_a_question_mark_in_a_message_is_one(page: 
     chat_with(page, "single-00")
     page.locator("#pick").focus()
     page.keyboard.press("?")
-    sheet = page.get_by_role("dialog", name="Keys")
+    sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(sheet).to_contain_text("Regenerate the last answer")
     page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)
@@ -102,7 +102,7 @@ def test_escape_closes_what_is_open_before_it_stops_an_answer(
 
 def test_a_hidden_sidebar_stays_hidden_and_comes_back(page: Page, upstream: Upstream) -> None:
     chat_with(page, upstream.model)
-    page.get_by_label("Hide the sidebar").click()
+    page.get_by_label("Hide sidebar").click()
     expect(page.locator("#sidebar")).to_be_hidden()
     reloaded(page)
     expect(page.locator("#message")).to_be_visible()

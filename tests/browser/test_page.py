@@ -59,10 +59,10 @@ def test_the_page_opens_with_a_card_for_each_model(models: Page) -> None:
     card = models.locator(f'[data-model="{ABOUT}"]')
     expect(card).to_contain_text("Llama 3.3 70B")
     expect(card.locator(".badge").first).to_have_text("128K")
-    expect(card.locator(".state")).to_have_text(re.compile("ready|not asked yet"))
+    expect(card.locator(".state")).to_have_text(re.compile("Ready|Not used yet"))
     assert card.locator("img").evaluate("(node) => node.decode().then(() => node.naturalWidth)") > 0
     expect(models.locator('[data-model="found/by-asking"]')).to_be_visible()
-    expect(models.locator("#unavailable-title")).to_contain_text("of the catalog are not shown")
+    expect(models.locator("#unavailable-title")).to_contain_text("models unavailable")
 
 
 def test_the_frames_outline_is_there_before_gradio_has_come(visit: Visits, gallery: App) -> None:
@@ -90,7 +90,7 @@ def test_search_filters_and_order(models: Page) -> None:
     expect(models.locator("#model-count")).to_have_text("1 of 4 models")
     models.fill("#model-search", "no such thing")
     expect(cards).to_have_count(0)
-    expect(models.locator("#no-match")).to_contain_text("No model matches “no such thing”")
+    expect(models.locator("#no-match")).to_contain_text("No models match “no such thing”")
     models.click("#clear-search")
     expect(cards).to_have_count(4)
     models.get_by_role("button", name="Reasoning").click()
@@ -147,9 +147,9 @@ def test_an_unknown_model_is_named(visit: Visits, gallery: App) -> None:
     visit.allow("status of 404")
     page = visit(gallery)
     opened(page, "/?model=no/such")
-    expect(page.locator("#thread")).to_contain_text("There is no model called “no/such” here.")
+    expect(page.locator("#thread")).to_contain_text("The model “no/such” is not available here.")
     opened(page, "/?about=no/such")
-    expect(page.locator("#panel")).to_contain_text("There is no model called “no/such” here.")
+    expect(page.locator("#panel")).to_contain_text("The model “no/such” is not available here.")
 
 
 def test_the_theme_is_light_dark_or_the_systems(visit: Visits, gallery: App) -> None:
@@ -222,7 +222,7 @@ def test_a_mistake_in_the_configuration_is_on_the_page_without_its_secret(
         app = start_here("mistake", ENDPOINTS=entries)
         page = opened(visit(app), "/?view=models")
         notice = page.locator("#gallery .notice")
-        expect(notice).to_contain_text("The configuration has a mistake")
+        expect(notice).to_contain_text("The configuration has an error")
         expect(notice).to_contain_text("ENDPOINTS[1]")
         expect(notice).to_contain_text("weight")
         expect(page.locator(".card")).to_have_count(1)

@@ -133,7 +133,7 @@ def test_limits_and_sessions_hold_across_replicas_and_without_redis(
             assert "done" in said(a, upstream.model, cookie)
             assert "done" in said(b, upstream.model, cookie)
             for app in (a, b):
-                assert "2 a minute are allowed" in said(app, upstream.model, cookie)
+                assert "the limit is 2 per minute" in said(app, upstream.model, cookie)
             assert len(upstream.stub.chats) == 2
             redis.kill()
             assert "Hello" in said(a, upstream.model, cookie)

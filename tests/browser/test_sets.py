@@ -126,7 +126,7 @@ def test_a_run_is_paused_goes_on_and_is_found_again_after_a_reload(
     page.click("#run-new")
     page.click("#set-runs li >> nth=0 >> text=Delete")
     page.click("#set-runs li >> nth=0 >> text=Delete for good")
-    expect(page.locator(".toast")).to_have_text("The run and its answers are deleted.")
+    expect(page.locator(".toast")).to_have_text("Run and answers deleted.")
 
 
 def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_again(
@@ -140,20 +140,20 @@ def test_a_chats_prompts_are_asked_with_parameters_of_their_own_kept_and_asked_a
 
     candidates = page.locator(".candidate")
     candidates.nth(1).get_by_label("Remove this model").click()
-    candidates.first.get_by_label("Parameters of its own").click()
+    candidates.first.get_by_label("Settings for this model").click()
     candidates.first.get_by_label("Temperature").fill("0")
-    candidates.first.get_by_label("Answered by").select_option("single-00-north")
-    candidates.first.get_by_label("The same model once more").click()
+    candidates.first.get_by_label("Endpoint").select_option("single-00-north")
+    candidates.first.get_by_label("Duplicate this model").click()
     expect(candidates).to_have_count(2)
     temperature = candidates.nth(1).get_by_label("Temperature", exact=True)
     expect(temperature).to_be_focused()
     temperature.fill("hot")
-    expect(page.locator("#set-errors")).to_have_text("Temperature: write a number from 0 to 2.")
+    expect(page.locator("#set-errors")).to_have_text("Temperature: enter a number from 0 to 2.")
     temperature.fill("1")
     expect(page.locator("#set-forecast")).to_contain_text("2 calls: 1 prompt × 2 lanes")
 
     page.click("#set-save")
-    page.fill(".dialog-field", "Mine")
+    page.fill(".dialog-field", "Custom")
     page.press(".dialog-field", "Enter")
     page.click("#set-saved >> text=Rename")
     page.fill(".dialog-field", "Ours")

@@ -69,8 +69,8 @@ def test_a_visitor_signs_in_chats_until_the_limit_and_signs_out(
     for text in ("One", "Two"):
         ask(page, text)
     send(page, "Three")
-    expect(last_answer(page)).to_contain_text("2 a minute are allowed")
-    expect(last_answer(page)).to_contain_text("The next one can be sent in")
+    expect(last_answer(page)).to_contain_text("the limit is 2 per minute")
+    expect(last_answer(page)).to_contain_text("Try again in")
     chat_with(page, upstream.model)  # a reload keeps the session
     page.click("#sign-out")
     expect(page.locator("#secret")).to_be_visible()
@@ -83,8 +83,8 @@ def test_a_visitors_own_key_is_used_and_gone_with_the_tab(
     page = signed_in(visit(app, **PHONE), upstream)
     page.click("#menu")
     page.click("#own-key")
-    page.get_by_label("Key", exact=True).fill("sk-own-planted")
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_label("API key", exact=True).fill("sk-own-planted")
+    page.get_by_role("button", name="Use key").click()
     ask(page, "Hello")
     assert upstream.stub.chats[-1].headers["authorization"] == "Bearer sk-own-planted"
     page.reload()

@@ -59,7 +59,7 @@ def test_a_hostile_answer_grows_without_a_jump_and_harms_nothing(
     for diagram in page.locator("ag-diagram").all():
         diagram.scroll_into_view_if_needed()
         expect(diagram.locator(".diagram img, .diagram-error")).to_have_count(1)
-    expect(page.locator(".diagram-error").first).to_contain_text("This diagram has a mistake: line")
+    expect(page.locator(".diagram-error").first).to_contain_text("This diagram has a syntax error: line")
     drawn = page.locator(".diagram img")
     expect(drawn).to_have_count(2)
     assert "drawn" in (drawn.first.get_attribute("alt") or "")
