@@ -1,4 +1,4 @@
-"""The page's scripts that need no page, by Node's own test runner: tests/ui/page/*.test.mjs."""
+"""Runs the tests of the page's scripts, tests/assets/page/*.test.mjs, with Node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.node
 
 
 @pytest.mark.parametrize("script", TESTS, ids=lambda path: path.name.removesuffix(".test.mjs"))
-def test_a_script_does_what_its_tests_say(script: Path):
+def test_the_scripts_pass_their_tests(script: Path) -> None:
     assert shutil.which("node"), "Node is missing: run tests/install_system.sh"
     command = ["node", "--test", "--test-reporter=spec", script.name]
     done = subprocess.run(

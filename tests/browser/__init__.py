@@ -1,1 +1,5 @@
-"""The page, driven in a real browser against the real program."""
+"""Tests of the page in a real browser against the running program.
+
+Start reading in `actions.py` (what a visitor does), `servers.py` (the program) and `upstreams.py`
+(stub endpoints).
+"""

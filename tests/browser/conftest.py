@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.actions import DESKTOP, LONG_MS, PageMonitor, open_browser
 from tests.browser.servers import QUICK_RETRIES, App, running_app
 from tests.browser.upstreams import Upstream, Upstreams, open_upstreams
-from tests.browser.visits import DESKTOP, LONG_MS, Watch, open_browser
 
-# Scope "package" ends with this folder, which therefore has an `__init__.py`: Playwright's loop
-# must have ended before async tests of other folders begin.
+# Scope "package" ends with this folder, which therefore has an `__init__.py`: Playwright's event
+# loop must be closed before async tests of other folders start.
 
 
 @pytest.fixture(scope="package")
@@ -31,7 +31,7 @@ def upstreams() -> Iterator[Upstreams]:
 
 @pytest.fixture(scope="package")
 def app(upstreams: Upstreams, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """The program over all upstreams; what most tests talk to."""
+    """The program with all upstreams, shared by most tests."""
     folder = tmp_path_factory.mktemp("app")
     catalog = upstreams.write_catalog(folder / "models.toml")
     with running_app(
@@ -42,58 +42,58 @@ def app(upstreams: Upstreams, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def upstream(upstreams: Upstreams) -> Upstream:
-    """A model with one endpoint, fresh."""
+    """A model with one endpoint, not used by other tests."""
     return upstreams.single.pop(0)
 
 
 @pytest.fixture
 def pair(upstreams: Upstreams) -> Upstream:
-    """A model with two endpoints, fresh."""
+    """A model with two endpoints, not used by other tests."""
     return upstreams.pairs.pop(0)
 
 
 @dataclass
-class Visits:
-    """Opens browser contexts, each a visitor of its own, and looks after all of them."""
+class NewVisitor:
+    """Opens pages of new visitors, and monitors them."""
 
     browser: Browser
-    watch: Watch
+    monitor: PageMonitor
     contexts: list[BrowserContext]
 
     def __call__(self, app: App, **options: Any) -> Page:
-        """A blank page of a new visitor; options: as of `Browser.new_context`."""
+        """Return a blank page of a new visitor. options: of `Browser.new_context`."""
         context = self.browser.new_context(
             base_url=app.url, reduced_motion="reduce", **{**DESKTOP, **options}
         )
         context.set_default_timeout(LONG_MS)
-        self.watch.over(context, app.url)
+        self.monitor.monitor(context, app.url)
         self.contexts.append(context)
         return context.new_page()
 
     def allow(self, pattern: str) -> None:
-        """This console error is what the test is about."""
-        self.watch.allow(pattern)
+        """Expect problems that match this regular expression."""
+        self.monitor.allow(pattern)
 
 
 @pytest.fixture
 def start_here(start_app: Callable[..., Any]) -> Iterator[Callable[..., App]]:
-    """Starts a program for one test; it ends after the test's visitors have left."""
+    """Start a program for one test; it ends after the test's pages are closed."""
     with ExitStack() as stack:
         yield lambda name, **variables: stack.enter_context(start_app(name, **variables))
 
 
 @pytest.fixture
-def visit(browser: Browser, start_here: Callable[..., App]) -> Iterator[Visits]:
-    visits = Visits(browser, Watch(), [])
+def visit(browser: Browser, start_here: Callable[..., App]) -> Iterator[NewVisitor]:
+    visits = NewVisitor(browser, PageMonitor(), [])
     yield visits
     for context in visits.contexts:
         context.close()
-    assert not visits.watch.left()
+    assert not visits.monitor.unexpected()
 
 
 @pytest.fixture
-def page(visit: Visits, app: App) -> Page:
-    """A new visitor of the shared program."""
+def page(visit: NewVisitor, app: App) -> Page:
+    """The page of a new visitor of the shared program."""
     return visit(app)
 
 
@@ -101,7 +101,7 @@ def page(visit: Visits, app: App) -> Page:
 def start_app(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Any]:
-    """`with start_app(name, VARIABLE=…) as app:`"""
+    """Start a program: `with start_app(name, VARIABLE=…) as app:`."""
 
     def start(name: str, **variables: Any) -> Any:
         return running_app(tmp_path_factory.mktemp(name), **{**QUICK_RETRIES, **variables})
@@ -111,7 +111,7 @@ def start_app(
 
 @pytest.fixture(scope="package")
 def fallback_app(start_app: Callable[..., Any]) -> Iterator[tuple[App, Upstream]]:
-    """The model `broken` fails, and the fallback model's endpoint is the upstream's."""
+    """A program whose model `broken` fails, and the upstream of its fallback model."""
     with open_upstreams(single=2, pairs=0) as upstreams:
         broken, spare = upstreams.single
         broken.stub.set_behavior("status_500")

@@ -1,4 +1,4 @@
-"""What a thousand chats and a chat of 500 turns cost in Chromium; docs/frontend.md has the figures.
+"""Measures a thousand chats and a chat of 500 turns in Chromium; docs/frontend.md has the results.
 
 `python -m tests.browser.history_benchmark` prints a table; times are milliseconds, medians.
 """
@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from playwright.sync_api import Page
 
+from tests.browser.actions import DESKTOP, open_browser, open_chat, open_page
 from tests.browser.servers import QUICK_RETRIES, running_app
 from tests.browser.upstreams import open_upstreams
-from tests.browser.visits import DESKTOP, chat_with, open_browser, opened
 
 CHATS: Final = 1000
 TURNS: Final = 10
@@ -36,11 +36,11 @@ SEED: Final = """async ([chats, turns, longTurns]) => {
   const all = database.transaction(["chats", "bodies", "texts"], "readwrite");
   const put = (name, value) => all.objectStore(name).put(value);
   const keep = (id, title, length, time) => {
-    const said = Array.from({ length }, (_, place) => turn(id, place));
-    const size = JSON.stringify(said).length;
+    const turns = Array.from({ length }, (_, place) => turn(id, place));
+    const size = JSON.stringify(turns).length;
     put("chats", { id, title, created: time, updated: time, model: "single-00", rev: 1, size });
-    put("bodies", { id, settings: {}, turns: said });
-    put("texts", { id, text: searchText(said) });
+    put("bodies", { id, settings: {}, turns });
+    put("texts", { id, text: searchText(turns) });
   };
   for (let n = 0; n < chats; n += 1) keep(`chat-${n}`, text(6), turns, Date.now() - n * 8_000_000);
   keep("long", "the long one", longTurns, Date.now());
@@ -48,16 +48,18 @@ SEED: Final = """async ([chats, turns, longTurns]) => {
 }"""
 
 MEASURES: Final = {
-    "read and draw the list of a thousand": """async ({ chats }) => {
+    "load and draw the list of a thousand chats": """async ({ chats }) => {
       chats.sidebar.look = null;
       await chats.history.load();
     }""",
-    "first key of a search": """async ({ chats }) => {
+    "first key press of a search": """async ({ chats }) => {
       chats.history.texts = null;
       await chats.history.search("wordab word1");
     }""",
-    "each further key": """async ({ chats }) => { await chats.history.search("wordab word12"); }""",
-    "draw what was found": """async ({ chats }) => {
+    "each further key press": """async ({ chats }) => {
+      await chats.history.search("wordab word12");
+    }""",
+    "draw the search results": """async ({ chats }) => {
       chats.sidebar.query = "wordab word12";
       chats.sidebar.found = await chats.history.search("wordab word12");
       chats.sidebar.look = null;
@@ -67,8 +69,8 @@ MEASURES: Final = {
       chats.sidebar.query = "";
       return took;
     }""",
-    "read the chat of 500 turns": """async ({ chats }) => { await chats.history.read("long"); }""",
-    "open it, its last turns drawn by the server": """async (page) => {
+    "load the chat of 500 turns": """async ({ chats }) => { await chats.history.read("long"); }""",
+    "open it, with its last turns rendered by the server": """async (page) => {
       page.startChat("single-00");
       const from = performance.now();
       await page.openChat("long", { push: false });
@@ -79,7 +81,7 @@ MEASURES: Final = {
       });
       return performance.now() - from;
     }""",
-    "keep it, until the browser has it": """async ({ history, chat }) => {
+    "save it": """async ({ history, chat }) => {
       await history.save(chat);
     }""",
 }
@@ -96,7 +98,7 @@ RUN: Final = """async ([act, rounds]) => {
 
 
 def measure(page: Page) -> dict[str, float]:
-    """Milliseconds of each, the median of some rounds after a first that isn't counted."""
+    """Return the milliseconds of each action: the median of some rounds after a warm-up."""
     figures: dict[str, float] = {}
     for name, act in MEASURES.items():
         took: list[Any] = page.evaluate(RUN, [act, ROUNDS + 1])
@@ -105,7 +107,7 @@ def measure(page: Page) -> dict[str, float]:
 
 
 def main() -> int:
-    """Returns the exit status."""
+    """Run the benchmark. Returns the exit status."""
     with (
         tempfile.TemporaryDirectory() as folder,
         open_upstreams(single=1, pairs=0) as upstreams,
@@ -115,9 +117,9 @@ def main() -> int:
         open_browser() as browser,
     ):
         page = browser.new_context(base_url=app.url, **DESKTOP).new_page()
-        opened(page, "/?view=models")
+        open_page(page, "/?view=models")
         page.evaluate(SEED, [CHATS, TURNS, LONG_TURNS])
-        chat_with(page, "single-00")
+        open_chat(page, "single-00")
         for name, figure in measure(page).items():
             sys.stdout.write(f"| {name} | {figure:.1f} |\n")
     return 0

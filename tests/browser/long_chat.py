@@ -1,4 +1,4 @@
-"""A chat of many turns in the browser's store, and an answer that is hard to draw."""
+"""A chat of many turns in the browser's store, and an answer that is hard to render."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ _SEED: Final = """
 async ({ model, turns, text }) => {
   const receipt = { line: ["eu-1"], flags: [], rows: [], attempts: [], total_s: 1 };
   const version = { text, reasoning: "", model, model_name: model, receipt };
-  const said = Array.from({ length: turns }, (_, n) => n % 2
+  const turnList = Array.from({ length: turns }, (_, n) => n % 2
     ? { id: `a${n}`, role: "assistant", shown: 0, versions: [{ ...version, id: `v${n}` }] }
     : { id: `u${n}`, role: "user", text: `Question ${n}` });
   const entry = { id: "long", title: "A long chat", created: 1, updated: Date.now(), model };
-  await window.akashGradio.history.put({ entry, body: { turns: said, settings: {} } });
+  await window.akashGradio.history.put({ entry, body: { turns: turnList, settings: {} } });
   await window.akashGradio.openChat("long");
 }
 """
 
 
 def open_long_chat(page: Page, model: str, turns: int) -> None:
-    """Put a chat of so many turns into the store, and open it."""
+    """Store a chat with this number of turns, and open it."""
     page.evaluate(_SEED, {"model": model, "turns": turns, "text": PROSE})
     page.locator(".turn.assistant .prose-block table").last.wait_for()
 
 
 def hostile_answer() -> str:
-    """Every hostile text there is, then 300 lines of code in a fence that never ends."""
+    """Return all hostile texts, then 300 lines of code in a fence that is never closed."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(HOSTILE.glob("*.md"))]
     return "\n\n".join([*texts, CODE])
 
 
-def pieces(text: str, size: int = 7) -> tuple[str, ...]:
-    """The text in pieces of so many characters, as tokens cut it: anywhere."""
+def split_into_chunks(text: str, size: int = 7) -> tuple[str, ...]:
+    """Split the text into chunks of this many characters, as tokens split it."""
     return tuple(text[at : at + size] for at in range(0, len(text), size))
 
 
-def watch_shifts(page: Page) -> None:
-    """Add up the layout shift from now on, in `window.shifted`, as browsers score it.
+def measure_layout_shift(page: Page) -> None:
+    """Sum up the layout shift from now on in `window.shifted`, as browsers score it.
 
     What follows a key or a click within half a second is wanted by the visitor and not counted.
     """
@@ -64,8 +64,8 @@ def watch_shifts(page: Page) -> None:
     )
 
 
-def watch_settled(page: Page) -> None:
-    """Count what changes in turns that stand already, in `window.touched`."""
+def count_changes_of_settled_turns(page: Page) -> None:
+    """Count changes in finished turns in `window.touched`."""
     page.evaluate(
         """() => {
         window.touched = 0;
@@ -81,7 +81,7 @@ def watch_settled(page: Page) -> None:
     )
 
 
-def shifted(page: Page) -> float:
-    """Layout shift since `watch_shifts`."""
+def layout_shift(page: Page) -> float:
+    """Return the layout shift since `measure_layout_shift`."""
     value: Any = page.evaluate("window.shifted")
     return float(value)

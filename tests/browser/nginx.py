@@ -1,4 +1,4 @@
-"""A real nginx before the program, as the hosts' own would be."""
+"""Runs a real nginx in front of the program, as in a deployment."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ NGINX: Final = shutil.which("nginx") or "/usr/sbin/nginx"
 
 @contextmanager
 def running_nginx(folder: Path, *apps: App, path: str = "/") -> Iterator[str]:
-    """`deploy/nginx.conf` as it is, but for the places of its files, ports and replicas.
+    """Run nginx with `deploy/nginx.conf`, with other file paths, ports and replicas.
 
-    path: where the page is to be, with a slash at both ends; nginx takes it away.
+    Args:
+        folder: For its files.
+        apps: The replicas.
+        path: The path of the page, with a slash at both ends; nginx removes it.
     """
     port = free_port()
     text = (ROOT / "deploy" / "nginx.conf").read_text()

@@ -1,8 +1,8 @@
-"""Pictures of every screen and state, into build/screens/: `python -m tests.browser.screens`.
+"""Takes pictures of every screen and state: `python -m tests.browser.screens [NAME] [--accept]`.
 
-`--docs` writes the README's pictures into docs/pictures/ instead.
-A word after it takes only the screens whose name has it. Each picture is compared with its
-golden one in tests/browser/golden/; `--accept` makes the new ones the golden ones.
+The pictures are written to build/screens/ and compared with the golden ones in
+tests/browser/golden/. NAME takes only screens whose name contains it; `--accept` makes the new
+pictures the golden ones; `--docs` takes the pictures of the README in docs/pictures/ instead.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.web.notices import service_notices
 from akash_gradio.web.templating import notice_html
 from tests.browser import golden
-from tests.browser.golden import TOLERATED
-from tests.browser.servers import QUICK_RETRIES, ROOT, App, running_app
-from tests.browser.test_history import keep, of_chat
-from tests.browser.upstreams import (
-    Act,
-    Gate,
-    answering,
-    answering_after,
-    breaking_off,
-    endless,
-    open_upstreams,
-    silent,
-    thinking,
-    tokens_of,
-)
-from tests.browser.visits import (
+from tests.browser.actions import (
     DESKTOP,
     PHONE,
     answer_text,
     ask,
-    chat_with,
-    delayed_no_more,
     last_answer,
     open_browser,
+    open_chat,
+    open_page,
     open_settings,
-    opened,
     send,
-    settled,
+    skip_animation_delays,
+    wait_until_settled,
+)
+from tests.browser.golden import TOLERANCE
+from tests.browser.servers import QUICK_RETRIES, ROOT, App, running_app
+from tests.browser.test_history import choose_chat_action, store_chats
+from tests.browser.upstreams import (
+    Behavior,
+    Gate,
+    answering,
+    answering_at_gate,
+    endless,
+    interrupting,
+    open_upstreams,
+    silent,
+    split_tokens,
+    thinking,
 )
 from tests.stubs import Exchange, StubThread
 from tests.stubs.compliant import compliant
@@ -66,7 +66,7 @@ SCREENS: Final = ROOT / "build" / "screens"
 PICTURES: Final = ROOT / "docs" / "pictures"
 LLAMA: Final = "meta-llama/Llama-3.3-70B-Instruct"
 DEEPSEEK: Final = "deepseek-ai/DeepSeek-V4-Pro"
-LONGEST_BYTES: Final = 400_000
+MAX_PICTURE_BYTES: Final = 400_000
 
 RICH: Final = """\
 ## Three ways to sort
@@ -169,10 +169,18 @@ reasoningEfforts = ["low", "medium", "high"]
 
 
 @dataclass(slots=True)
-class Studio:
+class ScreenSources:
     """The programs that the pictures are taken of, and their endpoints.
 
-    start: a program by its name, `studio.main`: begun when the first picture asks for it.
+    A program is an attribute by its name, such as `sources.main`. It is started on first use.
+
+    Attributes:
+        browser: The browser.
+        start: Returns a program by its name.
+        llama: The endpoint of most models.
+        deepseek: The two endpoints of one model.
+        wanted: Part of the names of the screens to take, "" for all.
+        taken: The pictures taken so far.
     """
 
     browser: Browser
@@ -187,8 +195,8 @@ class Studio:
 
 
 @contextmanager
-def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
-    """Every configuration, and endpoints for it."""
+def open_sources(browser: Browser, wanted: str) -> Iterator[ScreenSources]:
+    """Prepare every configuration with its endpoints."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         configured: dict[str, dict[str, Any]] = {}
@@ -222,10 +230,10 @@ def open_studio(browser: Browser, wanted: str) -> Iterator[Studio]:
             "many": {"API_ENDPOINT": many.url},
             "nothing": {},
             "down": {"ENDPOINTS": upstreams.entries(), "RETRY_ATTEMPTS": "3", "RETRY_DELAY": "1"},
-            "mistakes": {"ENDPOINTS": wrong, "RETRY_DELAY": "many"},
+            "invalid": {"ENDPOINTS": wrong, "RETRY_DELAY": "many"},
             "broken": {"EMBEDDED": "on", "EMBEDDED_MODEL": "/models/absent.gguf"},
         }
-        yield Studio(
+        yield ScreenSources(
             browser=browser, start=start, llama=llama, deepseek=(first, second), wanted=wanted
         )
 
@@ -242,66 +250,66 @@ MAIN_MODELS: Final = (
 Shot = Callable[[str], None]
 
 
-def take_all(studio: Studio) -> None:
-    """Every screen, on a desk and a phone, light and dark."""
+def take_all(sources: ScreenSources) -> None:
+    """Take every screen in both sizes and both themes."""
     for width, device in (("1440", DESKTOP), ("390", PHONE)):
         for theme in ("light", "dark"):
             for draw in SCREENS_OF:
-                _take(studio, draw, width, device, theme)
+                _take(sources, draw, width, device, theme)
 
 
 def _take(
-    studio: Studio,
-    draw: Callable[[Studio, Callable[[App], Page], Shot], None],
+    sources: ScreenSources,
+    draw: Callable[[ScreenSources, Callable[[App], Page], Shot], None],
     width: str,
     device: dict[str, Any],
     theme: str,
 ) -> None:
-    if studio.wanted and studio.wanted not in draw.__name__:
+    if sources.wanted and sources.wanted not in draw.__name__:
         return
     pages: list[Page] = []
 
     def visit(app: App) -> Page:
         look = {**device, "color_scheme": theme, "reduced_motion": "reduce"}
-        context = studio.browser.new_context(base_url=app.url, **look)
+        context = sources.browser.new_context(base_url=app.url, **look)
         pages.append(context.new_page())
         return pages[-1]
 
     def shot(name: str) -> None:
         path = SCREENS / f"{name}.{width}.{theme}.png"
         pages[-1].screenshot(path=path)
-        studio.taken.append(path)
+        sources.taken.append(path)
 
     try:
-        draw(studio, visit, shot)
+        draw(sources, visit, shot)
     finally:
         for page in pages:
             page.context.close()
 
 
-# ── the screens; each draws one or more pictures ─────────────────────────────
+# ── the screens; each takes one or more pictures ─────────────────────────────
 
 Visit = Callable[[App], Page]
 
 
-def outline(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = visit(studio.main)
+def outline(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = visit(sources.main)
     waiting: list[Route] = []
-    page.route("**/assets/index-*.js", lambda route: waiting.append(route))  # Gradio never comes
+    page.route("**/assets/index-*.js", lambda route: waiting.append(route))  # Gradio never loads
     page.goto("/", wait_until="commit")
     expect(page.locator("#early")).to_contain_text("Akash Gradio")
     shot("outline")
-    delayed_no_more(page)
+    skip_animation_delays(page)
     expect(page.locator(".early-late")).to_have_css("opacity", "1")
     shot("outline-late")
     for route in waiting:
         route.abort()
 
 
-def models(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = opened(visit(studio.main), "/?view=models")
+def models(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_page(visit(sources.main), "/?view=models")
     expect(page.locator(".card").first).to_be_visible()
-    _pictures_drawn(page)
+    _wait_for_pictures(page)
     shot("models")
     page.fill("#model-search", "no such model")
     expect(page.locator("#no-match")).to_be_visible()
@@ -312,55 +320,57 @@ def models(studio: Studio, visit: Visit, shot: Shot) -> None:
         shot("sidebar")
 
 
-def models_200(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = opened(visit(studio.many), "/?view=models")
+def models_200(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_page(visit(sources.many), "/?view=models")
     expect(page.locator(".card")).to_have_count(200)
-    _pictures_drawn(page)
+    _wait_for_pictures(page)
     shot("models-200")
 
 
-def panel(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = opened(visit(studio.main), f"/?about={DEEPSEEK}")
+def panel(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_page(visit(sources.main), f"/?about={DEEPSEEK}")
     expect(page.locator("#panel h1")).to_be_visible()
-    _pictures_drawn(page)
+    _wait_for_pictures(page)
     shot("panel")
 
 
-def chat_empty(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = chat_with(visit(studio.main), LLAMA)
-    _pictures_drawn(page)
+def chat_empty(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_chat(visit(sources.main), LLAMA)
+    _wait_for_pictures(page)
     shot("chat-empty")
     page.click("#pick")
     expect(page.locator("#pick-menu")).to_be_visible()
-    _pictures_drawn(page)
+    _wait_for_pictures(page)
     shot("model-menu")
 
 
-def chat_waiting(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asking(studio, visit, silent(), "Are you there?")
+def chat_waiting(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = _send_prompt(sources, visit, silent(), "Are you there?")
     expect(last_answer(page).locator(".status")).to_contain_text(re.compile(r"\d s"))
     shot("chat-waiting")
 
 
-def chat_trying_another(studio: Studio, visit: Visit, shot: Shot) -> None:
-    first, second = studio.deepseek
+def chat_trying_another(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    first, second = sources.deepseek
     first.set_behavior("status_500")
     second.set_behavior(silent())
-    page = chat_with(visit(studio.main), DEEPSEEK)
+    page = open_chat(visit(sources.main), DEEPSEEK)
     send(page, "Who answers?")
     expect(last_answer(page).locator(".status")).to_contain_text("Trying")
     shot("chat-trying-another")
 
 
-def chat_streaming(studio: Studio, visit: Visit, shot: Shot) -> None:
-    act = answering_after(Gate(), tokens_of(RICH[:520]))
-    page = _asking(studio, visit, act, "How do computers sort?")
+def chat_streaming(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    behavior = answering_at_gate(Gate(), split_tokens(RICH[:520]))
+    page = _send_prompt(sources, visit, behavior, "How do computers sort?")
     expect(answer_text(page)).to_contain_text("def merge")
     shot("chat-streaming")
 
 
-def chat_answer(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asked(studio, visit, answering(*tokens_of(RICH), tokens_per_s=400), "How do they sort?")
+def chat_answer(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = _answered(
+        sources, visit, answering(*split_tokens(RICH), tokens_per_s=400), "How do they sort?"
+    )
     page.locator("#scroller").evaluate("(node) => node.scrollTo(0, 0)")
     shot("chat-answer")
     page.locator("#scroller").evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
@@ -373,63 +383,65 @@ def chat_answer(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("chat-edit")
 
 
-def chat_reasoning(studio: Studio, visit: Visit, shot: Shot) -> None:
-    act = thinking(tokens_of(THOUGHTS), tokens_of("After all that, the answer is **42**."), 0.002)
-    page = _asked(studio, visit, act, "Think hard.")
+def chat_reasoning(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    behavior = thinking(
+        split_tokens(THOUGHTS), split_tokens("After all that, the answer is **42**."), 0.002
+    )
+    page = _answered(sources, visit, behavior, "Think hard.")
     page.locator(".thoughts summary").click()
     shot("chat-reasoning")
 
 
-def chat_stopped(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asking(studio, visit, endless(40), "Count.")
+def chat_stopped(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = _send_prompt(sources, visit, endless(40), "Count.")
     expect(answer_text(page)).to_contain_text("word9")
     page.click("#send")
-    settled(page)
+    wait_until_settled(page)
     shot("chat-stopped")
 
 
-def chat_interrupted(studio: Studio, visit: Visit, shot: Shot) -> None:
-    act = breaking_off("This much came, ", "and then the line was cut ")
-    _asked(studio, visit, act, "Tell me everything.")
+def chat_interrupted(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    behavior = interrupting("This much came, ", "and then the line was cut ")
+    _answered(sources, visit, behavior, "Tell me everything.")
     shot("chat-interrupted")
 
 
-def chat_error(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = chat_with(visit(studio.down), "single-00")
+def chat_error(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_chat(visit(sources.down), "single-00")
     ask(page, "Is anybody there?")
     expect(page.locator(".failure")).to_be_visible()
     shot("chat-error")
-    opened(page, "/?view=models")
+    open_page(page, "/?view=models")
     expect(page.locator("#gallery .notice")).to_be_visible()
     shot("all-down")
 
 
-def chat_long_code(studio: Studio, visit: Visit, shot: Shot) -> None:
-    _asked(studio, visit, answering(*LONG_CODE.splitlines(keepends=True)), "Write sixty lines.")
+def chat_long_code(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    _answered(sources, visit, answering(*LONG_CODE.splitlines(keepends=True)), "Write sixty lines.")
     shot("chat-long-code")
 
 
-def chat_diagram(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asked(
-        studio, visit, answering(*tokens_of(DIAGRAM)), "Draw how a request finds its model."
+def chat_diagram(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = _answered(
+        sources, visit, answering(*split_tokens(DIAGRAM)), "Draw how a request finds its model."
     )
     expect(page.locator(".diagram img")).to_be_visible()
     expect(page.locator(".diagram-error")).to_be_visible()
     page.locator("#scroller").evaluate("(node) => node.scrollTo(0, 0)")
     shot("chat-diagram")
     page.locator("#scroller").evaluate("(node) => node.scrollTo(0, node.scrollHeight)")
-    shot("chat-diagram-mistake")
+    shot("chat-diagram-error")
 
 
-def chat_rtl_cjk(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asked(studio, visit, answering(*SCRIPTS), "اكتب بثلاث لغات من فضلك")
+def chat_rtl_cjk(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = _answered(sources, visit, answering(*SCRIPTS), "اكتب بثلاث لغات من فضلك")
     ask(page, "日本語でもう一度お願いします")
     shot("chat-rtl-cjk")
 
 
-def history(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asked(studio, visit, answering(SHORT), "Explain how a hash table works")
-    keep(
+def history(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = _answered(sources, visit, answering(SHORT), "Explain how a hash table works")
+    store_chats(
         page,
         {"id": "Recipe: leek and potato soup", "texts": ["Soup for four"]},
         {"id": "A trip to Lisbon in a rather rainy week", "ago_days": 1},
@@ -438,8 +450,8 @@ def history(studio: Studio, visit: Visit, shot: Shot) -> None:
     )
     if page.locator("#menu").is_visible():
         page.click("#menu")
-    of_chat(page, "Recipe: leek and potato soup", "Pin")
-    of_chat(page, "خطة الرحلة", "Move to a folder")
+    choose_chat_action(page, "Recipe: leek and potato soup", "Pin")
+    choose_chat_action(page, "خطة الرحلة", "Move to a folder")
     page.get_by_label("New folder").fill("Travel")
     page.keyboard.press("Enter")
     expect(page.locator("#history h2").first).to_have_text("Pinned")
@@ -456,16 +468,16 @@ def history(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("your-chats")
     page.keyboard.press("Escape")
     page.click("#show-shortcuts")
-    shot("keys")
+    shot("shortcuts")
 
 
-def answer_menu(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _asked(studio, visit, breaking_off("This much came, ", "and then "), "Tell me all.")
+def answer_menu(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = _answered(sources, visit, interrupting("This much came, ", "and then "), "Tell me all.")
     last_answer(page).get_by_label("More", exact=True).click()
     shot("answer-menu")
     page.get_by_role("menuitem", name="Regenerate with another model").click()
     expect(page.locator(".pop-models")).to_be_visible()
-    _pictures_drawn(page)
+    _wait_for_pictures(page)
     shot("answer-another-model")
     page.keyboard.press("Escape")
     last_answer(page).get_by_label("More", exact=True).click()
@@ -473,22 +485,22 @@ def answer_menu(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("answer-edit")
 
 
-def settings(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = chat_with(visit(studio.main), LLAMA)
+def settings(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_chat(visit(sources.main), LLAMA)
     open_settings(page)
     shot("settings")
-    page = chat_with(visit(studio.small), "eyes")
+    page = open_chat(visit(sources.small), "eyes")
     open_settings(page)
     shot("settings-limited")
 
 
-def context(studio: Studio, visit: Visit, shot: Shot) -> None:
+def context(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
     gate = Gate()
     gate.open()
-    studio.llama.set_behavior(
-        answering_after(gate, tokens_of("Yes, I have read it."))
+    sources.llama.set_behavior(
+        answering_at_gate(gate, split_tokens("Yes, I have read it."))
     )  # it reports no counts
-    page = chat_with(visit(studio.small), "small")
+    page = open_chat(visit(sources.small), "small")
     for number in range(2):
         ask(page, f"Part {number}: " + "the quick brown fox jumps over the lazy dog. " * 12)
     page.fill("#message", "And what do you make of " + "all of this together? " * 20)
@@ -499,24 +511,24 @@ def context(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("context-sheet")
 
 
-def files(studio: Studio, visit: Visit, shot: Shot) -> None:
-    studio.llama.set_behavior(answering("A teal rectangle, and the word is plum."))
-    page = chat_with(visit(studio.small), "eyes")
+def files(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    sources.llama.set_behavior(answering("A teal rectangle, and the word is plum."))
+    page = open_chat(visit(sources.small), "eyes")
     picture = io.BytesIO()
     Image.new("RGB", (640, 480), "teal").save(picture, "PNG")
-    notes = {"name": "notes.md", "mimeType": "text/markdown", "buffer": b"The word is plum."}
-    shown = {"name": "shape.png", "mimeType": "image/png", "buffer": picture.getvalue()}
-    page.set_input_files("#file-input", [notes, shown])
+    notes = file_payload("notes.md", b"The word is plum.", "text/markdown")
+    shape = file_payload("shape.png", picture.getvalue(), "image/png")
+    page.set_input_files("#file-input", [notes, shape])
     expect(page.locator("#files .chip-remove")).to_have_count(2)
     page.fill("#message", "What is in these?")
     shot("files")
     page.press("#message", "Enter")
-    settled(page, 1)
+    wait_until_settled(page, 1)
     shot("files-sent")
 
 
-def prompts(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = chat_with(visit(studio.main), LLAMA)
+def prompts(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_chat(visit(sources.main), LLAMA)
     page.click("#prompts")
     expect(page.locator(".dialog-empty")).to_be_visible()
     shot("prompts-empty")
@@ -530,53 +542,53 @@ def prompts(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("prompt-fields")
 
 
-def no_endpoint(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = opened(visit(studio.nothing))
+def no_endpoint(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_page(visit(sources.nothing))
     expect(page.locator(".notice").first).to_be_visible()
     shot("no-endpoint")
 
 
-def mistakes(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = opened(visit(studio.mistakes), "/?view=models")
+def config_errors(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_page(visit(sources.invalid), "/?view=models")
     expect(page.locator("#gallery .notice")).to_be_visible()
-    _pictures_drawn(page)
-    shot("mistakes")
+    _wait_for_pictures(page)
+    shot("config-errors")
 
 
-def embedded_unavailable(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = opened(visit(studio.broken))
+def embedded_unavailable(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_page(visit(sources.broken))
     expect(page.locator("[data-notices]:visible .notice")).to_contain_text("can't run here")
     shot("embedded-unavailable")
 
 
-def embedded_fetching(studio: Studio, visit: Visit, shot: Shot) -> None:
+def embedded_fetching(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
     progress = Progress(stage=Stage.FETCHING, done_bytes=38_000_000, total_bytes=92_871_040)
-    with urlopen(f"{studio.main.url}/page/models") as response:
+    with urlopen(f"{sources.main.url}/page/models") as response:
         view = json.load(response)
     small = "smollm2-135m-instruct"
     coming = {
         "id": small,
         "name": "SmolLM2 135M",
-        "description": "A very small model that runs on this computer.",
+        "description": "A small demo model that runs on this computer.",
         "picture": _monogram(small, dark=False),
         "picture_dark": _monogram(small, dark=True),
         "state": "starting",
-        "state_word": "starting",
+        "state_word": "Starting",
         "starters": [],
     }
     view["models"] = [{**view["models"][0], **coming}]
     view["notices"] = [notice_html(service_notices((), (), progress)[0])]
-    page = visit(studio.main)
+    page = visit(sources.main)
     page.route("**/page/models", lambda route: route.fulfill(json=view))
-    opened(page)
+    open_page(page)
     expect(page.locator("[data-notices]:visible .progress")).to_be_visible()
-    _pictures_drawn(page)
+    _wait_for_pictures(page)
     shot("embedded-fetching")
 
 
-def checker(studio: Studio, visit: Visit, shot: Shot) -> None:
-    studio.llama.set_behavior(compliant("cr_lines"))
-    page = opened(visit(studio.main), "/?view=check")
+def checker(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    sources.llama.set_behavior(compliant("cr_lines"))
+    page = open_page(visit(sources.main), "/?view=check")
     expect(page.locator("#check-cost")).to_contain_text("calls")
     shot("check")
     page.locator("#check-run").click()
@@ -584,19 +596,19 @@ def checker(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("check-done")
 
 
-def compare(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = opened(visit(studio.main), f"/?view=compare&with={LLAMA}&with={DEEPSEEK}")
-    _pictures_drawn(page)
+def compare(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_page(visit(sources.main), f"/?view=compare&with={LLAMA}&with={DEEPSEEK}")
+    _wait_for_pictures(page)
     shot("compare-empty")
-    studio.llama.set_behavior(answering(*tokens_of(SHORT), tokens_per_s=90))
-    studio.deepseek[0].set_behavior(answering_after(Gate(), tokens_of(SHORT[:180])))
+    sources.llama.set_behavior(answering(*split_tokens(SHORT), tokens_per_s=90))
+    sources.deepseek[0].set_behavior(answering_at_gate(Gate(), split_tokens(SHORT[:180])))
     _compare(page, "Explain how a hash table works.")
     expect(page.locator(".lane-answer .answer-foot").first).to_be_attached()
     shot("compare-running")
 
 
-def compare_answered(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = _compared(studio, visit)
+def compare_answered(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = _compared(sources, visit)
     shot("compare-answered")
     page.click("#compare-diff")
     expect(page.locator(".diff")).to_be_visible()
@@ -608,32 +620,32 @@ def compare_answered(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("ranking")
 
 
-def compare_blind(studio: Studio, visit: Visit, shot: Shot) -> None:
-    _compared(studio, visit, blind=True)
+def compare_blind(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    _compared(sources, visit, blind=True)
     shot("compare-blind")
 
 
 SET_PROMPTS: Final = """id,prompt,contains,max_length
 capital,What is the capital of France? Answer in one sentence.,Paris,200
-sort,Explain how merge sort works to somebody who knows arrays and nothing else.,merge,
+sort,Explain how merge sort works to someone who knows arrays and nothing else.,merge,
 colors,"Name three colors, as JSON.",,40
 haiku,"Write a haiku about a router that never sleeps, with a season word in it.",,
 empty,Say nothing at all.,,
 """
 
 
-def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = opened(visit(studio.main), "/?view=sets")
+def sets(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_page(visit(sources.main), "/?view=sets")
     expect(page.locator(".candidate")).to_have_count(2)
     expect(page.locator("#set-forecast")).to_contain_text("Enter prompts")
     shot("sets-empty")
     _set_file(page, "questions.csv", 'prompt,id\n"open,1\n')
     expect(page.locator("#set-errors")).to_be_visible()
-    shot("sets-mistake")
+    shot("sets-error")
     page.click("#set-clear")
-    studio.llama.set_behavior(_of_the_set)
+    sources.llama.set_behavior(_answer_the_set)
     gate = Gate()
-    studio.deepseek[0].set_behavior(answering_after(gate, after=tokens_of(SHORT[:180])))
+    sources.deepseek[0].set_behavior(answering_at_gate(gate, after=split_tokens(SHORT[:180])))
     _set_file(page, "questions.csv", SET_PROMPTS)
     page.locator(".candidate-head select").nth(0).select_option(LLAMA)
     page.locator(".candidate-head select").nth(1).select_option(DEEPSEEK)
@@ -658,28 +670,27 @@ def sets(studio: Studio, visit: Visit, shot: Shot) -> None:
     shot("sets-cell")
 
 
-async def _of_the_set(x: Exchange) -> None:
-    """Another answer to each of its questions, an error to one."""
-    asked = x.request.json["messages"][-1]["content"]
-    said = {"What": "The capital of France is **Paris**.", "Explain": RICH, "Say": "Nothing."}
-    if asked.startswith("Write"):
+async def _answer_the_set(x: Exchange) -> None:
+    """Answer each prompt of the set differently, and one with an error."""
+    prompt = x.request.json["messages"][-1]["content"]
+    answers = {"What": "The capital of France is **Paris**.", "Explain": RICH, "Say": "Nothing."}
+    if prompt.startswith("Write"):
         await x.reply(b'{"error": {"message": "This prompt is not for me."}}', 400)
         return
-    text = said.get(asked.split()[0], '```json\n["teal", "plum", "ochre", "sand"]\n```')
-    await answering(*tokens_of(text), tokens_per_s=400)(x)
+    text = answers.get(prompt.split()[0], '```json\n["teal", "plum", "ochre", "sand"]\n```')
+    await answering(*split_tokens(text), tokens_per_s=400)(x)
 
 
 def _set_file(page: Page, name: str, text: str) -> None:
-    written = {"name": name, "mimeType": "text/csv", "buffer": text.encode()}
-    page.set_input_files("#set-file", files=[written])  # type: ignore[list-item]
+    page.set_input_files("#set-file", files=[file_payload(name, text.encode(), "text/csv")])
 
 
-def ticked(studio: Studio, visit: Visit, shot: Shot) -> None:
-    page = opened(visit(studio.main), "/?view=models")
+def selected(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
+    page = open_page(visit(sources.main), "/?view=models")
     for box in page.locator("[data-tick]").all()[:3]:
         box.check(force=True)
-    _pictures_drawn(page)
-    shot("models-ticked")
+    _wait_for_pictures(page)
+    shot("models-selected")
 
 
 SCREENS_OF: Final = (
@@ -687,7 +698,7 @@ SCREENS_OF: Final = (
     compare_answered,
     compare_blind,
     sets,
-    ticked,
+    selected,
     outline,
     models,
     models_200,
@@ -711,7 +722,7 @@ SCREENS_OF: Final = (
     files,
     prompts,
     no_endpoint,
-    mistakes,
+    config_errors,
     embedded_unavailable,
     embedded_fetching,
     checker,
@@ -723,30 +734,30 @@ def _compare(page: Page, text: str) -> None:
     page.press("#compare-message", "Enter")
 
 
-def _compared(studio: Studio, visit: Visit, *, blind: bool = False) -> Page:
-    """Three lanes that have answered, one of them with thoughts and other numbers."""
+def _compared(sources: ScreenSources, visit: Visit, *, blind: bool = False) -> Page:
+    """Open a comparison of three lanes that have answered, one of them with reasoning."""
     other = SHORT.replace("without looking", "with no need to look").replace("O(1)", "O(2)")
-    studio.llama.set_behavior(answering(*tokens_of(SHORT), tokens_per_s=90))
-    studio.deepseek[0].set_behavior(thinking(["Let me see."], tokens_of(other), 0.3))
+    sources.llama.set_behavior(answering(*split_tokens(SHORT), tokens_per_s=90))
+    sources.deepseek[0].set_behavior(thinking(["Let me see."], split_tokens(other), 0.3))
     models = (LLAMA, DEEPSEEK, MAIN_MODELS[1])
-    page = opened(visit(studio.main), "/?view=compare" + "".join(f"&with={m}" for m in models))
+    page = open_page(visit(sources.main), "/?view=compare" + "".join(f"&with={m}" for m in models))
     if blind:
         page.click("#compare-blind")
-    _compare(page, "Explain how a hash table works to somebody who knows arrays.")
+    _compare(page, "Explain how a hash table works to someone who knows arrays.")
     expect(page.locator("#vote")).to_be_visible()
     return page
 
 
-def _asking(studio: Studio, visit: Visit, act: Act, text: str) -> Page:
-    studio.llama.set_behavior(act)
-    page = chat_with(visit(studio.main), LLAMA)
+def _send_prompt(sources: ScreenSources, visit: Visit, behavior: Behavior, text: str) -> Page:
+    sources.llama.set_behavior(behavior)
+    page = open_chat(visit(sources.main), LLAMA)
     send(page, text)
     return page
 
 
-def _asked(studio: Studio, visit: Visit, act: Act, text: str) -> Page:
-    page = _asking(studio, visit, act, text)
-    settled(page, 1)
+def _answered(sources: ScreenSources, visit: Visit, behavior: Behavior, text: str) -> Page:
+    page = _send_prompt(sources, visit, behavior, text)
+    wait_until_settled(page, 1)
     return page
 
 
@@ -756,75 +767,77 @@ def _monogram(model: str, *, dark: bool) -> str:
     return f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode()}"
 
 
-def _pictures_drawn(page: Page) -> None:
-    """Wait for every picture that is in view."""
+def _wait_for_pictures(page: Page) -> None:
+    """Wait for every image in view."""
     page.wait_for_function(
         "[...document.images].filter((one) => one.checkVisibility() && "
         "one.getBoundingClientRect().top < innerHeight).every((one) => one.complete)"
     )
 
 
-# ── the README's own ─────────────────────────────────────────────────────────
+# ── pictures of the README ─────────────────────────────────────────────────────────
 
 
-def take_docs(studio: Studio) -> None:
-    """docs/pictures/chat.png, models.png and compare.png, each at most 400 kB."""
+def take_docs(sources: ScreenSources) -> None:
+    """Take docs/pictures/chat.png, models.png and compare.png, each at most 400 kB."""
     size: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "device_scale_factor": 2}
-    context = studio.browser.new_context(
-        base_url=studio.main.url, color_scheme="light", reduced_motion="reduce", **size
+    context = sources.browser.new_context(
+        base_url=sources.main.url, color_scheme="light", reduced_motion="reduce", **size
     )
     page = context.new_page()
-    opened(page, "/?view=models")
+    open_page(page, "/?view=models")
     expect(page.locator(".card").first).to_be_visible()
-    _pictures_drawn(page)
+    _wait_for_pictures(page)
     _write(page, PICTURES / "models.png")
-    studio.llama.set_behavior(answering(*tokens_of(SHORT), tokens_per_s=90))
-    chat_with(page, LLAMA)
-    ask(page, "Explain how a hash table works to somebody who knows arrays.")
+    sources.llama.set_behavior(answering(*split_tokens(SHORT), tokens_per_s=90))
+    open_chat(page, LLAMA)
+    ask(page, "Explain how a hash table works to someone who knows arrays.")
     page.locator(".receipt").hover()
     _write(page, PICTURES / "chat.png")
-    _write(_compared(studio, lambda _app: page), PICTURES / "compare.png")
+    _write(_compared(sources, lambda _app: page), PICTURES / "compare.png")
     context.close()
 
 
 def _write(page: Page, path: Path) -> None:
-    """The page, in as many colors as fit."""
+    """Write a screenshot, with as many colors as fit the size limit."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     for colors in (256, 128, 64):
         content = io.BytesIO()
         picture.quantize(colors, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
-        if content.tell() <= LONGEST_BYTES:
+        if content.tell() <= MAX_PICTURE_BYTES:
             break
     path.write_bytes(content.getvalue())
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit status."""
+    """Take the pictures. Returns the exit status."""
     docs = "--docs" in arguments
     wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
     SCREENS.mkdir(parents=True, exist_ok=True)
-    with open_browser() as browser, open_studio(browser, wanted) as studio:
+    with open_browser() as browser, open_sources(browser, wanted) as sources:
         if docs:
-            take_docs(studio)
+            take_docs(sources)
         else:
-            take_all(studio)
-            sys.stdout.write(f"{len(studio.taken)} pictures in {SCREENS}\n")
-    return 0 if docs else _judge(studio.taken, accepted="--accept" in arguments)
+            take_all(sources)
+            sys.stdout.write(f"{len(sources.taken)} pictures in {SCREENS}\n")
+    return 0 if docs else _compare_with_golden(sources.taken, accepted="--accept" in arguments)
 
 
-def _judge(taken: list[Path], *, accepted: bool) -> int:
-    """Compare with the golden pictures, or make these the golden ones. Returns the exit status."""
+def _compare_with_golden(taken: list[Path], *, accepted: bool) -> int:
+    """Compare with the golden pictures, or replace them. Returns the exit status."""
     if accepted:
         for path in taken:
             golden.accept(path)
         return 0
-    apart = {path.name: golden.difference(path) for path in taken}
-    others = {name: share for name, share in apart.items() if share is None or share > TOLERATED}
-    for name, share in others.items():
-        fact = "has no golden picture" if share is None else f"{share:.1%} of it is another"
+    differences = {path.name: golden.difference(path) for path in taken}
+    changed = {
+        name: share for name, share in differences.items() if share is None or share > TOLERANCE
+    }
+    for name, share in changed.items():
+        fact = "has no golden picture" if share is None else f"{share:.1%} of it differs"
         sys.stdout.write(f"{name}: {fact}\n")
-    return 1 if others else 0
+    return 1 if changed else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The real program as a process of its own, and what the browser tests ask of it."""
+"""Runs the program in a process, as the browser tests need it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,18 @@ QUICK_RETRIES: dict[str, Any] = {
     "IDLE_TIMEOUT": "30",
     "CONNECT_TIMEOUT": "2",
 }
-"""Quick retries, and time for an endpoint that is silent on purpose."""
+"""Settings for quick retries, and long timeouts for endpoints that are silent on purpose."""
 
 
 @dataclass(slots=True)
 class App:
-    """`python app.py`, live. url: where its page is. log: what it wrote, both streams."""
+    """A running `python app.py`.
+
+    Attributes:
+        process: The process.
+        url: The address of the page.
+        log_file: Its stdout and stderr.
+    """
 
     process: subprocess.Popen[bytes]
     url: str
@@ -44,11 +50,11 @@ class App:
 
     @property
     def children(self) -> list[int]:
-        """Process ids of its children."""
+        """Return the process ids of its children."""
         return [pid for pid, parent in _parents() if parent == self.process.pid]
 
     def answers(self) -> bool:
-        """Whether the page can be opened now, or its sign-in form."""
+        """Return whether the page, or its sign-in form, can be opened now."""
         try:
             with urlopen(f"{self.url}/page/boot", timeout=10) as response:
                 return bool(response.status == 200)
@@ -58,7 +64,7 @@ class App:
             return False
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        """Send it a signal and wait for its end."""
+        """Send a signal and wait for the end of the process."""
         self.process.send_signal(number)
         try:
             self.process.wait(10)
@@ -69,9 +75,12 @@ class App:
 
 @contextmanager
 def running_app(folder: Path, *, port: int = 0, **variables: Any) -> Iterator[App]:
-    """The program with these variables and no others, from its first answer to its end.
+    """Run the program with exactly these environment variables.
 
-    folder: its working directory and log. port: a free one when 0. A list or dict becomes JSON.
+    Args:
+        folder: Its working directory, also for its log.
+        port: The port, 0 for a free one.
+        variables: Environment variables; lists and dicts become JSON.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
@@ -111,10 +120,10 @@ _PORTS = iter(range(20_000 + 1_000 * _WORKER, 21_000 + 1_000 * _WORKER))
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that no other worker of the tests is given.
+    """Return a free port that no other test worker uses.
 
-    One that the system chose could be given to two programs, which both take a while to start;
-    each worker counts through its own, below those that the system gives out.
+    A port chosen by the system could be given to two programs that start at the same time. Each
+    worker counts through a range of its own, below the system's ephemeral ports.
     """
     for port in _PORTS:
         with socket.socket() as reserved:
@@ -126,16 +135,16 @@ def free_port() -> int:
     raise AssertionError("no port is left")
 
 
-def wait_until(holds: Callable[[], Any], within_s: float, what: str) -> None:
-    """Wait until it holds. Raises AssertionError after `within_s` seconds."""
+def wait_until(condition: Callable[[], Any], within_s: float, what: str) -> None:
+    """Wait until a condition holds. Raises AssertionError after `within_s` seconds."""
     end = time.monotonic() + within_s
-    while not holds():
+    while not condition():
         assert time.monotonic() < end, f"{what}: not within {within_s:g} s"
         time.sleep(0.02)
 
 
 def alive(process_id: int) -> bool:
-    """Whether the process runs; one that has ended and is not yet reaped doesn't."""
+    """Return whether the process runs. A zombie does not."""
     try:
         state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -1,4 +1,7 @@
-"""A growing answer in a chat of 500 turns: `python -m tests.browser.streaming_benchmark`."""
+"""Measures a streaming answer in a chat of 500 turns.
+
+Run it with `python -m tests.browser.streaming_benchmark`.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,23 @@ from typing import Any, Final
 
 from playwright.sync_api import CDPSession, expect
 
-from tests.browser.long_chat import PROSE, open_long_chat, pieces
+from tests.browser.actions import DESKTOP, last_answer, open_browser, open_chat, send
+from tests.browser.long_chat import PROSE, open_long_chat, split_into_chunks
 from tests.browser.servers import QUICK_RETRIES, running_app
 from tests.browser.upstreams import answering, open_upstreams
-from tests.browser.visits import DESKTOP, chat_with, last_answer, open_browser, send
 
 TOKENS: Final = 800
 TOKENS_PER_S: Final = 100
 
 
 def busy_s(session: CDPSession) -> float:
-    """Seconds of the main thread's own time in tasks so far."""
-    found: list[dict[str, Any]] = session.send("Performance.getMetrics")["metrics"]
-    return float(next(one["value"] for one in found if one["name"] == "TaskDuration"))
+    """Return the seconds that the main thread has spent in tasks."""
+    metrics: list[dict[str, Any]] = session.send("Performance.getMetrics")["metrics"]
+    return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
 
 
 def main() -> int:
-    """Print the figures. Returns the exit status."""
+    """Run the benchmark and print the results. Returns the exit status."""
     with (
         open_upstreams(single=1, pairs=0) as upstreams,
         tempfile.TemporaryDirectory() as folder,
@@ -35,11 +38,11 @@ def main() -> int:
         ) as app,
     ):
         upstream = upstreams.single[0]
-        text = pieces(PROSE * TOKENS)[:TOKENS]
+        text = split_into_chunks(PROSE * TOKENS)[:TOKENS]
         upstream.stub.set_behavior(answering(*text, tokens_per_s=TOKENS_PER_S))
         context = browser.new_context(base_url=app.url, **DESKTOP)
         page = context.new_page()
-        chat_with(page, upstream.model)
+        open_chat(page, upstream.model)
         session = context.new_cdp_session(page)
         open_long_chat(page, upstream.model, 500)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})

@@ -5,20 +5,21 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.axe import axe_source, grave_findings
-from tests.browser.conftest import Visits
-from tests.browser.servers import App
-from tests.browser.test_history import keep, of_chat
-from tests.browser.upstreams import Upstream, breaking_off, thinking
-from tests.browser.visits import (
+from tests.browser.actions import (
     DESKTOP,
     PHONE,
     ask,
-    chat_with,
+    file_payload,
     last_answer,
+    open_chat,
+    open_page,
     open_settings,
-    opened,
 )
+from tests.browser.axe import axe_source, serious_findings
+from tests.browser.conftest import NewVisitor
+from tests.browser.servers import App
+from tests.browser.test_history import choose_chat_action, store_chats
+from tests.browser.upstreams import Upstream, interrupting, thinking
 
 pytestmark = pytest.mark.browser
 
@@ -49,22 +50,22 @@ A-->B
 
 
 @pytest.mark.parametrize("size", ["1440", "390"])
-def test_axe_finds_nothing_grave(
-    visit: Visits, app: App, upstream: Upstream, axe: str, size: str
+def test_axe_finds_no_serious_problem(
+    visit: NewVisitor, app: App, upstream: Upstream, axe: str, size: str
 ) -> None:
     page = visit(app, **(DESKTOP if size == "1440" else PHONE))
-    found = {name: grave_findings(page, axe) for name in _states(page, upstream)}
-    assert {name: faults for name, faults in found.items() if faults} == {}
+    violations = {name: serious_findings(page, axe) for name in _states(page, upstream)}
+    assert {name: lines for name, lines in violations.items() if lines} == {}
 
 
 def _states(page: Page, upstream: Upstream) -> Iterator[str]:
-    opened(page, "/?view=models")
+    open_page(page, "/?view=models")
     expect(page.locator(".card").first).to_be_visible()
     yield "models"
-    opened(page, f"/?about={upstream.model}")
+    open_page(page, f"/?about={upstream.model}")
     expect(page.locator("#panel h1")).to_be_visible()
     yield "panel"
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     yield "empty chat"
     upstream.stub.set_behavior(thinking(["Let me think."], [RICH]))
     ask(page, "Show everything")
@@ -73,13 +74,13 @@ def _states(page: Page, upstream: Upstream) -> Iterator[str]:
     expect(page.locator(".diagram img")).to_be_visible()
     yield "answer"
     page.locator(".diagram button").click()
-    yield "a larger diagram"
+    yield "an enlarged diagram"
     page.keyboard.press("Escape")
-    upstream.stub.set_behavior(breaking_off("As far as I came"))
+    upstream.stub.set_behavior(interrupting("As far as I came"))
     ask(page, "Break")
     yield "interrupted"
     last_answer(page).get_by_label("More", exact=True).click()
-    yield "what can be done with an answer"
+    yield "the menu of an answer"
     page.get_by_role("menuitem", name="Regenerate with another model").click()
     expect(page.locator(".pop-models")).to_be_visible()
     yield "another model"
@@ -92,12 +93,12 @@ def _states(page: Page, upstream: Upstream) -> Iterator[str]:
 
 
 def _composer(page: Page) -> Iterator[str]:
-    notes = {"name": "notes.md", "mimeType": "text/markdown", "buffer": b"plum"}
+    notes = file_payload("notes.md", b"plum", "text/markdown")
     page.set_input_files("#file-input", [notes])
     page.fill("#message", "long " * 8000)
     expect(page.locator("#context-strip")).to_be_visible()
     page.click("#context")
-    yield "what the model reads"
+    yield "the context window"
     page.keyboard.press("Escape")
     page.click("#prompts")
     expect(page.locator(".dialog-empty")).to_be_visible()
@@ -115,17 +116,17 @@ def _composer(page: Page) -> Iterator[str]:
 
 
 def _lists(page: Page) -> Iterator[str]:
-    keep(page, {"id": "pinned", "texts": ["leeks"]})
+    store_chats(page, {"id": "pinned", "texts": ["leeks"]})
     if page.locator("#menu").is_visible():
         page.click("#menu")
-    of_chat(page, "pinned", "Pin")
+    choose_chat_action(page, "pinned", "Pin")
     page.fill("#chat-search", "leek")
     expect(page.locator("#history small")).to_be_visible()
     yield "search in chats"
     page.press("#chat-search", "Escape")
     page.locator(".history-row").first.hover()
     page.get_by_label("More: pinned").click()
-    yield "what can be done with a chat"
+    yield "the menu of a chat"
     page.get_by_role("menuitem", name="Move to folder").click()
     yield "a folder for a chat"
     page.keyboard.press("Escape")

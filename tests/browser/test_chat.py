@@ -8,29 +8,29 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visits
+from tests.browser.actions import (
+    answer_text,
+    ask,
+    center_of,
+    choose_value_source,
+    last_answer,
+    open_chat,
+    open_settings,
+    send,
+    wait_until_settled,
+)
+from tests.browser.conftest import NewVisitor
 from tests.browser.servers import App, wait_until
 from tests.browser.upstreams import (
     Gate,
     Upstream,
     answering,
-    answering_after,
-    breaking_off,
+    answering_at_gate,
     endless,
+    interrupting,
     messages,
     silent,
     thinking,
-)
-from tests.browser.visits import (
-    answer_text,
-    ask,
-    chat_with,
-    last_answer,
-    open_settings,
-    press_exactly,
-    send,
-    settled,
-    whose,
 )
 
 pytestmark = pytest.mark.browser
@@ -42,22 +42,22 @@ STOPS = 5
 # ── sending and streaming ────────────────────────────────────────────────────
 
 
-def test_an_answer_is_shown_while_it_is_still_coming(page: Page, upstream: Upstream) -> None:
+def test_an_answer_is_shown_while_it_streams(page: Page, upstream: Upstream) -> None:
     gate = Gate()
-    upstream.stub.set_behavior(answering_after(gate, ["The first ", "part"], [" and the rest"]))
-    chat_with(page, upstream.model)
+    upstream.stub.set_behavior(answering_at_gate(gate, ["The first ", "part"], [" and the rest"]))
+    open_chat(page, upstream.model)
     send(page, "Tell me")
     expect(answer_text(page)).to_have_text("The first part")
     expect(page.locator("#send")).to_have_attribute("aria-label", "Stop")
     gate.open()
-    settled(page)
+    wait_until_settled(page)
     expect(answer_text(page)).to_have_text("The first part and the rest")
     assert messages(upstream.stub) == [("user", "Tell me")]
 
 
-def test_enter_sends_and_shift_enter_starts_a_line(page: Page, upstream: Upstream) -> None:
+def test_enter_sends_and_shift_enter_inserts_a_line(page: Page, upstream: Upstream) -> None:
     upstream.stub.set_behavior("echoes")
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     page.click("#message")
     page.keyboard.type("one")
     page.keyboard.press("Shift+Enter")
@@ -65,16 +65,16 @@ def test_enter_sends_and_shift_enter_starts_a_line(page: Page, upstream: Upstrea
     expect(page.locator("#message")).to_have_value("one\ntwo")
     assert not upstream.stub.chats
     page.keyboard.press("Enter")
-    settled(page)
+    wait_until_settled(page)
     assert messages(upstream.stub) == [("user", "one\ntwo")]
     expect(page.locator("#message")).to_have_value("")
 
 
 @pytest.mark.parametrize("says", ["isComposing: true", "keyCode: 229"])
-def test_enter_that_ends_a_composition_does_not_send(
+def test_enter_that_ends_an_ime_composition_does_not_send(
     page: Page, upstream: Upstream, says: str
 ) -> None:
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     page.fill("#message", "かな")
     page.evaluate(
         f"""() => {{
@@ -88,7 +88,7 @@ def test_enter_that_ends_a_composition_does_not_send(
     expect(page.locator("#message")).to_have_value("かな")
     expect(page.locator(".turn")).to_have_count(0)
     page.press("#message", "Enter")
-    settled(page)
+    wait_until_settled(page)
     assert messages(upstream.stub) == [("user", "かな")]
 
 
@@ -96,15 +96,15 @@ def test_right_to_left_combining_and_control_characters_arrive_as_written(
     page: Page, upstream: Upstream
 ) -> None:
     text = "שלום \u202bעולם\u202c  e\u0301 n\u0308 👩‍🚀\ttab \u0007\u001b[31m \u2028 end"
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     _write(page, text)
     page.press("#message", "Enter")
-    settled(page)
+    wait_until_settled(page)
     assert messages(upstream.stub) == [("user", text)]
 
 
-def test_a_message_of_two_megabytes_is_refused_and_kept(page: Page, upstream: Upstream) -> None:
-    chat_with(page, upstream.model)
+def test_a_message_of_two_megabytes_is_rejected_and_kept(page: Page, upstream: Upstream) -> None:
+    open_chat(page, upstream.model)
     _write(page, "word " * 400_000)
     page.press("#message", "Enter")
     expect(page.locator("#note")).to_contain_text("This message is 2.0 MB")
@@ -127,16 +127,18 @@ def _write(page: Page, text: str) -> None:
 # ── stopping ─────────────────────────────────────────────────────────────────
 
 
-def test_stop_closes_the_endpoint_and_keeps_what_came(page: Page, upstream: Upstream) -> None:
+def test_stop_closes_the_upstream_connection_and_keeps_the_text(
+    page: Page, upstream: Upstream
+) -> None:
     upstream.stub.set_behavior(endless(10))
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
 
     def begin() -> None:
         send(page, "Count")
         expect(answer_text(page)).to_contain_text("word3")
 
-    assert _quickest_stop(page, upstream, begin) < STOP_LIMIT_S
-    turn = settled(page)
+    assert _shortest_stop(page, upstream, begin) < STOP_LIMIT_S
+    turn = wait_until_settled(page)
     expect(turn.locator(".flag")).to_have_text("stopped")
     expect(answer_text(page)).to_contain_text("word1 word2 word3")
     upstream.stub.set_behavior(answering("Again."))
@@ -145,38 +147,38 @@ def test_stop_closes_the_endpoint_and_keeps_what_came(page: Page, upstream: Upst
     assert messages(upstream.stub)[1][1].startswith("word1 word2 word3")
 
 
-def test_stop_closes_an_endpoint_that_has_said_nothing(page: Page, upstream: Upstream) -> None:
+def test_stop_closes_the_connection_to_a_silent_endpoint(page: Page, upstream: Upstream) -> None:
     upstream.stub.set_behavior(silent())
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
 
     def begin() -> None:
-        asked = len(upstream.stub.chats)
+        count = len(upstream.stub.chats)
         send(page, "Hello?")
-        upstream.stub.wait_for_requests(asked + 1)
+        upstream.stub.wait_for_requests(count + 1)
 
-    assert _quickest_stop(page, upstream, begin) < STOP_LIMIT_S
-    expect(settled(page).locator(".flag")).to_have_text("stopped")
+    assert _shortest_stop(page, upstream, begin) < STOP_LIMIT_S
+    expect(wait_until_settled(page).locator(".flag")).to_have_text("stopped")
     upstream.stub.set_behavior(answering("Here."))
     ask(page, "And now?")
     expect(answer_text(page)).to_have_text("Here.")
 
 
-def _quickest_stop(page: Page, upstream: Upstream, begin: Callable[[], None]) -> float:
-    """Of a few answers, each begun and stopped: a busy machine makes none of them quicker."""
-    quickest = math.inf
+def _shortest_stop(page: Page, upstream: Upstream, begin: Callable[[], None]) -> float:
+    """Return the shortest stop of several answers in seconds: load only makes it slower."""
+    shortest = math.inf
     for _ in range(STOPS):
         begin()
-        quickest = min(quickest, _stop(page, upstream))
-        if quickest < STOP_LIMIT_S:
+        shortest = min(shortest, _stop(page, upstream))
+        if shortest < STOP_LIMIT_S:
             break
-        settled(page)
-    return quickest
+        wait_until_settled(page)
+    return shortest
 
 
 def _stop(page: Page, upstream: Upstream) -> float:
-    """Seconds from just before the click until the endpoint's connection closed."""
+    """Return the seconds from just before the click until the upstream connection closed."""
     expect(page.locator("#send.stop")).to_be_visible()
-    place = press_exactly(page, "#send")
+    place = center_of(page, "#send")
     before = time.monotonic()
     page.mouse.click(*place)
     wait_until(
@@ -185,21 +187,21 @@ def _stop(page: Page, upstream: Upstream) -> float:
     return (upstream.stub.closed_at or 0) - before
 
 
-def test_a_closed_tab_closes_the_endpoint(page: Page, upstream: Upstream) -> None:
+def test_closing_the_tab_closes_the_upstream_connection(page: Page, upstream: Upstream) -> None:
     upstream.stub.set_behavior(silent())
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     send(page, "Hello?")
     upstream.stub.wait_for_requests()
     page.close()
     upstream.stub.wait_for_disconnect(within_s=1)
 
 
-# ── again, otherwise ─────────────────────────────────────────────────────────
+# ── regenerating and editing ─────────────────────────────────────────────────────────
 
 
 def test_regenerate_keeps_both_versions(page: Page, upstream: Upstream) -> None:
     upstream.stub.set_behavior(answering("First version"))
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     ask(page, "Name one")
     upstream.stub.set_behavior(answering("Second version"))
     last_answer(page).get_by_label("Regenerate").click()
@@ -213,11 +215,11 @@ def test_regenerate_keeps_both_versions(page: Page, upstream: Upstream) -> None:
     assert messages(upstream.stub) == [("user", "Name one")]
 
 
-def test_an_edited_turn_is_sent_again_and_what_followed_goes(
+def test_editing_a_message_resends_it_and_removes_later_turns(
     page: Page, upstream: Upstream
 ) -> None:
     upstream.stub.set_behavior("echoes")
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     ask(page, "one")
     ask(page, "two")
     first = page.locator(".turn.user").first
@@ -225,7 +227,7 @@ def test_an_edited_turn_is_sent_again_and_what_followed_goes(
     first.get_by_label("Edit").click()
     first.locator("textarea").fill("uno")
     first.get_by_role("button", name="Save and send").click()
-    settled(page, 1)
+    wait_until_settled(page, 1)
     expect(answer_text(page)).to_have_text("uno")
     expect(page.locator(".turn.user .bubble")).to_have_text("uno")
     assert messages(upstream.stub) == [("user", "uno")]
@@ -234,13 +236,13 @@ def test_an_edited_turn_is_sent_again_and_what_followed_goes(
 # ── copying, reasoning ───────────────────────────────────────────────────────
 
 
-def test_reasoning_is_folded_not_copied_and_not_sent_again(
-    visit: Visits, app: App, upstream: Upstream
+def test_reasoning_is_collapsed_not_copied_and_not_sent_again(
+    visit: NewVisitor, app: App, upstream: Upstream
 ) -> None:
     page = visit(app, permissions=["clipboard-read", "clipboard-write"])
     thoughts = ["Let me ", "weigh *this*. "]
     upstream.stub.set_behavior(thinking(thoughts, ["The answer is **4**."], 0.02))
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     turn = ask(page, "2+2?")
     expect(turn.locator(".thoughts summary")).to_have_text(re.compile(r"Thought for [\d.]+ s"))
     expect(turn.locator(".thoughts .prose-block")).to_be_hidden()
@@ -257,11 +259,13 @@ def test_reasoning_is_folded_not_copied_and_not_sent_again(
     ]
 
 
-def test_a_code_block_is_copied_by_its_button(visit: Visits, app: App, upstream: Upstream) -> None:
+def test_a_code_block_is_copied_by_its_button(
+    visit: NewVisitor, app: App, upstream: Upstream
+) -> None:
     page = visit(app, permissions=["clipboard-read", "clipboard-write"])
     code = 'def f(x):\n\treturn "<b>" + x  # tabs kept\n'
     upstream.stub.set_behavior(answering("Here:\n\n```python\n", code, "```\n"))
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     turn = ask(page, "Code")
     turn.locator("[data-copy]").click()
     expect(turn.locator("[data-copy]")).to_have_text("Copied")
@@ -271,12 +275,12 @@ def test_a_code_block_is_copied_by_its_button(visit: Visits, app: App, upstream:
 # ── when endpoints fail ──────────────────────────────────────────────────────
 
 
-def test_another_endpoint_answers_when_one_dies_between_two_messages(
+def test_another_endpoint_answers_after_one_dies_between_two_messages(
     page: Page, pair: Upstream
 ) -> None:
     for stub in pair.stubs:
         stub.set_behavior("echoes")
-    chat_with(page, pair.model)
+    open_chat(page, pair.model)
     ask(page, "one")
     first, second = sorted(pair.stubs, key=lambda stub: -len(stub.chats))
     second.kill()
@@ -294,12 +298,10 @@ def test_another_endpoint_answers_when_one_dies_between_two_messages(
     expect(sheet).to_contain_text("unreachable")
 
 
-def test_when_nobody_answers_the_message_stays_and_can_be_tried_again(
-    page: Page, pair: Upstream
-) -> None:
+def test_a_failed_message_stays_and_can_be_retried(page: Page, pair: Upstream) -> None:
     for stub in pair.stubs:
         stub.kill()
-    chat_with(page, pair.model)
+    open_chat(page, pair.model)
     turn = ask(page, "Anybody?")
     expect(turn.locator(".failure")).to_contain_text(f"{pair.model.title()} is unavailable.")
     expect(page.locator(".turn.user")).to_contain_text("Anybody?")
@@ -308,13 +310,13 @@ def test_when_nobody_answers_the_message_stays_and_can_be_tried_again(
         stub.listen()
     turn.get_by_role("button", name="Try again").click()
     expect(answer_text(page)).to_have_text("I am back.")
-    expect(settled(page).locator(".failure")).to_have_count(0)
+    expect(wait_until_settled(page).locator(".failure")).to_have_count(0)
     expect(page.locator(".turn.assistant .versions")).to_have_count(0)
 
 
 def test_an_interrupted_answer_keeps_its_text(page: Page, upstream: Upstream) -> None:
-    upstream.stub.set_behavior(breaking_off("As far ", "as I came"))
-    chat_with(page, upstream.model)
+    upstream.stub.set_behavior(interrupting("As far ", "as I came"))
+    open_chat(page, upstream.model)
     turn = ask(page, "Go")
     expect(answer_text(page)).to_have_text("As far as I came")
     expect(turn.locator(".flag").first).to_have_text("interrupted")
@@ -322,13 +324,13 @@ def test_an_interrupted_answer_keeps_its_text(page: Page, upstream: Upstream) ->
     assert len(upstream.stub.chats) == 1
 
 
-def test_an_answer_of_the_fallback_model_says_so(
-    visit: Visits, fallback_app: tuple[App, Upstream]
+def test_an_answer_of_the_fallback_model_is_marked(
+    visit: NewVisitor, fallback_app: tuple[App, Upstream]
 ) -> None:
     app, spare = fallback_app
     page = visit(app)
     spare.stub.set_behavior(answering("From the spare."))
-    chat_with(page, "broken")
+    open_chat(page, "broken")
     turn = ask(page, "Hello")
     expect(answer_text(page)).to_have_text("From the spare.")
     expect(turn.locator(".receipt")).to_contain_text("fallback: Single 01")
@@ -337,52 +339,52 @@ def test_an_answer_of_the_fallback_model_says_so(
 # ── settings ─────────────────────────────────────────────────────────────────
 
 
-def test_the_sliders_decide_what_the_endpoint_gets(page: Page, upstream: Upstream) -> None:
-    chat_with(page, upstream.model)
+def test_the_settings_determine_the_parameters_sent(page: Page, upstream: Upstream) -> None:
+    open_chat(page, upstream.model)
     ask(page, "catalog")
-    asked = upstream.stub.chats[-1].json
-    assert (asked["temperature"], asked["top_p"], asked["stream"]) == (0.7, 0.9, True)
-    assert "max_tokens" not in asked
+    request = upstream.stub.chats[-1].json
+    assert (request["temperature"], request["top_p"], request["stream"]) == (0.7, 0.9, True)
+    assert "max_tokens" not in request
 
     open_settings(page)
     temperature = page.locator("#temperature input[type=range]")
     assert temperature.get_attribute("aria-valuetext") is None
     page.fill("#system textarea", "Be brief.")
-    whose(page, 0, "Provider default")
+    choose_value_source(page, 0, "Provider default")
     expect(temperature).to_have_attribute("aria-valuetext", "temperature: provider default")
     page.fill("#max_tokens input", "55")
     page.locator("#max_tokens input").blur()
     ask(page, "own")
-    asked = upstream.stub.chats[-1].json
-    assert "temperature" not in asked
-    assert (asked["top_p"], asked["max_tokens"]) == (0.9, 55)
+    request = upstream.stub.chats[-1].json
+    assert "temperature" not in request
+    assert (request["top_p"], request["max_tokens"]) == (0.9, 55)
     assert messages(upstream.stub)[0] == ("system", "Be brief.")
 
-    whose(page, 0, "Custom")
+    choose_value_source(page, 0, "Custom")
     expect(page.locator("#temperature")).not_to_have_class(re.compile("unsent"))
     page.fill("#temperature input[type=number]", "0")
     page.locator("#temperature input[type=number]").blur()
-    whose(page, 1, "Custom")
+    choose_value_source(page, 1, "Custom")
     page.fill("#top_p input[type=number]", "0.35")
     page.locator("#top_p input[type=number]").blur()
     page.locator("#stream input").uncheck()
     ask(page, "custom")
-    asked = upstream.stub.chats[-1].json
-    assert (asked["temperature"], asked["top_p"]) == (0, 0.35)
-    assert not asked.get("stream")
+    request = upstream.stub.chats[-1].json
+    assert (request["temperature"], request["top_p"]) == (0, 0.35)
+    assert not request.get("stream")
 
     page.click("#settings-reset")
     ask(page, "reset")
-    asked = upstream.stub.chats[-1].json
-    assert (asked["temperature"], asked["top_p"], asked["stream"]) == (0.7, 0.9, True)
-    assert "max_tokens" not in asked
+    request = upstream.stub.chats[-1].json
+    assert (request["temperature"], request["top_p"], request["stream"]) == (0.7, 0.9, True)
+    assert "max_tokens" not in request
 
 
 def test_settings_belong_to_their_chat(page: Page, upstream: Upstream) -> None:
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     open_settings(page)
     page.fill("#system textarea", "Speak like a pirate.")
-    whose(page, 0, "Custom")
+    choose_value_source(page, 0, "Custom")
     page.fill("#temperature input[type=number]", "1.5")
     page.locator("#temperature input[type=number]").blur()
     ask(page, "the first chat")
@@ -415,7 +417,7 @@ FORBIDDEN = "script, img, iframe, form, input, style, object, embed, link, [oner
 
 def test_a_hostile_answer_is_inert(page: Page, upstream: Upstream) -> None:
     upstream.stub.set_behavior(answering(*HOSTILE.splitlines(keepends=True), "harmless end"))
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     ask(page, "Attack")
     body = answer_text(page)
     expect(body).to_contain_text("harmless end")
@@ -428,9 +430,9 @@ def test_a_hostile_answer_is_inert(page: Page, upstream: Upstream) -> None:
     expect(answer_text(page).locator(FORBIDDEN)).to_have_count(0)
 
 
-def test_a_hostile_message_is_shown_as_it_was_written(page: Page, upstream: Upstream) -> None:
+def test_a_hostile_message_is_shown_as_plain_text(page: Page, upstream: Upstream) -> None:
     upstream.stub.set_behavior("echoes")
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     ask(page, HOSTILE)
     bubble = page.locator(".turn.user .bubble")
     assert bubble.evaluate("(node) => node.textContent") == HOSTILE

@@ -1,25 +1,24 @@
-"""The checker on the page, as the host uses it."""
+"""The endpoint checker on the page."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.axe import axe_source, grave_findings
+from tests.browser.actions import reload_page
+from tests.browser.axe import axe_source, serious_findings
+from tests.browser.conftest import NewVisitor
 from tests.browser.servers import App
 from tests.browser.upstreams import Upstream, answering
-from tests.browser.visits import reloaded
 from tests.stubs.compliant import compliant
 
 pytestmark = pytest.mark.browser
 
 
-def test_findings_fill_the_list_and_what_is_wrong_comes_first(
-    app: App, upstream: Upstream, visit: Callable[..., Any]
+def test_findings_fill_the_list_and_problems_come_first(
+    app: App, upstream: Upstream, visit: NewVisitor
 ) -> None:
     upstream.stub.set_behavior(compliant("cr_lines"))
     page = visit(app)
@@ -36,11 +35,11 @@ def test_findings_fill_the_list_and_what_is_wrong_comes_first(
     expect(framing).to_contain_text("Lines end in CR alone.")
     expect(framing.locator("code")).to_contain_text("curl -sS")
     expect(page.locator("#probes > .pending")).to_have_count(0)
-    assert grave_findings(page, axe_source()) == []
+    assert serious_findings(page, axe_source()) == []
 
 
-def test_an_address_and_its_key_can_be_given_and_a_check_stopped(
-    app: App, upstream: Upstream, visit: Callable[..., Any]
+def test_a_url_with_a_key_can_be_checked_and_the_check_stopped(
+    app: App, upstream: Upstream, visit: NewVisitor
 ) -> None:
     upstream.stub.set_behavior("hangs_before_headers")
     page = visit(app)
@@ -58,7 +57,7 @@ def test_an_address_and_its_key_can_be_given_and_a_check_stopped(
     upstream.stub.wait_for_idle(5)
 
 
-def test_an_address_that_is_none_is_told_in_a_sentence(app: App, visit: Callable[..., Any]) -> None:
+def test_an_invalid_url_gives_an_error_message(app: App, visit: NewVisitor) -> None:
     visit.allow("422")
     page = visit(app)
     page.goto("./?view=check")
@@ -68,26 +67,26 @@ def test_an_address_that_is_none_is_told_in_a_sentence(app: App, visit: Callable
     expect(page.locator("#check-verdict")).to_contain_text("Take the user and password out")
 
 
-def test_who_is_not_the_host_sees_no_way_to_it(app: App, visit: Callable[..., Any]) -> None:
+def test_visitors_do_not_see_the_checker(app: App, visit: NewVisitor) -> None:
     page = visit(app, extra_http_headers={"x-forwarded-for": "203.0.113.9"})
     page.goto("./?view=check")
     expect(page.locator("#gallery .card").first).to_be_visible()
     expect(page.locator("#go-check")).to_be_hidden()
 
 
-def test_a_card_says_since_when_its_model_is_down_and_how_it_fared(
-    app: App, upstream: Upstream, visit: Callable[..., Any]
+def test_a_card_shows_health_and_since_when_the_model_is_down(
+    app: App, upstream: Upstream, visit: NewVisitor
 ) -> None:
     page = visit(app)
     upstream.stub.set_behavior(answering("One ", "two ", "three ", "four.", tokens_per_s=50))
-    question = {"model": upstream.model, "turns": [{"role": "user", "text": "Hello"}]}
-    assert page.request.post("./page/reply", data=question).ok
+    request = {"model": upstream.model, "turns": [{"role": "user", "text": "Hello"}]}
+    assert page.request.post("./page/reply", data=request).ok
     page.goto("./?view=models")
     card = page.locator(f'.card[data-model="{upstream.model}"]')
     expect(card.locator(".health-numbers")).to_contain_text("tok/s")
     expect(card.locator(".spark path")).to_have_count(1)
     upstream.stub.set_behavior("status_500")
     for _ in range(2):
-        page.request.post("./page/reply", data=question)
-    reloaded(page)
+        page.request.post("./page/reply", data=request)
+    reload_page(page)
     expect(card.locator(".state")).to_have_text(re.compile(r"^Down since \d\d:\d\d( [AP]M)?$"))

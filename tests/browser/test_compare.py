@@ -1,4 +1,4 @@
-"""A comparer at work: lanes that race, stop, err, are voted on, told apart and taken along."""
+"""The comparison: lanes, stopping, errors, votes, differences, links and reports."""
 
 from __future__ import annotations
 
@@ -9,41 +9,49 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.axe import axe_source, grave_findings
-from tests.browser.conftest import Visits
+from tests.browser.actions import (
+    DESKTOP,
+    PHONE,
+    ask,
+    choose_value_source,
+    file_payload,
+    open_chat,
+    open_page,
+)
+from tests.browser.axe import axe_source, serious_findings
+from tests.browser.conftest import NewVisitor
 from tests.browser.servers import App
 from tests.browser.upstreams import (
     Gate,
     Upstream,
     Upstreams,
     answering,
-    answering_after,
+    answering_at_gate,
     endless,
     messages,
     open_upstreams,
-    tokens_of,
+    split_tokens,
 )
-from tests.browser.visits import DESKTOP, PHONE, ask, chat_with, opened, whose
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def lanes_pens() -> Iterator[Upstreams]:
+def lane_upstreams() -> Iterator[Upstreams]:
     with open_upstreams(single=4, pairs=1) as upstreams:
         yield upstreams
 
 
 @pytest.fixture(scope="module")
 def lanes_app(
-    lanes_pens: Upstreams, start_app: Any, tmp_path_factory: pytest.TempPathFactory
+    lane_upstreams: Upstreams, start_app: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Any:
-    """A program of four models of its own; fallback and votes are on."""
+    """A program with four models of its own, a fallback model and votes."""
     folder = tmp_path_factory.mktemp("lanes")
     with start_app(
         "lanes-app",
-        ENDPOINTS=lanes_pens.entries(),
-        CATALOG_FILE=lanes_pens.write_catalog(folder / "models.toml"),
+        ENDPOINTS=lane_upstreams.entries(),
+        CATALOG_FILE=lane_upstreams.write_catalog(folder / "models.toml"),
         DATA_DIR=str(folder / "data"),
         FALLBACK_MODEL="single-00",
         EMBEDDED="off",
@@ -53,31 +61,31 @@ def lanes_app(
 
 
 @pytest.fixture
-def four(lanes_pens: Upstreams) -> list[Upstream]:
-    """The four models, each answering with its own words."""
-    for upstream in lanes_pens.single:
-        upstream.stub.set_behavior(answering(*tokens_of(f"I am {upstream.model} and I say so.")))
-    return lanes_pens.single
+def four_models(lane_upstreams: Upstreams) -> list[Upstream]:
+    """The four models, each with a different answer."""
+    for upstream in lane_upstreams.single:
+        upstream.stub.set_behavior(answering(*split_tokens(f"I am {upstream.model} and I say so.")))
+    return lane_upstreams.single
 
 
 @pytest.fixture
-def page(visit: Visits, lanes_app: App, four: list[Upstream]) -> Page:
+def page(visit: NewVisitor, lanes_app: App, four_models: list[Upstream]) -> Page:
     return visit(lanes_app)
 
 
 def compare(page: Page, *models: str) -> Page:
-    opened(page, "/?view=compare" + "".join(f"&with={model}" for model in models))
+    open_page(page, "/?view=compare" + "".join(f"&with={model}" for model in models))
     expect(page.locator("#compare-message")).to_be_visible()
     return page
 
 
-def question(page: Page, text: str = "Who are you?") -> None:
+def send_prompt(page: Page, text: str = "Who are you?") -> None:
     page.fill("#compare-message", text)
     page.press("#compare-message", "Enter")
 
 
-def over(page: Page) -> None:
-    """Wait until no lane answers any more."""
+def wait_for_all_lanes(page: Page) -> None:
+    """Wait until no lane is streaming."""
     expect(page.locator("#compare-send")).not_to_have_class(re.compile("stop"))
 
 
@@ -89,13 +97,13 @@ def answer(page: Page, letter: str) -> Locator:
     return lane(page, letter).locator(".lane-answer > .prose-block").last
 
 
-def test_every_lane_gets_the_question_and_shows_its_receipt(
-    page: Page, four: list[Upstream]
+def test_every_lane_gets_the_prompt_and_shows_a_receipt(
+    page: Page, four_models: list[Upstream]
 ) -> None:
     compare(page, "single-00", "single-01", "single-02", "single-03")
-    question(page)
-    over(page)
-    for letter, upstream in zip("ABCD", four, strict=True):
+    send_prompt(page)
+    wait_for_all_lanes(page)
+    for letter, upstream in zip("ABCD", four_models, strict=True):
         expect(answer(page, letter)).to_contain_text(f"I am {upstream.model}")
         expect(lane(page, letter).locator(".receipt")).to_contain_text(f"{upstream.model}-north")
         assert messages(upstream.stub)[-1] == ("user", "Who are you?")
@@ -103,99 +111,101 @@ def test_every_lane_gets_the_question_and_shows_its_receipt(
     expect(page.locator(".race-figures").first).to_contain_text("tok")
 
 
-def test_a_lane_that_is_held_up_holds_up_no_other_and_stops_alone(
-    page: Page, four: list[Upstream]
+def test_a_slow_lane_does_not_block_others_and_can_be_stopped(
+    page: Page, four_models: list[Upstream]
 ) -> None:
-    four[0].stub.set_behavior(endless())
+    four_models[0].stub.set_behavior(endless())
     compare(page, "single-00", "single-01")
-    question(page)
+    send_prompt(page)
     expect(answer(page, "A")).to_contain_text("word2")
     expect(answer(page, "B")).to_contain_text("I am single-01")
     expect(lane(page, "B").locator(".answer-foot")).to_be_visible()
     lane(page, "A").locator('[data-action="stop"]').click()
-    four[0].stub.wait_for_disconnect(2.0)
-    over(page)
+    four_models[0].stub.wait_for_disconnect(2.0)
+    wait_for_all_lanes(page)
     expect(lane(page, "A").locator(".flag")).to_have_text("stopped")
     expect(lane(page, "B").locator(".flag")).to_have_count(0)
 
 
-def test_stop_ends_all(page: Page, four: list[Upstream]) -> None:
-    for upstream in four[:2]:
+def test_stop_stops_all_lanes(page: Page, four_models: list[Upstream]) -> None:
+    for upstream in four_models[:2]:
         upstream.stub.set_behavior(endless())
     compare(page, "single-00", "single-01")
-    question(page)
+    send_prompt(page)
     for letter in "AB":
         expect(answer(page, letter)).to_contain_text("word1")
     page.click("#compare-send")
-    for upstream in four[:2]:
+    for upstream in four_models[:2]:
         upstream.stub.wait_for_disconnect(2.0)
     expect(page.locator(".lane-col .flag", has_text="stopped")).to_have_count(2)
 
 
-def test_a_lane_that_errs_says_so_and_can_be_asked_again(page: Page, four: list[Upstream]) -> None:
-    four[1].stub.set_behavior("status_400")
+def test_a_failed_lane_shows_its_error_and_can_be_retried(
+    page: Page, four_models: list[Upstream]
+) -> None:
+    four_models[1].stub.set_behavior("status_400")
     compare(page, "single-00", "single-01")
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     expect(answer(page, "A")).to_contain_text("I am single-00")
     expect(lane(page, "B").locator(".failure")).to_be_visible()
     expect(page.locator("#vote")).to_be_hidden()
-    asked = len(four[0].stub.chats)
-    four[1].stub.set_behavior(answering("Better ", "now."))
+    count = len(four_models[0].stub.chats)
+    four_models[1].stub.set_behavior(answering("Better ", "now."))
     lane(page, "B").get_by_role("button", name="Retry lane B").click()
     expect(answer(page, "B")).to_contain_text("Better now.")
-    over(page)
-    assert len(four[0].stub.chats) == asked
+    wait_for_all_lanes(page)
+    assert len(four_models[0].stub.chats) == count
     expect(page.locator("#vote")).to_be_visible()
 
 
-def test_no_fallback_answers_in_a_lanes_name(page: Page, four: list[Upstream]) -> None:
-    four[2].stub.set_behavior("status_500")
+def test_lanes_use_no_fallback_model(page: Page, four_models: list[Upstream]) -> None:
+    four_models[2].stub.set_behavior("status_500")
     compare(page, "single-02", "single-01")
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     expect(lane(page, "A").locator(".failure")).to_contain_text("Single-02 is unavailable")
 
 
-def test_a_lane_has_settings_of_its_own_and_a_pinned_endpoint(
-    page: Page, lanes_pens: Upstreams
+def test_a_lane_can_have_its_own_settings_and_endpoint(
+    page: Page, lane_upstreams: Upstreams
 ) -> None:
-    (pair,) = lanes_pens.pairs
+    (pair,) = lane_upstreams.pairs
     for stub in pair.stubs:
         stub.set_behavior(answering("Yes."))
     compare(page, pair.model, pair.model)
     lane(page, "B").locator('[data-action="tune"]').click()
     expect(page.locator("#drawer-title")).to_have_text("Settings of lane B")
     page.select_option("#lane-endpoint", f"{pair.model}-south")
-    whose(page, 0, "Custom")
+    choose_value_source(page, 0, "Custom")
     page.fill("#temperature input[type=number]", "0")
     page.press("#temperature input[type=number]", "Tab")
     page.click("#close-settings")
     expect(lane(page, "B").locator('[data-action="tune"]')).to_contain_text("temperature 0")
     for _ in range(2):
-        question(page)
-        over(page)
-    temperatures = [asked.json["temperature"] for asked in pair.stubs[1].chats]
+        send_prompt(page)
+        wait_for_all_lanes(page)
+    temperatures = [request.json["temperature"] for request in pair.stubs[1].chats]
     assert temperatures.count(0) == 2
     for receipt in lane(page, "B").locator(".receipt").all():
         expect(receipt).to_contain_text(f"{pair.model}-south")
 
 
-def test_several_turns_and_the_winners_conversation_goes_on_in_the_chat(
-    page: Page, four: list[Upstream]
+def test_a_lane_with_several_turns_continues_as_a_chat(
+    page: Page, four_models: list[Upstream]
 ) -> None:
     compare(page, "single-00", "single-01")
-    question(page, "First?")
-    over(page)
-    question(page, "Second?")
-    over(page)
+    send_prompt(page, "First?")
+    wait_for_all_lanes(page)
+    send_prompt(page, "Second?")
+    wait_for_all_lanes(page)
     expect(lane(page, "B").locator(".lane-answer")).to_have_count(2)
     lane(page, "B").get_by_role("button", name="Continue with Single-01").click()
     expect(page.locator(".turn.assistant")).to_have_count(2)
     expect(page).to_have_url(re.compile(r"model=single-01"))
     ask(page, "Third?")
-    said = [text for _, text in messages(four[1].stub)]
-    assert [text.strip() for text in said] == [
+    texts = [text for _, text in messages(four_models[1].stub)]
+    assert [text.strip() for text in texts] == [
         "First?",
         "I am single-01 and I say so.",
         "Second?",
@@ -204,13 +214,13 @@ def test_several_turns_and_the_winners_conversation_goes_on_in_the_chat(
     ]
 
 
-def test_differences_of_two_answers(page: Page, four: list[Upstream]) -> None:
-    four[0].stub.set_behavior(answering("The tower was built in 1889 <b>by</b> Eiffel."))
-    four[1].stub.set_behavior(answering("The tower was built in 1887 <b>by</b> Eiffel."))
+def test_differences_of_two_answers_are_marked(page: Page, four_models: list[Upstream]) -> None:
+    four_models[0].stub.set_behavior(answering("The tower was built in 1889 <b>by</b> Eiffel."))
+    four_models[1].stub.set_behavior(answering("The tower was built in 1887 <b>by</b> Eiffel."))
     compare(page, "single-00", "single-01")
     expect(page.locator("#compare-diff")).to_be_disabled()
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     page.click("#compare-diff")
     expect(page.locator(".diff-side .mark-number")).to_have_text(["1889 ", "1887 "])
     expect(page.locator(".diff-text").first).to_contain_text("<b>by</b>")
@@ -218,13 +228,15 @@ def test_differences_of_two_answers(page: Page, four: list[Upstream]) -> None:
     expect(page.locator(".diff")).to_have_count(0)
 
 
-def test_blind_hides_who_is_who_until_the_vote(page: Page, four: list[Upstream]) -> None:
-    for upstream in four[:2]:
+def test_blind_mode_hides_the_models_until_the_vote(
+    page: Page, four_models: list[Upstream]
+) -> None:
+    for upstream in four_models[:2]:
         upstream.stub.set_behavior(answering("The same ", "words."))
     compare(page, "single-00", "single-01")
     page.click("#compare-blind")
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     expect(page.locator("#vote")).to_be_visible()
     seen = page.locator("#compare").inner_html()
     assert "single-0" not in seen.lower()
@@ -239,29 +251,29 @@ def test_blind_hides_who_is_who_until_the_vote(page: Page, four: list[Upstream])
     expect(page.locator(".doubt")).to_contain_text("No clear winner between")
 
 
-def test_the_sides_are_shuffled_and_a_vote_begins_a_new_blind_round(
-    page: Page, four: list[Upstream]
+def test_blind_lanes_are_shuffled_and_a_vote_starts_a_new_round(
+    page: Page, four_models: list[Upstream]
 ) -> None:
     compare(page, "single-00", "single-01")
     page.evaluate("Math.random = () => 0")
     page.click("#compare-blind")
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     page.click('[data-vote="tie"]')
     assert lane(page, "A").locator("select").input_value() == "single-01"
-    question(page, "Again?")
-    over(page)
+    send_prompt(page, "Again?")
+    wait_for_all_lanes(page)
     assert page.locator(".lane-answer").count() == 2
     page.click('[data-vote="both_bad"]')
     assert lane(page, "A").locator("select").input_value() == "single-00"
 
 
-def test_a_link_fills_the_page_and_asks_before_anything_is_spent(
-    page: Page, visit: Visits, lanes_app: App, four: list[Upstream]
+def test_a_link_fills_in_the_comparison_but_sends_nothing(
+    page: Page, visit: NewVisitor, lanes_app: App, four_models: list[Upstream]
 ) -> None:
     compare(page, "single-02", "single-03")
     lane(page, "A").locator('[data-action="tune"]').click()
-    whose(page, 0, "Custom")
+    choose_value_source(page, 0, "Custom")
     page.click("#close-settings")
     page.fill("#compare-message", "Who is “ö” <i>?")
     link = page.evaluate(
@@ -270,53 +282,53 @@ def test_a_link_fills_the_page_and_asks_before_anything_is_spent(
             document.querySelector("#compare-link").click();
         })"""
     )
-    asked = [len(upstream.stub.chats) for upstream in four]
+    counts = [len(upstream.stub.chats) for upstream in four_models]
     other = visit(lanes_app)
     sent: list[str] = []
     other.on("request", lambda request: sent.append(request.url))
-    opened(other, link.removeprefix(lanes_app.url))
+    open_page(other, link.removeprefix(lanes_app.url))
     expect(other.locator("#compare-message")).to_have_value("Who is “ö” <i>?")
     expect(other.locator("#compare-note")).to_contain_text("Nothing is sent until you press Send")
     assert lane(other, "A").locator("select").input_value() == "single-02"
     expect(lane(other, "A").locator('[data-action="tune"]')).to_contain_text("temperature 0.7")
-    assert [len(upstream.stub.chats) for upstream in four] == asked
+    assert [len(upstream.stub.chats) for upstream in four_models] == counts
     assert not [url for url in sent if "#c=" in url]
     other.press("#compare-message", "Enter")
     expect(answer(other, "B")).to_contain_text("I am single-03")
 
 
 @pytest.mark.parametrize("fragment", ["#c=", "#c=!!!", "#c=eyJ2IjoyfQ", "#c=bnVsbA", "#c=W10"])
-def test_a_link_that_is_none_opens_an_empty_comparison(page: Page, fragment: str) -> None:
-    opened(page, f"/?view=compare{fragment}")
+def test_an_invalid_link_opens_an_empty_comparison(page: Page, fragment: str) -> None:
+    open_page(page, f"/?view=compare{fragment}")
     expect(page.locator(".lane-col")).to_have_count(2)
     expect(page.locator("#compare-note")).to_be_hidden()
 
 
-def test_a_reload_loses_nothing_that_was_said(page: Page, four: list[Upstream]) -> None:
+def test_a_reload_restores_the_comparison(page: Page, four_models: list[Upstream]) -> None:
     compare(page, "single-00", "single-01", "single-02")
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     page.fill("#compare-message", "A draft")
-    opened(page, "/?view=compare")
+    open_page(page, "/?view=compare")
     expect(answer(page, "C")).to_contain_text("I am single-02")
     expect(page.locator("#compare-message")).to_have_value("A draft")
     expect(lane(page, "A").locator(".receipt")).to_contain_text("single-00-north")
 
 
-def test_a_reload_in_the_middle_keeps_what_had_come(page: Page, four: list[Upstream]) -> None:
+def test_a_reload_during_an_answer_keeps_its_text(page: Page, four_models: list[Upstream]) -> None:
     gate = Gate()
-    four[1].stub.set_behavior(answering_after(gate, ["Half ", "a ", "sentence"]))
+    four_models[1].stub.set_behavior(answering_at_gate(gate, ["Half ", "a ", "sentence"]))
     compare(page, "single-00", "single-01")
-    question(page)
+    send_prompt(page)
     expect(answer(page, "B")).to_contain_text("Half a sentence")
-    opened(page, "/?view=compare")
+    open_page(page, "/?view=compare")
     gate.open()
     expect(answer(page, "B")).to_contain_text("Half a sentence")
     expect(lane(page, "B").locator(".flag")).to_have_text("stopped")
 
 
-def test_ticked_cards_are_compared(page: Page) -> None:
-    opened(page, "/?view=models")
+def test_selected_cards_are_compared(page: Page) -> None:
+    open_page(page, "/?view=models")
     for model in ("single-01", "single-03", "single-00"):
         page.locator(f'[data-tick="{model}"]').check()
     page.focus('[data-tick="single-00"]')
@@ -332,15 +344,15 @@ def test_ticked_cards_are_compared(page: Page) -> None:
     assert models == ["single-01", "single-03", "single-00"]
 
 
-def test_the_open_chats_question_goes_along(page: Page) -> None:
-    chat_with(page, "single-02")
-    notes = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The word is plum."}
-    page.set_input_files("#file-input", [notes])  # type: ignore[list-item]
+def test_comparing_from_a_chat_takes_over_its_last_prompt(page: Page) -> None:
+    open_chat(page, "single-02")
+    notes = file_payload("notes.txt", b"The word is plum.")
+    page.set_input_files("#file-input", [notes])
     expect(page.locator("#files .chip-remove")).to_have_count(1)
-    ask(page, "A question of the chat")
+    ask(page, "A prompt of the chat")
     page.click("#compare-this")
     expect(page.locator("#compare-note")).to_contain_text("files of this message stay in the chat")
-    expect(page.locator("#compare-message")).to_have_value("A question of the chat")
+    expect(page.locator("#compare-message")).to_have_value("A prompt of the chat")
     assert lane(page, "A").locator("select").input_value() == "single-02"
 
 
@@ -357,12 +369,12 @@ def test_lanes_are_added_swapped_and_removed(page: Page) -> None:
     expect(page.locator(".lane-col")).to_have_count(3)
 
 
-def test_scrolling_goes_together_on_request(page: Page, four: list[Upstream]) -> None:
-    for upstream in four[:2]:
+def test_lanes_scroll_together_on_request(page: Page, four_models: list[Upstream]) -> None:
+    for upstream in four_models[:2]:
         upstream.stub.set_behavior(answering(*[f"Line {n}\n\n" for n in range(80)]))
     compare(page, "single-00", "single-01")
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     tops = "[...document.querySelectorAll('.lane-scroll')].map((lane) => lane.scrollTop)"
     move = "document.querySelector('.lane-scroll').scrollTop = 900"
     page.evaluate(move)
@@ -373,31 +385,31 @@ def test_scrolling_goes_together_on_request(page: Page, four: list[Upstream]) ->
     page.wait_for_function(f"{tops}[1] > 800")
 
 
-def test_by_keyboard_alone(page: Page) -> None:
-    opened(page, "/?view=models")
+def test_a_comparison_can_be_made_by_keyboard(page: Page) -> None:
+    open_page(page, "/?view=models")
     page.locator("#go-compare").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#compare-message")).to_be_focused()
     page.keyboard.type("Who?")
     page.keyboard.press("Enter")
-    over(page)
+    wait_for_all_lanes(page)
     for _ in range(30):
         page.keyboard.press("Shift+Tab")
         if page.evaluate("document.activeElement.dataset.vote") == "B":
             break
-    page.evaluate("window.akashGradio.compare.modelsChanged()")  # as the server may tell any moment
+    page.evaluate("window.akashGradio.compare.modelsChanged()")  # may happen at any moment
     page.keyboard.press("Enter")
     expect(page.locator("#vote")).to_contain_text("Vote saved.")
     expect(page.locator("#compare-message")).to_be_focused()
 
 
-def test_on_a_phone_lanes_are_tabs_and_a_swipe_apart(
-    visit: Visits, lanes_app: App, four: list[Upstream]
+def test_a_phone_shows_lanes_as_tabs_that_can_be_swiped(
+    visit: NewVisitor, lanes_app: App, four_models: list[Upstream]
 ) -> None:
     page = visit(lanes_app, **PHONE)
     compare(page, "single-00", "single-01")
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     tabs = page.locator(".lane-tab")
     expect(lane(page, "A")).to_be_in_viewport(ratio=1)
     expect(lane(page, "B")).not_to_be_in_viewport()
@@ -414,32 +426,34 @@ def test_on_a_phone_lanes_are_tabs_and_a_swipe_apart(
 
 
 @pytest.mark.parametrize("size", ["1440", "390"])
-def test_axe_finds_nothing_grave(
-    visit: Visits, lanes_app: App, four: list[Upstream], size: str
+def test_axe_finds_no_serious_problem(
+    visit: NewVisitor, lanes_app: App, four_models: list[Upstream], size: str
 ) -> None:
     axe = axe_source()
     page = visit(lanes_app, **(DESKTOP if size == "1440" else PHONE))
     compare(page, "single-00", "single-01")
-    found = {"empty": grave_findings(page, axe)}
-    question(page)
-    over(page)
-    found["answered"] = grave_findings(page, axe)
+    violations = {"empty": serious_findings(page, axe)}
+    send_prompt(page)
+    wait_for_all_lanes(page)
+    violations["answered"] = serious_findings(page, axe)
     page.click("#compare-diff")
     expect(page.locator(".diff")).to_be_visible()
-    found["differences"] = grave_findings(page, axe)
+    violations["differences"] = serious_findings(page, axe)
     page.keyboard.press("Escape")
     page.click('[data-vote="A"]')
-    opened(page, "/?view=votes")
+    open_page(page, "/?view=votes")
     expect(page.locator(".standings")).to_be_visible()
-    found["ranking"] = grave_findings(page, axe)
-    assert {name: faults for name, faults in found.items() if faults} == {}
+    violations["ranking"] = serious_findings(page, axe)
+    assert {name: lines for name, lines in violations.items() if lines} == {}
 
 
-def test_a_report_is_looked_at_before_it_is_saved(page: Page, four: list[Upstream]) -> None:
+def test_a_report_is_previewed_before_it_is_downloaded(
+    page: Page, four_models: list[Upstream]
+) -> None:
     compare(page, "single-00", "single-01")
     expect(page.locator("#compare-report")).to_be_disabled()
-    question(page, "Who is who?")
-    over(page)
+    send_prompt(page, "Who is who?")
+    wait_for_all_lanes(page)
     page.click("#compare-report")
     preview = page.frame_locator(".report-preview iframe")
     expect(preview.locator("body")).to_contain_text("Who is who?")
@@ -448,25 +462,23 @@ def test_a_report_is_looked_at_before_it_is_saved(page: Page, four: list[Upstrea
         page.click(".dialog .btn.primary")
     text = saved.value.path().read_text(encoding="utf-8")
     assert "I am single-00" in text
-    for upstream in four:
+    for upstream in four_models:
         assert upstream.stub.url not in text
 
 
-def test_a_new_question_in_the_middle_of_answers_begins_anew(
-    page: Page, four: list[Upstream]
-) -> None:
-    for upstream in four[:2]:
+def test_a_new_comparison_stops_running_answers(page: Page, four_models: list[Upstream]) -> None:
+    for upstream in four_models[:2]:
         upstream.stub.set_behavior(endless())
     compare(page, "single-00", "single-01")
-    question(page, "First?")
+    send_prompt(page, "First?")
     expect(answer(page, "B")).to_contain_text("word1")
     page.click("#compare-new")
     expect(page.locator(".lane-answer")).to_have_count(0)
-    for upstream in four[:2]:
+    for upstream in four_models[:2]:
         upstream.stub.wait_for_disconnect(2.0)
         upstream.stub.set_behavior(answering("Second", " answer"))
-    question(page, "Second?")
-    over(page)
+    send_prompt(page, "Second?")
+    wait_for_all_lanes(page)
     expect(answer(page, "A")).to_contain_text("Second answer")
     expect(page.locator(".lane-answer")).to_have_count(2)
     page.click("#compare-new")
@@ -475,15 +487,13 @@ def test_a_new_question_in_the_middle_of_answers_begins_anew(
     expect(answer(page, "B")).to_contain_text("Second answer")
 
 
-def test_a_comparison_that_another_one_replaces_comes_back(
-    page: Page, four: list[Upstream]
-) -> None:
-    four[0].stub.set_behavior(endless())
+def test_a_replaced_comparison_can_be_restored(page: Page, four_models: list[Upstream]) -> None:
+    four_models[0].stub.set_behavior(endless())
     compare(page, "single-00", "single-01")
-    question(page, "First?")
+    send_prompt(page, "First?")
     expect(answer(page, "A")).to_contain_text("word1")
     page.evaluate("window.akashGradio.go('./?view=compare&with=single-02&with=single-03')")
-    four[0].stub.wait_for_disconnect(2.0)
+    four_models[0].stub.wait_for_disconnect(2.0)
     expect(lane(page, "A").locator("select")).to_have_value("single-02")
     page.click(".toast >> text=Undo")
     expect(answer(page, "A")).to_contain_text("word1")
@@ -491,15 +501,18 @@ def test_a_comparison_that_another_one_replaces_comes_back(
     expect(answer(page, "B")).to_contain_text("I am single-01")
 
 
-def test_a_vote_is_for_the_model_that_answered_and_counts_once(
-    page: Page, four: list[Upstream]
+def test_a_vote_counts_once_for_the_model_that_answered(
+    page: Page, four_models: list[Upstream]
 ) -> None:
     compare(page, "single-00", "single-01")
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     lane(page, "B").locator("select").select_option("single-03")
     sent: list[Any] = []
-    page.on("request", lambda asked: "votes" in asked.url and sent.append(asked.post_data_json))
+    page.on(
+        "request",
+        lambda request: sent.extend([request.post_data_json] if "votes" in request.url else []),
+    )
     page.evaluate("""() => {
         const button = document.querySelector('[data-vote="B"]');
         button.click();
@@ -514,19 +527,19 @@ def test_a_vote_is_for_the_model_that_answered_and_counts_once(
     expect(page).to_have_url(re.compile("model=single-01"))
 
 
-def test_a_list_of_models_stays_open_and_a_finished_lane_keeps_its_place(
-    page: Page, four: list[Upstream]
+def test_updates_keep_the_model_list_open_and_the_scroll_position(
+    page: Page, four_models: list[Upstream]
 ) -> None:
     gate = Gate()
-    four[0].stub.set_behavior(answering(*[f"Line {n}\n\n" for n in range(80)]))
-    four[1].stub.set_behavior(answering_after(gate, ["Half "], ["done."]))
+    four_models[0].stub.set_behavior(answering(*[f"Line {n}\n\n" for n in range(80)]))
+    four_models[1].stub.set_behavior(answering_at_gate(gate, ["Half "], ["done."]))
     compare(page, "single-00", "single-01", "single-02")
-    question(page)
+    send_prompt(page)
     expect(lane(page, "A").locator(".answer-foot")).to_be_attached()
     scroller = lane(page, "A").locator(".lane-scroll")
     scroller.evaluate("(node) => (node.scrollTop = 700)")
     gate.open()
-    over(page)
+    wait_for_all_lanes(page)
     assert scroller.evaluate("(node) => node.scrollTop") == 700
     page.evaluate("window.akashGradio.compare.modelsChanged()")
     select = lane(page, "A").locator("select").element_handle()
@@ -535,18 +548,18 @@ def test_a_list_of_models_stays_open_and_a_finished_lane_keeps_its_place(
     assert select.evaluate("(node) => node.isConnected")
 
 
-def test_code_in_a_lane_can_be_copied(page: Page, four: list[Upstream]) -> None:
-    four[0].stub.set_behavior(answering("```python\nx = 1\n```\n"))
+def test_code_in_a_lane_can_be_copied(page: Page, four_models: list[Upstream]) -> None:
+    four_models[0].stub.set_behavior(answering("```python\nx = 1\n```\n"))
     compare(page, "single-00", "single-01")
-    question(page)
-    over(page)
+    send_prompt(page)
+    wait_for_all_lanes(page)
     page.evaluate("navigator.clipboard.writeText = async (text) => (window.copied = text)")
     lane(page, "A").locator("[data-copy]").click()
     page.wait_for_function("window.copied?.trim() === 'x = 1'")
 
 
-def test_on_a_phone_the_sidebar_closes_and_a_lane_is_always_shown(
-    visit: Visits, lanes_app: App, four: list[Upstream]
+def test_a_phone_closes_the_sidebar_and_always_shows_a_lane(
+    visit: NewVisitor, lanes_app: App, four_models: list[Upstream]
 ) -> None:
     page = visit(lanes_app, **PHONE)
     compare(page, "single-00", "single-01", "single-02")
@@ -560,11 +573,11 @@ def test_on_a_phone_the_sidebar_closes_and_a_lane_is_always_shown(
     expect(page.locator('.lane-tab[aria-selected="true"]')).to_have_count(1)
 
 
-def test_escape_stops_the_lanes(page: Page, four: list[Upstream]) -> None:
-    for upstream in four[:2]:
+def test_escape_stops_the_lanes(page: Page, four_models: list[Upstream]) -> None:
+    for upstream in four_models[:2]:
         upstream.stub.set_behavior(endless())
     compare(page, "single-00", "single-01")
-    question(page)
+    send_prompt(page)
     expect(answer(page, "B")).to_contain_text("word1")
     page.keyboard.press("Escape")
     expect(page.locator(".lane-col .flag", has_text="stopped")).to_have_count(2)

@@ -1,4 +1,4 @@
-"""Around the message: what the model reads, and what every answer was asked with."""
+"""The composer: context window, settings, files, reasoning effort and saved prompts."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
-from tests.browser.conftest import Visits
+from tests.browser.actions import (
+    ask,
+    file_payload,
+    last_answer,
+    open_chat,
+    open_settings,
+    reload_page,
+    send,
+    wait_until_settled,
+)
+from tests.browser.conftest import NewVisitor
 from tests.browser.servers import App
 from tests.browser.upstreams import answering, messages, thinking
-from tests.browser.visits import (
-    ask,
-    chat_with,
-    last_answer,
-    open_settings,
-    reloaded,
-    send,
-    settled,
-)
 from tests.stubs import Exchange, StubThread, wire
 
 pytestmark = pytest.mark.browser
@@ -68,30 +69,30 @@ def composer_app(
 
 
 @pytest.fixture
-def page(visit: Visits, composer_app: App, stub: StubThread) -> Page:
+def page(visit: NewVisitor, composer_app: App, stub: StubThread) -> Page:
     stub.set_behavior(without_counts)
     return visit(composer_app)
 
 
 async def without_counts(x: Exchange) -> None:
-    """Answers, and reports no usage, so that estimates stay as they are."""
+    """Answer without usage, so that estimates do not change."""
     await x.open_stream()
     await x.send(wire.text_event("Yes.") + wire.finish_event() + wire.DONE)
     await x.end()
 
 
 def long_chat(page: Page) -> None:
-    """Two exchanges that just fit into the small model's 400 tokens, room for the answer taken."""
-    chat_with(page, "small")
+    """Make two exchanges that just fit into the 400 tokens of the small model."""
+    open_chat(page, "small")
     ask(page, "first " + "a" * 420)
     ask(page, "second " + "b" * 420)
 
 
-# ── what the model reads ─────────────────────────────────────────────────────
+# ── context window ───────────────────────────────────────────────────────────
 
 
-def test_the_bar_counts_what_is_written_before_it_is_sent(page: Page) -> None:
-    chat_with(page, "large")
+def test_the_context_bar_counts_the_draft(page: Page) -> None:
+    open_chat(page, "large")
     expect(page.locator("#context-text")).to_have_text("1K / 50K")
     page.fill("#message", "x" * 40_000)
     expect(page.locator("#context-text")).to_have_text("11K / 50K")
@@ -104,48 +105,48 @@ def test_the_bar_counts_what_is_written_before_it_is_sent(page: Page) -> None:
     expect(page.locator("#context")).to_be_focused()
 
 
-def test_what_will_be_left_out_is_dimmed_and_then_not_sent(page: Page, stub: StubThread) -> None:
+def test_messages_that_do_not_fit_are_dimmed_and_not_sent(page: Page, stub: StubThread) -> None:
     long_chat(page)
     page.fill("#message", "third " + "c" * 420)
     expect(page.locator("#context-strip")).to_contain_text("The oldest 2 messages")
     expect(page.locator(".turn.left-out")).to_have_count(2)
     expect(page.locator(".turn[data-left-out]")).to_contain_text("second")
     page.press("#message", "Enter")
-    settled(page, 3)
-    said = [text[:6] for _, text in messages(stub)]
-    assert said == ["second", "Yes.", "third "]
+    wait_until_settled(page, 3)
+    texts = [text[:6] for _, text in messages(stub)]
+    assert texts == ["second", "Yes.", "third "]
     expect(last_answer(page).locator(".receipt")).to_contain_text("2 messages left out")
-    reloaded(page)
+    reload_page(page)
     expect(last_answer(page).locator(".receipt")).to_contain_text("2 messages left out")
 
 
-def test_all_of_it_can_be_sent_against_the_estimate(page: Page, stub: StubThread) -> None:
+def test_all_messages_can_be_sent_despite_the_estimate(page: Page, stub: StubThread) -> None:
     long_chat(page)
     page.fill("#message", "third " + "c" * 420)
     page.get_by_role("button", name="Send all messages").click()
     expect(page.locator(".turn.left-out")).to_have_count(0)
     expect(page.locator("#context-strip")).to_contain_text("The endpoint may reject it")
     page.press("#message", "Enter")
-    settled(page, 3)
+    wait_until_settled(page, 3)
     assert len(messages(stub)) == 5
     expect(last_answer(page).locator(".receipt")).not_to_contain_text("left out")
 
 
-def test_a_model_that_reads_more_takes_the_whole_chat(page: Page, stub: StubThread) -> None:
+def test_a_model_with_a_longer_context_gets_the_whole_chat(page: Page, stub: StubThread) -> None:
     long_chat(page)
     page.fill("#message", "third " + "c" * 420)
     page.get_by_role("button", name="Switch to Eyes (33K)").click()
     expect(page.locator(".turn.left-out")).to_have_count(0)
     expect(page.locator("#message")).to_have_value(re.compile("^third"))
     page.press("#message", "Enter")
-    settled(page, 3)
+    wait_until_settled(page, 3)
     assert (len(messages(stub)), stub.chats[-1].json["model"]) == (5, "eyes")
 
 
-def test_counts_follow_what_the_endpoint_reported(page: Page, stub: StubThread) -> None:
+def test_estimates_follow_reported_token_counts(page: Page, stub: StubThread) -> None:
     stub.set_behavior(answering("Yes."))
-    chat_with(page, "large")
-    ask(page, "x" * 20_000)  # the endpoint says: 13 tokens
+    open_chat(page, "large")
+    ask(page, "x" * 20_000)  # the endpoint reports 13 tokens
     page.click("#context")
     expect(page.locator("#context-sheet")).to_contain_text("that this model's endpoints reported")
     expect(page.locator("#context-text")).to_have_text("2K / 50K")
@@ -154,10 +155,10 @@ def test_counts_follow_what_the_endpoint_reported(page: Page, stub: StubThread) 
 # ── settings ─────────────────────────────────────────────────────────────────
 
 
-def test_a_setting_is_the_catalogs_the_endpoints_or_mine_and_seen_under_the_answer(
+def test_parameters_have_three_states_and_are_shown_below_the_answer(
     page: Page, stub: StubThread
 ) -> None:
-    chat_with(page, "large")
+    open_chat(page, "large")
     ask(page, "catalog")
     assert stub.chats[-1].json["presence_penalty"] == 0.25
     assert not {"seed", "stop", "frequency_penalty", "reasoning_effort"} & set(stub.chats[-1].json)
@@ -173,14 +174,18 @@ def test_a_setting_is_the_catalogs_the_endpoints_or_mine_and_seen_under_the_answ
     page.locator("#seed input").blur()
     page.fill("#stop textarea", "END\nHALT")
     ask(page, "custom")
-    asked = stub.chats[-1].json
-    assert "presence_penalty" not in asked
-    assert (asked["frequency_penalty"], asked["seed"], asked["stop"]) == (-0.5, 0, ["END", "HALT"])
+    request = stub.chats[-1].json
+    assert "presence_penalty" not in request
+    assert (request["frequency_penalty"], request["seed"], request["stop"]) == (
+        -0.5,
+        0,
+        ["END", "HALT"],
+    )
     receipt = last_answer(page).locator(".receipt")
     expect(receipt).to_contain_text("presence penalty: provider default · frequency penalty -0.5")
     expect(receipt).to_contain_text('seed 0 · stop "END" "HALT"')
 
-    reloaded(page)
+    reload_page(page)
     expect(last_answer(page).locator(".receipt")).to_contain_text("seed 0")
     page.click("#open-settings")
     expect(page.locator("#seed input")).to_have_value("0")
@@ -190,8 +195,8 @@ def test_a_setting_is_the_catalogs_the_endpoints_or_mine_and_seen_under_the_answ
     assert "seed" not in stub.chats[-1].json
 
 
-def test_an_emptied_number_is_the_catalogs_again(page: Page, stub: StubThread) -> None:
-    chat_with(page, "large")
+def test_clearing_a_number_returns_to_the_model_default(page: Page, stub: StubThread) -> None:
+    open_chat(page, "large")
     open_settings(page)
     page.fill("#max_tokens input", "9")
     expect(chosen(page, "max_tokens")).to_have_text("Custom")
@@ -201,8 +206,8 @@ def test_an_emptied_number_is_the_catalogs_again(page: Page, stub: StubThread) -
     assert "max_tokens" not in stub.chats[-1].json
 
 
-def choose(page: Page, name: str, whose: str) -> None:
-    page.locator(f"#{name}-of label", has_text=whose).click()
+def choose(page: Page, name: str, source: str) -> None:
+    page.locator(f"#{name}-of label", has_text=source).click()
 
 
 def chosen(page: Page, name: str) -> Any:
@@ -212,19 +217,19 @@ def chosen(page: Page, name: str) -> Any:
 # ── files and pictures ───────────────────────────────────────────────────────
 
 
-def a_picture() -> dict[str, Any]:
+def photo() -> FilePayload:
     out = io.BytesIO()
     exif = Image.Exif()
     exif[0x010E] = "where it was taken"
     Image.new("RGB", (64, 48), "teal").save(out, "JPEG", exif=exif)
-    return {"name": "dot.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()}
+    return file_payload("dot.jpg", out.getvalue(), "image/jpeg")
 
 
-NOTES = {"name": "notes.md", "mimeType": "text/markdown", "buffer": b"# Notes\nThe word is plum."}
+NOTES = file_payload("notes.md", b"# Notes\nThe word is plum.", "text/markdown")
 
 
-def test_a_text_goes_with_its_message_and_stays_with_the_chat(page: Page, stub: StubThread) -> None:
-    chat_with(page, "large")
+def test_an_attached_text_is_sent_and_stays_in_the_chat(page: Page, stub: StubThread) -> None:
+    open_chat(page, "large")
     page.set_input_files("#file-input", [NOTES])
     expect(page.locator("#files .chip-file")).to_contain_text("notes.md")
     expect(page.locator("#files .chip-file")).to_contain_text("≈ 12 tokens")
@@ -237,7 +242,7 @@ def test_a_text_goes_with_its_message_and_stays_with_the_chat(page: Page, stub: 
     ask(page, "And again?")
     assert messages(stub)[0][1] == first
 
-    reloaded(page)
+    reload_page(page)
     page.locator(".turn-files .chip-open").click()
     expect(page.locator(".shown-text")).to_contain_text("The word is plum.")
     page.keyboard.press("Escape")
@@ -245,25 +250,23 @@ def test_a_text_goes_with_its_message_and_stays_with_the_chat(page: Page, stub: 
     page.get_by_label("Edit").first.click()
     page.get_by_label("Remove notes.md").click()
     page.get_by_role("button", name="Save and send").click()
-    settled(page, 1)
+    wait_until_settled(page, 1)
     assert messages(stub) == [("user", "What is the word?")]
     expect(page.locator(".turn-files")).to_have_count(0)
 
 
-def test_a_picture_is_refused_in_words_where_the_model_has_no_eyes(
-    page: Page, stub: StubThread
-) -> None:
-    chat_with(page, "large")
-    page.set_input_files("#file-input", [a_picture()])
+def test_a_picture_is_rejected_for_a_model_without_vision(page: Page, stub: StubThread) -> None:
+    open_chat(page, "large")
+    page.set_input_files("#file-input", [photo()])
     expect(page.locator("#vision-strip")).to_contain_text("Large can't read pictures")
-    asked = len(stub.chats)
+    count = len(stub.chats)
     send(page, "What is this?")
     expect(page.locator("#note")).to_contain_text("Large can't read pictures")
-    assert len(stub.chats) == asked
+    assert len(stub.chats) == count
     page.get_by_role("button", name="Switch to Eyes").click()
     expect(page.locator("#vision-strip")).to_be_hidden()
     page.press("#message", "Enter")
-    settled(page, 1)
+    wait_until_settled(page, 1)
     picture, words = stub.chats[-1].json["messages"][0]["content"]
     assert picture["image_url"]["url"].startswith("data:image/jpeg;base64,")
     assert words == {"type": "text", "text": "What is this?"}
@@ -275,24 +278,24 @@ def test_a_picture_is_refused_in_words_where_the_model_has_no_eyes(
     page.click("#context")
     expect(page.locator("#context-sheet")).to_contain_text("earlier messages are not sent")
     history = page.locator("#context-sheet dd").nth(1)
-    assert int(history.inner_text()) < 40, "a picture that isn't sent is counted"
+    assert int(history.inner_text()) < 40, "a picture that is not sent is counted"
     ask(page, "And now?")
     assert messages(stub)[0] == ("user", "What is this?")
 
 
-def test_what_can_not_be_attached_is_told_by_name(page: Page, visit: Visits) -> None:
+def test_files_that_can_not_be_attached_are_named(page: Page, visit: NewVisitor) -> None:
     visit.allow("422")
-    chat_with(page, "large")
-    program = {"name": "tool.bin", "mimeType": "", "buffer": b"\x7fELF\xc0\x01"}
-    broken = {"name": "report.pdf", "mimeType": "application/pdf", "buffer": b"no pdf"}
+    open_chat(page, "large")
+    program = file_payload("tool.bin", b"\x7fELF\xc0\x01", "")
+    broken = file_payload("report.pdf", b"no pdf", "application/pdf")
     page.set_input_files("#file-input", [program, broken, NOTES])
     expect(page.locator("#note")).to_contain_text("tool.bin was not attached")
     expect(page.locator("#note")).to_contain_text("report.pdf was not attached: it is damaged")
     expect(page.locator("#files .chip-file")).to_have_count(1)
 
 
-def test_files_may_be_pasted_and_dropped(page: Page) -> None:
-    chat_with(page, "large")
+def test_files_can_be_pasted_and_dropped(page: Page) -> None:
+    open_chat(page, "large")
     page.evaluate(
         """() => {
         const bring = (name) => {
@@ -315,8 +318,8 @@ def test_files_may_be_pasted_and_dropped(page: Page) -> None:
     expect(page.locator("#send")).to_be_enabled()
 
 
-def test_a_long_pasted_text_is_a_file_unless_the_visitor_wants_it_otherwise(page: Page) -> None:
-    chat_with(page, "large")
+def test_a_long_pasted_text_becomes_a_file_and_can_be_inserted(page: Page) -> None:
+    open_chat(page, "large")
     page.fill("#message", "Shorten this: ")
     page.evaluate(
         """() => {
@@ -332,28 +335,28 @@ def test_a_long_pasted_text_is_a_file_unless_the_visitor_wants_it_otherwise(page
     expect(page.locator("#files")).to_be_hidden()
     whole = "Shorten this: " + "plum " * 2_000
     expect(page.locator("#message")).to_have_value(whole)
-    reloaded(page)
-    expect(page.locator("#message")).to_have_value(whole)  # what is being written is not lost
+    reload_page(page)
+    expect(page.locator("#message")).to_have_value(whole)  # drafts survive a reload
 
 
 # ── reasoning ────────────────────────────────────────────────────────────────
 
 
-def test_the_effort_is_offered_where_the_model_has_it(page: Page, stub: StubThread) -> None:
-    chat_with(page, "large")
+def test_the_effort_is_offered_for_models_that_support_it(page: Page, stub: StubThread) -> None:
+    open_chat(page, "large")
     expect(page.locator("#effort")).to_be_hidden()
-    chat_with(page, "eyes")
+    open_chat(page, "eyes")
     page.select_option("#effort", "high")
     ask(page, "Think.")
     assert stub.chats[-1].json["reasoning_effort"] == "high"
     expect(last_answer(page).locator(".receipt")).to_contain_text("effort high")
-    reloaded(page)
+    reload_page(page)
     expect(page.locator("#effort")).to_have_value("high")
 
 
-def test_thoughts_are_folded_with_their_time_and_tokens(page: Page, stub: StubThread) -> None:
+def test_collapsed_reasoning_shows_its_time_and_tokens(page: Page, stub: StubThread) -> None:
     stub.set_behavior(thinking(["Let me ", "see how long this takes."], ["Done."], 0.05))
-    chat_with(page, "eyes")
+    open_chat(page, "eyes")
     ask(page, "Think.")
     expect(last_answer(page).locator(".thoughts summary")).to_have_text(
         re.compile(r"Thought for [\d.]+ s · \d+ tokens")
@@ -370,14 +373,14 @@ def save_prompt(page: Page, name: str, text: str) -> None:
     page.get_by_role("button", name="Save", exact=True).click()
 
 
-def test_a_saved_prompt_asks_for_its_fields_and_goes_into_the_message(page: Page) -> None:
-    chat_with(page, "large")
+def test_a_saved_prompt_is_filled_in_and_inserted(page: Page) -> None:
+    open_chat(page, "large")
     page.click("#prompts")
     expect(page.locator(".dialog-empty")).to_contain_text("No saved prompts yet")
     save_prompt(page, "Translate", "Translate into {{language}}: {{text}}")
     page.keyboard.press("Escape")
 
-    reloaded(page)
+    reload_page(page)
     page.press("#message", "/")
     page.get_by_role("button", name="Translate into").click()
     page.get_by_role("textbox", name="language").fill("Czech")
@@ -387,10 +390,8 @@ def test_a_saved_prompt_asks_for_its_fields_and_goes_into_the_message(page: Page
     expect(page.locator("#message")).to_be_focused()
 
 
-def test_a_prompt_becomes_the_system_prompt_and_a_system_prompt_is_saved(
-    page: Page, stub: StubThread
-) -> None:
-    chat_with(page, "large")
+def test_a_system_prompt_can_be_saved_and_used(page: Page, stub: StubThread) -> None:
+    open_chat(page, "large")
     open_settings(page)
     page.fill("#system textarea", "Speak like a pirate.")
     page.click("#system-save")
@@ -406,8 +407,8 @@ def test_a_prompt_becomes_the_system_prompt_and_a_system_prompt_is_saved(
     expect(last_answer(page).locator(".receipt")).to_contain_text("system prompt")
 
 
-def test_a_deleted_prompt_can_be_brought_back(page: Page) -> None:
-    chat_with(page, "large")
+def test_a_deleted_prompt_can_be_restored(page: Page) -> None:
+    open_chat(page, "large")
     page.click("#prompts")
     save_prompt(page, "Mail", "Write to {{name}}.")
     page.get_by_label("Delete: Mail").click()

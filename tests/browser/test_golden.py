@@ -1,12 +1,12 @@
-"""The comparison of screenshots itself; the screenshots are compared by `make screens`."""
+"""The comparison of screenshots. `make screens` compares the screenshots themselves."""
 
 from __future__ import annotations
 
 from PIL import Image, ImageDraw
 
-from tests.browser.golden import FOLDER, TOLERATED, share_apart
+from tests.browser.golden import FOLDER, TOLERANCE, share_of_difference
 
-MOST_BYTES = 3_000_000
+MAX_BYTES = 3_000_000
 
 
 def screen(*boxes: tuple[int, int, int, int], color: str = "black") -> Image.Image:
@@ -16,22 +16,22 @@ def screen(*boxes: tuple[int, int, int, int], color: str = "black") -> Image.Ima
     return picture
 
 
-def test_the_same_picture_and_a_digit_more_are_the_same():
+def test_equal_pictures_and_small_changes_pass() -> None:
     plain = screen((20, 20, 120, 60))
-    assert share_apart(plain, screen((20, 20, 120, 60))) == 0
-    assert share_apart(plain, screen((20, 20, 120, 60), (200, 170, 202, 172))) <= TOLERATED
+    assert share_of_difference(plain, screen((20, 20, 120, 60))) == 0
+    assert share_of_difference(plain, screen((20, 20, 120, 60), (200, 170, 202, 172))) <= TOLERANCE
 
 
-def test_a_part_that_is_missing_moved_or_of_another_color_is_seen():
+def test_missing_moved_or_recolored_parts_are_detected() -> None:
     plain = screen((20, 20, 120, 60))
-    assert share_apart(plain, screen()) > TOLERATED
-    assert share_apart(plain, screen((60, 20, 160, 60))) > TOLERATED
-    assert share_apart(plain, screen((20, 20, 120, 60), color="red")) > TOLERATED
+    assert share_of_difference(plain, screen()) > TOLERANCE
+    assert share_of_difference(plain, screen((60, 20, 160, 60))) > TOLERANCE
+    assert share_of_difference(plain, screen((20, 20, 120, 60), color="red")) > TOLERANCE
 
 
-def test_another_size_is_another_picture():
-    assert share_apart(screen(), Image.new("RGB", (78, 168), "white")) == 1
+def test_another_size_is_a_difference() -> None:
+    assert share_of_difference(screen(), Image.new("RGB", (78, 168), "white")) == 1
 
 
-def test_the_golden_pictures_weigh_little():
-    assert sum(path.stat().st_size for path in FOLDER.glob("*.webp")) <= MOST_BYTES
+def test_the_golden_pictures_are_small() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.webp")) <= MAX_BYTES

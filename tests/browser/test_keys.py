@@ -3,33 +3,41 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visits
+from tests.browser.actions import (
+    answer_text,
+    ask,
+    last_answer,
+    open_chat,
+    reload_page,
+    send,
+    wait_until_settled,
+)
+from tests.browser.conftest import NewVisitor
 from tests.browser.servers import App
 from tests.browser.upstreams import Upstream, answering, endless, messages
-from tests.browser.visits import answer_text, ask, chat_with, last_answer, reloaded, send, settled
 
 pytestmark = pytest.mark.browser
 
 SHIFTED = "Control+Shift+"
 
 
-def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, upstream: Upstream) -> None:
+def test_a_chat_can_be_used_by_keyboard(visit: NewVisitor, app: App, upstream: Upstream) -> None:
     page = visit(app, permissions=["clipboard-read", "clipboard-write"])
     keys = page.keyboard
     upstream.stub.set_behavior(endless(40))
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     keys.press("Shift+Escape")
     keys.type("Count")
     keys.press("Enter")
     expect(answer_text(page)).to_contain_text("word5")
     keys.press("Escape")
-    settled(page)
+    wait_until_settled(page)
     expect(last_answer(page).locator(".flag").first).to_have_text("stopped")
 
     upstream.stub.set_behavior(answering("Second", " answer"))
     keys.press(f"{SHIFTED}Enter")
     expect(last_answer(page).locator(".versions")).to_have_text("2/2")
-    settled(page)
+    wait_until_settled(page)
     keys.press(f"{SHIFTED}C")
     expect(page.locator(".toast")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == "Second answer"
@@ -40,7 +48,7 @@ def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, upstream: Ups
     keys.type("Greet")
     keys.press("Enter")
     expect(page.locator(".turn.user .bubble")).to_have_text(["Greet"])
-    settled(page)
+    wait_until_settled(page)
     assert messages(upstream.stub) == [("user", "Greet")]
 
     keys.press(f"{SHIFTED}O")
@@ -66,8 +74,8 @@ def test_the_whole_chat_by_keyboard_alone(visit: Visits, app: App, upstream: Ups
     expect(page.locator("#sidebar")).to_be_visible()
 
 
-def test_the_sheet_lists_the_keys_and_a_question_mark_in_a_message_is_one(page: Page) -> None:
-    chat_with(page, "single-00")
+def test_the_list_of_shortcuts_opens_except_while_typing(page: Page) -> None:
+    open_chat(page, "single-00")
     page.locator("#pick").focus()
     page.keyboard.press("?")
     sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
@@ -85,11 +93,9 @@ def test_the_sheet_lists_the_keys_and_a_question_mark_in_a_message_is_one(page: 
     expect(sheet).to_have_count(0)
 
 
-def test_escape_closes_what_is_open_before_it_stops_an_answer(
-    page: Page, upstream: Upstream
-) -> None:
+def test_escape_closes_the_drawer_before_it_stops_an_answer(page: Page, upstream: Upstream) -> None:
     upstream.stub.set_behavior(endless(40))
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     send(page, "Count")
     expect(answer_text(page)).to_contain_text("word2")
     page.click("#open-settings")
@@ -97,14 +103,14 @@ def test_escape_closes_what_is_open_before_it_stops_an_answer(
     expect(page.locator("html")).to_have_attribute("data-drawer", "closed")
     expect(page.locator("#send")).to_have_attribute("aria-label", "Stop")
     page.keyboard.press("Escape")
-    settled(page)
+    wait_until_settled(page)
 
 
-def test_a_hidden_sidebar_stays_hidden_and_comes_back(page: Page, upstream: Upstream) -> None:
-    chat_with(page, upstream.model)
+def test_a_hidden_sidebar_stays_hidden_until_it_is_reopened(page: Page, upstream: Upstream) -> None:
+    open_chat(page, upstream.model)
     page.get_by_label("Hide sidebar").click()
     expect(page.locator("#sidebar")).to_be_hidden()
-    reloaded(page)
+    reload_page(page)
     expect(page.locator("#message")).to_be_visible()
     expect(page.locator("#sidebar")).to_be_hidden()
     page.click("#menu")

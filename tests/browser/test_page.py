@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Visits
-from tests.browser.servers import App, wait_until
-from tests.browser.upstreams import Upstream, answering
-from tests.browser.visits import (
+from tests.browser.actions import (
     PHONE,
     answer_text,
     ask,
-    chat_with,
-    delayed_no_more,
+    open_chat,
+    open_page,
     open_settings,
-    opened,
-    settled,
+    skip_animation_delays,
+    wait_until_settled,
 )
+from tests.browser.conftest import NewVisitor
+from tests.browser.servers import App, wait_until
+from tests.browser.upstreams import Upstream, answering
 from tests.stubs import StubThread
 
 pytestmark = pytest.mark.browser
@@ -34,20 +34,20 @@ ABOUT = SERVED[0]
 
 @pytest.fixture(scope="module")
 def gallery(start_app: Callable[..., Any]) -> Iterator[App]:
-    """The shipped catalog, three of its models served, one more found at an endpoint."""
-    with StubThread() as eu, StubThread(models=("found/by-asking",)) as asked:
+    """The shipped catalog with three served models, and one more listed by an endpoint."""
+    with StubThread() as eu, StubThread(models=("found/by-asking",)) as listing:
         entries = [
             {"name": "eu-1", "url": eu.url, "weight": 2, "models": list(SERVED)},
             {"name": "us-1", "url": eu.url, "weight": 1, "models": [ABOUT]},
-            {"name": "asked", "url": asked.url},
+            {"name": "listing", "url": listing.url},
         ]
         with start_app("gallery", ENDPOINTS=entries) as app:
             yield app
 
 
 @pytest.fixture
-def models(visit: Visits, gallery: App) -> Page:
-    return opened(visit(gallery))
+def models(visit: NewVisitor, gallery: App) -> Page:
+    return open_page(visit(gallery))
 
 
 # ── the gallery ──────────────────────────────────────────────────────────────
@@ -65,7 +65,7 @@ def test_the_page_opens_with_a_card_for_each_model(models: Page) -> None:
     expect(models.locator("#unavailable-title")).to_contain_text("models unavailable")
 
 
-def test_the_frames_outline_is_there_before_gradio_has_come(visit: Visits, gallery: App) -> None:
+def test_the_outline_is_shown_before_gradio_has_loaded(visit: NewVisitor, gallery: App) -> None:
     page = visit(gallery)
     waiting: list[Route] = []
     page.route("**/assets/index-*.js", lambda route: waiting.append(route))
@@ -74,7 +74,7 @@ def test_the_frames_outline_is_there_before_gradio_has_come(visit: Visits, galle
     assert page.locator(".gradio-container").count() == 0
     late = page.locator(".early-late")
     expect(late).to_have_css("opacity", "0")
-    delayed_no_more(page)
+    skip_animation_delays(page)
     expect(late).to_have_css("opacity", "1")
     expect(late).to_contain_text("allow JavaScript")
     for route in waiting:
@@ -83,7 +83,7 @@ def test_the_frames_outline_is_there_before_gradio_has_come(visit: Visits, galle
     expect(page.locator("#early")).to_have_count(0)
 
 
-def test_search_filters_and_order(models: Page) -> None:
+def test_models_can_be_searched_filtered_and_sorted(models: Page) -> None:
     cards = models.locator(".card")
     models.fill("#model-search", "llama 70b")
     expect(cards).to_have_count(1)
@@ -106,7 +106,7 @@ def test_search_filters_and_order(models: Page) -> None:
     expect(cards.last).to_contain_text("by-asking")
 
 
-def test_a_panel_tells_about_the_model(models: Page) -> None:
+def test_the_panel_shows_the_details_of_a_model(models: Page) -> None:
     models.locator(f'[data-about="{ABOUT}"]').click()
     panel = models.locator("#panel")
     expect(panel.locator("h1")).to_have_text("Llama 3.3 70B")
@@ -134,27 +134,27 @@ def test_a_panel_tells_about_the_model(models: Page) -> None:
     expect(panel.locator("h1")).to_be_visible()
 
 
-def test_links_to_a_model_and_to_its_panel_work(visit: Visits, gallery: App) -> None:
+def test_links_to_a_model_and_to_its_panel_work(visit: NewVisitor, gallery: App) -> None:
     page = visit(gallery)
-    opened(page, f"/?model={ABOUT}")
+    open_page(page, f"/?model={ABOUT}")
     expect(page.locator("#pick-name")).to_have_text("Llama 3.3 70B")
     expect(page.locator("#message")).to_have_attribute("placeholder", "Message Llama 3.3 70B")
-    opened(page, f"/?about={ABOUT}")
+    open_page(page, f"/?about={ABOUT}")
     expect(page.locator("#panel h1")).to_have_text("Llama 3.3 70B")
 
 
-def test_an_unknown_model_is_named(visit: Visits, gallery: App) -> None:
+def test_an_unknown_model_gives_an_error_with_its_name(visit: NewVisitor, gallery: App) -> None:
     visit.allow("status of 404")
     page = visit(gallery)
-    opened(page, "/?model=no/such")
+    open_page(page, "/?model=no/such")
     expect(page.locator("#thread")).to_contain_text("The model “no/such” is not available here.")
-    opened(page, "/?about=no/such")
+    open_page(page, "/?about=no/such")
     expect(page.locator("#panel")).to_contain_text("The model “no/such” is not available here.")
 
 
-def test_the_theme_is_light_dark_or_the_systems(visit: Visits, gallery: App) -> None:
+def test_the_theme_is_light_dark_or_that_of_the_system(visit: NewVisitor, gallery: App) -> None:
     page = visit(gallery, color_scheme="light")
-    opened(page)
+    open_page(page)
     _background(page, "rgb(255, 255, 255)")
     page.emulate_media(color_scheme="dark")
     _background(page, "rgb(9, 9, 11)")
@@ -162,7 +162,7 @@ def test_the_theme_is_light_dark_or_the_systems(visit: Visits, gallery: App) -> 
     _background(page, "rgb(255, 255, 255)")
     page.get_by_role("button", name="Dark").click()
     page.emulate_media(color_scheme="light")
-    opened(page)
+    open_page(page)
     _background(page, "rgb(9, 9, 11)")
     expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="System").click()
@@ -176,10 +176,10 @@ def _background(page: Page, color: str) -> None:
 # ── other configurations ─────────────────────────────────────────────────────
 
 
-def test_one_model_opens_its_chat(visit: Visits, start_here: Callable[..., App]) -> None:
+def test_a_single_model_opens_its_chat(visit: NewVisitor, start_here: Callable[..., App]) -> None:
     with StubThread(answering("At your service.")) as stub:
         app = start_here("one", API_ENDPOINT=stub.url, DEFAULT_MODEL="only-one")
-        page = opened(visit(app))
+        page = open_page(visit(app))
         expect(page.locator("#pick-name")).to_have_text("Only One")
         ask(page, "Hello")
         expect(answer_text(page)).to_have_text("At your service.")
@@ -195,13 +195,13 @@ FILTERED_MS = """(query) => new Promise((done) => {
 })"""
 
 
-def test_two_hundred_models_are_filtered_at_once(
-    visit: Visits, start_here: Callable[..., App]
+def test_two_hundred_models_are_filtered_without_lag(
+    visit: NewVisitor, start_here: Callable[..., App]
 ) -> None:
     names = tuple(f"maker/model-{number:03}" for number in range(200))
     with StubThread(models=names) as stub:
         app = start_here("many", API_ENDPOINT=stub.url)
-        page = opened(visit(app))
+        page = open_page(visit(app))
         expect(page.locator(".card")).to_have_count(200)
         for query, count in (("model-1", 100), ("model-19", 10), ("model-199", 1)):
             took_ms = min(page.evaluate(FILTERED_MS, query) for _ in range(3))
@@ -211,8 +211,8 @@ def test_two_hundred_models_are_filtered_at_once(
         expect(page.locator("#model-count")).to_have_text("200 models")
 
 
-def test_a_mistake_in_the_configuration_is_on_the_page_without_its_secret(
-    visit: Visits, start_here: Callable[..., App]
+def test_configuration_errors_are_shown_without_secrets(
+    visit: NewVisitor, start_here: Callable[..., App]
 ) -> None:
     with StubThread() as stub:
         entries = [
@@ -220,7 +220,7 @@ def test_a_mistake_in_the_configuration_is_on_the_page_without_its_secret(
             {"url": stub.url, "models": ["right"]},
         ]
         app = start_here("mistake", ENDPOINTS=entries)
-        page = opened(visit(app), "/?view=models")
+        page = open_page(visit(app), "/?view=models")
         notice = page.locator("#gallery .notice")
         expect(notice).to_contain_text("The configuration has an error")
         expect(notice).to_contain_text("ENDPOINTS[1]")
@@ -230,20 +230,20 @@ def test_a_mistake_in_the_configuration_is_on_the_page_without_its_secret(
         assert "planted" not in app.log
 
 
-def test_without_an_endpoint_the_page_says_what_to_set(
-    visit: Visits, start_here: Callable[..., App]
+def test_without_an_endpoint_the_page_shows_what_to_set(
+    visit: NewVisitor, start_here: Callable[..., App]
 ) -> None:
-    page = opened(visit(start_here("nothing", EMBEDDED="off")))
+    page = open_page(visit(start_here("nothing", EMBEDDED="off")))
     expect(page.locator("#gallery .notice")).to_contain_text("No endpoint is configured")
     expect(page.locator("#gallery .notice")).to_contain_text("Set ENDPOINTS")
-    expect(page.locator("#no-models")).to_be_hidden()  # the bar has said it
+    expect(page.locator("#no-models")).to_be_hidden()  # the notice says it
     expect(page.locator("#model-search")).to_be_hidden()
 
 
 # ── keyboard and phone ───────────────────────────────────────────────────────
 
 
-def test_a_keyboard_is_enough(models: Page) -> None:
+def test_the_page_can_be_used_by_keyboard(models: Page) -> None:
     _tab_to(models, "#model-search")
     models.keyboard.type("3.3 70b")
     expect(models.locator(".card")).to_have_count(1)
@@ -257,7 +257,7 @@ def test_a_keyboard_is_enough(models: Page) -> None:
     expect(models.locator("#message")).to_be_focused()
     models.keyboard.type("Hello")
     models.keyboard.press("Enter")
-    settled(models)
+    wait_until_settled(models)
     expect(answer_text(models)).to_contain_text("Grüße")
     _tab_to(models, "#open-settings")
     models.keyboard.press("Enter")
@@ -305,11 +305,11 @@ https://example.com/an/address/without/any/space/that/is/longer/than/the/phone/i
 """
 
 
-def test_a_phone_shows_every_view_without_sideways_scroll(
-    visit: Visits, gallery: App, app: App, upstream: Upstream
+def test_a_phone_shows_every_view_without_horizontal_scrolling(
+    visit: NewVisitor, gallery: App, app: App, upstream: Upstream
 ) -> None:
     page = visit(gallery, **PHONE)
-    opened(page)
+    open_page(page)
     expect(page.locator(".card")).to_have_count(4)
     _fits(page)
     page.tap("#menu")
@@ -317,13 +317,13 @@ def test_a_phone_shows_every_view_without_sideways_scroll(
     _fits(page)
     page.touchscreen.tap(370, 500)
     expect(page.locator("#sidebar")).to_be_hidden()
-    opened(page, f"/?about={ABOUT}")
+    open_page(page, f"/?about={ABOUT}")
     expect(page.locator("#panel h1")).to_be_visible()
     _fits(page)
 
     page = visit(app, **PHONE)
     upstream.stub.set_behavior(answering(WIDE))
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     _fits(page)
     ask(page, "Show a wide table https://example.com/" + "x" * 200)
     _fits(page)

@@ -1,29 +1,34 @@
-"""The page at https://host/chat/: a proxy takes the path away, and everything is still found."""
+"""The page at https://host/chat/, where a proxy removes the path."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Response, expect
 
-from tests.browser.conftest import Visits
+from tests.browser.actions import answer_text, ask, open_page
+from tests.browser.conftest import NewVisitor
 from tests.browser.nginx import running_nginx
 from tests.browser.servers import QUICK_RETRIES, App, running_app
 from tests.browser.upstreams import answering, open_upstreams
-from tests.browser.visits import answer_text, ask, opened
 
 pytestmark = pytest.mark.browser
 
-UNDRAWN = "[...document.images].filter((one) => one.complete && !one.naturalWidth).length"
+BROKEN_IMAGES = "[...document.images].filter((one) => one.complete && !one.naturalWidth).length"
 
 
-def test_a_proxy_may_put_the_page_below_a_path(tmp_path: Path, visit: Visits) -> None:
+def test_the_page_works_below_a_path_prefix(tmp_path: Path, visit: NewVisitor) -> None:
     visit.allow("401")
     with open_upstreams(single=2, pairs=0) as upstreams:
         for upstream in upstreams.single:
             upstream.stub.set_behavior(answering("I am ", upstream.model))
-        options = {"ENDPOINTS": upstreams.entries(), "EMBEDDED": "off", "ACCESS_TOKEN": "let-me-in"}
+        options: dict[str, Any] = {
+            "ENDPOINTS": upstreams.entries(),
+            "EMBEDDED": "off",
+            "ACCESS_TOKEN": "let-me-in",
+        }
         with (
             running_app(
                 tmp_path / "app",
@@ -36,13 +41,13 @@ def test_a_proxy_may_put_the_page_below_a_path(tmp_path: Path, visit: Visits) ->
         ):
             page = visit(App(app.process, f"{url}/", app.log_file))
             missing: list[str] = []
-            page.on("response", lambda one: _missed(one, missing))
+            page.on("response", lambda one: _note_missing(one, missing))
             page.goto("?view=models")
             page.fill("#secret", "let-me-in")
             page.press("#secret", "Enter")
             page.wait_for_function("window.akashGradio?.routed === true")
             assert page.url == f"{url}/?view=models"
-            assert page.evaluate(UNDRAWN) == 0
+            assert page.evaluate(BROKEN_IMAGES) == 0
             page.locator('[data-model="single-00"] [data-chat]').click()
             ask(page, "Who?")
             expect(answer_text(page)).to_have_text("I am single-00")
@@ -57,7 +62,7 @@ def test_a_proxy_may_put_the_page_below_a_path(tmp_path: Path, visit: Visits) ->
                 expect(lane).to_contain_text(f"I am {upstream.model}")
             assert page.url.startswith(f"{url}/?view=compare")
             for view in ("models", "votes", "sets"):
-                opened(page, f"?view={view}")
+                open_page(page, f"?view={view}")
             page.click("#sign-out")
             expect(page.locator("#secret")).to_be_visible()
             assert page.url.startswith(url)
@@ -65,7 +70,7 @@ def test_a_proxy_may_put_the_page_below_a_path(tmp_path: Path, visit: Visits) ->
             page.context.close()
 
 
-def _missed(response: Response, missing: list[str]) -> None:
-    """Note what was not found; a page that asks for the sign-in is 401, and right."""
+def _note_missing(response: Response, missing: list[str]) -> None:
+    """Record failed responses, except 401, which leads to the sign-in form."""
     if response.status >= 400 and response.status != 401:
         missing.append(f"{response.status} {response.url}")

@@ -1,4 +1,4 @@
-"""Two replicas behind a real nginx, with a real Redis between them."""
+"""Two replicas behind a real nginx, which share a real Redis."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from urllib.request import Request, build_opener
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visits
+from tests.browser.actions import answer_text, ask, open_chat
+from tests.browser.conftest import NewVisitor
 from tests.browser.nginx import running_nginx
 from tests.browser.servers import QUICK_RETRIES, App, running_app, wait_until
-from tests.browser.upstreams import Gate, answering, answering_after, open_upstreams
-from tests.browser.visits import answer_text, ask, chat_with
+from tests.browser.upstreams import Gate, answering, answering_at_gate, open_upstreams
 from tests.quota.redis_server import RedisServer
 
 pytestmark = pytest.mark.browser
@@ -28,7 +28,7 @@ VISITORS = 50
 
 
 class Client(threading.Thread):
-    """A visitor without a browser: takes nginx's cookie, asks, reads to the end or the break."""
+    """A visitor without a browser: keeps the cookie, sends a message and reads the answer."""
 
     def __init__(self, url: str, model: str, seen: Callable[[], None]) -> None:
         super().__init__(daemon=True)
@@ -44,8 +44,8 @@ class Client(threading.Thread):
         body = json.dumps({"model": self._model, "turns": turns}).encode()
         headers = {"content-type": "application/json", "cookie": self.cookie}
         try:
-            asked = Request(f"{self._url}/page/reply", body, headers)
-            with opener.open(asked, timeout=60) as answer:
+            request = Request(f"{self._url}/page/reply", body, headers)
+            with opener.open(request, timeout=60) as answer:
                 for line in answer:
                     self._take(line)
         except OSError:
@@ -69,12 +69,12 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def test_fifty_visitors_stream_while_one_replica_is_killed(
-    tmp_path: Path, redis: RedisServer, visit: Visits
+    tmp_path: Path, redis: RedisServer, visit: NewVisitor
 ) -> None:
     gate = Gate()
     with open_upstreams(single=2, pairs=0) as upstreams:
         crowd, own = upstreams.single
-        crowd.stub.set_behavior(answering_after(gate, ["one "], ["two ", "three"]))
+        crowd.stub.set_behavior(answering_at_gate(gate, ["one "], ["two ", "three"]))
         own.stub.set_behavior(answering("Hello ", "there"))
         options: dict[str, Any] = {
             "ENDPOINTS": upstreams.entries(), "EMBEDDED": "off", "REDIS_URL": redis.url,
@@ -85,7 +85,7 @@ def test_fifty_visitors_stream_while_one_replica_is_killed(
             running_app(tmp_path / "b", **options) as b,
             running_nginx(tmp_path, a, b) as url,
         ):
-            page = chat_with(visit(App(a.process, url, a.log_file)), own.model)
+            page = open_chat(visit(App(a.process, url, a.log_file)), own.model)
             ask(page, "Hi")
             dead, alive = (a, b) if own.model in a.log else (b, a)
 
@@ -102,20 +102,20 @@ def test_fifty_visitors_stream_while_one_replica_is_killed(
             kept = [client for client in clients if client.whole]
             lost = [client for client in clients if not client.whole]
             assert len(kept) >= 10
-            assert len(lost) >= 10  # they were spread over both
+            assert len(lost) >= 10  # the load was spread over both
             assert {client.text for client in kept} == {"one two three"}
             assert {client.text for client in lost} == {"one "}
             assert alive.answers()
 
             page.reload()
-            chat_with(page, own.model)
+            open_chat(page, own.model)
             expect(answer_text(page)).to_have_text("Hello there")
             visit.allow("Failed to load resource|net::ERR")
             assert "Hello there" in (ask(page, "Again").text_content() or "")
             assert len(own.stub.chats) == 2
 
 
-def test_limits_and_sessions_hold_across_replicas_and_without_redis(
+def test_replicas_share_limits_and_sessions_and_work_without_redis(
     tmp_path: Path, redis: RedisServer
 ) -> None:
     with open_upstreams(single=1, pairs=0) as upstreams:
@@ -130,13 +130,13 @@ def test_limits_and_sessions_hold_across_replicas_and_without_redis(
             running_app(tmp_path / "b", **options) as b,
         ):
             cookie = signed_in(a)
-            assert "done" in said(a, upstream.model, cookie)
-            assert "done" in said(b, upstream.model, cookie)
+            assert "done" in reply_text(a, upstream.model, cookie)
+            assert "done" in reply_text(b, upstream.model, cookie)
             for app in (a, b):
-                assert "the limit is 2 per minute" in said(app, upstream.model, cookie)
+                assert "the limit is 2 per minute" in reply_text(app, upstream.model, cookie)
             assert len(upstream.stub.chats) == 2
             redis.kill()
-            assert "Hello" in said(a, upstream.model, cookie)
+            assert "Hello" in reply_text(a, upstream.model, cookie)
             wait_until(lambda: "shared.lost" in a.log, 10, "the loss in the log")
             assert "counts alone" in got(a, "/page/models", cookie)
             redis.start()
@@ -145,7 +145,7 @@ def test_limits_and_sessions_hold_across_replicas_and_without_redis(
 
 
 def signed_in(app: App) -> str:
-    """The session's and the visitor's cookie."""
+    """Return the cookies of the session and the visitor."""
     import http.client
 
     connection = http.client.HTTPConnection(app.url.removeprefix("http://"), timeout=30)
@@ -164,15 +164,15 @@ def signed_in(app: App) -> str:
     return f"{session}; {visitor[0]}"
 
 
-def said(app: App, model: str, cookie: str) -> str:
-    """The events of one answer, or the refusal, as text."""
+def reply_text(app: App, model: str, cookie: str) -> str:
+    """Return the events of one answer, or the error, as text."""
     body = json.dumps({"model": model, "turns": [{"role": "user", "text": "Hi"}]}).encode()
     headers = {"content-type": "application/json", "cookie": cookie}
     return _read(Request(f"{app.url}/page/reply", body, headers))
 
 
 def got(app: App, path: str, cookie: str) -> str:
-    """What is at this address."""
+    """Return the response of a GET request."""
     return _read(Request(f"{app.url}{path}", headers={"cookie": cookie}))
 
 

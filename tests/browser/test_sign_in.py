@@ -1,4 +1,4 @@
-"""A page for strangers: entry, limits and a visitor's own key, as a visitor sees them."""
+"""A public page: sign-in, limits and a visitor's own API key."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.axe import axe_source, grave_findings
-from tests.browser.conftest import Visits
+from tests.browser.actions import PHONE, ask, last_answer, open_chat, send, wait_until_settled
+from tests.browser.axe import axe_source, serious_findings
+from tests.browser.conftest import NewVisitor
 from tests.browser.servers import App
 from tests.browser.upstreams import Upstream, answering, open_upstreams
-from tests.browser.visits import PHONE, ask, chat_with, last_answer, send, settled
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ TOKEN = "let-me-in-9f3"
 
 @pytest.fixture(scope="module")
 def closed(start_app: Callable[..., object]) -> Iterator[tuple[App, Upstream]]:
-    """A page with a token, two messages a minute, and visitors' keys taken."""
+    """A page with an access token, two messages per minute, and visitors' own keys."""
     with open_upstreams(single=1, pairs=0) as upstreams:
         (upstream,) = upstreams.single
         upstream.stub.set_behavior(answering("Hello"))
@@ -44,40 +44,40 @@ def signed_in(page: Page, upstream: Upstream) -> Page:
     return page
 
 
-def linked(model: str, question: str) -> str:
-    """What stands behind the `#` of a link to a comparison."""
-    said = json.dumps({"v": 1, "p": question, "l": [{"m": model}, {"m": model}]})
-    return f"#c={base64.urlsafe_b64encode(said.encode()).decode().rstrip('=')}"
+def linked(model: str, prompt: str) -> str:
+    """Return the fragment of a link to a comparison."""
+    data = json.dumps({"v": 1, "p": prompt, "l": [{"m": model}, {"m": model}]})
+    return f"#c={base64.urlsafe_b64encode(data.encode()).decode().rstrip('=')}"
 
 
-def test_a_visitor_signs_in_chats_until_the_limit_and_signs_out(
-    visit: Visits, closed: tuple[App, Upstream]
+def test_a_visitor_signs_in_reaches_the_limit_and_signs_out(
+    visit: NewVisitor, closed: tuple[App, Upstream]
 ) -> None:
     app, upstream = closed
     page = visit(app)
     visit.allow("401")
     page.goto(f"/?view=compare{linked(upstream.model, 'Which is better?')}")
     expect(page.locator("#secret")).to_be_focused()
-    assert grave_findings(page, axe_source()) == []
+    assert serious_findings(page, axe_source()) == []
     page.fill("#secret", "wrong")
     page.press("#secret", "Enter")
     expect(page.get_by_role("alert")).to_be_visible()
     page.fill("#secret", TOKEN)
     page.press("#secret", "Enter")
     expect(page.locator("#compare-message")).to_have_value("Which is better?")
-    chat_with(page, upstream.model)
+    open_chat(page, upstream.model)
     for text in ("One", "Two"):
         ask(page, text)
     send(page, "Three")
     expect(last_answer(page)).to_contain_text("the limit is 2 per minute")
     expect(last_answer(page)).to_contain_text("Try again in")
-    chat_with(page, upstream.model)  # a reload keeps the session
+    open_chat(page, upstream.model)  # a reload keeps the session
     page.click("#sign-out")
     expect(page.locator("#secret")).to_be_visible()
 
 
-def test_a_visitors_own_key_is_used_and_gone_with_the_tab(
-    visit: Visits, closed: tuple[App, Upstream]
+def test_a_visitors_own_key_is_used_and_deleted_with_the_tab(
+    visit: NewVisitor, closed: tuple[App, Upstream]
 ) -> None:
     app, upstream = closed
     page = signed_in(visit(app, **PHONE), upstream)
@@ -90,10 +90,10 @@ def test_a_visitors_own_key_is_used_and_gone_with_the_tab(
     page.reload()
     page.wait_for_function("window.akashGradio?.routed === true")
     send(page, "Again")
-    settled(page, 2)
+    wait_until_settled(page, 2)
     assert upstream.stub.chats[-1].headers["authorization"] == "Bearer sk-own-planted"
     tab = page.context.new_page()
-    chat_with(tab, upstream.model)
+    open_chat(tab, upstream.model)
     places = "Object.keys({...localStorage, ...sessionStorage}).join()"
     assert "own-key" not in tab.evaluate(places)
     assert "sk-own-planted" not in app.log

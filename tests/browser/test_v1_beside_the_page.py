@@ -1,4 +1,4 @@
-"""`/v1`, `/healthz` and `/metrics` on the page's own port, as `python app.py` serves them."""
+"""`/v1`, `/healthz` and `/metrics` on the port of the page, as `python app.py` serves them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import openai
 import pytest
 
 from tests.browser.servers import App, wait_until
-from tests.browser.upstreams import Gate, Upstream, answering, answering_after, endless
+from tests.browser.upstreams import Gate, Upstream, answering, answering_at_gate, endless
 
 pytestmark = pytest.mark.browser
 
-PROMPT_S = 0.2
+RELEASE_LIMIT_S = 0.2
 
 
 def client_of(app: App) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{app.url}/v1", api_key="any", max_retries=0, timeout=20)
 
 
-def asked(
+def stream_answer(
     client: openai.OpenAI, model: str
 ) -> openai.Stream[openai.types.chat.ChatCompletionChunk]:
     return client.chat.completions.create(
@@ -28,50 +28,50 @@ def asked(
     )
 
 
-def test_the_sdk_lists_asks_and_streams(app: App, upstream: Upstream) -> None:
+def test_the_sdk_lists_models_and_streams_an_answer(app: App, upstream: Upstream) -> None:
     upstream.stub.set_behavior(answering("Grüße", " aus", " Wien"))
     with client_of(app) as client:
         assert upstream.model in {model.id for model in client.models.list()}
-        stream = asked(client, upstream.model)
+        stream = stream_answer(client, upstream.model)
         text = "".join(each.choices[0].delta.content or "" for each in stream if each.choices)
     assert text == "Grüße aus Wien"
     assert stream.response.headers["x-endpoint"] == upstream.entries()[0]["name"]
     assert stream.response.headers["x-accel-buffering"] == "no"
 
 
-def test_no_event_waits_for_the_next(app: App, upstream: Upstream) -> None:
+def test_events_are_forwarded_without_delay(app: App, upstream: Upstream) -> None:
     gate = Gate()
-    upstream.stub.set_behavior(answering_after(gate, before=["one"], after=["two"]))
+    upstream.stub.set_behavior(answering_at_gate(gate, before=["one"], after=["two"]))
     with client_of(app) as client:
-        words = (each.choices[0].delta.content for each in asked(client, upstream.model))
-        heard = [next(word for word in words if word)]
+        words = (each.choices[0].delta.content for each in stream_answer(client, upstream.model))
+        received = [next(word for word in words if word)]
         gate.open()
-        heard += [word for word in words if word]
-    assert heard == ["one", "two"]
+        received += [word for word in words if word]
+    assert received == ["one", "two"]
 
 
-def test_a_client_that_leaves_closes_the_endpoints_connection(app: App, upstream: Upstream) -> None:
+def test_a_disconnect_closes_the_upstream_connection(app: App, upstream: Upstream) -> None:
     upstream.stub.set_behavior(endless())
     with client_of(app) as client:
-        # Of a few: a busy machine makes none of them quicker.
-        assert any(_closed_after_s(client, upstream) < PROMPT_S for _ in range(5))
+        # The fastest of five: load only makes it slower.
+        assert any(_closed_after_s(client, upstream) < RELEASE_LIMIT_S for _ in range(5))
 
 
 def _closed_after_s(client: openai.OpenAI, upstream: Upstream) -> float:
-    stream = asked(client, upstream.model)
+    stream = stream_answer(client, upstream.model)
     next(stream)
-    left_at = time.monotonic()
+    closed_at = time.monotonic()
     stream.close()
     wait_until(
-        lambda: (upstream.stub.closed_at or 0) > left_at, 2, "the endpoint's connection to close"
+        lambda: (upstream.stub.closed_at or 0) > closed_at, 2, "the endpoint's connection to close"
     )
-    return (upstream.stub.closed_at or 0) - left_at
+    return (upstream.stub.closed_at or 0) - closed_at
 
 
-def test_health_and_numbers_are_there_too(app: App, upstream: Upstream) -> None:
+def test_health_and_metrics_are_served(app: App, upstream: Upstream) -> None:
     upstream.stub.set_behavior(answering("a"))
     with client_of(app) as client:
-        list(asked(client, upstream.model))
+        list(stream_answer(client, upstream.model))
     with urlopen(f"{app.url}/healthz", timeout=10) as health:
         assert health.status == 200
     with urlopen(f"{app.url}/metrics", timeout=10) as page:

@@ -1,4 +1,4 @@
-"""Endpoints for the browser tests: stubs that a test has for itself, behind one program."""
+"""Models of the browser tests, each with stub endpoints that only one test uses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ Behavior = Callable[[Exchange], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    """One model and the endpoints that serve it, for one test alone."""
+    """One model and the endpoints that serve it.
+
+    Attributes:
+        model: The model's id.
+        stubs: Its endpoints.
+    """
 
     model: str
     stubs: tuple[StubThread, ...]
 
     @property
     def stub(self) -> StubThread:
-        """The only endpoint."""
+        """Return the only endpoint."""
         (only,) = self.stubs
         return only
 
@@ -38,7 +43,12 @@ class Upstream:
 
 @dataclass(slots=True)
 class Upstreams:
-    """A supply of them: each test takes fresh ones, since endpoints remember failures."""
+    """A supply of upstreams. Each test takes new ones, because the program remembers failures.
+
+    Attributes:
+        single: Models with one endpoint.
+        pairs: Models with two endpoints.
+    """
 
     single: list[Upstream] = field(default_factory=list)
     pairs: list[Upstream] = field(default_factory=list)
@@ -47,7 +57,7 @@ class Upstreams:
         return [entry for upstream in (*self.single, *self.pairs) for entry in upstream.entries()]
 
     def write_catalog(self, path: Path) -> Path:
-        """A catalog with an entry for each model."""
+        """Write a catalog with an entry for each model."""
         entries = [
             f'[[models]]\nid = "{upstream.model}"\nname = "{upstream.model.title()}"\n'
             'description = "A model of the tests"\ntemperature = 0.7\ntop_p = 0.9\n'
@@ -60,7 +70,7 @@ class Upstreams:
 
 @contextmanager
 def open_upstreams(single: int, pairs: int) -> Iterator[Upstreams]:
-    """So many models with one endpoint, and so many with two."""
+    """Start stubs. single, pairs: the number of models with one endpoint, and with two."""
     with ExitStack() as stack:
 
         def upstream(kind: str, number: int, count: int) -> Upstream:
@@ -74,10 +84,10 @@ def open_upstreams(single: int, pairs: int) -> Iterator[Upstreams]:
 
 
 def answering(*tokens: str, tokens_per_s: float | None = None) -> Behavior:
-    """Answers with this text, at a pace, and counts its tokens."""
+    """Answer with these tokens at this rate, and report their count."""
     usage = {"prompt_tokens": 13, "completion_tokens": len(tokens)}
 
-    async def act(x: Exchange) -> None:
+    async def behavior(x: Exchange) -> None:
         if not wants_stream(x):
             await answer(x, tokens)
             return
@@ -89,65 +99,67 @@ def answering(*tokens: str, tokens_per_s: float | None = None) -> Behavior:
         await x.send(wire.finish_event() + wire.usage_event(usage) + wire.DONE)
         await x.end()
 
-    return act
+    return behavior
 
 
-def tokens_of(text: str) -> tuple[str, ...]:
-    """A text in the pieces in which a model would send it."""
+def split_tokens(text: str) -> tuple[str, ...]:
+    """Split a text into the tokens in which a model would send it."""
     return tuple(word + " " for word in text.split(" "))
 
 
 class Gate:
-    """What a behavior waits for until the test, in another thread, opens it."""
+    """Blocks a behavior until the test, which runs in another thread, opens it."""
 
     def __init__(self) -> None:
         self._opened = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def passed(self) -> None:
-        """Wait for it, on the stub's loop."""
+    async def wait(self) -> None:
+        """Wait on the stub's event loop."""
         self._loop = asyncio.get_running_loop()
         await self._opened.wait()
 
     def open(self) -> None:
-        """Let everybody pass."""
+        """Unblock all behaviors that wait."""
         if self._loop is None:
             self._opened.set()
         else:
             self._loop.call_soon_threadsafe(self._opened.set)
 
 
-def answering_after(gate: Gate, before: Iterable[str] = (), after: Iterable[str] = ()) -> Behavior:
-    """Says `before`, waits for the gate, says `after` and ends."""
+def answering_at_gate(
+    gate: Gate, before: Iterable[str] = (), after: Iterable[str] = ()
+) -> Behavior:
+    """Send `before`, wait for the gate, send `after` and end."""
 
-    async def act(x: Exchange) -> None:
+    async def behavior(x: Exchange) -> None:
         await x.open_stream()
         await x.send(wire.role_event())
         for token in before:
             await x.send(wire.text_event(token))
-        await gate.passed()
+        await gate.wait()
         for token in after:
             await x.send(wire.text_event(token))
         await x.send(wire.finish_event() + wire.DONE)
         await x.end()
 
-    return act
+    return behavior
 
 
 def silent() -> Behavior:
-    """Sends headers, and no token ever."""
+    """Send headers, but never a token."""
 
-    async def act(x: Exchange) -> None:
+    async def behavior(x: Exchange) -> None:
         await x.open_stream()
         await x.hang()
 
-    return act
+    return behavior
 
 
 def endless(tokens_per_s: float = 10) -> Behavior:
-    """Slow words that never end."""
+    """Send words slowly and without end."""
 
-    async def act(x: Exchange) -> None:
+    async def behavior(x: Exchange) -> None:
         await x.open_stream()
         await x.send(wire.role_event())
         number = 0
@@ -156,13 +168,13 @@ def endless(tokens_per_s: float = 10) -> Behavior:
             await x.send(wire.text_event(f"word{number} "))
             await asyncio.sleep(1 / tokens_per_s)
 
-    return act
+    return behavior
 
 
 def thinking(thoughts: Iterable[str], text: Iterable[str], pause_s: float = 0.0) -> Behavior:
-    """Reasons, then answers."""
+    """Send reasoning, then the answer."""
 
-    async def act(x: Exchange) -> None:
+    async def behavior(x: Exchange) -> None:
         await x.open_stream()
         for thought in thoughts:
             await x.send(wire.event(wire.chunk({"reasoning_content": thought})))
@@ -172,13 +184,13 @@ def thinking(thoughts: Iterable[str], text: Iterable[str], pause_s: float = 0.0)
         await x.send(wire.finish_event() + wire.usage_event() + wire.DONE)
         await x.end()
 
-    return act
+    return behavior
 
 
-def breaking_off(*tokens: str) -> Behavior:
-    """Says this, and the connection is lost."""
+def interrupting(*tokens: str) -> Behavior:
+    """Send these tokens, then reset the connection."""
 
-    async def act(x: Exchange) -> None:
+    async def behavior(x: Exchange) -> None:
         await x.open_stream()
         await x.send(wire.role_event())
         for token in tokens:
@@ -186,9 +198,9 @@ def breaking_off(*tokens: str) -> Behavior:
         await asyncio.sleep(0.2)
         x.reset()
 
-    return act
+    return behavior
 
 
 def messages(stub: StubThread, number: int = -1) -> list[tuple[str, str]]:
-    """What a request for an answer carried, as (role, text)."""
+    """Return the messages of a chat request as (role, text)."""
     return [(m["role"], m["content"]) for m in stub.chats[number].json["messages"]]

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.browser.servers import QUICK_RETRIES, ROOT, App, running_app, wait_until
-from tests.browser.upstreams import Gate, Upstream, answering_after, open_upstreams
+from tests.browser.upstreams import Gate, Upstream, answering_at_gate, open_upstreams
 
 SECRET = "planted-in-the-environment-file"
 ROOTS = (
@@ -61,7 +61,7 @@ def test_sigterm_lets_a_running_answer_finish_and_begins_nothing_new(
 ) -> None:
     app, upstream = program
     gate = Gate()
-    upstream.stub.set_behavior(answering_after(gate, ["one "], ["two"]))
+    upstream.stub.set_behavior(answering_at_gate(gate, ["one "], ["two"]))
     with urlopen(asking(app.url, upstream.model), timeout=60) as answer:
         told = answer.readline()
         app.process.send_signal(signal.SIGTERM)

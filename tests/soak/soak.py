@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from tests.browser.servers import QUICK_RETRIES, App, running_app
-from tests.browser.upstreams import answering, open_upstreams, tokens_of
+from tests.browser.upstreams import answering, open_upstreams, split_tokens
 
 WARM_UP_S = 10.0
 SETTLE_S = 8.0
@@ -97,7 +97,7 @@ def soak(
     with open_upstreams(single=1, pairs=0) as upstreams, tempfile.TemporaryDirectory() as folder:
         (upstream,) = upstreams.single
         upstream.stub.set_behavior(
-            answering(*tokens_of("An answer of some words, as they come"), tokens_per_s=40)
+            answering(*split_tokens("An answer of some words, as they come"), tokens_per_s=40)
         )
         variables: dict[str, Any] = {
             "ENDPOINTS": upstreams.entries(),
