@@ -144,7 +144,10 @@ def _attempts_text(receipt: Receipt | None) -> str:
 
 
 def _retry_text(error: errors.AllEndpointsFailed) -> str:
-    if isinstance(error.cause, errors.EndpointRefused) and error.cause.upstream_status in OPERATOR_STATUSES:
+    if (
+        isinstance(error.cause, errors.EndpointRefused)
+        and error.cause.upstream_status in OPERATOR_STATUSES
+    ):
         return texts.ASK_OPERATOR
     if error.retry_after_s is None or error.retry_after_s < 1:
         return texts.RETRY_NOW

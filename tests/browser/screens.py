@@ -35,6 +35,7 @@ from tests.browser.actions import (
     PHONE,
     answer_text,
     ask,
+    file_payload,
     last_answer,
     open_browser,
     open_chat,
