@@ -210,7 +210,7 @@ def test_every_reason_has_words():
     told = set(re.findall(r'(?:Faulty|UnreadableFile)\("(\w+)"\)|"reason": "(\w+)"', SOURCE))
     reasons = {name for pair in told for name in pair if name} | set(child._REASONS.values())
     assert reasons | {"broken", "no_text"} == set(ERROR_CODES)
-    assert set(ERROR_CODES.values()) <= set(texts.USER_ERRORS)
+    assert set(ERROR_CODES.values()) <= set(texts.ERRORS)
 
 
 async def test_too_many_at_once_are_sent_away_and_the_rest_take_turns():
