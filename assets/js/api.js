@@ -4,7 +4,7 @@ const at = (path) => new URL(`page/${path}`, document.baseURI.replace(/[?#].*$/,
 
 import { ownKeyHeaders } from "./own_key.js";
 
-export class Refused extends Error {
+export class ApiError extends Error {
   constructor(view, status) {
     super(view.title);
     Object.assign(this, { view, status });
@@ -15,7 +15,7 @@ async function json(response) {
   const body = await response.json().catch(() => null);
   if (response.ok && body) return body;
   if (response.status === 401) location.reload(); // the session has ended: the reload shows the sign-in form
-  throw body?.error ? new Refused(body.error, response.status) : new TypeError(`status ${response.status}`);
+  throw body?.error ? new ApiError(body.error, response.status) : new TypeError(`status ${response.status}`);
 }
 
 export const boot = async () => json(await fetch(at("boot")));
@@ -44,7 +44,7 @@ const post = (path, body, signal) =>
 
 /**
  * Stream the events of one answer.
- * @throws {Refused | TypeError | DOMException} An error response, a network error, or an abort.
+ * @throws {ApiError | TypeError | DOMException} An error response, a network error, or an abort.
  */
 export const reply = (body, signal) => events("reply", body, signal);
 

@@ -75,14 +75,14 @@ class Page {
     this.views.votes = this.ranking = new Ranking(this);
     this.views.sets = this.sets = new Sets(this);
     this.thread = new Thread(this.strings, {
-      regenerate: (place, model) => this.session.regenerate(place, model),
-      continueAnswer: (place) => this.session.continueAnswer(place),
-      editAnswer: (place, text) => this.session.editAnswer(place, text),
-      remove: (place) => this.#removeTurn(place),
-      branch: (place) => this.chats.branch(this.chat, place),
+      regenerate: (index, model) => this.session.regenerate(index, model),
+      continueAnswer: (index) => this.session.continueAnswer(index),
+      editAnswer: (index, text) => this.session.editAnswer(index, text),
+      remove: (index) => this.#removeTurn(index),
+      branch: (index) => this.chats.branch(this.chat, index),
       chooseModel: (button, current, then) => this.models.choose(button, current, then),
-      edit: (place, text, files) => this.session.edit(place, text, files),
-      showVersion: (place, shown) => this.session.chooseVersion(place, shown),
+      edit: (index, text, files) => this.session.edit(index, text, files),
+      showVersion: (index, shown) => this.session.chooseVersion(index, shown),
       starter: (text) => this.#starter(text),
     });
   }
@@ -190,9 +190,9 @@ class Page {
   }
 
   /** Delete a message, with an undo button. */
-  #removeTurn(place) {
+  #removeTurn(index) {
     const { chat } = this;
-    const undo = this.session.remove(place);
+    const undo = this.session.remove(index);
     if (!undo) return;
     const shown = () => {
       if (this.chat === chat) this.thread.show(chat, this.model(), { stay: true });

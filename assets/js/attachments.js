@@ -61,18 +61,18 @@ export class Attachments {
     });
   }
 
-  #wireDrop(place) {
+  #wireDrop(zone) {
     const bringsFiles = (event) => event.dataTransfer?.types.includes("Files");
-    const shown = (over) => place.classList.toggle("dropping", over);
-    place.addEventListener("dragover", (event) => {
+    const shown = (over) => zone.classList.toggle("dropping", over);
+    zone.addEventListener("dragover", (event) => {
       if (!bringsFiles(event)) return;
       event.preventDefault();
       shown(true);
     });
-    place.addEventListener("dragleave", (event) => {
-      if (!place.contains(event.relatedTarget)) shown(false);
+    zone.addEventListener("dragleave", (event) => {
+      if (!zone.contains(event.relatedTarget)) shown(false);
     });
-    place.addEventListener("drop", (event) => {
+    zone.addEventListener("drop", (event) => {
       shown(false);
       if (!bringsFiles(event)) return;
       event.preventDefault();
@@ -167,9 +167,9 @@ export class Attachments {
     const here = hasPictures(this.list);
     const before = turns.some((turn) => hasPictures(turn.attachments));
     const blind = model && !model.vision && (here || before);
-    const look = blind ? JSON.stringify([here, model.id]) : "";
-    if (strip.dataset.look === look) return;
-    strip.dataset.look = look;
+    const signature = blind ? JSON.stringify([here, model.id]) : "";
+    if (strip.dataset.signature === signature) return;
+    strip.dataset.signature = signature;
     strip.hidden = !blind;
     strip.replaceChildren();
     if (!blind) return;
@@ -182,9 +182,9 @@ export class Attachments {
 /** Build the chip of one file; clicking it shows the file. Without onremove it has no remove button. */
 export function chip(file, strings, onremove) {
   const cost = fill(strings.file_cost, { tokens: brief(attachmentTokens(file)) });
-  const look = file.kind === "picture" ? el("img", { src: file.url, alt: "", width: 32, height: 32 }) : icon("file");
+  const preview = file.kind === "picture" ? el("img", { src: file.url, alt: "", width: 32, height: 32 }) : icon("file");
   const open = el("button", { type: "button", class: "chip-open", title: file.name, onclick: () => show(file, strings) },
-    look, el("span", { class: "chip-text" }, el("span", { class: "chip-name", dir: "auto" }, file.name), el("small", {}, cost)));
+    preview, el("span", { class: "chip-text" }, el("span", { class: "chip-name", dir: "auto" }, file.name), el("small", {}, cost)));
   const node = el("span", { class: "chip-file" }, open);
   if (onremove) {
     const label = fill(strings.file_remove, { name: file.name });

@@ -10,7 +10,7 @@ import { userTurn } from "./turns.js";
 import * as api from "./api.js";
 
 const TITLE_LENGTH = 60;
-const KEPT_EACH_MS = 4000;
+const SAVE_INTERVAL_MS = 4000;
 
 export function newChat(model, settings = {}) {
   const now = Date.now();
@@ -32,8 +32,8 @@ export class ChatSession {
   /** Send a new message. Returns an error text if it can't be sent, else null. */
   send(text, files = []) {
     const { chat, page } = this;
-    const fault = sizeError(text, page.strings);
-    if (fault) return fault;
+    const error = sizeError(text, page.strings);
+    if (error) return error;
     page.thread.following = true;
     if (!chat.title) chat.title = titleFrom(text.trim() ? text : files[0].name);
     this.#push(userTurn(newId(), text, files));
@@ -41,57 +41,57 @@ export class ChatSession {
     return null;
   }
 
-  /** Add a version of the answer at `place`, by `model` if given. Later turns are removed. */
-  regenerate(place, model) {
+  /** Add a version of the answer at `index`, by `model` if given. Later turns are removed. */
+  regenerate(index, model) {
     if (this.#busy()) return;
-    this.#truncate(place + 1);
-    this.#request(place, { model });
+    this.#truncate(index + 1);
+    this.#request(index, { model });
   }
 
-  /** Continue the interrupted version that is shown at `place`. */
-  continueAnswer(place) {
+  /** Continue the interrupted version that is shown at `index`. */
+  continueAnswer(index) {
     if (this.#busy()) return;
-    const { model, text, blocks } = shownOf(this.chat.turns[place]);
-    this.#request(place, { model: this.page.models.find(model)?.id, begun: { text, blocks } });
+    const { model, text, blocks } = shownOf(this.chat.turns[index]);
+    this.#request(index, { model: this.page.models.find(model)?.id, interrupted: { text, blocks } });
   }
 
-  /** Add the visitor's own text as a version of the answer at `place`. Later turns stay. */
-  editAnswer(place, text) {
+  /** Add the visitor's own text as a version of the answer at `index`. Later turns stay. */
+  editAnswer(index, text) {
     if (this.#busy()) return;
-    const turn = this.chat.turns[place];
+    const turn = this.chat.turns[index];
     const { model, model_name } = shownOf(turn);
     turn.versions.push({ id: newId(), text, reasoning: "", model, model_name, edited: true });
-    this.chooseVersion(place, turn.versions.length - 1);
+    this.chooseVersion(index, turn.versions.length - 1);
   }
 
   /**
    * Delete a user turn with its answer, or an answer alone.
    * @returns {(() => void) | null} Undoes it; null while an answer is streaming.
    */
-  remove(place) {
+  remove(index) {
     if (this.#busy()) return null;
     const { chat } = this;
-    const pair = chat.turns[place].role === "user" && chat.turns[place + 1]?.role === "assistant";
-    const removed = chat.turns.splice(place, pair ? 2 : 1);
-    return () => chat.turns.splice(Math.min(place, chat.turns.length), 0, ...removed);
+    const pair = chat.turns[index].role === "user" && chat.turns[index + 1]?.role === "assistant";
+    const removed = chat.turns.splice(index, pair ? 2 : 1);
+    return () => chat.turns.splice(Math.min(index, chat.turns.length), 0, ...removed);
   }
 
-  /** Replace the user turn at `place` and request a new answer. Later turns are removed. */
-  edit(place, text, files = []) {
+  /** Replace the user turn at `index` and request a new answer. Later turns are removed. */
+  edit(index, text, files = []) {
     if (this.#busy()) return;
     const { chat, page } = this;
     page.thread.following = true;
-    chat.turns[place] = userTurn(newId(), text, files);
-    page.thread.replace(place, chat.turns[place]);
-    this.#truncate(place + 1);
+    chat.turns[index] = userTurn(newId(), text, files);
+    page.thread.replace(index, chat.turns[index]);
+    this.#truncate(index + 1);
     this.#request();
   }
 
-  chooseVersion(place, shown) {
-    const turn = this.chat.turns[place];
+  chooseVersion(index, shown) {
+    const turn = this.chat.turns[index];
     turn.shown = Math.max(0, Math.min(turn.versions.length - 1, shown));
     this.page.saved();
-    this.page.thread.showVersion(place, turn);
+    this.page.thread.showVersion(index, turn);
   }
 
   stop() {
@@ -109,23 +109,23 @@ export class ChatSession {
     return page.thread.add(turn, chat.turns.length - 1);
   }
 
-  #truncate(place) {
-    this.chat.turns.length = Math.min(place, this.chat.turns.length);
-    this.page.thread.cutFrom(place);
+  #truncate(index) {
+    this.chat.turns.length = Math.min(index, this.chat.turns.length);
+    this.page.thread.cutFrom(index);
   }
 
   /**
    * Request an answer and stream it.
    * @param {number | null} again Place of the answer that gets another version; null for a new turn.
-   * @param {object} options model: another model than the chat's. begun: the version to continue;
+   * @param {object} options model: another model than the chat's. interrupted: the version to continue;
    *   its text arrives again with the first patch.
    */
-  async #request(again = null, { model: id = this.chat.model, begun } = {}) {
+  async #request(again = null, { model: id = this.chat.model, interrupted } = {}) {
     const { chat, page } = this;
     const model = page.models.find(id);
-    const version = { id: newId(), reasoning: "", ...begun, text: "", model: id, model_name: model?.name ?? id, continued: Boolean(begun), live: true };
+    const version = { id: newId(), reasoning: "", ...interrupted, text: "", model: id, model_name: model?.name ?? id, continued: Boolean(interrupted), live: true };
     const before = chat.turns.slice(0, again ?? chat.turns.length);
-    const context = begun ? [...before, { role: "assistant", shown: 0, versions: [{ text: begun.text }] }] : before;
+    const context = interrupted ? [...before, { role: "assistant", shown: 0, versions: [{ text: interrupted.text }] }] : before;
     const plan = page.context.forTurns(context, model, page.settings.values);
     Object.assign(version, { left_out: plan.from, settings: page.settings.custom() });
     const turn = again == null ? { id: newId(), role: "assistant", shown: 0, versions: [version] } : chat.turns[again];
@@ -141,16 +141,16 @@ export class ChatSession {
     this.running = control;
     this.growing = chat;
     page.busy(true);
-    const waited = this.#startWaitTimer(version);
+    const waitTimer = this.#startWaitTimer(version);
     page.saved();
-    const kept = setInterval(() => page.saved(chat), KEPT_EACH_MS);
+    const saveTimer = setInterval(() => page.saved(chat), SAVE_INTERVAL_MS);
     try {
       await this.#stream(this.#requestBody(context.slice(plan.from), id), control.signal, version);
     } catch (error) {
       this.#fail(error, version);
     }
-    clearInterval(waited);
-    clearInterval(kept);
+    clearInterval(waitTimer);
+    clearInterval(saveTimer);
     page.context.learn(plan.estimated, version.receipt);
     version.live = false;
     this.running = this.growing = null;
@@ -165,8 +165,8 @@ export class ChatSession {
     }
     version.blocks ??= [];
     chat.updated = Date.now();
-    const place = chat.turns.indexOf(turn); // turns of another tab may have been merged before it
-    if (page.chat === chat) page.thread.settle(place, turn);
+    const index = chat.turns.indexOf(turn); // turns of another tab may have been merged before it
+    if (page.chat === chat) page.thread.settle(index, turn);
     page.busy(false);
     page.saved(chat);
     if (page.chat === chat) this.#announceEnd(version);
@@ -182,11 +182,11 @@ export class ChatSession {
 
   #requestBody(turns, model) {
     const sees = this.page.models.find(model)?.vision;
-    const asked = turns.findLastIndex((turn) => turn.role === "user");
-    const messages = turns.map((turn, place) => {
+    const lastPrompt = turns.findLastIndex((turn) => turn.role === "user");
+    const messages = turns.map((turn, index) => {
       if (turn.role !== "user") return { role: "assistant", text: shownOf(turn).text };
       // The message itself is sent with its pictures: the server explains that a model can't read them.
-      const attachments = requestFiles(turn.attachments, sees || place === asked);
+      const attachments = requestFiles(turn.attachments, sees || index === lastPrompt);
       return { role: "user", text: turn.text, ...(attachments.length && { attachments }) };
     });
     return { model, turns: messages, settings: this.page.settings.request() };

@@ -47,8 +47,8 @@ export class Chats {
   }
 
   /** Turn private mode on or off. Stored chats stay, hidden. */
-  async setPrivate(nothing) {
-    setPrivate(nothing);
+  async setPrivate(on) {
+    setPrivate(on);
     await this.#useStore();
   }
 
@@ -89,13 +89,13 @@ export class Chats {
     if (chat) await this.branch(chat, chat.turns.length - 1);
   }
 
-  /** Create and open a chat with the turns up to `place`. */
-  async branch({ id, title, model, settings, turns }, place) {
+  /** Create and open a chat with the turns up to `index`. */
+  async branch({ id, title, model, settings, turns }, index) {
     const now = Date.now();
     const { folder } = this.history.entry(id) ?? {};
     const entry = { id: newId(), title: fill(this.strings.copy_of, { title }), created: now, updated: now, model, folder };
     try {
-      await this.history.put({ entry, body: bodyOf({ settings, turns: turns.slice(0, place + 1) }) });
+      await this.history.put({ entry, body: bodyOf({ settings, turns: turns.slice(0, index + 1) }) });
       await this.open(entry.id);
     } catch (error) {
       this.showError(error);
@@ -107,16 +107,16 @@ export class Chats {
     try {
       const isOpen = entry.id === this.page.chat.id;
       if (isOpen) this.page.chat.removed = true; // an answer that is streaming must not save it again
-      const kept = await this.history.remove(entry);
+      const record = await this.history.remove(entry);
       if (isOpen) this.page.closeChat();
-      toast(this.strings.deleted, this.strings.undo, () => this.#restore(kept));
+      toast(this.strings.deleted, this.strings.undo, () => this.#restore(record));
     } catch (error) {
       this.showError(error);
     }
   }
 
-  async #restore(kept) {
-    await this.history.put(kept).catch((error) => this.showError(error));
+  async #restore(record) {
+    await this.history.put(record).catch((error) => this.showError(error));
   }
 
   async #read(id) {
@@ -151,8 +151,8 @@ export class Chats {
     const { store } = this;
     async function* all() {
       for (const { id } of await store.list()) {
-        const kept = await store.read(id);
-        if (kept) yield { ...kept.entry, ...kept.body };
+        const record = await store.read(id);
+        if (record) yield { ...record.entry, ...record.body };
       }
     }
     await this.#downloadJson(this.strings.all_chats, all());
@@ -265,11 +265,11 @@ function markGrowing(turn) {
 /** Render the text of each turn on the server; returns the nodes of each turn. */
 async function renderTurns(turns) {
   const nodes = turns.map((turn) => [document.createTextNode(turn.text ?? "")]);
-  const answers = turns.map((turn, place) => [place, turn.versions?.[turn.shown].text]).filter(([, text]) => text);
+  const answers = turns.map((turn, index) => [index, turn.versions?.[turn.shown].text]).filter(([, text]) => text);
   for (let from = 0; from < answers.length; from += DRAWN_AT_ONCE) {
     const some = answers.slice(from, from + DRAWN_AT_ONCE);
     const { blocks } = await api.render(some.map(([, text]) => text));
-    some.forEach(([place], index) => (nodes[place] = blocks[index].map(parseServerHtml)));
+    some.forEach(([index], at) => (nodes[index] = blocks[at].map(parseServerHtml)));
   }
   return nodes;
 }

@@ -7,7 +7,7 @@ const ADDRESS = ""; // the option for a URL that is not configured
 const ICONS = { pass: "check", warn: "alert", fail: "close", skipped: "right" };
 
 /** Format text between backticks as code. */
-const coded = (text) => text.split("`").map((part, place) => (place % 2 ? el("code", {}, part) : part));
+const withCode = (text) => text.split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));
 
 export class Check {
   #running = null; // the AbortController of the running check
@@ -132,9 +132,9 @@ export class Check {
     const mark = el("span", { class: "probe-mark" }, icon(ICONS[verdict]), el("span", { class: "sr-only" }, this.checkStrings[verdict]));
     const bad = verdict === "warn" || verdict === "fail";
     const more = [];
-    if (bad && fix) more.push(el("p", { class: "probe-fix" }, ...coded(fix)));
+    if (bad && fix) more.push(el("p", { class: "probe-fix" }, ...withCode(fix)));
     if (curl && bad) more.push(el("div", { class: "probe-curl" }, el("code", { tabindex: "0" }, curl), this.#copy(curl, title)));
-    const row = [mark, el("div", {}, el("b", {}, title), el("span", { class: "probe-message" }, ...coded(message)), ...more)];
+    const row = [mark, el("div", {}, el("b", {}, title), el("span", { class: "probe-message" }, ...withCode(message)), ...more)];
     if (curl && !bad) row.push(this.#copy(curl, title));
     return el("li", { class: `probe ${verdict}`, id: `probe-${probe}` }, ...row);
   }

@@ -24,8 +24,8 @@ const newLane = (model) => ({ model, endpoint: null, settings: null, turns: [] }
 function answerOf(turn) {
   const version = turn?.versions?.[turn.shown];
   if (!version || version.live) return null;
-  const { asked, text, reasoning, stopped, error, receipt } = version;
-  return { requested_at: asked, text, reasoning, stopped: Boolean(stopped), failed: error ? `${error.title} ${hintOf(error)}`.trim() : "", facts: receipt?.facts ?? null };
+  const { requested_at, text, reasoning, stopped, error, receipt } = version;
+  return { requested_at, text, reasoning, stopped: Boolean(stopped), failed: error ? `${error.title} ${hintOf(error)}`.trim() : "", facts: receipt?.facts ?? null };
 }
 
 export class Compare {
@@ -42,10 +42,10 @@ export class Compare {
   /** Open the view from its URL: `with` names models, a fragment is a shared comparison. */
   open(query) {
     const link = readLink(location.hash);
-    const asked = query.getAll("with");
-    if (link || asked.length) history.replaceState(history.state, "", "./?view=compare"); // so that a reload restores the comparison
+    const models = query.getAll("with");
+    if (link || models.length) history.replaceState(history.state, "", "./?view=compare"); // so that a reload restores the comparison
     if (link) this.#fill(link);
-    else if (asked.length) this.startWith(asked);
+    else if (models.length) this.startWith(models);
     else if (!this.lanes.length) this.#restore();
     this.view.draw();
     $("#compare-message").focus({ preventScroll: true });
@@ -120,7 +120,7 @@ export class Compare {
   }
 
   #assignLetters() {
-    this.lanes.forEach((lane, place) => Object.assign(lane, { letter: LETTERS[place], place }));
+    this.lanes.forEach((lane, index) => Object.assign(lane, { letter: LETTERS[index], index }));
     this.tab = Math.max(0, Math.min(this.tab, this.lanes.length - 1));
   }
 
@@ -166,7 +166,7 @@ export class Compare {
     if (this.lanes.some(({ model }) => !model)) return this.view.hint(this.strings.choose_models);
     this.view.hint(null);
     this.view.note("");
-    if (this.blind && (!this.hasTurns || this.voted)) this.#hide();
+    if (this.blind && (!this.hasTurns || this.voted)) this.#startBlindRound();
     this.voted = false;
     box.value = "";
     for (const lane of this.lanes) lane.turns.push({ role: "user", text });
@@ -174,7 +174,7 @@ export class Compare {
   }
 
   /** Start a new blind round: shuffled, and without earlier turns that would identify a lane. */
-  #hide() {
+  #startBlindRound() {
     const { lanes } = this;
     this.page.frame.closeDrawer();
     for (let last = lanes.length - 1; last > 0; last -= 1) {
@@ -196,7 +196,7 @@ export class Compare {
     const run = { id: secretId(), control: new AbortController(), lanes };
     const body = { run: run.id, lanes: lanes.map((lane) => this.#laneRequest(lane)) };
     for (const lane of lanes) {
-      const version = { text: "", reasoning: "", model: lane.model, model_name: this.nameOf(lane), label: this.labelOf(lane), settings: { ...this.settingsOf(lane) }, live: true, status: this.strings.waiting, asked: new Date().toISOString(), began_ms: performance.now() };
+      const version = { text: "", reasoning: "", model: lane.model, model_name: this.nameOf(lane), label: this.labelOf(lane), settings: { ...this.settingsOf(lane) }, live: true, status: this.strings.waiting, requested_at: new Date().toISOString(), began_ms: performance.now() };
       lane.turns.push({ role: "assistant", shown: 0, versions: [version] });
       lane.run = run;
     }
@@ -287,8 +287,8 @@ export class Compare {
     const taken = new Set(this.lanes.map(({ model }) => model));
     const next = this.page.models.list.find((model) => model.can_chat && !taken.has(model.id));
     const lane = newLane(next?.id ?? this.lanes[0]?.model ?? "");
-    const asked = this.lanes[0]?.turns.findLast(({ role }) => role === "user");
-    if (asked) lane.turns.push({ ...asked }); // not sent until the visitor sends it to this lane too
+    const prompt = this.lanes[0]?.turns.findLast(({ role }) => role === "user");
+    if (prompt) lane.turns.push({ ...prompt }); // not sent until the visitor sends it to this lane too
     this.lanes.push(lane);
     this.tab = this.lanes.length - 1;
     this.changed();
@@ -308,9 +308,9 @@ export class Compare {
 
   swap(lane, step) {
     this.page.frame.closeDrawer(); // it may show another lane's settings
-    const other = this.lanes[lane.place + step];
+    const other = this.lanes[lane.index + step];
     if (!other || this.running.length) return;
-    [this.lanes[lane.place], this.lanes[other.place]] = [other, lane];
+    [this.lanes[lane.index], this.lanes[other.index]] = [other, lane];
     this.changed();
   }
 
@@ -329,8 +329,8 @@ export class Compare {
   /** Return all turns and votes as a report request. */
   reportRequest() {
     const lanes = this.lanes.map((lane) => {
-      const asked = lane.turns.flatMap((turn, place) => (turn.role === "user" ? [{ prompt: turn.text, answer: answerOf(lane.turns[place + 1]) }] : []));
-      return { model: lane.model, endpoint: lane.endpoint, settings: requestSettings(this.settingsOf(lane), this.cardOf(lane)), turns: asked };
+      const turns = lane.turns.flatMap((turn, index) => (turn.role === "user" ? [{ prompt: turn.text, answer: answerOf(lane.turns[index + 1]) }] : []));
+      return { model: lane.model, endpoint: lane.endpoint, settings: requestSettings(this.settingsOf(lane), this.cardOf(lane)), turns };
     });
     return { lanes, votes: storedVotes() };
   }

@@ -10,8 +10,8 @@ const KEY = "akash-gradio.compare";
 export function serializeTurns(turns) {
   return turns.map((turn) => {
     if (turn.role === "user") return { role: "user", text: turn.text };
-    const versions = turn.versions.map(({ text, reasoning, thought_s, model, model_name, label, settings, receipt, error, stopped, live, endpoint, first_s, asked, began_ms, first_ms, ended_ms }) => ({
-      text, reasoning, thought_s, model, model_name, label, settings, error, asked, began_ms, first_ms, ended_ms,
+    const versions = turn.versions.map(({ text, reasoning, thought_s, model, model_name, label, settings, receipt, error, stopped, live, endpoint, first_s, requested_at, began_ms, first_ms, ended_ms }) => ({
+      text, reasoning, thought_s, model, model_name, label, settings, error, requested_at, began_ms, first_ms, ended_ms,
       receipt: live ? partialReceipt({ endpoint, first_s }) : receipt,
       stopped: live || stopped,
     }));

@@ -54,10 +54,10 @@ export class CompareView {
     const { lanes, hidden, running } = this.compare;
     const box = $("#lanes");
     const nodes = lanes.map((lane) => this.views.get(lane).node);
-    this.adder ??= this.#adder();
-    this.adder.remove();
-    if (nodes.length !== box.children.length || nodes.some((node, place) => node !== box.children[place])) box.replaceChildren(...nodes);
-    if (!hidden && !running.length && lanes.length < LETTERS.length) box.append(this.adder);
+    this.addButton ??= this.#addButton();
+    this.addButton.remove();
+    if (nodes.length !== box.children.length || nodes.some((node, index) => node !== box.children[index])) box.replaceChildren(...nodes);
+    if (!hidden && !running.length && lanes.length < LETTERS.length) box.append(this.addButton);
     box.style.setProperty("--lanes", lanes.length);
   }
 
@@ -103,20 +103,20 @@ export class CompareView {
     return { ...Object.fromEntries(["choose", "remove", "swap", "retry", "stop", "continueAnswer"].map((name) => [name, own(name)])), tune: (lane, opener) => this.tune(lane, opener), scrolled: (view) => this.#syncScroll(view) };
   }
 
-  #adder() {
+  #addButton() {
     return el("button", { type: "button", class: "lane-add", "aria-label": this.strings.lane_add, title: this.strings.lane_add, onclick: () => this.compare.add() }, icon("plus"), el("span", {}, this.strings.lane_add));
   }
 
   // ── narrow screens: one lane at a time, swiped or chosen by its tab ─────
 
-  #showLane(place) {
-    this.#mark(place);
-    this.#scrollTo(place);
+  #showLane(index) {
+    this.#mark(index);
+    this.#scrollTo(index);
   }
 
-  #scrollTo(place, behavior = "auto") {
+  #scrollTo(index, behavior = "auto") {
     const box = $("#lanes");
-    box.scrollTo({ left: box.children[place]?.offsetLeft ?? 0, behavior });
+    box.scrollTo({ left: box.children[index]?.offsetLeft ?? 0, behavior });
   }
 
   /** Select the tab of the lane that was swiped to. Wide screens show all lanes and don't scroll. */
@@ -125,15 +125,15 @@ export class CompareView {
     if (box.scrollWidth > box.clientWidth) this.#mark(Math.round(box.scrollLeft / box.clientWidth));
   }
 
-  #mark(place) {
-    this.compare.tab = place;
-    for (const [at, tab] of [...$("#lane-tabs").children].entries()) tab.setAttribute("aria-selected", String(at === place));
-    $("#lane-tabs").children[place]?.scrollIntoView({ block: "nearest", inline: "center" });
+  #mark(index) {
+    this.compare.tab = index;
+    for (const [at, tab] of [...$("#lane-tabs").children].entries()) tab.setAttribute("aria-selected", String(at === index));
+    $("#lane-tabs").children[index]?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
   #tabs() {
     const tabs = this.compare.lanes.map((lane) =>
-      el("button", { type: "button", role: "tab", class: "lane-tab", "data-letter": lane.letter, "aria-selected": String(lane.place === this.compare.tab), onclick: ({ currentTarget }) => this.#showLane([...$("#lane-tabs").children].indexOf(currentTarget)) },
+      el("button", { type: "button", role: "tab", class: "lane-tab", "data-letter": lane.letter, "aria-selected": String(lane.index === this.compare.tab), onclick: ({ currentTarget }) => this.#showLane([...$("#lane-tabs").children].indexOf(currentTarget)) },
         el("b", { class: "letter" }, lane.letter), el("span", {}, this.compare.hidden ? "" : this.compare.nameOf(lane)), lane.run ? el("i", { class: "pulse" }) : null));
     replaceIfChanged($("#lane-tabs"), ...tabs);
   }

@@ -4,7 +4,7 @@ import { $, el, fill } from "./dom.js";
 import { hasPictures } from "./files.js";
 import { safeLocalStorage } from "./safe_storage.js";
 import { upperBound } from "./ranges.js";
-import { attachmentTokens, updatedSums, plan, ratioOf, answerReserve, systemTokens, tokensOf, turnTokens } from "./context_plan.js";
+import { attachmentTokens, addReport, planContext, ratioOf, answerReserve, systemTokens, tokensOf, turnTokens } from "./context_plan.js";
 
 const KEY = "akash-gradio.token-ratios";
 const PARTS = ["system", "history", "message", "room"];
@@ -28,7 +28,7 @@ class Ratios {
   }
 
   learn(model, estimated, reported) {
-    this.sums[model] = updatedSums(this.sums[model], estimated, reported);
+    this.sums[model] = addReport(this.sums[model], estimated, reported);
     try {
       safeLocalStorage.setItem(KEY, JSON.stringify(this.sums));
     } catch {
@@ -69,12 +69,12 @@ export class ContextBar {
 
   /** Return the plan for these turns. The last user turn and what follows it are never left out. */
   forTurns(turns, model, settings) {
-    const asked = Math.max(0, turns.findLastIndex((turn) => turn.role === "user"));
-    const message = turns.slice(asked).reduce((sum, turn) => sum + turnTokens(turn), 0);
-    const plan = this.#plan(turns.slice(0, asked), message, model, settings);
+    const last = Math.max(0, turns.findLastIndex((turn) => turn.role === "user"));
+    const message = turns.slice(last).reduce((sum, turn) => sum + turnTokens(turn), 0);
+    const plan = this.#plan(turns.slice(0, last), message, model, settings);
     const sees = Boolean(model?.vision);
-    const earlier = turns.slice(plan.from, asked);
-    const pictures = hasPictures(turns[asked]?.attachments) || (sees && earlier.some((turn) => hasPictures(turn.attachments)));
+    const earlier = turns.slice(plan.from, last);
+    const pictures = hasPictures(turns[last]?.attachments) || (sees && earlier.some((turn) => hasPictures(turn.attachments)));
     const estimated = earlier.reduce((sum, turn) => sum + turnTokens(turn, sees), systemTokens(settings.system)) + message;
     return { ...plan, estimated: pictures ? null : estimated };
   }
@@ -88,7 +88,7 @@ export class ContextBar {
   #plan(history, message, model, settings) {
     const limit = model?.context_tokens ?? 0;
     const maxTokens = typeof settings.max_tokens === "number" ? settings.max_tokens : (upperBound("max_tokens") ?? model?.max_tokens);
-    return plan({
+    return planContext({
       limit, history, message, sees: Boolean(model?.vision), ratio: this.ratios.of(model?.id), system: systemTokens(settings.system),
       room: limit ? answerReserve(limit, maxTokens) : 0, whole: settings.whole,
     });
@@ -144,17 +144,17 @@ export class ContextBar {
   #strip(plan, model, models, settings) {
     const strip = $("#context-strip");
     const over = plan.from > 0 || plan.over;
-    const look = over ? JSON.stringify([plan.from, plan.over, model?.id, settings.whole, models.length]) : "";
-    if (strip.dataset.look === look) return;
-    strip.dataset.look = look;
+    const signature = over ? JSON.stringify([plan.from, plan.over, model?.id, settings.whole, models.length]) : "";
+    if (strip.dataset.signature === signature) return;
+    strip.dataset.signature = signature;
     strip.hidden = !over;
     strip.replaceChildren();
     if (!over) return;
     const { strings, actions } = this;
     const facts = { count: plan.from, model: model.name, limit: brief(plan.limit) };
     const sentence = plan.from ? (plan.from === 1 ? strings.context_left_one : strings.context_left_many) : strings.context_over;
-    const says = plan.from && plan.over ? strings.context_left_over : sentence;
-    strip.append(el("span", {}, fill(says, facts)));
+    const text = plan.from && plan.over ? strings.context_left_over : sentence;
+    strip.append(el("span", {}, fill(text, facts)));
     const longer = smallestFitting(models, plan);
     if (longer) {
       const label = fill(strings.context_longer, { model: longer.name, limit: brief(longer.context_tokens) });

@@ -57,7 +57,7 @@ export function answerReserve(limit, maxTokens) {
  *   sees: whether the model gets the pictures of the history.
  * @returns {object} `from` is the first turn that is sent, always a user turn: chat templates require it.
  */
-export function plan({ limit, ratio = 1, system = 0, history = [], message = 0, room = 0, whole = false, sees = true }) {
+export function planContext({ limit, ratio = 1, system = 0, history = [], message = 0, room = 0, whole = false, sees = true }) {
   const scaled = (tokens) => Math.round(tokens * ratio);
   const costs = history.map((turn) => scaled(turnTokens(turn, sees)));
   const fixed = scaled(system) + scaled(message) + room;
@@ -74,7 +74,7 @@ export function plan({ limit, ratio = 1, system = 0, history = [], message = 0, 
 }
 
 /** Add a report to a model's sums of reported and estimated tokens; older reports fade. */
-export function updatedSums(before, estimated, reported) {
+export function addReport(before, estimated, reported) {
   if (!(estimated > 0 && reported > 0)) return before;
   const { reported: r = 0, estimated: e = 0 } = before ?? {};
   return { reported: r * FADE + reported, estimated: e * FADE + estimated };

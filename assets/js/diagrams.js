@@ -6,7 +6,7 @@ import { el, fill } from "./dom.js";
 import { errorMessage, isLarge, isTooLarge, toPicture, themeOf, withReadableLabels, withoutTags } from "./mermaid.js";
 
 const RENDER_TIMEOUT_MS = 8000;
-const KEPT = 60; // pictures in the cache; the oldest are dropped
+const CACHE_SIZE = 60; // pictures in the cache; the oldest are dropped
 const NEAR = "600px 0px"; // diagrams are drawn shortly before they are scrolled into view
 const NEAR_END = 80;
 
@@ -29,7 +29,7 @@ class DiagramRenderer {
   constructor(strings, address) {
     Object.assign(this, { strings, address });
     this.drawn = new Map(); // theme and source → { url, width, height, text } or { error }
-    this.begun = new Set(); // theme and source of diagrams that are being drawn
+    this.inProgress = new Set(); // theme and source of diagrams that are being drawn
     this.queue = Promise.resolve();
   }
 
@@ -45,18 +45,18 @@ class DiagramRenderer {
   }
 
   isDrawing(source) {
-    return this.begun.has(keyOf(source));
+    return this.inProgress.has(keyOf(source));
   }
 
   /** Draw a diagram. Rejects if the library can't be loaded. */
   draw(source) {
     const key = keyOf(source);
-    this.begun.add(key);
+    this.inProgress.add(key);
     const drawn = this.queue.then(async () => {
       if (!this.drawn.has(key)) this.#keep(key, await this.#draw(source));
       return this.drawn.get(key);
     });
-    this.queue = drawn.catch(() => {}).then(() => this.begun.delete(key));
+    this.queue = drawn.catch(() => {}).then(() => this.inProgress.delete(key));
     return drawn;
   }
 
@@ -64,22 +64,22 @@ class DiagramRenderer {
     const { strings } = this;
     if (isTooLarge(source)) return { error: strings.diagram_large };
     const mermaid = await this.load();
-    const host = el("div", { class: "diagram-renderer", "aria-hidden": "true", inert: true });
-    document.body.append(host);
+    const container = el("div", { class: "diagram-renderer", "aria-hidden": "true", inert: true });
+    document.body.append(container);
     try {
       mermaid.initialize(themeOf(getComputedStyle(document.documentElement), window.akashTheme.dark));
-      const { svg } = await withTimeout(mermaid.render(`diagram-${this.drawn.size}-${Date.now()}`, withoutTags(source), host), strings.diagram_slow);
+      const { svg } = await withTimeout(mermaid.render(`diagram-${this.drawn.size}-${Date.now()}`, withoutTags(source), container), strings.diagram_slow);
       return toPicture(withReadableLabels(new DOMParser().parseFromString(svg, "image/svg+xml"), hexOf));
     } catch (error) {
       return { error: error.slow ?? fill(strings.diagram_invalid, { why: errorMessage(error) }) };
     } finally {
-      host.remove();
+      container.remove();
     }
   }
 
   #keep(key, picture) {
     this.drawn.set(key, picture);
-    if (this.drawn.size > KEPT) this.drawn.delete(this.drawn.keys().next().value);
+    if (this.drawn.size > CACHE_SIZE) this.drawn.delete(this.drawn.keys().next().value);
   }
 }
 
@@ -107,7 +107,7 @@ const diagramElement = (strings, renderer, near) => class extends HTMLElement {
     const known = renderer.known(this.source);
     if (known) this.#show(known);
     else if (renderer.isDrawing(this.source)) this.draw(); // it came into view while the answer was streaming
-    else if (isLarge(this.source)) this.#turn(strings.diagram, () => this.draw());
+    else if (isLarge(this.source)) this.#setSwitch(strings.diagram, () => this.draw());
     else near.observe(this);
   }
 
@@ -149,11 +149,11 @@ const diagramElement = (strings, renderer, near) => class extends HTMLElement {
     const picture = this.querySelector(".diagram");
     code.hidden = pictured;
     if (picture) picture.hidden = !pictured;
-    if (picture) this.#turn(pictured ? strings.diagram_code : strings.diagram, () => this.#switch(!pictured));
+    if (picture) this.#setSwitch(pictured ? strings.diagram_code : strings.diagram, () => this.#switch(!pictured));
     else this.querySelector(".diagram-switch")?.remove();
   }
 
-  #turn(label, onclick) {
+  #setSwitch(label, onclick) {
     const button = this.querySelector(".diagram-switch") ?? el("button", { type: "button", class: "code-copy diagram-switch" });
     button.textContent = label;
     button.onclick = onclick;
@@ -174,14 +174,14 @@ function whenStill(scroller, change) {
   if (queue) return void queue.push(change);
   waiting.set(scroller, [change]);
   let before = null;
-  const look = () => {
+  const check = () => {
     const queue = waiting.get(scroller);
     if (scrollExtent(scroller) === before) queue.shift()();
     if (!queue.length) return void waiting.delete(scroller);
     before = scrollExtent(scroller);
-    requestAnimationFrame(look);
+    requestAnimationFrame(check);
   };
-  requestAnimationFrame(look);
+  requestAnimationFrame(check);
 }
 
 const scrollExtent = (scroller) => (scroller ? `${scroller.scrollTop} ${scroller.scrollHeight}` : "");

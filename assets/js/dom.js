@@ -45,14 +45,14 @@ export function morph(container, html) {
 
 /** Replace the children of an element unless they look the same, so that the focus stays. */
 export function replaceIfChanged(box, ...nodes) {
-  const same = nodes.length === box.childNodes.length && nodes.every((node, place) => node.isEqualNode(box.childNodes[place]));
+  const same = nodes.length === box.childNodes.length && nodes.every((node, index) => node.isEqualNode(box.childNodes[index]));
   if (!same) box.replaceChildren(...nodes);
 }
 
 function renewChildren(there, fresh) {
   const wanted = [...fresh.childNodes];
-  wanted.forEach((node, place) => {
-    const old = there.childNodes[place];
+  wanted.forEach((node, index) => {
+    const old = there.childNodes[index];
     if (old) renewNode(old, node);
     else there.append(node);
   });
@@ -83,8 +83,8 @@ export function fill(sentence, facts) {
 
 /** Resolve with the first matching element as soon as the page has it. */
 export function whenPresent(selector) {
-  const found = $(selector);
-  if (found) return Promise.resolve(found);
+  const element = $(selector);
+  if (element) return Promise.resolve(element);
   return new Promise((resolve) => {
     const watch = new MutationObserver(() => {
       const node = $(selector);

@@ -45,11 +45,11 @@ export function asHtml(chat, drawn, styles, strings) {
   page.body.className = "gradio-container exported";
   page.body.append(element(page, "h1", "", chat.title), element(page, "p", "when", `${chat.model} · ${date(chat.updated)}`));
   if (chat.settings?.system) page.body.append(element(page, "h2", "", strings.system_prompt), element(page, "div", "bubble", chat.settings.system));
-  chat.turns.forEach((turn, place) => {
+  chat.turns.forEach((turn, index) => {
     const [name] = nameAndText(turn, strings);
     const text = element(page, "div", turn.role === "user" ? "bubble" : "prose-block");
     text.dir = "auto";
-    text.append(...drawn[place].map((node) => page.importNode(node, true)));
+    text.append(...drawn[index].map((node) => page.importNode(node, true)));
     const files = (turn.attachments ?? []).map((file) => fileInHtml(page, file));
     page.body.append(element(page, "h2", "", name), ...files, text);
   });

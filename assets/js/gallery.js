@@ -7,9 +7,9 @@ import * as api from "./api.js";
 const ORDER = { ready: 0, slow: 1, busy: 2, starting: 3, waking: 4, unknown: 5, resting: 6, down: 7, drained: 8, unserved: 9 };
 const MAX_TICKED = 4;
 const BY = {
-  served: (a, b) => ORDER[a.state] - ORDER[b.state] || a.place - b.place,
+  served: (a, b) => ORDER[a.state] - ORDER[b.state] || a.order - b.order,
   name: (a, b) => a.name.localeCompare(b.name),
-  context: (a, b) => b.context_tokens - a.context_tokens || a.place - b.place,
+  context: (a, b) => b.context_tokens - a.context_tokens || a.order - b.order,
 };
 
 export class Models {
@@ -54,7 +54,7 @@ export class Models {
     const text = JSON.stringify(view);
     if (text === this.current) return;
     this.current = text;
-    this.list = view.models.map((model, place) => ({ ...model, place }));
+    this.list = view.models.map((model, order) => ({ ...model, order }));
     this.hidden = view.hidden;
     this.waking = view.waking;
     if (String(view.notices) !== this.notices) showNotices(view.notices);
@@ -144,7 +144,7 @@ export class Models {
     const query = $("#model-search").value.trim().toLowerCase();
     const shown = this.list.filter((model) => this.#matches(model, query)).sort(BY[$("#model-sort").value]);
     cards.setAttribute("aria-busy", "false");
-    this.#place(cards, shown.map((model) => this.#card(model)));
+    this.#insertCards(cards, shown.map((model) => this.#card(model)));
     applyThemeToPictures(cards);
     for (const name of ["reasoning", "vision"]) {
       $(`[data-filter="${name}"]`).hidden = !this.list.some((model) => model[name]);
@@ -165,15 +165,15 @@ export class Models {
   }
 
   /** Insert the cards if they changed; the focus stays. */
-  #place(grid, nodes) {
-    const same = grid.children.length === nodes.length && nodes.every((node, place) => node === grid.children[place]);
+  #insertCards(grid, nodes) {
+    const same = grid.children.length === nodes.length && nodes.every((node, index) => node === grid.children[index]);
     if (same) return;
-    const held = document.activeElement?.closest?.(".card :is(a, [data-tick])");
-    const model = held?.closest(".card").dataset.model;
+    const focused = document.activeElement?.closest?.(".card :is(a, [data-tick])");
+    const model = focused?.closest(".card").dataset.model;
     grid.replaceChildren(...nodes);
-    if (!held) return;
+    if (!focused) return;
     const card = nodes.find((node) => node.dataset.model === model);
-    const kind = ["tick", "chat", "about"].find((name) => name in held.dataset);
+    const kind = ["tick", "chat", "about"].find((name) => name in focused.dataset);
     card?.querySelector(`[data-${kind}]`)?.focus({ preventScroll: true });
   }
 
@@ -250,8 +250,8 @@ export class Models {
 }
 
 function showNotices(notices) {
-  for (const place of document.querySelectorAll("[data-notices]")) {
-    place.replaceChildren(...notices.map(parseServerHtml));
+  for (const container of document.querySelectorAll("[data-notices]")) {
+    container.replaceChildren(...notices.map(parseServerHtml));
   }
 }
 

@@ -20,8 +20,8 @@ export function groupChats(entries, strings, today, month) {
   const inOrder = [...folders].sort(([a], [b]) => a.localeCompare(b));
   return [
     ...(pinned.length ? [{ name: strings.pinned, entries: pinned, folder: false }] : []),
-    ...inOrder.map(([name, found]) => ({ name, entries: found, folder: true })),
-    ...[...days].map(([name, found]) => ({ name, entries: found, folder: false })),
+    ...inOrder.map(([name, entries]) => ({ name, entries: entries, folder: true })),
+    ...[...days].map(([name, entries]) => ({ name, entries: entries, folder: false })),
   ];
 }
 

@@ -3,7 +3,7 @@
 
 import { fill } from "./dom.js";
 import { newId } from "./ids.js";
-import { mergedTurns } from "./merging.js";
+import { mergeTurns } from "./merging.js";
 import { search } from "./searching.js";
 import { Tabs } from "./tabs.js";
 import { bodyOf, chatOf, shapeOf, storedTurns } from "./turns.js";
@@ -52,8 +52,8 @@ export class History {
 
   /** Load a chat; null if there is none. Rejects if the store can't be read. */
   async read(id) {
-    const kept = await this.#queued(() => this.store.read(id));
-    return kept && chatOf(kept.entry, kept.body);
+    const record = await this.#queued(() => this.store.read(id));
+    return record && chatOf(record.entry, record.body);
   }
 
   // ── writing ─────────────────────────────────────────────────────────────
@@ -95,13 +95,13 @@ export class History {
 
   /** Delete a chat. Resolves with what `put` restores. */
   async remove(entry) {
-    const kept = await this.store.read(entry.id);
+    const record = await this.store.read(entry.id);
     this.entries = this.entries.filter((other) => other.id !== entry.id);
     this.texts = null;
     this.actions.drawn();
     await this.store.remove(entry.id);
     this.#broadcast({ gone: entry.id });
-    return kept;
+    return record;
   }
 
   /** Store a chat as it was. */
@@ -155,7 +155,7 @@ export class History {
 
   /** Resolve a conflict: another tab saved the chat after this one read it. */
   #resolveConflict(chat, { entry, body }, actions, copyId) {
-    const turns = mergedTurns(chat.base ?? [], chat.turns, storedTurns(body.turns));
+    const turns = mergeTurns(chat.base ?? [], chat.turns, storedTurns(body.turns));
     if (turns) {
       Object.assign(chat, { turns, rev: entry.rev, title: entry.title });
       return actions.merged(chat);

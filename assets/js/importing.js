@@ -28,16 +28,16 @@ export function readFile(text, now = Date.now()) {
   }
   if (file?.format === FORMAT) {
     if (file.version > FORMAT_VERSION) throw new UnreadableFile("newer");
-    return gathered(file.chats, ownChat, now);
+    return collect(file.chats, ownChat, now);
   }
   if (!Array.isArray(file?.chats)) throw new UnreadableFile("unknown");
   const folders = new Map(list(file.folders).map((folder) => [folder?.id, folder?.name]));
   const prompts = list(file.prompts).filter((prompt) => isText(prompt?.name) && isText(prompt?.content));
-  const found = gathered(file.chats, (chat) => akashChat(chat, now, folders), now);
+  const found = collect(file.chats, (chat) => akashChat(chat, now, folders), now);
   return { ...found, prompts: prompts.map(({ name, content }) => ({ name, text: content })) };
 }
 
-function gathered(chats, read, now) {
+function collect(chats, read, now) {
   const [good, errors] = [[], []];
   list(chats).forEach((chat, index) => {
     try {
@@ -62,7 +62,7 @@ class InvalidChat extends Error {
 // ── this page's own format ──────────────────────────────────────────────────
 
 function ownChat(chat, now) {
-  const turns = need(chat?.turns, Array.isArray, "no_messages").map(ownTurn);
+  const turns = check(chat?.turns, Array.isArray, "no_messages").map(ownTurn);
   if (!turns.length) throw new InvalidChat("no_messages");
   const entry = {
     id: short(chat.id) ?? newId(),
@@ -78,16 +78,16 @@ function ownChat(chat, now) {
 
 function ownTurn(turn, index) {
   const at = index + 1;
-  if (turn?.role === "user") return { ...plain(turn), id: short(turn.id) ?? newId(), role: "user", text: need(turn.text, isText, "no_text", at) };
+  if (turn?.role === "user") return { ...plain(turn), id: short(turn.id) ?? newId(), role: "user", text: check(turn.text, isText, "no_text", at) };
   if (turn?.role !== "assistant") throw new InvalidChat("bad_role", at);
-  const versions = need(turn.versions, Array.isArray, "no_text", at).map((version) => ownVersion(version, at));
+  const versions = check(turn.versions, Array.isArray, "no_text", at).map((version) => ownVersion(version, at));
   if (!versions.length) throw new InvalidChat("no_text", at);
   const shown = Number.isInteger(turn.shown) ? Math.max(0, Math.min(turn.shown, versions.length - 1)) : 0;
   return { id: short(turn.id) ?? newId(), role: "assistant", shown, versions };
 }
 
 function ownVersion(version, at) {
-  const text = need(version?.text, isText, "no_text", at);
+  const text = check(version?.text, isText, "no_text", at);
   return {
     ...plain(version),
     id: short(version.id) ?? newId(),
@@ -112,7 +112,7 @@ function readReceipt(receipt) {
 // ── Akash Chat's format: { version: 1, timestamp, folders, prompts, chats } ───
 
 function akashChat(chat, now, folders) {
-  const messages = need(chat?.messages, Array.isArray, "no_messages");
+  const messages = check(chat?.messages, Array.isArray, "no_messages");
   const model = short(chat.model?.id) ?? short(chat.model) ?? "";
   const name = short(chat.model?.name) ?? model;
   const turns = messages.map((message, index) => akashTurn(message, index + 1, model, name)).filter(Boolean);
@@ -133,7 +133,7 @@ function akashChat(chat, now, folders) {
 
 /** Convert one message; null for system messages, which the settings hold. Reasoning is in <think> tags. */
 function akashTurn(message, at, model, name) {
-  const text = need(contentOf(message), isText, "no_text", at);
+  const text = check(contentOf(message), isText, "no_text", at);
   if (message.role === "user") return { id: newId(), role: "user", text };
   if (message.role === "system") return null;
   if (message.role !== "assistant") throw new InvalidChat("bad_role", at);
@@ -156,7 +156,7 @@ const list = (value) => (Array.isArray(value) ? value : []);
 const short = (value) => (isText(value) && value ? value.slice(0, 300) : undefined);
 const time = (value, now) => (Number.isFinite(value) && value > 0 ? value : now);
 
-function need(value, fits, why, at) {
+function check(value, fits, why, at) {
   if (!fits(value)) throw new InvalidChat(why, at);
   return value;
 }

@@ -39,24 +39,24 @@ export class LaneView {
     this.scroller.setAttribute("aria-label", fill(strings.lane, { letter: lane.letter }));
     const letter = el("b", { class: "letter" }, lane.letter);
     if (hidden) {
-      this.headLook = null;
+      this.headSignature = null;
       this.head.replaceChildren(letter, el("span", { class: "lane-secret" }, fill(strings.blind_model, { letter: lane.letter })));
       return;
     }
-    const look = JSON.stringify([models.map((model) => [model.id, model.name, model.can_chat || model.state_word]), lane.model, lane.letter, lane.place, places, Boolean(lane.run), hidden, brief]);
-    if (look === this.headLook) return; // an open model list stays open
-    this.headLook = look;
+    const signature = JSON.stringify([models.map((model) => [model.id, model.name, model.can_chat || model.state_word]), lane.model, lane.letter, lane.index, places, Boolean(lane.run), hidden, brief]);
+    if (signature === this.headSignature) return; // an open model list stays open
+    this.headSignature = signature;
     const focused = document.activeElement?.dataset?.action;
-    const held = this.head.contains(document.activeElement);
+    const hadFocus = this.head.contains(document.activeElement);
     const busy = Boolean(lane.run);
     const tune = el("button", { type: "button", class: "tune", "data-action": "tune", "aria-label": `${fill(strings.lane_settings, { letter: lane.letter })}: ${brief || strings.shared_brief}`, title: fill(strings.lane_settings, { letter: lane.letter }), onclick: (event) => actions.tune(lane, event.currentTarget) }, icon("tune"), brief ? el("span", {}, brief) : null);
     const move = (step, name, label) =>
-      iconButton(name, fill(label, { letter: lane.letter }), () => actions.swap(lane, step), { "data-action": name, disabled: busy || lane.place + step < 0 || lane.place + step >= places });
+      iconButton(name, fill(label, { letter: lane.letter }), () => actions.swap(lane, step), { "data-action": name, disabled: busy || lane.index + step < 0 || lane.index + step >= places });
     const tools = busy
       ? [iconButton("stop", fill(strings.stop_lane, { letter: lane.letter }), () => actions.stop(lane), { "data-action": "stop" })]
       : [move(-1, "left", strings.lane_left), move(1, "right", strings.lane_right), iconButton("close", fill(strings.lane_remove, { letter: lane.letter }), () => actions.remove(lane), { "data-action": "close", disabled: places <= 2 })];
     this.head.replaceChildren(letter, this.#select(models), tune, el("span", { class: "lane-tools" }, ...tools));
-    if (held && focused) this.head.querySelector(`[data-action="${focused}"]:not([disabled])`)?.focus();
+    if (hadFocus && focused) this.head.querySelector(`[data-action="${focused}"]:not([disabled])`)?.focus();
   }
 
   #select(models) {
@@ -80,7 +80,7 @@ export class LaneView {
     }
     const rounds = [];
     for (const turn of lane.turns) {
-      if (turn.role === "user") rounds.push(el("div", { class: "lane-round" }, this.#question(turn)));
+      if (turn.role === "user") rounds.push(el("div", { class: "lane-round" }, this.#prompt(turn)));
       else rounds.at(-1).append(this.#answer(turn, hidden));
     }
     if (lane.turns.at(-1).role === "user" && !lane.run && !hidden) rounds.at(-1).append(el("button", { type: "button", class: "btn", onclick: () => this.actions.retry(lane) }, this.strings.ask_lane));
@@ -102,7 +102,7 @@ export class LaneView {
     if (last) this.scroller.scrollTop = last.offsetTop - this.thread.offsetTop;
   }
 
-  #question(turn) {
+  #prompt(turn) {
     const node = el("div", { class: "lane-prompt-text", dir: "auto", tabindex: turn.text.length > 300 ? 0 : null }, turn.text);
     return el("div", { class: "lane-prompt" }, el("h3", { class: "sr-only" }, this.strings.you), node);
   }

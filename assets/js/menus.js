@@ -29,7 +29,7 @@ export function openPopover(button, label, fill) {
   });
   pop.showPopover();
   button.setAttribute("aria-expanded", "true");
-  place(pop, button);
+  position(pop, button);
   pop.querySelector("input, button")?.focus();
   return pop;
 }
@@ -52,7 +52,7 @@ function menuItem({ icon: name, label, act, danger }, close) {
 }
 
 /** Place the popover below the button, or above it if there is no room, and inside the window. */
-function place(pop, button) {
+function position(pop, button) {
   const at = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = pop;
   const below = at.bottom + 4 + height <= innerHeight - EDGE;

@@ -8,22 +8,22 @@ import { shapeOf } from "./turns.js";
  * @param {object[]} mine Turns of this tab; they get the other tab's versions and stay the same objects.
  * @param {object[]} theirs Turns that the other tab stored.
  */
-export function mergedTurns(base, mine, theirs) {
+export function mergeTurns(base, mine, theirs) {
   const [me, them] = [shapeOf(mine), shapeOf(theirs)];
-  if (!same(me, base) && !same(them, base) && !same(me, them)) return null;
-  const leading = same(me, base) ? theirs : mine;
+  if (!sameOrder(me, base) && !sameOrder(them, base) && !sameOrder(me, them)) return null;
+  const leading = sameOrder(me, base) ? theirs : mine;
   const left = shapeOf(leading === mine ? theirs : mine);
-  if (left.some((turn) => !has(leading, turn) && grown(turn, base))) return null;
-  return leading.map((turn) => joined(has(mine, turn) ?? turn, has(theirs, turn)));
+  if (left.some((turn) => !findTurn(leading, turn) && hasGrown(turn, base))) return null;
+  return leading.map((turn) => mergeVersions(findTurn(mine, turn) ?? turn, findTurn(theirs, turn)));
 }
 
-const has = (turns, { id }) => turns.find((turn) => turn.id === id);
+const findTurn = (turns, { id }) => turns.find((turn) => turn.id === id);
 
 /** Return whether a turn got content since both tabs had it. */
-const grown = (turn, base) => has(base, turn)?.size !== turn.size;
+const hasGrown = (turn, base) => findTurn(base, turn)?.size !== turn.size;
 
 /** Merge the versions of one answer; of a version that both have, keep the longer text. */
-function joined(mine, theirs) {
+function mergeVersions(mine, theirs) {
   if (!theirs || mine.role === "user" || mine === theirs) return mine;
   const shown = mine.versions[mine.shown]?.id;
   const versions = theirs.versions.map((version) => longer(mine.versions.find(({ id }) => id === version.id), version));
@@ -37,4 +37,4 @@ function longer(mine, theirs) {
   return mine && (mine.live || mine.text.length >= theirs.text.length) ? mine : theirs;
 }
 
-const same = (one, other) => one.length === other.length && one.every(({ id }, place) => id === other[place].id);
+const sameOrder = (one, other) => one.length === other.length && one.every(({ id }, index) => id === other[index].id);

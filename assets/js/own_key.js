@@ -47,7 +47,7 @@ function openForm(strings, { mode, endpoints }, mark) {
   const which = el("select", { class: "dialog-field" }, ...endpoints.map((name) => el("option", { value: name }, name)));
   if (other) which.append(el("option", { value: "" }, strings.own_key_other));
   const address = el("input", { class: "dialog-field", type: "url", placeholder: "https://…/v1", pattern: "https://.+" });
-  const place = el("label", { class: "dialog-label" }, strings.own_key_address, address);
+  const addressLabel = el("label", { class: "dialog-label" }, strings.own_key_address, address);
   const key = el("input", { class: "dialog-field", type: "password", autocomplete: "off", spellcheck: "false", required: true, pattern: "[!-~]+" });
   if (own) {
     key.value = own.key;
@@ -55,8 +55,8 @@ function openForm(strings, { mode, endpoints }, mark) {
     address.value = endpoints.includes(own.endpoint) ? "" : own.endpoint;
   }
   const fit = () => {
-    place.hidden = which.value !== "";
-    address.required = !place.hidden;
+    addressLabel.hidden = which.value !== "";
+    address.required = !addressLabel.hidden;
   };
   which.addEventListener("change", fit);
   fit();
@@ -64,7 +64,7 @@ function openForm(strings, { mode, endpoints }, mark) {
   const form = el("form", { class: "dialog-form" },
     el("p", { class: "dialog-hint" }, strings.own_key_hint),
     el("label", { class: "dialog-label" }, strings.own_key_endpoint, which),
-    place,
+    addressLabel,
     el("label", { class: "dialog-label" }, strings.own_key_field, key),
     el("div", { class: "dialog-row" }, remove || null, el("button", { type: "submit", class: "btn primary" }, strings.own_key_save)),
   );

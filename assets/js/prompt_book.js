@@ -32,7 +32,7 @@ export class PromptBook {
       event.preventDefault();
       this.open("message");
     });
-    document.addEventListener("akash-prompts", ({ detail }) => this.#safeLocalStorage(() => this.prompts.merge(detail)));
+    document.addEventListener("akash-prompts", ({ detail }) => this.#store(() => this.prompts.merge(detail)));
   }
 
   /** @param {"message" | "system"} target Where a chosen prompt goes. */
@@ -71,11 +71,11 @@ export class PromptBook {
 
   #remove(prompt) {
     const { strings } = this;
-    this.#safeLocalStorage(() => this.prompts.remove(prompt.id));
+    this.#store(() => this.prompts.remove(prompt.id));
     this.#list();
     this.dialog.append(el("p", { class: "dialog-undo", role: "status" }, fill(strings.prompt_deleted, { name: prompt.name }),
       el("button", { type: "button", onclick: (event) => {
-        this.#safeLocalStorage(() => this.prompts.put(prompt));
+        this.#store(() => this.prompts.put(prompt));
         event.target.parentNode.remove();
         this.#list();
       } }, strings.undo)));
@@ -89,7 +89,7 @@ export class PromptBook {
     [name.value, text.value] = [prompt.name, prompt.text];
     this.#form([labelled(strings.prompt_name, name), labelled(strings.prompt_text, text), el("p", { class: "dialog-hint" }, strings.prompt_hint)], strings.prompt_save, () => {
       const made = asPrompt({ ...prompt, name: name.value, text: text.value });
-      if (made) this.#safeLocalStorage(() => this.prompts.put(made));
+      if (made) this.#store(() => this.prompts.put(made));
       this.#list();
     });
     (prompt.text ? name : text).focus();
@@ -122,7 +122,7 @@ export class PromptBook {
   }
 
   /** Write to the browser's storage; show a message if it is full. */
-  #safeLocalStorage(write) {
+  #store(write) {
     try {
       write();
     } catch {

@@ -32,8 +32,8 @@ export class Prompts {
 
   list() {
     try {
-      const kept = JSON.parse(this.storage.getItem(KEY)) ?? [];
-      return kept.map((one) => asPrompt(one ?? {})).filter(Boolean);
+      const stored = JSON.parse(this.storage.getItem(KEY)) ?? [];
+      return stored.map((one) => asPrompt(one ?? {})).filter(Boolean);
     } catch {
       return [];
     }
@@ -42,8 +42,8 @@ export class Prompts {
   /** Add a prompt, or replace the one with its id. Throws if storage is full. */
   put(prompt) {
     const all = this.list();
-    const place = all.findIndex(({ id }) => id === prompt.id);
-    if (place >= 0) all[place] = prompt;
+    const index = all.findIndex(({ id }) => id === prompt.id);
+    if (index >= 0) all[index] = prompt;
     else all.unshift(prompt);
     this.#write(all);
   }
@@ -53,11 +53,11 @@ export class Prompts {
   }
 
   /** Add prompts of a file, except those with a known name and text. */
-  merge(found) {
+  merge(imported) {
     const all = this.list();
     const key = ({ name, text }) => `${name}\n${text}`;
     const known = new Set(all.map(key));
-    const fresh = found.map((one) => asPrompt({ ...one, id: "" })).filter((one) => one && !known.has(key(one)));
+    const fresh = imported.map((one) => asPrompt({ ...one, id: "" })).filter((one) => one && !known.has(key(one)));
     this.#write([...all, ...fresh]);
   }
 

@@ -31,12 +31,12 @@ export class Race {
     const all = this.runners.map(({ version }) => timesOf(version, now));
     const scale = Math.max(SHORTEST_SCALE_S, ...all.map(({ total }) => total));
     const best = this.#best();
-    this.runners.forEach((runner, place) => {
+    this.runners.forEach((runner, index) => {
       const { wait, flow, figures } = this.rows.get(runner);
-      const { first, total } = all[place];
+      const { first, total } = all[index];
       wait.style.width = `${(100 * Math.min(first ?? total, total)) / scale}%`;
       flow.style.width = `${(100 * (first == null ? 0 : total - first)) / scale}%`;
-      this.#showFigures(figures, runner.version, all[place], best);
+      this.#showFigures(figures, runner.version, all[index], best);
     });
     if (!this.runners.some(({ version }) => version.live)) clearInterval(this.timer);
   }
@@ -73,9 +73,9 @@ export class Race {
       const seconds = total - first;
       if (seconds > 0.3) parts.push([`≈ ${Math.round(estimated(version.text + version.reasoning) / seconds)} tok/s`]);
     }
-    const look = JSON.stringify(parts);
-    if (node.dataset.look === look) return;
-    node.dataset.look = look;
+    const signature = JSON.stringify(parts);
+    if (node.dataset.signature === signature) return;
+    node.dataset.signature = signature;
     node.replaceChildren(...parts.map(([text, isBest]) => el("span", { class: isBest ? "best" : null, title: isBest ? strings.fastest : null }, text)));
   }
 }

@@ -11,13 +11,13 @@ export class Ranking {
   }
 
   async open() {
-    const place = $("#ranking");
+    const container = $("#ranking");
     try {
       const { html } = await api.ranking(storedVotes());
-      place.replaceChildren(parseServerHtml(html));
+      container.replaceChildren(parseServerHtml(html));
     } catch (error) {
       const { title, hint } = error.view ?? { title: this.strings.offline_title, hint: this.strings.offline_hint };
-      place.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, hint)));
+      container.replaceChildren(el("div", { class: "blank" }, el("p", {}, title), el("p", {}, hint)));
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 
-const join = (parts) => parts.flatMap((part, place) => (place ? [" · ", part] : [part]));
+const join = (parts) => parts.flatMap((part, index) => (index ? [" · ", part] : [part]));
 
 /** Build the line; clicking it opens the sheet. mine: settings that differ from the defaults. */
 export function receiptLine(view, strings, extraFlags = [], mine = []) {

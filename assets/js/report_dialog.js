@@ -18,12 +18,12 @@ export function openReport(page, { preview, whole }) {
   const chips = Object.keys(FORMS).map((each) => el("button", { type: "button", class: "chip", "aria-pressed": String(each === form), onclick: () => choose(each) }, each.toUpperCase()));
   const show = async () => {
     const wanted = form;
-    const found = await preview(wanted).catch((error) => ({ text: error.view?.title ?? page.strings.offline_title, whole: true }));
+    const response = await preview(wanted).catch((error) => ({ text: error.view?.title ?? page.strings.offline_title, whole: true }));
     if (wanted !== form) return;
     const shown = wanted === "html"
-      ? el("iframe", { sandbox: "", title: setStrings.preview, srcdoc: found.text })
-      : el("pre", { tabindex: "0" }, found.text);
-    sheet.replaceChildren(shown, found.whole ? "" : el("p", { class: "set-hint" }, setStrings.preview_cut));
+      ? el("iframe", { sandbox: "", title: setStrings.preview, srcdoc: response.text })
+      : el("pre", { tabindex: "0" }, response.text);
+    sheet.replaceChildren(shown, response.whole ? "" : el("p", { class: "set-hint" }, setStrings.preview_cut));
   };
   const choose = (each) => {
     form = each;

@@ -12,7 +12,7 @@ export function isPrivate() {
   }
 }
 
-export const setPrivate = (nothing) => localStorage.setItem(PRIVATE_MODE_KEY, nothing ? "nothing" : "chats");
+export const setPrivate = (on) => localStorage.setItem(PRIVATE_MODE_KEY, on ? "nothing" : "chats");
 
 class Memory {
   #safeLocalStorage = new Map();

@@ -40,11 +40,11 @@ export class SavedSets {
    * Add a set at the top, or replace the one with its id.
    * @throws {TooMany | DOMException} If there are too many sets or storage is full; nothing is changed then.
    */
-  put(set, place = 0) {
+  put(set, index = 0) {
     const all = this.list();
     const there = all.findIndex(({ id }) => id === set.id);
     if (there >= 0) all[there] = set;
-    else all.splice(place, 0, set);
+    else all.splice(index, 0, set);
     if (all.length > LIMIT) throw new TooMany();
     this.#write(all);
   }
@@ -61,11 +61,11 @@ export class SavedSets {
   /** Delete a set. Returns a function that restores it in its place. */
   remove(id) {
     const all = this.list();
-    const place = all.findIndex((one) => one.id === id);
-    if (place < 0) return () => {};
-    const [removed] = all.splice(place, 1);
+    const index = all.findIndex((one) => one.id === id);
+    if (index < 0) return () => {};
+    const [removed] = all.splice(index, 1);
     this.#write(all);
-    return () => this.put(removed, place);
+    return () => this.put(removed, index);
   }
 
   #write(sets) {

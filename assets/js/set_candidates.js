@@ -38,22 +38,22 @@ export class Candidates {
     return Boolean(other);
   }
 
-  #able() {
+  #usable() {
     return this.models.list.filter((model) => model.can_chat);
   }
 
   /** Add a model that is not in the list yet, or the first one again. */
   add() {
     const taken = new Set(this.list.map(({ model }) => model));
-    const able = this.#able();
+    const able = this.#usable();
     const next = able.find(({ id }) => !taken.has(id)) ?? able[0];
     if (next) this.#put(newCandidate(next.id), this.rows.length).select.focus();
   }
 
-  #put(candidate, place) {
+  #put(candidate, index) {
     this.touched = true;
     const row = this.#row(candidate);
-    this.rows.splice(place, 0, row);
+    this.rows.splice(index, 0, row);
     this.#draw();
     this.changed();
     return row;
@@ -68,10 +68,10 @@ export class Candidates {
 
   #remove(row) {
     this.touched = true;
-    const place = this.rows.indexOf(row);
-    this.rows.splice(place, 1);
+    const index = this.rows.indexOf(row);
+    this.rows.splice(index, 1);
     this.#draw();
-    (this.rows[place] ?? this.rows[place - 1])?.select.focus();
+    (this.rows[index] ?? this.rows[index - 1])?.select.focus();
     this.changed();
   }
 
@@ -113,9 +113,9 @@ export class Candidates {
   #fill(row) {
     const { candidate } = row;
     const { list } = this.models;
-    const look = JSON.stringify([list.map(({ id, name, can_chat, state_word, endpoints, reasoning_efforts }) => [id, name, can_chat || state_word, endpoints, reasoning_efforts]), candidate.model]);
-    if (look === row.look) return;
-    row.look = look;
+    const signature = JSON.stringify([list.map(({ id, name, can_chat, state_word, endpoints, reasoning_efforts }) => [id, name, can_chat || state_word, endpoints, reasoning_efforts]), candidate.model]);
+    if (signature === row.signature) return;
+    row.signature = signature;
     const options = list.map((model) => option(model.id, model.can_chat ? model.name : `${model.name} (${model.state_word})`, candidate.model));
     if (!list.some(({ id }) => id === candidate.model)) options.unshift(option(candidate.model, fill(this.setStrings.model_gone, { model: candidate.model }), candidate.model));
     row.select.replaceChildren(...options);

@@ -28,9 +28,9 @@ export function shortcutFor(event, writing, mac = MAC) {
   if (mac ? event.ctrlKey : event.metaKey) return null;
   if (event.key === "?" && !mod) return writing ? null : "sheet";
   const pressed = letterOf(event);
-  const found = Object.entries(SHORTCUTS).find(([, keys]) =>
+  const match = Object.entries(SHORTCUTS).find(([, keys]) =>
     keys.key === pressed && Boolean(keys.mod) === mod && (Boolean(keys.shift) === event.shiftKey || pressed === "/"));
-  return found?.[0] ?? null;
+  return match?.[0] ?? null;
 }
 
 /** Return the Latin letter of the key on layouts that type other letters. */
@@ -104,16 +104,16 @@ export function showShortcuts(strings) {
     ["sidebar", strings.key_sidebar],
     ["settings", strings.settings],
   ];
-  const rows = names.flatMap(([name, label]) => [el("dt", {}, label), el("dd", {}, ...caps(SHORTCUTS[name]))]);
-  rows.push(el("dt", {}, strings.key_sheet), el("dd", {}, cap("?"), ...caps(SHORTCUTS.sheet)));
-  rows.push(el("dt", {}, strings.key_line), el("dd", {}, ...caps({ shift: true, key: "enter" })));
+  const rows = names.flatMap(([name, label]) => [el("dt", {}, label), el("dd", {}, ...keyCaps(SHORTCUTS[name]))]);
+  rows.push(el("dt", {}, strings.key_sheet), el("dd", {}, cap("?"), ...keyCaps(SHORTCUTS.sheet)));
+  rows.push(el("dt", {}, strings.key_line), el("dd", {}, ...keyCaps({ shift: true, key: "enter" })));
   const { dialog } = openDialog(strings.shortcuts, strings, el("dl", { class: "key-list" }, ...rows));
   dialog.classList.add("shortcuts");
 }
 
 const cap = (text) => el("kbd", {}, text);
 
-function caps({ mod, shift, key }) {
+function keyCaps({ mod, shift, key }) {
   const names = { escape: "Esc", enter: "Enter" };
   return [mod && (MAC ? "⌘" : "Ctrl"), shift && "Shift", names[key] ?? key.toUpperCase()].filter(Boolean).map(cap);
 }

@@ -61,9 +61,9 @@ export class Sidebar {
     this.query = query;
     this.rows = FIRST_ROWS;
     if (query) {
-      const found = await this.history.search(query);
+      const results = await this.history.search(query);
       if (this.query !== query) return;
-      this.found = found;
+      this.results = results;
     }
     this.draw();
     $("#history").scrollTop = 0;
@@ -83,9 +83,9 @@ export class Sidebar {
     const root = $("#history");
     const groups = limitRows(this.rows, this.#groups(), (name) => this.folders.has(name));
     const rows = ({ name, open, count, entries }) => [name, open, count, entries.map(({ id, title, pinned }) => [id, title, pinned])];
-    const look = JSON.stringify([this.current, this.query, groups.map(rows)]);
-    if (!root || this.renaming || look === this.look) return;
-    this.look = look;
+    const signature = JSON.stringify([this.current, this.query, groups.map(rows)]);
+    if (!root || this.renaming || signature === this.signature) return;
+    this.signature = signature;
     if (!groups.length) {
       root.replaceChildren(el("p", { class: "history-empty" }, this.#emptyWords()));
       return;
@@ -132,9 +132,9 @@ export class Sidebar {
 
   /** Return the groups in the order of the list; see groups.js. */
   #groups() {
-    const { strings, history, found } = this;
+    const { strings, history, results } = this;
     if (this.query) {
-      const both = [[strings.search_titles, found.inTitle], [strings.search_texts, found.inText]];
+      const both = [[strings.search_titles, results.inTitle], [strings.search_texts, results.inText]];
       return both.filter(([, entries]) => entries.length).map(([name, entries]) => ({ name, entries, folder: false }));
     }
     return groupChats(history.entries, strings, new Date().setHours(0, 0, 0, 0), (time) => this.month.format(time));
@@ -180,9 +180,9 @@ export class Sidebar {
     });
   }
 
-  /** Add the matching text below chats that were found by their text. Only the first chats are read. */
+  /** Add the matching text below chats found by their text. Only the first chats are read. */
   async #excerpts(query) {
-    for (const { id } of this.found.inText.slice(0, EXCERPTS)) {
+    for (const { id } of this.results.inText.slice(0, EXCERPTS)) {
       const chat = await this.history.read(id).catch(() => null);
       if (this.query !== query) return;
       const text = chat && excerpt(chat.turns, query);
@@ -204,7 +204,7 @@ export class Sidebar {
   // ── renaming ────────────────────────────────────────────────────────────
 
   #rename(row, entry) {
-    this.#write(row, { text: entry.title, label: this.strings.chat_title, length: 120 }, {
+    this.#editName(row, { text: entry.title, label: this.strings.chat_title, length: 120 }, {
       drawn: (title) => this.#row({ ...entry, title }),
       onrename: (title) => this.actions.rename(entry, title),
       focus: () => focusRow(entry.id),
@@ -212,7 +212,7 @@ export class Sidebar {
   }
 
   #renameFolder(row, name, open, count) {
-    this.#write(row, { text: name, label: this.strings.folder_name, length: NAME_LENGTH }, {
+    this.#editName(row, { text: name, label: this.strings.folder_name, length: NAME_LENGTH }, {
       drawn: (other) => this.#folder(other, open, count),
       onrename: (other) => {
         this.folders.set(name, false);
@@ -224,7 +224,7 @@ export class Sidebar {
   }
 
   /** Edit a name in place. drawn(name): builds the element again. onrename(name): called with a new name. */
-  #write(place, { text, label, length }, { drawn, onrename, focus }) {
+  #editName(element, { text, label, length }, { drawn, onrename, focus }) {
     const input = el("input", { type: "text", maxlength: length, "aria-label": label, dir: "auto" });
     const writing = (this.renaming = { input });
     input.value = text;
@@ -232,8 +232,8 @@ export class Sidebar {
       if (this.renaming !== writing) return;
       this.renaming = null;
       const name = (keep && input.value.trim()) || text;
-      place.replaceWith(drawn(name)); // only this element: a click on another one may have ended the editing
-      this.look = null;
+      element.replaceWith(drawn(name)); // only this element: a click on another one may have ended the editing
+      this.signature = null;
       if (name !== text) onrename(name);
       return name;
     };
@@ -245,7 +245,7 @@ export class Sidebar {
       focus(done(event.key === "Enter"));
     });
     input.addEventListener("blur", () => done(true));
-    place.replaceChildren(input);
+    element.replaceChildren(input);
     input.focus();
     input.select();
   }

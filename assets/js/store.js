@@ -9,7 +9,7 @@ import { storedTurns } from "./turns.js";
 
 const NAME = "akash-gradio";
 const VERSION = 2;
-const KEPT = ["chats", "bodies", "texts"];
+const STORES = ["chats", "bodies", "texts"];
 
 function toPromise(request) {
   return new Promise((resolve, reject) => {
@@ -32,7 +32,7 @@ function open() {
 }
 
 function upgrade(database, transaction, from) {
-  const names = from < 1 ? [...KEPT, "left"] : ["texts", "left"];
+  const names = from < 1 ? [...STORES, "left"] : ["texts", "left"];
   for (const name of names) database.createObjectStore(name, { keyPath: "id" });
   if (from !== 1) return;
   const bodies = transaction.objectStore("bodies");
@@ -109,8 +109,8 @@ class BrowserStore {
    * @returns {Promise<object>} { entry } as stored now, or { theirs: { entry, body } } if nothing was written.
    */
   async write(entry, body) {
-    const all = this.database.transaction(KEPT, "readwrite");
-    const [chats, bodies, texts] = KEPT.map((name) => all.objectStore(name));
+    const all = this.database.transaction(STORES, "readwrite");
+    const [chats, bodies, texts] = STORES.map((name) => all.objectStore(name));
     const stored = await toPromise(chats.get(entry.id));
     if (stored && stored.rev !== entry.rev) {
       return { theirs: { entry: stored, body: await toPromise(bodies.get(entry.id)) } };
@@ -136,14 +136,14 @@ class BrowserStore {
   }
 
   async remove(id) {
-    const all = this.database.transaction(KEPT, "readwrite");
-    for (const name of KEPT) all.objectStore(name).delete(id);
+    const all = this.database.transaction(STORES, "readwrite");
+    for (const name of STORES) all.objectStore(name).delete(id);
     return finished(all);
   }
 
   async clear() {
-    const all = this.database.transaction([...KEPT, "left"], "readwrite");
-    for (const name of [...KEPT, "left"]) all.objectStore(name).clear();
+    const all = this.database.transaction([...STORES, "left"], "readwrite");
+    for (const name of [...STORES, "left"]) all.objectStore(name).clear();
     return finished(all);
   }
 

@@ -41,7 +41,7 @@ export class Thread {
     const from = Math.max(0, chat.turns.length - this.last);
     await this.#renderMissing(chat.turns.slice(from));
     if (this.chat !== chat) return;
-    const turns = chat.turns.slice(from).map((turn, place) => this.node(turn, from + place));
+    const turns = chat.turns.slice(from).map((turn, index) => this.node(turn, from + index));
     const { scrollTop } = this.scroller;
     this.root.className = "thread";
     this.root.replaceChildren(...turns);
@@ -60,13 +60,13 @@ export class Thread {
     this.scroller.scrollTop = this.scroller.scrollHeight - below;
   }
 
-  /** Show another version of the answer at `place`; the scroll position and the focus stay. */
-  async showVersion(place, turn) {
+  /** Show another version of the answer at `index`; the scroll position and the focus stay. */
+  async showVersion(index, turn) {
     const { chat } = this;
     await this.#renderMissing([turn]);
     if (this.chat !== chat) return;
     const pressed = document.activeElement?.closest(".versions button")?.getAttribute("aria-label");
-    const node = this.replace(place, turn);
+    const node = this.replace(index, turn);
     const arrows = [...node.querySelectorAll(".versions button:not([disabled])")];
     if (pressed) (arrows.find((arrow) => arrow.getAttribute("aria-label") === pressed) ?? arrows[0])?.focus();
   }
@@ -75,8 +75,8 @@ export class Thread {
     await renderMissing(turns).catch(() => toast(this.strings.offline_title));
   }
 
-  node(turn, place) {
-    const node = turn.role === "user" ? this.#userNode(turn, place) : this.#answerNode(turn, place);
+  node(turn, index) {
+    const node = turn.role === "user" ? this.#userNode(turn, index) : this.#answerNode(turn, index);
     this.#dimNode(node);
     return node;
   }
@@ -85,53 +85,53 @@ export class Thread {
   dim(from) {
     if (this.dimmed === from) return;
     this.dimmed = from;
-    for (const node of this.root.querySelectorAll(":scope > [data-place]")) this.#dimNode(node);
+    for (const node of this.root.querySelectorAll(":scope > [data-index]")) this.#dimNode(node);
   }
 
   #dimNode(node) {
-    const place = Number(node.dataset.place);
+    const index = Number(node.dataset.index);
     const from = this.dimmed ?? 0;
-    node.classList.toggle("left-out", place < from);
-    if (from && place === from) node.dataset.leftOut = this.strings.context_line;
+    node.classList.toggle("left-out", index < from);
+    if (from && index === from) node.dataset.leftOut = this.strings.context_line;
     else delete node.dataset.leftOut;
   }
 
-  add(turn, place) {
+  add(turn, index) {
     if (this.root.classList.contains("hero")) {
       this.root.className = "thread";
       this.root.replaceChildren();
     }
-    const node = this.node(turn, place);
+    const node = this.node(turn, index);
     this.root.append(node);
     return node;
   }
 
-  replace(place, turn) {
-    const node = this.node(turn, place);
-    const old = this.root.querySelector(`[data-place="${place}"]`);
+  replace(index, turn) {
+    const node = this.node(turn, index);
+    const old = this.root.querySelector(`[data-index="${index}"]`);
     const focused = old?.contains(document.activeElement);
     old?.replaceWith(node);
     if (focused) node.focus({ preventScroll: true });
     return node;
   }
 
-  /** Draw the finished answer at `place`. Diagrams may become pictures: the line being read keeps its place. */
-  settle(place, turn) {
-    if (this.following) return this.keeping(() => this.replace(place, turn));
-    const blocks = () => [...this.root.querySelectorAll(`[data-place="${place}"] > .prose-block > .blk`)];
+  /** Draw the finished answer at `index`. Diagrams may become pictures: the line being read keeps its place. */
+  settle(index, turn) {
+    if (this.following) return this.keeping(() => this.replace(index, turn));
+    const blocks = () => [...this.root.querySelectorAll(`[data-index="${index}"] > .prose-block > .blk`)];
     const topOf = (block) => block?.getBoundingClientRect().top;
     const { top } = this.scroller.getBoundingClientRect();
     const before = blocks();
     const read = before.findIndex((block) => block.getBoundingClientRect().bottom > top);
     const was = topOf(before[read]);
-    this.replace(place, turn);
+    this.replace(index, turn);
     const now = topOf(blocks()[read]);
     if (was != null && now != null) this.scroller.scrollTop += now - was;
   }
 
-  cutFrom(place) {
-    for (const node of [...this.root.querySelectorAll("[data-place]")]) {
-      if (Number(node.dataset.place) >= place) node.remove();
+  cutFrom(index) {
+    for (const node of [...this.root.querySelectorAll("[data-index]")]) {
+      if (Number(node.dataset.index) >= index) node.remove();
     }
   }
 
@@ -166,23 +166,23 @@ export class Thread {
   }
 
   #scrolled() {
-    this.#look();
+    this.#updateFollowing();
     if (this.following || !$("#lead").offsetHeight) return;
     this.#unpin();
-    this.#look(); // a short chat may be completely visible now
+    this.#updateFollowing(); // a short chat may be completely visible now
   }
 
   /** Update whether the reader is at the end. */
-  #look() {
+  #updateFollowing() {
     const { scrollTop, clientHeight, scrollHeight } = this.scroller;
     this.following = scrollHeight - scrollTop - clientHeight < NEAR_END;
     $("#to-end").hidden = this.following;
   }
 
   #hero(model, id) {
-    const look = JSON.stringify([id, model?.name, model?.description, model?.picture, model?.starters]);
-    if (this.root.className === "hero" && this.root.firstChild && look === this.heroLook) return;
-    this.heroLook = look;
+    const signature = JSON.stringify([id, model?.name, model?.description, model?.picture, model?.starters]);
+    if (this.root.className === "hero" && this.root.firstChild && signature === this.heroSignature) return;
+    this.heroSignature = signature;
     this.root.className = "hero";
     const parts = [];
     if (model) {
@@ -197,37 +197,37 @@ export class Thread {
     this.root.replaceChildren(...parts);
   }
 
-  #userNode(turn, place) {
+  #userNode(turn, index) {
     const { strings } = this;
-    const node = el("article", { class: "turn user", "data-place": place, "aria-label": strings.you, tabindex: -1 });
+    const node = el("article", { class: "turn user", "data-index": index, "aria-label": strings.you, tabindex: -1 });
     const bubble = turn.text ? el("div", { class: "bubble", dir: "auto" }, turn.text) : null;
     const copy = iconButton("copy", strings.copy, (event) => copyWithFeedback(event, turn.text, strings));
-    const edit = iconButton("edit", strings.edit, () => this.#editUser(node, turn, place), { "data-action": "edit" });
-    const remove = iconButton("trash", strings.delete, () => this.actions.remove(place));
+    const edit = iconButton("edit", strings.edit, () => this.#editUser(node, turn, index), { "data-action": "edit" });
+    const remove = iconButton("trash", strings.delete, () => this.actions.remove(index));
     node.append(el("h3", { class: "sr-only" }, strings.you));
     node.append(...[filesOf(turn, strings), bubble].filter(Boolean), el("div", { class: "turn-tools" }, copy, edit, remove));
     return node;
   }
 
-  /** Start editing the turn at `place`, as its button does. */
-  edit(place) {
-    this.root.querySelector(`[data-place="${place}"] [data-action="edit"]`)?.click();
+  /** Start editing the turn at `index`, as its button does. */
+  edit(index) {
+    this.root.querySelector(`[data-index="${index}"] [data-action="edit"]`)?.click();
   }
 
-  #editUser(node, turn, place) {
+  #editUser(node, turn, index) {
     const { strings, actions } = this;
     const keys = (event) => event.key === "Enter" && !event.shiftKey;
     const files = editableFiles(turn, strings);
-    const send = (text) => actions.edit(place, text, files.list);
-    this.#editBox(node, turn.text, [strings.edit, strings.save_and_send], keys, send, () => this.replace(place, turn), files);
+    const send = (text) => actions.edit(index, text, files.list);
+    this.#editBox(node, turn.text, [strings.edit, strings.save_and_send], keys, send, () => this.replace(index, turn), files);
   }
 
   /** Edit an answer. Enter inserts a line, because answers are long. */
-  #editAnswer(node, turn, place) {
+  #editAnswer(node, turn, index) {
     const { strings, actions } = this;
     const keys = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey);
     const { text } = turn.versions[turn.shown];
-    this.#editBox(node, text, [strings.edit_answer, strings.save], keys, (text) => actions.editAnswer(place, text), () => this.replace(place, turn));
+    this.#editBox(node, text, [strings.edit_answer, strings.save], keys, (text) => actions.editAnswer(index, text), () => this.replace(index, turn));
   }
 
   #editBox(node, text, [label, done], isDone, save, leave, files = null) {
@@ -254,36 +254,36 @@ export class Thread {
     box.focus();
   }
 
-  #answerNode(turn, place) {
+  #answerNode(turn, index) {
     const version = turn.versions[turn.shown];
-    const node = el("article", { class: "turn assistant", "data-place": place, "aria-label": version.model_name ?? "", tabindex: -1 });
+    const node = el("article", { class: "turn assistant", "data-index": index, "aria-label": version.model_name ?? "", tabindex: -1 });
     node.append(el("h3", { class: "sr-only" }, version.model_name ?? ""));
     const thoughts = reasoningView(version, this.strings);
     const body = el("div", { class: "prose-block", dir: "auto" });
     renderBlocks(body, version.blocks, version.text);
     const parts = { body, thoughts, foot: el("div", {}) };
     node.append(thoughts.node, body, parts.foot);
-    if (!version.live) this.#foot(node, parts, turn, place);
+    if (!version.live) this.#foot(node, parts, turn, index);
     else this.growing.set(version, parts);
     if (version.live && !version.text && !version.reasoning) parts.foot.replaceChildren(statusView(version));
     return node;
   }
 
-  #foot(node, parts, turn, place) {
+  #foot(node, parts, turn, index) {
     const { strings, actions } = this;
     const version = turn.versions[turn.shown];
-    const again = () => (version.continued ? actions.continueAnswer(place) : actions.regenerate(place));
+    const again = () => (version.continued ? actions.continueAnswer(index) : actions.regenerate(index));
     parts.foot.replaceChildren();
     if (version.error) parts.foot.append(errorView(version.error, strings, again));
     const foot = el("div", { class: "answer-foot" });
     const { line, sheet } = this.#receipt(version);
     if (line) foot.append(line);
     const tools = el("div", { class: "turn-tools" });
-    if (turn.versions.length > 1) tools.append(this.#versions(turn, place));
-    if (version.text && (version.stopped || version.receipt?.unfinished)) tools.append(el("button", { type: "button", class: "continue-answer", title: strings.continue_hint, onclick: () => actions.continueAnswer(place) }, icon("go"), strings.continue_answer));
+    if (turn.versions.length > 1) tools.append(this.#versions(turn, index));
+    if (version.text && (version.stopped || version.receipt?.unfinished)) tools.append(el("button", { type: "button", class: "continue-answer", title: strings.continue_hint, onclick: () => actions.continueAnswer(index) }, icon("go"), strings.continue_answer));
     if (version.text) tools.append(iconButton("copy", strings.copy, (event) => copyWithFeedback(event, version.text, strings)));
-    tools.append(iconButton("again", strings.regenerate, () => actions.regenerate(place)));
-    tools.append(menuButton("more", strings.more, (button) => this.#more(button, node, turn, place)));
+    tools.append(iconButton("again", strings.regenerate, () => actions.regenerate(index)));
+    tools.append(menuButton("more", strings.more, (button) => this.#more(button, node, turn, index)));
     foot.append(tools);
     parts.foot.append(foot);
     if (sheet) parts.foot.append(sheet);
@@ -301,22 +301,22 @@ export class Thread {
     return receiptLine(view, strings, flags, differences(version.settings, strings));
   }
 
-  #more(button, node, turn, place) {
+  #more(button, node, turn, index) {
     const { strings, actions } = this;
     const { model, text } = turn.versions[turn.shown];
     return [
-      { icon: "again", label: strings.regenerate_with, act: () => actions.chooseModel(button, model, (id) => actions.regenerate(place, id)) },
-      text && { icon: "edit", label: strings.edit_answer, act: () => this.#editAnswer(node, turn, place) },
-      { icon: "branch", label: strings.branch, act: () => actions.branch(place) },
+      { icon: "again", label: strings.regenerate_with, act: () => actions.chooseModel(button, model, (id) => actions.regenerate(index, id)) },
+      text && { icon: "edit", label: strings.edit_answer, act: () => this.#editAnswer(node, turn, index) },
+      { icon: "branch", label: strings.branch, act: () => actions.branch(index) },
       null,
-      { icon: "trash", label: strings.delete, act: () => actions.remove(place), danger: true },
+      { icon: "trash", label: strings.delete, act: () => actions.remove(index), danger: true },
     ].filter((item) => item !== "");
   }
 
-  #versions(turn, place) {
+  #versions(turn, index) {
     const { strings, actions } = this;
     const count = turn.versions.length;
-    const showVersion = (step) => () => actions.chooseVersion(place, turn.shown + step);
+    const showVersion = (step) => () => actions.chooseVersion(index, turn.shown + step);
     return el("span", { class: "versions" },
       iconButton("left", strings.previous_version, showVersion(-1), { disabled: turn.shown === 0 }),
       el("span", {}, `${turn.shown + 1}/${count}`),
@@ -357,5 +357,5 @@ export async function renderMissing(turns) {
   }
   if (!wanted.length) return;
   const { blocks } = await api.render(wanted.map(([version, text]) => version[text]));
-  wanted.forEach(([version, , place], index) => (version[place] = blocks[index]));
+  wanted.forEach(([version, , field], index) => (version[field] = blocks[index]));
 }

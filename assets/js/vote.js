@@ -36,7 +36,7 @@ export function renderVote(compare) {
  * @param {string} choice A letter, `tie` or `both_bad`.
  */
 export function votePairs(labels, choice) {
-  const pairs = labels.flatMap((a, place) => labels.slice(place + 1).map((b) => [a, b]));
+  const pairs = labels.flatMap((a, index) => labels.slice(index + 1).map((b) => [a, b]));
   if (choice === "tie" || choice === "both_bad") return pairs.map(([a, b]) => ({ a: a.label, b: b.label, outcome: choice }));
   return pairs
     .filter((pair) => pair.some(({ letter }) => letter === choice))

@@ -61,7 +61,7 @@ MEASURES: Final = {
     }""",
     "draw the search results": """async ({ chats }) => {
       chats.sidebar.query = "wordab word12";
-      chats.sidebar.found = await chats.history.search("wordab word12");
+      chats.sidebar.results = await chats.history.search("wordab word12");
       chats.sidebar.look = null;
       const from = performance.now();
       chats.sidebar.draw();

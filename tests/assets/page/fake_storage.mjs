@@ -1,6 +1,6 @@
-// What a browser keeps, for tests of what is values there.
+// A replacement for the browser's storage.
 
-/** As localStorage. room: characters of a value, above which it is full. */
+/** Behaves like localStorage. room: the longest value that can be stored, in characters. */
 export class FakeStorage {
   constructor(room = Infinity) {
     this.room = room;

@@ -10,12 +10,12 @@ const URL_OF_DOT = "data:image/png;base64,iVBORw0KGgo=";
 const picture = { kind: "picture", name: "a.png", url: URL_OF_DOT, width: 1, height: 1 };
 const text = { kind: "text", name: "a.md", text: "# A" };
 
-test("who reads a file is told by its kind, else by its name", () => {
+test("a file's kind is decided by its type, else by its name", () => {
   const kinds = [["a.PDF", ""], ["a", "application/pdf"], ["a.png", "image/png"], ["a.svg", "image/svg+xml"], ["a.py", ""], ["a.csv", "text/csv"]];
   assert.deepEqual(kinds.map(([name, type]) => kindOf({ name, type })), ["pdf", "pdf", "picture", "text", "text", "text"]);
 });
 
-test("text is read in the encodings that people have", () => {
+test("text is decoded from common encodings", () => {
   assert.equal(decodeText(new TextEncoder().encode("é 日本 👩‍👧")), "é 日本 👩‍👧");
   assert.equal(decodeText(bytes(0xef, 0xbb, 0xbf, 0x61)), "a");
   assert.equal(decodeText(bytes(0xff, 0xfe, 0x61, 0, 0xe9, 0)), "aé");
@@ -23,12 +23,12 @@ test("text is read in the encodings that people have", () => {
   assert.equal(decodeText(bytes(0x63, 0x61, 0x66, 0xe9)), "café");
 });
 
-test("programs and archives are no text", () => {
+test("programs and archives are not text", () => {
   assert.equal(decodeText(bytes(0x50, 0x4b, 3, 4, 0xff, 0)), null);
   assert.equal(decodeText(bytes(0x7f, 0x45, 0x4c, 0x46, 0xc0, 1)), null);
 });
 
-test("a name stays on one line, and its ending is seen", () => {
+test("a name is shortened to one line and keeps its extension", () => {
   assert.equal(shortName("a\n\u202eb .md"), "a b .md");
   assert.equal(shortName(" \n"), "file");
   const long = shortName(`${"x".repeat(500)}.tar.gz`);
@@ -36,7 +36,7 @@ test("a name stays on one line, and its ending is seen", () => {
   assert.ok(long.endsWith("….tar.gz".slice(1)));
 });
 
-test("what is kept can be shown and sent, and nothing else", () => {
+test("only valid attachments are stored", () => {
   assert.deepEqual(storedFiles([text, picture]), [text, picture]);
   const foreign = [
     null, 7, { ...picture, url: "https://host.example/a.png" }, { ...picture, url: "javascript:alert(1)" },
@@ -48,7 +48,7 @@ test("what is kept can be shown and sent, and nothing else", () => {
   assert.equal(storedFiles(Array(FILES_LIMIT + 5).fill(text)).length, FILES_LIMIT);
 });
 
-test("pictures are sent to models that see them", () => {
+test("pictures are sent only to models with vision", () => {
   assert.deepEqual(requestFiles([text, picture], false), [text]);
   assert.deepEqual(requestFiles([text, picture], true), [text, { kind: "picture", name: "a.png", url: URL_OF_DOT }]);
   assert.deepEqual(requestFiles(undefined, true), []);

@@ -46,7 +46,7 @@ const AKASH = {
 };
 const read = (file, now) => readFile(JSON.stringify(file), now);
 
-test("what was exported comes back the same", async () => {
+test("an exported chat is imported unchanged", async () => {
   let text = "";
   for await (const part of asJson([OWN, { ...OWN, id: "c2" }])) text += part;
   const { chats, errors } = readFile(text);
@@ -56,7 +56,7 @@ test("what was exported comes back the same", async () => {
   assert.deepEqual({ ...entry, ...body }, OWN);
 });
 
-test("Akash Chat's export brings chats, folders, system prompts, thoughts and prompts", () => {
+test("an Akash Chat export has chats, folders, system prompts, reasoning and prompts", () => {
   const { chats, prompts, errors } = read(AKASH);
   assert.deepEqual(errors, []);
   const [{ entry, body }] = chats;
@@ -69,7 +69,7 @@ test("Akash Chat's export brings chats, folders, system prompts, thoughts and pr
   assert.deepEqual(prompts, [{ name: "Pirate", text: "Speak like a pirate." }]);
 });
 
-test("messages in parts, of the system, and with unfinished thoughts are understood", () => {
+test("message parts, system messages and unfinished reasoning are imported", () => {
   const messages = [
     { role: "system", content: "x" },
     { role: "user", content: [{ type: "text", text: "a" }, { type: "image" }, { type: "text", text: "b" }] },
@@ -86,12 +86,12 @@ for (const [what, text, kind] of [
   ["nothing at all", "null", "unknown"],
   ["a later format", JSON.stringify({ format: "akash-gradio chats", version: 9, chats: [] }), "newer"],
 ]) {
-  test(`a file with ${what} is refused by its kind`, () => {
+  test(`a file with ${what} is rejected`, () => {
     assert.throws(() => readFile(text), (error) => error instanceof UnreadableFile && error.kind === kind);
   });
 }
 
-test("a chat that does not fit is named, and the others come", () => {
+test("an invalid chat is reported, and the others are imported", () => {
   const good = AKASH.chats[0];
   const chats = [null, good, { ...good, name: "Broken", messages: [{ role: "user", content: 7 }] }, { ...good, messages: "none" }, { ...good, messages: [{ role: "robot", content: "x" }] }];
   const found = read({ ...AKASH, chats });
@@ -104,7 +104,7 @@ test("a chat that does not fit is named, and the others come", () => {
   ]);
 });
 
-test("HTML, receipts that would break the page and odd times are not taken", () => {
+test("HTML, invalid receipts and invalid times are dropped", () => {
   const version = { text: "x", blocks: ["<script>"], reasoning_blocks: ["<b>"], live: true, receipt: { line: [{}] } };
   const turns = [{ role: "user", text: "q" }, { role: "assistant", shown: 99, versions: [version] }];
   const file = { format: "akash-gradio chats", version: 1, chats: [{ turns, created: "soon", updated: -1 }] };
@@ -116,14 +116,14 @@ test("HTML, receipts that would break the page and odd times are not taken", () 
   assert.deepEqual([taken.blocks, taken.reasoning_blocks, taken.live, taken.receipt], [undefined, undefined, undefined, undefined]);
 });
 
-test("Markdown has the title, the system prompt and what is shown", () => {
+test("Markdown has the title, the system prompt and the shown versions", () => {
   assert.equal(
     asMarkdown(OWN, STRINGS),
     "# Two *strings*\n\n*org/name · 2026-01-02*\n\n> **System prompt**\n>\n> Be brief.\n> Always.\n\n## You\n\nHello\n\n## Name\n\nHi **there**\n",
   );
 });
 
-test("files of a message are named, texts foldedText in whole, pictures by their size", () => {
+test("attached texts are exported completely, pictures as their size", () => {
   const attachments = [
     { kind: "text", name: "a<b>.md", text: "Some ```` ticks\n" },
     { kind: "picture", name: "cat.png", url: "data:image/png;base64,AAAA", width: 30, height: 20 },
@@ -133,11 +133,11 @@ test("files of a message are named, texts foldedText in whole, pictures by their
   assert.ok(markdown.endsWith(`## You\n\n${file}\n\n*cat.png, 30 × 20*\n\nHello\n`), markdown);
 });
 
-test("code is saved under the ending of its language", () => {
+test("code is saved with the extension of its language", () => {
   assert.deepEqual(["python", "c++", "go", "", "../x", "objective-c"].map(codeFileName), ["code.py", "code.cpp", "code.go", "code.txt", "code.txt", "code.txt"]);
 });
 
-test("a file's name has letters of any script and no path", () => {
+test("a file name has letters of any script and no path", () => {
   assert.equal(fileName("../../etc/passwd: 東京?", "md", 0), "etc-passwd-東京-1970-01-01.md");
   assert.equal(fileName("///", "json", 0), "chat-1970-01-01.json");
 });

@@ -9,7 +9,7 @@ import { votePairs } from "../../../assets/js/vote.js";
 
 const coded = (data) => `#c=${Buffer.from(JSON.stringify(data)).toString("base64url")}`;
 
-test("lanes, question and settings come out as they went in", () => {
+test("lanes, prompt and settings survive encoding and decoding", () => {
   const own = { ...DEFAULTS, temperature: 0, stop: ["END"] };
   const lanes = [{ model: "org/a:free", endpoint: "eu-1", settings: own }, { model: "ü", endpoint: null, settings: null }];
   const shared = { ...DEFAULTS, system: "Be brief. 🙂" };
@@ -17,32 +17,32 @@ test("lanes, question and settings come out as they went in", () => {
   assert.deepEqual(read, { lanes, shared, blind: true, prompt: "Who is “ö” <i>?\n2" });
 });
 
-test("settings that hold anyhow are not written", () => {
+test("default settings are not encoded", () => {
   const link = linkOf({ lanes: [{ model: "a", endpoint: null, settings: null }], shared: DEFAULTS, blind: false, prompt: "" });
   assert.deepEqual(JSON.parse(Buffer.from(link.slice(3), "base64url")), { v: 1, p: "", l: [{ m: "a" }], s: {} });
 });
 
-test("a question that is too long for a link gives none", () => {
+test("a prompt that is too long gives no link", () => {
   const lanes = [{ model: "a", endpoint: null, settings: null }];
   for (const length of [90_000, 300_000]) {
     assert.equal(linkOf({ lanes, shared: DEFAULTS, blind: false, prompt: "x".repeat(length) }), null);
   }
 });
 
-test("at most four lanes are read", () => {
-  const l = Array.from({ length: 9 }, (_, place) => ({ m: `m${place}` }));
+test("at most four lanes are decoded", () => {
+  const l = Array.from({ length: 9 }, (_, index) => ({ m: `m${index}` }));
   assert.equal(readLink(coded({ v: 1, p: "", l })).lanes.length, 4);
 });
 
 for (const data of [null, [], {}, { v: 2, l: [{ m: "a" }] }, { v: 1, l: [] }, { v: 1, l: [{}] }, { v: 1, l: [{ m: 3 }] }, { v: 1, l: [{ m: "a" }], p: 7 }]) {
-  test(`is no link: ${JSON.stringify(data)}`, () => assert.equal(readLink(coded(data)), null));
+  test(`is not a link: ${JSON.stringify(data)}`, () => assert.equal(readLink(coded(data)), null));
 }
 
 for (const hash of ["", "#", "#c", "#c=%", "#c=gA", `#c=${"A".repeat(200_000)}`]) {
-  test(`is no link: ${hash.slice(0, 20)}`, () => assert.equal(readLink(hash), null));
+  test(`is not a link: ${hash.slice(0, 20)}`, () => assert.equal(readLink(hash), null));
 }
 
-test("settings of another kind, or unknown ones, are left out", () => {
+test("unknown settings and invalid values are dropped", () => {
   const s = { temperature: { evil: 1 }, top_p: 0.5, stream: "no", __proto__: { x: 1 }, unknown: 3 };
   const { shared } = readLink(coded({ v: 1, p: "", l: [{ m: "a" }], s }));
   assert.deepEqual(shared, { ...DEFAULTS, top_p: 0.5 });
@@ -50,13 +50,13 @@ test("settings of another kind, or unknown ones, are left out", () => {
 
 const THREE = ["A", "B", "C"].map((letter) => ({ letter, label: `model ${letter}` }));
 
-test("the chosen one of three wins against each of the others", () => {
+test("the chosen one of three lanes wins against each of the others", () => {
   assert.deepEqual(votePairs(THREE, "B"), [
     { a: "model A", b: "model B", outcome: "b" },
     { a: "model B", b: "model C", outcome: "a" },
   ]);
 });
 
-test("a tie is one of every pair", () => {
+test("a tie counts for every pair", () => {
   assert.deepEqual(votePairs(THREE, "tie").map(({ outcome }) => outcome), ["tie", "tie", "tie"]);
 });

@@ -11,18 +11,18 @@ test("fields are found once each, in order, in any script", () => {
   assert.deepEqual(fieldsOf("{to} {{}} {{ }} {{a{{b}} {{{x}}} {{-}} ${{y}"), ["b", "x"]);
 });
 
-test("values take the places of their fields, and are never fields themselves", () => {
+test("values replace their fields and are never fields themselves", () => {
   assert.equal(fillFields("{{a}}, {{ a }}, {{b}}", { a: "{{b}}", b: "$& $1" }), "{{b}}, {{b}}, $& $1");
   assert.equal(fillFields("{{a}} {{b}}", { a: "" }), " {{b}}");
 });
 
-test("what has no text is no prompt, and a name is made where there is none", () => {
+test("a prompt needs a text, and gets a name if it has none", () => {
   for (const nothing of [undefined, {}, { text: " \n" }, { name: "x" }, { text: 7 }]) assert.equal(asPrompt(nothing), null);
   assert.equal(asPrompt({ text: "\nFirst line\nSecond" }).name, "First line");
   assert.equal([...asPrompt({ text: "x", name: "👩‍👧".repeat(100) }).name].length, 80);
 });
 
-test("prompts are kept, changed in their place and removed", () => {
+test("prompts are stored, changed in place and removed", () => {
   const prompts = new Prompts(new FakeStorage());
   const [a, b] = ["A", "B"].map((text) => asPrompt({ text }));
   prompts.put(a);
@@ -33,7 +33,7 @@ test("prompts are kept, changed in their place and removed", () => {
   assert.deepEqual(prompts.list(), [{ ...a, name: "Other" }]);
 });
 
-test("what another version or a stranger left there does no harm", () => {
+test("invalid stored data is ignored", () => {
   const storage = new FakeStorage();
   const prompts = new Prompts(storage);
   for (const left of ["{", "7", '"x"', "{}"]) {
@@ -44,19 +44,19 @@ test("what another version or a stranger left there does no harm", () => {
   assert.deepEqual(prompts.list().map(({ text }) => text), ["good"]);
 });
 
-test("imported prompts join the others once", () => {
+test("imported prompts are added once", () => {
   const prompts = new Prompts(new FakeStorage());
-  const found = [{ name: "N", text: "T" }, { name: "M", text: "U" }, { name: "", text: "" }];
-  prompts.merge(found);
-  prompts.merge(found);
+  const imported = [{ name: "N", text: "T" }, { name: "M", text: "U" }, { name: "", text: "" }];
+  prompts.merge(imported);
+  prompts.merge(imported);
   assert.deepEqual(prompts.list().map(({ name }) => name), ["N", "M"]);
 });
 
-test("a full browser is told", () => {
+test("full storage throws", () => {
   assert.throws(() => new Prompts(new FakeStorage(10)).put(asPrompt({ text: "x".repeat(100) })), /full/);
 });
 
-test("all strings of a search must be there, in name or text", () => {
+test("a search needs all its words, in the name or the text", () => {
   const all = [{ name: "Mail to Ann", text: "Dear" }, { name: "Code", text: "Review ann's code" }];
   assert.equal(matchingPrompts(all, "ann").length, 2);
   assert.deepEqual(matchingPrompts(all, "ANN dear").map(({ name }) => name), ["Mail to Ann"]);

@@ -6,12 +6,12 @@ import test from "node:test";
 import { setRanges, upperBound, clamp } from "../../../assets/js/ranges.js";
 import { DEFAULTS, customSettings, requestSettings } from "../../../assets/js/settings.js";
 
-test("without a word of the host any number goes", () => {
+test("without ranges every number is allowed", () => {
   setRanges({});
   assert.deepEqual([clamp("temperature", 2), clamp("max_tokens", 1e6), upperBound("max_tokens")], [2, 1e6, undefined]);
 });
 
-test("what a chat or a link brings is sent clamp the host's ranges, and states stay states", () => {
+test("values of chats and links are clamped to the ranges, and states are kept", () => {
   setRanges({ temperature: [0.2, 1], max_tokens: [16, 512] });
   const sent = requestSettings({ ...DEFAULTS, temperature: 1.6, max_tokens: 4000, top_p: 0.1, presence_penalty: "endpoint" });
   assert.deepEqual([sent.temperature, sent.max_tokens, sent.top_p, sent.presence_penalty], [1, 512, 0.1, "endpoint"]);

@@ -13,22 +13,22 @@ const fresh = () => {
 fresh();
 const { setPrivate, isPrivate, safeLocalStorage, safeSessionStorage } = await import("../../../assets/js/safe_storage.js");
 
-test("what is written stays in the browser's storage", () => {
+test("values are stored in the browser's storage", () => {
   fresh();
   safeLocalStorage.setItem("a", "1");
   safeSessionStorage.setItem("b", "2");
   assert.deepEqual([localStorage.getItem("a"), sessionStorage.getItem("b"), isPrivate()], ["1", "2", false]);
 });
 
-test("where nothing is kept it is in neither storage, and what was there is not seen", () => {
+test("private mode stores nothing and hides earlier values", () => {
   fresh();
   safeLocalStorage.setItem("a", "before");
   safeSessionStorage.setItem("a", "before");
   setPrivate(true);
-  for (const place of [safeLocalStorage, safeSessionStorage]) {
-    assert.equal(place.getItem("a"), null);
-    place.setItem("a", "secret");
-    assert.equal(place.getItem("a"), "secret");
+  for (const index of [safeLocalStorage, safeSessionStorage]) {
+    assert.equal(index.getItem("a"), null);
+    index.setItem("a", "secret");
+    assert.equal(index.getItem("a"), "secret");
   }
   const stored = [...localStorage.values.values(), ...sessionStorage.values.values()];
   assert.equal(stored.includes("secret"), false);
@@ -36,7 +36,7 @@ test("where nothing is kept it is in neither storage, and what was there is not 
   assert.deepEqual([safeLocalStorage.getItem("a"), safeSessionStorage.getItem("a")], ["before", "before"]);
 });
 
-test("a frame that may have no storage keeps it as long as the page", () => {
+test("without storage, values are kept while the page is open", () => {
   const closed = { get: () => { throw new Error("SecurityError"); } };
   browser("localStorage", closed);
   browser("sessionStorage", closed);

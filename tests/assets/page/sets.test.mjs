@@ -1,4 +1,4 @@
-// Run by tests/assets/test_page_scripts.py. What is typed into the form of a prompt set comes to the server as meant.
+// Run by tests/assets/test_page_scripts.py with Node's own test runner.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -12,7 +12,7 @@ const FORM = { name: "", text: "One.", candidates: [newCandidate("a")], temperat
 const NONE = { temperature: null, top_p: null, max_tokens: null, seed: null, presence_penalty: null, frequency_penalty: null, stop: null, reasoning_effort: null };
 const SET_STRINGS = { stop_at: "Stop sequences", reasoning_effort: "Effort", frequency_penalty: "Frequency penalty", temperature: "Temperature", top_p: "Top p", max_tokens: "Max tokens", seed: "Seed", system: "System prompt" };
 
-test("what is left empty is not sent as a value of the visitor's", () => {
+test("empty fields are not sent", () => {
   assert.deepEqual(requestOf(FORM), {
     set: { name: "", text: "One." },
     candidates: [{ model: "a", ...NONE, system: null, endpoint: null }],
@@ -20,7 +20,7 @@ test("what is left empty is not sent as a value of the visitor's", () => {
   });
 });
 
-test("zero is a value, and each candidate has its own", () => {
+test("zero is a value, and each candidate has its own values", () => {
   const own = { ...newCandidate("a"), presence_penalty: "-1", stop: "END\n\n two strings ", reasoning_effort: "high", temperature: "0", top_p: " 0.5 ", max_tokens: "9", seed: "0", system: "Be brief.", endpoint: "eu-1" };
   const { candidates, temperatures } = requestOf({ ...FORM, candidates: [own, newCandidate("a")], temperature: "0, 0.7; 1 1.5" });
   assert.deepEqual(candidates[0], { model: "a", ...NONE, temperature: 0, top_p: 0.5, max_tokens: 9, seed: 0, presence_penalty: -1, stop: ["END", "two strings"], reasoning_effort: "high", system: "Be brief.", endpoint: "eu-1" });
@@ -28,24 +28,24 @@ test("zero is a value, and each candidate has its own", () => {
 });
 
 for (const [field, typed] of [["temperature", "warm"], ["temperature", "2.1"], ["temperature", "0, -1"], ["max_tokens", "1.5"], ["max_tokens", "0"], ["repeats", "101"]]) {
-  test(`is no ${field}: ${typed}`, () => {
+  test(`is not a valid ${field}: ${typed}`, () => {
     assert.throws(() => requestOf({ ...FORM, [field]: typed }), (error) => error instanceof InvalidNumber && error.field === field);
   });
 }
 
 for (const [field, typed] of [["temperature", "0, 1"], ["top_p", "1.1"], ["seed", "-1"], ["seed", "1e99"], ["presence_penalty", "2.1"]]) {
-  test(`is no ${field} of a candidate: ${typed}`, () => {
+  test(`is not a valid ${field} of a candidate: ${typed}`, () => {
     assert.throws(() => requestOf({ ...FORM, candidates: [{ ...newCandidate("a"), [field]: typed }] }), (error) => error.field === field && error.low <= 0);
   });
 }
 
-test("what a candidate has of its own is told in strings", () => {
+test("a candidate's own settings are described", () => {
   assert.equal(summaryOf(newCandidate("a"), SET_STRINGS), "");
   assert.equal(summaryOf({ ...newCandidate("a"), temperature: "0", seed: "7 ", system: "x", endpoint: "eu-1" }, SET_STRINGS), "Temperature 0, Seed 7, System prompt, eu-1");
   assert.equal(summaryOf({ ...newCandidate("a"), frequency_penalty: "0.5", stop: "a\nb", reasoning_effort: "low" }, SET_STRINGS), 'Frequency penalty 0.5, Stop sequences "a" "b", Effort low');
 });
 
-test("a lane of a comparison comes with what is the visitor's own", () => {
+test("a lane of a comparison becomes a candidate with its custom settings", () => {
   assert.deepEqual(candidateOf({ model: "a", endpoint: null }, DEFAULTS), newCandidate("a"));
   const settings = { ...DEFAULTS, temperature: 0, top_p: "endpoint", seed: 7, stop: ["x", "y"], presence_penalty: 0.5, reasoning_effort: "high", system: "Be brief." };
   assert.deepEqual(candidateOf({ model: "a", endpoint: "eu-1" }, settings), { ...newCandidate("a"), temperature: "0", seed: "7", presence_penalty: "0.5", stop: "x\ny", reasoning_effort: "high", system: "Be brief.", endpoint: "eu-1" });
@@ -53,21 +53,21 @@ test("a lane of a comparison comes with what is the visitor's own", () => {
 
 const asked = (...texts) => texts.flatMap((text) => [{ role: "user", text }, { role: "assistant", versions: [] }]);
 
-test("a chat's prompts are a set, also those of several lines", () => {
+test("the prompts of a chat become a set, also those of several lines", () => {
   assert.equal(promptsOf(asked("One.", " \n", "Two.")), "One.\nTwo.");
   assert.equal(promptsOf(asked("First\nSecond")), "First\nSecond\n---\n");
   assert.equal(promptsOf(asked("A\n---\nB", "C")), "A\n- - -\nB\n---\nC\n---\n");
   assert.equal(promptsOf([]), "");
 });
 
-test("a safeLocalStorage form comes back, and whatever else stands there does no harm", () => {
+test("a stored form is restored, and invalid data is ignored", () => {
   assert.deepEqual(parseForm(JSON.parse(JSON.stringify(FORM))), FORM);
   for (const nothing of [null, 7, {}, { text: 1, candidates: [] }, { text: "x" }]) assert.equal(parseForm(nothing), null);
   const { candidates, repeats } = parseForm({ text: "x", repeats: 3, candidates: [null, { model: 1 }, { model: "a", seed: {}, evil: "x" }] });
   assert.deepEqual([candidates, repeats], [[newCandidate("a")], ""]);
 });
 
-test("sets are safeLocalStorage, replaced in their place, removed and brought back", () => {
+test("sets are stored, replaced in place, removed and restored", () => {
   const sets = new SavedSets(new FakeStorage());
   const [a, b] = ["A", "B"].map((name) => asSavedSet({ name, count: 1, form: FORM }));
   sets.put(a);
@@ -81,7 +81,7 @@ test("sets are safeLocalStorage, replaced in their place, removed and brought ba
   assert.deepEqual(sets.list().map(({ name }) => name), ["B", "Other"]);
 });
 
-test("a set is renamed in its place, and takes no other's name", () => {
+test("a set is renamed in place, but not to the name of another", () => {
   const sets = new SavedSets(new FakeStorage());
   const [a, b] = ["A", "B"].map((name) => asSavedSet({ name, count: 1, form: FORM }));
   sets.put(a);
@@ -94,24 +94,24 @@ test("a set is renamed in its place, and takes no other's name", () => {
   assert.deepEqual(sets.list(), [b, { ...a, name: "Other" }]);
 });
 
-test("one set too many is not safeLocalStorage, and pushes none out", () => {
+test("one set too many is not stored, and no other is dropped", () => {
   const sets = new SavedSets(new FakeStorage());
   const all = Array.from({ length: LIMIT }, (_, number) => asSavedSet({ name: `${number}`, form: FORM }));
   for (const set of all) sets.put(set);
   assert.throws(() => sets.put(asSavedSet({ name: "one more", form: FORM })), TooMany);
   assert.equal(sets.list().length, LIMIT);
   assert.ok(sets.named("0"));
-  sets.put({ ...all[0], name: "in its place" });
-  assert.ok(sets.named("in its place"));
+  sets.put({ ...all[0], name: "in its index" });
+  assert.ok(sets.named("in its index"));
 });
 
-test("a set without a name is called by its file, or its first line", () => {
+test("a set without a name is named by its file, or its first line", () => {
   assert.equal(asSavedSet({ form: FORM }).name, "One.");
   assert.equal(asSavedSet({ form: { ...FORM, name: "set.csv" } }).name, "set.csv");
   assert.equal(asSavedSet({ form: { ...FORM, text: " " } }), null);
 });
 
-test("a browser without room setStrings so, and keeps what it had", () => {
+test("full storage throws, and the stored sets stay", () => {
   const sets = new SavedSets(new FakeStorage(500));
   const set = asSavedSet({ name: "A", form: FORM });
   sets.put(set);
@@ -119,7 +119,7 @@ test("a browser without room setStrings so, and keeps what it had", () => {
   assert.deepEqual(sets.list(), [set]);
 });
 
-test("what another version left there does no harm", () => {
+test("invalid stored sets are ignored", () => {
   const storage = new FakeStorage();
   for (const left of ["{", "7", "{}", '[null, {"form": 3}]']) {
     storage.setItem("akash-gradio.sets", left);
@@ -127,7 +127,7 @@ test("what another version left there does no harm", () => {
   }
 });
 
-test("who hears the page is told quarters, the first failure and the end", () => {
+test("progress is announced at quarters, the first failure and the end", () => {
   const run = (done, failed = 0, state = "running") => progressKey({ state, done, total: 100, failed });
   assert.equal(run(0), run(24));
   assert.notEqual(run(24), run(25));

@@ -5,7 +5,7 @@ import { shortcutFor } from "../../../assets/js/shortcuts.js";
 const press = (key, more = {}) => ({ key, code: "", shiftKey: false, ctrlKey: false, metaKey: false, altKey: false, keyCode: 0, isComposing: false, ...more });
 const CTRL_SHIFT = { ctrlKey: true, shiftKey: true };
 
-test("the keys mean what the sheet says, in a text too", () => {
+test("shortcuts work as listed, also in text fields", () => {
   for (const [key, more, name] of [
     ["O", CTRL_SHIFT, "new_chat"],
     ["Escape", { shiftKey: true }, "focus"],
@@ -21,12 +21,12 @@ test("the keys mean what the sheet says, in a text too", () => {
   ]) assert.equal(shortcutFor(press(key, more), true, false), name, key);
 });
 
-test("a question mark opens the sheet, but not while writing", () => {
+test("a question mark opens the list, except while typing", () => {
   assert.equal(shortcutFor(press("?", { shiftKey: true }), false, false), "sheet");
   assert.equal(shortcutFor(press("?", { shiftKey: true }), true, false), null);
 });
 
-test("letters, Enter, copying and what an IME composes are left alone", () => {
+test("letters, Enter, copying and IME input are not shortcuts", () => {
   for (const [key, more] of [
     ["o", {}], ["O", { shiftKey: true }], ["Enter", {}], ["Enter", { shiftKey: true }], ["Enter", { ctrlKey: true }],
     ["c", { ctrlKey: true }], ["a", { ctrlKey: true }], ["z", CTRL_SHIFT], ["E", { ...CTRL_SHIFT, altKey: true }], ["k", { ctrlKey: true, altKey: true }],
@@ -34,12 +34,12 @@ test("letters, Enter, copying and what an IME composes are left alone", () => {
   ]) assert.equal(shortcutFor(press(key, more), false, false), null, `${key} ${JSON.stringify(more)}`);
 });
 
-test("a Mac has its own modifier, and Ctrl there is the system's", () => {
+test("a Mac uses the Command key, and Ctrl is ignored there", () => {
   assert.equal(shortcutFor(press("k", { metaKey: true }), true, true), "search");
   assert.equal(shortcutFor(press("k", { ctrlKey: true }), true, true), null);
 });
 
-test("on a layout that writes other letters the key counts", () => {
+test("on layouts with other letters the key position counts", () => {
   assert.equal(shortcutFor(press("Щ", { ...CTRL_SHIFT, code: "KeyO" }), true, false), "new_chat");
   assert.equal(shortcutFor(press("?", { ctrlKey: true, shiftKey: true, code: "Slash" }), true, false), "sheet");
 });

@@ -11,15 +11,15 @@ const { saveFragment, restoreFragment } = await import("../../../assets/js/url_f
 const SIGN_IN = { search: "?next=%3Fview%3Dcompare%26with%3Dorg/a%2520b", hash: "#c=abc" };
 const PAGE = { search: "?view=compare&with=org%2Fa+b", hash: "" };
 
-test("a link's comparison comes through sign-in, once", () => {
+test("the fragment of a link survives sign-in, once", () => {
   globalThis.sessionStorage = new FakeStorage();
   saveFragment(SIGN_IN);
-  saveFragment({ search: "?fault=hub_denied&next=%3Fview%3Dcompare", hash: "" }); // refused at first
+  saveFragment({ search: "?fault=hub_denied&next=%3Fview%3Dcompare", hash: "" }); // a failed first attempt
   assert.equal(restoreFragment(PAGE), "#c=abc");
   assert.equal(restoreFragment(PAGE), "");
 });
 
-test("it goes to no other address than its own, and in the way of none", () => {
+test("a fragment is used only for its own URL and never replaces another", () => {
   for (const other of [{ search: "?view=models", hash: "" }, { search: "", hash: "" }, { ...PAGE, hash: "#c=newer" }]) {
     globalThis.sessionStorage = new FakeStorage();
     saveFragment(SIGN_IN);
@@ -28,7 +28,7 @@ test("it goes to no other address than its own, and in the way of none", () => {
   }
 });
 
-test("an address without a query has one too, and a tab without room only loses it", () => {
+test("a URL without a query works too, and full storage only loses the fragment", () => {
   globalThis.sessionStorage = new FakeStorage();
   saveFragment({ search: "", hash: "#c=abc" });
   assert.equal(restoreFragment({ search: "", hash: "" }), "#c=abc");
