@@ -67,8 +67,8 @@ export function statusView(version) {
   return el("div", { class: "status" }, dots, el("span", { class: "status-text" }, version.status ?? ""));
 }
 
-/** Return what the visitor can do about an error. Chats stored by version 0.1 have it as `mend`. */
-export const hintOf = (error) => error.hint ?? error.mend ?? "";
+/** Return what the visitor can do about an error. Chats stored by version 0.1 have another key. */
+export const hintOf = (error) => error.hint ?? error["mend"] ?? "";
 
 /** Build the box that shows an error: what happened, what to do, details and a retry button. */
 export function errorView(error, strings, onretry) {

@@ -36,11 +36,11 @@ export class Check {
     }
   }
 
-  #show(view, wanted) {
+  #show(view, alias) {
     this.view = view;
     this.checkStrings = view.strings;
     const select = $("#check-endpoint");
-    const before = wanted ?? (select.options.length ? select.value : null);
+    const before = alias ?? (select.options.length ? select.value : null);
     const names = view.endpoints.map(({ alias }) => el("option", { value: alias }, alias));
     select.replaceChildren(...names, el("option", { value: ADDRESS }, this.checkStrings.address));
     if (before !== null && [...select.options].some((option) => option.value === before)) select.value = before;

@@ -167,7 +167,7 @@ export class ContextBar {
 
 /** Return the ready model with the smallest context that fits everything. */
 function smallestFitting(models, plan) {
-  const fitting = models.filter((one) => one.can_chat && one.state === "ready" && one.context_tokens >= plan.wanted);
+  const fitting = models.filter((one) => one.can_chat && one.state === "ready" && one.context_tokens >= plan.total);
   return fitting.sort((a, b) => a.context_tokens - b.context_tokens)[0];
 }
 

@@ -69,7 +69,7 @@ export function planContext({ limit, ratio = 1, system = 0, history = [], messag
   const used = fixed + sum;
   return {
     limit, system: scaled(system), history: sum, message: scaled(message), room, from,
-    wanted: fixed + all, used, over: Boolean(limit) && used > limit,
+    total: fixed + all, used, over: Boolean(limit) && used > limit,
   };
 }
 

@@ -50,13 +50,13 @@ export function replaceIfChanged(box, ...nodes) {
 }
 
 function renewChildren(there, fresh) {
-  const wanted = [...fresh.childNodes];
-  wanted.forEach((node, index) => {
+  const children = [...fresh.childNodes];
+  children.forEach((node, index) => {
     const old = there.childNodes[index];
     if (old) renewNode(old, node);
     else there.append(node);
   });
-  while (there.childNodes.length > wanted.length) there.lastChild.remove();
+  while (there.childNodes.length > children.length) there.lastChild.remove();
 }
 
 function renewNode(old, fresh) {

@@ -80,9 +80,9 @@ export async function* asJson(chats) {
 
 /** Select the styles that a rendered answer needs from the page's style sheets. */
 export function stylesOf(sheets) {
-  const wanted = /^(:root|\.dark$|.*(\.prose-block|\.code|\.hl-|\.table-scroll|\.math|\.bubble))/;
+  const selectors = /^(:root|\.dark$|.*(\.prose-block|\.code|\.hl-|\.table-scroll|\.math|\.bubble))/;
   const rules = [...sheets].filter((sheet) => sheet.href?.includes("/page/assets/css/")).flatMap((sheet) => [...sheet.cssRules]);
-  const texts = rules.filter((rule) => wanted.test(rule.selectorText ?? "")).map((rule) => rule.cssText);
+  const texts = rules.filter((rule) => selectors.test(rule.selectorText ?? "")).map((rule) => rule.cssText);
   const dark = texts.filter((text) => text.startsWith(".dark {")).map((text) => text.replace(".dark", ":root"));
   return [...texts, `@media (prefers-color-scheme: dark) { ${dark.join(" ")} }`, FRAME].join("\n");
 }

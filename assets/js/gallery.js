@@ -128,14 +128,14 @@ export class Models {
   }
 
   #matches(model, query) {
-    const wanted = {
+    const passes = {
       all: true,
       ready: model.state === "ready" || model.state === "slow",
       reasoning: model.reasoning,
       vision: model.vision,
     }[this.filter];
     const text = `${model.name} ${model.id} ${model.description} ${model.badges.join(" ")}`.toLowerCase();
-    return wanted && query.split(/\s+/).every((part) => text.includes(part));
+    return passes && query.split(/\s+/).every((part) => text.includes(part));
   }
 
   draw() {
@@ -268,7 +268,7 @@ export function showDownSince(root, strings, now = new Date()) {
 export function applyThemeToPictures(root = document) {
   const { dark } = window.akashTheme;
   for (const picture of root.querySelectorAll("img[data-dark]")) {
-    const wanted = dark ? picture.dataset.dark : picture.dataset.light;
-    if (picture.getAttribute("src") !== wanted) picture.src = wanted;
+    const source = dark ? picture.dataset.dark : picture.dataset.light;
+    if (picture.getAttribute("src") !== source) picture.src = source;
   }
 }

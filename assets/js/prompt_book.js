@@ -49,7 +49,7 @@ export class PromptBook {
     const { strings } = this;
     const all = this.prompts.list();
     const rows = el("div", { class: "prompt-rows" });
-    const draw = (wanted) => rows.replaceChildren(...matchingPrompts(all, wanted).map((prompt) => this.#row(prompt)));
+    const draw = (query) => rows.replaceChildren(...matchingPrompts(all, query).map((prompt) => this.#row(prompt)));
     draw(query);
     const search = el("input", { type: "search", class: "dialog-field", placeholder: strings.prompts_search, "aria-label": strings.prompts_search, oninput: (event) => draw(event.target.value) });
     const add = el("button", { type: "button", class: "btn", onclick: () => this.#write({ name: "", text: "" }) }, icon("plus"), strings.prompt_new);

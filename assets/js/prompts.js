@@ -68,9 +68,9 @@ export class Prompts {
 
 /** Return prompts whose name or text has all words of the query. */
 export function matchingPrompts(prompts, query) {
-  const wanted = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   return prompts.filter(({ name, text }) => {
     const haystack = `${name}\n${text}`.toLowerCase();
-    return wanted.every((word) => haystack.includes(word));
+    return words.every((word) => haystack.includes(word));
   });
 }

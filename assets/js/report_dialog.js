@@ -17,10 +17,10 @@ export function openReport(page, { preview, whole }) {
   const sheet = el("div", { class: "report-preview" });
   const chips = Object.keys(FORMS).map((each) => el("button", { type: "button", class: "chip", "aria-pressed": String(each === form), onclick: () => choose(each) }, each.toUpperCase()));
   const show = async () => {
-    const wanted = form;
-    const response = await preview(wanted).catch((error) => ({ text: error.view?.title ?? page.strings.offline_title, whole: true }));
-    if (wanted !== form) return;
-    const shown = wanted === "html"
+    const requested = form;
+    const response = await preview(requested).catch((error) => ({ text: error.view?.title ?? page.strings.offline_title, whole: true }));
+    if (requested !== form) return;
+    const shown = requested === "html"
       ? el("iframe", { sandbox: "", title: setStrings.preview, srcdoc: response.text })
       : el("pre", { tabindex: "0" }, response.text);
     sheet.replaceChildren(shown, response.whole ? "" : el("p", { class: "set-hint" }, setStrings.preview_cut));
@@ -31,9 +31,9 @@ export function openReport(page, { preview, whole }) {
     show();
   };
   const save = async () => {
-    const wanted = form;
-    const contents = await whole(wanted).catch((error) => void toast(error.view?.title ?? page.strings.offline_title));
-    if (contents) download(`${page.strings.title} report.${wanted}`, [contents], FORMS[wanted]);
+    const requested = form;
+    const contents = await whole(requested).catch((error) => void toast(error.view?.title ?? page.strings.offline_title));
+    if (contents) download(`${page.strings.title} report.${requested}`, [contents], FORMS[requested]);
   };
   const button = el("button", { type: "button", class: "btn primary", onclick: save }, setStrings.download);
   const { dialog } = openDialog(setStrings.report, page.strings, el("p", { class: "set-hint" }, setStrings.report_contents), el("div", { class: "report-forms" }, el("div", { class: "chips" }, ...chips), button), sheet);

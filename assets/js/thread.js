@@ -348,14 +348,14 @@ export class Thread {
 
 /** Render the visible turns on the server: stored chats hold texts, not HTML. */
 export async function renderMissing(turns) {
-  const wanted = [];
+  const missing = [];
   for (const turn of turns) {
     const version = turn.versions?.[turn.shown];
     if (!version) continue;
-    if (version.text && !version.blocks) wanted.push([version, "text", "blocks"]);
-    if (version.reasoning && !version.reasoning_blocks) wanted.push([version, "reasoning", "reasoning_blocks"]);
+    if (version.text && !version.blocks) missing.push([version, "text", "blocks"]);
+    if (version.reasoning && !version.reasoning_blocks) missing.push([version, "reasoning", "reasoning_blocks"]);
   }
-  if (!wanted.length) return;
-  const { blocks } = await api.render(wanted.map(([version, text]) => version[text]));
-  wanted.forEach(([version, , field], index) => (version[field] = blocks[index]));
+  if (!missing.length) return;
+  const { blocks } = await api.render(missing.map(([version, text]) => version[text]));
+  missing.forEach(([version, , field], index) => (version[field] = blocks[index]));
 }

@@ -50,7 +50,7 @@ def split_into_chunks(text: str, size: int = 7) -> tuple[str, ...]:
 def measure_layout_shift(page: Page) -> None:
     """Sum up the layout shift from now on in `window.shifted`, as browsers score it.
 
-    What follows a key or a click within half a second is wanted by the visitor and not counted.
+    Shifts within half a second after a key press or a click are expected and not counted.
     """
     page.evaluate(
         """() => {

@@ -180,7 +180,7 @@ class ScreenSources:
         start: Returns a program by its name.
         llama: The endpoint of most models.
         deepseek: The two endpoints of one model.
-        wanted: Part of the names of the screens to take, "" for all.
+        name_filter: Part of the names of the screens to take, "" for all.
         taken: The pictures taken so far.
     """
 
@@ -188,7 +188,7 @@ class ScreenSources:
     start: Callable[[str], App]
     llama: StubThread
     deepseek: tuple[StubThread, StubThread]
-    wanted: str = ""
+    name_filter: str = ""
     taken: list[Path] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> App:
@@ -196,7 +196,7 @@ class ScreenSources:
 
 
 @contextmanager
-def open_sources(browser: Browser, wanted: str) -> Iterator[ScreenSources]:
+def open_sources(browser: Browser, name_filter: str) -> Iterator[ScreenSources]:
     """Prepare every configuration with its endpoints."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -235,7 +235,11 @@ def open_sources(browser: Browser, wanted: str) -> Iterator[ScreenSources]:
             "broken": {"EMBEDDED": "on", "EMBEDDED_MODEL": "/models/absent.gguf"},
         }
         yield ScreenSources(
-            browser=browser, start=start, llama=llama, deepseek=(first, second), wanted=wanted
+            browser=browser,
+            start=start,
+            llama=llama,
+            deepseek=(first, second),
+            name_filter=name_filter,
         )
 
 
@@ -266,7 +270,7 @@ def _take(
     device: dict[str, Any],
     theme: str,
 ) -> None:
-    if sources.wanted and sources.wanted not in draw.__name__:
+    if sources.name_filter and sources.name_filter not in draw.__name__:
         return
     pages: list[Page] = []
 
@@ -814,9 +818,9 @@ def _write(page: Page, path: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Take the pictures. Returns the exit status."""
     docs = "--docs" in arguments
-    wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
+    name_filter = next((argument for argument in arguments if not argument.startswith("-")), "")
     SCREENS.mkdir(parents=True, exist_ok=True)
-    with open_browser() as browser, open_sources(browser, wanted) as sources:
+    with open_browser() as browser, open_sources(browser, name_filter) as sources:
         if docs:
             take_docs(sources)
         else:

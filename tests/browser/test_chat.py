@@ -70,9 +70,9 @@ def test_enter_sends_and_shift_enter_inserts_a_line(page: Page, upstream: Upstre
     expect(page.locator("#message")).to_have_value("")
 
 
-@pytest.mark.parametrize("says", ["isComposing: true", "keyCode: 229"])
+@pytest.mark.parametrize("event_init", ["isComposing: true", "keyCode: 229"])
 def test_enter_that_ends_an_ime_composition_does_not_send(
-    page: Page, upstream: Upstream, says: str
+    page: Page, upstream: Upstream, event_init: str
 ) -> None:
     open_chat(page, upstream.model)
     page.fill("#message", "かな")
@@ -80,7 +80,7 @@ def test_enter_that_ends_an_ime_composition_does_not_send(
         f"""() => {{
           const box = document.querySelector("#message");
           box.dispatchEvent(new CompositionEvent("compositionstart", {{bubbles: true}}));
-          const init = {{key: "Enter", bubbles: true, cancelable: true, {says}}};
+          const init = {{key: "Enter", bubbles: true, cancelable: true, {event_init}}};
           box.dispatchEvent(new KeyboardEvent("keydown", init));
           box.dispatchEvent(new CompositionEvent("compositionend", {{bubbles: true}}));
         }}"""

@@ -116,8 +116,8 @@ def test_scripts_fill_in_all_values_of_a_text() -> None:
     calls = re.findall(r"fill\((?:[\w.]*\.)?strings\.(\w+), \{([^}]*)\}\)", SCRIPTS)
     assert calls
     for key, given in calls:
-        wanted = {name for _, name, _, _ in Formatter().parse(texts.PAGE[key]) if name}
-        assert wanted <= set(re.findall(r"\w+", given)), key
+        needed = {name for _, name, _, _ in Formatter().parse(texts.PAGE[key]) if name}
+        assert needed <= set(re.findall(r"\w+", given)), key
 
 
 def test_no_text_is_empty_or_has_double_spaces() -> None:

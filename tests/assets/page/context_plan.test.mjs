@@ -43,13 +43,13 @@ test("pictures of earlier messages count nothing for a model without vision", ()
 });
 
 test("nothing is left out while everything fits", () => {
-  const found = planContext({ limit: 100, history: chat(20, 20), message: 20, system: 10, room: 30 });
-  assert.deepEqual([found.from, found.used, found.wanted, found.over], [0, 100, 100, false]);
+  const result = planContext({ limit: 100, history: chat(20, 20), message: 20, system: 10, room: 30 });
+  assert.deepEqual([result.from, result.used, result.total, result.over], [0, 100, 100, false]);
 });
 
 test("one token too many leaves out the oldest prompt with its answer", () => {
-  const found = planContext({ limit: 99, history: chat(20, 20, 5, 5), message: 20, system: 10, room: 20 });
-  assert.deepEqual([found.from, found.history, found.wanted], [2, 10, 100]);
+  const result = planContext({ limit: 99, history: chat(20, 20, 5, 5), message: 20, system: 10, room: 20 });
+  assert.deepEqual([result.from, result.history, result.total], [2, 10, 100]);
 });
 
 test("the messages sent always start with a user turn", () => {
@@ -65,8 +65,8 @@ test("a chat that starts with an answer is sent unchanged while it fits", () => 
 });
 
 test("the system prompt and the message are never left out, and exceeding the limit is reported", () => {
-  const found = planContext({ limit: 50, history: chat(20, 20), message: 30, system: 30, room: 10 });
-  assert.deepEqual([found.from, found.used, found.over], [2, 70, true]);
+  const result = planContext({ limit: 50, history: chat(20, 20), message: 30, system: 30, room: 10 });
+  assert.deepEqual([result.from, result.used, result.over], [2, 70, true]);
 });
 
 test("everything is sent if the visitor wants it or no limit is known", () => {
@@ -88,8 +88,8 @@ test("longer messages never restore turns that were left out", () => {
 });
 
 test("counts use the model's ratio, but the reserve for the answer does not", () => {
-  const found = planContext({ limit: 1000, ratio: 2, history: chat(20, 20), message: 10, system: 5, room: 30 });
-  assert.deepEqual([found.system, found.history, found.message, found.room], [10, 80, 20, 30]);
+  const result = planContext({ limit: 1000, ratio: 2, history: chat(20, 20), message: 10, system: 5, room: 30 });
+  assert.deepEqual([result.system, result.history, result.message, result.room], [10, 80, 20, 30]);
 });
 
 test("the answer's reserve is the visitor's limit, else at most a quarter of the context", () => {

@@ -31,7 +31,7 @@ test("a syntax error names its line and the text around it", () => {
 });
 
 test("other errors are the library's first line, shortened", () => {
-  const told = errorMessage({ message: `No diagram type detected for text: ${"x".repeat(500)}\nmore` });
-  assert.ok(told.startsWith("No diagram type detected") && told.length === 160 && told.endsWith("…"));
+  const message = errorMessage({ message: `No diagram type detected for text: ${"x".repeat(500)}\nmore` });
+  assert.ok(message.startsWith("No diagram type detected") && message.length === 160 && message.endsWith("…"));
   assert.equal(errorMessage({}), "");
 });

@@ -51,12 +51,12 @@ test("a lane of a comparison becomes a candidate with its custom settings", () =
   assert.deepEqual(candidateOf({ model: "a", endpoint: "eu-1" }, settings), { ...newCandidate("a"), temperature: "0", seed: "7", presence_penalty: "0.5", stop: "x\ny", reasoning_effort: "high", system: "Be brief.", endpoint: "eu-1" });
 });
 
-const asked = (...texts) => texts.flatMap((text) => [{ role: "user", text }, { role: "assistant", versions: [] }]);
+const prompts = (...texts) => texts.flatMap((text) => [{ role: "user", text }, { role: "assistant", versions: [] }]);
 
 test("the prompts of a chat become a set, also those of several lines", () => {
-  assert.equal(promptsOf(asked("One.", " \n", "Two.")), "One.\nTwo.");
-  assert.equal(promptsOf(asked("First\nSecond")), "First\nSecond\n---\n");
-  assert.equal(promptsOf(asked("A\n---\nB", "C")), "A\n- - -\nB\n---\nC\n---\n");
+  assert.equal(promptsOf(prompts("One.", " \n", "Two.")), "One.\nTwo.");
+  assert.equal(promptsOf(prompts("First\nSecond")), "First\nSecond\n---\n");
+  assert.equal(promptsOf(prompts("A\n---\nB", "C")), "A\n- - -\nB\n---\nC\n---\n");
   assert.equal(promptsOf([]), "");
 });
 
