@@ -1,27 +1,32 @@
-"""A whole completion as chunks of a stream, and the chunks of a stream as a whole completion."""
+"""Converts a complete answer into the chunks of a stream, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-_ONCE: Final = frozenset({"role", "id", "type", "name", "index"})
-"""Texts that are the same wherever they are said; any other grows."""
+_REPEATED: Final = frozenset({"role", "id", "type", "name", "index"})
+"""Text fields that repeat the same value in each chunk; all others are continued."""
 
 
-def completion_to_chunks(completion: Mapping[str, Any], *, usage: bool) -> Iterator[dict[str, Any]]:
-    """What a stream would have said; each choice in one chunk, its finish reason in another.
+def completion_to_chunks(
+    completion: Mapping[str, Any], *, usage: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the chunks of a stream for a complete answer, keeping unknown fields.
 
-    usage: end with the tokens, where they are reported. Unknown fields stay.
+    Each choice becomes one chunk with its content and one with its finish reason.
+
+    Args:
+        usage: Whether to end with the token counts, where the endpoint reported them.
     """
     common = {k: v for k, v in completion.items() if k not in ("choices", "usage", "object")}
     common["object"] = "chat.completion.chunk"
     choices = [choice for choice in completion["choices"] if isinstance(choice, dict)]
     for position, choice in enumerate(choices):
-        said = {k: v for k, v in choice.items() if k not in ("delta", "message", "text")}
+        rest = {k: v for k, v in choice.items() if k not in ("delta", "message", "text")}
         delta = {"role": "assistant", **delta_from_choice(choice)}
-        said = {"index": position, **said, "delta": delta, "finish_reason": None}
-        yield {**common, "choices": [said]}
+        content = {"index": position, **rest, "delta": delta, "finish_reason": None}
+        yield {**common, "choices": [content]}
     for position, choice in enumerate(choices):
         end = {"index": choice.get("index", position), "delta": {}}
         yield {
@@ -33,7 +38,7 @@ def completion_to_chunks(completion: Mapping[str, Any], *, usage: bool) -> Itera
 
 
 def delta_from_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """What a choice says, as a delta, also where a server calls it otherwise."""
+    """Return the content of a choice as a delta, also where the server names it differently."""
     delta = choice.get("delta")
     if isinstance(delta, dict):
         return delta
@@ -48,14 +53,14 @@ def delta_from_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class CompletionAssembler:
-    """Live sum of a stream's chunks."""
+    """Assembles the chunks of a stream into a complete answer."""
 
     def __init__(self) -> None:
         self._top: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
 
     def add(self, chunk: Mapping[str, Any]) -> None:
-        """One more chunk."""
+        """Add the next chunk."""
         for name, value in chunk.items():
             if name != "choices" and (value is not None or name not in self._top):
                 self._top[name] = value
@@ -64,16 +69,16 @@ class CompletionAssembler:
             self._add_choice(index if type(index) is int else 0, choice)
 
     def completion(self) -> dict[str, Any]:
-        """What came so far, as an answer that is no stream."""
+        """Return the chunks so far as one answer."""
         choices = [self._finished(index) for index in sorted(self._choices)]
         return {**self._top, "object": "chat.completion", "choices": choices}
 
     def _add_choice(self, index: int, choice: Mapping[str, Any]) -> None:
-        kept = self._choices.setdefault(index, {"index": index, "message": {}})
-        _merge(kept["message"], delta_from_choice(choice))
+        assembled = self._choices.setdefault(index, {"index": index, "message": {}})
+        _merge(assembled["message"], delta_from_choice(choice))
         for name, value in choice.items():
             if name not in ("delta", "message", "text", "index"):
-                kept[name] = _sum(name, kept.get(name), value)
+                assembled[name] = _combine(name, assembled.get(name), value)
 
     def _finished(self, index: int) -> dict[str, Any]:
         choice = self._choices[index]
@@ -88,36 +93,36 @@ class CompletionAssembler:
         }
 
 
-def _merge(kept: dict[str, Any], more: Mapping[str, Any]) -> None:
+def _merge(target: dict[str, Any], more: Mapping[str, Any]) -> None:
     for name, value in more.items():
-        kept[name] = _sum(name, kept.get(name), value)
+        target[name] = _combine(name, target.get(name), value)
 
 
-def _sum(name: str, before: Any, more: Any) -> Any:
-    """What a field is when it was `before` and the next chunk says `more` of it."""
+def _combine(name: str, before: Any, more: Any) -> Any:
+    """Combine a field's value so far with its value in the next chunk."""
     if more is None or before is None:
         return before if more is None else more
     if isinstance(before, str) and isinstance(more, str):
-        return more or before if name in _ONCE else before + more
+        return more or before if name in _REPEATED else before + more
     if isinstance(before, dict) and isinstance(more, dict):
         merged = dict(before)
         _merge(merged, more)
         return merged
     if isinstance(before, list) and isinstance(more, list):
-        return _joined(before, more)
+        return _combine_lists(before, more)
     return more
 
 
-def _joined(before: list[Any], more: list[Any]) -> list[Any]:
-    """Items that say their index are merged with the same one's; others are appended."""
-    joined = list(before)
+def _combine_lists(before: list[Any], more: list[Any]) -> list[Any]:
+    """Merge items with the same index; append the others."""
+    combined = list(before)
     for item in more:
         index = item.get("index") if isinstance(item, dict) else None
         same = [
-            i for i, old in enumerate(joined) if index is not None and old.get("index") == index
+            i for i, old in enumerate(combined) if index is not None and old.get("index") == index
         ]
         if same:
-            joined[same[0]] = _sum("", joined[same[0]], item)
+            combined[same[0]] = _combine("", combined[same[0]], item)
         else:
-            joined.append(item)
-    return joined
+            combined.append(item)
+    return combined

@@ -1,4 +1,4 @@
-"""Undoes Content-Encoding in bounded steps, so that a small packet can't become much memory."""
+"""Decodes Content-Encoding in bounded pieces, so that a small packet can't expand into memory."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
-LARGEST_PIECE: Final = 256 * 1024
-"""Bytes handed out at once."""
+MAX_PIECE_BYTES: Final = 256 * 1024
+"""Largest piece that a decoder yields."""
 
 Decode: TypeAlias = Callable[[bytes], Iterator[bytes]]
-"""Takes what came, gives what it means; raises InvalidEncoding."""
+"""Decodes the next bytes of a body; raises InvalidEncoding."""
 
 
 class InvalidEncoding(ValueError):
-    """The bytes are not what the Content-Encoding says, or it names one we don't know."""
+    """The body doesn't match its Content-Encoding, or the encoding isn't supported."""
 
 
 def make_decoder(content_encoding: str | None) -> Decode | None:
-    """How to read a body, None when it is plain. Knows gzip, deflate and br.
+    """Return the decoder for a Content-Encoding header, None for an unencoded body.
 
-    content_encoding: the header's value. Raises InvalidEncoding for any other.
+    Supports gzip, deflate and br.
+
+    Raises:
+        InvalidEncoding: The encoding isn't supported.
     """
     name = (content_encoding or "").strip().lower()
     if name in ("", "identity"):
@@ -35,14 +38,14 @@ def make_decoder(content_encoding: str | None) -> Decode | None:
 
 
 class _Zlib:
-    """gzip, or deflate with and without zlib's header (servers send both)."""
+    """gzip, or deflate with or without the zlib header (servers send both)."""
 
     def __init__(self, window_bits: int) -> None:
         self._window_bits = window_bits
         self._stream = zlib.decompressobj(window_bits)
-        self._begun = False
+        self._header_checked = False
         self._head = b""
-        """zlib's header has two bytes: before them it isn't known whether there is one."""
+        """The bytes before the two of the zlib header are complete."""
 
     def __call__(self, data: bytes) -> Iterator[bytes]:
         while data:
@@ -55,17 +58,17 @@ class _Zlib:
 
     def _inflate(self, data: bytes) -> bytes:
         try:
-            piece = self._stream.decompress(data, LARGEST_PIECE)
+            piece = self._stream.decompress(data, MAX_PIECE_BYTES)
         except zlib.error:
-            if self._begun or self._window_bits != zlib.MAX_WBITS:
+            if self._header_checked or self._window_bits != zlib.MAX_WBITS:
                 raise InvalidEncoding("zlib") from None
-            self._begun = True
+            self._header_checked = True
             self._window_bits = -zlib.MAX_WBITS
             self._stream = zlib.decompressobj(self._window_bits)
             return self._inflate(self._head + data)
-        if not self._begun:
+        if not self._header_checked:
             self._head += data[:2]
-            self._begun = len(self._head) >= 2
+            self._header_checked = len(self._head) >= 2
         return piece
 
 
@@ -80,10 +83,10 @@ class _Brotli:
         more = True
         while more:
             try:
-                piece = self._stream.process(data, output_buffer_limit=LARGEST_PIECE)
+                piece = self._stream.process(data, output_buffer_limit=MAX_PIECE_BYTES)
             except self._error:
                 raise InvalidEncoding("br") from None
             data = b""
-            more = len(piece) >= LARGEST_PIECE or not self._stream.can_accept_more_data()
+            more = len(piece) >= MAX_PIECE_BYTES or not self._stream.can_accept_more_data()
             if piece:
                 yield piece

@@ -1,4 +1,4 @@
-"""What an endpoint says when it says no, in all the shapes that servers use.
+"""Parses error responses, in all the shapes that servers use.
 
 OpenAI `{"error": {"message", "type", "code"}}`; TGI and LM Studio `{"error": "text"}`;
 vLLM `{"object": "error", "message"}`; FastAPI `{"detail": …}`; Cloudflare
@@ -20,10 +20,10 @@ from akash_gradio.domain.errors import (
     RequestRefused,
 )
 from akash_gradio.domain.redaction import redact
-from akash_gradio.gateway.surrogates import mended
+from akash_gradio.gateway.surrogates import repair_surrogates
 
-DETAIL_CHARACTERS: Final = 500
-_READ_CHARACTERS: Final = 65_536
+MAX_DETAIL_CHARACTERS: Final = 500
+_MAX_BODY_CHARACTERS: Final = 65_536
 _REQUEST_AT_FAULT: Final = frozenset({400, 413, 422})
 _MAY_MEAN_TOO_LONG: Final = _REQUEST_AT_FAULT | {500}
 _TOO_LONG_CODES: Final = frozenset(
@@ -38,11 +38,15 @@ _TOO_LONG_CODES: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """An error object, read. detail: scrubbed, at most 500 characters.
+class ErrorBody:
+    """A parsed error object.
 
-    status: the HTTP status it names, None when it names none. too_long: the request is
-    past the model's context, of limit_tokens, with requested_tokens; None where not said.
+    Attributes:
+        detail: Its message, redacted, at most 500 characters.
+        status: The HTTP status that it names, None when it names none.
+        too_long: Whether the request exceeds the model's context.
+        limit_tokens: Size of the context, None when not stated.
+        requested_tokens: Size of the request, None when not stated.
     """
 
     detail: str = ""
@@ -55,123 +59,128 @@ class Fault:
 def error_from_response(
     alias: str, status: int, body: bytes, retry_after_s: float | None
 ) -> EndpointRefused | RequestRefused:
-    """The error for an HTTP answer that is no success.
+    """Return the error for an HTTP response other than success.
 
-    `ContextExceeded` for a request past the context, `RequestRefused` for another 400, 413
-    or 422, `EndpointRefused` for any other status. body: as much as was read, decompressed.
-    retry_after_s: seconds from the answer's headers.
+    Args:
+        body: As much of it as was read, decompressed.
+        retry_after_s: The delay from the response's headers.
+
+    Returns:
+        `ContextExceeded` for a request that exceeds the context, `RequestRefused` for another
+        400, 413 or 422, `EndpointRefused` for any other status.
     """
-    return _refused(alias, status, read_fault(body), retry_after_s)
+    return _error_for_status(alias, status, parse_error_body(body), retry_after_s)
 
 
-def fault_error(alias: str, fault: Fault) -> EndpointMalformed | EndpointRefused | RequestRefused:
-    """The error for an error object that came with status 200 or inside a stream."""
-    if fault.status is not None:
-        return _refused(alias, fault.status, fault, None)
-    if fault.too_long:
-        return _too_long(alias, 400, fault)
-    return EndpointMalformed(alias, "error_body", fault.detail)
+def error_from_body(
+    alias: str, body: ErrorBody
+) -> EndpointMalformed | EndpointRefused | RequestRefused:
+    """Return the error for an error object that came with status 200 or inside a stream."""
+    if body.status is not None:
+        return _error_for_status(alias, body.status, body, None)
+    if body.too_long:
+        return _context_exceeded(alias, 400, body)
+    return EndpointMalformed(alias, "error_body", body.detail)
 
 
-def _refused(
-    alias: str, status: int, fault: Fault, retry_after_s: float | None
+def _error_for_status(
+    alias: str, status: int, body: ErrorBody, retry_after_s: float | None
 ) -> EndpointRefused | RequestRefused:
-    if fault.too_long and status in _MAY_MEAN_TOO_LONG:
-        return _too_long(alias, status, fault)
+    if body.too_long and status in _MAY_MEAN_TOO_LONG:
+        return _context_exceeded(alias, status, body)
     if status in _REQUEST_AT_FAULT:
-        return RequestRefused(alias, status, fault.detail)
-    return EndpointRefused(alias, status, retry_after_s=retry_after_s, detail=fault.detail)
+        return RequestRefused(alias, status, body.detail)
+    return EndpointRefused(alias, status, retry_after_s=retry_after_s, detail=body.detail)
 
 
-def _too_long(alias: str, status: int, fault: Fault) -> ContextExceeded:
+def _context_exceeded(alias: str, status: int, body: ErrorBody) -> ContextExceeded:
     return ContextExceeded(
         alias,
         status,
-        fault.detail,
-        limit_tokens=fault.limit_tokens,
-        requested_tokens=fault.requested_tokens,
+        body.detail,
+        limit_tokens=body.limit_tokens,
+        requested_tokens=body.requested_tokens,
     )
 
 
-def read_fault(body: bytes) -> Fault:
-    """What an error body says: JSON, plain text, or nothing (HTML)."""
-    text = str(body[: 4 * _READ_CHARACTERS], "utf-8", "replace").strip("\ufeff \t\r\n")
+def parse_error_body(body: bytes) -> ErrorBody:
+    """Parse the body of an error response: JSON or plain text; HTML has no message."""
+    text = str(body[: 4 * _MAX_BODY_CHARACTERS], "utf-8", "replace").strip("\ufeff \t\r\n")
     if text.startswith("data:"):
         text = text[5:].lstrip()
     if text.startswith("<"):
-        return Fault()
+        return ErrorBody()
     if text.startswith(("{", "[")):
         try:
-            fault = fault_in(json.loads(text))
+            parsed = parse_error_object(json.loads(text))
         except (ValueError, RecursionError):
-            return Fault()
-        return fault or Fault()
-    return _fault({}, {}, text)
+            return ErrorBody()
+        return parsed or ErrorBody()
+    return _error_body({}, {}, text)
 
 
-def fault_in(value: object) -> Fault | None:
-    """What an error object says; None when the value is no error object."""
+def parse_error_object(value: object) -> ErrorBody | None:
+    """Parse an error object; return None when the value isn't one."""
     if isinstance(value, list):
         value = value[0] if value else None
     if not isinstance(value, dict):
         return None
     error = value.get("error")
     if isinstance(error, dict) and error:
-        return _fault(error, value, _words(error) or _words(value))
+        return _error_body(error, value, _message(error) or _message(value))
     if isinstance(error, str) and error:
-        return _fault(value, {}, error)
+        return _error_body(value, {}, error)
     errors = value.get("errors")
     if isinstance(errors, list) and errors:
         first = errors[0] if isinstance(errors[0], dict) else {"message": errors[0]}
-        return _fault(first, value, _words(first))
-    words = _words(value)
-    if words or error or value.get("object") == "error":
-        return _fault(value, {}, words)
+        return _error_body(first, value, _message(first))
+    message = _message(value)
+    if message or error or value.get("object") == "error":
+        return _error_body(value, {}, message)
     return None
 
 
-def _words(source: dict[str, Any]) -> str:
-    """The sentence of an error object, "" when it has none."""
+def _message(source: dict[str, Any]) -> str:
+    """Return the message of an error object, "" when it has none."""
     for name in ("message", "detail", "msg", "error_description"):
         value = source.get(name)
         if isinstance(value, str) and value:
             return value
         if isinstance(value, list):
-            return "; ".join(filter(None, map(_complaint, value[:8])))
+            return "; ".join(filter(None, map(_validation_message, value[:8])))
         if isinstance(value, dict):
             inner = value.get("error", value)
-            found = inner if isinstance(inner, str) else _sentence(inner)
-            if found:
-                return found
+            message = inner if isinstance(inner, str) else _inner_message(inner)
+            if message:
+                return message
     return ""
 
 
-def _sentence(value: object) -> str:
-    words = value.get("message", value.get("msg")) if isinstance(value, dict) else value
-    return words if isinstance(words, str) else ""
+def _inner_message(value: object) -> str:
+    message = value.get("message", value.get("msg")) if isinstance(value, dict) else value
+    return message if isinstance(message, str) else ""
 
 
-def _complaint(item: object) -> str:
-    """One of FastAPI's: where and what. Its `input` may be the visitor's text and stays out."""
-    words = _sentence(item)
-    place = item.get("loc") if isinstance(item, dict) else None
-    if not isinstance(place, list) or not words:
-        return words
-    return f"{'.'.join(str(p) for p in place[:8] if isinstance(p, str | int))}: {words}"
+def _validation_message(item: object) -> str:
+    """Return field and message of a FastAPI error; its `input` may be the prompt and is left out."""
+    message = _inner_message(item)
+    field = item.get("loc") if isinstance(item, dict) else None
+    if not isinstance(field, list) or not message:
+        return message
+    return f"{'.'.join(str(part) for part in field[:8] if isinstance(part, str | int))}: {message}"
 
 
-def _fault(source: dict[str, Any], around: dict[str, Any], text: str) -> Fault:
-    text = mended(text[:_READ_CHARACTERS])
-    limit, asked = _token_count(source.get("n_ctx")), _token_count(source.get("n_prompt_tokens"))
+def _error_body(source: dict[str, Any], outer: dict[str, Any], message: str) -> ErrorBody:
+    text = repair_surrogates(message[:_MAX_BODY_CHARACTERS])
     codes = (source.get("code"), source.get("type"))
-    by_code = any(isinstance(code, str) and code in _TOO_LONG_CODES for code in codes)
-    said, said_limit, said_asked = _read_lengths(text)
-    return Fault(
-        detail=redact(text).strip()[:DETAIL_CHARACTERS],
-        status=_status(source) or _status(around),
-        too_long=by_code or said,
-        limit_tokens=limit or said_limit,
-        requested_tokens=asked or said_asked,
+    too_long_by_code = any(isinstance(code, str) and code in _TOO_LONG_CODES for code in codes)
+    too_long_by_text, limit_tokens, requested_tokens = _parse_lengths(text)
+    return ErrorBody(
+        detail=redact(text).strip()[:MAX_DETAIL_CHARACTERS],
+        status=_status(source) or _status(outer),
+        too_long=too_long_by_code or too_long_by_text,
+        limit_tokens=_token_count(source.get("n_ctx")) or limit_tokens,
+        requested_tokens=_token_count(source.get("n_prompt_tokens")) or requested_tokens,
     )
 
 
@@ -189,9 +198,9 @@ def _token_count(value: object) -> int | None:
     return value if type(value) is int and 0 < value < 1 << 53 else None
 
 
-# The sentences of OpenAI, vLLM, SGLang, TGI, llama.cpp, LM Studio, Mistral, Gemini and xAI,
-# as their issue trackers quote them. A group is a number of tokens; a pattern of `_LIMITS`
-# that matches says by itself that the request is too long.
+# The messages of OpenAI, vLLM, SGLang, TGI, llama.cpp, LM Studio, Mistral, Gemini and xAI,
+# as their issue trackers quote them. A group is a number of tokens; a match of a pattern in
+# `_LIMITS` means by itself that the request is too long.
 _LIMITS: Final = tuple(
     re.compile(pattern.replace("#", r"(\d[\d,]{0,14})"), re.IGNORECASE)
     for pattern in (
@@ -212,7 +221,7 @@ _LIMITS: Final = tuple(
         r"reduce the length of the (?:messages|prompt|input)",
     )
 )
-_ASKED: Final = tuple(
+_REQUESTED: Final = tuple(
     re.compile(pattern.replace("#", r"(\d[\d,]{0,14})"), re.IGNORECASE)
     for pattern in (
         r"total of (?:at least )?# ",
@@ -234,18 +243,21 @@ _ASKED: Final = tuple(
         r"too long: #",
     )
 )
-_SENTENCE_CHARACTERS: Final = 2000
+_MAX_MESSAGE_CHARACTERS: Final = 2000
+"""How much of a message is searched for lengths."""
 
 
-def _read_lengths(text: str) -> tuple[bool, int | None, int | None]:
-    """Whether the text says "too long"; the limit and what was asked, in tokens."""
-    text = text[:_SENTENCE_CHARACTERS]
+def _parse_lengths(text: str) -> tuple[bool, int | None, int | None]:
+    """Return whether the message means "too long", the limit, and the requested tokens."""
+    text = text[:_MAX_MESSAGE_CHARACTERS]
     matches = [match for pattern in _LIMITS if (match := pattern.search(text))]
     if not matches:
         return False, None, None
     limit = next((_sum(match) for match in matches if match.groups()), None)
-    asked = next((_sum(match) for pattern in _ASKED if (match := pattern.search(text))), None)
-    return True, limit, asked
+    requested = next(
+        (_sum(match) for pattern in _REQUESTED if (match := pattern.search(text))), None
+    )
+    return True, limit, requested
 
 
 def _sum(match: re.Match[str]) -> int:

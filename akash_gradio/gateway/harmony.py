@@ -1,9 +1,9 @@
-"""The channels of gpt-oss, where a server passes its raw text on instead of reading it.
+"""Splits the channels of gpt-oss, for servers that send the model's raw text.
 
     <|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.
 
-What is said in `final` is the answer, in any other channel it is reasoning. The marks of a
-part, and what stands between its start and `<|message|>`, are for programs and shown nowhere.
+The text of channel `final` is the answer, that of any other channel is reasoning. The markers, and
+the header between a part's start and its `<|message|>`, are dropped.
 Source: OpenAI's Harmony response format.
 """
 
@@ -13,69 +13,68 @@ import re
 from typing import Final
 
 OPENERS: Final = ("<|channel|>", "<|start|>")
-FINAL: Final = "final"
-_MARK: Final = re.compile(r"<\|(start|end|channel|message|return|call|constrain)\|>")
-_HALF_MARK: Final = re.compile(r"<(\|([a-z]{0,9}(\|)?)?)?\Z")
+ANSWER_CHANNEL: Final = "final"
+_MARKER: Final = re.compile(r"<\|(start|end|channel|message|return|call|constrain)\|>")
+_PARTIAL_MARKER: Final = re.compile(r"<(\|([a-z]{0,9}(\|)?)?)?\Z")
 _NAME: Final = re.compile(r"[a-z]+")
-_HEAD_CHARACTERS: Final = 64
-"""Of each piece of a head; the rest says nothing here."""
+_HEADER_CHARACTERS: Final = 64
+"""How much of each piece of a header is kept; the channel comes first."""
 
 
 class ChannelSplitter:
-    """The live state of one answer: in which channel it is, what is held as half a mark."""
+    """Splits one answer incrementally; holds what may be the beginning of a marker."""
 
     def __init__(self) -> None:
         self._held = ""
-        self._heads = True
-        self._said_of_it = ""
+        self._in_header = True
+        self._header = ""
         self._channel = ""
         self._backticks = 0
 
     def feed(self, text: str) -> tuple[str, str]:
-        """The reasoning and the answer in more text; what may be a mark waits."""
+        """Return the reasoning and the answer in the next text."""
         text = self._held + text
-        half = _HALF_MARK.search(text)
-        end = half.start() if half else len(text)
+        partial = _PARTIAL_MARKER.search(text)
+        end = partial.start() if partial else len(text)
         text, self._held = text[:end], text[end:]
         return self._split(text)
 
     def close(self) -> tuple[str, str]:
-        """What was held, when no more comes."""
+        """Return the reasoning and the answer in what is held, at the end of the text."""
         held, self._held = self._held, ""
-        return self._say(held)
+        return self._route(held)
 
     def _split(self, text: str) -> tuple[str, str]:
         reasoning = answer = ""
         at = 0
-        for mark in _MARK.finditer(text):
-            thought, said = self._say(text[at : mark.start()])
-            reasoning, answer, at = reasoning + thought, answer + said, mark.end()
-            if self._quoted():
-                answer += mark.group()
+        for marker in _MARKER.finditer(text):
+            before = self._route(text[at : marker.start()])
+            reasoning, answer, at = reasoning + before[0], answer + before[1], marker.end()
+            if self._in_code():
+                answer += marker.group()
             else:
-                self._pass(mark.group(1))
-        thought, said = self._say(text[at:])
-        return reasoning + thought, answer + said
+                self._handle_marker(marker.group(1))
+        rest = self._route(text[at:])
+        return reasoning + rest[0], answer + rest[1]
 
-    def _say(self, text: str) -> tuple[str, str]:
-        if self._heads:
-            self._said_of_it += text[:_HEAD_CHARACTERS]
+    def _route(self, text: str) -> tuple[str, str]:
+        if self._in_header:
+            self._header += text[:_HEADER_CHARACTERS]
             return "", ""
-        if self._channel == FINAL:
+        if self._channel == ANSWER_CHANNEL:
             self._backticks += text.count("`")
             return "", text
         return text, ""
 
-    def _quoted(self) -> bool:
-        """An answer about the marks writes them in code."""
-        return not self._heads and self._channel == FINAL and self._backticks % 2 == 1
+    def _in_code(self) -> bool:
+        """Return whether the text is inside backticks: an answer may quote the markers."""
+        return not self._in_header and self._channel == ANSWER_CHANNEL and self._backticks % 2 == 1
 
-    def _pass(self, mark: str) -> None:
-        """Between a part's mark and its `<|message|>` stands what it is."""
-        if mark == "message":
-            # The channel is the first word: `commentary to=functions.search`.
-            name = _NAME.search(self._said_of_it)
-            self._channel = name.group() if name else self._channel
-            self._heads = False
-        elif mark != "constrain":
-            self._heads, self._said_of_it = True, ""
+    def _handle_marker(self, name: str) -> None:
+        if name == "message":
+            # The channel is the first word of the header: `commentary to=functions.search`.
+            channel = _NAME.search(self._header)
+            self._channel = channel.group() if channel else self._channel
+            self._in_header = False
+        elif name != "constrain":
+            self._in_header, self._header = True, ""

@@ -1,4 +1,4 @@
-"""A request as it goes over the wire, and which parameters really went."""
+"""Builds the body of an upstream request, and notes which parameters it holds."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING, Any, Final
 from akash_gradio.domain.chat import ChatRequest, Default, Role, Sampling, Turn
 from akash_gradio.domain.errors import RequestRefused
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.gateway.surrogates import mended
+from akash_gradio.gateway.surrogates import repair_surrogates
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
 
-NEVER_FROM_EXTRA: Final = frozenset({"model", "messages", "stream"})
+RESERVED_FIELDS: Final = frozenset({"model", "messages", "stream"})
+"""Fields that `ChatRequest.extra` can't set."""
 PARAMETERS: Final = tuple(field.name for field in fields(Sampling))
-"""The fields of `Sampling` have their wire names."""
+"""The sampling parameters: the fields of `Sampling` have their wire names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """body: JSON in UTF-8. sent: the sampling parameters in it, for the receipt."""
+    """A request body.
+
+    Attributes:
+        body: JSON in UTF-8.
+        sent: The sampling parameters in it, for the receipt.
+    """
 
     body: bytes
     sent: Mapping[str, Any]
@@ -37,21 +43,26 @@ def build_payload(
     entry: EndpointSettings,
     ask_usage: bool = True,
 ) -> Payload:
-    """The body for this endpoint.
+    """Build the body for one endpoint.
 
-    model: the catalog id that is asked now (a fallback, perhaps); card: its entry, whose
-    defaults are sent. ask_usage: False for an endpoint that doesn't know `stream_options`.
-    Raises RequestRefused when a number in `request.extra` is none (JSON has no NaN).
+    Args:
+        model: The catalog id for this attempt, perhaps a fallback.
+        card: The model's catalog entry, whose defaults are sent.
+        ask_usage: Whether to request token counts; False for an endpoint that rejects
+            `stream_options`.
+
+    Raises:
+        RequestRefused: `request.extra` holds a number that JSON can't represent, such as NaN.
     """
-    fields_sent: dict[str, Any] = {
+    body: dict[str, Any] = {
         "model": entry.model_map.get(model, model),
         "messages": list(_messages(request)),
         "stream": request.stream,
     }
-    fields_sent |= {k: v for k, v in request.extra.items() if k not in NEVER_FROM_EXTRA}
-    fields_sent |= _parameters(request.sampling, card, fields_sent)
-    _ask_for_usage(fields_sent, request.stream and ask_usage)
-    return Payload(body=encode_json(fields_sent, entry.name), sent=sampling_parameters(fields_sent))
+    body |= {k: v for k, v in request.extra.items() if k not in RESERVED_FIELDS}
+    body |= _parameters(request.sampling, card, body)
+    _set_stream_options(body, include_usage=request.stream and ask_usage)
+    return Payload(body=encode_json(body, entry.name), sent=sampling_parameters(body))
 
 
 def _messages(request: ChatRequest) -> Iterator[dict[str, Any]]:
@@ -62,7 +73,7 @@ def _messages(request: ChatRequest) -> Iterator[dict[str, Any]]:
 
 
 def _parts(turn: Turn) -> list[dict[str, Any]]:
-    """Pictures, then the words about them; some servers refuse a part without text."""
+    """Return the pictures, then the text; some servers reject an empty text part."""
     pictures = [{"type": "image_url", "image_url": {"url": url}} for url in turn.pictures]
     return [*pictures, {"type": "text", "text": turn.content}] if turn.content else pictures
 
@@ -70,16 +81,16 @@ def _parts(turn: Turn) -> list[dict[str, Any]]:
 def _parameters(
     sampling: Sampling, card: ModelCard | None, already: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Mine, or the catalog's where nobody said anything else, or nothing."""
-    found: dict[str, Any] = {}
+    """Resolve each parameter to its custom value, the catalog's default, or nothing."""
+    parameters: dict[str, Any] = {}
     for name in PARAMETERS:
         value = getattr(sampling, name)
         if value is Default.CATALOG and name not in already:
             value = getattr(card, name, None)
         if value is None or isinstance(value, Default) or not _sendable(value):
             continue
-        found[name] = list(value) if isinstance(value, tuple) else value
-    return found
+        parameters[name] = list(value) if isinstance(value, tuple) else value
+    return parameters
 
 
 def _sendable(value: object) -> bool:
@@ -88,10 +99,10 @@ def _sendable(value: object) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _ask_for_usage(body: dict[str, Any], wanted: bool) -> None:
-    """`stream_options` is refused without `stream`, and by servers that don't know it."""
+def _set_stream_options(body: dict[str, Any], *, include_usage: bool) -> None:
+    """Servers reject `stream_options` without `stream`, and some reject it always."""
     options = body.pop("stream_options", None)
-    if wanted:
+    if include_usage:
         body["stream_options"] = {
             **(options if isinstance(options, dict) else {}),
             "include_usage": True,
@@ -99,22 +110,26 @@ def _ask_for_usage(body: dict[str, Any], wanted: bool) -> None:
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-"""Made once: `json.dumps` makes one for each call that has options."""
+"""Created once: `json.dumps` creates one for each call with options."""
 
 
 def encode_json(body: Mapping[str, Any], alias: str) -> bytes:
-    """The body as JSON in UTF-8. Raises RequestRefused when JSON can't say it."""
+    """Encode a body as JSON in UTF-8.
+
+    Raises:
+        RequestRefused: The body can't be represented as JSON.
+    """
     try:
         text = _ENCODER.encode(body)
     except ValueError:
         raise RequestRefused(alias, 400, "a number in the request is not finite") from None
     except RecursionError:
         raise RequestRefused(alias, 400, "the request is nested too deeply") from None
-    return mended(text).encode()
+    return repair_surrogates(text).encode()
 
 
 def sampling_parameters(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Sampling parameters, and whatever else is a plain number; never words of the caller."""
+    """Select the sampling parameters and all plain numbers, but no text of the client's."""
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in body.items()

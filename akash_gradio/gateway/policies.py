@@ -1,7 +1,7 @@
-"""Which of the endpoints that can answer gets the request. Chooses, and only that.
+"""Routing policies: which of the candidates gets a request.
 
-The state of a policy (`CurrentWeights`) lives with the gateway, one for each model and priority;
-the functions here advance it.
+The state of a policy (`CurrentWeights`) belongs to the endpoint pool, one for each model and
+priority; the functions here advance it.
 """
 
 from __future__ import annotations
@@ -11,43 +11,55 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 CurrentWeights: TypeAlias = dict[str, int]
-"""Alias → how much its turn is due. Live state, changed by the policies."""
+"""The current weight of smooth weighted round robin, by alias."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An endpoint that can take a request now. weight: above 0. in_flight: its requests now."""
+    """An endpoint that can take a request now.
+
+    Attributes:
+        weight: Above 0.
+        in_flight: Requests that it is answering.
+    """
 
     alias: str
     weight: int
     in_flight: int = 0
 
 
-def weighted(candidates: Sequence[Candidate], turns: CurrentWeights) -> str:
-    """The alias whose turn it is, by smooth weighted round robin.
+def weighted(candidates: Sequence[Candidate], weights: CurrentWeights) -> str:
+    """Choose by smooth weighted round robin.
 
-    Over a full cycle (as many choices as the sum of the weights) each is chosen exactly
-    `weight` times, and never in one lump. Who is absent keeps its turn, and its share is
-    split by the others' weights. candidates: at least one.
+    In a full cycle (as many choices as the sum of the weights) each candidate is chosen exactly
+    `weight` times, and not in a row. An absent endpoint keeps its current weight, and its share
+    is divided among the others by their weights.
     Source: nginx, ngx_http_upstream_round_robin.c (2012).
+
+    Args:
+        candidates: At least one.
+        weights: Changed in place.
+
+    Returns:
+        The alias of the chosen candidate.
     """
     total = 0
     for candidate in candidates:
-        turns[candidate.alias] = turns.get(candidate.alias, 0) + candidate.weight
+        weights[candidate.alias] = weights.get(candidate.alias, 0) + candidate.weight
         total += candidate.weight
-    chosen = max(candidates, key=lambda candidate: turns[candidate.alias])
-    turns[chosen.alias] -= total
+    chosen = max(candidates, key=lambda candidate: weights[candidate.alias])
+    weights[chosen.alias] -= total
     return chosen.alias
 
 
-def least_busy(candidates: Sequence[Candidate], turns: CurrentWeights) -> str:
-    """The alias with the fewest requests in flight for its weight; ties go by the smooth turn."""
+def least_busy(candidates: Sequence[Candidate], weights: CurrentWeights) -> str:
+    """Choose the fewest requests in flight per weight; break ties by weighted round robin."""
     least = min(candidate.in_flight / candidate.weight for candidate in candidates)
-    tied = [one for one in candidates if one.in_flight / one.weight == least]
-    return weighted(tied, turns)
+    tied = [each for each in candidates if each.in_flight / each.weight == least]
+    return weighted(tied, weights)
 
 
 Policy: TypeAlias = Callable[[Sequence[Candidate], CurrentWeights], str]
 
 POLICIES: Final[dict[str, Policy]] = {"weighted": weighted, "least_busy": least_busy}
-"""By the values of `ROUTING`."""
+"""The policies by the values of `ROUTING`."""

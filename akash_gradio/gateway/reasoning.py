@@ -1,14 +1,14 @@
-"""Which part of a model's text is reasoning: `<think>…</think>` at its start.
+"""Splits a model's text into reasoning and answer: `<think>…</think>` at its start.
 
-A tag counts only before any other text, so an answer *about* the tag stays whole.
+A tag counts only before any other text, so that an answer *about* the tag isn't split.
 
-Some chat templates open the tag in the prompt, so that only `</think>` comes back. In a
-stream the text before it has been shown by then and cannot be called back: the tag
-alone is dropped, once, unless it stands in code or after a `<think>`. Whoever knows
-that an endpoint does this says `starts_in_reasoning`; a whole answer needs no hint. When the tag
-never comes the model did not think, and `answered_at_once` says so at the end.
+Some chat templates open the tag in the prompt, so that the response holds only `</think>`. In a
+stream the text before it has been shown by then and can't be taken back: only the tag is dropped,
+once, unless it is in code or follows a `<think>`. For an endpoint that is known to do this,
+`starts_in_reasoning` is set; a complete answer doesn't need it. If the tag never comes, the model
+didn't reason, and `answered_at_once` is true at the end.
 
-An answer that begins with a mark of gpt-oss's channels is split by those (`channels.py`).
+An answer that begins with a marker of gpt-oss's channels is split by these (`harmony.py`).
 """
 
 from __future__ import annotations
@@ -21,123 +21,127 @@ from akash_gradio.gateway.harmony import OPENERS, ChannelSplitter
 
 START: Final = "<think>"
 END: Final = "</think>"
-BLANK_CHARACTERS: Final = 256
-"""More blanks than this before a tag, and it is no tag: what is held must be bounded."""
+MAX_BLANK_CHARACTERS: Final = 256
+"""A tag after more blanks than this isn't recognized, so that what is held is bounded."""
 
 _TAG: Final = re.compile("</?think>")
 _NEWLINES: Final = "\r\n"
 
 
-class _At(Enum):
-    OPENING = auto()
+class _State(Enum):
+    START = auto()
     REASONING = auto()
-    AFTER = auto()
+    AFTER_REASONING = auto()
+    """Reasoning ended: line breaks before the answer are dropped."""
     TEXT = auto()
+    """An answer in which an end tag without a start tag may come."""
     PLAIN = auto()
+    """An answer in which nothing is looked for any more."""
     CHANNELS = auto()
 
 
 class ThinkSplitter:
-    """The live state of one answer: where it is, and what is held as half a tag.
+    """Splits one answer incrementally; holds what may be the beginning of a tag.
 
-    starts_in_reasoning: the text begins inside the tag, which the prompt opened.
+    Args:
+        starts_in_reasoning: Whether the text starts inside the tag, which the prompt opened.
     """
 
     def __init__(self, *, starts_in_reasoning: bool = False) -> None:
-        self._at = _At.OPENING
-        self._then = _At.REASONING if starts_in_reasoning else _At.TEXT
+        self._state = _State.START
+        self._after_start = _State.REASONING if starts_in_reasoning else _State.TEXT
         self._held = ""
         self._tagged = False
         self._backticks = 0
-        self._begun = False
+        self._reasoning_begun = False
         self._channels = ChannelSplitter()
 
     def feed(self, text: str) -> tuple[str, str]:
-        """The reasoning and the answer in more text, in this order; what may be a tag waits."""
-        if self._at is _At.PLAIN:
+        """Return the reasoning and the answer in the next text."""
+        if self._state is _State.PLAIN:
             return "", text
-        if self._at is _At.TEXT and not self._held and "<" not in text:
+        if self._state is _State.TEXT and not self._held and "<" not in text:
             self._backticks += text.count("`")
             return "", text
         text, reasoning = self._held + text, ""
         self._held = ""
-        if self._at is _At.OPENING:
-            text = self._opened(text)
-        if self._at is _At.CHANNELS:
+        if self._state is _State.START:
+            text = self._match_start(text)
+        if self._state is _State.CHANNELS:
             return self._channels.feed(text)
-        if self._at is _At.REASONING:
-            reasoning, text = self._reasoned(text)
-        if self._at is _At.AFTER:
+        if self._state is _State.REASONING:
+            reasoning, text = self._split_at_end_tag(text)
+        if self._state is _State.AFTER_REASONING:
             text = text.lstrip(_NEWLINES)
-            self._at = _At.PLAIN if text else _At.AFTER
-        elif self._at is _At.TEXT:
-            text = self._watched(text)
+            self._state = _State.PLAIN if text else _State.AFTER_REASONING
+        elif self._state is _State.TEXT:
+            text = self._drop_end_tag(text)
         return reasoning, text
 
     def whole(self, text: str) -> tuple[str, str]:
-        """The reasoning and the answer of a whole text: an end tag alone is understood."""
-        if self._then is not _At.AFTER:
-            self._then = _At.REASONING if _ends_alone(text) else _At.TEXT
+        """Return the reasoning and the answer of a complete text, also with an end tag alone."""
+        if self._after_start is not _State.AFTER_REASONING:
+            self._after_start = _State.REASONING if _has_end_tag_alone(text) else _State.TEXT
         return self.feed(text)
 
     def expect_answer(self) -> None:
-        """Reasoning came in a field of its own: the text begins with the answer."""
-        self._then = _At.AFTER
+        """Note that reasoning came in a field of its own, so that the text starts with the answer."""
+        self._after_start = _State.AFTER_REASONING
 
     @property
     def answered_at_once(self) -> bool:
-        """Whether all that came is called reasoning, and no tag ever said so."""
-        return self._at is _At.REASONING and not self._tagged
+        """Whether all text so far was taken for reasoning, without any tag."""
+        return self._state is _State.REASONING and not self._tagged
 
     def close(self) -> tuple[str, str]:
-        """What was held, when no more comes."""
+        """Return the reasoning and the answer in what is held, at the end of the text."""
         held, self._held = self._held, ""
-        at = self._then if self._at is _At.OPENING else self._at
-        self._at = _At.PLAIN
-        if at is _At.CHANNELS:
+        state = self._after_start if self._state is _State.START else self._state
+        self._state = _State.PLAIN
+        if state is _State.CHANNELS:
             return self._channels.close()
-        if at is _At.AFTER:
+        if state is _State.AFTER_REASONING:
             held = held.lstrip(_NEWLINES)
-        return (held, "") if at is _At.REASONING else ("", held)
+        return (held, "") if state is _State.REASONING else ("", held)
 
-    def _opened(self, text: str) -> str:
+    def _match_start(self, text: str) -> str:
         tail = text.lstrip()
-        if len(text) - len(tail) <= BLANK_CHARACTERS:
+        if len(text) - len(tail) <= MAX_BLANK_CHARACTERS:
             if tail.startswith(START):
-                self._at, self._tagged = _At.REASONING, True
+                self._state, self._tagged = _State.REASONING, True
                 return tail[len(START) :]
             if tail.startswith(OPENERS):
-                self._at = _At.CHANNELS
+                self._state = _State.CHANNELS
                 return tail
             if any(opener.startswith(tail) for opener in (START, *OPENERS)):
                 self._held = text
                 return ""
-        self._at = self._then
+        self._state = self._after_start
         return text
 
-    def _reasoned(self, text: str) -> tuple[str, str]:
-        if not self._begun:
+    def _split_at_end_tag(self, text: str) -> tuple[str, str]:
+        if not self._reasoning_begun:
             text = text.lstrip(_NEWLINES)
-            self._begun = bool(text)
+            self._reasoning_begun = bool(text)
         end = text.find(END)
         if end >= 0:
-            self._at = _At.AFTER
+            self._state = _State.AFTER_REASONING
             return text[:end], text[end + len(END) :]
-        return self._without_half_tag(text), ""
+        return self._hold_partial_tag(text), ""
 
-    def _watched(self, text: str) -> str:
+    def _drop_end_tag(self, text: str) -> str:
         tag = _TAG.search(text)
         if tag is None:
-            text = self._without_half_tag(text)
+            text = self._hold_partial_tag(text)
             self._backticks += text.count("`")
             return text
-        self._at = _At.PLAIN
+        self._state = _State.PLAIN
         in_code = (self._backticks + text.count("`", 0, tag.start())) % 2
         if in_code or tag.group() == START:
             return text
         return text[: tag.start()] + text[tag.end() :]
 
-    def _without_half_tag(self, text: str) -> str:
+    def _hold_partial_tag(self, text: str) -> str:
         at = text.rfind("<", -len(END) + 1)
         if at < 0 or not (START.startswith(text[at:]) or END.startswith(text[at:])):
             return text
@@ -145,6 +149,6 @@ class ThinkSplitter:
         return text[:at]
 
 
-def _ends_alone(text: str) -> bool:
+def _has_end_tag_alone(text: str) -> bool:
     tag = _TAG.search(text)
     return tag is not None and tag.group() == END and text.count("`", 0, tag.start()) % 2 == 0

@@ -1,16 +1,16 @@
-"""Server-sent events: bytes in, the data of whole events out.
+"""Server-sent events: decodes bytes into the data of complete events.
 
-Source: WHATWG HTML, 9.2.6, "Interpreting an event stream", with three liberties that
-real servers ask for: the end of the body ends an event too, a field `error:` is an
-event that failed, and a bare line of JSON counts as data.
+Source: WHATWG HTML, 9.2.6, "Interpreting an event stream", with three extensions that real servers
+require: the end of the body also ends an event, a field `error:` marks a failed event, and a bare
+line of JSON counts as data.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-LINE_BYTES: Final = 1 << 20
-EVENT_BYTES: Final = 16 << 20
+MAX_LINE_BYTES: Final = 1 << 20
+MAX_EVENT_BYTES: Final = 16 << 20
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LF: Final = 10
@@ -19,29 +19,39 @@ _FIELDS: Final = frozenset({b"event", b"id", b"retry", b"data", b"error"})
 
 
 class EventTooLarge(Exception):
-    """More than the decoder will hold. payloads: the whole events that came before it."""
+    """An event is larger than the decoder accepts.
+
+    Attributes:
+        payloads: The complete events before it.
+    """
 
     def __init__(self, payloads: list[bytes]) -> None:
-        super().__init__("an event past the limit")
+        super().__init__("event too large")
         self.payloads = payloads
 
 
 class ErrorData(bytes):
-    """The data of an event that calls itself an error: `event: error`, or a field `error:`."""
+    """The data of an event that is marked as an error: `event: error`, or a field `error:`."""
 
     __slots__ = ()
 
 
 class SSEDecoder:
-    """The live state between two reads: an unfinished line and an unfinished event.
+    """Decodes a stream incrementally; holds an incomplete line and an incomplete event.
 
-    line_bytes, event_bytes: the longest line, and the most data in one event.
-    understood: False while nothing that came was a field, a comment or an event.
+    Args:
+        max_line_bytes: Longest line accepted.
+        max_event_bytes: Largest data of one event accepted.
+
+    Attributes:
+        recognized: Whether a field, a comment or an event came yet.
     """
 
-    def __init__(self, *, line_bytes: int = LINE_BYTES, event_bytes: int = EVENT_BYTES) -> None:
-        self.understood = False
-        self._line_bytes, self._event_bytes = line_bytes, event_bytes
+    def __init__(
+        self, *, max_line_bytes: int = MAX_LINE_BYTES, max_event_bytes: int = MAX_EVENT_BYTES
+    ) -> None:
+        self.recognized = False
+        self._max_line_bytes, self._max_event_bytes = max_line_bytes, max_event_bytes
         self._rest = bytearray()
         self._data: list[bytes] = []
         self._data_bytes = 0
@@ -56,9 +66,10 @@ class SSEDecoder:
         return not held
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The data of each event that these bytes complete; lines of one joined by LF.
+        """Return the data of each event that these bytes complete, its lines joined by LF.
 
-        Raises EventTooLarge.
+        Raises:
+            EventTooLarge: A line or an event exceeds its limit.
         """
         if self._after_cr and data:
             self._after_cr = False
@@ -80,7 +91,11 @@ class SSEDecoder:
         return self._checked(self._take(whole.splitlines()))
 
     def close(self) -> list[bytes]:
-        """The data of a last event that no blank line ended. Raises EventTooLarge."""
+        """Return the data of a last event that no blank line ended.
+
+        Raises:
+            EventTooLarge: A line or the event exceeds its limit.
+        """
         payloads = self._take([bytes(self._rest)] if self._rest else [])
         self._rest.clear()
         if self._data or self._is_error:
@@ -88,7 +103,7 @@ class SSEDecoder:
         return payloads
 
     def _checked(self, payloads: list[bytes]) -> list[bytes]:
-        if len(self._rest) > self._line_bytes:
+        if len(self._rest) > self._max_line_bytes:
             raise EventTooLarge(payloads)
         return payloads
 
@@ -98,7 +113,7 @@ class SSEDecoder:
             lines[0] = lines[0].removeprefix(_BOM)
         payloads: list[bytes] = []
         for line in lines:
-            if len(line) > self._line_bytes:
+            if len(line) > self._max_line_bytes:
                 raise EventTooLarge(payloads)
             if line[:5] == b"data:":
                 self._hold(line[6:] if line[5:6] == b" " else line[5:])
@@ -106,7 +121,7 @@ class SSEDecoder:
                 self._field(line)
             elif self._data or self._is_error:
                 payloads.append(self._event())
-            if self._data_bytes > self._event_bytes:
+            if self._data_bytes > self._max_event_bytes:
                 raise EventTooLarge(payloads)
         return payloads
 
@@ -117,7 +132,7 @@ class SSEDecoder:
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        self.understood = self.understood or not name or name in _FIELDS
+        self.recognized = self.recognized or not name or name in _FIELDS
         if name == b"data":
             self._hold(value)
         elif name == b"event":
@@ -133,5 +148,5 @@ class SSEDecoder:
         if self._is_error:
             joined = ErrorData(joined)
         self._data, self._data_bytes = [], 0
-        self._is_error, self.understood = False, True
+        self._is_error, self.recognized = False, True
         return joined

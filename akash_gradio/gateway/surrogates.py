@@ -1,6 +1,6 @@
-r"""Characters that JSON cut in two: `\ud83d` at the end of one chunk, `\ude00` in the next.
+r"""Repairs characters that JSON split in two: `\ud83d` ends one chunk, `\ude00` begins the next.
 
-Python keeps such halves in a `str`, which then can't be encoded as UTF-8 any more.
+Python keeps such lone surrogates in a `str`, which then can't be encoded as UTF-8.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final
 REPLACEMENT: Final = "\ufffd"
 
 
-def mended(text: str) -> str:
-    """text with halves that meet joined, and U+FFFD in the place of those that don't."""
+def repair_surrogates(text: str) -> str:
+    """Join adjacent halves of a character, and replace lone ones by U+FFFD."""
     if text.isascii():
         return text
     try:
@@ -23,13 +23,13 @@ def mended(text: str) -> str:
 
 
 class SurrogateJoiner:
-    """Holds the first half of a character, for each channel of an answer. Live state."""
+    """Holds the first half of a character until its second half comes, per channel."""
 
     def __init__(self) -> None:
         self._halves: dict[Hashable, str] = {}
 
     def feed(self, channel: Hashable, text: str) -> str:
-        """text, mended, with the half that its channel held before and without one at its end."""
+        """Return the text, repaired, with the held half before it and without one at its end."""
         if self._halves and text:
             text = self._halves.pop(channel, "") + text
         if not text or text.isascii():
@@ -37,10 +37,10 @@ class SurrogateJoiner:
         if "\ud800" <= text[-1] <= "\udbff":
             self._halves[channel] = text[-1]
             text = text[:-1]
-        return mended(text)
+        return repair_surrogates(text)
 
     def close(self) -> list[Hashable]:
-        """The channels whose character never came whole: each is owed one U+FFFD."""
+        """Return the channels whose second half never came; each needs one U+FFFD."""
         channels = list(self._halves)
         self._halves.clear()
         return channels
