@@ -224,12 +224,12 @@ def test_the_worked_examples_are_computed(title: str, weights: tuple[int, ...]) 
 
 def test_the_numbers_of_the_breaker_and_the_budget_are_the_codes() -> None:
     text = text_of(DOCS / "llm-gateway.md")
-    row, of, window = breaker.FAILURES_IN_A_ROW, breaker.FAILURES_IN_WINDOW, breaker.WINDOW
+    row, of, window = breaker.MAX_FAILURES_IN_A_ROW, breaker.MAX_FAILURES_IN_WINDOW, breaker.WINDOW
     assert f"{row} failures in a row, or {of} of its last {window}" in text
-    assert f"{breaker.FIRST_REST_S:g} s at first" in text
-    assert f"{breaker.LONGEST_REST_S / 60:g} min at most" in text
+    assert f"{breaker.FIRST_PAUSE_S:g} s at first" in text
+    assert f"{breaker.MAX_PAUSE_S / 60:g} min at most" in text
     assert f"{retries.BUDGET_FLOOR} in {retries.BUDGET_WINDOW_S:g} s" in text
-    assert f"{retries.LONGEST_PAUSE_S:g} s at most" in text
+    assert f"{retries.MAX_BACKOFF_S:g} s at most" in text
     default = read_settings({}, None)
     rounds = range(1, default.retry_attempts + 1)
     pauses = sum(retries.longest_backoff_s(n, default.retry_delay_ms) for n in rounds)

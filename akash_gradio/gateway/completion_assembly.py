@@ -9,9 +9,7 @@ _REPEATED: Final = frozenset({"role", "id", "type", "name", "index"})
 """Text fields that repeat the same value in each chunk; all others are continued."""
 
 
-def completion_to_chunks(
-    completion: Mapping[str, Any], *, usage: bool
-) -> Iterator[dict[str, Any]]:
+def completion_to_chunks(completion: Mapping[str, Any], *, usage: bool) -> Iterator[dict[str, Any]]:
     """Yield the chunks of a stream for a complete answer, keeping unknown fields.
 
     Each choice becomes one chunk with its content and one with its finish reason.

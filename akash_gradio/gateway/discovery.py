@@ -1,4 +1,4 @@
-"""What an endpoint serves: asks `/v1/models` and reads the lists that servers send."""
+"""Fetches `/v1/models` and parses the lists that servers send."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.errors import EndpointMalformed, EndpointTimeout
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.gateway.error_responses import error_from_response
-from akash_gradio.gateway.passthrough.transport import Transport, UpstreamResponse, hide_secrets
 from akash_gradio.gateway.retries import delay_from_headers
+from akash_gradio.gateway.transport import Transport, UpstreamResponse, redact_sent_secrets
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
 
-ANSWER_WITHIN_S: Final = 10.0
-LIST_BYTES: Final = 8 << 20
-MOST_MODELS: Final = 5_000
-LONGEST_ID: Final = 300
+TIMEOUT_S: Final = 10.0
+MAX_LIST_BYTES: Final = 8 << 20
+MAX_MODELS: Final = 5_000
+MAX_ID_CHARACTERS: Final = 300
 
 LIMIT_FIELDS: Final = (
     "max_model_len",  # vLLM, SGLang
@@ -33,7 +33,7 @@ LIMIT_FIELDS: Final = (
     "n_ctx",  # llama.cpp
 )
 NESTED_LIMITS: Final = ("meta", "top_provider", "model_info")
-"""Objects that hold one of these in turn: llama.cpp, OpenRouter, LiteLLM."""
+"""Objects inside an entry that may hold one of these: llama.cpp, OpenRouter, LiteLLM."""
 NOT_FOR_CHAT: Final = frozenset(
     {"embedding", "embeddings", "rerank", "image", "audio", "moderation", "transcribe", "video"}
 )
@@ -42,55 +42,64 @@ NOT_FOR_CHAT: Final = frozenset(
 async def fetch_models(
     transport: Transport, entry: EndpointSettings, *, connect_timeout_s: float
 ) -> tuple[ServedModel, ...]:
-    """What the endpoint lists, by catalog ids.
+    """Fetch the models that an endpoint lists, by catalog ids.
 
-    Raises EndpointError, or RequestRefused where it says that the question is wrong.
+    Raises:
+        EndpointError: There was no response, or it was an error or malformed.
+        RequestRefused: The endpoint rejected the request as invalid.
     """
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            answer = await transport.open(
+        async with asyncio.timeout(TIMEOUT_S):
+            response = await transport.open(
                 entry, "/models", None, headers=EMPTY_MAPPING, connect_timeout_s=connect_timeout_s
             )
             try:
-                body = await _whole(entry.name, answer)
+                body = await _read_all(entry.name, response)
             finally:
-                await answer.aclose()
+                await response.aclose()
     except TimeoutError:
-        raise EndpointTimeout(entry.name, "first_token", ANSWER_WITHIN_S) from None
-    if not 200 <= answer.status < 300:
-        rest_s = delay_from_headers(answer.headers, now=datetime.now(UTC))
-        refused = error_from_response(entry.name, answer.status, body, rest_s)
-        hide_secrets(refused, entry, EMPTY_MAPPING)
-        raise refused
+        raise EndpointTimeout(entry.name, "first_token", TIMEOUT_S) from None
+    if not 200 <= response.status < 300:
+        delay_s = delay_from_headers(response.headers, now=datetime.now(UTC))
+        error = error_from_response(entry.name, response.status, body, delay_s)
+        redact_sent_secrets(error, entry, EMPTY_MAPPING)
+        raise error
     return to_catalog_ids(parse_models(entry.name, body), entry.model_map)
 
 
 def parse_models(alias: str, body: bytes) -> tuple[ServedModel, ...]:
-    """The models of a `/v1/models` answer, in its order, each once; embeddings and such left out.
+    """Parse a `/v1/models` response, without models that aren't for chat and without duplicates.
 
-    Knows `{"data": […]}` (OpenAI), `{"models": […]}` (Ollama), a bare list (Together), and
-    entries that are objects or plain ids. alias: for the error. Raises EndpointMalformed.
+    Accepts `{"data": […]}` (OpenAI), `{"models": […]}` (Ollama), a bare list (Together), and
+    entries that are objects or plain ids.
+
+    Args:
+        alias: The endpoint's name, for the error.
+
+    Raises:
+        EndpointMalformed: The response isn't such a list.
     """
     try:
         value = json.loads(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
-        what = "html" if body.lstrip()[:1] == b"<" else "json"
-        raise EndpointMalformed(alias, what) from None
+        reason = "html" if body.lstrip()[:1] == b"<" else "json"
+        raise EndpointMalformed(alias, reason) from None
     entries = _entries(value)
     if entries is None:
         raise EndpointMalformed(alias, "shape")
-    found: dict[str, ServedModel] = {}
-    for model in _models(entries[:MOST_MODELS]):
-        found.setdefault(model.id, model)
-    return tuple(found.values())
+    models: dict[str, ServedModel] = {}
+    for model in _models(entries[:MAX_MODELS]):
+        models.setdefault(model.id, model)
+    return tuple(models.values())
 
 
 def to_catalog_ids(
     models: tuple[ServedModel, ...], model_map: Mapping[str, str]
 ) -> tuple[ServedModel, ...]:
-    """The same models under the names that the catalog has for them.
+    """Translate the endpoint's own ids into catalog ids.
 
-    model_map: catalog id → the endpoint's own id.
+    Args:
+        model_map: The endpoint's own id, by catalog id.
     """
     names = {own: catalog for catalog, own in model_map.items()}
     return tuple(
@@ -99,13 +108,13 @@ def to_catalog_ids(
     )
 
 
-async def _whole(alias: str, answer: UpstreamResponse) -> bytes:
-    gathered = bytearray()
-    while part := await answer.read():
-        gathered += part
-        if len(gathered) > LIST_BYTES:
+async def _read_all(alias: str, response: UpstreamResponse) -> bytes:
+    body = bytearray()
+    while data := await response.read():
+        body += data
+        if len(body) > MAX_LIST_BYTES:
             raise EndpointMalformed(alias, "too_long")
-    return bytes(gathered)
+    return bytes(body)
 
 
 def _entries(value: object) -> list[Any] | None:
@@ -128,19 +137,19 @@ def _models(entries: list[Any]) -> Iterator[ServedModel]:
             continue
         names = (entry.get(key) for key in ("id", "model", "name"))
         name = next((n for n in names if isinstance(n, str) and n.strip()), None)
-        if name is not None and len(name) <= LONGEST_ID:
+        if name is not None and len(name) <= MAX_ID_CHARACTERS:
             yield ServedModel(id=name.strip(), token_limit=_limit(entry))
 
 
 def _limit(entry: Mapping[str, Any]) -> int | None:
-    """Tokens of context, as the server itself says; None when it doesn't.
+    """Return the context window that the server reports, in tokens, or None.
 
-    `n_ctx_train` is what the weights could do, not what the server does, and is left alone.
+    `n_ctx_train` is the limit of the weights, not of the server, and isn't used.
     """
-    places = [entry, *(entry[key] for key in NESTED_LIMITS if isinstance(entry.get(key), dict))]
-    for place in places:
+    objects = [entry, *(entry[key] for key in NESTED_LIMITS if isinstance(entry.get(key), dict))]
+    for source in objects:
         for name in LIMIT_FIELDS:
-            value = place.get(name)
+            value = source.get(name)
             if type(value) in (int, float) and 0 < value < 1e9:
                 return int(value)
     return None

@@ -1,4 +1,4 @@
-"""One endpoint as it is now: what it serves, how it fares, how much it is doing."""
+"""The live state of one endpoint: its models, its health and its requests in flight."""
 
 from __future__ import annotations
 
@@ -22,38 +22,43 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODEL_MISSING_S: Final = 60.0
-"""Seconds without a question for a model that the endpoint did not find (404)."""
-AVERAGE_SHARE: Final = 0.2
-"""Of the newest time to first token in the moving average."""
+"""How long a model isn't requested from an endpoint that responded with 404."""
+NEWEST_WEIGHT: Final = 0.2
+"""Weight of the newest time to first token in its moving average."""
 _LOADING: Final = re.compile(r"\b(?:loading|starting|waking|warming)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
-    """A model that the endpoint said it hasn't got. until: monotonic seconds."""
+class _MissingModel:
+    """A model that the endpoint doesn't have, and until when that is assumed."""
 
     until: float
     error: EndpointError
 
 
 class Endpoint:
-    """Live state of one endpoint. All times are `now` of the gateway's clock, in seconds."""
+    """Live state of one endpoint. `now` is the gateway's monotonic clock, in seconds.
+
+    Attributes:
+        accepts_usage: Whether it accepts `stream_options`; False once it rejected them.
+        listed: Whether its list of models was requested, successfully or not.
+        in_flight: Calls that it is answering.
+        last_failure: None before any.
+    """
 
     def __init__(self, entry: EndpointSettings) -> None:
         self.entry = entry
         self.alias: str = entry.name
         self.accepts_usage = True
-        """Whether it takes `stream_options`; False once it refused them."""
         self.listed = False
-        """Whether its list of models was asked for, in vain or not."""
         self.in_flight = 0
         self.last_failure: EndpointError | None = None
         self._breaker = Breaker()
         self._models: dict[str, ServedModel] | None = None
         if entry.models is not None:
             self._models = {model: ServedModel(id=model) for model in entry.models}
-        self._missing: dict[str, Missing] = {}
-        self._proved = False
+        self._missing: dict[str, _MissingModel] = {}
+        self._worked = False
         self._reason = ""
         self._first_token_s: float | None = None
         self._learned: dict[str, Capabilities] = {}
@@ -62,108 +67,111 @@ class Endpoint:
 
     @property
     def models(self) -> tuple[ServedModel, ...] | None:
-        """What it serves, None while that isn't known."""
+        """The models that it serves, None while they aren't known."""
         return None if self._models is None else tuple(self._models.values())
 
     @property
     def drained(self) -> bool:
-        """Weight 0: never asked."""
+        """Whether its weight is 0, so that it gets no requests."""
         return self.entry.weight == 0
 
     @property
     def busy(self) -> bool:
-        """As many requests in flight as it takes."""
-        most = self.entry.max_concurrency
-        return most is not None and self.in_flight >= most
+        """Whether it is at its maximum concurrency."""
+        limit = self.entry.max_concurrency
+        return limit is not None and self.in_flight >= limit
 
     def serves(self, model: str) -> bool:
-        """Whether it lists the model."""
+        """Return whether it lists the model."""
         return self._models is not None and model in self._models
 
     def ready_in_s(self, model: str, now: float) -> float:
-        """Seconds until it may be asked for the model, 0 when it may now."""
+        """Return the seconds until it may be used for the model, 0 when it may be used now."""
         missing = self._missing.get(model)
         wait_s = self._breaker.ready_in_s(now)
         return max(wait_s, missing.until - now) if missing else wait_s
 
     def blocking_error(self, model: str, now: float) -> EndpointError | None:
-        """The last failure that keeps this model from being asked for here."""
+        """Return the failure because of which it isn't used for the model now."""
         missing = self._missing.get(model)
         return missing.error if missing and missing.until > now else self.last_failure
 
     def candidate(self) -> Candidate:
-        """What a policy sees of it."""
+        """Return the view that a routing policy has of it."""
         return Candidate(alias=self.alias, weight=self.entry.weight, in_flight=self.in_flight)
 
     def begin_call(self) -> bool:
-        """A request is sent. Returns whether it is the breaker's probe."""
+        """Count a call that is sent now, and return whether it is the breaker's probe."""
         self.in_flight += 1
         return self._breaker.begin()
 
     def end_call(self, probe: bool) -> None:
-        """The request is over, however it went."""
+        """Count the end of a call, whatever its outcome."""
         self.in_flight -= 1
         self._freed.set()
         self._breaker.abandoned(probe)
 
     async def acquire_slot(self) -> None:
-        """A place for a check: waits until one is free that the next chat won't want."""
-        most = self.entry.max_concurrency
-        while most is not None and self.in_flight >= max(1, most - 1):
+        """Wait for a slot for the checker, and take it; one slot is left for the next chat."""
+        limit = self.entry.max_concurrency
+        while limit is not None and self.in_flight >= max(1, limit - 1):
             self._freed.clear()
             await self._freed.wait()
         self.in_flight += 1
 
     def release_slot(self) -> None:
-        """The place that was lent is free."""
+        """Release the slot of `acquire_slot`."""
         self.in_flight -= 1
         self._freed.set()
 
     def learn(self, model: str, facts: Mapping[str, Any]) -> None:
-        """What a check found out of how it serves the model: fields of `Capabilities`."""
-        found = replace(self._learned.get(model, Capabilities()), **facts)
-        self._learned[model] = found
-        if found.stream_options is not None:
-            self.accepts_usage = found.stream_options
+        """Remember what a check learned about the model: fields of `Capabilities`."""
+        learned = replace(self._learned.get(model, Capabilities()), **facts)
+        self._learned[model] = learned
+        if learned.stream_options is not None:
+            self.accepts_usage = learned.stream_options
 
     def starts_in_reasoning(self, model: str) -> bool:
-        """Whether the model's reasoning ends with a tag that nothing opens."""
-        return model in self._learned and self._learned[model].reasoning == "end_tag"
+        """Return whether the model's text starts inside its reasoning, see `reasoning`."""
+        learned = self._learned.get(model)
+        return learned is not None and learned.reasoning == "end_tag"
 
     def record_first_token(self, model: str, probe: bool, first_token_s: float | None) -> None:
-        """Its first token came, after so many seconds (None: not to be counted)."""
+        """Record a first token, and the seconds to it (None leaves the average unchanged)."""
         self._breaker.first_token(probe)
         self._missing.pop(model, None)
         if first_token_s is not None:
             before = self._first_token_s if self._first_token_s is not None else first_token_s
-            self._first_token_s = before + AVERAGE_SHARE * (first_token_s - before)
+            self._first_token_s = before + NEWEST_WEIGHT * (first_token_s - before)
 
     def record_success(self) -> None:
-        """An answer came whole."""
+        """Record a complete answer."""
         self._breaker.succeeded()
-        self._proved, self._reason = True, ""
+        self._worked, self._reason = True, ""
 
     def record_rejection(self, probe: bool) -> None:
-        """It found fault with the request, so it is well itself."""
+        """Record that it rejected a request as invalid, which shows that it works."""
         self._breaker.alive(probe)
-        self._proved = True
+        self._worked = True
 
     def record_failure(
         self, error: EndpointError, model: str, now: float, probe: bool, rest_s: float
     ) -> None:
-        """An attempt or an answer failed. rest_s: after a 429 that names no time.
+        """Record a failed attempt or an interrupted answer.
 
-        The error is remembered without its traceback and what it came from, which would keep
-        all of the exchange.
+        The error is kept without its traceback and context, which would keep the whole call alive.
+
+        Args:
+            rest_s: How long to pause after a 429 without a delay.
         """
         status = error.upstream_status if isinstance(error, EndpointRefused) else None
-        asked_s = error.retry_after_s if isinstance(error, EndpointRefused) else None
+        retry_after_s = error.retry_after_s if isinstance(error, EndpointRefused) else None
         self.last_failure, self._reason = error.with_traceback(None), type(error).__name__
         error.__context__ = None
-        if asked_s is not None or status == 429:
-            self._breaker.rest(now, rest_s if asked_s is None else asked_s)
+        if retry_after_s is not None or status == 429:
+            self._breaker.rest(now, rest_s if retry_after_s is None else retry_after_s)
         if status == 404:
-            self._missing[model] = Missing(now + MODEL_MISSING_S, error)
+            self._missing[model] = _MissingModel(now + MODEL_MISSING_S, error)
         if status in (404, 429):
             self._breaker.alive(probe)
             return
@@ -176,31 +184,31 @@ class Endpoint:
             self._down_since = now
 
     def rest(self, now: float, seconds: float) -> None:
-        """It isn't asked for so long, for a reason that lies elsewhere."""
+        """Pause it because another replica found it down."""
         self._breaker.rest(now, seconds)
 
     def is_usage_rejection(self, refusal: RequestRefused) -> bool:
-        """Whether it refused because of `stream_options`; then they aren't sent any more."""
-        words = refusal.detail.lower()
-        if not self.accepts_usage or not ("stream_options" in words or "include_usage" in words):
+        """Return whether it rejected `stream_options`, which then aren't sent any more."""
+        detail = refusal.detail.lower()
+        if not self.accepts_usage or not ("stream_options" in detail or "include_usage" in detail):
             return False
         self.accepts_usage = False
         return True
 
     def record_reachable(self) -> None:
-        """It answered a look, though not a question."""
+        """Record a response that shows that the server runs."""
         if not self._breaker.open:
-            self._proved, self._reason = True, ""
+            self._worked, self._reason = True, ""
 
     def set_models(self, models: tuple[ServedModel, ...]) -> None:
-        """Its `/v1/models` came."""
+        """Set the models that it lists."""
         self._models = {model.id: model for model in models}
         self.record_reachable()
 
     def record_list_failure(self, error: EndpointError | RequestRefused) -> None:
-        """Its `/v1/models` could not be had; what it listed before stays.
+        """Record that its models couldn't be listed; those it listed before stay.
 
-        The host's log says it once, however often it is tried in vain.
+        The same failure is logged once.
         """
         refused = isinstance(error, EndpointRefused) and error.upstream_status in (401, 403)
         reason = "key" if refused else type(error).__name__
@@ -212,7 +220,11 @@ class Endpoint:
             self.last_failure = error
 
     def status(self, now: float, epoch_s: float = 0.0) -> EndpointStatus:
-        """What the page shows. epoch_s: what to add to `now` for seconds of the epoch."""
+        """Return a snapshot of its state.
+
+        Args:
+            epoch_s: The difference between seconds since the epoch and `now`.
+        """
         state = self._state(now)
         since = self._down_since if state is EndpointState.DOWN else None
         return EndpointStatus(
@@ -225,14 +237,14 @@ class Endpoint:
             reason=self._reason,
             first_token_s=self._first_token_s,
             busy=self.busy,
-            waking=state is EndpointState.DOWN and self._loads,
+            waking=state is EndpointState.DOWN and self._is_loading,
             down_since=None if since is None else round(since + epoch_s),
             capabilities=self._capabilities(),
         )
 
     @property
-    def _loads(self) -> bool:
-        """Whether its last failure says that the server is only starting."""
+    def _is_loading(self) -> bool:
+        """Whether its last failure says that the server is still starting."""
         error = self.last_failure
         if not isinstance(error, EndpointRefused) or error.upstream_status != 503:
             return False
@@ -242,7 +254,7 @@ class Endpoint:
         if self.accepts_usage:
             return dict(self._learned)
         models = {model.id: Capabilities() for model in self.models or ()} | self._learned
-        return {name: replace(found, stream_options=False) for name, found in models.items()}
+        return {name: replace(each, stream_options=False) for name, each in models.items()}
 
     def _state(self, now: float) -> EndpointState:
         if self.drained:
@@ -251,4 +263,4 @@ class Endpoint:
             return EndpointState.DOWN
         if self._breaker.resting(now):
             return EndpointState.RESTING
-        return EndpointState.READY if self._proved else EndpointState.UNKNOWN
+        return EndpointState.READY if self._worked else EndpointState.UNKNOWN

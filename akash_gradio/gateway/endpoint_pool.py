@@ -1,4 +1,4 @@
-"""The endpoints there are: who serves a model, whose turn it is, who is still to come."""
+"""The endpoints of the gateway: which serve a model, which is next, and what each lists."""
 
 from __future__ import annotations
 
@@ -22,51 +22,50 @@ from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.gateway.discovery import fetch_models
 from akash_gradio.gateway.endpoint import Endpoint
-from akash_gradio.gateway.passthrough.transport import Transport
 from akash_gradio.gateway.policies import POLICIES, CurrentWeights
+from akash_gradio.gateway.transport import Transport
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
 
 logger = logging.getLogger(__name__)
 
-EXPECTED_WEIGHT: Final = 1
-EXPECTED_PRIORITY: Final = 1
+STARTING_WEIGHT: Final = 1
+STARTING_PRIORITY: Final = 1
 
 
 class EndpointPool:
-    """Live list of endpoints by alias, in the order of the configuration."""
+    """The endpoints by alias, in the order of the configuration."""
 
     def __init__(self, entries: Iterable[EndpointSettings], routing: str) -> None:
         self._policy = POLICIES[routing]
         self._endpoints = {entry.name: Endpoint(entry) for entry in entries}
         self._expected: dict[str, tuple[str, ...]] = {}
-        self._turns: dict[tuple[str, int], CurrentWeights] = {}
-        self._lists: dict[Endpoint, asyncio.Task[None]] = {}
-        """Who is being asked for its list just now."""
+        self._weights: dict[tuple[str, int], CurrentWeights] = {}
+        self._discoveries: dict[Endpoint, asyncio.Task[None]] = {}
 
     def put(self, entry: EndpointSettings) -> None:
-        """Add or replace; a replaced one starts with a clean record."""
+        """Add an endpoint, or replace the one with its name, whose state is discarded."""
         self._expected.pop(entry.name, None)
         self._endpoints[entry.name] = Endpoint(entry)
 
     def expect(self, alias: str, models: tuple[str, ...]) -> None:
-        """It is coming, or coming again."""
+        """Announce an endpoint that is starting, or restarting."""
         self._endpoints.pop(alias, None)
         self._expected[alias] = models
 
     def remove(self, alias: str) -> None:
-        """It is gone; nothing happens when it never was."""
+        """Remove an endpoint, if it exists."""
         self._endpoints.pop(alias, None)
         self._expected.pop(alias, None)
 
     def rest(self, alias: str, now: float, seconds: float) -> None:
-        """It isn't asked for so long; nothing happens when there is none of this name."""
+        """Pause an endpoint, if it exists."""
         if alias in self._endpoints:
             self._endpoints[alias].rest(now, seconds)
 
     def serving(self, model: str, pinned: str | None = None) -> list[Endpoint]:
-        """The endpoints that list the model; of these the pinned one alone."""
+        """Return the endpoints that list the model; with `pinned`, only the one with that alias."""
         return [
             endpoint
             for endpoint in self._endpoints.values()
@@ -74,14 +73,18 @@ class EndpointPool:
         ]
 
     def choose(self, model: str, ready: Sequence[Endpoint]) -> Endpoint:
-        """One of the lowest priority among them, by the policy. ready: at least one."""
+        """Choose among the endpoints of the lowest priority number, by the policy.
+
+        Args:
+            ready: At least one.
+        """
         tier = min(endpoint.entry.priority for endpoint in ready)
         candidates = [e.candidate() for e in ready if e.entry.priority == tier]
-        turns = self._turns.setdefault((model, tier), {})
-        return self._endpoints[self._policy(candidates, turns)]
+        weights = self._weights.setdefault((model, tier), {})
+        return self._endpoints[self._policy(candidates, weights)]
 
     def expects(self, model: str, pinned: str | None = None) -> bool:
-        """Whether an endpoint is coming that serves the model; where one is pinned, that one."""
+        """Return whether an endpoint that serves the model (the pinned one) is starting."""
         return any(
             model in models and pinned in (None, alias) for alias, models in self._expected.items()
         )
@@ -89,7 +92,11 @@ class EndpointPool:
     def unavailable_error(
         self, model: str, *, known: bool, pinned: str | None = None
     ) -> AkashGradioError:
-        """Why nobody could be asked for the model. known: the catalog has an entry for it."""
+        """Return the error for a model that no endpoint can serve now.
+
+        Args:
+            known: Whether the catalog has an entry for the model.
+        """
         if self.expects(model, pinned):
             return NoEndpoint(model, "starting")
         if not self._endpoints and not self._expected:
@@ -97,53 +104,56 @@ class EndpointPool:
         serving = self.serving(model, pinned)
         if serving:
             return NoEndpoint(model, "drained" if all(e.drained for e in serving) else "busy")
-        perhaps = any(e.models is None or e.serves(model) for e in self._endpoints.values())
-        return NoEndpoint(model, "none_serves") if known or perhaps else UnknownModel(model)
+        possible = any(e.models is None or e.serves(model) for e in self._endpoints.values())
+        return NoEndpoint(model, "none_serves") if known or possible else UnknownModel(model)
 
     def get(self, alias: str) -> Endpoint | None:
-        """The endpoint of this name, None when there is none now."""
+        """Return the endpoint with this alias, None when there is none."""
         return self._endpoints.get(alias)
 
     def statuses(self, now: float, epoch_s: float = 0.0) -> tuple[EndpointStatus, ...]:
-        """Every endpoint as it is now, those to come at the end. epoch_s: as `Endpoint.status`."""
+        """Return the status of every endpoint, starting ones last; see `Endpoint.status`."""
         present = [endpoint.status(now, epoch_s) for endpoint in self._endpoints.values()]
         return (*present, *(_starting(*expected) for expected in self._expected.items()))
 
     def has_undiscovered(self) -> bool:
-        """Whether an endpoint with its `models` left out has not yet said what it serves."""
-        return any(not endpoint.listed for endpoint in self._open_lists())
+        """Return whether a list of models that has to be discovered wasn't requested yet."""
+        return any(not endpoint.listed for endpoint in self._discovered_endpoints())
 
     def discover(
         self, transport: Transport, connect_timeout_s: float, *, again: bool
     ) -> set[asyncio.Task[None]]:
-        """Ask every endpoint whose `models` are left out; who is being asked already goes on.
+        """Request the models of every endpoint that doesn't configure them.
 
-        again: those too that were asked before. Returns the tasks; their failures are noted
-        at the endpoints.
+        Args:
+            again: Include endpoints whose list was requested before.
+
+        Returns:
+            The tasks, also those already running. They record failures at the endpoints.
         """
-        wanted = [e for e in self._open_lists() if again or not e.listed]
-        for endpoint in wanted:
-            if endpoint not in self._lists:
-                task = asyncio.create_task(_list(endpoint, transport, connect_timeout_s))
-                self._lists[endpoint] = task
-                task.add_done_callback(partial(self._list_came, endpoint))
-        return {self._lists[endpoint] for endpoint in wanted}
+        endpoints = [e for e in self._discovered_endpoints() if again or not e.listed]
+        for endpoint in endpoints:
+            if endpoint not in self._discoveries:
+                task = asyncio.create_task(_discover(endpoint, transport, connect_timeout_s))
+                self._discoveries[endpoint] = task
+                task.add_done_callback(partial(self._on_discovered, endpoint))
+        return {self._discoveries[endpoint] for endpoint in endpoints}
 
     async def cancel_discovery(self) -> None:
-        """No list is waited for any more, and no task is left."""
-        tasks = list(self._lists.values())
+        """Cancel the tasks of `discover`, and wait for their end."""
+        tasks = list(self._discoveries.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _list_came(self, endpoint: Endpoint, _task: asyncio.Task[None]) -> None:
-        self._lists.pop(endpoint, None)
+    def _on_discovered(self, endpoint: Endpoint, _task: asyncio.Task[None]) -> None:
+        self._discoveries.pop(endpoint, None)
 
-    def _open_lists(self) -> list[Endpoint]:
+    def _discovered_endpoints(self) -> list[Endpoint]:
         return [endpoint for endpoint in self._endpoints.values() if endpoint.entry.models is None]
 
 
-async def _list(endpoint: Endpoint, transport: Transport, connect_timeout_s: float) -> None:
+async def _discover(endpoint: Endpoint, transport: Transport, connect_timeout_s: float) -> None:
     try:
         models = await fetch_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
     except (EndpointError, RequestRefused) as error:
@@ -166,7 +176,11 @@ async def probe_endpoint(
     connect_timeout_s: float,
     rest_s: float,
 ) -> None:
-    """Whether it is there: any answer to `/v1/models` will do, but for a refused key."""
+    """Send a health probe: any response to `/v1/models` except 401 and 403 is a success.
+
+    Args:
+        rest_s: How long to pause after a 429 without a delay.
+    """
     try:
         await fetch_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
     except (EndpointUnreachable, EndpointTimeout) as error:
@@ -184,7 +198,7 @@ def _starting(alias: str, models: tuple[str, ...]) -> EndpointStatus:
     return EndpointStatus(
         alias=alias,
         state=EndpointState.STARTING,
-        weight=EXPECTED_WEIGHT,
-        priority=EXPECTED_PRIORITY,
+        weight=STARTING_WEIGHT,
+        priority=STARTING_PRIORITY,
         models=tuple(ServedModel(id=model) for model in models),
     )

@@ -162,7 +162,7 @@ def _inner_message(value: object) -> str:
 
 
 def _validation_message(item: object) -> str:
-    """Return field and message of a FastAPI error; its `input` may be the prompt and is left out."""
+    """Return field and message of a FastAPI error; its `input` may hold the prompt."""
     message = _inner_message(item)
     field = item.get("loc") if isinstance(item, dict) else None
     if not isinstance(field, list) or not message:

@@ -41,10 +41,11 @@ from akash_gradio.gateway.passthrough.request import (
     PassthroughRequest,
     StreamItem,
 )
-from akash_gradio.gateway.passthrough.transport import HttpTransport, Transport
+from akash_gradio.gateway.passthrough.transport import HttpTransport
 from akash_gradio.gateway.receipt_recorder import ReceiptRecorder
 from akash_gradio.gateway.request_state import RequestState, Step
 from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
+from akash_gradio.gateway.transport import Transport
 from akash_gradio.gateway.upstream_call import Limits, UpstreamCall
 
 if TYPE_CHECKING:

@@ -85,7 +85,7 @@ class ThinkSplitter:
         return self.feed(text)
 
     def expect_answer(self) -> None:
-        """Note that reasoning came in a field of its own, so that the text starts with the answer."""
+        """Note that reasoning came in its own field: the text starts with the answer."""
         self._after_start = _State.AFTER_REASONING
 
     @property

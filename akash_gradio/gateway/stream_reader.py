@@ -1,8 +1,8 @@
-"""Bytes of an endpoint's answer in, events out; and whether it was an answer at all.
+"""Converts the bytes of a response into events, and verifies that they are an answer.
 
-What came decides how it is read, not what its headers claim: an event stream, a whole
-JSON completion, or something that is not the protocol. However the bytes are cut, the
-events are the same; an error comes after the events of the bytes before it.
+The body decides how it is read, not its headers: an event stream, a complete JSON answer, or
+something that doesn't follow the protocol. The events don't depend on how the bytes are divided
+into reads; an error comes after the events of the bytes before it.
 """
 
 from __future__ import annotations
@@ -17,33 +17,41 @@ from akash_gradio.domain.errors import (
     RequestRefused,
 )
 from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta
-from akash_gradio.gateway.error_responses import fault_error, fault_in, read_fault
+from akash_gradio.gateway.error_responses import (
+    error_from_body,
+    parse_error_body,
+    parse_error_object,
+)
+from akash_gradio.gateway.event_frame import EventFrame
 from akash_gradio.gateway.openai_chunks import ChunkReader
-from akash_gradio.gateway.passthrough.plain_events import Frame
 from akash_gradio.gateway.sse import ErrorData, EventTooLarge, SSEDecoder
 
-__all__ = ["BODY_BYTES", "ReplyReader"]
-
-BODY_BYTES: Final = 16 << 20
+MAX_BODY_BYTES: Final = 16 << 20
 
 _DECODER: Final = json.JSONDecoder()
-"""Asked for each token, where `json.loads` looks for blanks around it again."""
+"""Used for each token: `json.loads` would look for blanks around the value again."""
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"
-"""What may come before anything: keep-alive blank lines, a byte-order mark."""
-_WORDLESS: Final = frozenset({"length", "content_filter", "tool_calls", "function_call"})
-"""Reasons to finish that make an answer of no words an answer."""
+"""What may precede the body: blank lines to keep the connection alive, a byte-order mark."""
+_VALID_WITHOUT_OUTPUT: Final = frozenset(
+    {"length", "content_filter", "tool_calls", "function_call"}
+)
+"""Finish reasons with which an answer may be empty."""
 
 
 class ReplyReader:
-    """Reads one answer. Live state: `feed` each read, stop when `done`, `close` in any case.
+    """Reads one response: call `feed` for each read until `done`, then `close`.
 
-    alias: of the endpoint, for the errors. content_type: as the headers said it.
-    starts_in_reasoning: the prompt opened `<think>`, so the text begins inside it.
-    done: nothing more can come; what is left to say, an error perhaps, comes from `close`.
+    Args:
+        alias: The endpoint's name, for errors.
+        content_type: As in the response's headers.
+        starts_in_reasoning: Whether the prompt opened `<think>`, so that the text starts inside it.
+
+    Attributes:
+        done: Whether nothing more can follow; remaining events or an error come from `close`.
     """
 
     use_frames = True
-    """Whether events may be read by what stands around their words."""
+    """Whether events may be recognized by their frame, without a parser."""
 
     def __init__(
         self, alias: str, content_type: str | None, *, starts_in_reasoning: bool = False
@@ -56,28 +64,28 @@ class ReplyReader:
         self._stream = SSEDecoder()
         self._body: bytearray | None = None
         self._failure: EndpointError | RequestRefused | None = None
-        self._frame = Frame()
+        self._frame = EventFrame()
         self._framed = False
-        """Whether what comes next may be looked at as one more event of the frame."""
+        """Whether the next read may be one more event of the frame."""
 
     @property
     def finish_reason(self) -> str | None:
-        """As the endpoint gave it; None when it gave none, also after a whole answer."""
+        """The finish reason, None while the endpoint sent none; some never send one."""
         return self._chunks.finish_reason
 
     @property
     def upstream_id(self) -> str:
-        """The endpoint's own id of the answer, "" when it gave none."""
+        """The endpoint's id of the answer, "" when it sent none."""
         return self._chunks.upstream_id
 
     @property
     def fingerprint(self) -> str:
-        """Its `system_fingerprint`, "" when it gave none."""
+        """The endpoint's `system_fingerprint`, "" when it sent none."""
         return self._chunks.fingerprint
 
     @property
     def model(self) -> str:
-        """The model that it says it is, "" when it says nothing."""
+        """The model's name in the response, "" when it has none."""
         return self._chunks.model
 
     @property
@@ -100,16 +108,19 @@ class ReplyReader:
         return
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that these bytes complete: text, reasoning, tool calls and usage.
+        """Return the events that these bytes complete: text, reasoning, tool calls and usage.
 
-        Raises EndpointMalformed, EndpointRefused or RequestRefused. Where events came before
-        the error in the same read, they are returned, `done` is set, and the error waits
-        for the next call.
+        When an error follows events in the same read, the events are returned, `done` is set, and
+        the next call raises the error.
+
+        Raises:
+            EndpointMalformed: The response doesn't follow the protocol.
+            EndpointRefused: It holds an error object.
+            RequestRefused: The error object says that the request is at fault.
         """
-        if self._framed and (words := self._frame.text(data)) is not None:
+        if self._framed and (text := self._frame.text(data)) is not None:
             events: list[Event] = []
-            text = str(words, "utf-8", "replace")
-            self._chunks.read_words(text, self._frame.in_reasoning, events)
+            self._chunks.read_text(str(text, "utf-8", "replace"), self._frame.in_reasoning, events)
             return events
         if self._failure is not None:
             raise self._failure
@@ -121,18 +132,21 @@ class ReplyReader:
                 return []
             self._sniff(data[0])
         if self._body is not None:
-            return self._gather(self._body, data)
-        events = self._follow(data)
+            return self._append_to_body(self._body, data)
+        events = self._read_stream(data)
         self._framed = self.use_frames and self._stream.at_event_boundary and not self.done
         if self._framed and len(events) == 1:
-            self._learn(data, events[0])
+            self._learn_frame(data, events[0])
         return events
 
     def close(self) -> list[Event]:
-        """The last events, at the end of the body or after `done`.
+        """Return the last events, at the end of the body or after `done`.
 
-        Raises what `feed` raises, EndpointMalformed `cut` when the body ended in the middle,
-        and EndpointSilent when it was well-formed and had no word in it.
+        Raises:
+            EndpointMalformed: As `feed`; with reason `cut` when the body ended in the middle.
+            EndpointSilent: The answer is well-formed and has no output.
+            EndpointRefused: As `feed`.
+            RequestRefused: As `feed`.
         """
         if self._failure is not None:
             raise self._failure
@@ -142,11 +156,11 @@ class ReplyReader:
         elif not self.done:
             self._read_rest(events)
         self._chunks.flush(events)
-        self._judge()
+        self._verify_complete()
         return events
 
-    def _learn(self, data: bytes, event: Event) -> None:
-        """Where all that came was one event of words, the next needs no parser if it is alike."""
+    def _learn_frame(self, data: bytes, event: Event) -> None:
+        """Take the frame of a read that was one text event; the next may need no parser."""
         one_event = data.startswith(b"data:") and data.endswith(b"\n\n") and data.count(b"\n") == 2
         if one_event and isinstance(event, TextDelta | ReasoningDelta):
             self._frame.learn_parsed(data, event.text.encode())
@@ -156,28 +170,28 @@ class ReplyReader:
             raise EndpointMalformed(self._alias, "html")
         if first in b"{[":
             self._body = bytearray()
-        elif not 0x20 < first < 0x7F:  # compressed without saying so, UTF-16, no text at all
+        elif not 0x20 < first < 0x7F:  # compressed without a header, UTF-16, or binary
             raise EndpointMalformed(self._alias, "encoding")
         self._begun = True
 
-    def _gather(self, body: bytearray, data: bytes) -> list[Event]:
+    def _append_to_body(self, body: bytearray, data: bytes) -> list[Event]:
         body += data
-        if len(body) > BODY_BYTES:
+        if len(body) > MAX_BODY_BYTES:
             raise EndpointMalformed(self._alias, "too_long")
         return []
 
-    def _follow(self, data: bytes) -> list[Event]:
+    def _read_stream(self, data: bytes) -> list[Event]:
         events: list[Event] = []
         try:
             try:
-                payloads, oversized = self._stream.feed(data), False
+                payloads, too_large = self._stream.feed(data), False
             except EventTooLarge as error:
-                payloads, oversized = error.payloads, True
+                payloads, too_large = error.payloads, True
             for payload in payloads:
-                self._payload(payload, events)
+                self._read_payload(payload, events)
                 if self.done:
                     return events
-            if oversized:
+            if too_large:
                 raise EndpointMalformed(self._alias, "too_long")
         except (EndpointError, RequestRefused) as error:
             if not events:
@@ -186,43 +200,42 @@ class ReplyReader:
         return events
 
     def _read_rest(self, events: list[Event]) -> None:
-        """The event that no blank line ended: it counts when it is whole."""
+        """Read the event that no blank line ended: it counts when it is complete."""
         try:
             for payload in self._stream.close():
-                self._payload(payload, events, last=True)
+                self._read_payload(payload, events, last=True)
         except EventTooLarge:
             raise EndpointMalformed(self._alias, "too_long") from None
         except EndpointMalformed as error:
-            # After the finish reason the answer is whole, and half a usage report no loss.
+            # After the finish reason the answer is complete, and a usage report may be cut.
             if error.reason != "cut" or self.finish_reason is None:
                 raise
 
-    def _payload(self, payload: bytes, events: list[Event], *, last: bool = False) -> None:
+    def _read_payload(self, payload: bytes, events: list[Event], *, last: bool = False) -> None:
         if type(payload) is ErrorData:
-            raise fault_error(self._alias, read_fault(payload))
+            raise error_from_body(self._alias, parse_error_body(payload))
         text = str(payload, "utf-8", "replace").strip()
         if text == "[DONE]":
             self.done = True
         elif text:
-            self._handle_chunk(text, self._parsed(text, cut=last), events)
+            self._handle_chunk(text, self._parse_json(text, cut=last), events)
 
     def _read_body(self, body: bytes, events: list[Event]) -> None:
         body = body.rstrip()
         text = str(body, "utf-8", "replace")
-        value = self._parsed(text, cut=body[-1] not in b"}]")
+        value = self._parse_json(text, cut=body[-1] not in b"}]")
         if not isinstance(value, dict) or "choices" not in value:
-            fault = fault_in(value)
-            if fault is None:
+            error = parse_error_object(value)
+            if error is None:
                 raise EndpointMalformed(self._alias, "shape")
-            raise fault_error(self._alias, fault)
+            raise error_from_body(self._alias, error)
         self._handle_chunk(text, value, events)
 
     def _handle_chunk(self, text: str, value: object, events: list[Event]) -> None:
-        """A chunk of a stream or a whole completion: text as it came, value what it says."""
+        """Handle a chunk of a stream or a complete answer, as its JSON text and its value."""
         self._chunks.read(value, events)
 
-    def _parsed(self, text: str, *, cut: bool) -> object:
-        """text: without blanks around it."""
+    def _parse_json(self, text: str, *, cut: bool) -> object:
         try:
             value, end = _DECODER.raw_decode(text)
         except (ValueError, RecursionError):
@@ -231,15 +244,15 @@ class ReplyReader:
             raise EndpointMalformed(self._alias, "cut" if cut else "json")
         return value
 
-    def _judge(self) -> None:
-        """Raise unless what came was an answer, and all of it."""
+    def _verify_complete(self) -> None:
+        """Raise unless the response was a complete answer."""
         chunks = self._chunks
-        whole = self.done or self._body is not None or chunks.finish_reason is not None
-        if chunks.has_output and not whole:
+        complete = self.done or self._body is not None or chunks.finish_reason is not None
+        if chunks.has_output and not complete:
             raise EndpointMalformed(self._alias, "cut")
-        if chunks.has_output or chunks.finish_reason in _WORDLESS:
+        if chunks.has_output or chunks.finish_reason in _VALID_WITHOUT_OUTPUT:
             return
-        if self._begun and self._body is None and not self._stream.understood:
-            what = "html" if self._declared_html else "shape"
-            raise EndpointMalformed(self._alias, what)
+        if self._begun and self._body is None and not self._stream.recognized:
+            reason = "html" if self._declared_html else "shape"
+            raise EndpointMalformed(self._alias, reason)
         raise EndpointSilent(self._alias)

@@ -25,8 +25,8 @@ from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.error_responses import error_from_response
 from akash_gradio.gateway.passthrough.request import StreamItem
 from akash_gradio.gateway.passthrough.sink import Sink
-from akash_gradio.gateway.passthrough.transport import Transport, UpstreamResponse, hide_secrets
 from akash_gradio.gateway.retries import delay_from_headers
+from akash_gradio.gateway.transport import Transport, UpstreamResponse, redact_sent_secrets
 
 CHAT_PATH: Final = "/chat/completions"
 USAGE_TIMEOUT_S: Final = 2.0
@@ -149,7 +149,7 @@ class UpstreamCall:
         try:
             await self._read_to_first_token(body)
         except (EndpointError, RequestRefused) as error:
-            hide_secrets(error, self.endpoint.entry, headers)
+            redact_sent_secrets(error, self.endpoint.entry, headers)
             raise
 
     def forward_to(self, sink: Sink, on_forwarded: Callable[[int], None]) -> None:
@@ -201,7 +201,7 @@ class UpstreamCall:
 
     def interruption(self, error: EndpointError | RequestRefused) -> EndpointError:
         """Return the error that interrupted the answer; a rejection amid it is malformed."""
-        hide_secrets(error, self.endpoint.entry, self._headers)
+        redact_sent_secrets(error, self.endpoint.entry, self._headers)
         if isinstance(error, RequestRefused):
             return EndpointMalformed(error.alias, "error_body", error.detail)
         return error

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akash_gradio.gateway.content_encoding import LARGEST_PIECE, InvalidEncoding, make_decoder
+from akash_gradio.gateway.content_encoding import MAX_PIECE_BYTES, InvalidEncoding, make_decoder
 
 PACKERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "gzip": ("gzip", gzip.compress),
@@ -38,7 +38,7 @@ def test_a_small_packet_never_becomes_much_at_once(packer: str) -> None:
     name, pack = PACKERS[packer]
     pieces = unpacked(name, pack(bytes(20_000_000)), 1 << 30)
     assert sum(map(len, pieces)) == 20_000_000
-    assert max(map(len, pieces)) <= 2 * LARGEST_PIECE
+    assert max(map(len, pieces)) <= 2 * MAX_PIECE_BYTES
 
 
 def test_an_event_is_there_as_soon_as_it_was_flushed() -> None:

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.errors import EndpointMalformed, EndpointRefused
 from akash_gradio.domain.model import ServedModel
-from akash_gradio.gateway.discovery import LIST_BYTES, fetch_models, parse_models, to_catalog_ids
+from akash_gradio.gateway.discovery import (
+    MAX_LIST_BYTES,
+    fetch_models,
+    parse_models,
+    to_catalog_ids,
+)
 from tests.gateway.fakes import FakeReply, FakeTransport, error_reply
 
 
@@ -118,7 +123,9 @@ async def test_a_refused_list_says_how() -> None:
 
 async def test_a_list_past_its_size_is_garbled_and_closed() -> None:
     network = FakeTransport()
-    network.model_lists["a"] = FakeReply(parts=[b" " * (1 << 20)] * (LIST_BYTES // (1 << 20) + 1))
+    network.model_lists["a"] = FakeReply(
+        parts=[b" " * (1 << 20)] * (MAX_LIST_BYTES // (1 << 20) + 1)
+    )
     with pytest.raises(EndpointMalformed) as error:
         await fetch_models(network, ENTRY, connect_timeout_s=1)
     assert (error.value.reason, network.closed) == ("too_long", ["a"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from akash_gradio.gateway.reasoning import BLANK_CHARACTERS, ThinkSplitter
+from akash_gradio.gateway.reasoning import MAX_BLANK_CHARACTERS, ThinkSplitter
 
 
 def split(*texts: str, starts_in_reasoning: bool = False) -> tuple[str, str]:
@@ -83,7 +83,7 @@ def test_reasoning_in_a_field_of_its_own_ends_with_the_text() -> None:
 
 
 def test_blanks_are_not_held_for_ever() -> None:
-    blanks = " " * (BLANK_CHARACTERS + 1)
+    blanks = " " * (MAX_BLANK_CHARACTERS + 1)
     splitter = ThinkSplitter()
     assert splitter.feed(blanks) == ("", blanks)
     assert split(blanks + "<think>x</think>")[0] == ""

@@ -92,30 +92,32 @@ def test_a_bare_line_of_json_is_data() -> None:
 def test_knows_whether_anything_was_understood() -> None:
     decoder = SSEDecoder()
     decoder.feed(b"upstream connect error\n")
-    assert not decoder.understood
+    assert not decoder.recognized
     decoder.feed(b": ping\n")
-    assert decoder.understood
+    assert decoder.recognized
 
 
 @pytest.mark.parametrize("reads", [[b"data: " + b"x" * 20], [b"data: ", b"x" * 20, b"\n"]])
 def test_a_line_past_the_limit_is_an_error(reads: list[bytes]) -> None:
     with pytest.raises(EventTooLarge):
-        decode(*reads, decoder=SSEDecoder(line_bytes=16))
+        decode(*reads, decoder=SSEDecoder(max_line_bytes=16))
 
 
 def test_a_line_of_the_limit_is_none() -> None:
-    assert decode(b"data: " + b"x" * 10 + b"\n\n", decoder=SSEDecoder(line_bytes=16)) == [b"x" * 10]
+    assert decode(b"data: " + b"x" * 10 + b"\n\n", decoder=SSEDecoder(max_line_bytes=16)) == [
+        b"x" * 10
+    ]
 
 
 @pytest.mark.parametrize("line", [b"data: xxxx\n", b"data:\n", b"data\n"])
 def test_an_event_of_too_many_lines_is_an_error(line: bytes) -> None:
     with pytest.raises(EventTooLarge):
-        decode(line * 100, decoder=SSEDecoder(event_bytes=64))
+        decode(line * 100, decoder=SSEDecoder(max_event_bytes=64))
 
 
 def test_the_events_before_an_oversized_one_are_handed_over() -> None:
     with pytest.raises(EventTooLarge) as caught:
-        SSEDecoder(line_bytes=16).feed(b"data: x\n\ndata: " + b"y" * 20)
+        SSEDecoder(max_line_bytes=16).feed(b"data: x\n\ndata: " + b"y" * 20)
     assert caught.value.payloads == [b"x"]
 
 

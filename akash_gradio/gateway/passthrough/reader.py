@@ -20,7 +20,7 @@ from akash_gradio.gateway.completion_assembly import (
 )
 from akash_gradio.gateway.passthrough.plain_events import PlainEvents
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
-from akash_gradio.gateway.sse import LINE_BYTES
+from akash_gradio.gateway.sse import MAX_LINE_BYTES
 from akash_gradio.gateway.stream_reader import ReplyReader
 
 _LINE_ENDS: Final = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("\x85", "\\u0085"))
@@ -100,7 +100,7 @@ class PassthroughReader:
 
     def _feed(self, data: bytes) -> Sequence[StreamItem]:
         if self._partial:
-            if b"\n" not in data and len(self._partial) < LINE_BYTES:
+            if b"\n" not in data and len(self._partial) < MAX_LINE_BYTES:
                 self._partial += data
                 return []
             data = bytes(self._partial) + data
@@ -129,7 +129,7 @@ class PassthroughReader:
 
     def _hold(self, data: bytes) -> Sequence[StreamItem]:
         """Wait for the rest of the event, unless it can't be a plain one."""
-        if self._mid_event or len(data) > LINE_BYTES or b"\n" in data or b"\r" in data:
+        if self._mid_event or len(data) > MAX_LINE_BYTES or b"\n" in data or b"\r" in data:
             return self._parse(data)
         self._partial += data
         return []

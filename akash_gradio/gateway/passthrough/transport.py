@@ -18,23 +18,20 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from akash_gradio import __version__
 from akash_gradio.domain.errors import (
-    AkashGradioError,
     EndpointError,
     EndpointMalformed,
-    EndpointRefused,
     EndpointTimeout,
     EndpointUnreachable,
-    RequestRefused,
 )
-from akash_gradio.domain.redaction import SecretFilter, redact_partial_secret
 from akash_gradio.gateway.content_encoding import Decode, InvalidEncoding, make_decoder
 from akash_gradio.gateway.passthrough.sink import Sink
 from akash_gradio.gateway.public_addresses import AddressFilter
+from akash_gradio.gateway.transport import UpstreamResponse
 
 if TYPE_CHECKING:
     import aiohttp
@@ -61,81 +58,6 @@ DEFAULT_HEADERS: Final = {
 _CERTIFICATE_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 RESERVED_HEADERS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding"})
 """Headers that the configuration can't set."""
-
-
-class UpstreamResponse(Protocol):
-    """A response whose head was received."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers, by lower-case names."""
-        ...
-
-    @property
-    def lag_s(self) -> float:
-        """Seconds since the newest bytes were received; the reader may run later."""
-        ...
-
-    async def read(self) -> bytes:
-        """Return what was received of the body, decoded; b"" at its end, and only there.
-
-        Raises:
-            EndpointUnreachable: The connection broke.
-            EndpointMalformed: The body is cut off or wrongly encoded.
-        """
-        ...
-
-    async def pipe_to(self, sink: Sink) -> None:
-        """Write what is received directly to the sink, so that no task needs to wake for it.
-
-        Returns when the sink refused a write, which `read` then returns; or when there is an
-        end or an error that `read` reports.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Release the connection, or close it if the body wasn't read to its end."""
-        ...
-
-
-class Transport(Protocol):
-    """The network as the gateway needs it. Tests use a fake."""
-
-    async def start(self, urls: Iterable[str]) -> None:
-        """Prepare for requests to these URLs, so that the first doesn't wait. Optional."""
-        ...
-
-    async def open(
-        self,
-        entry: EndpointSettings,
-        path: str,
-        body: bytes | None,
-        *,
-        headers: Mapping[str, str],
-        connect_timeout_s: float,
-    ) -> UpstreamResponse:
-        """Send a request, and wait for the head of its response.
-
-        Args:
-            entry: The endpoint: base URL, key and custom headers.
-            path: The path below the base URL.
-            body: The body of a POST, None for a GET.
-            headers: The model's custom headers; the endpoint's override them.
-            connect_timeout_s: Limit for name resolution, TCP and TLS together.
-
-        Raises:
-            EndpointError: No response was received.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        ...
 
 
 def load_http_client(*, skip_certificates: bool = False) -> None:
@@ -436,7 +358,7 @@ def _request_headers(
     """Return the headers beside `DEFAULT_HEADERS`, by lower-case names.
 
     The model's override ours, and the endpoint's override both. Secrets become text only
-    here and in `hide_secrets`.
+    here and in `redact_sent_secrets`.
     """
     # A compressed stream arrives in lumps; a list of models may well be compressed.
     headers = {"accept-encoding": "gzip, deflate, br" if body is None else "identity"}
@@ -451,26 +373,6 @@ def _request_headers(
     if body is not None:
         headers["content-type"] = "application/json"
     return headers
-
-
-def hide_secrets(
-    error: AkashGradioError, entry: EndpointSettings, model_headers: Mapping[str, str]
-) -> None:
-    """Remove the values of request headers from an endpoint's error text: some repeat them.
-
-    Args:
-        error: The error, which is changed.
-        entry: The endpoint, with its key and custom headers.
-        model_headers: The model's custom headers.
-    """
-    if not isinstance(error, EndpointRefused | EndpointMalformed | RequestRefused):
-        return
-    secrets = [secret.get_secret_value() for secret in entry.custom_headers.values()]
-    if entry.api_key is not None:
-        secrets.append(entry.api_key.get_secret_value())
-    secrets += model_headers.values()
-    redacted = SecretFilter(*secrets).redact(error.detail)
-    error.detail = redact_partial_secret(redacted, secrets)
 
 
 def _is_allowed(name: str, value: str) -> bool:

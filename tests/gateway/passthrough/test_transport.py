@@ -19,7 +19,8 @@ from pydantic import SecretStr
 
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.errors import EndpointMalformed, EndpointTimeout, EndpointUnreachable
-from akash_gradio.gateway.passthrough.transport import UNREAD_BYTES, HttpTransport, UpstreamResponse
+from akash_gradio.gateway.passthrough.transport import UNREAD_BYTES, HttpTransport
+from akash_gradio.gateway.transport import UpstreamResponse
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECE = b"5\r\nhello\r\n"
