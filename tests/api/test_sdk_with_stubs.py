@@ -111,7 +111,7 @@ async def test_a_refusal_keeps_its_status_and_its_words(name: str, stream: bool)
         assert raised.value.code == "context_length_exceeded"
         assert "8192" in raised.value.message
     else:
-        assert f"told with {raised.value.status_code}" in raised.value.message
+        assert f"failed with {raised.value.status_code}" in raised.value.message
     assert (len(bad.chats), len(good.chats)) == (1, 0)
 
 

@@ -264,7 +264,7 @@ async def test_asks_nobody_else_when_the_request_is_at_fault(name: str, stream: 
         assert raised.value.limit_tokens == LIMIT_TOKENS
         assert raised.value.requested_tokens == ASKED_TOKENS
     else:
-        assert raised.value.detail == f"told with {raised.value.upstream_status}"
+        assert raised.value.detail == f"failed with {raised.value.upstream_status}"
 
 
 # ---- leaving ----

@@ -1,25 +1,25 @@
-"""Endpoints that misbehave, on real loopback sockets.
+"""Endpoints with all kinds of faults, on real loopback sockets.
 
-`async with StubEndpoint("cuts_in_the_middle") as stub:` for async tests,
-`with StubThread("perfect") as stub:` for synchronous ones. `zoo.BEHAVIORS` has every behavior.
+Use `async with StubEndpoint("cuts_in_the_middle") as stub:` in async tests, and
+`with StubThread("perfect") as stub:` in synchronous ones. `BEHAVIORS` has every behavior by name.
 """
 
-from tests.stubs.behavior import BEHAVIORS, Animal, Ending, named
+from tests.stubs.behavior import BEHAVIORS, Behavior, Ending, get_behavior
 from tests.stubs.behaviors import behaviors_with
 from tests.stubs.configured import entry, settings_for
-from tests.stubs.endpoint import Exchange, Seen, StubEndpoint
+from tests.stubs.endpoint import Exchange, RecordedRequest, StubEndpoint
 from tests.stubs.thread import StubThread
 
 __all__ = [
     "BEHAVIORS",
-    "Animal",
+    "Behavior",
     "Ending",
     "Exchange",
-    "Seen",
+    "RecordedRequest",
     "StubEndpoint",
     "StubThread",
     "behaviors_with",
     "entry",
-    "named",
+    "get_behavior",
     "settings_for",
 ]

@@ -1,4 +1,4 @@
-"""What a behavior is, and the list of them all, which `zoo` fills."""
+"""What a behavior of a stub is, and the registry that `behaviors` fills."""
 
 from __future__ import annotations
 
@@ -12,27 +12,35 @@ from tests.stubs.wire import TEXT
 if TYPE_CHECKING:
     from tests.stubs.endpoint import Exchange
 
-Act: TypeAlias = "Callable[[Exchange], Coroutine[Any, Any, None]]"
+Handler: TypeAlias = "Callable[[Exchange], Coroutine[Any, Any, None]]"
 
 
 class Ending(Enum):
-    """What a careful client makes of it."""
+    """What a correct client gets from a behavior."""
 
-    COMPLETE = "the right text"
+    COMPLETE = "the complete text"
     NO_FIRST_TOKEN = "a failure before the first token"
     INTERRUPTED = "a failure after the first token"
     REQUEST_REFUSED = "the request is at fault"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Animal:
-    """One behavior. error: the class that a client should see. text, thoughts: what it says.
+class Behavior:
+    """One behavior of an endpoint.
 
-    listens: False for a closed port. scheme: of its URL.
+    Attributes:
+        name: Key in `BEHAVIORS`.
+        handler: Responds to a request.
+        ending: What a correct client gets.
+        error: Names of the error classes that a client may raise, separated by spaces.
+        text: The text that a client gets.
+        reasoning: The reasoning that a client gets.
+        listens: Whether the port is open.
+        scheme: Scheme of the stub's URL.
     """
 
     name: str
-    handler: Act
+    handler: Handler
     ending: Ending
     error: str = ""
     text: str = TEXT
@@ -41,17 +49,16 @@ class Animal:
     scheme: str = "http"
 
 
-BEHAVIORS: dict[str, Animal] = {}
+BEHAVIORS: dict[str, Behavior] = {}
 
 
-def named(behavior: object) -> Animal:
-    """The animal for a name, an animal or a bare function."""
-    if isinstance(behavior, Animal):
+def get_behavior(behavior: object) -> Behavior:
+    """Return the behavior for a name, a behavior or a handler."""
+    if isinstance(behavior, Behavior):
         return behavior
     if isinstance(behavior, str):
         return BEHAVIORS[behavior]
     if callable(behavior):
-        return Animal(
-            name=getattr(behavior, "__name__", "custom"), handler=behavior, ending=Ending.COMPLETE
-        )
-    raise TypeError(f"no behavior: {behavior!r}")
+        name = getattr(behavior, "__name__", "custom")
+        return Behavior(name=name, handler=behavior, ending=Ending.COMPLETE)
+    raise TypeError(f"not a behavior: {behavior!r}")

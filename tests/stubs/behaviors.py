@@ -1,4 +1,4 @@
-"""The behaviors, by name. Each says how it ends, so that tests can be made from the list."""
+"""All behaviors by name, with how they end, so that tests can be parametrized with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import brotli  # type: ignore[import-untyped]
 
-from tests.stubs.behavior import BEHAVIORS, Act, Animal, Ending
+from tests.stubs.behavior import BEHAVIORS, Behavior, Ending, Handler
 from tests.stubs.endpoint import Exchange
 from tests.stubs.wire import (
     DONE,
@@ -34,51 +34,51 @@ from tests.stubs.wire import (
 
 TICK_S = 0.02
 RETRY_AFTER_S = 7
-"""What the 429s ask for."""
+"""The delay that the 429 responses request, in seconds."""
 MEBIBYTE = 1 << 20
 
 
-def behaviors_with(ends: Ending) -> list[str]:
-    """The names of all animals that end so."""
-    return [name for name, animal in BEHAVIORS.items() if animal.ending is ends]
+def behaviors_with(ending: Ending) -> list[str]:
+    """Return the names of all behaviors with an ending."""
+    return [name for name, behavior in BEHAVIORS.items() if behavior.ending is ending]
 
 
-def _add(name: str, act: Act, ends: Ending, error: str = "", **more: Any) -> None:
-    BEHAVIORS[name] = Animal(name=name, handler=act, ending=ends, error=error, **more)
+def _add(name: str, handler: Handler, ending: Ending, error: str = "", **fields: Any) -> None:
+    BEHAVIORS[name] = Behavior(name=name, handler=handler, ending=ending, error=error, **fields)
 
 
-def whole(**more: Any) -> Callable[[Act], Act]:
-    """A way of streaming that a client has to bear; asked for no stream, it answers plainly."""
+def completes(**fields: Any) -> Callable[[Handler], Handler]:
+    """Register a valid way of streaming. Without `stream` it sends a plain answer."""
 
-    def add(act: Act) -> Act:
+    def add(handler: Handler) -> Handler:
         async def either(x: Exchange) -> None:
             if wants_stream(x):
-                await act(x)
+                await handler(x)
             else:
                 await x.reply(to_json(completion("".join(x.stub.tokens))))
 
-        _add(act.__name__, either, Ending.COMPLETE, **more)
-        return act
+        _add(handler.__name__, either, Ending.COMPLETE, **fields)
+        return handler
 
     return add
 
 
-def fails(error: str, **more: Any) -> Callable[[Act], Act]:
-    """A failure before the first token."""
+def fails(error: str, **fields: Any) -> Callable[[Handler], Handler]:
+    """Register a failure before the first token."""
 
-    def add(act: Act) -> Act:
-        _add(act.__name__, act, Ending.NO_FIRST_TOKEN, error, **more)
-        return act
+    def add(handler: Handler) -> Handler:
+        _add(handler.__name__, handler, Ending.NO_FIRST_TOKEN, error, **fields)
+        return handler
 
     return add
 
 
-def breaks(error: str, text: str = "".join(TOKENS[:3])) -> Callable[[Act], Act]:
-    """A failure after the first three tokens, or after `text`."""
+def interrupts(error: str, text: str = "".join(TOKENS[:3])) -> Callable[[Handler], Handler]:
+    """Register a failure after the first three tokens, or after `text`."""
 
-    def add(act: Act) -> Act:
-        _add(act.__name__, act, Ending.INTERRUPTED, error, text=text)
-        return act
+    def add(handler: Handler) -> Handler:
+        _add(handler.__name__, handler, Ending.INTERRUPTED, error, text=text)
+        return handler
 
     return add
 
@@ -92,21 +92,21 @@ def wants_usage(x: Exchange) -> bool:
 
 
 def letters(count: int) -> bytes:
-    """A delta of so many letters, made faster than JSON's encoder would."""
+    """Return a delta of a number of letters, faster than the JSON encoder would."""
     before, _, after = text_event("@").partition(b"@")
     return before + b"x" * count + after
 
 
-async def send_stream(x: Exchange, *pieces: bytes, content_type: str = "text/event-stream") -> None:
-    """A chunked stream of these pieces, well ended."""
+async def send_stream(x: Exchange, *chunks: bytes, content_type: str = "text/event-stream") -> None:
+    """Send a complete chunked stream."""
     await x.open_stream(content_type)
-    for piece in pieces:
-        await x.send(piece)
+    for data in chunks:
+        await x.send(data)
     await x.end()
 
 
 async def begin(x: Exchange, tokens: Iterable[str] = TOKENS[:3]) -> None:
-    """A stream's headers, its role and some tokens."""
+    """Send a stream's headers, role and first tokens."""
     await x.open_stream()
     await x.send(role_event())
     for token in tokens:
@@ -114,7 +114,7 @@ async def begin(x: Exchange, tokens: Iterable[str] = TOKENS[:3]) -> None:
 
 
 async def reset_when_read(x: Exchange) -> None:
-    """RST makes the kernel discard what the client has not read yet, so let it read."""
+    """Reset the connection after the client has read, as RST discards unread data."""
     await asyncio.sleep(3 * TICK_S)
     x.reset()
 
@@ -125,16 +125,16 @@ async def ticks() -> AsyncIterator[None]:
         yield
 
 
-# ---- those that answer ----
+# ---- complete answers ----
 
 
-def streams(tokens_per_s: float | None = None) -> Act:
-    """Answers well, at a pace; None is as fast as it goes."""
+def streams(tokens_per_s: float | None = None) -> Handler:
+    """Return a handler that streams at a speed; None means as fast as possible."""
 
-    async def act(x: Exchange) -> None:
+    async def handler(x: Exchange) -> None:
         await answer(x, x.stub.tokens, tokens_per_s)
 
-    return act
+    return handler
 
 
 async def answer(x: Exchange, tokens: Iterable[str], tokens_per_s: float | None = None) -> None:
@@ -154,9 +154,9 @@ async def answer(x: Exchange, tokens: Iterable[str], tokens_per_s: float | None 
 
 
 async def echoes(x: Exchange) -> None:
-    """Says what the last message said, three characters at a time."""
-    said = x.request.json["messages"][-1]["content"]
-    await answer(x, [said[i : i + 3] for i in range(0, len(said), 3)])
+    """Repeat the last message, three characters at a time."""
+    content = x.request.json["messages"][-1]["content"]
+    await answer(x, [content[i : i + 3] for i in range(0, len(content), 3)])
 
 
 _add("perfect", streams(), Ending.COMPLETE)
@@ -164,7 +164,7 @@ _add("slow", streams(20), Ending.COMPLETE)
 _add("echoes", echoes, Ending.COMPLETE, text="")
 
 
-@whole()
+@completes()
 async def split_into_bytes(x: Exchange) -> None:
     await x.open_stream()
     for byte in stream_body():
@@ -173,17 +173,17 @@ async def split_into_bytes(x: Exchange) -> None:
     await x.end()
 
 
-@whole()
+@completes()
 async def cr_lines(x: Exchange) -> None:
     await send_stream(x, stream_body().replace(b"\n", b"\r"))
 
 
-@whole()
+@completes()
 async def crlf_lines(x: Exchange) -> None:
     await send_stream(x, stream_body().replace(b"\n", b"\r\n"))
 
 
-@whole()
+@completes()
 async def crlf_split_between(x: Exchange) -> None:
     await x.open_stream()
     for line in stream_body().split(b"\n"):
@@ -193,12 +193,12 @@ async def crlf_split_between(x: Exchange) -> None:
     await x.end()
 
 
-@whole()
+@completes()
 async def byte_order_mark(x: Exchange) -> None:
     await send_stream(x, b"\xef\xbb\xbf" + stream_body())
 
 
-@whole()
+@completes()
 async def comments_and_other_fields(x: Exchange) -> None:
     await x.open_stream()
     for token in TOKENS:
@@ -207,12 +207,12 @@ async def comments_and_other_fields(x: Exchange) -> None:
     await x.end()
 
 
-@whole()
+@completes()
 async def no_space_after_data(x: Exchange) -> None:
     await send_stream(x, stream_body().replace(b"data: ", b"data:"))
 
 
-@whole()
+@completes()
 async def data_over_several_lines(x: Exchange) -> None:
     await x.open_stream()
     for token in TOKENS:
@@ -222,49 +222,49 @@ async def data_over_several_lines(x: Exchange) -> None:
     await x.end()
 
 
-@whole()
+@completes()
 async def typed_as_plain_text(x: Exchange) -> None:
     await send_stream(x, stream_body(), content_type="text/plain")
 
 
-@whole()
+@completes()
 async def typed_as_json(x: Exchange) -> None:
     await send_stream(x, stream_body(), content_type="application/json")
 
 
-@whole()
+@completes()
 async def whole_json_for_a_stream(x: Exchange) -> None:
     await x.reply(to_json(completion()))
 
 
-@whole()
+@completes()
 async def whole_json_typed_as_stream(x: Exchange) -> None:
     await x.reply(to_json(completion()), content_type="text/event-stream")
 
 
-@whole()
+@completes()
 async def no_done(x: Exchange) -> None:
     await send_stream(x, stream_body().removesuffix(DONE))
 
 
-@whole()
+@completes()
 async def no_finish_reason(x: Exchange) -> None:
     await send_stream(x, role_event(), *map(text_event, TOKENS), DONE)
 
 
-@whole()
+@completes()
 async def no_blank_line_at_the_end(x: Exchange) -> None:
     await send_stream(x, stream_body().removesuffix(b"\n\n"))
 
 
-@whole()
+@completes()
 async def no_line_end_after_the_finish(x: Exchange) -> None:
     await send_stream(x, stream_body().removesuffix(DONE).removesuffix(b"\n\n"))
 
 
-@whole()
-async def closes_instead_of_counting(x: Exchange) -> None:
-    """HTTP/1.0's way: the body ends where the connection does."""
+@completes()
+async def body_ends_with_the_connection(x: Exchange) -> None:
+    """As in HTTP/1.0, the end of the connection ends the body."""
     await x.head()
     await x.send(stream_body())
 
@@ -303,10 +303,10 @@ class _Brotli:
         return bytes(self._inner.finish())
 
 
-def compressed(coding: str, make: Callable[[], _Compressor]) -> Act:
-    """Compresses the stream, flushed after each token."""
+def compressed(coding: str, make: Callable[[], _Compressor]) -> Handler:
+    """Return a handler that compresses the stream and flushes after each token."""
 
-    async def act(x: Exchange) -> None:
+    async def handler(x: Exchange) -> None:
         compressor = make()
         await x.open_stream(content_encoding=coding)
         for part in (role_event(), *map(text_event, TOKENS), finish_event(), DONE):
@@ -314,17 +314,17 @@ def compressed(coding: str, make: Callable[[], _Compressor]) -> Act:
         await x.send(compressor.finish())
         await x.end()
 
-    act.__name__ = coding
-    return act
+    handler.__name__ = coding
+    return handler
 
 
-whole()(compressed("gzip", lambda: _Zlib(31)))
-whole()(compressed("deflate", lambda: _Zlib(15)))
-whole()(compressed("br", _Brotli))
+completes()(compressed("gzip", lambda: _Zlib(31)))
+completes()(compressed("deflate", lambda: _Zlib(15)))
+completes()(compressed("br", _Brotli))
 
 
 async def float_usage(x: Exchange) -> None:
-    """As the guide's own example does."""
+    """The guide's own example sends such counts."""
     usage = {"prompt_tokens": 13.0, "completion_tokens": 9.25, "total_tokens": 22.25}
     if wants_stream(x):
         await send_stream(x, stream_body().removesuffix(DONE), usage_event(usage), DONE)
@@ -335,13 +335,13 @@ async def float_usage(x: Exchange) -> None:
 _add("float_usage", float_usage, Ending.COMPLETE)
 
 
-@whole()
+@completes()
 async def usage_on_every_chunk(x: Exchange) -> None:
     chunks = [event(chunk({"content": token}, usage=USAGE)) for token in TOKENS]
     await send_stream(x, *chunks, event(chunk({}, "stop", usage=USAGE)), DONE)
 
 
-@whole()
+@completes()
 async def null_deltas(x: Exchange) -> None:
     nothing = {"role": "assistant", "content": None, "tool_calls": None, "reasoning_content": None}
     empty = event(chunk(nothing, usage=None))
@@ -349,19 +349,19 @@ async def null_deltas(x: Exchange) -> None:
     await send_stream(x, empty, no_delta, *map(text_event, TOKENS), empty, finish_event(), DONE)
 
 
-@whole()
+@completes()
 async def no_choices_at_first(x: Exchange) -> None:
     no_key = event({"id": "chatcmpl-stub", "object": "chat.completion.chunk"})
     await send_stream(x, event(chunk(None, prompt_filter_results=[])), no_key, stream_body())
 
 
-@whole()
+@completes()
 async def finish_with_last_token(x: Exchange) -> None:
     last = event(chunk({"content": TOKENS[-1]}, "stop"))
     await send_stream(x, role_event(), *map(text_event, TOKENS[:-1]), last, DONE)
 
 
-@whole()
+@completes()
 async def late_single_chunk(x: Exchange) -> None:
     await x.open_stream()
     await asyncio.sleep(3 * TICK_S)
@@ -369,43 +369,43 @@ async def late_single_chunk(x: Exchange) -> None:
     await x.end()
 
 
-def thinks(*deltas: dict[str, str]) -> Act:
-    async def act(x: Exchange) -> None:
+def reasons(*deltas: dict[str, str]) -> Handler:
+    async def handler(x: Exchange) -> None:
         parts = [event(chunk({"role": "assistant", **delta})) for delta in deltas]
         await send_stream(x, *parts, *map(text_event, TOKENS), finish_event(), DONE)
 
-    return act
+    return handler
 
 
-def _thinker(name: str, act: Act, **more: Any) -> None:
-    act.__name__ = name
-    whole(**({"reasoning": "".join(REASONING)} | more))(act)
+def _add_reasoning(name: str, handler: Handler, **fields: Any) -> None:
+    handler.__name__ = name
+    completes(**({"reasoning": "".join(REASONING)} | fields))(handler)
 
 
-_thinker("reasoning_content", thinks(*({"reasoning_content": t} for t in REASONING)))
-_thinker("reasoning", thinks(*({"reasoning": t} for t in REASONING)))
-_thinker(
+_add_reasoning("reasoning_content", reasons(*({"reasoning_content": t} for t in REASONING)))
+_add_reasoning("reasoning", reasons(*({"reasoning": t} for t in REASONING)))
+_add_reasoning(
     "think_tags_split",
-    thinks(*({"content": t} for t in ("<th", "ink>", *REASONING, "</thi", "nk>"))),
+    reasons(*({"content": t} for t in ("<th", "ink>", *REASONING, "</thi", "nk>"))),
 )
-_thinker(
+_add_reasoning(
     "think_end_alone",
-    thinks(*({"content": t} for t in (*REASONING, "</th", "ink>"))),
-    # By the time the tag comes its text has been shown; nobody can call it back.
+    reasons(*({"content": t} for t in (*REASONING, "</th", "ink>"))),
+    # The text before the tag has been shown by the time the tag arrives.
     reasoning="",
     text="".join(REASONING) + TEXT,
 )
 
 
-@whole(text="x" * (MEBIBYTE // 2))
+@completes(text="x" * (MEBIBYTE // 2))
 async def half_a_mebibyte_in_a_line(x: Exchange) -> None:
     await send_stream(x, role_event(), letters(MEBIBYTE // 2), finish_event(), DONE)
 
 
 async def rejects_stream_options(x: Exchange) -> None:
     if "stream_options" in x.request.json:
-        told = error("Unrecognized request argument: stream_options", "invalid_request_error")
-        await x.reply(to_json(told), 400)
+        refusal = error("Unrecognized request argument: stream_options", "invalid_request_error")
+        await x.reply(to_json(refusal), 400)
     else:
         await answer(x, x.stub.tokens)
 
@@ -413,7 +413,7 @@ async def rejects_stream_options(x: Exchange) -> None:
 _add("rejects_stream_options", rejects_stream_options, Ending.COMPLETE)
 
 
-# ---- those that fail before their first token ----
+# ---- failures before the first token ----
 
 
 @fails("EndpointUnreachable", listens=False)
@@ -423,7 +423,7 @@ async def closed_port(x: Exchange) -> None:
 
 @fails("EndpointUnreachable", scheme="https")
 async def plain_text_on_https(x: Exchange) -> None:
-    """Never gets a request that it can read."""
+    """The TLS handshake isn't a request that this stub can read."""
 
 
 @fails("EndpointUnreachable")
@@ -587,30 +587,30 @@ async def a_line_without_end(x: Exchange) -> None:
         await x.send(b"x" * 65536)
 
 
-def redirects(status: int) -> Act:
-    """Points to the same stub under another host's name; nobody should arrive at `/stolen`."""
+def redirects(status: int) -> Handler:
+    """Redirect to the same stub under another host name. No client may request `/stolen`."""
 
-    async def act(x: Exchange) -> None:
-        there = f"http://localhost:{x.stub.port}/stolen/v1/chat/completions"
-        await x.reply(b"", status, location=there)
+    async def handler(x: Exchange) -> None:
+        location = f"http://localhost:{x.stub.port}/stolen/v1/chat/completions"
+        await x.reply(b"", status, location=location)
 
-    return act
+    return handler
 
 
 _add("redirects_307", redirects(307), Ending.NO_FIRST_TOKEN, "EndpointRefused")
 _add("redirects_302", redirects(302), Ending.NO_FIRST_TOKEN, "EndpointRefused")
 
 
-def respond_with(status: int, body: object, **headers: str) -> Act:
-    async def act(x: Exchange) -> None:
+def respond_with(status: int, body: object, **headers: str) -> Handler:
+    async def handler(x: Exchange) -> None:
         await x.reply(to_json(body), status, **headers)
 
-    return act
+    return handler
 
 
 for _status in (401, 403, 404, 408, 409, 425, 429, 500, 502, 503, 504, 529):
-    _act = respond_with(_status, error(f"told with {_status}"))
-    _add(f"status_{_status}", _act, Ending.NO_FIRST_TOKEN, "EndpointRefused")
+    _handler = respond_with(_status, error(f"failed with {_status}"))
+    _add(f"status_{_status}", _handler, Ending.NO_FIRST_TOKEN, "EndpointRefused")
 
 
 @fails("EndpointRefused")
@@ -636,72 +636,72 @@ async def retry_after_in_milliseconds(x: Exchange) -> None:
     )
 
 
-# ---- those that break off ----
+# ---- interrupted answers ----
 
 
-@breaks("EndpointMalformed")
+@interrupts("EndpointMalformed")
 async def cuts_in_the_middle(x: Exchange) -> None:
     await begin(x)
 
 
-@breaks("EndpointUnreachable EndpointMalformed")
+@interrupts("EndpointUnreachable EndpointMalformed")
 async def resets_in_the_middle(x: Exchange) -> None:
     await begin(x)
     await reset_when_read(x)
 
 
-@breaks("EndpointMalformed")
+@interrupts("EndpointMalformed")
 async def ends_unfinished(x: Exchange) -> None:
-    """A body that is whole for HTTP, without a finish reason or [DONE]."""
+    """The HTTP body is complete, but has no finish reason and no [DONE]."""
     await begin(x)
     await x.end()
 
 
-@breaks("EndpointMalformed")
+@interrupts("EndpointMalformed")
 async def closes_unfinished(x: Exchange) -> None:
-    """The same where the connection's end is the body's end."""
+    """The same, but the end of the connection ends the body."""
     await x.head()
     await x.send(role_event() + b"".join(map(text_event, TOKENS[:3])))
 
 
-@breaks("EndpointTimeout")
+@interrupts("EndpointTimeout")
 async def hangs_in_the_middle(x: Exchange) -> None:
     await begin(x)
     await x.hang()
 
 
-@breaks("EndpointTimeout")
+@interrupts("EndpointTimeout")
 async def comments_after_the_first_token(x: Exchange) -> None:
     await begin(x)
     async for _ in ticks():
         await x.send(b": keep-alive\n\n")
 
 
-@breaks("EndpointMalformed")
+@interrupts("EndpointMalformed")
 async def error_after_the_first_token(x: Exchange) -> None:
     await begin(x)
     await x.send(event(error("CUDA out of memory")) + DONE)
     await x.end()
 
 
-@breaks("EndpointMalformed")
+@interrupts("EndpointMalformed")
 async def broken_json_in_the_middle(x: Exchange) -> None:
     await begin(x)
     await x.send(b'data: {"choices": [{"delta":\n\n' + DONE)
     await x.end()
 
 
-@breaks("EndpointMalformed")
+@interrupts("EndpointMalformed")
 async def endless_line_in_the_middle(x: Exchange) -> None:
     await begin(x)
     await a_line_without_end(x)
 
 
-# ---- those that refuse the request ----
+# ---- refused requests ----
 
 
 LIMIT_TOKENS, ASKED_TOKENS = 8192, 9001
-_LONG = (
+_TOO_LONG = (
     f"This model's maximum context length is {LIMIT_TOKENS} tokens. However, "
     f"your messages resulted in {ASKED_TOKENS} tokens. Please reduce the length of the messages."
 )
@@ -712,11 +712,11 @@ def _refuses(name: str, status: int, body: object, kind: str = "RequestRefused")
 
 
 for _status in (400, 413, 422):
-    _refuses(f"status_{_status}", _status, error(f"told with {_status}", "invalid_request_error"))
+    _refuses(f"status_{_status}", _status, error(f"failed with {_status}", "invalid_request_error"))
 _refuses(
     "overflow_openai",
     400,
-    error(_LONG, "invalid_request_error", "context_length_exceeded"),
+    error(_TOO_LONG, "invalid_request_error", "context_length_exceeded"),
     "ContextExceeded",
 )
 _refuses(

@@ -1,4 +1,4 @@
-"""Settings that name stubs as the endpoints."""
+"""Settings whose endpoints are stubs."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ SHORT: Mapping[str, str] = {
     "RETRY_DELAY": "0",
     "EMBEDDED": "off",
 }
-"""Times for tests on loopback sockets."""
+"""Short time limits for tests on loopback sockets."""
 
 
 def entry(stub: Stub, **fields: Any) -> dict[str, Any]:
-    """An entry of ENDPOINTS that serves the model `m`; `models=None` leaves it to discovery."""
-    given = {"url": stub.url, "models": ["m"], **fields}
-    return {name: value for name, value in given.items() if value is not None}
+    """Return an entry of ENDPOINTS that serves the model `m`; `models=None` means discovery."""
+    values = {"url": stub.url, "models": ["m"], **fields}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def settings_for(*entries: Mapping[str, Any], **variables: object) -> Settings:
-    """Settings with these endpoints and short times; variables by their names."""
-    more = {name: str(value) for name, value in variables.items()}
-    settings = read_settings({**SHORT, "ENDPOINTS": json.dumps(entries), **more}, None)
+    """Return settings with these endpoints, short time limits and further variables."""
+    texts = {name: str(value) for name, value in variables.items()}
+    settings = read_settings({**SHORT, "ENDPOINTS": json.dumps(entries), **texts}, None)
     assert not settings.problems, settings.problems
     return settings

@@ -1,4 +1,4 @@
-"""A server of our own on a loopback socket, with every byte in its hands."""
+"""A server on a loopback socket whose behavior controls every byte."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from http import HTTPStatus
 from typing import Any, Self
 
 from tests.stubs import wire
-from tests.stubs.behavior import named
+from tests.stubs.behavior import get_behavior
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A request as it came in. headers: names in lower case."""
+class RecordedRequest:
+    """A received request. Header names are in lower case."""
 
     method: str
     path: str
@@ -31,10 +31,15 @@ class Seen:
 
 
 class Exchange:
-    """One request in a behavior's hands. `write` sends bytes as they are; the rest builds on it."""
+    """A request and the means to respond to it.
 
-    def __init__(self, stub: StubEndpoint, seen: Seen, writer: asyncio.StreamWriter) -> None:
-        self.stub, self.request = stub, seen
+    `write` sends raw bytes; the other methods build on it.
+    """
+
+    def __init__(
+        self, stub: StubEndpoint, request: RecordedRequest, writer: asyncio.StreamWriter
+    ) -> None:
+        self.stub, self.request = stub, request
         self.keeps_alive = False
         self._writer = writer
         self._chunked = False
@@ -46,8 +51,8 @@ class Exchange:
     async def head(
         self, status: int = 200, content_type: str = "text/event-stream", **headers: str
     ) -> None:
-        """Status line and headers; the connection closes at the body's end."""
-        phrase = HTTPStatus(status).phrase if status in list(HTTPStatus) else "Odd"
+        """Send the status line and headers. The connection closes at the end of the body."""
+        phrase = HTTPStatus(status).phrase if status in list(HTTPStatus) else "Unknown"
         lines = [f"HTTP/1.1 {status} {phrase}", f"content-type: {content_type}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         if not self._chunked and "content_length" not in headers:
@@ -55,16 +60,16 @@ class Exchange:
         await self.write("\r\n".join([*lines, "", ""]).encode())
 
     async def open_stream(self, content_type: str = "text/event-stream", **headers: str) -> None:
-        """Headers of a chunked body, as servers send streams."""
+        """Send the headers of a chunked body, as servers do for streams."""
         self._chunked = True
         await self.head(200, content_type, transfer_encoding="chunked", **headers)
 
     async def send(self, data: bytes) -> None:
-        """Some bytes of the body."""
+        """Send some bytes of the body."""
         await self.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     async def end(self) -> None:
-        """The body is whole; the connection may serve again."""
+        """End the body and keep the connection open."""
         if self._chunked:
             await self.write(b"0\r\n\r\n")
             self.keeps_alive = True
@@ -72,7 +77,7 @@ class Exchange:
     async def reply(
         self, body: bytes, status: int = 200, content_type: str = "application/json", **headers: str
     ) -> None:
-        """A whole answer of known length."""
+        """Send a complete response of known length."""
         await self.head(status, content_type, content_length=str(len(body)), **headers)
         await self.write(body)
         self.keeps_alive = True
@@ -82,17 +87,27 @@ class Exchange:
         reset(self._writer)
 
     async def hang(self) -> None:
-        """Wait until the client leaves."""
+        """Wait until the client disconnects."""
         await asyncio.Event().wait()
 
 
 class StubEndpoint:
-    """One endpoint with one behavior. Use it as `async with StubEndpoint("slow") as stub`.
+    """An endpoint with one behavior, used as `async with StubEndpoint("slow") as stub`.
 
-    behavior: a name of `zoo.BEHAVIORS`, an `Animal`, or a function of an `Exchange`, for
-    `POST …/chat/completions`. `GET …/models` is answered well unless `everywhere`.
-    key: answer 401 to any other one. listening: False reserves the port only, until `listen`.
-    requests: what came in, oldest first. faults: exceptions of the behavior itself, raised at exit.
+    Args:
+        behavior: Name in `BEHAVIORS`, a `Behavior`, or a function of an `Exchange`, for
+            `POST …/chat/completions`.
+        models: Ids in the response to `GET …/models`.
+        tokens: The answer.
+        key: The only accepted API key; None accepts any.
+        everywhere: Whether the behavior also responds to `GET …/models`.
+        listening: Whether to listen at once. Otherwise the port is reserved until `listen`.
+
+    Attributes:
+        requests: Received requests, oldest first.
+        closed_at: When a client last disconnected during a request, as `time.monotonic`.
+        max_connections: The largest number of connections at the same time.
+        errors: Exceptions of the behavior itself. The first one is raised at exit.
     """
 
     def __init__(
@@ -108,34 +123,34 @@ class StubEndpoint:
         self.set_behavior(behavior)
         self.models, self.tokens, self.key = models, tokens, key
         self.everywhere = everywhere
-        self.requests: list[Seen] = []
+        self.requests: list[RecordedRequest] = []
         self.closed_at: float | None = None
         self.max_connections = 0
-        self.faults: list[BaseException] = []
-        self._listening = listening and self._animal.listens
+        self.errors: list[BaseException] = []
+        self._listening = listening and self._behavior.listens
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._reserved: socket.socket | None = None
         self.port = 0
 
     def set_behavior(self, behavior: object) -> None:
-        """Answer the next request so. Takes what the constructor takes."""
-        self._animal = named(behavior)
+        """Change the behavior for the next requests; see the constructor."""
+        self._behavior = get_behavior(behavior)
 
     @property
     def url(self) -> str:
-        return f"{self._animal.scheme}://127.0.0.1:{self.port}/v1"
+        return f"{self._behavior.scheme}://127.0.0.1:{self.port}/v1"
 
     @property
     def open_connections(self) -> int:
         return len(self._writers)
 
     @property
-    def chats(self) -> list[Seen]:
-        """The requests for an answer, without those for the list of models."""
-        return [seen for seen in self.requests if seen.method == "POST"]
+    def chats(self) -> list[RecordedRequest]:
+        """The chat requests, without those for the model list."""
+        return [request for request in self.requests if request.method == "POST"]
 
     async def __aenter__(self) -> Self:
         self._reserved = socket.socket()
@@ -153,11 +168,11 @@ class StubEndpoint:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._reserved:
             self._reserved.close()
-        if self.faults:
-            raise self.faults[0]
+        if self.errors:
+            raise self.errors[0]
 
     async def listen(self) -> None:
-        """Take connections, for the first time or again after `kill`."""
+        """Accept connections, for the first time or again after `kill`."""
         if self._reserved:
             self._reserved.close()
             self._reserved = None
@@ -166,7 +181,7 @@ class StubEndpoint:
         )
 
     def kill(self) -> None:
-        """Stop listening and reset every connection, as a crash does."""
+        """Stop listening and reset every connection, like a crash."""
         if self._server:
             self._server.close()
             self._server = None
@@ -178,31 +193,31 @@ class StubEndpoint:
             reset(writer)
 
     async def wait_for_requests(self, count: int = 1, within_s: float = 5.0) -> None:
-        """Wait until so many requests for an answer have come in."""
-        await self._until(lambda: len(self.chats) >= count, within_s, f"{count} requests")
+        """Wait until a number of chat requests have been received."""
+        await self._wait_until(lambda: len(self.chats) >= count, within_s, f"{count} requests")
 
     async def wait_for_disconnect(self, within_s: float = 0.2) -> float:
-        """Wait until a client left in the middle of a request; its time, as `time.monotonic`."""
-        await self._until(lambda: self.closed_at is not None, within_s, "a client that leaves")
+        """Wait until a client disconnects during a request, and return the time."""
+        await self._wait_until(lambda: self.closed_at is not None, within_s, "a disconnect")
         assert self.closed_at is not None
         return self.closed_at
 
     async def wait_for_idle(self, within_s: float = 0.5) -> None:
         """Wait until no connection is open."""
-        await self._until(lambda: not self._writers, within_s, "all connections closed")
+        await self._wait_until(lambda: not self._writers, within_s, "all connections closed")
 
-    async def _until(self, holds: Callable[[], bool], within_s: float, what: str) -> None:
+    async def _wait_until(self, holds: Callable[[], bool], within_s: float, condition: str) -> None:
         try:
             async with asyncio.timeout(within_s):
                 while not holds():
-                    await self._news.wait()
+                    await self._changed.wait()
         except TimeoutError:
-            raise AssertionError(f"{what}: not within {within_s} s") from None
+            raise AssertionError(f"{condition}: not within {within_s} s") from None
 
-    def _tell(self) -> None:
-        """Wake whoever waits in `_until`."""
-        self._news.set()
-        self._news = asyncio.Event()
+    def _notify(self) -> None:
+        """Wake all tasks that wait in `_wait_until`."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
@@ -213,11 +228,11 @@ class StubEndpoint:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while seen := await read_request(reader):
-                self.requests.append(seen)
-                self._tell()
-                exchange = Exchange(self, seen, writer)
-                if not await self._answer(exchange, reader) or not exchange.keeps_alive:
+            while request := await read_request(reader):
+                self.requests.append(request)
+                self._notify()
+                exchange = Exchange(self, request, writer)
+                if not await self._respond(exchange, reader) or not exchange.keeps_alive:
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
@@ -226,46 +241,48 @@ class StubEndpoint:
         finally:
             self._writers.discard(writer)
             writer.close()
-            self._tell()
+            self._notify()
 
-    async def _answer(self, exchange: Exchange, reader: asyncio.StreamReader) -> bool:
-        """Let the behavior answer while watching the client; False when the client left first."""
-        answering = asyncio.create_task(self._act(exchange))
-        leaving = asyncio.create_task(reader.read(1))
+    async def _respond(self, exchange: Exchange, reader: asyncio.StreamReader) -> bool:
+        """Run the behavior while watching the client; return False if the client disconnected."""
+        responding = asyncio.create_task(self._handle(exchange))
+        disconnect = asyncio.create_task(reader.read(1))
         try:
-            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            left = not answering.done() or isinstance(answering.exception(), ConnectionError)
-            if left:
+            await asyncio.wait({responding, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+            disconnected = not responding.done() or isinstance(
+                responding.exception(), ConnectionError
+            )
+            if disconnected:
                 self.closed_at = time.monotonic()
-            elif error := answering.exception():
-                self.faults.append(error)
-            return not left
+            elif error := responding.exception():
+                self.errors.append(error)
+            return not disconnected
         finally:
-            answering.cancel()
-            leaving.cancel()
-            await asyncio.gather(answering, leaving, return_exceptions=True)
+            responding.cancel()
+            disconnect.cancel()
+            await asyncio.gather(responding, disconnect, return_exceptions=True)
 
-    def _act(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
-        seen = exchange.request
-        if self.key and seen.headers.get("authorization") != f"Bearer {self.key}":
+    def _handle(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
+        request = exchange.request
+        if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
             return exchange.reply(wire.to_json(wire.error("Incorrect API key", "auth")), 401)
-        if self.everywhere or seen.path.endswith("/chat/completions"):
-            return self._animal.handler(exchange)
-        if seen.path.endswith("/models"):
+        if self.everywhere or request.path.endswith("/chat/completions"):
+            return self._behavior.handler(exchange)
+        if request.path.endswith("/models"):
             return exchange.reply(wire.to_json(wire.model_list(self.models)))
         return exchange.reply(wire.to_json(wire.error("no such path")), 404)
 
 
 class NotHTTPError(Exception):
-    """What came in is no request."""
+    """The received bytes aren't a request."""
 
 
-async def read_request(reader: asyncio.StreamReader) -> Seen | None:
-    """The next request, None when the client closed instead of asking."""
+async def read_request(reader: asyncio.StreamReader) -> RecordedRequest | None:
+    """Read the next request, None if the client closed the connection."""
     first = await reader.read(1)
     if not first:
         return None
-    if not first.isalpha():  # a TLS greeting, which has no end that we could wait for
+    if not first.isalpha():  # a TLS handshake, whose end can't be recognized
         raise NotHTTPError
     head = first + await reader.readuntil(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
@@ -276,12 +293,12 @@ async def read_request(reader: asyncio.StreamReader) -> Seen | None:
     except ValueError as error:
         raise NotHTTPError from error
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Seen(method=method, path=path, headers=headers, body=body)
+    return RecordedRequest(method=method, path=path, headers=headers, body=body)
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """Close with RST: a lingering time of zero makes the kernel throw the rest away."""
-    link = writer.get_extra_info("socket")
-    if link is not None and not writer.transport.is_closing():
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    """Close with RST: with a linger time of zero the kernel discards unsent data."""
+    connection = writer.get_extra_info("socket")
+    if connection is not None and not writer.transport.is_closing():
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

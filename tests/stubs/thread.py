@@ -1,4 +1,4 @@
-"""A stub for synchronous tests: the same endpoint, in a thread with a loop of its own."""
+"""A stub for synchronous tests: the same endpoint in a thread with its own event loop."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, Self, TypeVar
 
-from tests.stubs.endpoint import Seen, StubEndpoint
+from tests.stubs.endpoint import RecordedRequest, StubEndpoint
 
 T = TypeVar("T")
 
 
 class StubThread:
-    """`with StubThread("perfect") as stub:`; takes what `StubEndpoint` takes."""
+    """Runs a `StubEndpoint` in a thread, as in `with StubThread("perfect") as stub:`."""
 
     def __init__(self, behavior: object = "perfect", **options: Any) -> None:
         self._behavior, self._options = behavior, options
@@ -29,7 +29,7 @@ class StubThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
+        self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
         if self._failure:
             raise self._failure
@@ -39,12 +39,12 @@ class StubThread:
         return self._stub.url
 
     @property
-    def requests(self) -> list[Seen]:
+    def requests(self) -> list[RecordedRequest]:
         return list(self._stub.requests)
 
     @property
-    def chats(self) -> list[Seen]:
-        return [seen for seen in self.requests if seen.method == "POST"]
+    def chats(self) -> list[RecordedRequest]:
+        return [request for request in self.requests if request.method == "POST"]
 
     @property
     def open_connections(self) -> int:
@@ -62,36 +62,36 @@ class StubThread:
         self._stub.set_behavior(behavior)
 
     def wait_for_requests(self, count: int = 1, within_s: float = 5.0) -> None:
-        self._do(self._stub.wait_for_requests(count, within_s))
+        self._run_in_loop(self._stub.wait_for_requests(count, within_s))
 
     def wait_for_disconnect(self, within_s: float = 0.2) -> float:
-        return self._do(self._stub.wait_for_disconnect(within_s))
+        return self._run_in_loop(self._stub.wait_for_disconnect(within_s))
 
     def wait_for_idle(self, within_s: float = 0.5) -> None:
-        self._do(self._stub.wait_for_idle(within_s))
+        self._run_in_loop(self._stub.wait_for_idle(within_s))
 
     def listen(self) -> None:
-        self._do(self._stub.listen())
+        self._run_in_loop(self._stub.listen())
 
     def kill(self) -> None:
         async def kill() -> None:
             self._stub.kill()
 
-        self._do(kill())
+        self._run_in_loop(kill())
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _run_in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._live())
+            asyncio.run(self._serve())
         except BaseException as error:
             self._failure = error
         finally:
             self._ready.set()
 
-    async def _live(self) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+    async def _serve(self) -> None:
+        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
         async with StubEndpoint(self._behavior, **self._options) as self._stub:
             self._ready.set()
-            await self._over.wait()
+            await self._stopped.wait()

@@ -1,4 +1,4 @@
-"""The OpenAI protocol's bytes, as the stubs send them."""
+"""The bytes of the OpenAI protocol that the stubs send."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ USAGE = {"prompt_tokens": 13, "completion_tokens": len(TOKENS), "total_tokens": 
 
 
 def to_json(value: object) -> bytes:
-    """JSON in UTF-8, with every character as itself, so that splitting bytes splits characters."""
+    """Encode JSON as UTF-8 without escapes, so that splitting bytes can split characters."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def chunk(
-    delta: Mapping[str, Any] | None, finish: str | None = None, **more: Any
+    delta: Mapping[str, Any] | None, finish: str | None = None, **fields: Any
 ) -> dict[str, Any]:
-    """One streamed chunk; `delta` None gives an empty list of choices."""
+    """Return one streamed chunk; `delta` None gives an empty list of choices."""
     choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
     return {
         "id": "chatcmpl-stub",
@@ -31,7 +31,7 @@ def chunk(
         "model": "m",
         "system_fingerprint": "fp_stub",
         "choices": [] if delta is None else choices,
-        **more,
+        **fields,
     }
 
 
@@ -56,13 +56,13 @@ def usage_event(usage: Mapping[str, Any] = USAGE) -> bytes:
 
 
 def stream_body(tokens: Iterable[str] = TOKENS) -> bytes:
-    """A whole stream, as one value."""
+    """Return a complete stream as one value."""
     return b"".join([role_event(), *map(text_event, tokens), finish_event(), DONE])
 
 
-def completion(text: str = TEXT, **more: Any) -> dict[str, Any]:
-    """A whole answer, not streamed."""
-    message = {"role": "assistant", "content": text, **more}
+def completion(text: str = TEXT, **fields: Any) -> dict[str, Any]:
+    """Return the response to a request without `stream`."""
+    message = {"role": "assistant", "content": text, **fields}
     return {
         "id": "chatcmpl-stub",
         "object": "chat.completion",
@@ -81,7 +81,7 @@ def error(
 
 
 def model_list(models: Iterable[str], context_length: int = 8192) -> dict[str, Any]:
-    """`/v1/models` with the context under each of the names that servers use."""
+    """Return a `/v1/models` response, with the context under every name that servers use."""
     context = {"context_length": context_length, "max_model_len": context_length}
     entries = [
         {"id": m, "object": "model", "created": 1_700_000_000, "owned_by": "stub", **context}

@@ -1,3 +1,5 @@
+"""The stubs themselves behave as their names say."""
+
 from __future__ import annotations
 
 import asyncio
@@ -15,11 +17,11 @@ from tests.stubs import BEHAVIORS, Ending, StubEndpoint, StubThread, behaviors_w
 from tests.stubs.behaviors import MEBIBYTE
 
 STREAM = {"model": "m", "messages": [{"role": "user", "content": "Grüße"}], "stream": True}
-WHOLE = STREAM | {"stream": False}
+PLAIN = STREAM | {"stream": False}
 TIMEOUT_S = 1.5
 
 HARD_TO_READ = {"byte_order_mark", "data_over_several_lines", "whole_json_for_a_stream"}
-FATES: dict[str, str] = {
+HTTPX_RESULTS: dict[str, str] = {
     "closed_port": "ConnectError",
     "plain_text_on_https": "ConnectError",
     "resets_at_once": "ReadError",
@@ -37,7 +39,7 @@ FATES: dict[str, str] = {
     "resets_in_the_middle": "200, ReadError",
     "hangs_in_the_middle": "200, ReadTimeout",
 }
-"""Where the connection itself fails: what httpx makes of it."""
+"""What httpx reports if the connection itself fails."""
 ENDLESS = {
     "slow_headers",
     "endless_comments",
@@ -77,7 +79,7 @@ def untagged(name: str, text: str) -> str:
     return text.replace("</think>", "")
 
 
-async def fate(name: str) -> str:
+async def httpx_result(name: str) -> str:
     status = ""
     try:
         async with StubEndpoint(name) as stub, post(stub) as response:
@@ -91,12 +93,12 @@ async def fate(name: str) -> str:
 @pytest.mark.parametrize(
     "name", sorted(set(behaviors_with(Ending.COMPLETE)) - HARD_TO_READ - {"echoes"})
 )
-async def test_streams_its_text(name: str) -> None:
+async def test_a_stream_has_the_expected_text(name: str) -> None:
     async with StubEndpoint(name) as stub:
-        question = STREAM | {"stream_options": {"include_usage": True}}
+        request = STREAM | {"stream_options": {"include_usage": True}}
         if name == "rejects_stream_options":
-            question = STREAM
-        async with post(stub, question) as response:
+            request = STREAM
+        async with post(stub, request) as response:
             body = await response.aread()
     if name == "whole_json_typed_as_stream":
         assert json.loads(body) == wire.completion()
@@ -110,24 +112,24 @@ async def test_streams_its_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", behaviors_with(Ending.COMPLETE))
-async def test_answers_whole_where_no_stream_was_asked(name: str) -> None:
-    async with StubEndpoint(name) as stub, post(stub, WHOLE) as response:
+async def test_a_plain_answer_has_the_expected_text(name: str) -> None:
+    async with StubEndpoint(name) as stub, post(stub, PLAIN) as response:
         reply = json.loads(await response.aread())
     expected = "Grüße" if name == "echoes" else wire.TEXT
     assert reply["choices"][0]["message"]["content"] == expected
 
 
-@pytest.mark.parametrize("name", FATES)
-async def test_fails_on_the_wire_as_named(name: str) -> None:
-    assert await fate(name) == FATES[name]
+@pytest.mark.parametrize("name", HTTPX_RESULTS)
+async def test_a_connection_fails_as_named(name: str) -> None:
+    assert await httpx_result(name) == HTTPX_RESULTS[name]
 
 
 @pytest.mark.parametrize("name", [name for name in BEHAVIORS if name.startswith("status_")])
-async def test_gives_the_status_in_its_name(name: str) -> None:
-    assert await fate(name) == name.removeprefix("status_")
+async def test_the_status_is_the_one_in_the_name(name: str) -> None:
+    assert await httpx_result(name) == name.removeprefix("status_")
 
 
-async def test_has_no_animal_without_an_end() -> None:
+async def test_every_ending_has_a_behavior() -> None:
     assert {animal.ending for animal in BEHAVIORS.values()} == set(Ending)
     assert all(
         animal.error for animal in BEHAVIORS.values() if animal.ending is not Ending.COMPLETE
@@ -135,10 +137,10 @@ async def test_has_no_animal_without_an_end() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ENDLESS))
-async def test_goes_on_until_the_client_leaves(name: str) -> None:
+async def test_an_endless_response_continues_until_the_client_disconnects(name: str) -> None:
     async with StubEndpoint(name) as stub:
         reader, writer = await asyncio.open_connection("127.0.0.1", stub.port)
-        writer.write(raw_question())
+        writer.write(raw_request())
         async with asyncio.timeout(10):
             for _ in range(4):
                 assert await reader.read(4096)
@@ -147,17 +149,17 @@ async def test_goes_on_until_the_client_leaves(name: str) -> None:
         await stub.wait_for_disconnect()
 
 
-async def test_writes_each_byte_by_itself() -> None:
+async def test_each_byte_is_sent_separately() -> None:
     async with StubEndpoint("split_into_bytes") as stub:
         reader, writer = await asyncio.open_connection("127.0.0.1", stub.port)
-        writer.write(raw_question())
+        writer.write(raw_request())
         await reader.readuntil(b"\r\n\r\n")
         assert await reader.readexactly(12) == b"1\r\nd\r\n1\r\na\r\n"
         writer.close()
 
 
 @pytest.mark.parametrize("name", behaviors_with(Ending.INTERRUPTED))
-async def test_says_something_before_it_breaks_off(name: str) -> None:
+async def test_an_interrupted_answer_begins_with_three_tokens(name: str) -> None:
     async with StubEndpoint(name) as stub:
         received = b""
         try:
@@ -176,7 +178,7 @@ async def test_says_something_before_it_breaks_off(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["retry_after_in_seconds", "retry_after_as_date", "retry_after_in_milliseconds"]
 )
-async def test_asks_for_seven_seconds_of_rest(name: str) -> None:
+async def test_a_429_requests_a_delay_of_seven_seconds(name: str) -> None:
     async with StubEndpoint(name) as stub, post(stub) as response:
         headers = response.headers
     assert response.status_code == 429
@@ -189,7 +191,7 @@ async def test_asks_for_seven_seconds_of_rest(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in BEHAVIORS if name.startswith("overflow_")])
-async def test_says_how_long_the_request_was(name: str) -> None:
+async def test_an_overflow_names_the_limit_and_the_length(name: str) -> None:
     async with StubEndpoint(name) as stub, post(stub) as response:
         body = (await response.aread()).decode()
     assert response.status_code == 400
@@ -198,13 +200,13 @@ async def test_says_how_long_the_request_was(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["redirects_302", "redirects_307"])
-async def test_points_to_another_host_that_is_itself(name: str) -> None:
+async def test_a_redirect_leads_to_the_same_stub_under_another_host(name: str) -> None:
     async with StubEndpoint(name) as stub, post(stub) as response:
         location = httpx.URL(response.headers["location"])
     assert (location.host, location.port) == ("localhost", stub.port)
 
 
-async def test_rejects_stream_options_only_where_they_are() -> None:
+async def test_only_requests_with_stream_options_are_rejected() -> None:
     async with StubEndpoint("rejects_stream_options") as stub:
         async with post(stub, STREAM | {"stream_options": {}}) as response:
             assert response.status_code == 400
@@ -212,7 +214,7 @@ async def test_rejects_stream_options_only_where_they_are() -> None:
             assert response.status_code == 200
 
 
-async def test_lists_its_models_and_remembers_what_it_was_asked() -> None:
+async def test_models_are_listed_and_requests_recorded() -> None:
     async with StubEndpoint(models=("a", "b"), key="sesame") as stub:
         async with httpx.AsyncClient(base_url=stub.url, trust_env=False) as client:
             assert (await client.get("/models")).status_code == 401
@@ -221,23 +223,25 @@ async def test_lists_its_models_and_remembers_what_it_was_asked() -> None:
         await stub.wait_for_idle()
     assert [model["id"] for model in listed.json()["data"]] == ["a", "b"]
     assert listed.json()["data"][0]["context_length"] == 8192
-    assert [(seen.method, seen.path) for seen in stub.requests] == [("GET", "/v1/models")] * 2
+    assert [(request.method, request.path) for request in stub.requests] == [
+        ("GET", "/v1/models")
+    ] * 2
     assert stub.requests[1].headers["authorization"] == "Bearer sesame"
 
 
-async def test_tells_when_the_client_left() -> None:
+async def test_a_disconnect_is_noticed() -> None:
     async with StubEndpoint("hangs_before_headers") as stub:
         _, writer = await asyncio.open_connection("127.0.0.1", stub.port)
-        writer.write(raw_question())
+        writer.write(raw_request())
         await stub.wait_for_requests()
-        with pytest.raises(AssertionError, match="a client that leaves"):
+        with pytest.raises(AssertionError, match="a disconnect"):
             await stub.wait_for_disconnect(0.02)
         writer.close()
         await stub.wait_for_disconnect(0.2)
         await stub.wait_for_idle()
 
 
-async def test_dies_and_comes_back_on_the_same_port() -> None:
+async def test_a_killed_stub_can_listen_again_on_the_same_port() -> None:
     async with StubEndpoint("hangs_in_the_middle") as stub:
         async with post(stub) as response:
             stub.kill()
@@ -251,7 +255,7 @@ async def test_dies_and_comes_back_on_the_same_port() -> None:
             assert joined(await response.aread(), "content") == wire.TEXT
 
 
-async def test_keeps_its_port_while_it_is_not_up_yet() -> None:
+async def test_a_port_is_reserved_before_listening() -> None:
     async with StubEndpoint(listening=False) as stub:
         with pytest.raises(httpx.ConnectError):
             await post(stub).__aenter__()
@@ -260,27 +264,27 @@ async def test_keeps_its_port_while_it_is_not_up_yet() -> None:
             assert response.status_code == 200
 
 
-async def test_raises_the_mistakes_of_a_behavior() -> None:
-    async def mistaken(_: object) -> None:
+async def test_errors_of_a_behavior_are_raised_at_exit() -> None:
+    async def faulty(_: object) -> None:
         raise ZeroDivisionError
 
-    stub = await StubEndpoint(mistaken).__aenter__()
+    stub = await StubEndpoint(faulty).__aenter__()
     with pytest.raises(httpx.HTTPError):
         await post(stub).__aenter__()
     with pytest.raises(ZeroDivisionError):
         await stub.__aexit__()
 
 
-async def test_leaves_no_task_and_no_connection() -> None:
+async def test_no_task_and_no_connection_is_left() -> None:
     async with StubEndpoint("hangs_after_role") as stub:
         _, writer = await asyncio.open_connection("127.0.0.1", stub.port)
-        writer.write(raw_question())
+        writer.write(raw_request())
         await stub.wait_for_requests()
     assert stub.open_connections == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_answers_a_tls_greeting_in_plain_text() -> None:
+async def test_a_tls_handshake_gets_a_plain_text_response() -> None:
     async with StubEndpoint("plain_text_on_https") as stub:
         assert stub.url.startswith("https:")
         with pytest.raises(ssl.SSLError):
@@ -289,7 +293,7 @@ async def test_answers_a_tls_greeting_in_plain_text() -> None:
             )
 
 
-def test_runs_in_a_thread_for_synchronous_tests() -> None:
+def test_a_stub_runs_in_a_thread_for_synchronous_tests() -> None:
     with StubThread("hangs_after_role", models=("a",)) as stub:
         url = f"{stub.url}/chat/completions"
         with httpx.Client(trust_env=False) as client:
@@ -300,14 +304,14 @@ def test_runs_in_a_thread_for_synchronous_tests() -> None:
             assert stub.wait_for_disconnect() == stub.closed_at
             stub.set_behavior("perfect")
             assert joined(client.post(url, json=STREAM).content, "content") == wire.TEXT
-            assert [seen.json["stream"] for seen in stub.chats] == [True, True]
+            assert [request.json["stream"] for request in stub.chats] == [True, True]
             stub.kill()
             with pytest.raises(httpx.HTTPError):
                 client.post(url, json=STREAM)
     assert stub.open_connections == 0
 
 
-def raw_question() -> bytes:
+def raw_request() -> bytes:
     body = json.dumps(STREAM).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
