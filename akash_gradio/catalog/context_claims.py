@@ -1,4 +1,4 @@
-"""What a text says of a model's context, to be held against its `tokenLimit`."""
+"""Finds context sizes in descriptions, to compare them with `tokenLimit`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ _CLAIMS: Final = (
     ),
 )
 _UNITS: Final = {"": (1,), "k": (1000, 1024), "m": (1000**2, 1024**2, 1024 * 1000)}
-_NEAR: Final = 0.06
-"""131 072 tokens are called 128K, 130K and 131K; more than that apart is another number."""
+_TOLERANCE: Final = 0.06
+"""131,072 tokens are written as 128K, 130K or 131K. A larger difference is a contradiction."""
 
 
 def contradictions(text: str, token_limit: int) -> tuple[str, ...]:
-    """The claims of a context, as written, that mean another number of tokens."""
-    found: dict[str, None] = {}
+    """Return the context sizes in a text, as written, that contradict the token limit."""
+    claims: dict[str, None] = {}
     for pattern in _CLAIMS:
         for match in pattern.finditer(text):
-            meant = _meant(match[1], (match[2] or "").lower())
-            if meant and all(abs(tokens - token_limit) > _NEAR * token_limit for tokens in meant):
-                found[match.group().strip()] = None
-    return tuple(found)
+            meanings = _meanings(match[1], (match[2] or "").lower())
+            tolerance = _TOLERANCE * token_limit
+            if meanings and all(abs(tokens - token_limit) > tolerance for tokens in meanings):
+                claims[match.group().strip()] = None
+    return tuple(claims)
 
 
-def _meant(number: str, unit: str) -> list[float]:
+def _meanings(number: str, unit: str) -> list[float]:
     value = float(number.replace(",", ""))
-    if not unit and value < 1000:  # "a context of 8" is of no tokens
+    if not unit and value < 1000:  # "a context of 8" isn't a number of tokens
         return []
-    return [value * each for each in _UNITS[unit]]
+    return [value * factor for factor in _UNITS[unit]]

@@ -1,4 +1,4 @@
-"""Reads the catalog file, entry by entry, so that one mistake loses one entry."""
+"""Reads the catalog file entry by entry, so that an invalid entry doesn't affect the others."""
 
 from __future__ import annotations
 
@@ -30,31 +30,32 @@ from akash_gradio.catalog.model_names import readable_name
 from akash_gradio.config.references import missing_variable, parse_reference
 from akash_gradio.domain.model import ModelCard, Problem
 
-SHIPPED: Final = "models.toml"
+SHIPPED_CATALOG: Final = "models.toml"
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OUR_HEADERS: Final = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+_RESERVED_HEADERS: Final = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 _HF_REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_LONGEST_VALUE: Final = 60
+_MAX_VALUE_LENGTH: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """The models that somebody described, in the order of the file, and what was wrong in it."""
+    """The described models in the order of the file, and the problems of the file."""
 
     cards: tuple[ModelCard, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     def get(self, model_id: str) -> ModelCard | None:
-        """The entry of this very id."""
+        """Return the entry with exactly this id, or None."""
         return next((card for card in self.cards if card.id == model_id), None)
 
 
 def read_catalog(path: Path | None, environment: Mapping[str, str] | None = None) -> Catalog:
-    """The catalog of a file, with a problem for each entry that is left out. Never raises.
+    """Read a catalog. Raises nothing: an invalid entry becomes a problem and is left out.
 
-    path: TOML (`[[models]]`) or JSON (a list, or `{"models": […]}`); None for the shipped
-    catalog, which also stands in for a file that can't be read. environment: where the
-    `"$NAME"` values of customHeaders are looked up.
+    Args:
+        path: TOML (`[[models]]`) or JSON (a list, or `{"models": […]}`). None, or a file that
+            can't be read, gives the shipped catalog.
+        environment: Where the `"$NAME"` values of customHeaders are looked up.
     """
     environment = environment or {}
     if path is None:
@@ -62,7 +63,7 @@ def read_catalog(path: Path | None, environment: Mapping[str, str] | None = None
     try:
         entries = _entries(_parse(path))
     except _FileError as error:
-        hint = f"{error.hint}; the shipped catalog is used until then"
+        hint = f"{error.hint}; until then the shipped catalog is used"
         problem = Problem(where=path.name, field=error.field, value="", hint=hint)
         shipped = _read_shipped(environment)
         return Catalog(cards=shipped.cards, problems=(problem, *shipped.problems))
@@ -70,7 +71,12 @@ def read_catalog(path: Path | None, environment: Mapping[str, str] | None = None
 
 
 class _FileError(ValueError):
-    """The whole file means nothing. hint: what to do; field: the place in it, "" for all."""
+    """The whole file can't be used.
+
+    Attributes:
+        hint: What to change.
+        field: Where in the file, "" if the whole file is concerned.
+    """
 
     def __init__(self, hint: str, field: str = "") -> None:
         super().__init__(hint)
@@ -78,8 +84,12 @@ class _FileError(ValueError):
 
 
 def _read_shipped(environment: Mapping[str, str]) -> Catalog:
-    text = resources.files("akash_gradio.catalog").joinpath(SHIPPED).read_text(encoding="utf-8")
-    return _read_entries(SHIPPED, _entries(tomllib.loads(text)), environment)
+    text = (
+        resources.files("akash_gradio.catalog")
+        .joinpath(SHIPPED_CATALOG)
+        .read_text(encoding="utf-8")
+    )
+    return _read_entries(SHIPPED_CATALOG, _entries(tomllib.loads(text)), environment)
 
 
 def _parse(path: Path) -> object:
@@ -95,7 +105,7 @@ def _parse(path: Path) -> object:
 
 
 def _looks_like_json(text: str) -> bool:
-    """True for `{` and for `[` before a `{` or `]`: TOML's `[[models]]` is neither."""
+    """Return True for `{`, and for `[` before `{` or `]`. TOML's `[[models]]` is neither."""
     return re.match(r"\s*(\{|\[\s*[{\]])", text) is not None
 
 
@@ -104,51 +114,51 @@ def _parse_json(text: str) -> object:
         return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise _FileError(f"it is not JSON ({error.msg}); mend that line", place) from None
+        raise _FileError(f"it is not valid JSON ({error.msg}); correct that line", place) from None
     except RecursionError:
-        raise _FileError("it is nested too deeply; put the entries into one list") from None
+        raise _FileError("it is nested too deeply; put the entries in one list") from None
 
 
 def _parse_toml(text: str) -> object:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
-        place = found[1] if found else ""
-        what = str(error).split(" (at ")[0]
-        raise _FileError(f"it is not TOML ({what}); mend that line", place) from None
+        match = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
+        place = match[1] if match else ""
+        reason = str(error).split(" (at ")[0]
+        raise _FileError(f"it is not valid TOML ({reason}); correct that line", place) from None
     except RecursionError:
         raise _FileError("it is nested too deeply; write [[models]] entries") from None
 
 
 def _entries(data: object) -> list[Any]:
-    found = data.get("models") if isinstance(data, dict) else data
-    if not isinstance(found, list):
+    entries = data.get("models") if isinstance(data, dict) else data
+    if not isinstance(entries, list):
         raise _FileError('write the entries as [[models]] or as {"models": […]}', "models")
-    return found
+    return entries
 
 
 def _read_entries(where: str, entries: list[Any], environment: Mapping[str, str]) -> Catalog:
     cards: dict[str, ModelCard] = {}
     problems: list[Problem] = []
     for number, raw in enumerate(entries, start=1):
-        read = _read_entry(_place(where, number, raw), raw, environment)
-        if not isinstance(read, ModelCard):
-            problems.extend(read)
-        elif read.id.casefold() in cards:
-            hint = "this id is in the catalog already and the first entry counts; remove one"
+        result = _read_entry(_place(where, number, raw), raw, environment)
+        if not isinstance(result, ModelCard):
+            problems.extend(result)
+        elif result.id.casefold() in cards:
+            hint = "another entry has the same id, and the first one is used; remove one of them"
             problems.append(
-                Problem(where=f"{where}: entry {number}", field="id", value=read.id, hint=hint)
+                Problem(where=f"{where}: entry {number}", field="id", value=result.id, hint=hint)
             )
         else:
-            cards[read.id.casefold()] = read
+            cards[result.id.casefold()] = result
     return Catalog(cards=tuple(cards.values()), problems=tuple(problems))
 
 
 def _place(where: str, number: int, raw: object) -> str:
     model_id = raw.get("id") if isinstance(raw, dict) else None
     if isinstance(model_id, str) and model_id.strip():
-        return f"{where}: {model_id.strip()[:_LONGEST_VALUE]}"
+        return f"{where}: {model_id.strip()[:_MAX_VALUE_LENGTH]}"
     return f"{where}: entry {number}"
 
 
@@ -170,9 +180,9 @@ def _read_entry(
 def _known_fields(
     where: str, raw: dict[Any, Any]
 ) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
-    """The entry under our names, our name → as written, and what isn't a field.
+    """Return the values by our names, our names to the written ones, and unknown fields.
 
-    A JSON null is a field left out.
+    A JSON null counts as a missing field.
     """
     fields: dict[str, Any] = {}
     written: dict[str, str] = {}
@@ -182,7 +192,7 @@ def _known_fields(
         if name is None:
             problems.append(_unknown_field(where, str(key)))
         elif name in written:
-            hint = f"it is also written as {written[name]}; keep one of the two"
+            hint = f"the same field is also set as {written[name]}; remove one of the two"
             problems.append(Problem(where=where, field=str(key), value="", hint=hint))
         elif value is not None:
             fields[name], written[name] = value, str(key)
@@ -190,19 +200,19 @@ def _known_fields(
 
 
 def _unknown_field(where: str, key: str) -> Problem:
-    """Its value is not shown: a key may have been put there."""
+    # The value isn't shown: it may be an API key in the wrong place.
     by_lower = {spelling.lower(): GUIDE_NAMES[name] for spelling, name in SPELLINGS.items()}
     close = difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.6)
     known = ", ".join(GUIDE_NAMES.values())
-    guess = f"did you mean {by_lower[close[0]]}?" if close else f"known are {known}"
+    guess = f"did you mean {by_lower[close[0]]}?" if close else f"the fields are {known}"
     hint = f"there is no such field; {guess}"
-    return Problem(where=where, field=key[:_LONGEST_VALUE], value="", hint=hint)
+    return Problem(where=where, field=key[:_MAX_VALUE_LENGTH], value="", hint=hint)
 
 
 def _fill_variables(
     where: str, fields: dict[str, Any], environment: Mapping[str, str]
 ) -> list[Problem]:
-    """Put variables in the place of the `"$NAME"` values of customHeaders."""
+    """Replace the `"$NAME"` values of customHeaders with the values of the variables."""
     headers = fields.get("custom_headers")
     if not isinstance(headers, dict):
         return []
@@ -220,19 +230,19 @@ def _fill_variables(
 def _field_problems(
     where: str, error: ValidationError, written: Mapping[str, str]
 ) -> list[Problem]:
-    """One problem for each field, with the field's own hint; a header's value is never shown."""
-    wrong: dict[str, Any] = {}
+    """Return one problem per field with the field's hint. Values of headers aren't shown."""
+    invalid: dict[str, str] = {}
     for item in error.errors(include_url=False, include_context=False):
         name = str(item["loc"][0])
-        wrong.setdefault(name, "" if item["type"] == "missing" else repr(item["input"]))
+        invalid.setdefault(name, "" if item["type"] == "missing" else repr(item["input"]))
     return [
         Problem(
             where=where,
             field=written.get(name, GUIDE_NAMES[name]),
-            value="" if name == "custom_headers" or "@" in shown else shown[:_LONGEST_VALUE],
-            hint=_MENDS[name],
+            value="" if name == "custom_headers" or "@" in shown else shown[:_MAX_VALUE_LENGTH],
+            hint=_HINTS[name],
         )
-        for name, shown in wrong.items()
+        for name, shown in invalid.items()
     ]
 
 
@@ -272,17 +282,17 @@ def _hf_repo(repo: str) -> str:
 def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     for name, value in headers.items():
         text = value.get_secret_value()
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OUR_HEADERS:
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
             raise ValueError
         if not text or not (text.isascii() and text.isprintable()):
             raise ValueError
     return headers
 
 
-def _spoken(dialect: str) -> str:
-    if dialect != "openai-v1":
+def _supported(api: str) -> str:
+    if api != "openai-v1":
         raise ValueError
-    return dialect
+    return api
 
 
 _Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
@@ -294,7 +304,7 @@ _Price = Annotated[float, Field(ge=0, le=100_000)]
 
 
 class _Entry(BaseModel):
-    """One entry as it comes in, under our names; `ModelCard` says what the fields mean."""
+    """One entry of the file under our names. `ModelCard` documents the fields."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, str_strip_whitespace=True, allow_inf_nan=False
@@ -315,7 +325,7 @@ class _Entry(BaseModel):
     thumbnail_id: _Line = ""
     deploy_url: Annotated[str, AfterValidator(_https)] = ""
     context_window_multiplier: Annotated[float, Field(gt=0, le=100)] = 1.0
-    api_compatibility: Annotated[str, AfterValidator(_spoken)] = "openai-v1"
+    api_compatibility: Annotated[str, AfterValidator(_supported)] = "openai-v1"
     custom_headers: Annotated[dict[str, SecretStr], AfterValidator(_headers)] = Field(
         default_factory=dict
     )
@@ -335,39 +345,41 @@ class _Entry(BaseModel):
 GUIDE_NAMES: Final = {
     name: name if name in ("top_p", "hf_repo") else to_camel(name) for name in _Entry.model_fields
 }
-"""Our name → the guide's spelling of it."""
+"""Our name of a field to its name in the guide."""
 
 SPELLINGS: Final = {spelling: name for name in GUIDE_NAMES for spelling in (name, to_camel(name))}
+"""Every accepted spelling of a field to our name."""
 
-_MENDS: Final = {
-    "id": 'it is required: the id that the endpoint is asked for, as in "org/model"',
-    "name": "write one line of text, or leave it out to have it made from the id",
+_HINTS: Final = {
+    "id": 'set the id that requests use, for example "org/model"',
+    "name": "write one line of text, or remove it to derive the name from the id",
     "description": "write a text of at most 1,000 characters",
-    "available": "write true, false, or leave it out to show the model when it is served",
+    "available": "write true or false, or remove it to show the model if an endpoint serves it",
     "temperature": "write a number from 0 to 2",
     "top_p": "write a number from 0 to 1",
-    "token_limit": "write the context window as a whole number of tokens, as in 32768",
-    "parameters": 'write the size as a text, as in "70B"',
+    "token_limit": "write the context window as a whole number of tokens, for example 32768",
+    "parameters": 'write the size as a text, for example "70B"',
     "architecture": "write one line of text",
-    "hf_repo": 'write the Hugging Face repository as "org/name", without an address around it',
+    "hf_repo": 'write the Hugging Face repository as "org/name", not as a URL',
     "about_content": "write a text of at most 20,000 characters",
     "info_content": "write a text of at most 20,000 characters",
     "thumbnail_id": "write the name of a picture in the thumbnails folder",
-    "deploy_url": "write a full address that starts with https:// and holds no password",
-    "context_window_multiplier": "write a number above 0, as in 1.5",
-    "api_compatibility": 'write "openai-v1", the one dialect that is spoken, or leave it out',
-    "custom_headers": "write a table of header names and plain texts; Host, Connection, "
-    "Content-Length and Transfer-Encoding are not yours to set",
+    "deploy_url": "write a full URL that starts with https:// and contains no password",
+    "context_window_multiplier": "write a number above 0, for example 1.5",
+    "api_compatibility": 'write "openai-v1", the only supported value, or remove it',
+    "custom_headers": "write a table of header names and texts; Host, Connection, Content-Length "
+    "and Transfer-Encoding can't be set",
     "reasoning": "write true or false",
     "vision": "write true or false",
     "starters": "write a list of at most 12 lines of text",
-    "prompt_price": "write US dollars per million tokens as a number, as in 0.25",
-    "completion_price": "write US dollars per million tokens as a number, as in 0.25",
-    "max_tokens": "write the longest answer as a whole number of tokens, as in 1024",
+    "prompt_price": "write US dollars per million tokens as a number, for example 0.25",
+    "completion_price": "write US dollars per million tokens as a number, for example 0.25",
+    "max_tokens": "write the maximum answer length as a whole number of tokens, for example 1024",
     "seed": "write a whole number",
     "stop": "write a list of at most 4 texts",
     "presence_penalty": "write a number from -2 to 2",
     "frequency_penalty": "write a number from -2 to 2",
-    "reasoning_efforts": 'write the efforts that the model knows, as in ["low", "medium", "high"]',
+    "reasoning_efforts": "write a list of the efforts that the model supports, for example "
+    '["low", "medium", "high"]',
 }
-"""Our name → what to write instead; one for each field, and a test proves it."""
+"""Our name of each field to what to write instead of an invalid value."""

@@ -1,4 +1,4 @@
-"""What a model's id says about it: a name to read, and its size."""
+"""Derives a readable name and the size of a model from its id."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ _TOTAL: Final = re.compile(
 
 
 def readable_name(model_id: str) -> str:
-    """`meta-llama/Llama-3.3-70B-Instruct` → `Llama 3.3 70B Instruct`; the id itself if empty."""
+    """Return a display name: `meta-llama/Llama-3.3-70B-Instruct` → `Llama 3.3 70B Instruct`.
+
+    The id itself is returned if nothing readable is left of it.
+    """
     last = model_id.rstrip("/").rsplit("/", maxsplit=1)[-1].removesuffix(".gguf")
     words = [_readable_word(word) for word in re.split(r"[-_:\s]+", last) if word]
     return " ".join(words) or model_id
 
 
 def size_in(model_id: str) -> str:
-    """The size that an id tells, `""` when it tells none.
+    """Return the size in a model id, "" if it contains none.
 
-    `Llama-3.3-70B` → `70B`; `Qwen3-235B-A22B` → `235B (22B active)`; `8x7B` and
-    `17B-128E` stay as they are: their totals can't be told from the id.
+    `Llama-3.3-70B` → `70B`; `Qwen3-235B-A22B` → `235B (22B active)`. `8x7B` and `17B-128E` are
+    returned unchanged, because the id doesn't contain their total.
     """
-    found = _TOTAL.search(model_id)
-    if not found:
+    match = _TOTAL.search(model_id)
+    if not match:
         return ""
-    total, active = found[1].upper().replace("X", "x"), found[2]
+    total, active = match[1].upper().replace("X", "x"), match[2]
     return f"{total} ({active.upper()} active)" if active else total
 
 

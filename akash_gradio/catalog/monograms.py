@@ -1,7 +1,7 @@
-"""Draws the picture of a model that has none: its letters on a quiet tile.
+"""Draws a monogram for models without a thumbnail.
 
-The hue comes from the maker, the letters from the name, and the place of the disc behind
-them from the id, so the same model looks the same everywhere and always.
+The hue depends on the model's maker, the letters on its name, and the position of the disc behind
+them on its id, so a model always looks the same.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ from PIL import Image, ImageDraw, ImageFont
 from akash_gradio.domain.model import ModelCard
 
 EDGE_PX: Final = 128
-"""Twice the largest edge on the page, which is 64 CSS pixels."""
+"""Twice the largest size on the page, 64 CSS pixels."""
 _SCALE: Final = 4
 _CORNER: Final = 12 / 64
 _LETTER: Final = 29 / 64
 _HUES: Final = (325, 295, 150, 248, 60, 218, 82, None, 272, 185)
-"""Degrees in OKLCH, None for a neutral tile; reds are left to the accent of the page."""
+"""Degrees in OKLCH, None for a neutral tile. Red is reserved for the page's accent color."""
 _SPREAD: Final = 1958
-"""Where the checksum starts: of many that were tried, the one that puts makers with many
-open models on different hues."""
+"""Initial value of the checksum, chosen so that makers of many open models get different hues."""
 
 _Rgb: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Tones:
-    """Lightness and chroma (OKLCH) of each part of a tile."""
+    """Lightness and chroma (OKLCH) of the parts of a tile."""
 
     tile: tuple[float, float]
     disc: tuple[float, float]
@@ -50,7 +49,7 @@ _DARK: Final = _Tones((0.250, 0.012), (0.298, 0.024), (0.360, 0.022), (0.94, 0.0
 
 
 def draw_monogram(card: ModelCard, *, dark: bool) -> bytes:
-    """A PNG of 128 × 128 pixels with clear corners."""
+    """Return a PNG of 128 × 128 pixels with transparent corners."""
     tones = _DARK if dark else _LIGHT
     hue = _HUES[zlib.crc32(maker(card).encode(), _SPREAD) % len(_HUES)]
     edge = EDGE_PX * _SCALE
@@ -61,7 +60,7 @@ def draw_monogram(card: ModelCard, *, dark: bool) -> bytes:
 
 
 def maker(card: ModelCard) -> str:
-    """Who made it, in lower case: the organization in the id or repository, or the first word."""
+    """Return the maker in lower case: the organization of the id or repository, or a word."""
     for path in (card.id, card.hf_repo):
         if "/" in path:
             return path.split("/", maxsplit=1)[0].casefold()
@@ -69,7 +68,7 @@ def maker(card: ModelCard) -> str:
 
 
 def letters(card: ModelCard) -> str:
-    """One or two characters: `L3` for Llama 3.3, `K2` for Kimi K2, `DS` for DeepSeek."""
+    """Return one or two characters: `L3` for Llama 3.3, `K2` for Kimi K2, `DS` for DeepSeek."""
     words = _words(card.name) or _words(card.id.rsplit("/", maxsplit=1)[-1]) or _words(card.id)
     if not words:
         return "M"
@@ -77,8 +76,8 @@ def letters(card: ModelCard) -> str:
         if re.fullmatch(r"[A-Za-z]\d(?:\.\d+)?", word):
             return word[:2].upper()
     first = words[0]
-    if found := re.match(r"([A-Za-z])[A-Za-z]*?(\d)", first):
-        return (found[1] + found[2]).upper()
+    if match := re.match(r"([A-Za-z])[A-Za-z]*?(\d)", first):
+        return (match[1] + match[2]).upper()
     if len(words) > 1 and re.fullmatch(r"\d{1,2}(?:\.\d+)?", words[1]):
         return (first[0] + words[1][0]).upper()
     capitals = re.findall(r"[A-Z](?=[a-z])", first)
@@ -87,21 +86,21 @@ def letters(card: ModelCard) -> str:
     return "".join(word[0] for word in words[:2] if word[0].isalpha()).upper() or first[0]
 
 
-_NO_NAME: Final = re.compile(
+_NOT_A_NAME: Final = re.compile(
     r"\d+(\.\d+)?[bmtk]|a\d+(\.\d+)?b|\d+x\d+b|\d+e|\d{4,}|instruct|chat|it|thinking|preview",
     re.IGNORECASE,
 )
-"""Sizes, dates and kinds: parts of a name that are no name."""
+"""Sizes, dates and variants, which aren't part of the actual name."""
 
 
 def _words(name: str) -> list[str]:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     words = re.findall(r"[A-Za-z0-9]+(?:\.\d+)?", plain)
-    return [word for word in words if not _NO_NAME.fullmatch(word)]
+    return [word for word in words if not _NOT_A_NAME.fullmatch(word)]
 
 
 def _draw_disc(image: Image.Image, color: _Rgb, seed: int) -> None:
-    """A large disc that comes in from one of the corners or sides."""
+    """Draw a large disc that is centered on a corner or a side."""
     edge = image.width
     x, y = ((0, 0), (1, 0), (1, 1), (0, 1), (0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5))[seed % 8]
     radius = edge * (0.52, 0.62, 0.72)[seed // 8 % 3]
@@ -111,7 +110,7 @@ def _draw_disc(image: Image.Image, color: _Rgb, seed: int) -> None:
 
 
 def _draw_letters(image: Image.Image, text: str, first: _Rgb, second: _Rgb) -> None:
-    """The letters at the optical center: between that of their outline and that of their ink."""
+    """Draw the letters at the optical center, between the centers of their box and their ink."""
     edge = image.width
     size = edge * _LETTER * (1.16 if len(text) == 1 else 1)
     font = _font(size)
@@ -136,7 +135,7 @@ def _draw_letters(image: Image.Image, text: str, first: _Rgb, second: _Rgb) -> N
 
 @functools.cache
 def _font(size_px: float) -> ImageFont.FreeTypeFont:
-    """Aileron, which comes with Pillow; kept, because reading it takes longer than drawing."""
+    """Return Aileron, which is part of Pillow. It is cached: loading takes longer than drawing."""
     font = ImageFont.load_default(size_px)
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise RuntimeError("this Pillow was built without FreeType")
@@ -144,7 +143,7 @@ def _font(size_px: float) -> ImageFont.FreeTypeFont:
 
 
 def _middle(ink: Image.Image) -> float:
-    """Where the ink's middle is, in pixels from the left."""
+    """Return the horizontal center of the ink, in pixels from the left."""
     box = ink.getbbox()
     if box is None:
         return ink.width / 2
@@ -155,7 +154,7 @@ def _middle(ink: Image.Image) -> float:
 
 
 def _framed(image: Image.Image, color: _Rgb) -> Image.Image:
-    """Round corners and a hairline of one CSS pixel at 64."""
+    """Add round corners and a border of one CSS pixel at 64 CSS pixels."""
     edge, radius = image.width, image.width * _CORNER
     line = edge // 64
     box = (0, 0, edge - 1, edge - 1)
@@ -173,7 +172,7 @@ def _png(image: Image.Image) -> bytes:
 
 
 def _rgb(lightness: float, chroma: float, hue_degrees: float | None) -> _Rgb:
-    """OKLCH to sRGB; no hue is a gray. Source: Björn Ottosson, "Oklab", 2020."""
+    """Convert OKLCH to sRGB; None as hue is gray. Source: Björn Ottosson, "Oklab", 2020."""
     point = cmath.rect(chroma, math.radians(hue_degrees)) if hue_degrees is not None else 0j
     a, b = point.real, point.imag
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3

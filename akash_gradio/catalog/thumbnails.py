@@ -1,4 +1,4 @@
-"""A model's picture: the owner's, by thumbnailId, or a drawn monogram."""
+"""Serves a model's thumbnail: the file named by `thumbnailId`, or a monogram."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from akash_gradio.domain.model import ModelCard, Problem
 
 logger = logging.getLogger(__name__)
 
-LARGEST_BYTES: Final = 1_000_000
-LARGEST_EDGE_PX: Final = 2048
+MAX_BYTES: Final = 1_000_000
+MAX_EDGE_PX: Final = 2048
 _SUFFIXES: Final = (".svg", ".png", ".webp")
 _SVG: Final = "{http://www.w3.org/2000/svg}"
-_MOST_SVG_ELEMENTS: Final = 5_000
+_MAX_SVG_ELEMENTS: Final = 5_000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
 _ACTIVE_ELEMENTS: Final = frozenset(
     {
@@ -33,56 +33,57 @@ _ACTIVE_ELEMENTS: Final = frozenset(
     }
 )  # fmt: skip
 _EMBEDDED_PICTURE: Final = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/=\s]*")
-_OUTSIDE_CSS: Final = re.compile(r"url\((?!\s*['\"]?\s*#)|@import|\\|image-set", re.IGNORECASE)
+_EXTERNAL_CSS: Final = re.compile(r"url\((?!\s*['\"]?\s*#)|@import|\\|image-set", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """An image as it goes over the wire. media_type: `image/png` or `image/svg+xml`."""
+    """An image as it is sent. `media_type` is `image/png` or `image/svg+xml`."""
 
     content: bytes
     media_type: str
 
 
 class Thumbnails:
-    """The pictures of all models, each made once and kept in memory. Live state.
+    """The thumbnails of all models, each created once and kept in memory.
 
-    folder: where `thumbnailId` is looked up as `<id>.svg`, `.png` or `.webp`; on a dark
-    page `<id>.dark.svg` and so on come first. A folder that isn't there is an empty one.
+    Args:
+        folder: Where `thumbnailId` is looked up as `<id>.svg`, `.png` or `.webp`. In dark mode
+            `<id>.dark.svg` and so on take precedence. A missing folder counts as empty.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._made: dict[tuple[str, str, str, bool], Picture] = {}
+        self._pictures: dict[tuple[str, str, str, bool], Picture] = {}
 
     def picture(self, card: ModelCard, *, dark: bool) -> Picture:
-        """The owner's picture if there is a good one, else a monogram. Never raises."""
+        """Return the configured picture if it is usable, else a monogram. Raises nothing."""
         key = (card.thumbnail_id, card.id, card.name, dark)
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = self._make(card, dark=dark)
-        return made
+        picture = self._pictures.get(key)
+        if picture is None:
+            picture = self._pictures[key] = self._create(card, dark=dark)
+        return picture
 
     def problems(self, cards: Iterable[ModelCard]) -> tuple[Problem, ...]:
-        """What is wrong with the pictures that these entries name; to be asked at start."""
-        found: dict[Problem, None] = {}
+        """Return the problems of the pictures that these entries name."""
+        problems: dict[Problem, None] = {}
         for card in cards:
             for dark in (False, True):
                 try:
-                    self._owners(card, dark=dark)
+                    self._configured(card, dark=dark)
                 except _PictureError as error:
-                    found[_problem(card, error)] = None
-        return tuple(found)
+                    problems[_problem(card, error)] = None
+        return tuple(problems)
 
-    def _make(self, card: ModelCard, *, dark: bool) -> Picture:
+    def _create(self, card: ModelCard, *, dark: bool) -> Picture:
         try:
-            picture = self._owners(card, dark=dark)
+            picture = self._configured(card, dark=dark)
         except _PictureError as error:
-            logger.warning("thumbnail.refused", extra={"model": card.id, "hint": error.hint})
+            logger.warning("thumbnail.rejected", extra={"model": card.id, "hint": error.hint})
             picture = None
         return picture or Picture(content=draw_monogram(card, dark=dark), media_type="image/png")
 
-    def _owners(self, card: ModelCard, *, dark: bool) -> Picture | None:
+    def _configured(self, card: ModelCard, *, dark: bool) -> Picture | None:
         path = self._find(card.thumbnail_id, dark=dark)
         return _read(path) if path else None
 
@@ -90,7 +91,7 @@ class Thumbnails:
         if not thumbnail_id:
             return None
         if not _NAME.fullmatch(thumbnail_id) or ".." in thumbnail_id:
-            raise _PictureError(thumbnail_id, "write the bare name of a picture, no folder in it")
+            raise _PictureError(thumbnail_id, "write the name of a picture without a folder")
         name = thumbnail_id
         if name.lower().endswith(_SUFFIXES):
             name = name.rsplit(".", maxsplit=1)[0]
@@ -103,12 +104,19 @@ class Thumbnails:
 
     def _inside(self, path: Path) -> Path:
         if not path.resolve().is_relative_to(self._folder.resolve()):
-            raise _PictureError(path.name, "it is a link out of the folder; put the picture there")
+            raise _PictureError(
+                path.name, "the link leads out of the folder; put the picture itself there"
+            )
         return path
 
 
 class _PictureError(ValueError):
-    """A picture that is not served. value: its name; hint: what to do."""
+    """A picture can't be used.
+
+    Attributes:
+        value: Its name.
+        hint: What to change.
+    """
 
     def __init__(self, value: str, hint: str) -> None:
         super().__init__(hint)
@@ -116,30 +124,32 @@ class _PictureError(ValueError):
 
 
 def _problem(card: ModelCard, error: _PictureError) -> Problem:
-    hint = f"{error.hint}; a monogram is shown until then"
+    hint = f"{error.hint}; until then a monogram is shown"
     return Problem(where=f"model {card.id}", field="thumbnailId", value=error.value[:60], hint=hint)
 
 
 def _read(path: Path) -> Picture:
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError:
         raise _PictureError(path.name, "the file can't be read; check its permissions") from None
-    if len(content) > LARGEST_BYTES:
-        raise _PictureError(path.name, "it is larger than 1 MB; save it smaller")
+    if len(content) > MAX_BYTES:
+        raise _PictureError(path.name, "the picture is larger than 1 MB; reduce its size")
     if path.suffix == ".svg":
         return _read_svg(path.name, content)
     return _read_raster(path.name, content)
 
 
 def _read_raster(name: str, content: bytes) -> Picture:
-    """Drawn anew at 128 pixels, so that nothing of the file but its colors gets out."""
+    """Redraw the picture at 128 pixels, which removes everything but the colors."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "WEBP")) as image:
-            if max(image.size) > LARGEST_EDGE_PX:
-                raise _PictureError(name, f"it is over {LARGEST_EDGE_PX} pixels; save it smaller")
-            drawn = image.convert("RGBA")
+            if max(image.size) > MAX_EDGE_PX:
+                raise _PictureError(
+                    name, f"the picture is larger than {MAX_EDGE_PX} pixels; reduce its size"
+                )
+            picture = image.convert("RGBA")
     except (
         OSError,
         SyntaxError,
@@ -149,58 +159,64 @@ def _read_raster(name: str, content: bytes) -> Picture:
         MemoryError,
         Image.DecompressionBombError,
         Image.DecompressionBombWarning,
-    ) as error:  # what Pillow's readers raise at broken files
+    ) as error:  # raised by Pillow for damaged files
         if isinstance(error, _PictureError):
             raise
-        raise _PictureError(name, "it is no whole PNG or WebP picture; save it again") from None
-    drawn.thumbnail((EDGE_PX, EDGE_PX), Image.Resampling.LANCZOS)
+        raise _PictureError(
+            name, "the file is not a complete PNG or WebP picture; save it again"
+        ) from None
+    picture.thumbnail((EDGE_PX, EDGE_PX), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    drawn.save(file, "PNG")
+    picture.save(file, "PNG")
     return Picture(content=file.getvalue(), media_type="image/png")
 
 
 def _read_svg(name: str, content: bytes) -> Picture:
-    """Written anew from what was checked: no comments, instructions or entities are left."""
+    """Rewrite the parsed document, which removes comments, instructions and entities."""
     try:
         text = content.decode("utf-8-sig")
         if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
-            raise _PictureError(name, "take the DOCTYPE out of it")
+            raise _PictureError(name, "remove the DOCTYPE")
         root = ElementTree.fromstring(text)
         if root.tag != f"{_SVG}svg":
-            raise _PictureError(name, 'it needs <svg xmlns="http://www.w3.org/2000/svg"> around it')
+            raise _PictureError(
+                name, 'the root element must be <svg xmlns="http://www.w3.org/2000/svg">'
+            )
         for count, element in enumerate(root.iter()):
-            if count == _MOST_SVG_ELEMENTS:
-                raise _PictureError(name, f"it has over {_MOST_SVG_ELEMENTS} parts; simplify it")
+            if count == _MAX_SVG_ELEMENTS:
+                raise _PictureError(
+                    name, f"the picture has more than {_MAX_SVG_ELEMENTS} elements; simplify it"
+                )
             _check_element(name, element)
-        written: bytes = ElementTree.tostring(root, encoding="utf-8")
+        content = ElementTree.tostring(root, encoding="utf-8")
     except UnicodeDecodeError:
         raise _PictureError(name, "save it as UTF-8 text") from None
     except (ElementTree.ParseError, RecursionError):
-        raise _PictureError(name, "it is no well-formed SVG; save it again") from None
-    return Picture(content=written, media_type="image/svg+xml")
+        raise _PictureError(name, "the file is not well-formed SVG; save it again") from None
+    return Picture(content=content, media_type="image/svg+xml")
 
 
 def _check_element(name: str, element: ElementTree.Element) -> None:
-    """Raises at whatever could run, move or ask another server."""
+    """Raise for anything that could run, move, or send requests to another server."""
     tag = _local(element.tag)
     if tag in _ACTIVE_ELEMENTS:
-        raise _PictureError(name, f"take the <{tag}> out of it")
-    if tag == "style" and _OUTSIDE_CSS.search(element.text or ""):
-        raise _PictureError(name, "take the addresses out of its <style>")
+        raise _PictureError(name, f"remove the <{tag}> element")
+    if tag == "style" and _EXTERNAL_CSS.search(element.text or ""):
+        raise _PictureError(name, "remove the URLs from <style>")
     for key, value in element.attrib.items():
         attribute = _local(key)
         if attribute.startswith("on"):
-            raise _PictureError(name, f"take the {attribute} out of it")
-        if attribute in ("href", "src", "base") and not _stays_inside(value):
-            raise _PictureError(name, f"take the {attribute} to another place out of it")
-        if "}" not in key and attribute not in ("href", "src") and _OUTSIDE_CSS.search(value):
-            raise _PictureError(name, f"take the address out of its {attribute}")
+            raise _PictureError(name, f"remove the attribute {attribute}")
+        if attribute in ("href", "src", "base") and not _is_internal(value):
+            raise _PictureError(name, f"remove the external {attribute}")
+        if "}" not in key and attribute not in ("href", "src") and _EXTERNAL_CSS.search(value):
+            raise _PictureError(name, f"remove the URL from {attribute}")
 
 
 def _local(name: str) -> str:
     return name.rsplit("}", maxsplit=1)[-1].lower()
 
 
-def _stays_inside(reference: str) -> bool:
+def _is_internal(reference: str) -> bool:
     reference = reference.strip()
     return reference.startswith("#") or _EMBEDDED_PICTURE.fullmatch(reference) is not None

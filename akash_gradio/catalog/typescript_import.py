@@ -1,6 +1,6 @@
-"""Reads catalog entries as the guide writes them, in TypeScript, and writes them as TOML.
+"""Converts catalog entries from TypeScript, as in the guide, to TOML.
 
-Reads literals alone: nothing of the file is run. What is no literal is left out and told.
+Only literals are read: nothing in the file is executed. Other values are left out and reported.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 from akash_gradio.catalog.loader import GUIDE_NAMES, SPELLINGS
 from akash_gradio.domain.model import Problem
 
-LONGEST_SHOWN: Final = 40
-MOST_NESTED: Final = 50
+MAX_NAME_LENGTH: Final = 40
+MAX_DEPTH: Final = 50
 
 _TOKEN: Final = re.compile(
     r"""(?P<blank>\s+|//[^\n]*|/\*.*?\*/)
@@ -30,7 +30,12 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "
 _ESCAPE: Final = re.compile(
     r"\\(?:u\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\r\n|[\s\S]))"
 )
-_WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None, "undefined": None}
+_KEYWORDS: Final[Mapping[str, Any]] = {
+    "true": True,
+    "false": False,
+    "null": None,
+    "undefined": None,
+}
 _OPENING: Final = "([{"
 _CLOSING: Final = ")]}"
 
@@ -41,46 +46,58 @@ class _Token(NamedTuple):
     line: int
 
 
-class NotRead(ValueError):
-    """The file can't be read so. line: where, 0 for the whole file. hint: what to do."""
+class TypeScriptError(ValueError):
+    """The file can't be converted.
 
-    def __init__(self, hint: str, line: int = 0) -> None:
-        super().__init__(hint)
-        self.hint, self.line = hint, line
+    Attributes:
+        reason: What is wrong.
+        line: The line, 0 for the whole file.
+    """
+
+    def __init__(self, reason: str, line: int = 0) -> None:
+        super().__init__(reason)
+        self.reason, self.line = reason, line
 
 
 @dataclass(frozen=True, slots=True)
-class NoLiteral:
-    """A value that only a program could know. line: where it stands."""
+class NonLiteral:
+    """A value that can't be read without running the file, and its line."""
 
     line: int
 
 
 def read_typescript(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[Problem, ...]]:
-    """The entries of a `models.ts`, and what of it was left out. Raises NotRead.
+    """Read the entries of a `models.ts`.
 
-    text: a file with `export const models = [ … ]`, or one bare `{ … }` entry of it.
+    Args:
+        text: A file with `export const models = [ … ]`, or a single `{ … }` entry.
+
+    Returns:
+        The entries under the guide's field names, and problems for what was left out.
+
+    Raises:
+        TypeScriptError: The file contains no list of models, or it is malformed.
     """
     tokens = list(_tokens(text))
-    start = _beginning(tokens)
-    found = _Parser(tokens, start).value()
-    entries = found if isinstance(found, list) else [found]
+    start = _start_of_list(tokens)
+    value = _Parser(tokens, start).value()
+    entries = value if isinstance(value, list) else [value]
     kept: list[Mapping[str, Any]] = []
     problems: list[Problem] = []
     for number, entry in enumerate(entries, start=1):
         if isinstance(entry, dict):
-            fields, wrong = _fields(entry, number)
+            fields, field_problems = _fields(entry, number)
             kept.append(fields)
-            problems += wrong
+            problems += field_problems
         else:
-            line = entry.line if isinstance(entry, NoLiteral) else 0
-            hint = "it is no { … } of plain values; add the entry by hand"
+            line = entry.line if isinstance(entry, NonLiteral) else 0
+            hint = "this entry is not an object of literals; add it by hand"
             problems.append(_problem(f"line {line}" if line else f"entry {number}", "", hint))
     return tuple(kept), tuple(problems)
 
 
 def as_toml(entries: tuple[Mapping[str, Any], ...]) -> str:
-    """The entries as a catalog file, in the guide's spelling."""
+    """Return the entries as a catalog file, with the guide's field names."""
     blocks = []
     for entry in entries:
         lines = [f"{name} = {_toml(value)}" for name, value in entry.items()]
@@ -93,32 +110,32 @@ def _tokens(text: str) -> Iterator[_Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise NotRead("a string or a number is not ended", line)
+            raise TypeScriptError("a string or a number has no end", line)
         kind = match.lastgroup or ""
         if kind == "mark" and match.group() in "'\"`":
-            raise NotRead("a string is not ended", line)
+            raise TypeScriptError("a string has no end", line)
         if kind != "blank":
             yield _Token(kind, match.group(), line)
         line += match.group().count("\n")
         at = match.end()
 
 
-def _beginning(tokens: list[_Token]) -> int:
-    """Where the list called `models` begins, else the first list of objects, else an object."""
-    for place, token in enumerate(tokens):
-        if token.text == "models" and (found := _after_assignment(tokens, place)) is not None:
-            return found
-    for place, token in enumerate(tokens[:-1]):
-        if token.text == "[" and tokens[place + 1].text == "{":
-            return place
+def _start_of_list(tokens: list[_Token]) -> int:
+    """Return where the list named `models` begins, else the first list of objects or object."""
+    for index, token in enumerate(tokens):
+        if token.text == "models" and (start := _after_assignment(tokens, index)) is not None:
+            return start
+    for index, token in enumerate(tokens[:-1]):
+        if token.text == "[" and tokens[index + 1].text == "{":
+            return index
     if tokens and tokens[0].text == "{":
         return 0
-    raise NotRead("there is no list of models in it: export const models = [ … ]")
+    raise TypeScriptError("the file has no list of models, export const models = [ … ]")
 
 
-def _after_assignment(tokens: list[_Token], place: int) -> int | None:
-    """`models: Model[] = [`: past the type to the list."""
-    for at in range(place + 1, min(place + 24, len(tokens) - 1)):
+def _after_assignment(tokens: list[_Token], index: int) -> int | None:
+    """Skip the type in `models: Model[] = [`."""
+    for at in range(index + 1, min(index + 24, len(tokens) - 1)):
         if tokens[at].text == "=":
             return at + 1 if tokens[at + 1].text == "[" else None
         if tokens[at].text in "{};":
@@ -127,30 +144,30 @@ def _after_assignment(tokens: list[_Token], place: int) -> int | None:
 
 
 class _Parser:
-    """Live: a place in the tokens."""
+    """A recursive descent parser of literals."""
 
     def __init__(self, tokens: list[_Token], at: int) -> None:
         self._tokens, self._at = tokens, at
         self._depth = 0
 
     def value(self) -> Any:
-        """One value, up to the comma or bracket behind it."""
+        """Parse one value, up to the comma or bracket after it."""
         self._depth += 1
-        if self._depth > MOST_NESTED:
-            raise NotRead("it is nested too deeply", self._peek().line)
-        began = self._peek()
-        found = self._simple()
-        while self._peek().text == "+" and isinstance(found, str):
+        if self._depth > MAX_DEPTH:
+            raise TypeScriptError("it is nested too deeply", self._peek().line)
+        first = self._peek()
+        value = self._simple()
+        while self._peek().text == "+" and isinstance(value, str):
             self._next()
-            more = self._simple()
-            found = found + more if isinstance(more, str) else NoLiteral(began.line)
+            right = self._simple()
+            value = value + right if isinstance(right, str) else NonLiteral(first.line)
         if self._peek().text in ("as", "satisfies"):  # `as const`, `satisfies Model[]`
             self._skip()
         elif self._peek().text not in ("", ",", ";", *_CLOSING):
             self._skip()
-            found = NoLiteral(began.line)
+            value = NonLiteral(first.line)
         self._depth -= 1
-        return found
+        return value
 
     def _simple(self) -> Any:
         token = self._next()
@@ -160,26 +177,26 @@ class _Parser:
             return self._object()
         if token.kind == "string":
             if token.text[0] == "`" and re.search(r"(?<!\\)\$\{", token.text):
-                return NoLiteral(token.line)
+                return NonLiteral(token.line)
             return _unescaped(token.text[1:-1])
         if token.kind == "number":
             return _number(token)
-        if token.text in _WORDS:
-            return _WORDS[token.text]
+        if token.text in _KEYWORDS:
+            return _KEYWORDS[token.text]
         self._at -= 1
         self._skip()
-        return NoLiteral(token.line)
+        return NonLiteral(token.line)
 
     def _list(self) -> list[Any]:
-        found = []
+        items = []
         while self._peek().text != "]":
-            found.append(self.value())
+            items.append(self.value())
             self._comma("]")
         self._next()
-        return found
+        return items
 
     def _object(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         while self._peek().text != "}":
             name = self._next()
             if name.kind not in ("word", "string", "number"):  # `...others`, `[computed]: 1`
@@ -188,23 +205,23 @@ class _Parser:
             elif self._peek().text == ":":
                 self._next()
                 key = _unescaped(name.text[1:-1]) if name.kind == "string" else name.text
-                found[key] = self.value()
+                fields[key] = self.value()
             else:  # `name,` and `name() { … }`
                 self._skip()
-                found[name.text] = NoLiteral(name.line)
+                fields[name.text] = NonLiteral(name.line)
             self._comma("}")
         self._next()
-        return found
+        return fields
 
     def _comma(self, closing: str) -> None:
         token = self._peek()
         if token.text == "," or not token.text:
             self._next()
         elif token.text != closing:
-            raise NotRead(f"a comma or {closing} is missing", token.line)
+            raise TypeScriptError(f"a comma or {closing} is missing", token.line)
 
     def _skip(self) -> None:
-        """Past what is no literal, with all its brackets."""
+        """Skip a value that isn't a literal, with all its brackets."""
         depth = 0
         while (token := self._peek()).text:
             if depth == 0 and token.text in (",", ";", *_CLOSING):
@@ -220,7 +237,7 @@ class _Parser:
     def _next(self) -> _Token:
         token = self._peek()
         if not token.text:
-            raise NotRead("it ends in the middle of a list or an object", token.line)
+            raise TypeScriptError("the file ends within a list or an object", token.line)
         self._at += 1
         return token
 
@@ -238,17 +255,17 @@ def _unescaped(text: str) -> str:
         if code:
             number = int(code, 16)
             return chr(number) if number <= 0x10FFFF else "\ufffd"
-        if match[4] in ("\n", "\r\n"):  # a line that goes on
+        if match[4] in ("\n", "\r\n"):  # a continued line
             return ""
         return _ESCAPES.get(match[4], match[4])
 
     joined = _ESCAPE.sub(plain, text)
-    # Two escaped halves of a pair are one character.
+    # An escaped surrogate pair is one character.
     return joined.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _fields(entry: Mapping[str, Any], number: int) -> tuple[dict[str, Any], list[Problem]]:
-    """The entry under the guide's names, in its order of writing."""
+    """Return the entry under the guide's field names, in the written order."""
     name = entry.get("id")
     where = name if isinstance(name, str) else f"entry {number}"
     fields: dict[str, Any] = {}
@@ -256,10 +273,10 @@ def _fields(entry: Mapping[str, Any], number: int) -> tuple[dict[str, Any], list
     for key, value in entry.items():
         ours = SPELLINGS.get(key)
         if ours is None:
-            hint = "this catalog has no such field; it is left out"
-            problems.append(_problem(where, key[:LONGEST_SHOWN], hint))
+            hint = "the catalog has no such field; it is left out"
+            problems.append(_problem(where, key[:MAX_NAME_LENGTH], hint))
         elif not _is_literal(value):
-            hint = "it is no plain value; write it into the catalog by hand"
+            hint = "the value is not a literal; add it by hand"
             problems.append(_problem(where, key, hint))
         elif value is not None:
             fields[GUIDE_NAMES[ours]] = inspect.cleandoc(value) if _is_text(value) else value
@@ -275,7 +292,7 @@ def _is_literal(value: object) -> bool:
         return all(map(_is_literal, value.values()))
     if isinstance(value, list):
         return all(map(_is_literal, value))
-    return not isinstance(value, NoLiteral)
+    return not isinstance(value, NonLiteral)
 
 
 def _toml(value: Any) -> str:

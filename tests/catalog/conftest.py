@@ -12,7 +12,7 @@ from akash_gradio.catalog.loader import Catalog, read_catalog
 
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[..., Catalog]:
-    """Write a file and read it: text as it is, anything else as JSON."""
+    """Return a function that writes a file and reads it: text unchanged, else as JSON."""
 
     def write_and_read(content: Any, name: str = "mine.json", **environment: str) -> Catalog:
         file = tmp_path / name

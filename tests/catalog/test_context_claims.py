@@ -6,7 +6,7 @@ from akash_gradio.catalog.context_claims import contradictions
 
 
 @pytest.mark.parametrize(
-    ("text", "limit", "found"),
+    ("text", "limit", "claims"),
     [
         ("It has a 128K context.", 131_072, ()),
         ("It has a 128K context.", 128_000, ()),
@@ -20,7 +20,7 @@ from akash_gradio.catalog.context_claims import contradictions
         ("answers in a context of 3 languages", 8192, ()),
     ],
 )
-def test_a_context_that_is_not_the_token_limit_is_found(
-    text: str, limit: int, found: tuple[str, ...]
+def test_a_context_that_contradicts_the_token_limit_is_reported(
+    text: str, limit: int, claims: tuple[str, ...]
 ) -> None:
-    assert contradictions(text, limit) == found
+    assert contradictions(text, limit) == claims

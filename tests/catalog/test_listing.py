@@ -64,7 +64,7 @@ UNDISCOVERED = endpoint(undiscovered=True, alias="u")
         (None, [endpoint("a", state=EndpointState.DRAINED)], (True, "unserved", "drained")),
     ],
 )
-def test_available_and_what_serves_it_decide_whether_a_model_shows(
+def test_availability_and_endpoints_decide_whether_a_model_is_shown(
     available: bool | None, endpoints: list[EndpointStatus], expected: tuple[bool, str, str]
 ) -> None:
     catalog = Catalog(cards=(card("a", available=available),))
@@ -75,26 +75,26 @@ def test_available_and_what_serves_it_decide_whether_a_model_shows(
     ("state", "expected"),
     [
         (EndpointState.READY, ("ready", "")),
-        (EndpointState.UNKNOWN, ("unknown", "not_asked_yet")),
+        (EndpointState.UNKNOWN, ("unknown", "not_used_yet")),
         (EndpointState.STARTING, ("starting", "starting")),
         (EndpointState.RESTING, ("resting", "resting")),
         (EndpointState.DOWN, ("down", "down")),
         (EndpointState.DRAINED, ("unserved", "drained")),
     ],
 )
-def test_every_state_of_an_endpoint_has_one_of_a_listing(
+def test_every_endpoint_state_maps_to_a_listing_state(
     state: EndpointState, expected: tuple[str, str]
 ) -> None:
     listing = only(Catalog(cards=(card("a"),)), endpoint("a", state=state))
     assert (listing.state, listing.reason) == expected
 
 
-def test_no_state_of_an_endpoint_is_forgotten() -> None:
+def test_no_endpoint_state_is_missing() -> None:
     for state in EndpointState:
         assert only(Catalog(cards=(card("a"),)), endpoint("a", state=state)).shown
 
 
-def test_a_model_is_as_well_as_its_best_endpoint() -> None:
+def test_a_model_has_the_state_of_its_best_endpoint() -> None:
     down = endpoint("a", alias="down", state=EndpointState.DOWN)
     drained = endpoint("a", alias="drained", weight=0)
     resting = endpoint("a", alias="resting", state=EndpointState.RESTING)
@@ -103,7 +103,7 @@ def test_a_model_is_as_well_as_its_best_endpoint() -> None:
     assert [e.alias for e in listing.endpoints] == ["down", "drained", "resting"]
 
 
-def test_a_model_is_slow_only_when_all_its_ready_endpoints_are() -> None:
+def test_a_model_is_slow_only_if_all_its_ready_endpoints_are() -> None:
     catalog = Catalog(cards=(card("a"),))
     slow = endpoint("a", first_token_s=6.0)
     assert outcome(only(catalog, slow)) == (True, "slow", "slow")
@@ -111,7 +111,7 @@ def test_a_model_is_slow_only_when_all_its_ready_endpoints_are() -> None:
     assert only(catalog, slow, endpoint("a")).state is ListingState.READY
 
 
-def test_a_discovered_model_gets_a_card_made_from_its_id() -> None:
+def test_a_discovered_model_gets_a_card_derived_from_its_id() -> None:
     served = ServedModel(id="meta-llama/Llama-3.3-70B-Instruct", token_limit=131072)
     listing = only(Catalog(), endpoint(served))
     assert listing.card == ModelCard(
@@ -124,16 +124,16 @@ def test_a_discovered_model_gets_a_card_made_from_its_id() -> None:
     assert outcome(listing) == (True, "ready", "")
 
 
-def test_an_id_in_another_case_is_another_model_as_it_is_for_the_gateway() -> None:
+def test_ids_are_case_sensitive_as_in_the_gateway() -> None:
     catalog = Catalog(cards=(card("Org/Model"),))
     listings = list_models(catalog, [endpoint("org/model"), endpoint("Org/Model", alias="f")])
-    assert [(one.card.id, [e.alias for e in one.endpoints]) for one in listings] == [
+    assert [(item.card.id, [e.alias for e in item.endpoints]) for item in listings] == [
         ("Org/Model", ["f"]),
         ("org/model", ["e"]),
     ]
 
 
-def test_discovery_fills_only_a_missing_context_and_takes_the_smallest() -> None:
+def test_discovery_only_fills_a_missing_context_with_the_smallest() -> None:
     served = ServedModel(id="a", token_limit=8192)
     larger = ServedModel(id="a", token_limit=32768)
     bare = only(Catalog(cards=(card("a"),)), endpoint(larger), endpoint(served), endpoint("a"))
@@ -142,12 +142,12 @@ def test_discovery_fills_only_a_missing_context_and_takes_the_smallest() -> None
     assert own.card == card("a", token_limit=4096, parameters="7B")
 
 
-def test_an_entry_that_is_not_available_hides_the_discovered_model_too() -> None:
+def test_an_unavailable_entry_also_hides_the_discovered_model() -> None:
     catalog = Catalog(cards=(card("a", available=False),))
     assert [listing.shown for listing in list_models(catalog, [endpoint("a")])] == [False]
 
 
-def test_the_order_is_served_entries_then_discovered_then_unserved_then_hidden() -> None:
+def test_the_order_is_served_then_discovered_then_unserved_then_hidden() -> None:
     catalog = Catalog(
         cards=(
             card("wanted", available=True),

@@ -97,7 +97,7 @@ SNAKE = {
     "reasoningEfforts": "reasoning_efforts",
 }
 
-WRONG: dict[str, tuple[Any, ...]] = {
+INVALID: dict[str, tuple[Any, ...]] = {
     "id": ("", 7, "two\nlines"),
     "name": (7, "x" * 201),
     "description": (7, "x" * 1001),
@@ -145,69 +145,73 @@ def test_snake_case_spellings_mean_the_same(read: Read) -> None:
     assert read([{SNAKE.get(k, k): v for k, v in GUIDE.items()}]) == Catalog(cards=(GUIDE_CARD,))
 
 
-def test_toml_is_read_whatever_the_file_is_called(read: Read) -> None:
+def test_toml_is_read_from_a_file_of_any_name(read: Read) -> None:
     text = '[[models]]\nid = "a"\ntokenLimit = 8_192\n'
     for name in ("mine.toml", "mine", "mine.txt"):
         assert read(text, name).cards == (ModelCard(id="a", name="A", token_limit=8192),)
 
 
 @pytest.mark.parametrize("text", ['[{"id": "a"}]', '\n{"models": [{"id": "a"}]}', "\ufeff[]"])
-def test_json_is_read_whatever_the_file_is_called(read: Read, text: str) -> None:
+def test_json_is_read_from_a_file_of_any_name(read: Read, text: str) -> None:
     assert read(text, "mine.conf").problems == ()
 
 
-def test_every_field_of_a_card_can_be_written() -> None:
-    written = {SNAKE.get(name, name) for name in GUIDE}
-    assert written == {field.name for field in fields(ModelCard)} - {"discovered"}
+def test_every_field_of_a_card_can_be_set() -> None:
+    names = {SNAKE.get(name, name) for name in GUIDE}
+    assert names == {field.name for field in fields(ModelCard)} - {"discovered"}
 
 
-def test_an_entry_without_a_name_gets_one_from_its_id(read: Read) -> None:
-    found = read([{"id": "meta-llama/Llama-3.3-70B-Instruct"}, {"id": "b", "name": "  "}])
-    assert [card.name for card in found.cards] == ["Llama 3.3 70B Instruct", "B"]
+def test_a_missing_name_is_derived_from_the_id(read: Read) -> None:
+    catalog = read([{"id": "meta-llama/Llama-3.3-70B-Instruct"}, {"id": "b", "name": "  "}])
+    assert [card.name for card in catalog.cards] == ["Llama 3.3 70B Instruct", "B"]
 
 
-def test_an_entry_with_only_an_id_leaves_the_rest_open(read: Read) -> None:
+def test_an_entry_needs_only_an_id(read: Read) -> None:
     assert read([{"id": "a", "temperature": None}]).cards == (ModelCard(id="a", name="A"),)
 
 
-def test_zero_is_a_temperature(read: Read) -> None:
+def test_a_temperature_may_be_zero(read: Read) -> None:
     assert read([{"id": "a", "temperature": 0}]).cards[0].temperature == 0.0
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [(field, value) for field, values in WRONG.items() for value in values]
+    ("field", "value"), [(field, value) for field, values in INVALID.items() for value in values]
 )
-def test_a_wrong_value_loses_its_entry_and_says_what_to_write(
+def test_an_invalid_value_drops_its_entry_and_gives_a_hint(
     read: Read, field: str, value: Any
 ) -> None:
-    found = read([{"id": "bad", field: value}, {"id": "good"}])
-    (problem,) = found.problems
-    assert [card.id for card in found.cards] == ["good"]
+    catalog = read([{"id": "bad", field: value}, {"id": "good"}])
+    (problem,) = catalog.problems
+    assert [card.id for card in catalog.cards] == ["good"]
     assert problem.field == field
     assert problem.where.startswith("mine.json: ")
     assert problem.hint
 
 
-def test_the_table_of_wrong_values_has_every_field() -> None:
-    assert set(WRONG) == set(GUIDE)
+def test_every_field_has_invalid_values_to_test() -> None:
+    assert set(INVALID) == set(GUIDE)
 
 
 def test_a_problem_names_the_entry_the_field_and_the_value(read: Read) -> None:
     (problem,) = read([{"id": "llama", "token_limit": "32k"}]).problems
     assert str(problem) == (
         "mine.json: llama, token_limit = '32k': "
-        "write the context window as a whole number of tokens, as in 32768"
+        "write the context window as a whole number of tokens, for example 32768"
     )
 
 
-def test_an_entry_without_an_id_is_named_by_its_place(read: Read) -> None:
+def test_an_entry_without_an_id_is_named_by_its_number(read: Read) -> None:
     (problem,) = read([{"id": "a"}, {"name": "Nameless"}]).problems
     assert (problem.where, problem.field, problem.value) == ("mine.json: entry 2", "id", "")
 
 
-def test_several_mistakes_in_one_entry_are_all_told(read: Read) -> None:
-    found = read([{"id": "a", "temperature": 9, "tokenLimit": "32k", "colour": "red"}])
-    assert {problem.field for problem in found.problems} == {"temperature", "tokenLimit", "colour"}
+def test_all_problems_of_one_entry_are_reported(read: Read) -> None:
+    catalog = read([{"id": "a", "temperature": 9, "tokenLimit": "32k", "colour": "red"}])
+    assert {problem.field for problem in catalog.problems} == {
+        "temperature",
+        "tokenLimit",
+        "colour",
+    }
 
 
 @pytest.mark.parametrize(
@@ -221,47 +225,47 @@ def test_several_mistakes_in_one_entry_are_all_told(read: Read) -> None:
         ("thumbnail", "thumbnailId"),
     ],
 )
-def test_an_unknown_field_gets_a_guess(read: Read, key: str, meant: str) -> None:
+def test_an_unknown_field_gets_a_suggestion(read: Read, key: str, meant: str) -> None:
     (problem,) = read([{"id": "a", key: 1}]).problems
     assert problem.field == key
     assert f"did you mean {meant}?" in problem.hint
 
 
-def test_an_unknown_field_without_a_likeness_gets_the_list(read: Read) -> None:
+def test_an_unknown_field_without_a_similar_one_gets_the_list(read: Read) -> None:
     (problem,) = read([{"id": "a", "zzz": 1}]).problems
-    assert "known are id, name," in problem.hint
+    assert "the fields are id, name," in problem.hint
 
 
-def test_a_field_in_both_spellings_is_a_mistake(read: Read) -> None:
+def test_a_field_in_both_spellings_is_a_problem(read: Read) -> None:
     (problem,) = read([{"id": "a", "tokenLimit": 1, "token_limit": 2}]).problems
     assert problem.field == "token_limit"
     assert "tokenLimit" in problem.hint
 
 
-def test_the_first_of_two_entries_with_one_id_counts(read: Read) -> None:
-    found = read([{"id": "a", "name": "First"}, {"id": "b"}, {"id": "A", "name": "Second"}])
-    assert [card.name for card in found.cards] == ["First", "B"]
-    assert found.problems[0].where == "mine.json: entry 3"
-    assert found.problems[0].value == "A"
+def test_the_first_of_two_entries_with_the_same_id_is_used(read: Read) -> None:
+    catalog = read([{"id": "a", "name": "First"}, {"id": "b"}, {"id": "A", "name": "Second"}])
+    assert [card.name for card in catalog.cards] == ["First", "B"]
+    assert catalog.problems[0].where == "mine.json: entry 3"
+    assert catalog.problems[0].value == "A"
 
 
 @pytest.mark.parametrize("entry", ["text", 7, None, [1]])
-def test_an_entry_that_is_no_table_is_a_problem(read: Read, entry: Any) -> None:
-    found = read([entry, {"id": "a"}])
-    assert [card.id for card in found.cards] == ["a"]
-    assert found.problems[0].where == "mine.json: entry 1"
+def test_an_entry_that_is_not_a_table_is_a_problem(read: Read, entry: Any) -> None:
+    catalog = read([entry, {"id": "a"}])
+    assert [card.id for card in catalog.cards] == ["a"]
+    assert catalog.problems[0].where == "mine.json: entry 1"
 
 
-def test_a_header_may_come_from_the_environment(read: Read) -> None:
+def test_a_header_can_come_from_the_environment(read: Read) -> None:
     entries = [{"id": "a", "customHeaders": {"X-Key": "$MY_KEY", "X-B": "${B}", "X-C": "a$b"}}]
     card = read(entries, MY_KEY="s3cret\n", B="b").cards[0]
     assert dict(card.custom_headers) == {"X-Key": "s3cret", "X-B": "b", "X-C": "a$b"}
 
 
-def test_a_header_from_a_variable_that_is_not_set_names_the_variable(read: Read) -> None:
-    found = read([{"id": "a", "customHeaders": {"X-Key": "$MY_KEY"}}])
-    assert found.cards == ()
-    assert str(found.problems[0]) == (
+def test_a_header_from_an_unset_variable_names_the_variable(read: Read) -> None:
+    catalog = read([{"id": "a", "customHeaders": {"X-Key": "$MY_KEY"}}])
+    assert catalog.cards == ()
+    assert str(catalog.problems[0]) == (
         "mine.json: a, customHeaders = $MY_KEY: set the variable MY_KEY"
     )
 
@@ -279,9 +283,9 @@ def test_a_header_from_a_variable_that_is_not_set_names_the_variable(read: Read)
         {"deployUrl": "https://user:hunter2@x.example"},
     ],
 )
-def test_a_secret_never_reaches_a_problem_or_a_repr(read: Read, entry: dict[str, Any]) -> None:
-    found = read([{"id": "a", **entry}], KEY="hunter2\x00")
-    assert "hunter2" not in repr(found)
+def test_a_secret_is_never_in_a_problem_or_a_repr(read: Read, entry: dict[str, Any]) -> None:
+    catalog = read([{"id": "a", **entry}], KEY="hunter2\x00")
+    assert "hunter2" not in repr(catalog)
 
 
 def test_a_card_cannot_be_changed_through_its_headers(read: Read) -> None:
@@ -299,30 +303,30 @@ def test_a_card_cannot_be_changed_through_its_headers(read: Read) -> None:
         ("mine.json", "[" * 100_000, ""),
     ],
 )
-def test_a_file_that_means_nothing_tells_the_line_and_the_shipped_catalog_is_used(
+def test_a_malformed_file_names_the_line_and_the_shipped_catalog_is_used(
     read: Read, name: str, text: str, place: str
 ) -> None:
-    found = read(text, name)
-    assert found.cards == read_catalog(None).cards
-    assert (found.problems[0].where, found.problems[0].field) == (name, place)
-    assert "the shipped catalog is used" in found.problems[0].hint
+    catalog = read(text, name)
+    assert catalog.cards == read_catalog(None).cards
+    assert (catalog.problems[0].where, catalog.problems[0].field) == (name, place)
+    assert "the shipped catalog is used" in catalog.problems[0].hint
 
 
 @pytest.mark.parametrize("content", [{}, {"models": {}}, "7", '"text"'])
 def test_a_file_without_a_list_of_models_is_a_problem(read: Read, content: Any) -> None:
-    found = read(content)
-    assert found.problems[0].field == "models"
-    assert found.cards == read_catalog(None).cards
+    catalog = read(content)
+    assert catalog.problems[0].field == "models"
+    assert catalog.cards == read_catalog(None).cards
 
 
-def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path):
-        found = read_catalog(path, {})
-        assert found.cards == read_catalog(None).cards
-        assert "check its path" in found.problems[0].hint
+        catalog = read_catalog(path, {})
+        assert catalog.cards == read_catalog(None).cards
+        assert "check its path" in catalog.problems[0].hint
 
 
-def test_a_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
+def test_a_binary_file_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_bytes(b"\xff\xfe[\x00[\x00")
     assert "UTF-8" in read_catalog(tmp_path / "mine.toml").problems[0].hint
 
@@ -331,7 +335,7 @@ def test_an_empty_list_is_an_empty_catalog(read: Read) -> None:
     assert read([]) == Catalog()
 
 
-def test_get_takes_the_very_id_as_the_gateway_does(read: Read) -> None:
+def test_get_is_case_sensitive_as_the_gateway(read: Read) -> None:
     catalog = read([{"id": "Org/Model-A"}])
     assert catalog.get("Org/Model-A") is catalog.cards[0]
     assert catalog.get("org/model-a") is None
@@ -354,9 +358,9 @@ json_values = st.recursive(
         max_size=4,
     )
 )
-def test_no_content_makes_reading_fail_and_every_entry_is_told_or_read(
+def test_no_content_makes_reading_fail_and_every_entry_is_read_or_reported(
     read: Read, content: list[Any]
 ) -> None:
-    found = read(content)
-    assert len(found.cards) + len({problem.where for problem in found.problems}) <= len(content)
-    assert bool(found.problems) or len(found.cards) == len(content)
+    catalog = read(content)
+    assert len(catalog.cards) + len({problem.where for problem in catalog.problems}) <= len(content)
+    assert bool(catalog.problems) or len(catalog.cards) == len(content)

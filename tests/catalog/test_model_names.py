@@ -26,5 +26,5 @@ from akash_gradio.catalog.model_names import readable_name, size_in
         ("日本-7b", "日本 7B", "7B"),
     ],
 )
-def test_an_id_tells_a_name_and_a_size(model_id: str, name: str, size: str) -> None:
+def test_name_and_size_are_derived_from_the_id(model_id: str, name: str, size: str) -> None:
     assert (readable_name(model_id), size_in(model_id)) == (name, size)

@@ -24,25 +24,25 @@ def texts(card: ModelCard) -> str:
 
 
 def context_figures(text: str) -> list[tuple[float, float]]:
-    """Each context window that a text tells, in tokens, as the least and most it may mean."""
-    found = []
+    """Return the context windows in a text, as the least and most tokens each may mean."""
+    figures = []
     for k, _, m, _, tokens, one, _ in CONTEXT_FIGURE.findall(text):
         if k:
-            found.append((float(k) * 1000, float(k) * 1024))
+            figures.append((float(k) * 1000, float(k) * 1024))
         elif m or one:
-            found.append((float(m or 1) * 1000**2, float(m or 1) * 1024**2))
+            figures.append((float(m or 1) * 1000**2, float(m or 1) * 1024**2))
         else:
-            found.append((float(tokens.replace(",", "")),) * 2)
-    return found
+            figures.append((float(tokens.replace(",", "")),) * 2)
+    return figures
 
 
-def test_the_shipped_catalog_has_no_mistake() -> None:
+def test_the_shipped_catalog_has_no_problems() -> None:
     assert CATALOG.problems == ()
     assert len(CATALOG.cards) >= 20
 
 
 @each_card()
-def test_an_entry_has_what_a_card_shows(card: ModelCard) -> None:
+def test_an_entry_has_everything_a_card_shows(card: ModelCard) -> None:
     assert card.available is None
     assert card.token_limit
     assert card.parameters
@@ -63,41 +63,42 @@ def test_the_figures_in_the_text_agree_with_the_context_window(card: ModelCard) 
         assert least <= card.token_limit <= most
 
 
-def test_figures_are_found_in_every_form() -> None:
-    found = context_figures("128K context, 131,072 tokens, 1M context, one million tokens, 135M")
-    assert found == [(128000, 131072), (131072, 131072), (1e6, 2**20), (1e6, 2**20)]
+def test_every_form_of_a_context_size_is_recognized() -> None:
+    figures = context_figures("128K context, 131,072 tokens, 1M context, one million tokens, 135M")
+    assert figures == [(128000, 131072), (131072, 131072), (1e6, 2**20), (1e6, 2**20)]
 
 
 @each_card()
-def test_the_context_window_is_told_in_the_bullets(card: ModelCard) -> None:
+def test_the_bullets_contain_the_context_window(card: ModelCard) -> None:
     assert len(context_figures(card.info_content)) == 1
 
 
 @each_card()
 def test_the_size_in_the_name_agrees_with_the_parameters(card: ModelCard) -> None:
     for figure in re.findall(r"\b(\d+(?:\.\d+)?)[BM]\b", card.name):
-        told = float(re.match(r"[\d.]+", card.parameters)[0])  # type: ignore[index]
-        assert abs(told - float(figure)) <= 0.06 * float(figure)
+        parameters = re.match(r"[\d.]+", card.parameters)
+        assert parameters is not None
+        assert abs(float(parameters[0]) - float(figure)) <= 0.06 * float(figure)
 
 
 @each_card()
-def test_a_thinking_model_is_said_to_think(card: ModelCard) -> None:
+def test_the_text_of_a_reasoning_model_mentions_reasoning(card: ModelCard) -> None:
     if card.reasoning:
         assert re.search(r"think|reason|thought", texts(card), re.IGNORECASE)
 
 
 @each_card()
-def test_a_model_that_sees_is_said_to_see(card: ModelCard) -> None:
+def test_the_text_mentions_pictures_only_for_vision_models(card: ModelCard) -> None:
     assert card.vision is bool(re.search(r"picture", texts(card), re.IGNORECASE))
 
 
 @each_card()
-def test_the_repository_is_the_id_except_for_the_model_on_this_computer(card: ModelCard) -> None:
+def test_the_repository_is_the_id_except_for_the_embedded_model(card: ModelCard) -> None:
     if card.id != "smollm2-135m-instruct":
         assert card.hf_repo == card.id
 
 
-def test_the_model_on_this_computer_says_what_it_is() -> None:
+def test_the_embedded_model_describes_itself() -> None:
     card = CATALOG.get("smollm2-135m-instruct")
     assert card is not None
     assert card.name == "SmolLM2 135M"
@@ -107,7 +108,7 @@ def test_the_model_on_this_computer_says_what_it_is() -> None:
     assert "wrong" in card.info_content
 
 
-def test_no_entry_asks_for_a_picture_that_is_not_shipped() -> None:
+def test_no_entry_names_a_picture_that_is_not_shipped() -> None:
     assert {card.thumbnail_id for card in CATALOG.cards} == {""}
     assert not any(card.custom_headers or card.deploy_url for card in CATALOG.cards)
 

@@ -1,4 +1,4 @@
-"""Entries as the guide writes them become a catalog."""
+"""Entries in the guide's TypeScript form become a catalog."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akash_gradio.catalog.loader import read_catalog
-from akash_gradio.catalog.typescript_import import NotRead, as_toml, read_typescript
+from akash_gradio.catalog.typescript_import import TypeScriptError, as_toml, read_typescript
 
 GUIDE = """
 // In app/config/models.ts
@@ -47,7 +47,7 @@ export default models;
 """
 
 
-def test_the_guides_own_form_becomes_a_catalog_that_is_read_without_a_problem(
+def test_the_guides_form_becomes_a_catalog_without_problems(
     tmp_path: Path,
 ) -> None:
     entries, problems = read_typescript(GUIDE)
@@ -68,12 +68,12 @@ def test_the_guides_own_form_becomes_a_catalog_that_is_read_without_a_problem(
     assert second.id == "second"
 
 
-def test_one_bare_entry_is_read_too() -> None:
+def test_a_single_entry_is_read_too() -> None:
     entries, problems = read_typescript("{ id: 'new-model-id', available: true, // flag\n}")
     assert (entries, problems) == (({"id": "new-model-id", "available": True},), ())
 
 
-def test_what_only_a_program_could_know_is_left_out_and_told() -> None:
+def test_values_that_are_not_literals_are_left_out_and_reported() -> None:
     text = """const models = [
       ...others,
       { id: 'a', name: makeName('a', [1, 2]), tokenLimit: 32 * 1024, icon: LlamaIcon,
@@ -81,44 +81,44 @@ def test_what_only_a_program_could_know_is_left_out_and_told() -> None:
     ];"""
     entries, problems = read_typescript(text)
     assert entries == ({"id": "a", "temperature": 1},)
-    told = [str(problem) for problem in problems]
-    assert any("line 2" in line for line in told)
+    lines = [str(problem) for problem in problems]
+    assert any("line 2" in line for line in lines)
     for field in ("name", "tokenLimit", "description"):
-        assert any(f"a, {field}: it is no plain value" in line for line in told)
+        assert any(f"a, {field}: the value is not a literal" in line for line in lines)
     for field in ("icon", "render"):
-        assert any(f"a, {field}: this catalog has no such field" in line for line in told)
+        assert any(f"a, {field}: the catalog has no such field" in line for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "hint"),
+    ("text", "line", "reason"),
     [
-        ("export const x = 1;", 0, "there is no list of models"),
-        ("", 0, "there is no list of models"),
-        ("const models = [\n{ id: 'a' ", 2, "ends in the middle"),
-        ("const models = [\n{ id: 'a\n' }]", 2, "string is not ended"),
+        ("export const x = 1;", 0, "the file has no list of models"),
+        ("", 0, "the file has no list of models"),
+        ("const models = [\n{ id: 'a' ", 2, "ends within a list"),
+        ("const models = [\n{ id: 'a\n' }]", 2, "string has no end"),
         ("const models = " + "[" * 200, 1, "nested too deeply"),
     ],
 )
-def test_a_file_that_means_nothing_is_told_with_its_line(text: str, line: int, hint: str) -> None:
-    with pytest.raises(NotRead) as told:
+def test_a_malformed_file_is_reported_with_its_line(text: str, line: int, reason: str) -> None:
+    with pytest.raises(TypeScriptError) as raised:
         read_typescript(text)
-    assert told.value.line == line
-    assert hint in told.value.hint
+    assert raised.value.line == line
+    assert reason in raised.value.reason
 
 
 @given(
     st.dictionaries(
         st.sampled_from(["id", "name", "description", "aboutContent"]),
-        st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\r"), max_size=60),
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=60),
     )
 )
-def test_any_text_survives_the_way_into_toml(fields: dict[str, str]) -> None:
+def test_any_text_is_unchanged_in_toml(fields: dict[str, str]) -> None:
     single = {name: text.replace("\n", " ") for name, text in fields.items()}
     assert tomllib.loads(as_toml((single,)))["models"] == [single]
     assert tomllib.loads(as_toml((fields,)))["models"] == [fields]
 
 
 @given(st.text(alphabet="models=[]{}()'\"`:,;.+-\\/* \n$a1", max_size=80))
-def test_no_text_breaks_the_reader(text: str) -> None:
-    with suppress(NotRead):
+def test_no_text_makes_the_reader_fail(text: str) -> None:
+    with suppress(TypeScriptError):
         as_toml(read_typescript(text)[0])

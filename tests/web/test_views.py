@@ -135,11 +135,11 @@ def test_every_state_has_a_word_and_no_word_is_left_over():
 
 
 def test_every_reason_of_a_listing_has_a_sentence_or_is_silent_on_purpose():
-    """`not_asked_yet` and `slow` say no more than the state's own word."""
+    """`not_used_yet` and `slow` say no more than the state's own word."""
     told = set(re.findall(r"`(\w+)`", (Listing.__doc__ or "").partition("reason:")[2]))
     source = Path(listing_module.__file__).read_text(encoding="utf-8")
     assert all(f'"{reason}"' in source for reason in told)
-    silent = {"not_asked_yet", "slow"}
+    silent = {"not_used_yet", "slow"}
     assert told - silent <= set(texts.UNAVAILABLE_REASONS)
     assert set(texts.UNAVAILABLE_REASONS) <= (told - silent) | {"key"}
 
