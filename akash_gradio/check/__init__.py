@@ -1,5 +1,7 @@
-"""Whether an endpoint will serve, and what to change if not. Knows nothing of Gradio.
+"""Checks whether an endpoint works with this app, and reports what to change if it doesn't.
 
-Begin at `run.py`, which runs the probes; each family of probes is a module of judges over
-what `prober.py` saw.
+Start reading at `runner.py`, which runs the probes. Each module in `probes/` evaluates what
+`probe_client.py` received. `messages.py` holds the texts, `service.py` runs checks for the page,
+and `cli/check.py` runs them in a terminal. `health_tracker.py` and `health_probe.py` follow the
+health of running endpoints. The package may import gateway, catalog, config and domain.
 """

@@ -1,4 +1,4 @@
-"""Holds the catalog against itself, against its pictures, and against what endpoints serve."""
+"""Checks the catalog for errors, and compares it with what the endpoints serve."""
 
 from __future__ import annotations
 
@@ -6,89 +6,109 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
+from typing import Final
 
 from akash_gradio.catalog.context_claims import contradictions
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.catalog.thumbnails import Thumbnails
 from akash_gradio.check import messages
-from akash_gradio.check.parsing import fault_before_body
+from akash_gradio.check.parsing import failure_before_body
 from akash_gradio.check.probe_client import ProbeClient
-from akash_gradio.check.probe_request import Ask
-from akash_gradio.check.probes.model_list import listed
+from akash_gradio.check.probe_request import ProbeRequest
+from akash_gradio.check.probes.model_list import listed_models
 from akash_gradio.check.target import Target
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.model import ModelCard, Problem
 from akash_gradio.gateway.discovery import to_catalog_ids
 
-LIST_WITHIN_S = 10.0
+MODEL_LIST_TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """What the endpoints serve, by alias. silent: aliases whose list could not be had."""
+class ServedModels:
+    """What the endpoints serve.
 
-    models: Mapping[str, tuple[str, ...]]
-    silent: tuple[str, ...] = ()
+    Attributes:
+        by_endpoint: Endpoint alias to the catalog ids of its models.
+        unlisted: Aliases of endpoints whose `/v1/models` couldn't be read.
+    """
+
+    by_endpoint: Mapping[str, tuple[str, ...]]
+    unlisted: tuple[str, ...] = ()
 
 
-async def ask_endpoints(entries: Sequence[EndpointSettings]) -> Served:
-    """What each serves: as configured, else as its `/v1/models` lists it."""
+async def fetch_served_models(entries: Sequence[EndpointSettings]) -> ServedModels:
+    """Return what each endpoint serves: the configured models, else those in `/v1/models`."""
     models: dict[str, tuple[str, ...]] = {}
-    silent = []
+    unlisted = []
     for entry in entries:
         if entry.models is not None:
             models[entry.name] = entry.models
             continue
-        async with ProbeClient(Target(entry=entry)) as prober:
-            heard = await prober.send(Ask(path="/models"), deadline_s=LIST_WITHIN_S)
-        if fault_before_body(heard) is not None:
-            silent.append(entry.name)
-        found = to_catalog_ids(listed(heard), entry.model_map)
-        models[entry.name] = tuple(model.id for model in found)
-    return Served(models=models, silent=tuple(silent))
+        async with ProbeClient(Target(entry=entry)) as client:
+            request = ProbeRequest(path="/models")
+            response = await client.send(request, timeout_s=MODEL_LIST_TIMEOUT_S)
+        if failure_before_body(response) is not None:
+            unlisted.append(entry.name)
+        served = to_catalog_ids(listed_models(response), entry.model_map)
+        models[entry.name] = tuple(model.id for model in served)
+    return ServedModels(by_endpoint=models, unlisted=tuple(unlisted))
 
 
-def mistakes(where: str, catalog: Catalog, pictures: Path) -> tuple[Problem, ...]:
-    """What is wrong in the file itself. pictures: the folder of thumbnails."""
-    claims = [
+def catalog_errors(file_name: str, catalog: Catalog, thumbnails: Path) -> tuple[Problem, ...]:
+    """Return what is wrong in the catalog itself.
+
+    Args:
+        file_name: Name of the catalog file, for the messages.
+        catalog: The catalog as it was read, with its own problems.
+        thumbnails: Folder of the thumbnails.
+    """
+    context_errors = [
         _problem(
-            f"{where}: {card.id}",
+            f"{file_name}: {card.id}",
             "tokenLimit",
             str(card.token_limit),
-            messages.CATALOG_CLAIM.format(claims=", ".join(found)),
+            messages.CATALOG_CONTEXT_MISMATCH.format(claims=", ".join(claims)),
         )
         for card in catalog.cards
-        if (found := _claims(card))
+        if (claims := _context_contradictions(card))
     ]
     missing = [
-        _problem(f"{where}: {card.id}", "thumbnailId", card.thumbnail_id, messages.CATALOG_PICTURE)
+        _problem(
+            f"{file_name}: {card.id}",
+            "thumbnailId",
+            card.thumbnail_id,
+            messages.CATALOG_THUMBNAIL_MISSING,
+        )
         for card in catalog.cards
-        if card.thumbnail_id and not any(pictures.glob(f"{escape(card.thumbnail_id)}.*"))
+        if card.thumbnail_id and not any(thumbnails.glob(f"{escape(card.thumbnail_id)}.*"))
     ]
-    broken = Thumbnails(pictures).problems(catalog.cards)
-    return (*catalog.problems, *claims, *missing, *broken)
+    broken = Thumbnails(thumbnails).problems(catalog.cards)
+    return (*catalog.problems, *context_errors, *missing, *broken)
 
 
-def remarks(where: str, catalog: Catalog, served: Served) -> tuple[Problem, ...]:
-    """What the endpoints serve and the catalog lacks, and the other way round."""
+def catalog_notes(file_name: str, catalog: Catalog, served: ServedModels) -> tuple[Problem, ...]:
+    """Return the differences between the catalog and what the endpoints serve."""
     described = {card.id for card in catalog.cards}
-    found = [_problem(alias, "", "", messages.CATALOG_SILENT) for alias in served.silent]
-    for alias, models in served.models.items():
-        found += [
+    notes = [
+        _problem(alias, "", "", messages.CATALOG_ENDPOINT_UNLISTED) for alias in served.unlisted
+    ]
+    for alias, models in served.by_endpoint.items():
+        notes += [
             _problem(alias, "", model, messages.CATALOG_NO_ENTRY)
             for model in models
             if model not in described
         ]
-    every = {model for models in served.models.values() for model in models}
-    found += [
-        _problem(f"{where}: {card.id}", "", "", messages.CATALOG_UNSERVED)
+    all_served = {model for models in served.by_endpoint.values() for model in models}
+    notes += [
+        _problem(f"{file_name}: {card.id}", "", "", messages.CATALOG_NOT_SERVED)
         for card in catalog.cards
-        if card.id not in every and card.available is not False
+        if card.id not in all_served and card.available is not False
     ]
-    return tuple(found)
+    return tuple(notes)
 
 
-def _claims(card: ModelCard) -> tuple[str, ...]:
+def _context_contradictions(card: ModelCard) -> tuple[str, ...]:
     if card.context_tokens is None or card.token_limit is None:
         return ()
     text = "\n".join((card.description, card.about_content, card.info_content))

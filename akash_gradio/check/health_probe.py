@@ -1,4 +1,4 @@
-"""Looks after endpoints that nobody asks, where that is allowed (`HEALTH_PROBE`)."""
+"""Sends health probes to endpoints without recent traffic (`HEALTH_PROBE`)."""
 
 from __future__ import annotations
 
@@ -15,75 +15,82 @@ from akash_gradio.domain.events import Event
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.domain.receipt import Receipt
 
-EVERY_S: Final = 60.0
+INTERVAL_S: Final = 60.0
 IDLE_S: Final = 300.0
-"""An endpoint that was asked within so many seconds needs no probe."""
-NEVER_ASKED: Final = frozenset({EndpointState.DRAINED, EndpointState.STARTING})
-HELLO: Final = Conversation(turns=(Turn(role=Role.USER, content="Hello"),))
+"""An endpoint needs no probe within this time after a request, in seconds."""
+NOT_PROBED: Final = frozenset({EndpointState.DRAINED, EndpointState.STARTING})
+PROBE_CONVERSATION: Final = Conversation(turns=(Turn(role=Role.USER, content="Hello"),))
 
 
-class Looked(Protocol):
-    """What the pulse needs of the gateway."""
+class ProbedGateway(Protocol):
+    """What the health prober uses of the gateway."""
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
-        """Every endpoint now."""
+        """Return the current state of every endpoint."""
         ...
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        """Ask for an answer."""
+        """Stream an answer."""
         ...
 
     async def probe_endpoint(self, alias: str) -> None:
-        """Ask the endpoint for its models."""
+        """Read the endpoint's model list."""
         ...
 
 
 class HealthProber:
-    """Live: when each endpoint was last asked. clock: monotonic seconds. sleep: in seconds."""
+    """Probes idle endpoints at a fixed interval.
+
+    Args:
+        mode: What a probe sends.
+        gateway: Where the endpoints are.
+        clock: Returns monotonic seconds.
+        sleep: Sleeps for a number of seconds.
+    """
 
     def __init__(
         self,
         mode: HealthProbe,
-        gateway: Looked,
+        gateway: ProbedGateway,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._mode, self._gateway = mode, gateway
         self._clock, self._sleep = clock, sleep
-        self._asked_at: dict[str, float] = {}
+        self._last_request_at: dict[str, float] = {}
 
     def observe(self, receipt: Receipt) -> None:
-        """Real traffic: who was asked needs no probe for a while."""
+        """Record the endpoints that real traffic has reached."""
         for attempt in receipt.attempts:
-            self._asked_at[attempt.endpoint] = self._clock()
+            self._last_request_at[attempt.endpoint] = self._clock()
 
     async def run(self) -> None:
-        """Look at every idle endpoint, each minute, one after the other; until cancelled."""
+        """Probe every idle endpoint each minute, one after the other, until cancelled."""
         while self._mode is not HealthProbe.OFF:
             for status in self._gateway.endpoints():
-                if self._idle(status):
-                    await self._look(status)
-            await self._sleep(EVERY_S)
+                if self._is_idle(status):
+                    await self._probe(status)
+            await self._sleep(INTERVAL_S)
 
-    def _idle(self, status: EndpointStatus) -> bool:
-        if status.in_flight or status.state in NEVER_ASKED:
+    def _is_idle(self, status: EndpointStatus) -> bool:
+        if status.in_flight or status.state in NOT_PROBED:
             return False
-        asked_at = self._asked_at.get(status.alias)
-        return asked_at is None or self._clock() - asked_at >= IDLE_S
+        last_request_at = self._last_request_at.get(status.alias)
+        return last_request_at is None or self._clock() - last_request_at >= IDLE_S
 
-    async def _look(self, status: EndpointStatus) -> None:
-        self._asked_at[status.alias] = self._clock()
+    async def _probe(self, status: EndpointStatus) -> None:
+        self._last_request_at[status.alias] = self._clock()
         if self._mode is HealthProbe.MODELS or not status.models:
             await self._gateway.probe_endpoint(status.alias)
             return
         request = ChatRequest(
             model=status.models[0].id,
-            conversation=HELLO,
+            conversation=PROBE_CONVERSATION,
             sampling=Sampling(max_tokens=1),
             endpoint=status.alias,
         )
-        with suppress(AkashGradioError):  # the gateway has noted it
+        with suppress(AkashGradioError):  # the gateway has recorded it
             async with aclosing(self._gateway.stream(request)) as events:
                 async for _ in events:
                     pass

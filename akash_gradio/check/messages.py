@@ -1,7 +1,7 @@
-"""Every sentence of the checker: what a probe asks, what it found, and what to mend.
+"""All texts of the checker: what each probe tests, what it found, and how to fix it.
 
-Braces are filled with `str.format`. A probe's codes are its own; `ANSWERS` are shared by the
-two that ask for an answer, `COMMON` by all.
+Placeholders are filled by `str.format`. The codes of a probe are its own; `ANSWER_FAILURES` are
+shared by the two probes that request an answer, and `COMMON` by all.
 """
 
 from __future__ import annotations
@@ -9,529 +9,573 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from akash_gradio.domain.errors import UserError
 
-class Says(NamedTuple):
-    """What was found, and what to do about it ("" where nothing is)."""
 
-    says: str
-    mend: str = ""
+class Message(NamedTuple):
+    """What was observed and what it means, and what to change ("" if nothing)."""
+
+    text: str
+    fix: str = ""
 
 
 TITLES: Final[Mapping[str, str]] = {
     "reachable": "Reachable",
-    "answers": "Speaks HTTP",
+    "answers": "HTTP response",
     "base-url": "Base URL",
-    "key": "Key accepted",
-    "wrong-key": "Wrong key refused",
-    "models": "List of models",
+    "key": "API key",
+    "wrong-key": "Wrong key rejected",
+    "models": "Model list",
     "model-listed": "Model is listed",
-    "plain": "Plain answer",
-    "plain-shape": "Shape of the answer",
-    "plain-usage": "Tokens reported",
+    "plain": "Answer",
+    "plain-shape": "Answer format",
+    "plain-usage": "Token counts",
     "stream": "Streamed answer",
-    "content-type": "Content type",
-    "framing": "Framing of the stream",
-    "chunks": "Shape of the chunks",
+    "content-type": "Stream content type",
+    "framing": "Stream framing",
+    "chunks": "Stream chunks",
     "finish": "Role and finish reason",
     "done": "[DONE] at the end",
-    "usage": "Tokens of a stream",
+    "usage": "Token counts of a stream",
     "usage-unasked": "Stream without usage",
-    "streams-live": "Really streams",
+    "streams-live": "Live streaming",
     "speed": "Speed",
     "temperature-0": "temperature 0",
     "top-p": "top_p 0 and 1",
     "max-tokens": "max_tokens",
     "stop": "stop",
-    "system-role": "System role",
-    "turns": "Several turns",
-    "seed": "Seed repeats",
+    "system-role": "System prompt",
+    "turns": "Conversation",
+    "seed": "seed",
     "unknown-field": "Unknown fields",
     "emoji": "Emoji",
     "cjk": "Chinese, Japanese, Korean",
     "code-fences": "Code and markup",
     "control-characters": "Control characters",
-    "long-message": "A message of 100 kB",
-    "overflow": "Past the context",
-    "reasoning": "Style of reasoning",
+    "long-message": "Message of 105 kB",
+    "overflow": "Message beyond context",
+    "reasoning": "Reasoning format",
     "pictures": "Pictures",
-    "at-once": "8 at once",
-    "cancel": "Leaving stops the work",
+    "at-once": "8 parallel requests",
+    "cancel": "Disconnect stops work",
 }
-"""Probe → its name for people, in the order of the report."""
+"""Probe name to its title, in the order of the report."""
 
-ASKS: Final[Mapping[str, str]] = {
-    "reachable": "name, TCP, TLS, and how long the certificate is good for",
-    "answers": "whether HTTP comes back at all",
-    "base-url": "whether the API lies where the address says, and where it lies if not",
-    "key": "whether the key is accepted",
-    "wrong-key": "whether a wrong key is refused, at the chat itself",
-    "models": "whether `/v1/models` answers, in OpenAI's shape",
+DESCRIPTIONS: Final[Mapping[str, str]] = {
+    "reachable": "DNS, TCP, TLS, and how long the certificate is valid",
+    "answers": "whether the server responds with HTTP",
+    "base-url": "whether the API is at this address, and if not, where it is",
+    "key": "whether the API key is accepted",
+    "wrong-key": "whether a chat request with a wrong key is rejected",
+    "models": "whether `/v1/models` responds in OpenAI's format",
     "model-listed": "whether the model is in that list",
-    "plain": "whether a short question is answered, not streamed",
-    "plain-shape": "role, finish reason, id, object, model",
+    "plain": "whether a short prompt is answered without streaming",
+    "plain-shape": "role, finish reason, id, object and model of the answer",
     "plain-usage": "whether `usage` counts the tokens, in whole numbers",
-    "stream": "whether the same comes streamed",
-    "content-type": "whether it is declared as `text/event-stream`",
-    "framing": "line ends, blank lines, one `data:` line an event",
+    "stream": "whether the same prompt is answered as a stream",
+    "content-type": "whether the stream is declared as `text/event-stream`",
+    "framing": "line endings, blank lines, and one `data:` line per event",
     "chunks": "whether each chunk has `choices` with a `delta`",
-    "finish": "whether the role is `assistant` and a finish reason comes",
+    "finish": "whether the role is `assistant` and a finish reason is sent",
     "done": "whether the stream ends with `data: [DONE]`",
-    "usage": "whether `stream_options.include_usage` is known and obeyed",
-    "usage-unasked": "whether a stream without `stream_options` is left without usage",
-    "streams-live": "whether words come one by one, or in one late lump from a buffering proxy",
-    "speed": "time to the first token, and tokens a second",
-    "temperature-0": "whether 0 is taken as a value",
-    "top-p": "whether 0 and 1 are taken as values",
+    "usage": "whether `stream_options.include_usage` is supported",
+    "usage-unasked": "whether a stream without `stream_options` contains no usage",
+    "streams-live": "whether text arrives while it is generated, or all at once from a buffering "
+    "proxy",
+    "speed": "time to the first token, and tokens per second",
+    "temperature-0": "whether 0 is accepted",
+    "top-p": "whether 0 and 1 are accepted",
     "max-tokens": "whether an answer ends at its limit",
     "stop": "whether an answer ends before a stop sequence",
-    "system-role": "whether a system prompt is taken",
-    "turns": "whether a conversation of three turns is taken",
+    "system-role": "whether a system prompt is accepted",
+    "turns": "whether a conversation of three turns is accepted",
     "seed": "whether the same seed gives the same answer",
-    "unknown-field": "whether a field that it doesn't know is passed over",
-    "emoji": "whether emoji of several code points come through",
-    "cjk": "whether scripts of three bytes a character come through",
-    "code-fences": "whether code fences, tabs, `<` and `&` come through",
-    "control-characters": "whether tabs, U+0001, U+2028 and U+200B come through",
+    "unknown-field": "whether an unknown field is ignored",
+    "emoji": "whether emoji of several code points are transmitted unchanged",
+    "cjk": "whether characters of three bytes are transmitted unchanged",
+    "code-fences": "whether code fences, tabs, `<` and `&` are transmitted unchanged",
+    "control-characters": "whether tabs, U+0001, U+2028 and U+200B are accepted",
     "long-message": "whether 105 kB get past every proxy on the way",
-    "overflow": "how it refuses a message past its context, against the catalog's `tokenLimit`",
-    "reasoning": "in a field, between `<think>` tags, or before an end tag alone",
-    "pictures": "whether a small picture is taken",
-    "at-once": "whether eight streams at once are answered (or `maxConcurrency`, if that is less)",
-    "cancel": "whether the next answer comes as fast as usual after a long one was left",
+    "overflow": "how a message beyond the context is refused, and whether the limit matches the "
+    "catalog's `tokenLimit`",
+    "reasoning": "whether it is in its own field, between `<think>` tags, or before an end tag "
+    "only",
+    "pictures": "whether a small picture is accepted",
+    "at-once": "whether eight parallel streams are answered (or `maxConcurrency`, if lower)",
+    "cancel": "whether the next answer is as fast as usual after a client disconnected",
 }
-"""Probe → what it asks, for the documentation."""
+"""Probe name to what it tests, for the documentation."""
 
-COMMON: Final[Mapping[str, Says]] = {
-    "needs": Says("Not run, because “{need}” did not pass."),
-    "busy": Says("Not told: the endpoint had too much to do.", "Check again when it is quiet."),
-    "silent": Says("No answer in time.", "Check again; if it stays so, look at the server's log."),
+COMMON: Final[Mapping[str, Message]] = {
+    "needs": Message("Not run, because “{need}” did not pass."),
+    "busy": Message(
+        "No result: the endpoint was too busy.", "Check again when there is less traffic."
+    ),
+    "silent": Message(
+        "No response in time.", "Check again. If this persists, check the server's log."
+    ),
 }
 
-ANSWERS: Final[Mapping[str, Says]] = {
-    "ok": Says("An answer came."),
-    "same": Says("Not told apart: it fails as the plain answer does."),
-    "silent": Says(
-        "The answer did not come to its end within {seconds} s.",
-        "Look at the server's log and load; a proxy on the way may hold the answer back.",
+ANSWER_FAILURES: Final[Mapping[str, Message]] = {
+    "ok": Message("Answered."),
+    "same": Message("Not run: it fails in the same way as “Answer”."),
+    "silent": Message(
+        "The answer did not finish within {seconds} s.",
+        "Check the server's log and load. A proxy in between may hold the answer back.",
     ),
-    "closed": Says("The connection was closed before an answer.", "Look at the server's log."),
-    "no_http": Says("What came back is not HTTP.", "Check the port of the address."),
-    "cut": Says(
-        "The answer broke off in the middle.",
-        "Look at the server's log; a proxy's time-out or a crash ends answers so.",
+    "closed": Message("The connection was closed before a response.", "Check the server's log."),
+    "no_http": Message("The response is not HTTP.", "Check the port of the address."),
+    "cut": Message(
+        "The answer was cut off.", "Check the server's log for a crash, and the proxy's timeouts."
     ),
-    "redirect": Says("It sends elsewhere ({status}).", "Write the final address."),
-    "key": Says("It refuses the key ({status}). {detail}", "Set the right apiKey."),
-    "context": Says(
-        "It calls a message of one sentence too long ({status}). {detail}",
+    "redirect": Message("The endpoint redirects ({status}).", "Use the final address."),
+    "key": Message("The API key was rejected ({status}). {detail}", "Set the correct apiKey."),
+    "context": Message(
+        "A message of one sentence was rejected as too long ({status}). {detail}",
         "Start the model with a longer context (vLLM: --max-model-len; llama.cpp: -c).",
     ),
-    "model_unknown": Says(
-        "It does not know this model ({status}). {detail}",
-        "Write the id as the endpoint lists it, or map it with modelMap.",
+    "model_unknown": Message(
+        "The endpoint does not have this model ({status}). {detail}",
+        "Use the id that the endpoint lists, or map it with modelMap.",
     ),
-    "not_found": Says(
-        "There is no such address ({status}). {detail}",
-        "The server must offer POST /v1/chat/completions below its base.",
+    "not_found": Message(
+        "There is no such path ({status}). {detail}",
+        "The server must provide POST /v1/chat/completions below its base URL.",
     ),
-    "starting": Says("It is still loading its model ({status}). {detail}", "Check again soon."),
-    "too_large": Says(
-        "It calls a message of one sentence too large ({status}). {detail}",
-        "Raise the limit of the proxy (nginx: client_max_body_size).",
+    "starting": Message(
+        "The endpoint is still loading its model ({status}). {detail}", "Check again soon."
     ),
-    "busy": Says(
-        "It has too much to do, or a quota is used up ({status}). {detail}",
-        "Wait, or raise the quota; maxConcurrency keeps the app below a limit.",
+    "too_large": Message(
+        "A message of one sentence was rejected as too large ({status}). {detail}",
+        "Raise the body size limit of the proxy (nginx: client_max_body_size).",
     ),
-    "refused": Says(
-        "It refuses a plain question ({status}). {detail}",
-        "Its words say which field; the server must take OpenAI's chat format.",
+    "busy": Message(
+        "The endpoint is too busy, or a quota is used up ({status}). {detail}",
+        "Wait, or raise the quota. maxConcurrency keeps the app below a limit.",
     ),
-    "status": Says("It answers with an error ({status}). {detail}", "Look at the server's log."),
-    "encoding": Says(
-        "The body is not what its Content-Encoding says.",
-        "Switch compression off for this address, at the server or the proxy before it.",
+    "refused": Message(
+        "A plain request was refused ({status}). {detail}",
+        "The error text names the field. The server must accept OpenAI's chat format.",
     ),
-    "too_long": Says("A line of the answer has no end.", "Look at what stands before the server."),
-    "html": Says(
-        "A web page came instead of an answer.",
-        "The address leads to a website, a login or a proxy's error page; write the API's own.",
+    "status": Message(
+        "The endpoint responded with an error ({status}). {detail}", "Check the server's log."
     ),
-    "json": Says("The answer holds broken JSON.", "Look at the server; each event must be JSON."),
-    "error_body": Says(
-        "An error came with a status of success. {detail}",
-        "Its words say what failed; a server should answer with 4xx or 5xx then.",
+    "encoding": Message(
+        "The body does not match its Content-Encoding.",
+        "Turn off compression for this path, at the server or the proxy in front of it.",
     ),
-    "shape": Says(
-        "The answer is JSON, and no completion.",
-        "The server must answer with OpenAI's `choices`.",
+    "too_long": Message(
+        "The answer has a line without an end.", "Check the proxy in front of the server."
     ),
-    "empty": Says(
-        "The answer had no word in it.",
-        "Look at the chat template and the stop tokens of the model.",
+    "html": Message(
+        "The response is a web page instead of an answer.",
+        "The address leads to a website, a sign-in or a proxy's error page. Use the API's address.",
+    ),
+    "json": Message(
+        "The answer contains invalid JSON.", "Fix the server: each event must be valid JSON."
+    ),
+    "error_body": Message(
+        "The response has a success status but contains an error. {detail}",
+        "The error text says what failed. A server should respond with 4xx or 5xx.",
+    ),
+    "shape": Message(
+        "The response is JSON, but not a chat completion.",
+        "The server must respond with OpenAI's `choices`.",
+    ),
+    "empty": Message(
+        "The answer is empty.", "Check the chat template and the stop tokens of the model."
     ),
 }
 
-PROBES: Final[Mapping[str, Mapping[str, Says]]] = {
+_EXPLAINED: Final = "The error text says why. Repeat the request to see all of it."
+_BODY_LIMITS: Final = "Check the body size limits of the proxy and the server."
+_UTF8: Final = "Read and write bodies as UTF-8, at the server and at every proxy."
+_DISCONNECT: Final = (
+    "The server must stop when its client disconnects, and proxies must pass it on."
+)
+
+PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
     "reachable": {
-        "ok": Says("Connected in {ms} ms."),
-        "proxy": Says("Asked through the proxy that the environment names, so not tried."),
-        "dns": Says("The name {host} is unknown.", "Check the spelling of the host."),
-        "refused": Says(
+        "ok": Message("Connected in {ms} ms."),
+        "proxy": Message("Not tested: the environment sends requests through a proxy."),
+        "dns": Message("The name {host} is unknown.", "Check the spelling of the host."),
+        "refused": Message(
             "Nothing listens at {host}.",
             "Start the server, let it listen on 0.0.0.0, and check the port.",
         ),
-        "connect": Says("No connection to {host}.", "Check network, firewall and port."),
-        "silent": Says("{host} does not answer.", "Check address and firewall: packets get lost."),
-        "tls": Says(
-            "{host} does not speak TLS.",
-            "Write http:// for a server without a certificate, or check the port.",
+        "connect": Message("{host} can't be reached.", "Check the network, firewall and port."),
+        "silent": Message(
+            "{host} does not respond: packets are lost.", "Check the address and the firewall."
         ),
-        "certificate": Says(
-            "The certificate is not accepted: {detail}.",
-            "Renew it, or put the whole chain and the right name into it.",
+        "tls": Message(
+            "{host} does not support TLS.",
+            "Use http:// for a server without a certificate, or check the port.",
         ),
-        "expires": Says("The certificate ends in {days} days.", "Renew it."),
+        "certificate": Message(
+            "The certificate is invalid: {detail}.",
+            "Renew it, or install the whole chain with the right host name.",
+        ),
+        "expires": Message("The certificate expires in {days} days.", "Renew it."),
     },
     "answers": {
-        "ok": Says("It answered with status {status}."),
-        "silent": Says(
-            "It takes the connection and says nothing for {seconds} s.",
-            "The server hangs, or is loading its model; look at its log.",
+        "ok": Message("Responded with status {status}."),
+        "silent": Message(
+            "The server accepts the connection but sends nothing for {seconds} s.",
+            "It hangs, or is loading its model. Check its log.",
         ),
-        "closed": Says(
-            "It closes the connection without an answer.",
-            "The server crashes at the request, or the port is another service's.",
+        "closed": Message(
+            "The server closes the connection without a response.",
+            "It crashes on the request, or the port belongs to another service. Check its log.",
         ),
-        "no_http": Says("It does not speak HTTP.", "The port is another service's; check it."),
+        "no_http": Message(
+            "The response is not HTTP.", "The port belongs to another service. Check the port."
+        ),
     },
     "base-url": {
-        "ok": Says("The API is at {url}."),
-        "completed": Says("The API is at {url}; the address was completed."),
-        "redirect": Says(
-            "It sends elsewhere ({status}, to {where}), and keys are never sent along.",
-            "Write the final address, with https:// where it wants that.",
+        "ok": Message("The API is at {url}."),
+        "completed": Message("The API is at {url}. The address was completed."),
+        "redirect": Message(
+            "The endpoint redirects ({status}, to {where}). API keys are not sent to redirects.",
+            "Use the final address, with https:// if the server requires it.",
         ),
-        "elsewhere": Says("The API is not here, but at {base}.", "Write {base} as the address."),
-        "website": Says(
-            "A website answers here, and no API.",
-            "Write the API's base, as in https://host/v1.",
+        "elsewhere": Message(
+            "The API is not at this address, but at {base}.", "Use {base} as the address."
         ),
-        "nowhere": Says(
-            "There is no API at this address.", "Write the API's base, as in https://host/v1."
+        "website": Message(
+            "This is the address of a website, not of an API.",
+            "Use the API's base URL, for example https://host/v1.",
+        ),
+        "nowhere": Message(
+            "There is no API at this address.",
+            "Use the API's base URL, for example https://host/v1.",
         ),
     },
     "key": {
-        "ok": Says("The key is accepted."),
-        "none": Says("No key is set, and none is asked for."),
-        "refused": Says(
-            "The key is refused ({status}). {detail}",
+        "ok": Message("Accepted."),
+        "none": Message("No key is set, and none is required."),
+        "refused": Message(
+            "The API key was rejected ({status}). {detail}",
             "Set apiKey to the server's key (vLLM: --api-key), without “Bearer”.",
         ),
-        "missing": Says(
-            "It asks for a key, and none is set ({status}). {detail}",
-            "Set apiKey (or --key-env NAME here).",
+        "missing": Message(
+            "The endpoint requires a key, but none is set ({status}). {detail}",
+            "Set apiKey, or use --key-env NAME here.",
         ),
     },
     "wrong-key": {
-        "ok": Says("A wrong key is refused ({status})."),
-        "open_here": Says("It takes any key, and only a private network reaches it."),
-        "open": Says(
-            "It takes any key: everybody can use it at your cost.",
+        "ok": Message("A wrong key is rejected ({status})."),
+        "open_here": Message(
+            "Any key is accepted, but the endpoint can only be reached from a private network."
+        ),
+        "open": Message(
+            "Any key is accepted: everyone can use the endpoint at your cost.",
             "Start the server with a key (vLLM: --api-key).",
         ),
-        "odd": Says(
-            "A wrong key is answered with {status}.",
-            "401 lets a client tell a wrong key from a broken server.",
+        "odd": Message(
+            "A wrong key gets the status {status} instead of 401.",
+            "Respond with 401, so that clients can tell a wrong key from a broken server.",
         ),
     },
     "models": {
-        "ok": Says("Models listed: {count}."),
-        "missing": Says(
-            "It has no /v1/models ({status}).",
-            "Name the models in ENDPOINTS; they can't be discovered.",
+        "ok": Message("{count} listed."),
+        "missing": Message(
+            "There is no /v1/models ({status}), so models can't be discovered.",
+            "Name the models in ENDPOINTS.",
         ),
-        "failed": Says("/v1/models fails ({status}). {detail}", "Name the models in ENDPOINTS."),
-        "shape": Says(
-            "/v1/models is no list of models.",
-            'Answer {{"object": "list", "data": [{{"id": "…"}}]}}, or name them in ENDPOINTS.',
+        "failed": Message("/v1/models fails ({status}). {detail}", "Name the models in ENDPOINTS."),
+        "shape": Message(
+            "/v1/models does not return a list of models.",
+            'Return {{"object": "list", "data": [{{"id": "…"}}]}}, or name them in ENDPOINTS.',
         ),
-        "other_shape": Says(
-            "/v1/models can be read, and is not in OpenAI's shape.",
-            'Other clients want {{"object": "list", "data": [{{"id": "…"}}]}}.',
+        "other_shape": Message(
+            "/v1/models can be read, but is not in OpenAI's format.",
+            'Return {{"object": "list", "data": [{{"id": "…"}}]}}: other clients need it.',
         ),
-        "empty": Says("It lists no model.", "Load a model, or name it in ENDPOINTS."),
+        "empty": Message("No model is listed.", "Load a model, or name it in ENDPOINTS."),
     },
     "model-listed": {
-        "ok": Says("{model} is listed."),
-        "chosen": Says("None was asked for; {model} is the first that it lists."),
-        "no_list": Says("Not told, for want of a list."),
-        "near": Says("{model} is not listed; {near} is.", "Write the id as the endpoint lists it."),
-        "not_listed": Says(
-            "{model} is not listed; it lists {names}.",
-            "Write the id as the endpoint lists it, or map it with modelMap.",
+        "ok": Message("{model} is listed."),
+        "chosen": Message("{model} was used: the first in the list, as no model was named."),
+        "no_list": Message("Not tested: there is no model list."),
+        "near": Message(
+            "{model} is not listed, but {near} is.", "Use the id that the endpoint lists."
+        ),
+        "not_listed": Message(
+            "{model} is not listed. The endpoint lists {names}.",
+            "Use the id that the endpoint lists, or map it with modelMap.",
         ),
     },
     "plain": {
-        **ANSWERS,
-        "ok": Says("Answered in {seconds} s."),
-        "streamed_unasked": Says(
-            "It streams though no stream was asked.", "Obey `stream: false`, also when left out."
+        **ANSWER_FAILURES,
+        "ok": Message("Answered in {seconds} s."),
+        "streamed_unasked": Message(
+            "The endpoint streams although no stream was requested.",
+            "The server must respect `stream: false`, also if `stream` is omitted.",
         ),
     },
     "plain-shape": {
-        "ok": Says("As OpenAI's, with finish reason {finish}."),
-        "role": Says("The role of the answer is {role}.", "Send role: assistant."),
-        "no_finish": Says("It gives no finish reason.", "Send finish_reason: stop or length."),
-        "fields": Says("It leaves out {names}.", "Some clients insist on them."),
+        "ok": Message("OpenAI's format, with finish reason {finish}."),
+        "role": Message("The role of the answer is {role}.", "Send role: assistant."),
+        "no_finish": Message(
+            "There is no finish reason, so a cut-off answer can't be detected.",
+            "Send finish_reason: stop or length.",
+        ),
+        "fields": Message("Missing: {names}.", "Send these fields: some clients require them."),
     },
     "plain-usage": {
-        "ok": Says("{tokens_in} tokens in, {tokens_out} out."),
-        "missing": Says("It reports no tokens.", "Send usage; until then they are estimated."),
-        "fractions": Says(
-            "It reports fractions of tokens.", "Round them; typed clients refuse fractions."
+        "ok": Message("{tokens_in} tokens in, {tokens_out} out."),
+        "missing": Message(
+            "Token counts are missing. The app estimates them.", "Send usage with the answer."
+        ),
+        "fractions": Message(
+            "Token counts are fractions.", "Round them: typed clients reject fractions."
         ),
     },
     "stream": {
-        **ANSWERS,
-        "ok": Says("Streamed, in {chunks} chunks."),
-        "whole_json": Says(
-            "It answers in one piece though a stream was asked.",
-            "Obey `stream: true`; visitors wait for the last word before they see the first.",
+        **ANSWER_FAILURES,
+        "ok": Message("Streamed in {chunks} chunks."),
+        "whole_json": Message(
+            "The endpoint does not stream: visitors see nothing until the answer is complete.",
+            "The server must respect `stream: true`.",
         ),
     },
     "content-type": {
-        "ok": Says("text/event-stream."),
-        "other": Says(
-            "The stream is declared as {kind}.",
-            "Send Content-Type: text/event-stream; browsers and proxies go by it.",
+        "ok": Message("text/event-stream."),
+        "other": Message(
+            "The stream is declared as {content_type}.",
+            "Send Content-Type: text/event-stream: browsers and proxies depend on it.",
         ),
     },
     "framing": {
-        "ok": Says("As the standard says."),
-        "bom": Says("The stream begins with a byte-order mark.", "Leave it out."),
-        "cr_lines": Says("Lines end in CR alone.", "End them with LF; many clients read no CR."),
-        "unterminated": Says(
-            "The last event is not ended by a blank line.",
-            "End every event with a blank line; strict clients drop the last one.",
+        "ok": Message("Follows the standard."),
+        "bom": Message("The stream begins with a byte-order mark.", "Remove it."),
+        "cr_lines": Message(
+            "Lines end with CR only, which many clients can't read.", "End lines with LF."
         ),
-        "several_lines": Says(
-            "An event's JSON goes over several data: lines.",
-            "Put it on one line; many clients read each line for itself.",
+        "unterminated": Message(
+            "The last event does not end with a blank line. Strict clients drop it.",
+            "End every event with a blank line.",
         ),
-        "stray_lines": Says(
-            "Lines are no field of an event stream.", "Begin each with data: or a colon."
+        "several_lines": Message(
+            "The JSON of an event is split over several data: lines.",
+            "Send it on one line: many clients parse each line separately.",
+        ),
+        "stray_lines": Message(
+            "Some lines are not fields of an event stream.",
+            "Begin each line with data: or a colon.",
         ),
     },
     "chunks": {
-        "ok": Says("Each of {count} has its choices and delta."),
-        "no_choices": Says("A chunk has no `choices`.", "Send an empty list where there are none."),
-        "no_delta": Says("A choice has no `delta`.", "Send an empty object where nothing is new."),
+        "ok": Message("All {count} have choices and a delta."),
+        "no_choices": Message(
+            "A chunk has no `choices`.", "Send an empty list if there are no choices."
+        ),
+        "no_delta": Message(
+            "A choice has no `delta`.", "Send an empty object if there is nothing new."
+        ),
     },
     "finish": {
-        "ok": Says("Finish reason {finish}."),
-        "role": Says("The role of the answer is {role}.", "Send role: assistant."),
-        "missing": Says(
-            "No finish reason comes.",
-            "Send finish_reason: stop or length in the last chunk; without it a cut can't be seen.",
+        "ok": Message("Finish reason {finish}."),
+        "role": Message("The role of the answer is {role}.", "Send role: assistant."),
+        "missing": Message(
+            "There is no finish reason, so a cut-off answer can't be detected.",
+            "Send finish_reason: stop or length in the last chunk.",
         ),
     },
     "done": {
-        "ok": Says("It comes."),
-        "missing": Says("It does not come.", "End each stream with data: [DONE]."),
+        "ok": Message("Present."),
+        "missing": Message("Missing.", "End each stream with data: [DONE]."),
     },
     "usage": {
-        "ok": Says("{tokens_in} tokens in, {tokens_out} out."),
-        "refused": Says(
-            "It refuses `stream_options`.",
-            "The app leaves them out from now on, and estimates tokens; update the server.",
+        "ok": Message("{tokens_in} tokens in, {tokens_out} out."),
+        "refused": Message(
+            "`stream_options` is rejected. The app omits it from now on and estimates tokens.",
+            "Update the server.",
         ),
-        "missing": Says(
-            "It passes over `include_usage`.", "Until it reports tokens they are estimated."
+        "missing": Message(
+            "`include_usage` is ignored. The app estimates tokens.",
+            "Send usage if include_usage is true.",
         ),
-        "fractions": Says(
-            "It reports fractions of tokens.", "Round them; typed clients refuse fractions."
+        "fractions": Message(
+            "Token counts are fractions.", "Round them: typed clients reject fractions."
         ),
     },
     "usage-unasked": {
-        "ok": Says("No usage was asked for, and none came."),
-        "unasked": Says(
-            "A chunk of usage without choices comes unasked.",
-            "Send it only for include_usage; clients stumble over the empty choices.",
+        "ok": Message("Usage was not requested and not sent."),
+        "unasked": Message(
+            "A chunk with usage and without choices is sent although it was not requested.",
+            "Send it only for include_usage: some clients fail on empty choices.",
         ),
-        "failed": Says(
-            "Without `stream_options` the stream fails ({status}).", "They must be optional."
+        "failed": Message(
+            "A stream without `stream_options` fails ({status}).",
+            "`stream_options` must be optional.",
         ),
     },
     "streams-live": {
-        "ok": Says("{count} pieces of text came over {seconds} s."),
-        "too_fast": Says("The whole answer took {seconds} s: too fast to tell, and to matter."),
-        "fast": Says("The words come close together, and the first one at once."),
-        "lump": Says(
-            "The words come in one lump at the end ({seconds} s).",
-            "A proxy buffers: switch it off (nginx: proxy_buffering off; others: "
-            "X-Accel-Buffering: no), compression too.",
+        "ok": Message("{count} chunks of text over {seconds} s."),
+        "too_fast": Message("The answer took only {seconds} s, too fast to measure or to matter."),
+        "fast": Message("The text arrives quickly, and the first token at once."),
+        "lump": Message(
+            "All text arrives at once at the end ({seconds} s): a proxy buffers it.",
+            "Turn off buffering (nginx: proxy_buffering off; others: X-Accel-Buffering: no) and "
+            "compression.",
         ),
     },
     "speed": {
-        "ok": Says("First token after {first} s, then {rate} tokens/s."),
-        "unmeasured": Says("Not told: no text came that could be timed."),
-        "first_alone": Says("First token after {first} s; too short to tell the tokens/s."),
-        "slow_first": Says(
+        "ok": Message("First token after {first} s, then {rate} tokens/s."),
+        "unmeasured": Message("Not measured: the answer has no text."),
+        "first_alone": Message("First token after {first} s. Too short to measure tokens/s."),
+        "slow_first": Message(
             "The first token took {first} s.",
-            "More or larger GPUs, or fewer requests at once (maxConcurrency).",
+            "Use more or larger GPUs, or fewer parallel requests (maxConcurrency).",
         ),
-        "slow": Says(
+        "slow": Message(
             "{rate} tokens/s, the first after {first} s: slower than people read.",
-            "A smaller or quantized model, or a larger GPU.",
+            "Use a smaller or quantized model, or a larger GPU.",
         ),
     },
-    "temperature-0": {"ok": Says("It is taken.")},
+    "temperature-0": {"ok": Message("Accepted.")},
     "top-p": {
-        "ok": Says("Both are taken."),
-        "refused": Says(
-            "It refuses top_p {value}. {detail}",
-            "It is sent only when a visitor sets it so; the others are not concerned.",
+        "ok": Message("Both accepted."),
+        "refused": Message(
+            "top_p {value} is rejected. {detail}",
+            "Nothing to do: it is sent only if a visitor sets this value.",
         ),
     },
     "max-tokens": {
-        "ok": Says("The answer ended after {tokens} tokens."),
-        "ignored": Says(
-            "{asked} were asked for, {tokens} came.",
-            "The server must obey max_tokens; visitors set it to limit cost.",
+        "ok": Message("The answer ended after {tokens} tokens."),
+        "ignored": Message(
+            "The answer has {tokens} tokens instead of at most {limit}.",
+            "The server must respect max_tokens: visitors use it to limit cost.",
         ),
     },
     "stop": {
-        "ok": Says("The answer ended before it."),
-        "too_short": Says("Not told: the answer was too short to stop inside."),
-        "ignored": Says("It goes on past a stop sequence.", "The server must obey stop."),
+        "ok": Message("The answer ended before the stop sequence."),
+        "too_short": Message("Not tested: the answer was too short."),
+        "ignored": Message(
+            "The answer continues after a stop sequence.", "The server must respect stop."
+        ),
     },
-    "system-role": {"ok": Says("It is taken.")},
-    "turns": {"ok": Says("They are taken.")},
+    "system-role": {"ok": Message("Accepted.")},
+    "turns": {"ok": Message("Accepted.")},
     "seed": {
-        "ok": Says("The same seed gave the same answer."),
-        "differs": Says(
-            "The same seed gave another answer.",
-            "Comparisons can't be repeated here; some servers need a switch for it.",
+        "ok": Message("The same seed gave the same answer."),
+        "differs": Message(
+            "The same seed gave different answers, so comparisons can't be reproduced.",
+            "Turn on deterministic results, if the server has such an option.",
         ),
     },
-    "unknown-field": {"ok": Says("They are passed over.")},
+    "unknown-field": {"ok": Message("Ignored.")},
     "long-message": {
-        "ok": Says("It is taken, and answered in {seconds} s."),
-        "context": Says("It arrives, and is past the model's context."),
-        "too_large": Says(
-            "Something before the model refuses it (413).",
-            "Raise the limit of the proxy (nginx: client_max_body_size).",
+        "ok": Message("Accepted, and answered in {seconds} s."),
+        "context": Message("Received, but longer than the model's context."),
+        "too_large": Message(
+            "Rejected before it reached the model (413).",
+            "Raise the body size limit of the proxy (nginx: client_max_body_size).",
         ),
-        "refused": Says(
-            "It is refused ({status}). {detail}", "Its words say why; long chats end so."
+        "refused": Message(
+            "Refused ({status}). Long chats will fail in the same way. {detail}", _EXPLAINED
         ),
-        "failed": Says(
-            "It fails ({status}). {detail}",
-            "Look at the limits of proxy and server for the size of a body.",
-        ),
+        "failed": Message("Failed ({status}). {detail}", _BODY_LIMITS),
     },
     "overflow": {
-        "ok": Says("It is refused in words that are understood: the limit is {said} tokens."),
-        "no_number": Says("It is refused in words that are understood, without a number."),
-        "unknown": Says(
-            "Not told: neither the endpoint nor the catalog says how long the context is.",
-            "Give the model's entry in the catalog a tokenLimit.",
+        "ok": Message("Refused with a clear error that names the limit, {limit} tokens."),
+        "no_number": Message("Refused with a clear error that does not name the limit."),
+        "unknown": Message(
+            "Not tested: neither the endpoint nor the catalog says how long the context is.",
+            "Add tokenLimit to the model's catalog entry.",
         ),
-        "too_large": Says("Not tried: {limit} tokens would be too many for a check."),
-        "catalog": Says(
-            "Its limit is {said} tokens, and the catalog says {catalog}.",
-            "Write tokenLimit = {exact} into the catalog.",
+        "too_large": Message("Not tested: {limit} tokens are too many for a check."),
+        "catalog": Message(
+            "The limit is {limit} tokens, but the catalog says {catalog}.",
+            "Set tokenLimit = {exact} in the catalog.",
         ),
-        "answered": Says(
-            "It answers a message past {limit} tokens: it leaves out words silently.",
-            "Make the server refuse it (Ollama: raise num_ctx), or chats lose their beginning.",
+        "answered": Message(
+            "A message of more than {limit} tokens is answered: the endpoint drops text silently, "
+            "and chats lose their beginning.",
+            "Configure the server to refuse it (Ollama: raise num_ctx).",
         ),
-        "unclear": Says(
-            "It refuses in words that are not understood ({status}). {detail}",
-            "Visitors see the refusal and not that the chat is too long; OpenAI's code "
-            "is context_length_exceeded.",
+        "unclear": Message(
+            "Refused with an unknown error ({status}), so visitors don't learn that the chat is "
+            "too long. {detail}",
+            "Use OpenAI's error code, context_length_exceeded.",
         ),
-        "failed": Says(
-            "It fails at a message past its context ({status}). {detail}",
-            "Look at the server's log: it should refuse with 400.",
+        "failed": Message(
+            "A message beyond the context fails ({status}). {detail}",
+            "Check the server's log. It should refuse the message with 400.",
         ),
     },
     "reasoning": {
-        "none": Says("None was seen."),
-        "reasoning_content": Says("In a field of its own, reasoning_content."),
-        "reasoning": Says("In a field of its own, reasoning."),
-        "tags": Says("Between <think> and </think>."),
-        "end_alone": Says(
-            "Before </think> alone: the prompt opens the tag.",
-            "From now on what comes first is taken for reasoning; better, switch the server's "
-            "reasoning parser on (vLLM: --reasoning-parser).",
+        "none": Message("No reasoning was sent."),
+        "reasoning_content": Message("In its own field, reasoning_content."),
+        "reasoning": Message("In its own field, reasoning."),
+        "tags": Message("Between <think> and </think>."),
+        "end_alone": Message(
+            "Before </think> only, as the prompt contains the opening tag. The app treats "
+            "everything before it as reasoning from now on.",
+            "Turn on the server's reasoning parser (vLLM: --reasoning-parser).",
         ),
     },
     "pictures": {
-        "taken": Says("They are taken."),
-        "not_taken": Says("They are not taken."),
-        "promised": Says(
-            "They are not taken, and the catalog says vision = true.",
-            "Take vision out of the catalog's entry, or load the model with its vision part.",
+        "taken": Message("Accepted."),
+        "not_taken": Message("Not accepted."),
+        "promised": Message(
+            "Not accepted, but the catalog says vision = true.",
+            "Remove vision from the catalog entry, or load the model with vision.",
         ),
     },
     "at-once": {
-        "ok": Says("All {count} were answered, the slowest after {seconds} s."),
-        "busy": Says(
-            "{ok} of {count} were answered, the others told to come later (429).",
+        "ok": Message("All {count} were answered, the slowest after {seconds} s."),
+        "busy": Message(
+            "{ok} of {count} were answered, the others rejected as too many (429).",
             "Set maxConcurrency to {ok}.",
         ),
-        "failed": Says(
+        "failed": Message(
             "{ok} of {count} were answered ({status}). {detail}",
-            "Look at the server's log; set maxConcurrency to what it bears.",
+            "Check the server's log, and set maxConcurrency to what it can handle.",
         ),
     },
     "cancel": {
-        "ok": Says("The next first token came after {now} s, as usual."),
-        "no_stream": Says("Not told: the long answer did not begin."),
-        "goes_on": Says(
-            "The next first token took {now} s instead of {usual} s: the work goes on.",
-            "Let the server watch for the client's leaving, or a proxy pass it on.",
+        "ok": Message("The next first token arrived after {now} s, as usual."),
+        "no_stream": Message("Not tested: the long answer did not begin."),
+        "goes_on": Message(
+            "After a disconnect the next first token took {now} s instead of {usual} s: the "
+            "server continues the abandoned answer.",
+            _DISCONNECT,
         ),
-        "blocked": Says(
-            "After leaving a long answer the next one does not come.",
-            "Let the server watch for the client's leaving, or a proxy pass it on.",
+        "blocked": Message(
+            "After a disconnect the next request is not answered.",
+            _DISCONNECT,
         ),
     },
 }
-"""Probe → code → what it says."""
+"""Probe name to result code to message."""
 
-REFUSED: Final = Says("It is refused ({status}). {detail}", "Its words say why; see the request.")
-FAILED: Final = Says("It fails ({status}). {detail}", "Look at the server's log.")
-TEXT: Final[Mapping[str, Says]] = {
-    "repeated": Says("Came back unchanged."),
-    "answered": Says("Taken, and answered; the model did not repeat it."),
-    "misread": Says(
-        "Came back as if UTF-8 were another encoding.",
-        "Read and write the bodies as UTF-8, at the server and every proxy.",
-    ),
-    "lost": Says(
-        "Characters were lost on the way.",
-        "Read and write the bodies as UTF-8, at the server and every proxy.",
-    ),
-    "escaped": Says(
-        "Came back escaped as HTML.", "Nothing on the way may escape; the page does it itself."
+REFUSED: Final = Message("Refused ({status}). {detail}", _EXPLAINED)
+FAILED: Final = Message("Failed ({status}). {detail}", "Check the server's log.")
+TEXT: Final[Mapping[str, Message]] = {
+    "repeated": Message("Returned unchanged."),
+    "answered": Message("Accepted and answered, but not repeated by the model."),
+    "misread": Message("Returned as if UTF-8 were another encoding.", _UTF8),
+    "lost": Message("Characters were lost.", _UTF8),
+    "escaped": Message(
+        "Returned with HTML escapes.",
+        "Don't escape text, neither in the server nor in a proxy: the page does it itself.",
     ),
 }
-TEXTS: Final = ("emoji", "cjk", "code-fences", "control-characters")
+TEXT_PROBES: Final = ("emoji", "cjk", "code-fences", "control-characters")
 
 
-def sentences(probe: str) -> Mapping[str, Says]:
-    """Code → sentence, of all that a probe can say."""
-    own = TEXT if probe in TEXTS else PROBES[probe]
+def messages_of(probe: str) -> Mapping[str, Message]:
+    """Return all messages of a probe by their codes."""
+    own = TEXT if probe in TEXT_PROBES else PROBES[probe]
     return {**COMMON, "refused": REFUSED, "failed": FAILED, **own}
 
 
-def told(probe: str, code: str, facts: Mapping[str, object]) -> tuple[str, str]:
-    """What the probe says and the mend, with the facts in them."""
-    says, mend = sentences(probe)[code]
-    return says.format_map(facts).strip(), mend.format_map(facts).strip()
+def render(probe: str, code: str, facts: Mapping[str, object]) -> tuple[str, str]:
+    """Return the text and the fix of a result, filled with its facts."""
+    text, fix = messages_of(probe)[code]
+    return text.format_map(facts).strip(), fix.format_map(facts).strip()
 
 
 VERDICTS: Final[Mapping[str, str]] = {
@@ -541,43 +585,59 @@ VERDICTS: Final[Mapping[str, str]] = {
     "skipped": "skip",
 }
 COST: Final = (
-    "Checking {name}: at most {calls} calls, {tokens_in} tokens in and {tokens_out} out. "
-    "It takes about {seconds} s."
+    "Checking {name}: at most {calls} requests, {tokens_in} tokens in and {tokens_out} out, "
+    "in about {seconds} s."
 )
 SUMMARY: Final = "{name}: {passed} passed, {warned} warned, {failed} failed, {skipped} not run"
+UNNAMED_ENDPOINT: Final = "endpoint"
+"""The name in reports of an endpoint that is checked by its address."""
 
-USAGE: Final = "Find out whether an endpoint will serve, and what to change if not."
-USAGE_ENDPOINT: Final = "its address, its name in ENDPOINTS, or all (the default)"
-USAGE_MODEL: Final = "the model to ask; else the first that is named or listed"
-USAGE_KEY: Final = "the environment variable that holds the key of an address"
-USAGE_QUICK: Final = "the address, the key and two answers alone"
-USAGE_FULL: Final = "long messages too (25,000 tokens; past the context up to 200,000 more)"
+ERRORS: Final[Mapping[str, str]] = {
+    "check_address_invalid": "{reason}",
+    "check_endpoint_unknown": "There is no endpoint named {name}. Configured: {names}.",
+    "check_running": "This endpoint is already being checked. Wait until that check has finished.",
+    "key_without_address": "--key-env requires an address. The keys of configured endpoints are "
+    "in ENDPOINTS.",
+    "key_variable_unset": "The environment variable {name} (--key-env) is not set.",
+    "no_endpoints": "No endpoint is configured. Pass an address to check, or set ENDPOINTS (or "
+    "API_ENDPOINT and API_KEY).",
+    "file_unreadable": "{path} can't be read. Check the path.",
+    "import_failed": "{place}: {reason}.",
+}
+"""Error code to the text in a terminal. The page's texts are in `web/texts.py`."""
+
+
+def error_text(error: UserError) -> str:
+    """Return the text of an error for a terminal."""
+    return ERRORS[error.code].format_map(error.facts)
+
+
+USAGE: Final = "Check whether an endpoint works with this app, and what to change if not."
+USAGE_ENDPOINT: Final = "an address, the name of an endpoint in ENDPOINTS, or all (default)"
+USAGE_MODEL: Final = "the model to use (default: the first configured or listed)"
+USAGE_KEY: Final = "environment variable with the API key for an address"
+USAGE_QUICK: Final = "check only the address, the key and two answers"
+USAGE_FULL: Final = "also check long messages (25,000 tokens, and up to 200,000 beyond the context)"
 USAGE_JSON: Final = "print one JSON document"
-BY_URL: Final = "endpoint"
-KEY_WITH_URL: Final = "--key-env goes with an address; the keys of ENDPOINTS stand there."
-KEY_UNSET: Final = "The variable that --key-env names is not set."
-NONE_CONFIGURED: Final = (
-    "No endpoint is configured. Write its address behind check, or set ENDPOINTS "
-    "(or API_ENDPOINT and API_KEY)."
-)
-NO_SUCH_ENDPOINT: Final = "There is no endpoint called {name}; there are: {names}."
 
-CATALOG_USAGE: Final = "Check the catalog of models, or make one from a models.ts."
-CATALOG_USAGE_CHECK: Final = "find what contradicts itself, and what no endpoint serves"
-CATALOG_USAGE_FILE: Final = "the catalog; else CATALOG_FILE, else the shipped one"
-CATALOG_USAGE_OFFLINE: Final = "don't ask the endpoints what they serve"
-CATALOG_USAGE_IMPORT: Final = "print entries of a TypeScript file as a catalog in TOML"
+CATALOG_USAGE: Final = "Check the model catalog, or create one from a models.ts file."
+CATALOG_USAGE_CHECK: Final = "find errors in the catalog, and differences to what endpoints serve"
+CATALOG_USAGE_FILE: Final = "the catalog (default: CATALOG_FILE, else the shipped catalog)"
+CATALOG_USAGE_OFFLINE: Final = "don't request model lists from the endpoints"
+CATALOG_USAGE_IMPORT: Final = "convert the entries of a TypeScript file to TOML"
 CATALOG_USAGE_TS: Final = "a models.ts with export const models = [ … ]"
-CATALOG_WRONG: Final = "Mistakes"
-CATALOG_NOTED: Final = "Worth knowing"
-CATALOG_SUMMARY: Final = "{where}: {models} models, mistakes: {wrong}, remarks: {noted}"
-CATALOG_CLAIM: Final = "the text says “{claims}”; mend the number or the text"
-CATALOG_NO_ENTRY: Final = "it serves this model, and the catalog has no entry for it; add one"
-CATALOG_UNSERVED: Final = "no endpoint serves it; add one, or write available = false"
-CATALOG_PICTURE: Final = (
-    "there is no such picture in assets/thumbnails (.svg, .png or .webp); a monogram is drawn"
+CATALOG_ERRORS: Final = "Errors"
+CATALOG_NOTES: Final = "Notes"
+CATALOG_SUMMARY: Final = "{file}: {models} models, {errors} errors, {notes} notes"
+CATALOG_CONTEXT_MISMATCH: Final = "the text says “{claims}”; correct the number or the text"
+CATALOG_NO_ENTRY: Final = "the endpoint serves this model, but the catalog has no entry; add one"
+CATALOG_NOT_SERVED: Final = (
+    "no endpoint serves this model; add an endpoint, or set available = false"
 )
-CATALOG_SILENT: Final = "its /v1/models can't be had; what it serves is not known"
-NO_SUCH_FILE: Final = "The file {path} can't be read; check its path."
-GONE: Final = "There is no endpoint called {name} now. Choose another one."
-RUNS_ALREADY: Final = "This endpoint is just being checked. Wait until that has ended."
+CATALOG_THUMBNAIL_MISSING: Final = (
+    "this picture is not in assets/thumbnails (.svg, .png or .webp), so a monogram is shown; "
+    "add the file or remove thumbnailId"
+)
+CATALOG_ENDPOINT_UNLISTED: Final = (
+    "its /v1/models can't be read, so its models are unknown; name them in ENDPOINTS"
+)

@@ -1,4 +1,4 @@
-"""What was heard, read: as the gateway will read it, and as strictly as other clients may."""
+"""Parses responses as the gateway would, and as strictly as other clients may."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from akash_gradio.check.probe_request import Heard
+from akash_gradio.check.probe_request import ProbeResponse
 from akash_gradio.domain.errors import (
     AkashGradioError,
     ContextExceeded,
@@ -22,31 +22,50 @@ from akash_gradio.gateway.sse import EventTooLarge, SSEDecoder
 from akash_gradio.gateway.stream_reader import ReplyReader
 
 ALIAS: Final = "endpoint"
+"""The alias in the gateway's errors. The checker doesn't show it."""
 _FIELD: Final = re.compile(rb"(?:data|event|id|retry)?(?::|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Why an answer is none. code: of `words.FAULTS`. status: HTTP's. detail: the endpoint's
-    words, not yet cleaned. where: of a redirect. limit_tokens: of the context, as it says.
+class AnswerFailure:
+    """Why a response contains no usable answer.
+
+    Attributes:
+        code: Key of `messages.ANSWER_FAILURES`.
+        status: HTTP status, or None if there was no response.
+        detail: The endpoint's own error text. It may contain secrets; see `Target.quote`.
+        location: Where a redirect leads.
+        limit_tokens: The context size in tokens that a refusal names.
     """
 
     code: str
     status: int | None = None
     detail: str = ""
-    where: str = ""
+    location: str = ""
     limit_tokens: int | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the endpoint may answer the same request later."""
+        return self.code in ("busy", "starting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An answer as the gateway reads it.
 
-    value: the JSON of an unstreamed one, {} where there is none. content: the model's text
-    before reasoning is taken out of it.
+    Attributes:
+        failure: Why there is no answer, or None.
+        text: The text without the reasoning.
+        reasoning: The reasoning.
+        content: The text before reasoning is separated from it.
+        reasoning_field: Name of the field that contains the reasoning, or "".
+        finish: The finish reason.
+        streamed: Whether the response was an event stream.
+        value: The JSON of a response that isn't streamed, {} if there is none.
     """
 
-    fault: Fault | None = None
+    failure: AnswerFailure | None = None
     text: str = ""
     reasoning: str = ""
     content: str = ""
@@ -56,155 +75,165 @@ class Answer:
     value: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def is_accepted(self) -> bool:
+        """Whether the request was accepted, even if the answer is empty."""
+        return self.failure is None or self.failure.code == "empty"
+
+    @property
     def message(self) -> dict[str, Any]:
-        """The first choice's message, {} where there is none."""
-        choices = self.value.get("choices")
-        first = choices[0] if isinstance(choices, list) and choices else None
-        message = first.get("message") if isinstance(first, dict) else None
-        return message if isinstance(message, dict) else {}
+        """The message of the first choice, {} if there is none."""
+        return _first_choice(self.value, "message")
 
     @property
     def usage(self) -> dict[str, Any]:
-        """What it says of tokens, {} for nothing."""
+        """The reported token counts, {} if there are none."""
         usage = self.value.get("usage")
         return usage if isinstance(usage, dict) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
-    """A streamed answer. chunks: the JSON objects of its events. odd: what its framing has that
-    many clients can't read, by the codes of the probe `framing`. token_times_s: when words came.
+class StreamedAnswer:
+    """A streamed answer.
+
+    Attributes:
+        answer: The answer that the stream adds up to.
+        chunks: The JSON objects of its events.
+        done: Whether `[DONE]` was received.
+        framing_issues: Codes of the probe `framing` for what many clients can't read.
+        token_times_s: When text arrived, in seconds after the request.
     """
 
     answer: Answer
     chunks: tuple[dict[str, Any], ...] = ()
     done: bool = False
-    odd: tuple[str, ...] = ()
+    framing_issues: tuple[str, ...] = ()
     token_times_s: tuple[float, ...] = ()
 
     @property
     def usage(self) -> dict[str, Any]:
-        """The last that it said of tokens, {} for nothing."""
-        found = [c["usage"] for c in self.chunks if isinstance(c.get("usage"), dict)]
-        return found[-1] if found else {}
+        """The last reported token counts, {} if there are none."""
+        reported = [c["usage"] for c in self.chunks if isinstance(c.get("usage"), dict)]
+        return reported[-1] if reported else {}
 
 
-def read_answer(heard: Heard) -> Answer:
-    """An unstreamed answer, or why it is none."""
-    fault = fault_before_body(heard)
-    if fault is not None:
-        return Answer(fault=fault)
-    text, reasoning, finish, fault = _read(heard)
-    value = _json(heard.body)
-    streamed = heard.body.lstrip()[:1] not in (b"{", b"[", b"")
-    answer = Answer(
-        fault=fault,
-        text=text,
-        reasoning=reasoning,
-        finish=finish,
-        streamed=streamed,
-        value=value,
+def parse_answer(response: ProbeResponse) -> Answer:
+    """Parse the response to a request without `stream`."""
+    failure = failure_before_body(response)
+    if failure is not None:
+        return Answer(failure=failure)
+    answer = _read(response)
+    answer = replace(
+        answer,
+        streamed=response.body.lstrip()[:1] not in (b"{", b"[", b""),
+        value=_json(response.body),
     )
     return _with_content(answer, [answer.message])
 
 
-def read_flow(heard: Heard) -> Flow:
-    """A streamed answer, or why it is none."""
-    fault = fault_before_body(heard)
-    if fault is not None:
-        return Flow(answer=Answer(fault=fault))
-    text, reasoning, finish, fault = _read(heard)
-    chunks, times, done = _events(heard)
-    streamed = bool(chunks)
-    answer = Answer(fault=fault, text=text, reasoning=reasoning, finish=finish, streamed=streamed)
-    return Flow(
+def parse_stream(response: ProbeResponse) -> StreamedAnswer:
+    """Parse the response to a request with `stream`."""
+    failure = failure_before_body(response)
+    if failure is not None:
+        return StreamedAnswer(answer=Answer(failure=failure))
+    chunks, times, done = _events(response)
+    answer = replace(_read(response), streamed=bool(chunks))
+    return StreamedAnswer(
         answer=_with_content(answer, [delta_of(chunk) for chunk in chunks]),
         chunks=tuple(chunks),
         done=done,
-        odd=tuple(_oddities(heard.body)),
+        framing_issues=tuple(_framing_issues(response.body)),
         token_times_s=tuple(times),
     )
 
 
 def delta_of(chunk: dict[str, Any]) -> dict[str, Any]:
-    """The first choice's delta, {} where there is none."""
-    choices = chunk.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    delta = first.get("delta") if isinstance(first, dict) else None
-    return delta if isinstance(delta, dict) else {}
+    """Return the delta of a chunk's first choice, {} if there is none."""
+    return _first_choice(chunk, "delta")
 
 
-def fault_before_body(heard: Heard) -> Fault | None:
-    """What stands in the way of reading an answer at all."""
-    status = heard.status
+def failure_before_body(response: ProbeResponse) -> AnswerFailure | None:
+    """Return the failure that status and connection show, None if the body has to be read."""
+    status = response.status
     if status is None:
-        return Fault(code="closed" if heard.failure in ("", "stopped") else heard.failure)
+        interruption = response.interruption
+        return AnswerFailure(code="closed" if interruption in ("", "stopped") else interruption)
     if 300 <= status < 400:
-        return Fault(code="redirect", status=status, where=heard.headers.get("location", ""))
+        location = response.headers.get("location", "")
+        return AnswerFailure(code="redirect", status=status, location=location)
     if not 200 <= status < 300:
-        return _refused(heard, status)
-    if heard.failure in ("", "stopped", "cut", "silent"):
-        return None  # the reader says more exactly how far it came
-    return Fault(code=heard.failure, status=status)
+        return _refused(response, status)
+    if response.interruption in ("", "stopped", "cut", "silent"):
+        return None  # the reader knows more precisely how much was received
+    return AnswerFailure(code=response.interruption, status=status)
 
 
-def _refused(heard: Heard, status: int) -> Fault:
-    error = error_from_response(ALIAS, status, heard.body, None)
+def _first_choice(value: dict[str, Any], name: str) -> dict[str, Any]:
+    choices = value.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    part = first.get(name) if isinstance(first, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _refused(response: ProbeResponse, status: int) -> AnswerFailure:
+    error = error_from_response(ALIAS, status, response.body, None)
     detail = getattr(error, "detail", "")
     if isinstance(error, ContextExceeded):
         limit = error.limit_tokens
-        return Fault(code="context", status=status, detail=detail, limit_tokens=limit)
+        return AnswerFailure(code="context", status=status, detail=detail, limit_tokens=limit)
     if status == 404 and "model" in detail.lower():
-        return Fault(code="model_unknown", status=status, detail=detail)
+        return AnswerFailure(code="model_unknown", status=status, detail=detail)
     if status == 503 and re.search(r"\b(?:loading|starting|waking|warming)\b", detail.lower()):
-        return Fault(code="starting", status=status, detail=detail)
+        return AnswerFailure(code="starting", status=status, detail=detail)
     by_status = {401: "key", 403: "key", 404: "not_found", 413: "too_large", 429: "busy"}
-    if isinstance(error, RequestRefused):
-        return Fault(code=by_status.get(status, "refused"), status=status, detail=detail)
-    return Fault(code=by_status.get(status, "status"), status=status, detail=detail)
+    default = "refused" if isinstance(error, RequestRefused) else "status"
+    return AnswerFailure(code=by_status.get(status, default), status=status, detail=detail)
 
 
-def _read(heard: Heard) -> tuple[str, str, str | None, Fault | None]:
-    reader = ReplyReader(ALIAS, heard.headers.get("content-type"))
+def _read(response: ProbeResponse) -> Answer:
+    reader = ReplyReader(ALIAS, response.headers.get("content-type"))
     events: list[Event] = []
-    failure: AkashGradioError | None = None
+    error: AkashGradioError | None = None
     try:
-        for piece in heard.pieces:
-            events += reader.feed(piece.data)
-        if heard.failure != "stopped":
+        for chunk in response.chunks:
+            events += reader.feed(chunk.data)
+        if response.interruption != "stopped":
             events += reader.close()
-    except (EndpointError, RequestRefused) as error:
-        failure = error
-    text = "".join(event.text for event in events if isinstance(event, TextDelta))
-    reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
-    fault = _fault(heard, failure)
-    return text, reasoning, reader.finish_reason, fault
+    except (EndpointError, RequestRefused) as caught:
+        error = caught
+    return Answer(
+        failure=_failure_in_body(response, error),
+        text="".join(event.text for event in events if isinstance(event, TextDelta)),
+        reasoning="".join(event.text for event in events if isinstance(event, ReasoningDelta)),
+        finish=reader.finish_reason,
+    )
 
 
-def _fault(heard: Heard, failure: AkashGradioError | None) -> Fault | None:
-    if failure is None and heard.failure != "silent":
+def _failure_in_body(
+    response: ProbeResponse, error: AkashGradioError | None
+) -> AnswerFailure | None:
+    if error is None and response.interruption != "silent":
         return None
-    garbled = failure.reason if isinstance(failure, EndpointMalformed) else ""
-    if heard.failure in ("silent", "cut") and garbled in ("", "cut", "shape"):
-        return Fault(code=heard.failure, status=heard.status)
-    if isinstance(failure, EndpointSilent):
-        return Fault(code="empty", status=heard.status)
-    detail = getattr(failure, "detail", "")
-    return Fault(code=garbled or "error_body", status=heard.status, detail=detail)
+    malformed = error.reason if isinstance(error, EndpointMalformed) else ""
+    if response.interruption in ("silent", "cut") and malformed in ("", "cut", "shape"):
+        return AnswerFailure(code=response.interruption, status=response.status)
+    if isinstance(error, EndpointSilent):
+        return AnswerFailure(code="empty", status=response.status)
+    detail = getattr(error, "detail", "")
+    return AnswerFailure(code=malformed or "error_body", status=response.status, detail=detail)
 
 
-def _events(heard: Heard) -> tuple[list[dict[str, Any]], list[float], bool]:
+def _events(response: ProbeResponse) -> tuple[list[dict[str, Any]], list[float], bool]:
     decoder = SSEDecoder()
     chunks: list[dict[str, Any]] = []
     times: list[float] = []
     done = False
     try:
-        for piece in heard.pieces:
-            for payload in decoder.feed(piece.data):
+        for received in response.chunks:
+            for payload in decoder.feed(received.data):
                 done = done or payload.strip() == b"[DONE]"
                 chunk = _json(payload)
                 chunks += [chunk] if chunk else []
-                times += [piece.at_s] if _speaks(chunk) else []
+                times += [received.at_s] if _has_text(chunk) else []
         for payload in decoder.close():
             done = done or payload.strip() == b"[DONE]"
     except EventTooLarge:
@@ -212,27 +241,27 @@ def _events(heard: Heard) -> tuple[list[dict[str, Any]], list[float], bool]:
     return chunks, times, done
 
 
-def _speaks(chunk: dict[str, Any]) -> bool:
+def _has_text(chunk: dict[str, Any]) -> bool:
     delta = delta_of(chunk)
     return any(delta.get(name) for name in ("content", "reasoning", "reasoning_content"))
 
 
-def _oddities(body: bytes) -> list[str]:
-    found = {}
+def _framing_issues(body: bytes) -> list[str]:
+    issues = {}
     if body.startswith(b"\xef\xbb\xbf"):
-        found["bom"] = True
+        issues["bom"] = True
     if re.search(rb"\r(?!\n)", body):
-        found["cr_lines"] = True
+        issues["cr_lines"] = True
     unified = body.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if unified and not unified.endswith(b"\n\n"):
-        found["unterminated"] = True
+        issues["unterminated"] = True
     for event in unified.split(b"\n\n"):
         lines = [line for line in event.split(b"\n") if line]
         if sum(line.startswith(b"data") for line in lines) > 1:
-            found["several_lines"] = True
+            issues["several_lines"] = True
         if not all(_FIELD.match(line) for line in lines):
-            found["stray_lines"] = True
-    return list(found)
+            issues["stray_lines"] = True
+    return list(issues)
 
 
 def _json(body: bytes) -> dict[str, Any]:

@@ -1,35 +1,22 @@
-"""What a probe is: a pure judge over what was observed; and what an observation is."""
+"""What a probe is: a pure function that evaluates observations of an endpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
-from typing import Any, Final, Protocol, TypeVar
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final, Protocol
 
-from akash_gradio.check.probe_request import Ask, Heard, Reach
+from akash_gradio.check.probe_request import ConnectionResult, ProbeRequest, ProbeResponse
+from akash_gradio.check.probe_result import ProbeResult
 from akash_gradio.check.target import Target
-from akash_gradio.domain.chat import EMPTY_MAPPING
 
-T = TypeVar("T")
-
-CALL_S: Final = 15.0
-"""Seconds that one request has."""
-
-
-class Verdict(StrEnum):
-    """How a probe ends. A warning is something that the app copes with, or a visitor rarely meets;
-    a failure is something that it can't do without.
-    """
-
-    PASS = "pass"
-    WARN = "warn"
-    FAIL = "fail"
-    SKIPPED = "skipped"
+REQUEST_TIMEOUT_S: Final = 15.0
+"""Time limit of one request, in seconds."""
 
 
 class Level(IntEnum):
-    """How much is checked; each level holds the ones before it."""
+    """How much is checked. Each level includes the ones before it."""
 
     QUICK = 0
     STANDARD = 1
@@ -37,114 +24,114 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What a judge says. code: which of the probe's sentences. facts: what is put into it.
+class Evidence:
+    """What has been observed of the target so far.
 
-    ask: the request that shows it. learned: fields of `Capabilities` that are known by it.
+    Attributes:
+        target: The endpoint being checked.
+        model: The model id that requests are sent for.
+        results: Observation name to what the observation returned.
     """
-
-    verdict: Verdict
-    code: str = "ok"
-    facts: Mapping[str, object] = field(default_factory=lambda: EMPTY_MAPPING)
-    ask: Ask | None = None
-    learned: Mapping[str, Any] = field(default_factory=lambda: EMPTY_MAPPING)
-
-
-def passed(ask: Ask | None, code: str = "ok", **facts: object) -> Judgement:
-    """All is well."""
-    return Judgement(verdict=Verdict.PASS, code=code, facts=facts, ask=ask)
-
-
-def warned(ask: Ask | None, code: str, **facts: object) -> Judgement:
-    """The app copes with it."""
-    return Judgement(verdict=Verdict.WARN, code=code, facts=facts, ask=ask)
-
-
-def failed(ask: Ask | None, code: str, **facts: object) -> Judgement:
-    """The app can't do without it."""
-    return Judgement(verdict=Verdict.FAIL, code=code, facts=facts, ask=ask)
-
-
-def skipped(code: str, **facts: object) -> Judgement:
-    """It was not asked, or could not be told."""
-    return Judgement(verdict=Verdict.SKIPPED, code=code, facts=facts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What was observed of the target so far. model: the id that was asked for."""
 
     target: Target
     model: str
     results: Mapping[str, Any]
 
-    def heard(self, name: str) -> Heard:
-        """What came of the one request of this observation."""
-        found = self.results[name]
-        assert isinstance(found, Heard)
-        return found
+    def response(self, observation: str) -> ProbeResponse:
+        """Return the response of an observation that sends one request."""
+        response = self.results[observation]
+        assert isinstance(response, ProbeResponse)
+        return response
 
-    def all_heard(self, name: str) -> tuple[Heard, ...]:
-        """What came of its requests."""
-        found = self.results[name]
-        assert isinstance(found, tuple)
-        return found
+    def responses(self, observation: str) -> tuple[ProbeResponse, ...]:
+        """Return the responses of an observation that sends any number of requests."""
+        responses = self.results[observation]
+        assert isinstance(responses, tuple)
+        return responses
 
-    @property
-    def reach(self) -> Reach:
-        """How far a connection came."""
-        found = self.results["reach"]
-        assert isinstance(found, Reach)
-        return found
-
-
-class Checking(Protocol):
-    """What an observation may do."""
+    def last_response(self, observation: str) -> ProbeResponse:
+        """Return the response that counts where a refused request was repeated differently."""
+        return self.responses(observation)[-1]
 
     @property
-    def seen(self) -> Seen:
-        """What was observed before."""
+    def connection(self) -> ConnectionResult:
+        """The result of connecting."""
+        result = self.results["connection"]
+        assert isinstance(result, ConnectionResult)
+        return result
+
+
+class ProbeContext(Protocol):
+    """What an observation may use."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What earlier observations returned."""
         ...
 
-    async def reach(self) -> Reach:
-        """Try the connection."""
+    async def connect(self) -> ConnectionResult:
+        """Open a connection and close it again."""
         ...
 
     async def send(
         self,
-        ask: Ask,
+        request: ProbeRequest,
         *,
-        deadline_s: float = CALL_S,
-        enough: Callable[[bytes], bool] = lambda _so_far: False,
-    ) -> Heard:
-        """Ask, within the endpoint's limits; never raises but for cancellation."""
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        enough: Callable[[bytes], bool] = lambda _chunk: False,
+    ) -> ProbeResponse:
+        """Send a request within the endpoint's limits.
+
+        Args:
+            request: The request.
+            timeout_s: Time limit for the whole response.
+            enough: Called with each chunk of the body; True stops reading.
+
+        Returns:
+            The response as far as it was received. Raises nothing except on cancellation.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Requests whose outcome is judged, made once however many probes look at it.
+    """Requests whose responses are evaluated, sent once for all probes that use them.
 
-    calls, tokens_in, tokens_out: the most that it costs. after: observations that come
-    before it. alone: nothing else is asked meanwhile. deadline_s: of all of it.
+    Attributes:
+        name: Key of the result in `Evidence.results`.
+        observe: Sends the requests and returns the responses.
+        calls: Upper bound of requests.
+        tokens_in: Upper bound of prompt tokens.
+        tokens_out: Upper bound of completion tokens.
+        after: Observations that must be made first.
+        exclusive: Whether nothing else may run at the same time.
+        timeout_s: Time limit for all of its requests together.
     """
 
     name: str
-    observe: Callable[[Checking], Awaitable[Any]]
+    observe: Callable[[ProbeContext], Awaitable[Any]]
     calls: int = 1
     tokens_in: int = 60
     tokens_out: int = 0
     after: tuple[str, ...] = ("stream",)
-    alone: bool = False
-    deadline_s: float = CALL_S
+    exclusive: bool = False
+    timeout_s: float = REQUEST_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """One question about an endpoint. needs: probes that must not have failed before it."""
+    """One test of an endpoint.
+
+    Attributes:
+        name: Identifier in reports and finding codes.
+        level: The lowest level that includes the probe.
+        requires: Probes that must not have failed or been skipped.
+        observations: Names of the observations it evaluates.
+        evaluate: Draws the conclusion.
+    """
 
     name: str
     level: Level = Level.STANDARD
-    needs: tuple[str, ...] = ("plain",)
-    sees: tuple[str, ...]
-    judge: Callable[[Seen], Judgement]
+    requires: tuple[str, ...] = ("plain",)
+    observations: tuple[str, ...]
+    evaluate: Callable[[Evidence], ProbeResult]

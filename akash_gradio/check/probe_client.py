@@ -1,7 +1,7 @@
-"""Asks an endpoint, and notes each packet and its time. It alone knows the HTTP client here.
+"""An HTTP client that records when each chunk of a response arrived.
 
-The gateway's transport hides what the checker is after: when bytes came, how a connection
-failed, what the certificate is. So this one is apart, plain, and in no hurry.
+The gateway's transport hides what the checker needs: when bytes arrived, how a connection failed,
+and the certificate. This client is separate, simple, and not optimized for speed.
 """
 
 from __future__ import annotations
@@ -13,24 +13,30 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
-from akash_gradio.check.probe_request import Ask, Heard, Piece, Reach
+from akash_gradio.check.probe_request import (
+    BodyChunk,
+    ConnectionResult,
+    ProbeRequest,
+    ProbeResponse,
+)
 from akash_gradio.check.target import Target
 from akash_gradio.gateway.content_encoding import InvalidEncoding, make_decoder
 
 if TYPE_CHECKING:
     import httpx
 
-MOST_BYTES: Final = 4 << 20
-"""Of one answer: what the checker asks for is a thousand times shorter."""
-SECONDS_OF_A_DAY: Final = 86_400
+MAX_BODY_BYTES: Final = 4 << 20
+"""Upper bound of one response. Expected responses are a thousand times shorter."""
+SECONDS_PER_DAY: Final = 86_400
 
 
 class ProbeClient:
-    """Live: one client for one target. Use it with `async with`. clock: monotonic seconds."""
+    """A client for one target, used with `async with`."""
 
     def __init__(self, target: Target, clock: Callable[[], float] = time.monotonic) -> None:
         self._target, self._clock = target, clock
@@ -41,11 +47,14 @@ class ProbeClient:
         import httpx
 
         url = urlsplit(self._target.entry.url)
-        # Certificates take a quarter of a second to load.
+        # Loading certificates takes a quarter of a second, so it's done only for https.
         self._tls = httpx.create_ssl_context() if url.scheme == "https" else None
-        here = is_private(url.hostname or "", loopback_only=True)
+        is_loopback = is_private(url.hostname or "", loopback_only=True)
         self._client = httpx.AsyncClient(
-            verify=self._tls or False, timeout=None, follow_redirects=False, trust_env=not here
+            verify=self._tls or False,
+            timeout=None,
+            follow_redirects=False,
+            trust_env=not is_loopback,
         )
         return self
 
@@ -61,128 +70,122 @@ class ProbeClient:
 
     async def send(
         self,
-        ask: Ask,
+        request: ProbeRequest,
         *,
-        deadline_s: float,
-        enough: Callable[[bytes], bool] = lambda _so_far: False,
-    ) -> Heard:
-        """Ask, and hear the answer to its end, to the deadline, or until there is enough of it.
+        timeout_s: float,
+        enough: Callable[[bytes], bool] = lambda _chunk: False,
+    ) -> ProbeResponse:
+        """Send a request and read the response to its end, the timeout, or until it is enough.
 
-        Never raises but for cancellation.
+        Raises nothing except on cancellation.
         """
-        listening = _Listening(ask, enough, self._clock)
+        recorder = _ResponseRecorder(request, enough, self._clock)
         try:
-            async with asyncio.timeout(deadline_s):
-                await self._hear(ask, listening)
+            async with asyncio.timeout(timeout_s):
+                await self._record(request, recorder)
         except TimeoutError:
-            listening.failure = "silent"
-        return listening.heard()
+            recorder.interruption = "silent"
+        return recorder.response()
 
-    async def reach(self, *, deadline_s: float) -> Reach:
-        """Name, connection, TLS and certificate, one after the other."""
+    async def connect(self, *, timeout_s: float) -> ConnectionResult:
+        """Resolve the name, connect, negotiate TLS and verify the certificate."""
         url = urlsplit(self._target.entry.url)
         host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
-        if _proxied(url.scheme, host):
-            return Reach(proxy=True)
-        began = self._clock()
+        if _uses_proxy(url.scheme, host):
+            return ConnectionResult(proxy=True)
+        started_at = self._clock()
         try:
-            async with asyncio.timeout(deadline_s):
-                found = await _reach(host, port, self._tls)
+            async with asyncio.timeout(timeout_s):
+                result = await _connect(host, port, self._tls)
         except TimeoutError:
-            found = Reach(failure="silent")
-        return Reach(
-            failure=found.failure,
-            detail=found.detail,
-            days_left=found.days_left,
-            seconds=self._clock() - began,
-        )
+            result = ConnectionResult(failure="silent")
+        return replace(result, seconds=self._clock() - started_at)
 
-    async def _hear(self, ask: Ask, listening: _Listening) -> None:
+    async def _record(self, request: ProbeRequest, recorder: _ResponseRecorder) -> None:
         import httpx
 
         assert self._client is not None
-        headers = self._target.headers(ask.key)
         try:
             async with self._client.stream(
-                "GET" if ask.body is None else "POST",
-                (ask.base or self._target.entry.url) + ask.path,
-                headers=headers,
-                content=ask.encoded,
+                "GET" if request.body is None else "POST",
+                (request.base or self._target.entry.url) + request.path,
+                headers=self._target.headers(wrong_key=request.wrong_key),
+                content=request.encoded,
             ) as response:
-                listening.head(response)
-                await listening.body(response.aiter_raw())
+                recorder.head(response)
+                await recorder.body(response.aiter_raw())
         except InvalidEncoding:
-            listening.failure = "encoding"
+            recorder.interruption = "encoding"
         except httpx.RemoteProtocolError as error:
-            listening.fails("no_http" if "disconnected" not in str(error) else "closed")
+            recorder.fail("no_http" if "disconnected" not in str(error) else "closed")
         except (httpx.HTTPError, httpx.InvalidURL, OSError):
-            listening.fails("closed")
+            recorder.fail("closed")
 
 
-class _Listening:
-    """Live: what is heard of one answer."""
+class _ResponseRecorder:
+    """Collects one response while it is received."""
 
     def __init__(
-        self, ask: Ask, enough: Callable[[bytes], bool], clock: Callable[[], float]
+        self, request: ProbeRequest, enough: Callable[[bytes], bool], clock: Callable[[], float]
     ) -> None:
-        self.failure = ""
-        self._ask, self._enough, self._clock = ask, enough, clock
-        self._began = clock()
+        self.interruption = ""
+        self._request, self._enough, self._clock = request, enough, clock
+        self._started_at = clock()
         self._status: int | None = None
         self._headers: dict[str, str] = {}
-        self._pieces: list[Piece] = []
+        self._chunks: list[BodyChunk] = []
         self._size = 0
 
     def head(self, response: httpx.Response) -> None:
         self._status = response.status_code
         self._headers = {name.lower(): value for name, value in response.headers.items()}
 
-    async def body(self, packets: AsyncIterator[bytes]) -> None:
+    async def body(self, raw_chunks: AsyncIterator[bytes]) -> None:
         decode = make_decoder(self._headers.get("content-encoding"))
-        async for packet in packets:
-            for data in decode(packet) if decode else (packet,):
-                self._pieces.append(Piece(at_s=self._clock() - self._began, data=data))
+        async for raw in raw_chunks:
+            for data in decode(raw) if decode else (raw,):
+                self._chunks.append(BodyChunk(at_s=self._clock() - self._started_at, data=data))
                 self._size += len(data)
-            if self._size > MOST_BYTES:
-                self.failure = "too_long"
+            if self._size > MAX_BODY_BYTES:
+                self.interruption = "too_long"
                 return
-            if self._enough(packet):
-                self.failure = "stopped"
+            if self._enough(raw):
+                self.interruption = "stopped"
                 return
 
-    def fails(self, how: str) -> None:
-        """Without a head it is what it is; in the body it is a cut."""
-        self.failure = how if self._status is None else "cut"
+    def fail(self, interruption: str) -> None:
+        """Record a failure; within the body every failure is `cut`."""
+        self.interruption = interruption if self._status is None else "cut"
 
-    def heard(self) -> Heard:
-        return Heard(
-            ask=self._ask,
+    def response(self) -> ProbeResponse:
+        return ProbeResponse(
+            request=self._request,
             status=self._status,
             headers=self._headers,
-            pieces=tuple(self._pieces),
-            failure=self.failure,
-            seconds=self._clock() - self._began,
+            chunks=tuple(self._chunks),
+            interruption=self.interruption,
+            seconds=self._clock() - self._started_at,
         )
 
 
-async def _reach(host: str, port: int, tls: ssl.SSLContext | None) -> Reach:
+async def _connect(host: str, port: int, tls: ssl.SSLContext | None) -> ConnectionResult:
     loop = asyncio.get_running_loop()
     try:
         await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return Reach(failure="dns")
+        return ConnectionResult(failure="dns")
     try:
         _, writer = await asyncio.open_connection(host, port, ssl=tls)
     except ssl.SSLCertVerificationError as error:
-        return Reach(failure="certificate", detail=error.verify_message)
+        return ConnectionResult(failure="certificate", detail=error.verify_message)
     except ConnectionRefusedError:
-        return Reach(failure="refused")
+        return ConnectionResult(failure="refused")
     except (ssl.SSLError, ConnectionError):
-        return Reach(failure="tls" if tls else "connect")
+        return ConnectionResult(failure="tls" if tls else "connect")
     except OSError:
-        return Reach(failure="connect")
+        return ConnectionResult(failure="connect")
     try:
-        return Reach(days_left=_days_left(writer) if tls else None)
+        return ConnectionResult(days_left=_days_left(writer) if tls else None)
     finally:
         writer.close()
         with suppress(OSError, ssl.SSLError):
@@ -190,14 +193,14 @@ async def _reach(host: str, port: int, tls: ssl.SSLContext | None) -> Reach:
 
 
 def _days_left(writer: asyncio.StreamWriter) -> int | None:
-    link = writer.get_extra_info("ssl_object")
-    until = (link.getpeercert() or {}).get("notAfter") if link is not None else None
-    if not isinstance(until, str):
+    tls = writer.get_extra_info("ssl_object")
+    not_after = (tls.getpeercert() or {}).get("notAfter") if tls is not None else None
+    if not isinstance(not_after, str):
         return None
-    return int((ssl.cert_time_to_seconds(until) - time.time()) // SECONDS_OF_A_DAY)
+    return int((ssl.cert_time_to_seconds(not_after) - time.time()) // SECONDS_PER_DAY)
 
 
-def _proxied(scheme: str, host: str) -> bool:
+def _uses_proxy(scheme: str, host: str) -> bool:
     import urllib.request
 
     if is_private(host, loopback_only=True) or urllib.request.proxy_bypass(host):
@@ -207,7 +210,10 @@ def _proxied(scheme: str, host: str) -> bool:
 
 
 def is_private(host: str, *, loopback_only: bool = False) -> bool:
-    """Whether the host is this machine or, unless loopback_only, on a network of its own."""
+    """Return whether a host is this machine or, unless `loopback_only`, on a private network.
+
+    A name without a dot counts as private, as in a Compose network.
+    """
     if host == "localhost":
         return True
     try:

@@ -1,89 +1,94 @@
-"""One request of the checker, and what was heard of it."""
+"""A request of the checker, and the response to it as it was received."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
 
 
-class Key(StrEnum):
-    """Which key goes with a request."""
-
-    RIGHT = "right"
-    WRONG = "wrong"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """A request below the base URL. body: JSON to POST, None for GET.
+class ProbeRequest:
+    """A request to a path below the endpoint's base URL.
 
-    base: another base than the target's, "" for its own. repeated: the text and the count of
-    a message that is one text over and over, so that a command needn't print it all.
+    Attributes:
+        path: Path below the base URL, with a leading slash.
+        body: JSON to POST, or None for a GET request.
+        wrong_key: Whether to send an invalid API key instead of the configured one.
+        base: Base URL to use instead of the endpoint's, or "" for the endpoint's.
+        repeated: Text and count of a last message that repeats one text, so that the printed
+            curl command can generate it.
     """
 
     path: str
     body: Mapping[str, Any] | None = None
-    key: Key = Key.RIGHT
+    wrong_key: bool = False
     base: str = ""
     repeated: tuple[str, int] | None = None
 
     @property
     def encoded(self) -> bytes | None:
-        """The body in UTF-8."""
+        """The body as UTF-8 JSON, or None without a body."""
         if self.body is None:
             return None
         return json.dumps(self.body, ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """Bytes of an answer as one read gave them. at_s: since the request was sent."""
+class BodyChunk:
+    """Bytes of a response body as one read returned them, `at_s` seconds after the request."""
 
     at_s: float
     data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """What came of a request, as far as it came.
+class ProbeResponse:
+    """The response to a request, as far as it was received.
 
-    status: None when no head of an answer came. headers: by lower-case names.
-    failure: "" for a body that came to its end, `stopped` where the checker had heard
-    enough, else `silent` (its deadline passed), `closed` (no answer, or the connection
-    ended before one), `no_http`, `cut` (in the body), `encoding`, `too_long`.
-    seconds: from sending to the end.
+    Attributes:
+        request: The request that was sent.
+        status: HTTP status, or None if no response head was received.
+        headers: Response headers with lower-case names.
+        chunks: The body as it was received.
+        interruption: Why the body is incomplete, "" if it is complete. `stopped` if the probe had
+            read enough, `silent` after the timeout, `closed` if the connection ended before a
+            response, `cut` if it ended within the body, `no_http`, `encoding` or `too_long`.
+        seconds: Time from sending the request to the end.
     """
 
-    ask: Ask
+    request: ProbeRequest
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY_MAPPING)
-    pieces: tuple[Piece, ...] = ()
-    failure: str = ""
+    chunks: tuple[BodyChunk, ...] = ()
+    interruption: str = ""
     seconds: float = 0.0
 
     @property
     def body(self) -> bytes:
-        """All that came of it."""
-        return b"".join(piece.data for piece in self.pieces)
+        """All received bytes of the body."""
+        return b"".join(chunk.data for chunk in self.chunks)
 
     @property
     def ok(self) -> bool:
-        """A whole answer with a status of success."""
-        return not self.failure and self.status is not None and 200 <= self.status < 300
+        """Whether this is a complete response with a 2xx status."""
+        return not self.interruption and self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """How far a connection came.
+class ConnectionResult:
+    """The result of opening a connection without sending a request.
 
-    failure: "" or `dns`, `refused`, `connect`, `silent`, `tls`, `certificate`.
-    detail: why the certificate is refused. days_left: of the certificate, None without TLS.
-    proxy: the environment sends this address through a proxy, so nothing was tried.
+    Attributes:
+        failure: "" or `dns`, `refused`, `connect`, `silent`, `tls` or `certificate`.
+        detail: Why the certificate was rejected.
+        days_left: Days until the certificate expires, or None without TLS.
+        seconds: How long it took.
+        proxy: Whether the environment sends this address through a proxy. Then no connection
+            was attempted.
     """
 
     failure: str = ""
@@ -93,20 +98,30 @@ class Reach:
     proxy: bool = False
 
 
-def chat(
+def chat_request(
     model: str,
     *messages: tuple[str, Any],
     stream: bool = False,
-    key: Key = Key.RIGHT,
+    wrong_key: bool = False,
     repeated: tuple[str, int] | None = None,
-    **more: Any,
-) -> Ask:
-    """A question to the model. messages: role and content, oldest first.
+    **parameters: Any,
+) -> ProbeRequest:
+    """Build a chat completion request.
 
-    repeated: see `Ask`; it becomes the last message.
+    Args:
+        model: The endpoint's own id of the model.
+        messages: Pairs of role and content, oldest first.
+        stream: Whether to request a stream.
+        wrong_key: See `ProbeRequest`.
+        repeated: See `ProbeRequest`. It is appended as the last message.
+        parameters: Further fields of the request body.
     """
     if repeated is not None:
         messages = (*messages, ("user", repeated[0] * repeated[1]))
-    said = [{"role": role, "content": content} for role, content in messages]
-    body = {"model": model, "messages": said, "stream": stream, **more}
-    return Ask(path="/chat/completions", body=body, key=key, repeated=repeated)
+    body = {
+        "model": model,
+        "messages": [{"role": role, "content": content} for role, content in messages],
+        "stream": stream,
+        **parameters,
+    }
+    return ProbeRequest(path="/chat/completions", body=body, wrong_key=wrong_key, repeated=repeated)

@@ -1,4 +1,4 @@
-"""A check as people read it on a terminal, and as programs read it."""
+"""Reports of a check: lines for a terminal, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,68 +8,69 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from akash_gradio.check import messages
-from akash_gradio.check.probe import Level, Verdict
-from akash_gradio.check.probes.registry import chosen, cost_of
+from akash_gradio.check.probe import Level
+from akash_gradio.check.probe_result import Verdict
+from akash_gradio.check.probes.registry import cost_of, probes_of
 from akash_gradio.check.runner import Finding
 from akash_gradio.domain.capabilities import Capabilities
 
-SECONDS: Final = {Level.QUICK: 5, Level.STANDARD: 15, Level.FULL: 30}
-"""What a check takes, about, at an endpoint that is well."""
+DURATIONS_S: Final = {Level.QUICK: 5, Level.STANDARD: 15, Level.FULL: 30}
+"""Approximate duration of a check of a healthy endpoint, in seconds."""
 
 
 def cost_facts(level: Level) -> dict[str, str]:
-    """What the check will cost, as written in sentences."""
-    cost = cost_of(chosen(level))
+    """Return the upper bounds of a check's cost, formatted for `messages.COST`."""
+    cost = cost_of(probes_of(level))
     return {
         "calls": f"{cost.calls}",
         "tokens_in": f"{cost.tokens_in:,}",
         "tokens_out": f"{cost.tokens_out:,}",
-        "seconds": f"{SECONDS[level]}",
+        "seconds": f"{DURATIONS_S[level]}",
     }
 
 
-def beforehand(name: str, level: Level) -> str:
-    """The same in a sentence."""
+def announcement(name: str, level: Level) -> str:
+    """Return the line that is shown before a check, with its cost."""
     return messages.COST.format(name=name, **cost_facts(level))
 
 
 def line(finding: Finding) -> str:
-    """One finding; what to mend and the command below it where it isn't well."""
-    says = f"{messages.VERDICTS[finding.verdict]:<5}{finding.title:<26}{finding.says}"
+    """Return one finding, with the fix and the curl command if it is a warning or a failure."""
+    text = f"{messages.VERDICTS[finding.verdict]:<5}{finding.title:<26}{finding.message}"
     if finding.verdict not in (Verdict.WARN, Verdict.FAIL):
-        return says
-    below = [part for part in (finding.mend, finding.curl) if part]
-    return "\n".join([says, *(f"     {part}" for part in below)])
+        return text
+    details = [part for part in (finding.fix, finding.curl) if part]
+    return "\n".join([text, *(f"     {part}" for part in details)])
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, int]:
-    """Verdict → how many."""
-    found = Counter(finding.verdict for finding in findings)
-    return {verdict.value: found[verdict] for verdict in Verdict}
+    """Return how many findings have each verdict."""
+    by_verdict = Counter(finding.verdict for finding in findings)
+    return {verdict.value: by_verdict[verdict] for verdict in Verdict}
 
 
 def summary(name: str, findings: Iterable[Finding]) -> str:
-    """How it went, in a line."""
-    found = counts(findings)
+    """Return the last line of a report."""
+    by_verdict = counts(findings)
     return messages.SUMMARY.format(
         name=name,
-        passed=found["pass"],
-        warned=found["warn"],
-        failed=found["fail"],
-        skipped=found["skipped"],
+        passed=by_verdict["pass"],
+        warned=by_verdict["warn"],
+        failed=by_verdict["fail"],
+        skipped=by_verdict["skipped"],
     )
 
 
 def as_json(
     name: str, model: str, findings: Iterable[Finding], capabilities: Capabilities
 ) -> dict[str, Any]:
-    """The same for a program."""
-    every = list(findings)
+    """Return the report of one endpoint as a JSON object."""
+    all_findings = list(findings)
     return {
         "endpoint": name,
         "model": model,
-        "ok": not any(finding.verdict is Verdict.FAIL for finding in every),
-        "counts": counts(every),
+        "ok": not any(finding.verdict is Verdict.FAIL for finding in all_findings),
+        "counts": counts(all_findings),
         "capabilities": asdict(capabilities),
-        "findings": [asdict(finding) for finding in every],
+        "findings": [asdict(finding) for finding in all_findings],
     }

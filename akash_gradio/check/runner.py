@@ -1,80 +1,85 @@
-"""Runs the probes: each when what it needs has passed, beside others where it may.
+"""Runs the probes, each as soon as the ones it requires have passed.
 
-Observations are made once. Nothing is asked that a failed probe has made pointless, and
-a probe that was not run says because of which one.
+Every observation is made once. A probe whose requirement failed is skipped, and its finding names
+the requirement.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from akash_gradio.check import messages
-from akash_gradio.check.probe import (
-    CALL_S,
-    Judgement,
-    Level,
-    Observation,
-    Probe,
-    Seen,
-    Verdict,
-    failed,
-    skipped,
-)
+from akash_gradio.check.probe import REQUEST_TIMEOUT_S, Evidence, Level, Observation, Probe
 from akash_gradio.check.probe_client import ProbeClient
-from akash_gradio.check.probe_request import Ask, Heard, Reach
-from akash_gradio.check.probes.model_list import listed
-from akash_gradio.check.probes.registry import OBSERVATIONS, chosen
+from akash_gradio.check.probe_request import ConnectionResult, ProbeRequest, ProbeResponse
+from akash_gradio.check.probe_result import ProbeResult, Verdict, failed, skipped
+from akash_gradio.check.probes.model_list import listed_models
+from akash_gradio.check.probes.registry import OBSERVATIONS, probes_of
 from akash_gradio.check.target import Target
 from akash_gradio.domain.capabilities import Capabilities
 
-AT_ONCE: Final = 4
-"""Observations under way, where the endpoint names no lower limit of its own."""
-MOST_AT_ONCE: Final = 8
-"""Requests in flight; only the probe that is about just that makes so many."""
-ROOM_WITHIN_S: Final = 20.0
+CONNECT_TIMEOUT_S: Final = 5.0
+MAX_OBSERVATIONS: Final = 4
+"""Upper bound of observations at the same time, unless the endpoint's own limit is lower."""
+MAX_REQUESTS: Final = 8
+"""Upper bound of requests in flight. Only the probe `at-once` needs that many."""
+SLOT_TIMEOUT_S: Final = 20.0
 
 
-class Slot(Protocol):
-    """The places of an endpoint, which chats have first."""
+class SlotPool(Protocol):
+    """The request slots of a running endpoint. Chats have priority over checks."""
 
-    async def enter(self) -> None:
-        """Wait for one that no chat is likely to want, and take it."""
+    async def acquire_slot(self) -> None:
+        """Wait for a slot that the next chat won't need, and take it."""
         ...
 
-    def leave(self) -> None:
-        """The request is over."""
+    def release_slot(self) -> None:
+        """Return the slot."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one probe found, in words without secrets.
+    """The result of one probe, as text without secrets.
 
-    code: `probe.code`, the same for the same finding always. curl: repeats it, "" where
-    there is nothing to ask. seconds: since the check began.
+    Attributes:
+        probe: Name of the probe.
+        title: Display name of the probe.
+        verdict: How the probe ended.
+        code: `probe.code`, the same whenever the same is found.
+        message: What was observed, and what it means.
+        fix: What to change, "" if nothing needs to be changed.
+        curl: Command that repeats the request, "" if there is none.
+        seconds: Time since the check began.
     """
 
     probe: str
     title: str
     verdict: Verdict
     code: str
-    says: str
-    mend: str = ""
+    message: str
+    fix: str = ""
     curl: str = ""
     seconds: float = 0.0
 
 
 class Check:
-    """Live: one check of one target. `findings` runs it.
+    """One check of one target. `findings` runs it.
 
-    scale: makes every deadline shorter or longer; tests do. room: None where nobody else
-    asks this endpoint. clock: monotonic seconds. capabilities: what was learned, complete
-    at the end.
+    Args:
+        target: The endpoint to check.
+        level: How much is checked.
+        scale: Factor for all time limits, used by tests.
+        slots: The endpoint's slots if it also serves chats.
+        clock: Returns monotonic seconds.
+
+    Attributes:
+        learned: Fields of `Capabilities` that the check found out, complete at the end.
     """
 
     def __init__(
@@ -83,144 +88,146 @@ class Check:
         *,
         level: Level = Level.STANDARD,
         scale: float = 1.0,
-        room: Slot | None = None,
+        slots: SlotPool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.target, self.level = target, level
         self.learned: dict[str, Any] = {}
-        self._scale, self._room = scale, room
-        self._prober, self._clock = ProbeClient(target, clock), clock
-        most = target.entry.max_concurrency
-        self._steps = asyncio.Semaphore(min(AT_ONCE, most or AT_ONCE))
-        self._places = asyncio.Semaphore(most or MOST_AT_ONCE)
+        self._scale, self._slots = scale, slots
+        self._client, self._clock = ProbeClient(target, clock), clock
+        limit = target.entry.max_concurrency
+        self._observation_limit = asyncio.Semaphore(min(MAX_OBSERVATIONS, limit or MAX_REQUESTS))
+        self._request_limit = asyncio.Semaphore(limit or MAX_REQUESTS)
         self._results: dict[str, Any] = {}
-        self._made: dict[str, asyncio.Task[None]] = {}
+        self._observing: dict[str, asyncio.Task[None]] = {}
         self._verdicts: dict[str, asyncio.Future[Verdict]] = {}
-        self._began = clock()
+        self._started_at = clock()
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the endpoint can, as far as it is known."""
+        """The endpoint's capabilities, as far as they are known."""
         return Capabilities(**self.learned)
 
     @property
-    def seen(self) -> Seen:
-        """What was observed so far."""
-        return Seen(target=self.target, model=self._model(), results=self._results)
+    def evidence(self) -> Evidence:
+        """What has been observed so far."""
+        return Evidence(target=self.target, model=self._model(), results=self._results)
 
     async def findings(self) -> AsyncGenerator[Finding, None]:
-        """Each finding as soon as it is known. Hold it with `aclosing`."""
-        self._began = self._clock()
-        found: asyncio.Queue[Finding | None] = asyncio.Queue()
-        running = asyncio.create_task(self._run(found))
+        """Run the check and yield each finding as soon as it is known. Hold it with `aclosing`."""
+        self._started_at = self._clock()
+        queue: asyncio.Queue[Finding | None] = asyncio.Queue()
+        running = asyncio.create_task(self._run(queue))
         try:
-            while (finding := await found.get()) is not None:
+            while (finding := await queue.get()) is not None:
                 yield finding
             await running
         finally:
             running.cancel()
             await asyncio.wait({running})
 
-    async def reach(self) -> Reach:
-        """Try the connection."""
-        return await self._prober.reach(deadline_s=self._scale * 5.0)
+    async def connect(self) -> ConnectionResult:
+        """Open a connection and close it again."""
+        return await self._client.connect(timeout_s=self._scale * CONNECT_TIMEOUT_S)
 
     async def send(
         self,
-        ask: Ask,
+        request: ProbeRequest,
         *,
-        deadline_s: float = CALL_S,
-        enough: Callable[[bytes], bool] = lambda _so_far: False,
-    ) -> Heard:
-        """Ask, within the limits of the endpoint and of this check."""
-        async with self._places:
-            if self._room is None:
-                return await self._send(ask, deadline_s, enough)
-            async with asyncio.timeout(ROOM_WITHIN_S * self._scale):
-                await self._room.enter()
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        enough: Callable[[bytes], bool] = lambda _chunk: False,
+    ) -> ProbeResponse:
+        """Send a request within the limits of the endpoint and of this check."""
+        async with self._request_limit:
+            if self._slots is None:
+                return await self._send(request, timeout_s, enough)
+            async with asyncio.timeout(self._scale * SLOT_TIMEOUT_S):
+                await self._slots.acquire_slot()
             try:
-                return await self._send(ask, deadline_s, enough)
+                return await self._send(request, timeout_s, enough)
             finally:
-                self._room.leave()
+                self._slots.release_slot()
 
-    async def _send(self, ask: Ask, deadline_s: float, enough: Callable[[bytes], bool]) -> Heard:
-        return await self._prober.send(ask, deadline_s=self._scale * deadline_s, enough=enough)
+    async def _send(
+        self, request: ProbeRequest, timeout_s: float, enough: Callable[[bytes], bool]
+    ) -> ProbeResponse:
+        return await self._client.send(request, timeout_s=self._scale * timeout_s, enough=enough)
 
-    async def _run(self, found: asyncio.Queue[Finding | None]) -> None:
-        probes = chosen(self.level)
+    async def _run(self, queue: asyncio.Queue[Finding | None]) -> None:
+        probes = probes_of(self.level)
         loop = asyncio.get_running_loop()
         self._verdicts = {probe.name: loop.create_future() for probe in probes}
-        alone = [probe for probe in probes if _alone(probe)]
+        exclusive = [probe for probe in probes if _is_exclusive(probe)]
         try:
-            async with self._prober:
-                await _all([self._probe(p, found) for p in probes if p not in alone])
-                for probe in alone:
-                    await self._probe(probe, found)
+            async with self._client:
+                await _run_all([self._probe(p, queue) for p in probes if p not in exclusive])
+                for probe in exclusive:
+                    await self._probe(probe, queue)
         finally:
-            await _end(self._made.values())
-            found.put_nowait(None)
+            await _cancel_all(self._observing.values())
+            queue.put_nowait(None)
 
-    async def _probe(self, probe: Probe, found: asyncio.Queue[Finding | None]) -> None:
-        judgement = await self._judgement(probe)
-        self._verdicts[probe.name].set_result(judgement.verdict)
-        self.learned |= judgement.learned
-        found.put_nowait(self._finding(probe, judgement))
+    async def _probe(self, probe: Probe, queue: asyncio.Queue[Finding | None]) -> None:
+        result = await self._result(probe)
+        self._verdicts[probe.name].set_result(result.verdict)
+        self.learned |= result.learned
+        queue.put_nowait(self._finding(probe, result))
 
-    async def _judgement(self, probe: Probe) -> Judgement:
-        for need in probe.needs:
-            if await self._verdicts[need] in (Verdict.FAIL, Verdict.SKIPPED):
-                return skipped("needs", need=messages.TITLES[need])
+    async def _result(self, probe: Probe) -> ProbeResult:
+        for required in probe.requires:
+            if await self._verdicts[required] in (Verdict.FAIL, Verdict.SKIPPED):
+                return skipped("needs", need=messages.TITLES[required])
         try:
-            for name in probe.sees:
+            for name in probe.observations:
                 await self._observed(name)
         except TimeoutError:
-            return skipped("busy") if self._room is not None else failed(None, "silent")
-        return probe.judge(self.seen)
+            return skipped("busy") if self._slots is not None else failed(None, "silent")
+        return probe.evaluate(self.evidence)
 
     async def _observed(self, name: str) -> None:
-        if name not in self._made:
-            self._made[name] = asyncio.create_task(self._observe(OBSERVATIONS[name]))
-        await asyncio.shield(self._made[name])
+        if name not in self._observing:
+            self._observing[name] = asyncio.create_task(self._observe(OBSERVATIONS[name]))
+        await asyncio.shield(self._observing[name])
 
     async def _observe(self, observation: Observation) -> None:
         for earlier in observation.after:
             await self._observed(earlier)
-        async with self._steps:
-            async with asyncio.timeout(self._scale * (observation.deadline_s + 1)):
+        async with self._observation_limit:
+            async with asyncio.timeout(self._scale * (observation.timeout_s + 1)):
                 self._results[observation.name] = await observation.observe(self)
 
     def _model(self) -> str:
         if self.target.model is not None:
             return self.target.model
-        models = self._results.get("models")
-        ids = [model.id for model in listed(models)] if isinstance(models, Heard) else []
-        return ids[0] if ids else "default"
+        response = self._results.get("models")
+        models = listed_models(response) if isinstance(response, ProbeResponse) else ()
+        return models[0].id if models else "default"
 
-    def _finding(self, probe: Probe, judgement: Judgement) -> Finding:
-        says, mend = messages.told(probe.name, judgement.code, judgement.facts)
+    def _finding(self, probe: Probe, result: ProbeResult) -> Finding:
+        message, fix = messages.render(probe.name, result.code, result.facts)
         return Finding(
             probe=probe.name,
             title=messages.TITLES[probe.name],
-            verdict=judgement.verdict,
-            code=f"{probe.name}.{judgement.code}",
-            says=says,
-            mend=mend,
-            curl=self.target.curl(judgement.ask) if judgement.ask else "",
-            seconds=self._clock() - self._began,
+            verdict=result.verdict,
+            code=f"{probe.name}.{result.code}",
+            message=message,
+            fix=fix,
+            curl=self.target.curl(result.request) if result.request else "",
+            seconds=self._clock() - self._started_at,
         )
 
 
-def _alone(probe: Probe) -> bool:
-    return any(OBSERVATIONS[name].alone for name in probe.sees)
+def _is_exclusive(probe: Probe) -> bool:
+    return any(OBSERVATIONS[name].exclusive for name in probe.observations)
 
 
-async def _all(works: Sequence[Any]) -> None:
+async def _run_all(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
     async with asyncio.TaskGroup() as group:
-        for work in works:
-            group.create_task(work)
+        for coroutine in coroutines:
+            group.create_task(coroutine)
 
 
-async def _end(tasks: Any) -> None:
+async def _cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
     for task in list(tasks):
         task.cancel()
         with suppress(asyncio.CancelledError, Exception):

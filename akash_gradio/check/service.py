@@ -1,10 +1,9 @@
-"""Checks asked for on the page: of an endpoint that runs, or of any address, one at a time each."""
+"""Runs the checks that are started on the page, one at a time for each endpoint."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pydantic import SecretStr
@@ -12,127 +11,120 @@ from pydantic import SecretStr
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.check import messages, report
 from akash_gradio.check.probe import Level
-from akash_gradio.check.probes.registry import chosen
-from akash_gradio.check.runner import Check, Finding
+from akash_gradio.check.probes.registry import probes_of
+from akash_gradio.check.runner import Check, Finding, SlotPool
 from akash_gradio.check.target import Target
-from akash_gradio.check.target_lookup import by_url, configured
+from akash_gradio.check.target_lookup import CheckError, target_of_address, target_of_endpoint
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.model import ServedModel
 
 
-class Slot(Protocol):
-    """A live endpoint: its places are the chats' first, and it remembers what a check learned."""
+class RunningEndpoint(SlotPool, Protocol):
+    """An endpoint that also serves chats, and stores what a check learns about it."""
 
     entry: EndpointSettings
 
     @property
     def models(self) -> tuple[ServedModel, ...] | None:
-        """What it serves, by catalog id."""
-        ...
-
-    async def acquire_slot(self) -> None:
-        """Wait for a place that no chat is likely to want, and take it."""
-        ...
-
-    def release_slot(self) -> None:
-        """The place is free again."""
+        """The models it serves, with their catalog ids; None while they are unknown."""
         ...
 
     def learn(self, model: str, facts: Mapping[str, Any]) -> None:
-        """Remember how it serves the model, by fields of `Capabilities`. model: its catalog id."""
+        """Store fields of `Capabilities` for a model, given by its catalog id."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Lent:
-    """A live endpoint's places, as a check asks for them."""
-
-    place: Slot
-
-    async def enter(self) -> None:
-        await self.place.acquire_slot()
-
-    def leave(self) -> None:
-        self.place.release_slot()
-
-
-class CheckError(ValueError):
-    """The check can't begin; the text says why, for people, without a secret."""
-
-
 class CheckService:
-    """Live: which checks run. endpoint: a live endpoint by its alias, None when there is none."""
+    """Starts checks and knows which ones are running.
 
-    def __init__(self, endpoint: Callable[[str], Slot | None], catalog: Catalog) -> None:
+    Args:
+        endpoint: Returns the running endpoint with an alias, or None.
+        catalog: The model catalog.
+    """
+
+    def __init__(self, endpoint: Callable[[str], RunningEndpoint | None], catalog: Catalog) -> None:
         self._endpoint, self._catalog = endpoint, catalog
         self._running: set[str] = set()
 
     def check_endpoint(
         self, alias: str, model: str | None, level: Level
     ) -> AsyncGenerator[Mapping[str, Any], None]:
-        """Check an endpoint that runs. model: a catalog id. Raises CheckError."""
-        place = self._endpoint(alias)
-        if place is None:
-            raise CheckError(messages.GONE.format(name=alias))
-        if model is None and place.models:
-            model = place.models[0].id
-        target = configured(place.entry, model, self._catalog)
-        return self._begin(target, level, place, model)
+        """Check a running endpoint.
+
+        Args:
+            alias: The endpoint's alias.
+            model: The model's catalog id, or None for the endpoint's first model.
+            level: How much is checked.
+
+        Returns:
+            The events of the check: `begin`, one `finding` per probe, and `end`.
+
+        Raises:
+            CheckError: There is no such endpoint, or it is being checked already.
+        """
+        endpoint = self._endpoint(alias)
+        if endpoint is None:
+            raise CheckError("check_endpoint_unknown", {"name": alias}, 422)
+        if model is None and endpoint.models:
+            model = endpoint.models[0].id
+        target = target_of_endpoint(endpoint.entry, model, self._catalog)
+        return self._start(target, level, endpoint, model)
 
     def check_address(
         self, url: str, key: SecretStr | None, model: str | None, level: Level
     ) -> AsyncGenerator[Mapping[str, Any], None]:
-        """Check any address. Raises CheckError."""
-        try:
-            target = by_url(url, key, model, self._catalog)
-        except ValueError as error:
-            raise CheckError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-        return self._begin(target, level, None, None)
+        """Check any address. Takes, returns and raises the same as `check_endpoint`.
 
-    def _begin(
-        self, target: Target, level: Level, place: Slot | None, model: str | None
+        Raises:
+            CheckError: The address can't be used, or it is being checked already.
+        """
+        return self._start(target_of_address(url, key, model, self._catalog), level, None, None)
+
+    def _start(
+        self, target: Target, level: Level, endpoint: RunningEndpoint | None, model: str | None
     ) -> AsyncGenerator[Mapping[str, Any], None]:
         if target.entry.url in self._running:
-            raise CheckError(messages.RUNS_ALREADY)
-        return self._tell(target, level, place, model)
+            raise CheckError("check_running", status=422)
+        return self._events(target, level, endpoint, model)
 
-    async def _tell(
-        self, target: Target, level: Level, place: Slot | None, model: str | None
+    async def _events(
+        self, target: Target, level: Level, endpoint: RunningEndpoint | None, model: str | None
     ) -> AsyncGenerator[Mapping[str, Any], None]:
         name = target.entry.name
-        check = Check(target, level=level, room=_Lent(place) if place else None)
+        check = Check(target, level=level, slots=endpoint)
         self._running.add(target.entry.url)
-        found: list[Finding] = []
+        reported: list[Finding] = []
         try:
             yield {
                 "kind": "begin",
-                "cost": report.beforehand(name, level),
+                "cost": report.announcement(name, level),
                 "probes": [
-                    {"probe": p.name, "title": messages.TITLES[p.name]} for p in chosen(level)
+                    {"probe": probe.name, "title": messages.TITLES[probe.name]}
+                    for probe in probes_of(level)
                 ],
             }
             async with aclosing(check.findings()) as findings:
                 async for finding in findings:
-                    found.append(finding)
-                    yield _row(finding)
-            if place is not None and model is not None:
-                place.learn(model, check.learned)
+                    reported.append(finding)
+                    yield _finding_event(finding)
+            if endpoint is not None and model is not None:
+                endpoint.learn(model, check.learned)
             yield {
                 "kind": "end",
-                "summary": report.summary(name, found),
-                "counts": report.counts(found),
+                "summary": report.summary(name, reported),
+                "counts": report.counts(reported),
             }
         finally:
             self._running.discard(target.entry.url)
 
 
-def _row(finding: Finding) -> Mapping[str, Any]:
+def _finding_event(finding: Finding) -> Mapping[str, Any]:
     return {
         "kind": "finding",
         "probe": finding.probe,
         "title": finding.title,
         "verdict": finding.verdict.value,
-        "says": finding.says,
-        "mend": finding.mend,
+        "message": finding.message,
+        "fix": finding.fix,
         "curl": finding.curl,
     }

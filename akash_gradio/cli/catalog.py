@@ -1,4 +1,4 @@
-"""`python -m akash_gradio catalog`: check the catalog, or make one from a `models.ts`."""
+"""The command `catalog`: checks the catalog, or creates one from a `models.ts`."""
 
 from __future__ import annotations
 
@@ -10,27 +10,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from akash_gradio.catalog.loader import SHIPPED, read_catalog
-from akash_gradio.catalog.typescript_import import NotRead, as_toml, read_typescript
+from akash_gradio.catalog.loader import SHIPPED_CATALOG, read_catalog
+from akash_gradio.catalog.typescript_import import TypeScriptError, as_toml, read_typescript
 from akash_gradio.check import messages
-from akash_gradio.check.catalog_check import Served, ask_endpoints, mistakes, remarks
+from akash_gradio.check.catalog_check import catalog_errors, catalog_notes, fetch_served_models
 from akash_gradio.config.paths import ASSETS
 from akash_gradio.config.settings import read_settings
+from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.model import Problem
 
-PICTURES: Final = ASSETS / "thumbnails"
-MISUSED: Final = 2
+THUMBNAILS: Final = ASSETS / "thumbnails"
+EXIT_ERRORS: Final = 1
+EXIT_MISUSED: Final = 2
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """0: no mistake (remarks are allowed). 1: mistakes. 2: misuse, or a file that can't be read."""
-    asked = _read(arguments)
-    if asked.command == "import":
-        return _import(Path(asked.file))
-    return _check(asked, environment)
+    """Check or import a catalog.
+
+    Returns:
+        The exit status: 0 without errors (notes are allowed), 1 with errors, 2 if the command
+        can't be run or a file can't be read.
+    """
+    options = _parse(arguments)
+    try:
+        if options.command == "import":
+            return _import(Path(options.file))
+        return _check(options, environment)
+    except UserError as error:
+        sys.stderr.write(f"{messages.error_text(error)}\n")
+        return EXIT_MISUSED
 
 
-def _read(arguments: Sequence[str]) -> argparse.Namespace:
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m akash_gradio catalog", description=messages.CATALOG_USAGE
     )
@@ -43,53 +54,48 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _check(asked: argparse.Namespace, environment: Mapping[str, str]) -> int:
+def _check(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     settings = read_settings(environment)
-    path = Path(asked.file) if asked.file else settings.catalog_file
+    path = Path(options.file) if options.file else settings.catalog_file
     if path is not None and not path.exists():
-        sys.stderr.write(messages.NO_SUCH_FILE.format(path=path) + "\n")
-        return MISUSED
-    where = path.name if path else SHIPPED
+        raise UserError("file_unreadable", {"path": path})
+    name = path.name if path else SHIPPED_CATALOG
     catalog = read_catalog(path, environment)
-    wrong = mistakes(where, catalog, PICTURES)
-    noted: tuple[Problem, ...] = ()
-    if settings.endpoints and not asked.offline:
-        served: Served = asyncio.run(ask_endpoints(settings.endpoints))
-        noted = remarks(where, catalog, served)
-    for title, found in ((messages.CATALOG_WRONG, wrong), (messages.CATALOG_NOTED, noted)):
-        if found:
-            sys.stdout.write("\n".join([title, *(f"  {problem}" for problem in found)]) + "\n")
-    sys.stdout.write(
-        messages.CATALOG_SUMMARY.format(
-            where=where, models=len(catalog.cards), wrong=len(wrong), noted=len(noted)
-        )
-        + "\n"
+    errors = catalog_errors(name, catalog, THUMBNAILS)
+    notes: tuple[Problem, ...] = ()
+    if settings.endpoints and not options.offline:
+        served = asyncio.run(fetch_served_models(settings.endpoints))
+        notes = catalog_notes(name, catalog, served)
+    for title, problems in ((messages.CATALOG_ERRORS, errors), (messages.CATALOG_NOTES, notes)):
+        if problems:
+            sys.stdout.write("\n".join([title, *(f"  {problem}" for problem in problems)]) + "\n")
+    summary = messages.CATALOG_SUMMARY.format(
+        file=name, models=len(catalog.cards), errors=len(errors), notes=len(notes)
     )
-    return 1 if wrong else 0
+    sys.stdout.write(f"{summary}\n")
+    return EXIT_ERRORS if errors else 0
 
 
 def _import(path: Path) -> int:
-    """TOML on standard output; what was left out, and what is wrong with the rest, beside it."""
+    """Write TOML to standard output, and what was left out or is wrong to standard error."""
     try:
         entries, problems = read_typescript(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):
-        sys.stderr.write(messages.NO_SUCH_FILE.format(path=path) + "\n")
-        return MISUSED
-    except NotRead as error:
+        raise UserError("file_unreadable", {"path": path}) from None
+    except TypeScriptError as error:
         place = f"{path.name}, line {error.line}" if error.line else path.name
-        sys.stderr.write(f"{place}: {error.hint}\n")
-        return MISUSED
+        raise UserError("import_failed", {"place": place, "reason": error.reason}) from None
     toml = as_toml(entries)
     sys.stdout.write(toml)
-    wrong = (*problems, *_problems_of(toml))
-    for problem in wrong:
+    errors = (*problems, *_problems_of(toml))
+    for problem in errors:
         sys.stderr.write(f"{problem}\n")
-    return 1 if wrong else 0
+    return EXIT_ERRORS if errors else 0
 
 
 def _problems_of(toml: str) -> tuple[Problem, ...]:
-    """What the catalog will say of it."""
+    """Return the problems of the new catalog."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / SHIPPED
+        path = Path(folder) / SHIPPED_CATALOG
         path.write_text(toml, encoding="utf-8")
         return read_catalog(path).problems

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from akash_gradio.check.probe import Level
 from akash_gradio.check.report import cost_facts
-from akash_gradio.check.service import CheckError, CheckService
+from akash_gradio.check.service import CheckService
 from akash_gradio.domain.errors import UserError
 from akash_gradio.web import texts
 from akash_gradio.web.deps import OperatorDeps
@@ -98,12 +98,7 @@ def _parse(body: bytes) -> CheckRequest:
 
 def _start(checks: CheckService, request: CheckRequest) -> AsyncGenerator[Mapping[str, Any], None]:
     level, model = LEVELS[request.level], request.model.strip() or None
-    try:
-        if request.endpoint:
-            return checks.check_endpoint(request.endpoint, model, level)
-        key = request.key.get_secret_value().strip()
-        return checks.check_address(
-            request.url.strip(), SecretStr(key) if key else None, model, level
-        )
-    except CheckError as error:
-        raise UserError("cannot_check", {"reason": str(error)}, 422) from None
+    if request.endpoint:
+        return checks.check_endpoint(request.endpoint, model, level)
+    key = request.key.get_secret_value().strip()
+    return checks.check_address(request.url.strip(), SecretStr(key) if key else None, model, level)

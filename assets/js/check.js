@@ -128,7 +128,7 @@ export class Check {
     return el("li", { class: "probe pending", id: `probe-${probe}` }, mark, el("div", {}, el("b", {}, title)));
   }
 
-  #row({ probe, title, verdict, says: message, mend: fix, curl }) {
+  #row({ probe, title, verdict, message, fix, curl }) {
     const mark = el("span", { class: "probe-mark" }, icon(ICONS[verdict]), el("span", { class: "sr-only" }, this.checkStrings[verdict]));
     const bad = verdict === "warn" || verdict === "fail";
     const more = [];

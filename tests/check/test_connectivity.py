@@ -1,4 +1,4 @@
-"""Name, connection, TLS and certificate; and who is on a private network."""
+"""DNS, connection, TLS, certificate, and whether a host is on a private network."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from pathlib import Path
 
 import pytest
 
-from akash_gradio.check.probe import Judgement, Level, Seen, Verdict
+from akash_gradio.check.probe import Evidence, Level
 from akash_gradio.check.probe_client import is_private
-from akash_gradio.check.probe_request import Ask, Heard, Reach
+from akash_gradio.check.probe_request import ConnectionResult, ProbeRequest, ProbeResponse
+from akash_gradio.check.probe_result import Verdict
 from akash_gradio.check.probes.registry import PROBES
 from akash_gradio.check.target import Target
 from akash_gradio.config.endpoints import EndpointSettings
-from tests.check.helpers import blamed, check
+from tests.check.helpers import check, problem_codes
 
 SELF_SIGNED = Path(__file__).with_name("self_signed.pem")
-"""Made for this test alone, and trusted by nobody."""
+"""A certificate for this test that no client trusts."""
 
 
-def aim(url: str, **fields: object) -> Target:
-    return Target(
-        entry=EndpointSettings.model_validate({"url": url, "name": "stub", **fields}), model="m"
-    )
+def target(url: str) -> Target:
+    entry = EndpointSettings.model_validate({"url": url, "name": "stub"})
+    return Target(entry=entry, model="m")
 
 
 @asynccontextmanager
 async def tls_server() -> AsyncIterator[int]:
-    """A port that speaks TLS with a certificate of its own making."""
+    """Run a TLS server with a self-signed certificate; yields its port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(SELF_SIGNED)
 
@@ -42,36 +42,38 @@ async def tls_server() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def test_a_certificate_that_nobody_trusts_is_told_with_its_reason() -> None:
+async def test_an_untrusted_certificate_is_reported_with_the_reason() -> None:
     async with tls_server() as port:
-        found = await check(aim(f"https://127.0.0.1:{port}"), level=Level.QUICK)
-    assert blamed(found) == {"reachable.certificate"}
-    assert "self-signed" in next(one.says for one in found if one.probe == "reachable")
+        findings = await check(target(f"https://127.0.0.1:{port}"), level=Level.QUICK)
+    assert problem_codes(findings) == {"reachable.certificate"}
+    assert "self-signed" in next(f.message for f in findings if f.probe == "reachable")
 
 
-async def test_a_name_that_does_not_exist_is_told() -> None:
-    found = await check(aim("http://no-such-host.invalid"), level=Level.QUICK)
-    assert blamed(found) == {"reachable.dns"}
-
-
-def judged(reach: Reach, url: str = "https://api.example.com") -> Judgement:
-    probe = next(probe for probe in PROBES if probe.name == "reachable")
-    return probe.judge(Seen(target=aim(url), model="m", results={"reach": reach}))
+async def test_an_unknown_host_name_is_reported() -> None:
+    findings = await check(target("http://no-such-host.invalid"), level=Level.QUICK)
+    assert problem_codes(findings) == {"reachable.dns"}
 
 
 @pytest.mark.parametrize(
-    ("reach", "code", "verdict"),
+    ("connection", "code", "verdict"),
     [
-        (Reach(days_left=90, seconds=0.02), "ok", Verdict.PASS),
-        (Reach(days_left=3), "expires", Verdict.WARN),
-        (Reach(days_left=-1), "expires", Verdict.WARN),
-        (Reach(proxy=True), "proxy", Verdict.PASS),
-        (Reach(failure="silent"), "silent", Verdict.FAIL),
+        (ConnectionResult(days_left=90, seconds=0.02), "ok", Verdict.PASS),
+        (ConnectionResult(days_left=3), "expires", Verdict.WARN),
+        (ConnectionResult(days_left=-1), "expires", Verdict.WARN),
+        (ConnectionResult(proxy=True), "proxy", Verdict.PASS),
+        (ConnectionResult(failure="silent"), "silent", Verdict.FAIL),
     ],
 )
-def test_what_was_reached_is_judged(reach: Reach, code: str, verdict: Verdict) -> None:
-    found = judged(reach)
-    assert (found.code, found.verdict) == (code, verdict)
+def test_a_connection_is_evaluated(
+    connection: ConnectionResult, code: str, verdict: Verdict
+) -> None:
+    probe = next(probe for probe in PROBES if probe.name == "reachable")
+    result = probe.evaluate(
+        Evidence(
+            target=target("https://api.example.com"), model="m", results={"connection": connection}
+        )
+    )
+    assert (result.code, result.verdict) == (code, verdict)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +89,14 @@ def test_what_was_reached_is_judged(reach: Reach, code: str, verdict: Verdict) -
         ("8.8.8.8", False, False),
     ],
 )
-def test_who_is_on_a_network_of_its_own(host: str, private: bool, loopback: bool) -> None:
+def test_private_hosts_are_recognized(host: str, private: bool, loopback: bool) -> None:
     assert is_private(host) is private
     assert is_private(host, loopback_only=True) is loopback
 
 
-def test_any_key_is_a_warning_where_everybody_can_reach_it() -> None:
+def test_accepting_any_key_is_a_warning_only_on_a_public_network() -> None:
     probe = next(probe for probe in PROBES if probe.name == "wrong-key")
-    heard = Heard(ask=Ask(path="/chat/completions"), status=200)
+    response = ProbeResponse(request=ProbeRequest(path="/chat/completions"), status=200)
     for url, code in (("https://api.example.com", "open"), ("http://10.0.0.7", "open_here")):
-        seen = Seen(target=aim(url), model="m", results={"wrong-key": heard})
-        assert probe.judge(seen).code == code
+        evidence = Evidence(target=target(url), model="m", results={"wrong-key": response})
+        assert probe.evaluate(evidence).code == code

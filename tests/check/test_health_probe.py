@@ -1,10 +1,11 @@
-"""Endpoints that nobody asks are looked after, as far as that is allowed."""
+"""Idle endpoints get the health probes that `HEALTH_PROBE` allows."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -21,21 +22,21 @@ from tests.stubs import StubEndpoint, entry, settings_for
 
 
 class FakeGateway:
-    """Records who was looked at and asked."""
+    """Records which endpoints were probed, and the requests that were sent."""
 
     def __init__(self, *statuses: EndpointStatus) -> None:
         self.statuses = statuses
-        self.looked: list[str] = []
-        self.asked: list[ChatRequest] = []
+        self.probed: list[str] = []
+        self.requests: list[ChatRequest] = []
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
         return self.statuses
 
     async def probe_endpoint(self, alias: str) -> None:
-        self.looked.append(alias)
+        self.probed.append(alias)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        self.asked.append(request)
+        self.requests.append(request)
         yield Started("a", "m")
         raise NoEndpoint("m", "busy")
 
@@ -48,16 +49,24 @@ class Clock:
         return self.now_s
 
 
-def status(alias: str = "a", **facts: object) -> EndpointStatus:
-    given = {"state": EndpointState.READY, "weight": 1, "priority": 1}
-    models = (ServedModel(id="m"),)
-    return EndpointStatus(**{"alias": alias, "models": models, **given, **facts})
+def status(alias: str = "a", **fields: Any) -> EndpointStatus:
+    defaults: dict[str, Any] = {
+        "models": (ServedModel(id="m"),),
+        "state": EndpointState.READY,
+        "weight": 1,
+        "priority": 1,
+    }
+    return EndpointStatus(alias=alias, **(defaults | fields))
 
 
-async def rounds(
-    mode: HealthProbe, gateway: FakeGateway, *, count: int = 1, **more
-) -> HealthProber:
-    """The health_prober after so many rounds."""
+async def run_rounds(
+    mode: HealthProbe,
+    gateway: FakeGateway,
+    *,
+    count: int = 1,
+    clock: Callable[[], float] | None = None,
+) -> None:
+    """Run the health prober for a number of rounds."""
     left = count
 
     async def sleep(_seconds: float) -> None:
@@ -66,47 +75,45 @@ async def rounds(
         if left == 0:
             raise asyncio.CancelledError
 
-    health_prober = HealthProber(mode, gateway, sleep=sleep, **more)
     with suppress(asyncio.CancelledError):
-        await health_prober.run()
-    return health_prober
+        await HealthProber(mode, gateway, sleep=sleep, clock=clock or Clock()).run()
 
 
-async def test_off_asks_nobody() -> None:
+async def test_off_probes_nothing() -> None:
     gateway = FakeGateway(status())
-    await rounds(HealthProbe.OFF, gateway)
-    assert (gateway.looked, gateway.asked) == ([], [])
+    await run_rounds(HealthProbe.OFF, gateway)
+    assert (gateway.probed, gateway.requests) == ([], [])
 
 
-async def test_models_asks_every_idle_endpoint_for_its_list() -> None:
+async def test_models_reads_the_model_list_of_every_idle_endpoint() -> None:
     busy, drained = status("busy", in_flight=1), status("drained", state=EndpointState.DRAINED)
     gateway = FakeGateway(status("a"), busy, drained, status("b"))
-    await rounds(HealthProbe.MODELS, gateway)
-    assert (gateway.looked, gateway.asked) == (["a", "b"], [])
+    await run_rounds(HealthProbe.MODELS, gateway)
+    assert (gateway.probed, gateway.requests) == (["a", "b"], [])
 
 
-async def test_token_asks_for_one_token_of_that_very_endpoint() -> None:
+async def test_token_requests_one_token_from_the_idle_endpoint() -> None:
     gateway = FakeGateway(status("a"), status("unlisted", models=None))
-    await rounds(HealthProbe.TOKEN, gateway)
-    (request,) = gateway.asked
+    await run_rounds(HealthProbe.TOKEN, gateway)
+    (request,) = gateway.requests
     assert (request.model, request.endpoint, request.sampling.max_tokens) == ("m", "a", 1)
-    assert gateway.looked == ["unlisted"]
+    assert gateway.probed == ["unlisted"]
 
 
 async def test_an_endpoint_is_probed_once_in_five_minutes() -> None:
-    gateway, clock = FakeGateway(status("a")), Clock()
-    await rounds(HealthProbe.MODELS, gateway, count=3, clock=clock)
-    assert gateway.looked == ["a"]
+    gateway = FakeGateway(status("a"))
+    await run_rounds(HealthProbe.MODELS, gateway, count=3, clock=Clock())
+    assert gateway.probed == ["a"]
 
 
-async def test_real_traffic_makes_a_probe_needless() -> None:
+async def test_an_endpoint_with_real_traffic_is_not_probed() -> None:
     gateway, clock = FakeGateway(status("a")), Clock()
-    health_prober = HealthProber(HealthProbe.MODELS, gateway, clock=clock)
+    prober = HealthProber(HealthProbe.MODELS, gateway, clock=clock)
     attempt = Attempt(endpoint="a", model="m", reason="weighted", outcome="ok", elapsed_ms=1.0)
-    health_prober.observe(Receipt(requested_model="m", attempts=(attempt,)))
-    assert not health_prober._idle(status("a"))
+    prober.observe(Receipt(requested_model="m", attempts=(attempt,)))
+    assert not prober._is_idle(status("a"))
     clock.now_s = IDLE_S
-    assert health_prober._idle(status("a"))
+    assert prober._is_idle(status("a"))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +124,7 @@ async def test_real_traffic_makes_a_probe_needless() -> None:
         ("status_401", EndpointState.UNKNOWN),
     ],
 )
-async def test_a_look_tells_whether_an_endpoint_is_there(
+async def test_a_probe_shows_whether_an_endpoint_responds(
     behavior: str, state: EndpointState
 ) -> None:
     async with (
@@ -125,18 +132,19 @@ async def test_a_look_tells_whether_an_endpoint_is_there(
         open_gateway(settings_for(entry(stub, name="a"))) as gateway,
     ):
         await gateway.probe_endpoint("a")
-        await gateway.probe_endpoint("nobody")
-        (found,) = gateway.endpoints()
-    assert (found.state, [model.id for model in found.models]) == (state, ["m"])
+        await gateway.probe_endpoint("unknown")
+        (endpoint,) = gateway.endpoints()
+    assert endpoint.models is not None
+    assert (endpoint.state, [model.id for model in endpoint.models]) == (state, ["m"])
 
 
-async def test_an_endpoint_that_is_gone_is_down_after_some_looks() -> None:
+async def test_an_unreachable_endpoint_is_down_after_several_probes() -> None:
     async with (
         StubEndpoint("closed_port") as stub,
         open_gateway(settings_for(entry(stub, name="a"))) as gateway,
     ):
         for _ in range(3):
             await gateway.probe_endpoint("a")
-        (found,) = gateway.endpoints()
-    assert found.state is EndpointState.DOWN
-    assert found.down_since is not None
+        (endpoint,) = gateway.endpoints()
+    assert endpoint.state is EndpointState.DOWN
+    assert endpoint.down_since is not None

@@ -1,4 +1,4 @@
-"""Whatever an endpoint sends, every judge comes to a judgement, and it has a sentence."""
+"""Every probe reaches a result for any response, and the result has a message."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akash_gradio.check import messages
-from akash_gradio.check.probe import Seen, Verdict
-from akash_gradio.check.probe_request import Heard, Piece, Reach, chat
+from akash_gradio.check.probe import Evidence
+from akash_gradio.check.probe_request import (
+    BodyChunk,
+    ConnectionResult,
+    ProbeResponse,
+    chat_request,
+)
+from akash_gradio.check.probe_result import Verdict
 from akash_gradio.check.probes.registry import OBSERVATIONS, PROBES
 from akash_gradio.check.target import Target
 from akash_gradio.config.endpoints import EndpointSettings
 
 ENTRY = EndpointSettings.model_validate({"url": "https://h", "name": "stub"})
-ASK = chat("m", ("user", "x"), stop=["word"])
-SEVERAL = {
-    "plain": 1, "stream": 1, "longer": 1, "top-p": 2, "stop": 1, "seed": 2, "eight": 2,
-    "cancel": 2, "thinking": 1, "overflow": 1, "elsewhere": 1,
+REQUEST = chat_request("m", ("user", "x"), stop=["word"])
+RESPONSE_COUNTS = {
+    "plain": 1, "stream": 1, "longer": 1, "top-p": 2, "stop": 1, "seed": 2, "parallel": 2,
+    "disconnect": 2, "reasoning": 1, "overflow": 1, "other-bases": 1,
 }  # fmt: skip
-"""Observations that are more than one request."""
+"""Observations that return a tuple of responses."""
 
 names = st.sampled_from(
     ["choices", "delta", "message", "content", "role", "finish_reason", "usage", "data", "id",
@@ -36,15 +42,15 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
     max_leaves=12,
 )
-likely = st.builds(
+plausible = st.builds(
     lambda inner, usage: {"choices": [inner], "usage": usage, "data": [inner]},
     st.dictionaries(names, values, max_size=4) | values,
     values,
 )
 bodies = st.one_of(
     values.map(lambda v: json.dumps(v).encode()),
-    likely.map(lambda v: json.dumps(v).encode()),
-    st.lists(likely | values, max_size=3).map(
+    plausible.map(lambda v: json.dumps(v).encode()),
+    st.lists(plausible | values, max_size=3).map(
         lambda vs: (
             b"".join(b"data: " + json.dumps(v).encode() + b"\n\n" for v in vs) + b"data: [DONE]\n\n"
         )
@@ -58,43 +64,44 @@ headers = st.dictionaries(
 
 
 @st.composite
-def heards(draw: Any) -> Heard:
-    return Heard(
-        ask=ASK,
+def responses(draw: st.DrawFn) -> ProbeResponse:
+    return ProbeResponse(
+        request=REQUEST,
         status=draw(st.sampled_from([None, 200, 200, 200, 204, 301, 401, 404, 429, 500, 503])),
         headers=draw(headers),
-        pieces=(Piece(at_s=0.5, data=draw(bodies)), Piece(at_s=2.5, data=draw(bodies))),
-        failure=draw(st.sampled_from(["", "", "", "silent", "cut", "closed", "stopped"])),
+        chunks=(BodyChunk(at_s=0.5, data=draw(bodies)), BodyChunk(at_s=2.5, data=draw(bodies))),
+        interruption=draw(st.sampled_from(["", "", "", "silent", "cut", "closed", "stopped"])),
         seconds=3.0,
     )
 
 
-def results(heard: Heard) -> dict[str, Any]:
-    """The same answer, wherever somebody looks."""
-    found: dict[str, Any] = {
-        name: (heard,) * SEVERAL[name] if name in SEVERAL else heard for name in OBSERVATIONS
+def same_for_all(response: ProbeResponse) -> dict[str, Any]:
+    """Return results in which every observation has this response."""
+    results: dict[str, Any] = {
+        name: (response,) * RESPONSE_COUNTS[name] if name in RESPONSE_COUNTS else response
+        for name in OBSERVATIONS
     }
-    return {**found, "reach": Reach()}
+    return {**results, "connection": ConnectionResult()}
 
 
 @settings(max_examples=100, deadline=None)
-@given(heards())
-def test_every_judge_judges_whatever_came(heard: Heard) -> None:
-    seen = Seen(target=Target(entry=ENTRY, model="m"), model="m", results=results(heard))
+@given(responses())
+def test_every_probe_evaluates_any_response(response: ProbeResponse) -> None:
+    results = same_for_all(response)
+    evidence = Evidence(target=Target(entry=ENTRY, model="m"), model="m", results=results)
     verdicts: dict[str, Verdict] = {}
 
-    def judge(name: str) -> Verdict:
-        """As `Check` does: what a probe needs comes first, and must not have failed."""
+    def evaluate(name: str) -> Verdict:
+        """Evaluate a probe as `Check` does: only if what it requires has passed."""
         probe = next(probe for probe in PROBES if probe.name == name)
-        needed = [verdicts.get(need) or judge(need) for need in probe.needs]
+        required = [verdicts.get(other) or evaluate(other) for other in probe.requires]
         verdicts[name] = Verdict.SKIPPED
-        if not {Verdict.FAIL, Verdict.SKIPPED} & set(needed):
-            judgement = probe.judge(seen)
-            says, mend = messages.told(name, judgement.code, judgement.facts)
-            assert says
-            assert isinstance(mend, str)
-            verdicts[name] = judgement.verdict
+        if not {Verdict.FAIL, Verdict.SKIPPED} & set(required):
+            result = probe.evaluate(evidence)
+            text, _fix = messages.render(name, result.code, result.facts)
+            assert text
+            verdicts[name] = result.verdict
         return verdicts[name]
 
     for probe in PROBES:
-        judge(probe.name)
+        evaluate(probe.name)

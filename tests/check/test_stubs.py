@@ -1,4 +1,4 @@
-"""Every misbehaving endpoint is found out, by its own probe and by no other."""
+"""Every stub's fault is reported by the probe for it, and by no other."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.check.probe import Level, Verdict
-from tests.check.helpers import KEY, PATIENT, SHORT, blamed, check, target
+from akash_gradio.check.probe import Level
+from akash_gradio.check.probe_result import Verdict
+from tests.check.helpers import KEY, SHORT_SCALE, USUAL_SCALE, check, problem_codes, target
 from tests.stubs import BEHAVIORS, Ending, StubEndpoint
 from tests.stubs.compliant import compliant
 
 SLOW = {"split_into_bytes", "half_a_mebibyte_in_a_line"}
-"""Eight of these at once are too much for one loop that plays both sides."""
-WELL: set[str] = set()
-ODD: dict[str, set[str]] = {
+"""Eight of these in parallel are too much for one event loop with client and server."""
+NO_FINDINGS: set[str] = set()
+FINDINGS: dict[str, set[str]] = {
     "cr_lines": {"framing.cr_lines"},
     "byte_order_mark": {"framing.bom"},
     "data_over_several_lines": {"framing.several_lines"},
@@ -36,30 +37,31 @@ ODD: dict[str, set[str]] = {
     "think_end_alone": {"reasoning.end_alone"},
     "rejects_stream_options": {"usage.refused"},
 }
-"""What those that answer have about them; the others of them have nothing."""
-NEVER_COUNTS = {"usage.missing"}
-"""Most of them report no tokens, and that is found too."""
-COUNTS = {
+"""The findings of stubs that answer. Those that aren't listed have none."""
+NO_USAGE = {"usage.missing"}
+"""Most stubs report no tokens, which is a finding too."""
+WITH_USAGE = {
     "perfect", "slow", "echoes", "float_usage", "usage_on_every_chunk", "rejects_stream_options",
     "whole_json_for_a_stream", "whole_json_typed_as_stream",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [n for n, a in BEHAVIORS.items() if a.ending is Ending.COMPLETE])
-async def test_an_endpoint_that_answers_oddly_is_told_just_that(name: str) -> None:
+@pytest.mark.parametrize("name", [n for n, b in BEHAVIORS.items() if b.ending is Ending.COMPLETE])
+async def test_an_unusual_answer_gives_exactly_its_findings(name: str) -> None:
     async with StubEndpoint(compliant(name), key=KEY) as stub:
-        found = await check(target(stub), level=Level.QUICK if name in SLOW else Level.FULL)
-    assert blamed(found) == ODD.get(name, WELL) | (WELL if name in COUNTS else NEVER_COUNTS)
+        findings = await check(target(stub), level=Level.QUICK if name in SLOW else Level.FULL)
+    usage = NO_FINDINGS if name in WITH_USAGE else NO_USAGE
+    assert problem_codes(findings) == FINDINGS.get(name, NO_FINDINGS) | usage
 
 
-def _patience(finding: str) -> dict[str, Any]:
-    """Little of it where the stub hangs, and then only the probes that it is about."""
+def _options(finding: str) -> dict[str, Any]:
+    """Return short time limits and few probes if the stub never responds."""
     if finding.endswith(".silent"):
-        return {"scale": SHORT, "level": Level.QUICK}
-    return {"scale": PATIENT, "level": Level.FULL}
+        return {"scale": SHORT_SCALE, "level": Level.QUICK}
+    return {"scale": USUAL_SCALE, "level": Level.FULL}
 
 
-BREAKS: dict[str, str] = {
+INTERRUPTED: dict[str, str] = {
     "cuts_in_the_middle": "stream.cut",
     "resets_in_the_middle": "stream.cut",
     "ends_unfinished": "stream.cut",
@@ -73,15 +75,15 @@ BREAKS: dict[str, str] = {
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, a in BEHAVIORS.items() if a.ending is Ending.INTERRUPTED]
+    "name", [n for n, b in BEHAVIORS.items() if b.ending is Ending.INTERRUPTED]
 )
-async def test_an_endpoint_that_breaks_off_is_told_just_that(name: str) -> None:
+async def test_an_interrupted_answer_gives_exactly_one_finding(name: str) -> None:
     async with StubEndpoint(compliant(name), key=KEY) as stub:
-        found = await check(target(stub), **_patience(BREAKS[name]))
-    assert blamed(found) == {BREAKS[name]}
+        findings = await check(target(stub), **_options(INTERRUPTED[name]))
+    assert problem_codes(findings) == {INTERRUPTED[name]}
 
 
-FAILS: dict[str, str] = {
+FAILURES: dict[str, str] = {
     "closed_port": "reachable.refused",
     "plain_text_on_https": "reachable.tls",
     "resets_at_once": "answers.closed",
@@ -138,18 +140,18 @@ FAILS: dict[str, str] = {
         if a.ending in (Ending.NO_FIRST_TOKEN, Ending.REQUEST_REFUSED)
     ],
 )
-async def test_an_endpoint_that_never_answers_is_told_why_and_nothing_else(name: str) -> None:
+async def test_an_endpoint_without_an_answer_gives_exactly_one_failure(name: str) -> None:
     async with StubEndpoint(name) as stub:
-        found = await check(target(stub), **_patience(FAILS.get(name, "")))
-    assert blamed(found) == {FAILS.get(name, "plain.status")}
-    assert all(one.mend for one in found if one.verdict is Verdict.FAIL)
-    assert [one for one in found if one.code.endswith(".needs")]
+        findings = await check(target(stub), **_options(FAILURES.get(name, "")))
+    assert problem_codes(findings) == {FAILURES.get(name, "plain.status")}
+    assert all(one.fix for one in findings if one.verdict is Verdict.FAIL)
+    assert [one for one in findings if one.code.endswith(".needs")]
 
 
-async def test_an_endpoint_that_does_everything_right_passes_everything() -> None:
+async def test_a_compliant_endpoint_passes_all_probes() -> None:
     async with StubEndpoint(compliant(), key=KEY) as stub:
-        found = await check(target(stub))
-    assert {one.verdict for one in found} == {Verdict.PASS}
-    assert {one.code for one in found if one.code.endswith(".repeated")} == {
+        findings = await check(target(stub))
+    assert {one.verdict for one in findings} == {Verdict.PASS}
+    assert {one.code for one in findings if one.code.endswith(".repeated")} == {
         "emoji.repeated", "cjk.repeated", "code-fences.repeated", "control-characters.repeated",
     }  # fmt: skip

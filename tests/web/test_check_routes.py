@@ -88,7 +88,7 @@ def test_no_secret_comes_back(client: TestClient, stub: StubThread) -> None:
 @pytest.mark.parametrize(
     ("asked", "hint"),
     [
-        ({"endpoint": "nobody"}, "There is no endpoint called nobody"),
+        ({"endpoint": "nobody"}, "There is no endpoint named nobody"),
         ({"url": "ftp://h"}, "Start it with https:// or http://."),
         ({"url": "https://me:pass@h"}, "Take the user and password out of it"),
     ],
@@ -112,7 +112,7 @@ def test_one_endpoint_is_checked_once_at_a_time(endpoint, tmp_path) -> None:
     checks._running.add(endpoint.entry.url)
     client = client_of(endpoint, tmp_path, checks=checks)
     response = client.post("/page/check/run", json={"endpoint": "stub"})
-    assert "just being checked" in response.json()["error"]["hint"]
+    assert "already being checked" in response.json()["error"]["title"]
 
 
 # ── everybody else ──────────────────────────────────────────────────────────

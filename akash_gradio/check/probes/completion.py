@@ -1,120 +1,148 @@
-"""An answer that isn't streamed: whether one comes, and its shape."""
+"""Probes for an answer that isn't streamed, and helpers shared by all probes that send chats."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from akash_gradio.check.parsing import Fault, read_answer
+from akash_gradio.check.parsing import AnswerFailure, parse_answer
 from akash_gradio.check.probe import (
-    Checking,
-    Judgement,
+    REQUEST_TIMEOUT_S,
+    Evidence,
     Level,
     Observation,
     Probe,
-    Seen,
-    failed,
-    passed,
-    skipped,
-    warned,
+    ProbeContext,
 )
-from akash_gradio.check.probe_request import Heard, chat
+from akash_gradio.check.probe_request import ProbeResponse, chat_request
+from akash_gradio.check.probe_result import ProbeResult, failed, passed, skipped, warned
 
 HELLO: Final = "Say hello in one short sentence."
 HELLO_TOKENS: Final = 24
+FEW_TOKENS: Final = 8
+"""Answer limit of requests whose answer doesn't matter."""
 
 
-def limited(seen: Seen, tokens: int) -> dict[str, Any]:
-    """The field that limits an answer: OpenAI's reasoning models refuse the older name."""
-    plain = seen.results.get("plain")
-    newer = isinstance(plain, tuple) and len(plain) > 1
-    return {"max_completion_tokens" if newer else "max_tokens": tokens}
+async def send_chat(
+    context: ProbeContext,
+    *messages: tuple[str, Any],
+    tokens: int = FEW_TOKENS,
+    timeout_s: float = REQUEST_TIMEOUT_S,
+    enough: Callable[[bytes], bool] = lambda _chunk: False,
+    **parameters: Any,
+) -> ProbeResponse:
+    """Send a chat whose answer is limited to a number of tokens.
 
-
-def broken(heard: Heard, fault: Fault, seen: Seen) -> Judgement:
-    """The failure of a request that should have been answered."""
-    facts = {"status": fault.status or "", "seconds": f"{heard.seconds:.0f}"}
-    detail = seen.target.quote(fault.detail)
-    if fault.code == "busy":
-        return failed(heard.ask, "busy", **facts, detail=detail)
-    return failed(heard.ask, fault.code, **facts, detail=detail)
-
-
-def objection(heard: Heard, seen: Seen) -> Judgement | None:
-    """Why a request was not answered that differs from the plain one by what is probed.
-
-    None when it was; an answer without a word counts, it is short. A server that is busy
-    says nothing of what is probed.
+    Args:
+        context: What the observation may use.
+        messages: Pairs of role and content.
+        tokens: Upper bound of the answer. It is sent in the field that the endpoint accepts.
+        timeout_s: Time limit for the whole response.
+        enough: Called with each chunk of the body; True stops reading.
+        parameters: Further arguments of `chat_request`.
     """
-    fault = read_answer(heard).fault
-    if fault is None or fault.code == "empty":
+    evidence = context.evidence
+    plain = evidence.results.get("plain")
+    # OpenAI's reasoning models refuse `max_tokens`; then `plain` has two responses.
+    newer = isinstance(plain, tuple) and len(plain) > 1
+    limit: dict[str, Any] = {"max_completion_tokens" if newer else "max_tokens": tokens}
+    request = chat_request(evidence.model, *messages, **limit, **parameters)
+    return await context.send(request, timeout_s=timeout_s, enough=enough)
+
+
+def answer_failed(
+    response: ProbeResponse, failure: AnswerFailure, evidence: Evidence
+) -> ProbeResult:
+    """Return the failure of a request that should have been answered."""
+    return failed(
+        response.request,
+        failure.code,
+        status=failure.status or "",
+        seconds=f"{response.seconds:.0f}",
+        detail=evidence.target.quote(failure.detail),
+    )
+
+
+def rejection(response: ProbeResponse, evidence: Evidence) -> ProbeResult | None:
+    """Return why a request failed that differs from the plain one only in what is probed.
+
+    Returns:
+        A warning, `busy` if the endpoint may answer later, or None if the request was accepted.
+        An empty answer is accepted: these answers are short.
+    """
+    answer = parse_answer(response)
+    if answer.failure is None or answer.is_accepted:
         return None
-    if fault.code in ("busy", "starting"):
+    failure = answer.failure
+    if failure.is_busy:
         return skipped("busy")
-    detail = seen.target.quote(fault.detail)
-    code = "refused" if fault.code in ("refused", "context", "too_large") else "failed"
-    return warned(heard.ask, code, status=fault.status or fault.code, detail=detail)
+    detail = evidence.target.quote(failure.detail)
+    code = "refused" if failure.code in ("refused", "context", "too_large") else "failed"
+    return warned(response.request, code, status=failure.status or failure.code, detail=detail)
 
 
-async def _plain(checking: Checking) -> tuple[Heard, ...]:
-    """Twice where the first is refused for the name of the token limit."""
-    model = checking.seen.model
-    first = await checking.send(chat(model, ("user", HELLO), max_tokens=HELLO_TOKENS))
+async def _plain(context: ProbeContext) -> tuple[ProbeResponse, ...]:
+    """Repeat the request if it is refused because of the token limit's name."""
+    model = context.evidence.model
+    first = await context.send(chat_request(model, ("user", HELLO), max_tokens=HELLO_TOKENS))
     if first.status == 400 and b"max_completion_tokens" in first.body:
-        ask = chat(model, ("user", HELLO), max_completion_tokens=HELLO_TOKENS)
-        return first, await checking.send(ask)
+        request = chat_request(model, ("user", HELLO), max_completion_tokens=HELLO_TOKENS)
+        return first, await context.send(request)
     return (first,)
 
 
-def _judge_plain(seen: Seen) -> Judgement:
-    heard = seen.all_heard("plain")[-1]
-    answer = read_answer(heard)
-    if answer.fault is not None:
-        return broken(heard, answer.fault, seen)
+def _evaluate_plain(evidence: Evidence) -> ProbeResult:
+    response = evidence.last_response("plain")
+    answer = parse_answer(response)
+    if answer.failure is not None:
+        return answer_failed(response, answer.failure, evidence)
     if answer.streamed:
-        return failed(heard.ask, "streamed_unasked")
-    return passed(heard.ask, seconds=f"{heard.seconds:.2f}")
+        return failed(response.request, "streamed_unasked")
+    return passed(response.request, seconds=f"{response.seconds:.2f}")
 
 
-def _judge_shape(seen: Seen) -> Judgement:
-    heard = seen.all_heard("plain")[-1]
-    answer = read_answer(heard)
+def _evaluate_shape(evidence: Evidence) -> ProbeResult:
+    response = evidence.last_response("plain")
+    answer = parse_answer(response)
     role = answer.message.get("role")
     if role != "assistant":
-        return warned(heard.ask, "role", role=seen.target.quote(str(role)))
+        return warned(response.request, "role", role=evidence.target.quote(str(role)))
     if answer.finish is None:
-        return warned(heard.ask, "no_finish")
+        return warned(response.request, "no_finish")
     missing = [name for name in ("id", "object", "model") if not answer.value.get(name)]
     if missing:
-        return warned(heard.ask, "fields", names=", ".join(missing))
-    return passed(heard.ask, finish=seen.target.quote(answer.finish))
+        return warned(response.request, "fields", names=", ".join(missing))
+    return passed(response.request, finish=evidence.target.quote(answer.finish))
 
 
-def _judge_usage(seen: Seen) -> Judgement:
-    heard = seen.all_heard("plain")[-1]
-    return judge_counts(heard, read_answer(heard).usage)
+def _evaluate_usage(evidence: Evidence) -> ProbeResult:
+    response = evidence.last_response("plain")
+    return evaluate_token_counts(response, parse_answer(response).usage)
 
 
-def judge_counts(heard: Heard, usage: dict[str, Any]) -> Judgement:
-    """Whether tokens are reported, and in whole numbers."""
+def evaluate_token_counts(response: ProbeResponse, usage: dict[str, Any]) -> ProbeResult:
+    """Return whether token counts are reported, and as whole numbers."""
     counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     if any(isinstance(count, bool) or not isinstance(count, int | float) for count in counts):
-        return warned(heard.ask, "missing")
+        return warned(response.request, "missing")
     if any(isinstance(count, float) for count in counts):
-        return warned(heard.ask, "fractions")
-    return passed(heard.ask, tokens_in=counts[0], tokens_out=counts[1])
+        return warned(response.request, "fractions")
+    return passed(response.request, tokens_in=counts[0], tokens_out=counts[1])
 
 
 OBSERVATIONS: Final = (
     Observation(
-        name="plain",
-        observe=_plain,
-        tokens_out=HELLO_TOKENS,
-        after=("models",),
-        deadline_s=31,
+        name="plain", observe=_plain, tokens_out=HELLO_TOKENS, after=("models",), timeout_s=31
     ),
 )
 PROBES: Final = (
-    Probe(name="plain", level=Level.QUICK, needs=("key",), sees=("plain",), judge=_judge_plain),
-    Probe(name="plain-shape", level=Level.QUICK, sees=("plain",), judge=_judge_shape),
-    Probe(name="plain-usage", level=Level.QUICK, sees=("plain",), judge=_judge_usage),
+    Probe(
+        name="plain",
+        level=Level.QUICK,
+        requires=("key",),
+        observations=("plain",),
+        evaluate=_evaluate_plain,
+    ),
+    Probe(name="plain-shape", level=Level.QUICK, observations=("plain",), evaluate=_evaluate_shape),
+    Probe(name="plain-usage", level=Level.QUICK, observations=("plain",), evaluate=_evaluate_usage),
 )

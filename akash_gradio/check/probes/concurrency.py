@@ -1,106 +1,113 @@
-"""Several at once, and whether leaving stops the work. Nothing else is asked meanwhile."""
+"""Probes for parallel requests, and for whether a disconnect stops the work.
+
+Their observations are exclusive: other requests would change what is measured.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Final
 
-from akash_gradio.check.parsing import read_flow
-from akash_gradio.check.probe import (
-    Checking,
-    Judgement,
-    Observation,
-    Probe,
-    Seen,
-    failed,
-    passed,
-    skipped,
-    warned,
-)
-from akash_gradio.check.probe_request import Heard, chat
-from akash_gradio.check.probes.completion import limited
-from akash_gradio.check.probes.streaming import flow_of
+from akash_gradio.check.parsing import parse_stream
+from akash_gradio.check.probe import Evidence, Observation, Probe, ProbeContext
+from akash_gradio.check.probe_request import ProbeResponse
+from akash_gradio.check.probe_result import ProbeResult, failed, passed, skipped, warned
+from akash_gradio.check.probes.completion import send_chat
 
-AT_ONCE: Final = 8
-AT_ONCE_TOKENS: Final = 16
+PARALLEL_REQUESTS: Final = 8
+PARALLEL_TOKENS: Final = 16
 LONG_TOKENS: Final = 400
-LONG_COUNT: Final = "Count from 1 to 300, with commas between the numbers."
-SLOWER_BY: Final = 3.0
-LATE_S: Final = 0.8
-"""Seconds over the usual that the next answer's first word may take."""
+SHORT_TOKENS: Final = 4
+COUNT_TO_300: Final = ("user", "Count from 1 to 300, with commas between the numbers.")
+SLOWDOWN_FACTOR: Final = 3.0
+SLOWDOWN_S: Final = 0.8
+"""How many seconds beyond the factor the next answer's first token may take."""
 
 
-async def _eight(checking: Checking) -> tuple[Heard, ...]:
-    seen = checking.seen
-    most = seen.target.entry.max_concurrency or AT_ONCE
-    ask = chat(seen.model, ("user", LONG_COUNT), stream=True, **limited(seen, AT_ONCE_TOKENS))
-    sends = [checking.send(ask, deadline_s=30) for _ in range(min(AT_ONCE, most))]
-    return tuple(await asyncio.gather(*sends))
+async def _parallel(context: ProbeContext) -> tuple[ProbeResponse, ...]:
+    limit = context.evidence.target.entry.max_concurrency or PARALLEL_REQUESTS
+    requests = [
+        send_chat(context, COUNT_TO_300, tokens=PARALLEL_TOKENS, stream=True, timeout_s=30)
+        for _ in range(min(PARALLEL_REQUESTS, limit))
+    ]
+    return tuple(await asyncio.gather(*requests))
 
 
-async def _cancel(checking: Checking) -> tuple[Heard, ...]:
-    """Leave a long answer at its first word, and ask something short at once."""
-    seen = checking.seen
-    long = chat(seen.model, ("user", LONG_COUNT), stream=True, **limited(seen, LONG_TOKENS))
-    short = chat(seen.model, ("user", LONG_COUNT), stream=True, **limited(seen, 4))
-    left = await checking.send(long, enough=lambda packet: b'"content":' in packet)
-    return left, await checking.send(short)
+async def _disconnect(context: ProbeContext) -> tuple[ProbeResponse, ...]:
+    """Disconnect from a long answer at its first token, then request a short one at once."""
+    left = await send_chat(
+        context,
+        COUNT_TO_300,
+        tokens=LONG_TOKENS,
+        stream=True,
+        enough=lambda chunk: b'"content":' in chunk,
+    )
+    return left, await send_chat(context, COUNT_TO_300, tokens=SHORT_TOKENS, stream=True)
 
 
-def _judge_eight(seen: Seen) -> Judgement:
-    answers = seen.all_heard("eight")
-    faults = [read_flow(heard).answer.fault for heard in answers]
-    bad = [fault for fault in faults if fault is not None and fault.code != "empty"]
-    count, ok = len(answers), len(answers) - len(bad)
-    slowest = max(heard.seconds for heard in answers)
-    if not bad:
-        return passed(answers[0].ask, count=count, seconds=f"{slowest:.1f}")
-    if all(fault.code == "busy" for fault in bad):
-        return warned(answers[0].ask, "busy", count=count, ok=ok)
-    status = bad[0].status or bad[0].code
-    detail = seen.target.quote(bad[0].detail)
-    return failed(answers[0].ask, "failed", count=count, ok=ok, status=status, detail=detail)
+def _evaluate_parallel(evidence: Evidence) -> ProbeResult:
+    responses = evidence.responses("parallel")
+    request = responses[0].request
+    answers = [parse_stream(response).answer for response in responses]
+    failures = [a.failure for a in answers if a.failure is not None and not a.is_accepted]
+    count, ok = len(responses), len(responses) - len(failures)
+    slowest_s = max(response.seconds for response in responses)
+    if not failures:
+        return passed(request, count=count, seconds=f"{slowest_s:.1f}")
+    if all(failure.code == "busy" for failure in failures):
+        return warned(request, "busy", count=count, ok=ok)
+    status = failures[0].status or failures[0].code
+    detail = evidence.target.quote(failures[0].detail)
+    return failed(request, "failed", count=count, ok=ok, status=status, detail=detail)
 
 
-def _judge_cancel(seen: Seen) -> Judgement:
-    left, after = seen.all_heard("cancel")
-    if left.failure != "stopped":
+def _evaluate_disconnect(evidence: Evidence) -> ProbeResult:
+    left, following = evidence.responses("disconnect")
+    if left.interruption != "stopped":
         return skipped("busy" if left.status == 429 else "no_stream")
-    _, usual = flow_of(seen)
-    flow = read_flow(after)
-    if not usual.token_times_s:
+    usual_times_s = parse_stream(evidence.last_response("stream")).token_times_s
+    if not usual_times_s:
         return skipped("no_stream")
-    if not flow.token_times_s:
-        code = "busy" if after.status == 429 else "no_stream"
-        return skipped(code) if code == "busy" else warned(after.ask, "blocked")
-    usual_s, now_s = usual.token_times_s[0], flow.token_times_s[0]
-    facts = {"usual": f"{usual_s:.2f}", "now": f"{now_s:.2f}"}
-    if now_s > SLOWER_BY * usual_s + LATE_S:
-        return warned(left.ask, "goes_on", **facts)
-    return passed(left.ask, **facts)
+    times_s = parse_stream(following).token_times_s
+    if not times_s:
+        return skipped("busy") if following.status == 429 else warned(following.request, "blocked")
+    facts = {"usual": f"{usual_times_s[0]:.2f}", "now": f"{times_s[0]:.2f}"}
+    if times_s[0] > SLOWDOWN_FACTOR * usual_times_s[0] + SLOWDOWN_S:
+        return warned(left.request, "goes_on", **facts)
+    return passed(left.request, **facts)
 
 
 OBSERVATIONS: Final = (
     Observation(
-        name="eight",
-        observe=_eight,
-        calls=AT_ONCE,
-        tokens_in=60 * AT_ONCE,
-        tokens_out=AT_ONCE * AT_ONCE_TOKENS,
-        alone=True,
-        deadline_s=32,
+        name="parallel",
+        observe=_parallel,
+        calls=PARALLEL_REQUESTS,
+        tokens_in=60 * PARALLEL_REQUESTS,
+        tokens_out=PARALLEL_REQUESTS * PARALLEL_TOKENS,
+        exclusive=True,
+        timeout_s=32,
     ),
     Observation(
-        name="cancel",
-        observe=_cancel,
+        name="disconnect",
+        observe=_disconnect,
         calls=2,
         tokens_in=120,
         tokens_out=LONG_TOKENS,
-        alone=True,
-        deadline_s=32,
+        exclusive=True,
+        timeout_s=32,
     ),
 )
 PROBES: Final = (
-    Probe(name="at-once", needs=("stream",), sees=("eight",), judge=_judge_eight),
-    Probe(name="cancel", needs=("stream",), sees=("stream", "cancel"), judge=_judge_cancel),
+    Probe(
+        name="at-once",
+        requires=("stream",),
+        observations=("parallel",),
+        evaluate=_evaluate_parallel,
+    ),
+    Probe(
+        name="cancel",
+        requires=("stream",),
+        observations=("stream", "disconnect"),
+        evaluate=_evaluate_disconnect,
+    ),
 )

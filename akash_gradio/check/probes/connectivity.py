@@ -1,130 +1,128 @@
-"""Is there a server, does it speak HTTP, and does the API lie where the address says?"""
+"""Probes for the connection: is there an HTTP server, and is the API at this address?"""
 
 from __future__ import annotations
 
 from typing import Final
 from urllib.parse import urlsplit
 
-from akash_gradio.check.parsing import fault_before_body
-from akash_gradio.check.probe import (
-    Checking,
-    Judgement,
-    Level,
-    Observation,
-    Probe,
-    Seen,
-    failed,
-    passed,
-    warned,
-)
-from akash_gradio.check.probe_request import Ask, Heard, Reach
+from akash_gradio.check.parsing import failure_before_body
+from akash_gradio.check.probe import Evidence, Level, Observation, Probe, ProbeContext
+from akash_gradio.check.probe_request import ConnectionResult, ProbeRequest, ProbeResponse
+from akash_gradio.check.probe_result import ProbeResult, failed, passed, warned
 
-SOON_DAYS: Final = 14
-BASES: Final = ("/v1", "/api/v1", "/openai/v1", "/api/openai/v1")
-NO_ANSWER: Final = frozenset({"silent", "closed", "no_http"})
+EXPIRES_SOON_DAYS: Final = 14
+BASE_PATHS: Final = ("/v1", "/api/v1", "/openai/v1", "/api/openai/v1")
+"""Where servers and proxies offer the API."""
+NO_RESPONSE: Final = frozenset({"silent", "closed", "no_http"})
 
 
-async def _reach(checking: Checking) -> Reach:
-    return await checking.reach()
+async def _connect(context: ProbeContext) -> ConnectionResult:
+    return await context.connect()
 
 
-async def _elsewhere(checking: Checking) -> tuple[Heard, ...]:
-    """The lists of models at other bases, where neither chat nor models are at this one."""
-    if not _nothing_here(checking.seen):
+async def _other_bases(context: ProbeContext) -> tuple[ProbeResponse, ...]:
+    """Request the model list at other base URLs if this one has neither chat nor models."""
+    evidence = context.evidence
+    if not _has_no_api(evidence):
         return ()
-    url = urlsplit(checking.seen.target.entry.url)
-    found = []
-    for path in BASES:
-        base = f"{url.scheme}://{url.netloc}{path}"
-        if base != checking.seen.target.entry.url:
-            found.append(await checking.send(Ask(path="/models", base=base), deadline_s=5))
-    return tuple(found)
+    configured = evidence.target.entry.url
+    url = urlsplit(configured)
+    bases = [f"{url.scheme}://{url.netloc}{path}" for path in BASE_PATHS]
+    requests = [ProbeRequest(path="/models", base=base) for base in bases if base != configured]
+    return tuple([await context.send(request, timeout_s=5) for request in requests])
 
 
-def _nothing_here(seen: Seen) -> bool:
-    chat, models = seen.all_heard("plain")[-1], seen.heard("models")
-    fault = fault_before_body(chat)
-    no_chat = _is_page(chat) or (fault is not None and chat.status in (404, 405))
-    if fault is not None and fault.code == "model_unknown":
+def _has_no_api(evidence: Evidence) -> bool:
+    chat, models = evidence.last_response("plain"), evidence.response("models")
+    failure = failure_before_body(chat)
+    if failure is not None and failure.code == "model_unknown":
         return False
-    return no_chat and (not models.ok or _is_page(models))
+    no_chat = _is_html(chat) or (failure is not None and chat.status in (404, 405))
+    return no_chat and (not models.ok or _is_html(models))
 
 
-def _is_page(heard: Heard) -> bool:
-    return heard.body.lstrip()[:1] == b"<"
+def _is_html(response: ProbeResponse) -> bool:
+    return response.body.lstrip()[:1] == b"<"
 
 
-def _judge_reachable(seen: Seen) -> Judgement:
-    reach, host = seen.reach, urlsplit(seen.target.entry.url).netloc
-    if reach.proxy:
+def _evaluate_reachable(evidence: Evidence) -> ProbeResult:
+    connection, host = evidence.connection, urlsplit(evidence.target.entry.url).netloc
+    if connection.proxy:
         return passed(None, "proxy")
-    ask = Ask(path="/models")
-    if reach.failure:
-        return failed(ask, reach.failure, host=host, detail=reach.detail)
-    if reach.days_left is not None and reach.days_left < SOON_DAYS:
-        return warned(ask, "expires", days=reach.days_left)
-    return passed(ask, ms=round(reach.seconds * 1000))
+    request = ProbeRequest(path="/models")
+    if connection.failure:
+        return failed(request, connection.failure, host=host, detail=connection.detail)
+    if connection.days_left is not None and connection.days_left < EXPIRES_SOON_DAYS:
+        return warned(request, "expires", days=connection.days_left)
+    return passed(request, ms=round(connection.seconds * 1000))
 
 
-def _judge_answers(seen: Seen) -> Judgement:
-    heard = seen.all_heard("plain")[-1]
-    fault = fault_before_body(heard)
-    if fault is not None and heard.status is None and fault.code in NO_ANSWER:
-        return failed(heard.ask, fault.code, seconds=f"{heard.seconds:.0f}")
-    return passed(heard.ask, status=heard.status)
+def _evaluate_answers(evidence: Evidence) -> ProbeResult:
+    response = evidence.last_response("plain")
+    failure = failure_before_body(response)
+    if failure is not None and response.status is None and failure.code in NO_RESPONSE:
+        return failed(response.request, failure.code, seconds=f"{response.seconds:.0f}")
+    return passed(response.request, status=response.status)
 
 
-def _judge_base(seen: Seen) -> Judgement:
-    heard = seen.all_heard("plain")[-1]
-    fault, url = fault_before_body(heard), seen.target.entry.url
-    if fault is not None and fault.code == "redirect":
-        return failed(heard.ask, "redirect", status=fault.status, where=_host_of(fault.where))
-    if _nothing_here(seen):
-        for other in seen.all_heard("elsewhere"):
-            if other.ok and not _is_page(other):
-                return failed(other.ask, "elsewhere", base=other.ask.base)
-        return failed(heard.ask, "website" if _is_page(heard) else "nowhere")
-    written = seen.target.written.strip()
-    if written and written.rstrip("/") != url:
-        return passed(heard.ask, "completed", url=url)
-    return passed(heard.ask, url=url)
+def _evaluate_base_url(evidence: Evidence) -> ProbeResult:
+    response = evidence.last_response("plain")
+    failure, url = failure_before_body(response), evidence.target.entry.url
+    if failure is not None and failure.code == "redirect":
+        location = _host_of(failure.location)
+        return failed(response.request, "redirect", status=failure.status, where=location)
+    if _has_no_api(evidence):
+        for other in evidence.responses("other-bases"):
+            if other.ok and not _is_html(other):
+                return failed(other.request, "elsewhere", base=other.request.base)
+        return failed(response.request, "website" if _is_html(response) else "nowhere")
+    address = evidence.target.address.strip()
+    if address and address.rstrip("/") != url:
+        return passed(response.request, "completed", url=url)
+    return passed(response.request, url=url)
 
 
-def _host_of(address: str) -> str:
-    """Without path and query, which may hold anything."""
+def _host_of(location: str) -> str:
+    """Return a URL without its path and query, which may contain secrets."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(location)
     except ValueError:
-        return "a broken address"
+        return "an invalid address"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}" if host else "another path"
 
 
 OBSERVATIONS: Final = (
-    Observation(name="reach", observe=_reach, calls=0, tokens_in=0, after=(), deadline_s=6),
+    Observation(name="connection", observe=_connect, calls=0, tokens_in=0, after=(), timeout_s=6),
     Observation(
-        name="elsewhere",
-        observe=_elsewhere,
-        calls=len(BASES) - 1,
+        name="other-bases",
+        observe=_other_bases,
+        calls=len(BASE_PATHS) - 1,
         tokens_in=0,
         after=("plain",),
-        deadline_s=20,
+        timeout_s=20,
     ),
 )
 PROBES: Final = (
-    Probe(name="reachable", level=Level.QUICK, needs=(), sees=("reach",), judge=_judge_reachable),
+    Probe(
+        name="reachable",
+        level=Level.QUICK,
+        requires=(),
+        observations=("connection",),
+        evaluate=_evaluate_reachable,
+    ),
     Probe(
         name="answers",
         level=Level.QUICK,
-        needs=("reachable",),
-        sees=("plain",),
-        judge=_judge_answers,
+        requires=("reachable",),
+        observations=("plain",),
+        evaluate=_evaluate_answers,
     ),
     Probe(
         name="base-url",
         level=Level.QUICK,
-        needs=("answers",),
-        sees=("plain", "models", "elsewhere"),
-        judge=_judge_base,
+        requires=("answers",),
+        observations=("plain", "models", "other-bases"),
+        evaluate=_evaluate_base_url,
     ),
 )

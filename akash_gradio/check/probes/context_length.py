@@ -1,115 +1,115 @@
-"""Long messages, and messages past the model's context."""
+"""Probes for long messages, and for messages beyond the model's context."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from akash_gradio.check.parsing import read_answer
-from akash_gradio.check.probe import (
-    Checking,
-    Judgement,
-    Level,
-    Observation,
-    Probe,
-    Seen,
-    failed,
-    passed,
-    skipped,
-    warned,
-)
-from akash_gradio.check.probe_request import Heard, chat
-from akash_gradio.check.probes.completion import limited
-from akash_gradio.check.probes.model_list import listed
+from akash_gradio.check.parsing import parse_answer
+from akash_gradio.check.probe import Evidence, Level, Observation, Probe, ProbeContext
+from akash_gradio.check.probe_request import ProbeResponse
+from akash_gradio.check.probe_result import ProbeResult, failed, passed, skipped, warned
+from akash_gradio.check.probes.completion import FEW_TOKENS, send_chat
+from akash_gradio.check.probes.model_list import listed_models
 
-LONG: Final = ("internationalization ", 5_000)
-"""105 kB, in about 20 000 tokens."""
+LONG_TEXT: Final = ("internationalization ", 5_000)
+"""A text and its repetitions: 105 kB, in about 20,000 tokens."""
 NINE_TOKENS: Final = "1 2 3 4 5 6 7 8 9 "
 MARGIN: Final = 20
-"""Of nine tokens each, over the limit."""
-LARGEST_LIMIT: Final = 200_000
-"""Tokens. A message past more than that is a megabyte that tells nothing new."""
+"""Repetitions of the nine tokens beyond the limit."""
+MAX_CONTEXT_TOKENS: Final = 200_000
+"""Larger contexts aren't probed: a message of a megabyte would tell nothing new."""
 
 
-async def _long(checking: Checking) -> Heard:
-    seen = checking.seen
-    return await checking.send(chat(seen.model, repeated=LONG, **limited(seen, 8)))
+async def _long(context: ProbeContext) -> ProbeResponse:
+    return await send_chat(context, repeated=LONG_TEXT)
 
 
-async def _overflow(checking: Checking) -> tuple[Heard, ...]:
-    limit = limit_of(checking.seen)
-    if limit is None or limit > LARGEST_LIMIT:
+async def _overflow(context: ProbeContext) -> tuple[ProbeResponse, ...]:
+    limit = context_tokens(context.evidence)
+    if limit is None or limit > MAX_CONTEXT_TOKENS:
         return ()
-    seen = checking.seen
-    text = (NINE_TOKENS, limit // 9 + MARGIN)
-    return (await checking.send(chat(seen.model, repeated=text, **limited(seen, 8))),)
+    return (await send_chat(context, repeated=(NINE_TOKENS, limit // 9 + MARGIN)),)
 
 
-def limit_of(seen: Seen) -> int | None:
-    """The context in tokens as the endpoint lists it, else as the catalog says it."""
-    models = listed(seen.heard("models"))
-    said = next((model.token_limit for model in models if model.id == seen.model), None)
-    card = seen.target.card
-    return said or (card.token_limit if card else None)
+def context_tokens(evidence: Evidence) -> int | None:
+    """Return the context size that the endpoint lists, else the catalog's."""
+    models = listed_models(evidence.response("models"))
+    listed = next((model.token_limit for model in models if model.id == evidence.model), None)
+    card = evidence.target.card
+    return listed or (card.token_limit if card else None)
 
 
-def _judge_long(seen: Seen) -> Judgement:
-    heard = seen.heard("long")
-    fault = read_answer(heard).fault
-    if fault is None or fault.code == "empty":
-        return passed(heard.ask, seconds=f"{heard.seconds:.1f}")
-    if fault.code == "context":
-        return passed(heard.ask, "context")
-    if fault.code in ("busy", "starting"):
+def _evaluate_long(evidence: Evidence) -> ProbeResult:
+    response = evidence.response("long")
+    answer = parse_answer(response)
+    if answer.failure is None or answer.is_accepted:
+        return passed(response.request, seconds=f"{response.seconds:.1f}")
+    failure = answer.failure
+    if failure.code == "context":
+        return passed(response.request, "context")
+    if failure.is_busy:
         return skipped("busy")
-    if fault.code == "too_large":
-        return failed(heard.ask, "too_large")
-    detail = seen.target.quote(fault.detail)
-    if fault.code == "refused":
-        return warned(heard.ask, "refused", status=fault.status, detail=detail)
-    return failed(heard.ask, "failed", status=fault.status or fault.code, detail=detail)
+    if failure.code == "too_large":
+        return failed(response.request, "too_large")
+    detail = evidence.target.quote(failure.detail)
+    if failure.code == "refused":
+        return warned(response.request, "refused", status=failure.status, detail=detail)
+    return failed(response.request, "failed", status=failure.status or failure.code, detail=detail)
 
 
-def _judge_overflow(seen: Seen) -> Judgement:
-    limit = limit_of(seen)
+def _evaluate_overflow(evidence: Evidence) -> ProbeResult:
+    limit = context_tokens(evidence)
     if limit is None:
         return skipped("unknown")
-    if not seen.all_heard("overflow"):
+    if not evidence.responses("overflow"):
         return skipped("too_large", limit=f"{limit:,}")
-    (heard,) = seen.all_heard("overflow")
-    fault = read_answer(heard).fault
-    if fault is None or fault.code == "empty":
-        return warned(heard.ask, "answered", limit=f"{limit:,}")
-    if fault.code == "context":
-        return _judge_limit(seen, heard, fault.limit_tokens)
-    if fault.code in ("busy", "starting"):
+    response = evidence.last_response("overflow")
+    answer = parse_answer(response)
+    if answer.failure is None or answer.is_accepted:
+        return warned(response.request, "answered", limit=f"{limit:,}")
+    failure = answer.failure
+    if failure.code == "context":
+        return _compare_limits(evidence, response, failure.limit_tokens)
+    if failure.is_busy:
         return skipped("busy")
-    detail = seen.target.quote(fault.detail)
-    if fault.code in ("refused", "too_large"):
-        return warned(heard.ask, "unclear", status=fault.status, detail=detail)
-    return failed(heard.ask, "failed", status=fault.status or fault.code, detail=detail)
+    detail = evidence.target.quote(failure.detail)
+    if failure.code in ("refused", "too_large"):
+        return warned(response.request, "unclear", status=failure.status, detail=detail)
+    return failed(response.request, "failed", status=failure.status or failure.code, detail=detail)
 
 
-def _judge_limit(seen: Seen, heard: Heard, said: int | None) -> Judgement:
-    card = seen.target.card
+def _compare_limits(
+    evidence: Evidence, response: ProbeResponse, reported: int | None
+) -> ProbeResult:
+    card = evidence.target.card
     catalog = card.token_limit if card else None
-    if said is not None and catalog is not None and said < catalog:
-        return warned(heard.ask, "catalog", said=f"{said:,}", catalog=f"{catalog:,}", exact=said)
-    if said is None:
-        return passed(heard.ask, "no_number")
-    return passed(heard.ask, said=f"{said:,}")
+    if reported is None:
+        return passed(response.request, "no_number")
+    limit = f"{reported:,}"
+    if catalog is not None and reported < catalog:
+        catalog_limit = f"{catalog:,}"
+        return warned(
+            response.request, "catalog", limit=limit, catalog=catalog_limit, exact=reported
+        )
+    return passed(response.request, limit=limit)
 
 
 OBSERVATIONS: Final = (
-    Observation(name="long", observe=_long, tokens_in=25_000, tokens_out=8, deadline_s=16),
+    Observation(name="long", observe=_long, tokens_in=25_000, tokens_out=FEW_TOKENS, timeout_s=16),
     Observation(
         name="overflow",
         observe=_overflow,
-        tokens_in=LARGEST_LIMIT,  # of a server that doesn't refuse it
-        tokens_out=8,
-        deadline_s=16,
+        tokens_in=MAX_CONTEXT_TOKENS,  # the cost if the endpoint doesn't refuse it
+        tokens_out=FEW_TOKENS,
+        timeout_s=16,
     ),
 )
 PROBES: Final = (
-    Probe(name="long-message", level=Level.FULL, sees=("long",), judge=_judge_long),
-    Probe(name="overflow", level=Level.FULL, sees=("models", "overflow"), judge=_judge_overflow),
+    Probe(name="long-message", level=Level.FULL, observations=("long",), evaluate=_evaluate_long),
+    Probe(
+        name="overflow",
+        level=Level.FULL,
+        observations=("models", "overflow"),
+        evaluate=_evaluate_overflow,
+    ),
 )

@@ -1,4 +1,4 @@
-"""Every probe and every observation, in the order in which they are told."""
+"""All probes and observations, in the order of the report."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ OBSERVATIONS: Final[Mapping[str, Observation]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The most that a check costs the endpoint's owner."""
+    """Upper bounds of what a check costs: requests, prompt tokens and completion tokens."""
 
     calls: int
     tokens_in: int
     tokens_out: int
 
 
-def chosen(level: Level) -> tuple[Probe, ...]:
-    """The probes of a level."""
+def probes_of(level: Level) -> tuple[Probe, ...]:
+    """Return the probes of a level, including those of lower levels."""
     return tuple(probe for probe in PROBES if probe.level <= level)
 
 
 def cost_of(probes: Iterable[Probe]) -> Cost:
-    """What these cost together; an observation that several look at is made once."""
-    names = {name for probe in probes for name in probe.sees}
-    made = [OBSERVATIONS[name] for name in sorted(names)]
+    """Return the cost of probes, counting each shared observation once."""
+    names = {name for probe in probes for name in probe.observations}
+    observations = [OBSERVATIONS[name] for name in sorted(names)]
     return Cost(
-        calls=sum(one.calls for one in made),
-        tokens_in=sum(one.tokens_in for one in made),
-        tokens_out=sum(one.tokens_out for one in made),
+        calls=sum(observation.calls for observation in observations),
+        tokens_in=sum(observation.tokens_in for observation in observations),
+        tokens_out=sum(observation.tokens_out for observation in observations),
     )

@@ -1,259 +1,250 @@
-"""A streamed answer: whether one comes, in which form, and whether it really streams."""
+"""Probes for a streamed answer: its form, and whether text arrives while it is generated."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from akash_gradio.check.parsing import Flow, delta_of, read_answer, read_flow
-from akash_gradio.check.probe import (
-    Checking,
-    Judgement,
-    Level,
-    Observation,
-    Probe,
-    Seen,
-    Verdict,
-    failed,
-    passed,
-    skipped,
-    warned,
+from akash_gradio.check.parsing import StreamedAnswer, delta_of, parse_answer, parse_stream
+from akash_gradio.check.probe import Evidence, Level, Observation, Probe, ProbeContext
+from akash_gradio.check.probe_request import ProbeResponse
+from akash_gradio.check.probe_result import ProbeResult, Verdict, failed, passed, skipped, warned
+from akash_gradio.check.probes.completion import (
+    FEW_TOKENS,
+    answer_failed,
+    evaluate_token_counts,
+    send_chat,
 )
-from akash_gradio.check.probe_request import Heard, chat
-from akash_gradio.check.probes.completion import broken, judge_counts, limited
 
-COUNT: Final = "Count from 1 to 60, with commas between the numbers."
+COUNT_TO_60: Final = ("user", "Count from 1 to 60, with commas between the numbers.")
 COUNT_TOKENS: Final = 64
-LONGER: Final = 4
-LUMP_SHARE: Final = 0.05
-"""All words within this share of the answer's time came in one lump."""
-MEASURABLE_S: Final = 0.25
-"""A shorter answer is over before anybody could see it stream."""
-FEW_TOKENS: Final = 8
-LATE_BY: Final = 1.5
-"""A buffered answer's first word comes so much later when the answer is four times as long."""
-SLOW_FIRST_S: Final = 5.0
+LONGER_FACTOR: Final = 4
+BURST_SHARE: Final = 0.05
+"""An answer whose text arrives within this share of its time came in one burst."""
+MIN_MEASURABLE_S: Final = 0.25
+"""A shorter answer ends before a visitor could see it stream."""
+MIN_MEASURABLE_TOKENS: Final = 8
+LATE_FACTOR: Final = 1.5
+"""How much later the first text of a buffered answer arrives if the answer is longer."""
+SLOW_FIRST_TOKEN_S: Final = 5.0
 SLOW_TOKENS_PER_S: Final = 10.0
-OPTIONS: Final = {"include_usage": True}
+STREAM_OPTIONS: Final = {"include_usage": True}
 
 
-async def _stream(checking: Checking) -> tuple[Heard, ...]:
-    """Twice where the first is refused for its `stream_options`."""
-    seen = checking.seen
-    limit = limited(seen, COUNT_TOKENS)
-    ask = chat(seen.model, ("user", COUNT), stream=True, stream_options=OPTIONS, **limit)
-    first = await checking.send(ask)
+async def _stream(context: ProbeContext) -> tuple[ProbeResponse, ...]:
+    """Repeat the request if it is refused because of `stream_options`."""
+    first = await send_chat(
+        context, COUNT_TO_60, tokens=COUNT_TOKENS, stream=True, stream_options=STREAM_OPTIONS
+    )
     if first.status in (400, 422) and (b"stream_options" in first.body or b"usage" in first.body):
-        again = chat(seen.model, ("user", COUNT), stream=True, **limit)
-        return first, await checking.send(again)
+        return first, await send_chat(context, COUNT_TO_60, tokens=COUNT_TOKENS, stream=True)
     return (first,)
 
 
-async def _bare(checking: Checking) -> Heard:
-    seen = checking.seen
-    ask = chat(seen.model, ("user", COUNT), stream=True, **limited(seen, 8))
-    return await checking.send(ask)
+async def _without_usage(context: ProbeContext) -> ProbeResponse:
+    return await send_chat(context, COUNT_TO_60, stream=True)
 
 
-async def _longer(checking: Checking) -> tuple[Heard, ...]:
-    """The same at four times the length, where the first looked like one lump."""
-    seen = checking.seen
-    if not _looks_like_a_lump(seen.all_heard("stream")[-1]):
+async def _longer(context: ProbeContext) -> tuple[ProbeResponse, ...]:
+    """Request four times the length if the first answer came in one burst."""
+    if not _is_burst(context.evidence.last_response("stream")):
         return ()
-    limit = limited(seen, LONGER * COUNT_TOKENS)
-    return (await checking.send(chat(seen.model, ("user", COUNT), stream=True, **limit)),)
+    tokens = LONGER_FACTOR * COUNT_TOKENS
+    return (await send_chat(context, COUNT_TO_60, tokens=tokens, stream=True),)
 
 
-def flow_of(seen: Seen) -> tuple[Heard, Flow]:
-    """The streamed answer that counts."""
-    heard = seen.all_heard("stream")[-1]
-    return heard, read_flow(heard)
+def _stream_of(evidence: Evidence) -> tuple[ProbeResponse, StreamedAnswer]:
+    response = evidence.last_response("stream")
+    return response, parse_stream(response)
 
 
-def tokens_of(flow: Flow) -> float:
-    """As reported, else estimated."""
-    reported = flow.usage.get("completion_tokens")
+def _token_count(stream: StreamedAnswer) -> float:
+    """Return the reported number of tokens, else an estimate."""
+    reported = stream.usage.get("completion_tokens")
     if isinstance(reported, int | float) and reported > 0:
         return reported
-    return max(len(flow.token_times_s), (len(flow.answer.text) + len(flow.answer.reasoning)) / 4)
+    answer = stream.answer
+    return max(len(stream.token_times_s), (len(answer.text) + len(answer.reasoning)) / 4)
 
 
-def _looks_like_a_lump(heard: Heard) -> bool:
-    flow = read_flow(heard)
-    times = flow.token_times_s
-    if not times or heard.seconds < MEASURABLE_S or tokens_of(flow) < FEW_TOKENS:
+def _is_burst(response: ProbeResponse) -> bool:
+    stream = parse_stream(response)
+    times_s = stream.token_times_s
+    if not times_s or response.seconds < MIN_MEASURABLE_S:
         return False
-    return times[-1] - times[0] <= LUMP_SHARE * heard.seconds
+    if _token_count(stream) < MIN_MEASURABLE_TOKENS:
+        return False
+    return times_s[-1] - times_s[0] <= BURST_SHARE * response.seconds
 
 
-def _judge_stream(seen: Seen) -> Judgement:
-    heard, flow = flow_of(seen)
-    plain = read_answer(seen.all_heard("plain")[-1]).fault
-    fault = flow.answer.fault
-    if fault is not None and plain is not None and plain.code == fault.code:
+def _evaluate_stream(evidence: Evidence) -> ProbeResult:
+    response, stream = _stream_of(evidence)
+    plain = parse_answer(evidence.last_response("plain")).failure
+    failure = stream.answer.failure
+    if failure is not None and plain is not None and plain.code == failure.code:
         return skipped("same")
-    if fault is not None:
-        return broken(heard, fault, seen)
-    if not flow.answer.streamed:
-        return failed(heard.ask, "whole_json")
-    return passed(heard.ask, chunks=len(flow.chunks))
+    if failure is not None:
+        return answer_failed(response, failure, evidence)
+    if not stream.answer.streamed:
+        return failed(response.request, "whole_json")
+    return passed(response.request, chunks=len(stream.chunks))
 
 
-def _judge_content_type(seen: Seen) -> Judgement:
-    heard, _ = flow_of(seen)
-    kind = heard.headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != "text/event-stream":
-        return warned(heard.ask, "other", kind=seen.target.quote(kind) or "none")
-    return passed(heard.ask)
+def _evaluate_content_type(evidence: Evidence) -> ProbeResult:
+    response = evidence.last_response("stream")
+    content_type = response.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "text/event-stream":
+        quoted = evidence.target.quote(content_type) or "none"
+        return warned(response.request, "other", content_type=quoted)
+    return passed(response.request)
 
 
-def _judge_framing(seen: Seen) -> Judgement:
-    heard, flow = flow_of(seen)
-    return warned(heard.ask, flow.odd[0]) if flow.odd else passed(heard.ask)
+def _evaluate_framing(evidence: Evidence) -> ProbeResult:
+    response, stream = _stream_of(evidence)
+    issues = stream.framing_issues
+    return warned(response.request, issues[0]) if issues else passed(response.request)
 
 
-def _judge_chunks(seen: Seen) -> Judgement:
-    heard, flow = flow_of(seen)
-    for chunk in flow.chunks:
+def _evaluate_chunks(evidence: Evidence) -> ProbeResult:
+    response, stream = _stream_of(evidence)
+    for chunk in stream.chunks:
         choices = chunk.get("choices")
         if not isinstance(choices, list):
-            return warned(heard.ask, "no_choices")
+            return warned(response.request, "no_choices")
         first = choices[0] if choices else {"delta": {}}
         if not isinstance(first, dict) or not isinstance(first.get("delta"), dict):
-            return warned(heard.ask, "no_delta")
-    return passed(heard.ask, count=len(flow.chunks))
+            return warned(response.request, "no_delta")
+    return passed(response.request, count=len(stream.chunks))
 
 
-def _judge_finish(seen: Seen) -> Judgement:
-    heard, flow = flow_of(seen)
-    roles = [str(role) for chunk in flow.chunks if (role := delta_of(chunk).get("role"))]
+def _evaluate_finish(evidence: Evidence) -> ProbeResult:
+    response, stream = _stream_of(evidence)
+    roles = [str(role) for chunk in stream.chunks if (role := delta_of(chunk).get("role"))]
     other = next((role for role in roles if role != "assistant"), None)
     if other is not None:
-        return warned(heard.ask, "role", role=seen.target.quote(other))
-    if flow.answer.finish is None:
-        return warned(heard.ask, "missing")
-    return passed(heard.ask, finish=seen.target.quote(flow.answer.finish))
+        return warned(response.request, "role", role=evidence.target.quote(other))
+    if stream.answer.finish is None:
+        return warned(response.request, "missing")
+    return passed(response.request, finish=evidence.target.quote(stream.answer.finish))
 
 
-def _judge_done(seen: Seen) -> Judgement:
-    heard, flow = flow_of(seen)
-    return passed(heard.ask) if flow.done else warned(heard.ask, "missing")
+def _evaluate_done(evidence: Evidence) -> ProbeResult:
+    response, stream = _stream_of(evidence)
+    return passed(response.request) if stream.done else warned(response.request, "missing")
 
 
-def _judge_usage(seen: Seen) -> Judgement:
-    heard, flow = flow_of(seen)
-    first = seen.all_heard("stream")[0]
-    if first is not heard:
-        return Judgement(
-            verdict=Verdict.WARN,
-            code="refused",
-            ask=first.ask,
-            learned={"stream_options": False},
-        )
-    judged = judge_counts(heard, flow.usage)
-    if judged.verdict is Verdict.PASS:
-        return Judgement(
-            verdict=judged.verdict,
-            code=judged.code,
-            facts=judged.facts,
-            ask=judged.ask,
-            learned={"stream_options": True},
-        )
-    return judged
+def _evaluate_usage(evidence: Evidence) -> ProbeResult:
+    response, stream = _stream_of(evidence)
+    first = evidence.responses("stream")[0]
+    if first is not response:
+        return replace(warned(first.request, "refused"), learned={"stream_options": False})
+    result = evaluate_token_counts(response, stream.usage)
+    if result.verdict is Verdict.PASS:
+        return replace(result, learned={"stream_options": True})
+    return result
 
 
-def _judge_unasked(seen: Seen) -> Judgement:
-    heard = seen.heard("bare")
-    flow = read_flow(heard)
-    fault = flow.answer.fault
-    if fault is not None and fault.code in ("busy", "starting"):
+def _evaluate_without_usage(evidence: Evidence) -> ProbeResult:
+    response = evidence.response("without-usage")
+    stream = parse_stream(response)
+    failure = stream.answer.failure
+    if failure is not None and failure.is_busy:
         return skipped("busy")
-    if fault is not None and fault.code != "empty":
-        return warned(heard.ask, "failed", status=fault.status or fault.code)
-    if any(chunk.get("usage") and chunk.get("choices") == [] for chunk in flow.chunks):
-        return warned(heard.ask, "unasked")
-    return passed(heard.ask)
+    if failure is not None and not stream.answer.is_accepted:
+        return warned(response.request, "failed", status=failure.status or failure.code)
+    if any(chunk.get("usage") and chunk.get("choices") == [] for chunk in stream.chunks):
+        return warned(response.request, "unasked")
+    return passed(response.request)
 
 
-def _judge_live(seen: Seen) -> Judgement:
-    heard, flow = flow_of(seen)
-    if not seen.all_heard("longer"):
-        code = "ok" if heard.seconds >= MEASURABLE_S else "too_fast"
-        streams = {"streams": True} if code == "ok" else {}
-        facts = {"seconds": f"{heard.seconds:.2f}", "count": len(flow.token_times_s)}
-        return Judgement(
-            verdict=Verdict.PASS, code=code, ask=heard.ask, learned=streams, facts=facts
-        )
-    longer = seen.all_heard("longer")[0]
-    later = read_flow(longer).token_times_s
-    grew = bool(later) and later[0] > LATE_BY * flow.token_times_s[0]
-    if _looks_like_a_lump(longer) and grew:
-        return Judgement(
-            verdict=Verdict.FAIL,
-            code="lump",
-            facts={"seconds": f"{later[0]:.1f}"},
-            ask=longer.ask,
-            learned={"streams": False},
-        )
-    return passed(longer.ask, "fast")
+def _evaluate_streams_live(evidence: Evidence) -> ProbeResult:
+    response, stream = _stream_of(evidence)
+    if not evidence.responses("longer"):
+        facts = {"seconds": f"{response.seconds:.2f}", "count": len(stream.token_times_s)}
+        if response.seconds < MIN_MEASURABLE_S:
+            return passed(response.request, "too_fast", **facts)
+        return replace(passed(response.request, "ok", **facts), learned={"streams": True})
+    longer = evidence.last_response("longer")
+    times_s = parse_stream(longer).token_times_s
+    is_later = bool(times_s) and times_s[0] > LATE_FACTOR * stream.token_times_s[0]
+    if _is_burst(longer) and is_later:
+        result = failed(longer.request, "lump", seconds=f"{times_s[0]:.1f}")
+        return replace(result, learned={"streams": False})
+    return passed(longer.request, "fast")
 
 
-def _judge_speed(seen: Seen) -> Judgement:
-    heard, flow = flow_of(seen)
-    if not flow.token_times_s:
+def _evaluate_speed(evidence: Evidence) -> ProbeResult:
+    response, stream = _stream_of(evidence)
+    if not stream.token_times_s:
         return skipped("unmeasured")
-    first_s, last_s = flow.token_times_s[0], flow.token_times_s[-1]
-    spread_s = last_s - first_s
+    first_s, last_s = stream.token_times_s[0], stream.token_times_s[-1]
+    duration_s = last_s - first_s
     facts = {"first": f"{first_s:.2f}", "rate": ""}
-    if first_s > SLOW_FIRST_S:
-        return warned(heard.ask, "slow_first", **facts)
-    tokens = tokens_of(flow)
-    if spread_s < MEASURABLE_S or tokens < FEW_TOKENS:
-        return passed(heard.ask, "first_alone", **facts)
-    rate = (tokens - 1) / spread_s
+    if first_s > SLOW_FIRST_TOKEN_S:
+        return warned(response.request, "slow_first", **facts)
+    tokens = _token_count(stream)
+    if duration_s < MIN_MEASURABLE_S or tokens < MIN_MEASURABLE_TOKENS:
+        return passed(response.request, "first_alone", **facts)
+    rate = (tokens - 1) / duration_s
     facts["rate"] = f"{rate:.0f}"
     if rate < SLOW_TOKENS_PER_S:
-        return warned(heard.ask, "slow", **facts)
-    return passed(heard.ask, **facts)
+        return warned(response.request, "slow", **facts)
+    return passed(response.request, **facts)
 
 
+_STREAM: Final = ("stream",)
 OBSERVATIONS: Final = (
     Observation(
-        name="stream",
-        observe=_stream,
-        tokens_out=COUNT_TOKENS,
-        after=("plain",),
-        deadline_s=31,
+        name="stream", observe=_stream, tokens_out=COUNT_TOKENS, after=("plain",), timeout_s=31
     ),
-    Observation(name="bare", observe=_bare, tokens_out=8),
-    Observation(name="longer", observe=_longer, tokens_out=LONGER * COUNT_TOKENS, deadline_s=16),
+    Observation(name="without-usage", observe=_without_usage, tokens_out=FEW_TOKENS),
+    Observation(
+        name="longer", observe=_longer, tokens_out=LONGER_FACTOR * COUNT_TOKENS, timeout_s=16
+    ),
 )
-_STREAM: Final = ("stream",)
 PROBES: Final = (
     Probe(
         name="stream",
         level=Level.QUICK,
-        needs=("key",),
-        sees=("plain", "stream"),
-        judge=_judge_stream,
+        requires=("key",),
+        observations=("plain", "stream"),
+        evaluate=_evaluate_stream,
     ),
     *(
-        Probe(name=name, level=Level.QUICK, needs=_STREAM, sees=_STREAM, judge=judge)
-        for name, judge in (
-            ("content-type", _judge_content_type),
-            ("framing", _judge_framing),
-            ("chunks", _judge_chunks),
-            ("finish", _judge_finish),
-            ("done", _judge_done),
-            ("usage", _judge_usage),
+        Probe(
+            name=name,
+            level=Level.QUICK,
+            requires=_STREAM,
+            observations=_STREAM,
+            evaluate=evaluate,
+        )
+        for name, evaluate in (
+            ("content-type", _evaluate_content_type),
+            ("framing", _evaluate_framing),
+            ("chunks", _evaluate_chunks),
+            ("finish", _evaluate_finish),
+            ("done", _evaluate_done),
+            ("usage", _evaluate_usage),
         )
     ),
-    Probe(name="usage-unasked", needs=_STREAM, sees=("bare",), judge=_judge_unasked),
+    Probe(
+        name="usage-unasked",
+        requires=_STREAM,
+        observations=("without-usage",),
+        evaluate=_evaluate_without_usage,
+    ),
     Probe(
         name="streams-live",
         level=Level.QUICK,
-        needs=_STREAM,
-        sees=("stream", "longer"),
-        judge=_judge_live,
+        requires=_STREAM,
+        observations=("stream", "longer"),
+        evaluate=_evaluate_streams_live,
     ),
-    Probe(name="speed", level=Level.QUICK, needs=_STREAM, sees=_STREAM, judge=_judge_speed),
+    Probe(
+        name="speed",
+        level=Level.QUICK,
+        requires=_STREAM,
+        observations=_STREAM,
+        evaluate=_evaluate_speed,
+    ),
 )

@@ -1,4 +1,4 @@
-"""Whether what a visitor writes arrives, and comes back, as it was written."""
+"""Probes for whether text reaches the model and comes back unchanged."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from akash_gradio.check.parsing import read_answer
-from akash_gradio.check.probe import (
-    Checking,
-    Judgement,
-    Observation,
-    Probe,
-    Seen,
-    Verdict,
-    failed,
-    passed,
-)
-from akash_gradio.check.probe_request import Heard, chat
-from akash_gradio.check.probes.completion import limited, objection
+from akash_gradio.check.parsing import parse_answer
+from akash_gradio.check.probe import Evidence, Observation, Probe, ProbeContext
+from akash_gradio.check.probe_request import ProbeResponse
+from akash_gradio.check.probe_result import ProbeResult, Verdict, failed, passed
+from akash_gradio.check.probes.completion import rejection, send_chat
 
 TEXT_TOKENS: Final = 48
 SAMPLES: Final[Mapping[str, str]] = {
@@ -28,60 +20,56 @@ SAMPLES: Final[Mapping[str, str]] = {
     "code-fences": "```py\nif x < 1 & y > 2:\n\tprint('ü')\n```",
     "control-characters": "a\tb\u0001c\u2028d\u200be",
 }
-_MARKED: Final = re.compile(r"\[\[(.*)\]\]", re.DOTALL)
+_IN_BRACKETS: Final = re.compile(r"\[\[(.*)\]\]", re.DOTALL)
 
 
 def _observation(name: str, sample: str) -> Observation:
-    async def observe(checking: Checking) -> Heard:
-        seen = checking.seen
-        said = f"Repeat this exactly, with the brackets: [[{sample}]]"
-        limit = limited(seen, TEXT_TOKENS)
-        return await checking.send(chat(seen.model, ("user", said), temperature=0, **limit))
+    async def observe(context: ProbeContext) -> ProbeResponse:
+        prompt = f"Repeat this exactly, with the brackets: [[{sample}]]"
+        return await send_chat(context, ("user", prompt), tokens=TEXT_TOKENS, temperature=0)
 
     return Observation(name=name, observe=observe, tokens_out=TEXT_TOKENS)
 
 
-def _judge(name: str, sample: str) -> Callable[[Seen], Judgement]:
-    def judge(seen: Seen) -> Judgement:
-        heard = seen.heard(name)
-        against = objection(heard, seen)
-        if against is not None and against.verdict is Verdict.WARN:
-            return failed(heard.ask, against.code, **against.facts)
-        if against is not None:
-            return against
-        return _compared(heard, sample, read_answer(heard).content)
+def _evaluate(name: str, sample: str) -> Callable[[Evidence], ProbeResult]:
+    def evaluate(evidence: Evidence) -> ProbeResult:
+        response = evidence.response(name)
+        rejected = rejection(response, evidence)
+        if rejected is not None and rejected.verdict is Verdict.WARN:
+            return failed(response.request, rejected.code, **rejected.facts)
+        return rejected or _compare(response, sample, parse_answer(response).content)
 
-    return judge
+    return evaluate
 
 
-def _compared(heard: Heard, sample: str, said: str) -> Judgement:
-    """Judged only by what stands in the brackets: a model that doesn't repeat is no fault."""
-    if sample in said:
-        return passed(heard.ask, "repeated")
-    marked = _MARKED.search(said)
-    inside = marked[1] if marked else ""
-    if any(wrong in inside for wrong in misread(sample)):
-        return failed(heard.ask, "misread")
-    if "\ufffd" in inside or re.search(r"\?{3}", inside):
-        return failed(heard.ask, "lost")
+def _compare(response: ProbeResponse, sample: str, content: str) -> ProbeResult:
+    """Compare only what is in the brackets: a model that doesn't repeat the text may pass."""
+    if sample in content:
+        return passed(response.request, "repeated")
+    match = _IN_BRACKETS.search(content)
+    repeated = match[1] if match else ""
+    if any(wrong in repeated for wrong in misdecoded(sample)):
+        return failed(response.request, "misread")
+    if "\ufffd" in repeated or re.search(r"\?{3}", repeated):
+        return failed(response.request, "lost")
     escaped = html.escape(sample, quote=False)
-    if escaped != sample and escaped in inside:
-        return failed(heard.ask, "escaped")
-    return passed(heard.ask, "answered")
+    if escaped != sample and escaped in repeated:
+        return failed(response.request, "escaped")
+    return passed(response.request, "answered")
 
 
-def misread(sample: str) -> list[str]:
-    """The sample's words as they look when UTF-8 was taken for a Western encoding."""
-    found = []
-    for word in sample.split():
-        for encoding in ("latin-1", "cp1252"):
-            wrong = word.encode().decode(encoding, "replace")
-            if wrong != word:
-                found.append(wrong)
-    return found
+def misdecoded(sample: str) -> list[str]:
+    """Return the sample's words as they look when UTF-8 is decoded as a Western encoding."""
+    decoded = [
+        (word, word.encode().decode(encoding, "replace"))
+        for word in sample.split()
+        for encoding in ("latin-1", "cp1252")
+    ]
+    return [wrong for word, wrong in decoded if wrong != word]
 
 
 OBSERVATIONS: Final = tuple(_observation(name, sample) for name, sample in SAMPLES.items())
 PROBES: Final = tuple(
-    Probe(name=name, sees=(name,), judge=_judge(name, sample)) for name, sample in SAMPLES.items()
+    Probe(name=name, observations=(name,), evaluate=_evaluate(name, sample))
+    for name, sample in SAMPLES.items()
 )
