@@ -222,7 +222,7 @@ async def truncates_silently(x: Exchange) -> None:
 
 
 @quirk("overflow.catalog", card=ModelCard(id="m", name="M", token_limit=32_768))
-async def has_less_context_than_the_catalog_says(x: Exchange) -> None:
+async def has_less_context_than_the_catalog(x: Exchange) -> None:
     await COMPLIANT(x)
 
 

@@ -34,7 +34,7 @@ from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway.gateway import Gateway, open_gateway
 from akash_gradio.gateway.passthrough.transport import HttpTransport
 from tests.stubs import BEHAVIORS, Ending, StubEndpoint, behaviors_with, entry, settings_for, wire
-from tests.stubs.behaviors import ASKED_TOKENS, LIMIT_TOKENS, RETRY_AFTER_S
+from tests.stubs.behaviors import LIMIT_TOKENS, REQUEST_TOKENS, RETRY_AFTER_S
 
 PROMPT_CLOSE_S = 0.2
 """How soon an upstream's connection has to be closed once the caller left."""
@@ -262,7 +262,7 @@ async def test_asks_nobody_else_when_the_request_is_at_fault(name: str, stream: 
     assert (len(bad.chats), len(good.chats)) == (1, 0)
     if isinstance(raised.value, ContextExceeded):
         assert raised.value.limit_tokens == LIMIT_TOKENS
-        assert raised.value.requested_tokens == ASKED_TOKENS
+        assert raised.value.requested_tokens == REQUEST_TOKENS
     else:
         assert raised.value.detail == f"failed with {raised.value.upstream_status}"
 

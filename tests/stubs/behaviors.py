@@ -700,10 +700,10 @@ async def endless_line_in_the_middle(x: Exchange) -> None:
 # ---- refused requests ----
 
 
-LIMIT_TOKENS, ASKED_TOKENS = 8192, 9001
+LIMIT_TOKENS, REQUEST_TOKENS = 8192, 9001
 _TOO_LONG = (
     f"This model's maximum context length is {LIMIT_TOKENS} tokens. However, "
-    f"your messages resulted in {ASKED_TOKENS} tokens. Please reduce the length of the messages."
+    f"your messages resulted in {REQUEST_TOKENS} tokens. Please reduce the length of the messages."
 )
 
 
@@ -725,7 +725,7 @@ _refuses(
     {
         "object": "error",
         "message": f"This model's maximum context length is {LIMIT_TOKENS} tokens. However, you "
-        f"requested {ASKED_TOKENS} tokens (8500 in the messages, 501 in the completion). Please "
+        f"requested {REQUEST_TOKENS} tokens (8500 in the messages, 501 in the completion). Please "
         "reduce the length of the messages or completion.",
         "type": "BadRequestError",
         "param": None,
@@ -739,10 +739,10 @@ _refuses(
     {
         "error": {
             "code": 400,
-            "message": f"request ({ASKED_TOKENS} tokens) exceeds the available context size "
+            "message": f"request ({REQUEST_TOKENS} tokens) exceeds the available context size "
             f"({LIMIT_TOKENS} tokens), try increasing it",
             "type": "exceed_context_size_error",
-            "n_prompt_tokens": ASKED_TOKENS,
+            "n_prompt_tokens": REQUEST_TOKENS,
             "n_ctx": LIMIT_TOKENS,
         }
     },
