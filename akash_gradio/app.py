@@ -250,7 +250,7 @@ def _with_page(app: App) -> App:
     from akash_gradio.catalog.thumbnails import Thumbnails
     from akash_gradio.check.service import CheckService
     from akash_gradio.compare.run_store import open_run_store
-    from akash_gradio.compare.votes.store import open_vote_store
+    from akash_gradio.compare.votes.factory import open_vote_store
     from akash_gradio.files.reader import FileReader
     from akash_gradio.http.locality import is_local_request
     from akash_gradio.web.deps import (

@@ -1,4 +1,6 @@
-"""Models beside each other: votes and their ranking, prompt sets, runs, reports.
+"""Model comparison: lanes, prompt sets and their runs, reports, votes and the ranking.
 
-Knows neither Gradio nor the network: whoever answers comes in as a `domain.ports.ChatGateway`.
+Start reading at `plan.py` (what a run consists of) and `runner.py` (how it is executed);
+`lanes.py` runs the page's side-by-side chats. May import `domain`, `config` and `formatting`:
+models are called through `domain.ports.ChatGateway`, never over the network.
 """

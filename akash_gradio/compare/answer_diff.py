@@ -1,4 +1,4 @@
-"""What two answers have in common and where they differ: words, code by lines, numbers."""
+"""Compares two answers: prose by words, code by lines; numbers that differ are marked apart."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Final
 
-MOST_WORDS: Final = 12_000
-"""Of both texts together; longer ones are compared by lines, which stays quick."""
-MOST_CHARACTERS: Final = 20 * MOST_WORDS
-MOST_LINES: Final = 6_000
-"""Of both texts together; what differs in longer ones is not looked into."""
+MAX_WORDS: Final = 12_000
+"""Words of both texts together; longer texts are compared by lines, which is faster."""
+MAX_CHARACTERS: Final = 20 * MAX_WORDS
+MAX_LINES: Final = 6_000
+"""Lines of both texts together; the differing parts of longer texts are not compared."""
 
 Block = tuple[int, int, int]
-"""Where a common part begins in the one and in the other, and how many tokens it has."""
+"""A common part: its start in each text and its length, in tokens."""
 
 
 class Mark(StrEnum):
-    """What a piece of one text is, seen from the other one."""
+    """How a piece of a text relates to the other text."""
 
     SAME = "same"
     ONLY = "only"
-    """The other text has no such words here."""
+    """The other text doesn't have these words here."""
     NUMBER = "number"
     """The other text has another number here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A piece of a text, in its order; the pieces of a text put together are the text."""
+    """A piece of a text. The pieces of a text, joined, are the text."""
 
     text: str
     mark: Mark
@@ -40,34 +40,27 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
-    """Both texts in pieces. common: the share of words that both have, 0 to 1."""
+    """Two texts in pieces.
+
+    Attributes:
+        a: The pieces of the first text.
+        b: The pieces of the second text.
+        common: Share of tokens in common parts, 0 to 1.
+    """
 
     a: tuple[Span, ...]
     b: tuple[Span, ...]
     common: float
 
 
-def diff(a: str, b: str) -> Diff:
-    """Compare two answers. Prose by words, fenced code by lines, both by lines when very long."""
-    left, right, most = _lines(a), _lines(b), MOST_LINES
-    if len(a) + len(b) < MOST_CHARACTERS:
-        words = _tokens(a), _tokens(b)
-        if len(words[0]) + len(words[1]) <= MOST_WORDS:
-            (left, right), most = words, MOST_WORDS
-    same = _worth_seeing(_common(left, right, most), left, right)
-    pieces = tuple(_pieces(same, left, right))
-    matched = sum(size for _, _, size in same)
-    longest = max(len(left), len(right))
-    return Diff(
-        a=_merged(span for before, _ in pieces for span in before),
-        b=_merged(span for _, after in pieces for span in after),
-        common=matched / longest if longest else 1.0,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """key: what is compared. text: as written, with the space after it."""
+    """A word, a sign or a line.
+
+    Attributes:
+        key: What is compared.
+        text: As written, with the whitespace after it.
+    """
 
     key: str
     text: str
@@ -77,7 +70,25 @@ class _Token:
         return self.key[:1].isdigit()
 
 
-# A script without spaces between words goes by characters: kana, CJK ideographs, hangul.
+def diff(a: str, b: str) -> Diff:
+    """Compare two answers: prose by words, fenced code by lines, very long texts by lines."""
+    left, right, limit = _lines(a), _lines(b), MAX_LINES
+    if len(a) + len(b) < MAX_CHARACTERS:
+        words = _tokens(a), _tokens(b)
+        if len(words[0]) + len(words[1]) <= MAX_WORDS:
+            (left, right), limit = words, MAX_WORDS
+    common = _without_coincidences(_common_blocks(left, right, limit), left, right)
+    pieces = tuple(_pieces(common, left, right))
+    matched = sum(size for _, _, size in common)
+    longest = max(len(left), len(right))
+    return Diff(
+        a=_merge(span for spans, _ in pieces for span in spans),
+        b=_merge(span for _, spans in pieces for span in spans),
+        common=matched / longest if longest else 1.0,
+    )
+
+
+# Scripts without spaces are compared by character: kana, CJK ideographs, hangul.
 _WORD: Final = re.compile(
     r"([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\d(?:[\d.,]*\d)?|[^\W\d]+|[^\w\s]|_)(\s*)|(\s+)"
 )
@@ -85,20 +96,20 @@ _FENCE: Final = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 
 
 def _tokens(text: str) -> list[_Token]:
-    found: list[_Token] = []
+    tokens: list[_Token] = []
     fence = ""
     for line in text.splitlines(keepends=True):
         opening = _FENCE.match(line)
         if fence:
-            found.append(_line(line))
+            tokens.append(_line(line))
             if opening and opening[1].startswith(fence):
                 fence = ""
         elif opening:
             fence = opening[1]
-            found.append(_line(line))
+            tokens.append(_line(line))
         else:
-            found += [_Token(m[1] or "", m[0]) for m in _WORD.finditer(line)]
-    return found
+            tokens += [_Token(m[1] or "", m[0]) for m in _WORD.finditer(line)]
+    return tokens
 
 
 def _lines(text: str) -> list[_Token]:
@@ -109,53 +120,53 @@ def _line(line: str) -> _Token:
     return _Token(line.rstrip(), line)
 
 
-def _common(left: Sequence[_Token], right: Sequence[_Token], most: int) -> list[Block]:
-    """The parts that both have, in order; the last one is empty and stands at the ends."""
+def _common_blocks(left: Sequence[_Token], right: Sequence[_Token], limit: int) -> list[Block]:
+    """Return the common parts in order; the last one is empty and at the ends."""
     a, b = [token.key for token in left], [token.key for token in right]
-    head = _shared_from(zip(a, b, strict=False))
-    tail = _shared_from(zip(reversed(a[head:]), reversed(b[head:]), strict=False))
+    head = _common_prefix(zip(a, b, strict=False))
+    tail = _common_prefix(zip(reversed(a[head:]), reversed(b[head:]), strict=False))
     middle_a, middle_b = a[head : len(a) - tail], b[head : len(b) - tail]
     blocks = [(0, 0, head)]
-    if len(middle_a) + len(middle_b) <= most:
+    if len(middle_a) + len(middle_b) <= limit:
         matches = SequenceMatcher(None, middle_a, middle_b).get_matching_blocks()
         blocks += [(head + m.a, head + m.b, m.size) for m in matches]
     return [*blocks, (len(a) - tail, len(b) - tail, tail), (len(a), len(b), 0)]
 
 
-def _shared_from(pairs: Iterable[tuple[str, str]]) -> int:
+def _common_prefix(pairs: Iterable[tuple[str, str]]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _worth_seeing(
+def _without_coincidences(
     blocks: Iterable[Block], left: Sequence[_Token], right: Sequence[_Token]
 ) -> list[Block]:
-    """Without the lone comma or article that two sentences happen to share."""
+    """Drop a single comma or article that two sentences happen to share."""
 
-    def counts(a: int, b: int, size: int) -> bool:
+    def is_relevant(a: int, b: int, size: int) -> bool:
         at_an_end = a == b == 0 or (a + size, b + size) == (len(left), len(right))
         return at_an_end or size > 2 or sum(len(t.key) for t in left[a : a + size]) > 3
 
-    return [block for block in blocks if counts(*block)]
+    return [block for block in blocks if is_relevant(*block)]
 
 
 def _pieces(
-    same: Sequence[Block], left: Sequence[_Token], right: Sequence[_Token]
+    common: Sequence[Block], left: Sequence[_Token], right: Sequence[_Token]
 ) -> Iterator[tuple[list[Span], list[Span]]]:
-    """What stands before each common part, then that part; the last one is empty."""
-    at_a = at_b = 0
-    for a, b, size in same:
-        gone, come = left[at_a:a], right[at_b:b]
-        yield _marked(gone, come), _marked(come, gone)
-        yield _shared(left[a : a + size]), _shared(right[b : b + size])
-        at_a, at_b = a + size, b + size
+    """Yield what precedes each common part, then the part. The last part is empty."""
+    start_a = start_b = 0
+    for a, b, size in common:
+        only_left, only_right = left[start_a:a], right[start_b:b]
+        yield _different(only_left, only_right), _different(only_right, only_left)
+        yield _same(left[a : a + size]), _same(right[b : b + size])
+        start_a, start_b = a + size, b + size
 
 
-def _shared(tokens: Sequence[_Token]) -> list[Span]:
+def _same(tokens: Sequence[_Token]) -> list[Span]:
     return [Span(text=token.text, mark=Mark.SAME) for token in tokens]
 
 
-def _marked(tokens: Sequence[_Token], others: Sequence[_Token]) -> list[Span]:
-    """Numbers stand out where the other text has numbers too, but not this one."""
+def _different(tokens: Sequence[_Token], others: Sequence[_Token]) -> list[Span]:
+    """Mark numbers apart if the other text has numbers here too, but not the same one."""
     numbers = {token.key for token in others if token.is_number}
     return [
         Span(
@@ -168,7 +179,8 @@ def _marked(tokens: Sequence[_Token], others: Sequence[_Token]) -> list[Span]:
     ]
 
 
-def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+def _merge(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Join neighbors with the same mark."""
     merged: list[tuple[Mark, list[str]]] = []
     for span in spans:
         if merged and merged[-1][0] is span.mark:

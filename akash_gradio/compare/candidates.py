@@ -1,4 +1,4 @@
-"""What is compared: models, each with what is its own, and what holds for all of them."""
+"""Builds the lanes of a run from the selected models and the settings that they share."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from akash_gradio.compare.plan import Lane
 from akash_gradio.domain.chat import Sampling
 
 MAX_STOP_SEQUENCES: Final = 4
-"""Of a request, by OpenAI's protocol."""
+"""The limit of one request. Source: OpenAI API reference, chat completions, `stop`."""
 REASONING_EFFORT_PATTERN: Final = re.compile(r"[a-z]{2,20}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A model; None leaves what holds for all. The same model may stand there twice.
+    """A selected model with its own settings. The same model may be selected twice.
 
-    temperature: 0 to 2. top_p: 0 to 1. max_tokens: of an answer. stop: up to four texts.
-    Penalties: -2 to 2. endpoint: the alias that is to answer, None for any.
+    Attributes:
+        model: Catalog id.
+        temperature: 0 to 2. This and the following: None uses the shared setting.
+        top_p: 0 to 1.
+        max_tokens: Upper bound of an answer's length.
+        seed: Sent to the endpoint.
+        stop: Up to MAX_STOP_SEQUENCES texts.
+        presence_penalty: -2 to 2.
+        frequency_penalty: -2 to 2.
+        reasoning_effort: Matches REASONING_EFFORT_PATTERN.
+        system: System prompt.
+        endpoint: Alias of the endpoint to use; None for any.
     """
 
     model: str
@@ -38,9 +48,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSettings:
-    """What holds where a candidate has nothing of its own. None sends the catalog's value.
+    """Settings of all candidates without their own. None sends the catalog's value.
 
-    temperatures, top_ps: several make a lane each, of every candidate without its own.
+    Attributes:
+        temperatures: One lane is built for each, for every candidate without its own.
+        top_ps: Likewise.
+        max_tokens: Upper bound of an answer's length.
+        seed: Sent to the endpoints.
+        system: System prompt.
     """
 
     temperatures: tuple[float, ...] = ()
@@ -50,43 +65,44 @@ class SharedSettings:
     system: str = ""
 
 
-_OWN_ALONE: Final = ("stop", "presence_penalty", "frequency_penalty", "reasoning_effort")
-"""What holds for one candidate and never for all."""
+_NEVER_SHARED: Final = ("stop", "presence_penalty", "frequency_penalty", "reasoning_effort")
+"""Settings that only a candidate has."""
 
 
-def build_lanes(candidates: tuple[Candidate, ...], common: SharedSettings) -> tuple[Lane, ...]:
-    """The lanes of a run, in the order of the candidates."""
+def build_lanes(candidates: tuple[Candidate, ...], shared: SharedSettings) -> tuple[Lane, ...]:
+    """Return the lanes of a run, in the order of the candidates."""
     return tuple(
-        _lane(candidate, common, temperature, top_p)
+        _build_lane(candidate, shared, temperature, top_p)
         for candidate in candidates
         for temperature, top_p in product(
-            _ways(candidate.temperature, common.temperatures), _ways(candidate.top_p, common.top_ps)
+            _values(candidate.temperature, shared.temperatures),
+            _values(candidate.top_p, shared.top_ps),
         )
     )
 
 
-def _ways(own: float | None, common: tuple[float, ...]) -> tuple[float | None, ...]:
+def _values(own: float | None, shared: tuple[float, ...]) -> tuple[float | None, ...]:
     if own is not None:
         return (own,)
-    return tuple(dict.fromkeys(common)) or (None,)
+    return tuple(dict.fromkeys(shared)) or (None,)
 
 
-def _lane(
-    candidate: Candidate, common: SharedSettings, temperature: float | None, top_p: float | None
+def _build_lane(
+    candidate: Candidate, shared: SharedSettings, temperature: float | None, top_p: float | None
 ) -> Lane:
-    own: dict[str, Any] = {
+    values: dict[str, Any] = {
         "temperature": temperature,
         "top_p": top_p,
-        "max_tokens": _own(candidate.max_tokens, common.max_tokens),
-        "seed": _own(candidate.seed, common.seed),
-        **{name: getattr(candidate, name) for name in _OWN_ALONE},
+        "max_tokens": _own_or_shared(candidate.max_tokens, shared.max_tokens),
+        "seed": _own_or_shared(candidate.seed, shared.seed),
+        **{name: getattr(candidate, name) for name in _NEVER_SHARED},
     }
-    sampling = Sampling(**{name: value for name, value in own.items() if value is not None})
-    system = common.system if candidate.system is None else candidate.system
+    sampling = Sampling(**{name: value for name, value in values.items() if value is not None})
+    system = shared.system if candidate.system is None else candidate.system
     return Lane(
         model=candidate.model, sampling=sampling, system=system, endpoint=candidate.endpoint
     )
 
 
-def _own(own: int | None, common: int | None) -> int | None:
-    return common if own is None else own
+def _own_or_shared(own: int | None, shared: int | None) -> int | None:
+    return shared if own is None else own

@@ -1,56 +1,60 @@
-"""How many calls each endpoint gets at once, though the router chooses who answers."""
+"""Limits the concurrent calls of a run per endpoint, although the gateway selects the endpoint."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from akash_gradio.compare.plan import Lane
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 
-_ABSENT: Final = (EndpointState.DOWN, EndpointState.DRAINED)
+_UNAVAILABLE: Final = (EndpointState.DOWN, EndpointState.DRAINED)
+_ROUNDING: Final = 1e-9
 
 
-def shares(lane: Lane, endpoints: Sequence[EndpointStatus]) -> Mapping[str, float]:
-    """Alias → the part of a call that it will answer on average, 1 in all.
+def endpoint_shares(lane: Lane, endpoints: Sequence[EndpointStatus]) -> Mapping[str, float]:
+    """Return the expected share of a lane's calls per endpoint.
 
-    Where nobody is known to serve the model, as a name of its own: "?" and the model.
+    Returns:
+        Endpoint alias → share, 1 in total. If no endpoint is known to serve the model, one entry
+        for the model itself, named "?" and its id.
     """
     if lane.endpoint is not None:
         return {lane.endpoint: 1.0}
     serving = [each for each in endpoints if _serves(each, lane.model) and each.weight > 0]
-    able = [each for each in serving if each.state not in _ABSENT] or serving
-    first = min((each.priority for each in able), default=0)
-    chosen = [each for each in able if each.priority == first]
-    total = sum(each.weight for each in chosen)
-    return {e.alias: e.weight / total for e in chosen} or {f"?{lane.model}": 1.0}
+    available = [each for each in serving if each.state not in _UNAVAILABLE] or serving
+    priority = min((each.priority for each in available), default=0)
+    candidates = [each for each in available if each.priority == priority]
+    total = sum(each.weight for each in candidates)
+    return {e.alias: e.weight / total for e in candidates} or {f"?{lane.model}": 1.0}
 
 
 def _serves(endpoint: EndpointStatus, model: str) -> bool:
     return any(served.id == model for served in endpoint.models or ())
 
 
-class Loads:
-    """Live: the calls that each endpoint has from a run. per_endpoint: the most at a time."""
+class EndpointLoads:
+    """Tracks how many calls of a run each endpoint is expected to have in flight."""
 
     def __init__(self, per_endpoint: int) -> None:
         self._per_endpoint = per_endpoint
-        self._load: Counter[str] = Counter()
+        self._load: defaultdict[str, float] = defaultdict(float)
 
     def fits(self, call: Mapping[str, float]) -> bool:
-        """Whether one more goes in. One always does where there is none."""
+        """Return whether another call fits. The first call of an endpoint always does."""
         room = (
-            self._load[alias] + part <= self._per_endpoint + 1e-9 for alias, part in call.items()
+            self._load[alias] + share <= self._per_endpoint + _ROUNDING
+            for alias, share in call.items()
         )
-        return all(room) or not any(self._load[alias] > 1e-9 for alias in call)
+        return all(room) or not any(self._load[alias] > _ROUNDING for alias in call)
 
-    def take(self, call: Mapping[str, float]) -> None:
-        """It begins."""
-        for alias, part in call.items():
-            self._load[alias] += part  # type: ignore[assignment] # counts parts, too
+    def add(self, call: Mapping[str, float]) -> None:
+        """Count a call that begins."""
+        for alias, share in call.items():
+            self._load[alias] += share
 
-    def free(self, call: Mapping[str, float]) -> None:
-        """It ended."""
-        for alias, part in call.items():
-            self._load[alias] -= part  # type: ignore[assignment] # counts parts, too
+    def remove(self, call: Mapping[str, float]) -> None:
+        """Stop counting a call that ended."""
+        for alias, share in call.items():
+            self._load[alias] -= share

@@ -1,4 +1,4 @@
-"""What an answer has to be, checked without asking anybody."""
+"""Checks of an answer that need no model: text, pattern, JSON, length."""
 
 from __future__ import annotations
 
@@ -8,28 +8,33 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-LONGEST_PATTERN: Final = 2_000
+MAX_PATTERN_CHARACTERS: Final = 2_000
 _FENCED: Final = re.compile(r"\s*```\w*\n(.*)\n```\s*\Z", re.S)
 
 
 class CheckKind(StrEnum):
-    """The kinds of checks; the names of the columns in a prompt set."""
+    """The kinds of checks; the values are the column names of a prompt set."""
 
     CONTAINS = "contains"
-    """The answer has these words in it, in any case."""
+    """The answer contains the text, ignoring case."""
     REGEX = "regex"
-    """The pattern is found in the answer; RE2's syntax, which takes linear time."""
+    """The pattern matches somewhere in the answer. RE2 syntax, which takes linear time."""
     JSON = "json"
-    """The answer is JSON, alone or in one code fence."""
+    """The answer is JSON, either bare or in a single code fence."""
     MAX_LENGTH = "max_length"
-    """The answer has at most so many characters."""
+    """The answer has at most this many characters."""
     NOT_EMPTY = "not_empty"
-    """The answer has a letter, digit or sign."""
+    """The answer contains something other than whitespace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One demand. value: the words, the pattern, the number; "" for JSON and NOT_EMPTY."""
+    """A requirement on an answer.
+
+    Attributes:
+        kind: What is checked.
+        value: The text, the pattern or the number; "" for JSON and NOT_EMPTY.
+    """
 
     kind: CheckKind
     value: str = ""
@@ -37,19 +42,19 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """A demand, and whether the answer meets it."""
+    """A check, and whether the answer passed it."""
 
     check: Check
     passed: bool
 
 
 def passes(check: Check, answer: str) -> bool:
-    """Whether the answer meets the demand; the check was accepted by `fault_of` before."""
+    """Return whether the answer passes the check, which `check_problem` accepted before."""
     match check.kind:
         case CheckKind.CONTAINS:
             return check.value.casefold() in answer.casefold()
         case CheckKind.REGEX:
-            return _compiled(check.value).search(_encodable(answer)) is not None
+            return _compile(check.value).search(_encodable(answer)) is not None
         case CheckKind.JSON:
             return _is_json(answer)
         case CheckKind.MAX_LENGTH:
@@ -58,32 +63,32 @@ def passes(check: Check, answer: str) -> bool:
             return bool(answer.strip())
 
 
-def fault_of(check: Check) -> str:
-    """What is wrong with the demand itself, "" when nothing is."""
+def check_problem(check: Check) -> str:
+    """Return what is wrong with the check itself, as text; "" if it is valid."""
     if check.kind is CheckKind.MAX_LENGTH:
-        right = re.fullmatch(r"[0-9]{1,9}", check.value)
-        return "" if right else "write a whole number of characters"
+        valid = re.fullmatch(r"[0-9]{1,9}", check.value)
+        return "" if valid else "enter a whole number of characters"
     if check.kind is CheckKind.REGEX:
-        return _fault_of_pattern(check.value)
+        return _pattern_problem(check.value)
     return ""
 
 
-def _fault_of_pattern(pattern: str) -> str:
-    if len(pattern) > LONGEST_PATTERN:
-        return f"a pattern has at most {LONGEST_PATTERN} characters"
+def _pattern_problem(pattern: str) -> str:
+    if len(pattern) > MAX_PATTERN_CHARACTERS:
+        return f"a pattern can have at most {MAX_PATTERN_CHARACTERS} characters"
     import re2
 
     try:
-        _compiled(pattern)
+        _compile(pattern)
     except re2.error as error:
         detail = error.args[0] if error.args else b""
-        said = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
-        return f"{said} (patterns are RE2's: no look-around, no back-references)"
+        text = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
+        return f"{text} (RE2 syntax: no look-around, no back-references)"
     return ""
 
 
-def _compiled(pattern: str) -> Any:
-    """RE2 looks at each character once: no pattern can hold the server up."""
+def _compile(pattern: str) -> Any:
+    """Compile with RE2, whose linear time keeps a pattern from blocking the server."""
     import re2
 
     options = re2.Options()
@@ -92,18 +97,18 @@ def _compiled(pattern: str) -> Any:
 
 
 def _encodable(text: str) -> str:
-    """Without half surrogate pairs, which RE2's UTF-8 has no place for."""
+    """Replace unpaired surrogates, which RE2's UTF-8 can't represent."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_json(answer: str) -> bool:
     fenced = _FENCED.match(answer)
     try:
-        json.loads(fenced[1] if fenced else answer, parse_constant=_refuse)
+        json.loads(fenced[1] if fenced else answer, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         return False
     return True
 
 
-def _refuse(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(name)

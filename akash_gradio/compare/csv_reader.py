@@ -1,4 +1,4 @@
-"""CSV in which a mistake has a row and a column, which Python's own reader doesn't tell."""
+"""Reads CSV and reports problems by row and column, which Python's own reader doesn't."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from akash_gradio.compare.prompt_set import Mistake, PromptSetError
+from akash_gradio.compare.prompt_set import PromptSetError, SetProblem
 
 SEPARATORS: Final = (",", ";", "\t")
 
 
 def read_csv(text: str) -> Iterator[list[str]]:
-    """The rows, as RFC 4180 has them; the first line decides between comma, semicolon and tab.
+    """Yield the rows of a CSV text (RFC 4180).
 
-    Raises PromptSetError where a quote is left open or stands where none can.
+    Args:
+        text: The whole text. Its first line decides between comma, semicolon and tab.
+
+    Raises:
+        PromptSetError: A quote is not closed, or is in a place where none is allowed.
     """
     separator = _separator(text)
     quoted = re.compile(r'"([^"]*(?:""[^"]*)*)(")?')
@@ -24,7 +28,7 @@ def read_csv(text: str) -> Iterator[list[str]]:
         cells: list[str] = []
         while True:
             cell = (quoted if text.startswith('"', position) else plain).match(text, position)
-            assert cell is not None  # the plain one matches nothing, too
+            assert cell is not None  # `plain` also matches nothing
             position = cell.end()
             cells.append(_content(cell, row, len(cells) + 1))
             following = text[position : position + 1]
@@ -34,24 +38,29 @@ def read_csv(text: str) -> Iterator[list[str]]:
                 position += 2 if text.startswith("\r\n", position) else 1
                 break
             else:
-                mend = f"{following!r} follows a closing quote; a quote inside is written twice"
-                raise PromptSetError(Mistake(row=row, column=str(len(cells)), mend=mend))
+                message = f"{following!r} after a closing quote; double the quotes inside a cell"
+                raise _problem(row, len(cells), message)
         yield cells
         row += 1
 
 
 def _separator(text: str) -> str:
-    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
-    unquoted = re.sub(r'"[^"]*"', "", first)
+    first_line = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    unquoted = re.sub(r'"[^"]*"', "", first_line)
     return max(SEPARATORS, key=unquoted.count)
 
 
 def _content(cell: re.Match[str], row: int, column: int) -> str:
     if not cell[0].startswith('"'):
         if '"' in cell[0]:
-            mend = "a quote stands inside a cell; put the cell in quotes and write it twice"
-            raise PromptSetError(Mistake(row=row, column=str(column), mend=mend))
+            raise _problem(
+                row, column, "a quote inside a cell; quote the cell and double the quote"
+            )
         return cell[0]
     if cell[2] is None:
-        raise PromptSetError(Mistake(row=row, column=str(column), mend="a quote is never closed"))
+        raise _problem(row, column, "a quote is not closed")
     return cell[1].replace('""', '"')
+
+
+def _problem(row: int, column: int, message: str) -> PromptSetError:
+    return PromptSetError(SetProblem(row=row, column=str(column), message=message))

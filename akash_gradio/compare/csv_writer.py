@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet opens without running anything."""
+"""Writes CSV that a spreadsheet opens without executing formulas."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Final
 
 Cell = str | int | float | bool | None
 
-STARTS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""Source: OWASP, "CSV Injection"."""
+FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""Beginnings that a spreadsheet takes for a formula. Source: OWASP, "CSV Injection"."""
 
 
 def csv_text(rows: Iterable[Iterable[Cell]]) -> str:
-    """The rows as RFC 4180 has them; a text that would be computed gets a quote before it."""
-    into = io.StringIO()
-    csv.writer(into).writerows([_safe(cell) for cell in row] for row in rows)
-    return into.getvalue()
+    """Return the rows as CSV (RFC 4180); a text that looks like a formula is prefixed with `'`."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows([_escape(cell) for cell in row] for row in rows)
+    return buffer.getvalue()
 
 
-def _safe(cell: Cell) -> Cell:
+def _escape(cell: Cell) -> Cell:
     if isinstance(cell, bool):
         return str(cell).lower()
-    if isinstance(cell, str) and cell.startswith(STARTS_A_FORMULA):
+    if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES):
         return f"'{cell}"
     return cell

@@ -1,31 +1,39 @@
-"""What a run will take: calls, tokens, dollars, minutes. Said before anything is spent."""
+"""Estimates what a run will take before anything is spent: calls, tokens, dollars, time."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from akash_gradio.compare.capacity import shares
+from akash_gradio.compare.capacity import endpoint_shares
 from akash_gradio.compare.plan import Plan, Task
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.domain.tokens import TOKENS_PER_MESSAGE, estimate_tokens, utf8_length
 
 ANSWER_TOKENS: Final = 300
-"""Assumed of an answer, where the lane sets no lower limit."""
-THINKING_TOKENS: Final = 1500
-"""Assumed of a model that reasons."""
+"""Assumed length of an answer, unless the lane's limit is lower."""
+REASONING_ANSWER_TOKENS: Final = 1500
+"""Assumed length of a reasoning model's answer."""
 TOKENS_PER_S: Final = 40.0
 FIRST_TOKEN_S: Final = 1.0
-"""Assumed of an endpoint that has not been asked yet."""
+"""Assumed time to the first token of an endpoint that has not been used yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """calls: those without a row yet. tokens: estimated. cost: US dollars, of the lanes with
-    prices; unpriced: the models without. seconds: at the assumed speed, all calls together."""
+    """The estimated effort of a run.
+
+    Attributes:
+        calls: Tasks without a row yet.
+        tokens_in: Estimated from the prompts' lengths.
+        tokens_out: Estimated from the assumed lengths of answers.
+        cost: US dollars for the lanes with prices; None if no lane has prices.
+        unpriced: Models without prices.
+        duration_s: Seconds for all calls, at the assumed speed.
+    """
 
     calls: int
     tokens_in: int
@@ -43,32 +51,40 @@ def forecast(
     per_endpoint: int,
     known: Collection[int] = frozenset(),
 ) -> Forecast:
-    """known: the numbers of the tasks that have their row already."""
+    """Estimate a run.
+
+    Args:
+        plan: The run.
+        cards: Catalog id → card, for prices.
+        endpoints: The state of all endpoints, for their times to the first token.
+        per_endpoint: Concurrent calls per endpoint.
+        known: Numbers of the tasks that have a row already.
+    """
     tokens_in = tokens_out = calls = 0
     cost, priced, unpriced = 0.0, False, dict[str, None]()
-    work_s: Counter[str] = Counter()
-    parts = [shares(lane, endpoints) for lane in plan.lanes]
-    first_s = {each.alias: each.first_token_s for each in endpoints}
+    work_s: defaultdict[str, float] = defaultdict(float)
+    shares_of_lanes = [endpoint_shares(lane, endpoints) for lane in plan.lanes]
+    first_token_s = {each.alias: each.first_token_s for each in endpoints}
     for number in (n for n in range(plan.calls) if n not in known):
         task = plan.task(number)
         card = cards(task.lane.model)
-        asked, answered = _tokens_in(task), _tokens_out(task, card)
-        calls, tokens_in, tokens_out = calls + 1, tokens_in + asked, tokens_out + answered
+        task_in, task_out = _tokens_in(task), _tokens_out(task, card)
+        calls, tokens_in, tokens_out = calls + 1, tokens_in + task_in, tokens_out + task_out
         if card and card.prompt_price is not None and card.completion_price is not None:
-            cost += (asked * card.prompt_price + answered * card.completion_price) / 1_000_000
+            cost += (task_in * card.prompt_price + task_out * card.completion_price) / 1_000_000
             priced = True
         else:
             unpriced[task.lane.model] = None
-        for alias, part in parts[plan.lane_of(number)].items():
-            first = first_s.get(alias) or FIRST_TOKEN_S
-            work_s[alias] += part * (first + answered / TOKENS_PER_S)  # type: ignore[assignment]
+        for alias, share in shares_of_lanes[plan.lane_of(number)].items():
+            first_s = first_token_s.get(alias) or FIRST_TOKEN_S
+            work_s[alias] += share * (first_s + task_out / TOKENS_PER_S)
     return Forecast(
         calls=calls,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         cost=cost if priced else None,
         unpriced=tuple(unpriced),
-        duration_s=max(work_s.values(), default=0) / per_endpoint,
+        duration_s=max(work_s.values(), default=0.0) / per_endpoint,
     )
 
 
@@ -78,6 +94,6 @@ def _tokens_in(task: Task) -> int:
 
 
 def _tokens_out(task: Task, card: ModelCard | None) -> int:
-    assumed = THINKING_TOKENS if card is not None and card.reasoning else ANSWER_TOKENS
+    assumed = REASONING_ANSWER_TOKENS if card is not None and card.reasoning else ANSWER_TOKENS
     limit = task.lane.sampling.max_tokens
     return min(assumed, limit) if isinstance(limit, int) else assumed

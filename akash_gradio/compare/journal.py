@@ -1,4 +1,4 @@
-"""A run on disk: its plan, and each row as soon as there is one. One SQLite file a run."""
+"""A run on disk: its plan and each row as soon as it exists. One SQLite file per run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from akash_gradio.compare.plan import Plan, plan_dict, plan_from
 from akash_gradio.compare.rows import OK, Row, row_dict, row_from
+from akash_gradio.domain.errors import UserError
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -22,51 +23,76 @@ CREATE TABLE IF NOT EXISTS rows (
 """
 
 
-class JournalError(Exception):
-    """The file is no use. reason: `busy` (another run is at work on it), `not_ours`,
-    `missing`, `closed` (and maybe removed), or the class of the database's error."""
+class JournalError(UserError):
+    """The file can't be used.
+
+    Attributes:
+        path: The file.
+        reason: `busy` (another process uses it), `not_a_run`, `missing`, `closed` (and maybe
+            removed), or the class name of the database's error.
+    """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path.name}: {reason}")
+        code, status = "run_not_saved", 503
+        if reason in ("missing", "closed"):
+            code, status = "run_not_found", 404
+        super().__init__(code, {"file": path.name, "reason": reason}, status)
         self.path, self.reason = path, reason
 
 
 class Journal:
-    """Live; one process at a time has it open. Close it, or use it with `with`.
+    """An open run file. Only one process at a time can have it open.
 
-    The methods may be called from any thread.
+    The methods may be called from any thread. Close it, or use it in a `with` statement.
+
+    Attributes:
+        plan: The plan of the run.
     """
 
-    def __init__(self, path: Path, base: sqlite3.Connection) -> None:
-        self._path, self._base = path, base
+    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
+        self._path, self._database = path, database
         self._lock = threading.RLock()
         self.plan = plan_from(self.fact("plan"))
 
     @classmethod
     def create(cls, path: Path, plan: Plan, **facts: Any) -> Self:
-        """A new one. facts: whatever else is to be known of the run, in JSON's types."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        base = _connect(path, "rwc")
-        with _told(path), base:
-            base.executescript(_TABLES)
-            told = {"plan": plan_dict(plan), "fingerprint": plan.fingerprint, **facts}
-            base.executemany(
+        """Create a run file.
+
+        Args:
+            path: The file, which must not exist. Its folder is created.
+            plan: The plan of the run.
+            **facts: More values to store with the run, of JSON's types.
+
+        Raises:
+            JournalError: The file can't be created.
+        """
+        with _journal_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        database = _connect(path, "rwc")
+        with _journal_errors(path), database:
+            database.executescript(_TABLES)
+            stored = {"plan": plan_dict(plan), "fingerprint": plan.fingerprint, **facts}
+            database.executemany(
                 "INSERT INTO facts VALUES (?, ?)",
-                [(name, json.dumps(value)) for name, value in told.items()],
+                [(name, json.dumps(value)) for name, value in stored.items()],
             )
-        return cls(path, base)
+        return cls(path, database)
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """One that is there. Raises JournalError."""
+        """Open an existing run file.
+
+        Raises:
+            JournalError: The file is missing, in use, or no run.
+        """
         if not path.is_file():
             raise JournalError(path, "missing")
-        base = _connect(path, "rw")
+        database = _connect(path, "rw")
         try:
-            with _told(path):
-                return cls(path, base)
+            with _journal_errors(path):
+                return cls(path, database)
         except BaseException:
-            base.close()
+            database.close()
             raise
 
     def __enter__(self) -> Self:
@@ -76,26 +102,27 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Let others have the file."""
+        """Close the file, so that other processes can open it."""
         with self._lock:
-            self._base.close()
+            self._database.close()
 
     def fact(self, name: str, default: Any = None) -> Any:
-        """What was said of the run when it was made, or since."""
-        with self._lock, _told(self._path):
-            found = self._base.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        if found is None and name == "plan":
-            raise JournalError(self._path, "not_ours")
-        return json.loads(found[0]) if found else default
+        """Return a value that `create` or `set_facts` stored."""
+        with self._lock, _journal_errors(self._path):
+            query = "SELECT value FROM facts WHERE name = ?"
+            stored = self._database.execute(query, (name,)).fetchone()
+        if stored is None and name == "plan":
+            raise JournalError(self._path, "not_a_run")
+        return json.loads(stored[0]) if stored else default
 
-    def note(self, **facts: Any) -> None:
-        """Say more of the run."""
-        written = [(name, json.dumps(value)) for name, value in facts.items()]
-        with self._lock, _told(self._path), self._base:
-            self._base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", written)
+    def set_facts(self, **facts: Any) -> None:
+        """Store more values with the run, of JSON's types."""
+        values = [(name, json.dumps(value)) for name, value in facts.items()]
+        with self._lock, _journal_errors(self._path), self._database:
+            self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", values)
 
     async def add(self, row: Row) -> None:
-        """Keep a row; it is on disk when this returns, and when it is cancelled."""
+        """Write a row. It is on disk when this returns, also when this is cancelled."""
         writing = asyncio.ensure_future(asyncio.to_thread(self._add, row))
         try:
             await asyncio.shield(writing)
@@ -104,67 +131,71 @@ class Journal:
             raise
 
     def _add(self, row: Row) -> None:
-        written = json.dumps(row_dict(row))
-        with self._lock, _told(self._path), self._base:
-            self._base.execute(
-                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (row.number, row.outcome, written)
+        text = json.dumps(row_dict(row))
+        with self._lock, _journal_errors(self._path), self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (row.number, row.outcome, text)
             )
 
-    def forget_failed(self) -> int:
-        """Take away the rows without a whole answer, so that they are asked again; how many."""
-        with self._lock, _told(self._path), self._base:
-            return self._base.execute("DELETE FROM rows WHERE outcome != ?", (OK,)).rowcount
+    def delete_failed(self) -> int:
+        """Delete the rows without a complete answer, so that they are tried again.
+
+        Returns:
+            The number of deleted rows.
+        """
+        with self._lock, _journal_errors(self._path), self._database:
+            return self._database.execute("DELETE FROM rows WHERE outcome != ?", (OK,)).rowcount
 
     def outcomes(self) -> Mapping[int, str]:
-        """Number → outcome of every task that has its row."""
-        with self._lock, _told(self._path):
-            return dict(self._base.execute("SELECT number, outcome FROM rows"))
+        """Return task number → outcome for every task with a row."""
+        with self._lock, _journal_errors(self._path):
+            return dict(self._database.execute("SELECT number, outcome FROM rows"))
 
     def row(self, number: int) -> Row | None:
-        """The row of a task, None while there is none."""
-        with self._lock, _told(self._path):
+        """Return the row of a task, None if it has none yet."""
+        with self._lock, _journal_errors(self._path):
             query = "SELECT row FROM rows WHERE number = ?"
-            found = self._base.execute(query, (number,)).fetchone()
-        return row_from(json.loads(found[0])) if found else None
+            stored = self._database.execute(query, (number,)).fetchone()
+        return row_from(json.loads(stored[0])) if stored else None
 
     def rows(self) -> Iterator[Row]:
-        """Every row in the order of the plan's numbers, one in memory at a time."""
+        """Yield every row in the order of task numbers, with one in memory at a time."""
         for number in sorted(self.outcomes()):
             if (row := self.row(number)) is not None:
                 yield row
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    with _told(path):
-        base = sqlite3.connect(
+    with _journal_errors(path):
+        database = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=0, check_same_thread=False
         )
     try:
-        with _told(path):
-            # Exclusive: no second process asks the same again, and WAL then works on a network
+        with _journal_errors(path):
+            # Exclusive: no second process runs the same plan, and WAL then works on a network
             # drive too. Source: sqlite.org/wal.html, "Use of WAL Without Shared-Memory".
-            base.execute("PRAGMA locking_mode=EXCLUSIVE")
-            base.execute("PRAGMA journal_mode=WAL")
-            base.execute("PRAGMA synchronous=NORMAL")
-            base.execute("BEGIN IMMEDIATE").connection.commit()
+            database.execute("PRAGMA locking_mode=EXCLUSIVE")
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=NORMAL")
+            database.execute("BEGIN IMMEDIATE").connection.commit()
     except BaseException:
-        base.close()
+        database.close()
         raise
-    return base
+    return database
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turns the database's errors into JournalError."""
+def _journal_errors(path: Path) -> Iterator[None]:
+    """Turn the database's errors into JournalError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        said = str(error)
+        message = str(error)
         reason = type(error).__name__
-        if "locked" in said:
+        if "locked" in message:
             reason = "busy"
-        elif "closed database" in said:
+        elif "closed database" in message:
             reason = "closed"
-        elif "not a database" in said or "no such table" in said:
-            reason = "not_ours"
+        elif "not a database" in message or "no such table" in message:
+            reason = "not_a_run"
         raise JournalError(path, reason) from error

@@ -1,4 +1,4 @@
-"""Lanes that start together and then run each at its own pace."""
+"""Runs several async generators side by side: they start together and then run independently."""
 
 from __future__ import annotations
 
@@ -10,50 +10,55 @@ from functools import partial
 from typing import Final, Generic, TypeAlias, TypeVar
 
 LETTERS: Final = ("A", "B", "C", "D")
-"""What lanes are called; so many are there at most."""
+"""Names of the lanes on the page, and their maximum number."""
 
-Said = TypeVar("Said")
-Runner: TypeAlias = Callable[[], AsyncGenerator[Said, None]]
+EventT = TypeVar("EventT")
+LaneFactory: TypeAlias = Callable[[], AsyncGenerator[EventT, None]]
 Shuffle: TypeAlias = Callable[[list[str]], None]
 
 
-class LaneRunner(Generic[Said]):
-    """Live. Each lane is an async generator in a task of its own.
-
-    runners: lane → what makes its generator. shuffle: puts the order of the start, in place;
-    all lanes start in one pass of the event loop, and whoever goes first in it is drawn anew
-    each time, so that no lane is favored.
-    """
+class LaneRunner(Generic[EventT]):
+    """Runs each lane's generator in its own task and merges their events."""
 
     def __init__(
-        self, runners: Mapping[str, Runner[Said]], *, shuffle: Shuffle = random.shuffle
+        self, factories: Mapping[str, LaneFactory[EventT]], *, shuffle: Shuffle = random.shuffle
     ) -> None:
-        self._runners, self._shuffle = dict(runners), shuffle
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._said: asyncio.Queue[tuple[str, Said, asyncio.Event] | str] = asyncio.Queue()
+        """Prepare the lanes; nothing starts before `events` is iterated.
 
-    async def events(self) -> AsyncGenerator[tuple[str, Said | None], None]:
-        """(lane, what it says) as it comes, and (lane, None) at the end of each lane.
-
-        A lane goes on when what it said was taken; no lane waits for another one. Raises what
-        a lane raises. Hold it with `aclosing`: closing it closes every lane.
+        Args:
+            factories: Lane → function that creates its generator.
+            shuffle: Shuffles the order of the start in place. All lanes start in one pass of
+                the event loop; a random order gives none of them a lasting advantage.
         """
-        order = list(self._runners)
+        self._factories, self._shuffle = dict(factories), shuffle
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._queue: asyncio.Queue[tuple[str, EventT, asyncio.Event] | str] = asyncio.Queue()
+
+    async def events(self) -> AsyncGenerator[tuple[str, EventT | None], None]:
+        """Yield (lane, event) as events arrive, and (lane, None) at the end of each lane.
+
+        A lane continues when its event was consumed; lanes don't wait for each other. Hold this
+        generator with `aclosing`: closing it closes every lane.
+
+        Raises:
+            Exception: Whatever a lane raises.
+        """
+        order = list(self._factories)
         self._shuffle(order)
         self._tasks = {lane: asyncio.create_task(self._run(lane)) for lane in order}
         for lane, task in self._tasks.items():
-            task.add_done_callback(partial(self._ended, lane))
+            task.add_done_callback(partial(self._on_done, lane))
         try:
-            left = len(order)
-            while left:
-                said = await self._said.get()
-                if isinstance(said, str):
-                    left -= 1
-                    yield said, None
-                    self._raise_failure(said)
+            running = len(order)
+            while running:
+                item = await self._queue.get()
+                if isinstance(item, str):
+                    running -= 1
+                    yield item, None
+                    self._raise_failure(item)
                 else:
-                    lane, event, taken = said
-                    taken.set()
+                    lane, event, consumed = item
+                    consumed.set()
                     yield lane, event
         finally:
             for task in self._tasks.values():
@@ -61,20 +66,20 @@ class LaneRunner(Generic[Said]):
             await asyncio.wait(self._tasks.values())
 
     def stop(self, lane: str) -> bool:
-        """End one lane; the others go on. False when it isn't running."""
+        """Stop one lane without affecting the others. Return False if it isn't running."""
         task = self._tasks.get(lane)
         return task is not None and task.cancel()
 
     async def _run(self, lane: str) -> None:
-        async with aclosing(self._runners[lane]()) as events:
+        async with aclosing(self._factories[lane]()) as events:
             async for event in events:
-                taken = asyncio.Event()
-                self._said.put_nowait((lane, event, taken))
-                await taken.wait()
+                consumed = asyncio.Event()
+                self._queue.put_nowait((lane, event, consumed))
+                await consumed.wait()
 
-    def _ended(self, lane: str, _task: asyncio.Task[None]) -> None:
-        """Also of a lane that was stopped before it began."""
-        self._said.put_nowait(lane)
+    def _on_done(self, lane: str, _task: asyncio.Task[None]) -> None:
+        """Announce the end, which a lane that was stopped before it started can't do itself."""
+        self._queue.put_nowait(lane)
 
     def _raise_failure(self, lane: str) -> None:
         task = self._tasks[lane]

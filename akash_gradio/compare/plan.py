@@ -1,4 +1,4 @@
-"""What a run asks: every prompt of every lane, so many times, in an order that is fixed."""
+"""The plan of a run: every prompt × lane × repeat, in a reproducible order."""
 
 from __future__ import annotations
 
@@ -17,20 +17,27 @@ from akash_gradio.domain.chat import Default, Sampling
 MAX_CALLS: Final = 100_000
 MAX_LANES: Final = 12
 MAX_REPEATS: Final = 100
-_NAMES: Final = {
+_DISPLAY_NAMES: Final = {
     "max_tokens": "max tokens",
     "presence_penalty": "presence penalty",
     "frequency_penalty": "frequency penalty",
     "reasoning_effort": "effort",
 }
-"""As the page says them, which calls lanes by them in votes."""
-_SYSTEM_SHOWN: Final = 30
-"""Characters of a system prompt in what a lane is called."""
+"""Names of parameters in labels. The page's script uses the same ones in the labels of votes."""
+_SYSTEM_EXCERPT_CHARACTERS: Final = 30
+"""Length of the beginning of a system prompt in a label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One column: a model with its parameters. endpoint: the alias it is pinned to, or None."""
+    """One column of a comparison: a model with its parameters.
+
+    Attributes:
+        model: Catalog id.
+        sampling: The sampling parameters.
+        system: System prompt.
+        endpoint: Alias of the endpoint that the lane is pinned to, or None.
+    """
 
     model: str
     sampling: Sampling = field(default_factory=Sampling)
@@ -38,26 +45,37 @@ class Lane:
     endpoint: str | None = None
 
     def label(self, *, seed: bool = False, system: bool = False) -> str:
-        """The model with its parameters, `m, temperature 0.2`; seed, system: with these, too.
+        """Return the model with its parameters, as `m, temperature 0.2`.
 
-        Another lane of a run may be called the same; `Plan.labels` tells them apart.
+        Two lanes of a run may have the same label; `Plan.labels` makes them unique.
+
+        Args:
+            seed: Whether to include the seed.
+            system: Whether to include the beginning of the system prompt.
         """
-        return ", ".join([self.model, *self.parts(seed=seed, system=system)])
+        return ", ".join([self.model, *self.label_parts(seed=seed, system=system)])
 
-    def parts(self, *, seed: bool = False, system: bool = False) -> Iterator[str]:
-        """What follows the model in its label."""
+    def label_parts(self, *, seed: bool = False, system: bool = False) -> Iterator[str]:
+        """Yield what follows the model in its label."""
         for name, value in sampling_dict(self.sampling).items():
             if name != "seed" or seed:
-                yield _shown(_NAMES.get(name, name), value)
+                yield _describe(_DISPLAY_NAMES.get(name, name), value)
         if self.endpoint:
             yield f"on {self.endpoint}"
         if system:
-            yield f"system “{_beginning(self.system)}”" if self.system else "no system prompt"
+            yield f"system “{_excerpt(self.system)}”" if self.system else "no system prompt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One call, with all that it takes. number: its place in the plan; repeat: from 0."""
+    """One call of a run.
+
+    Attributes:
+        number: Position in the plan, from 0.
+        prompt: The prompt to send.
+        lane: The model and its parameters.
+        repeat: Which repetition this is, from 0.
+    """
 
     number: int
     prompt: Prompt
@@ -67,7 +85,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A whole run. seed: of the order. stream: whether the endpoints are asked for streams."""
+    """A whole run.
+
+    Attributes:
+        prompts: At least one.
+        lanes: At least one.
+        repeats: How often each prompt is sent to each lane.
+        seed: Seed of the order of the calls.
+        stream: Whether answers are requested as streams.
+    """
 
     prompts: tuple[Prompt, ...]
     lanes: tuple[Lane, ...]
@@ -77,73 +103,83 @@ class Plan:
 
     @property
     def calls(self) -> int:
-        """How many tasks there are; they are numbered from 0."""
+        """The number of tasks, which are numbered from 0."""
         return len(self.prompts) * len(self.lanes) * self.repeats
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What each lane is called, none like another: with its seed and the beginning of its
-        system prompt where they differ between lanes, and with a number where nothing does."""
+        """A unique label for each lane.
+
+        It includes the seed and the beginning of the system prompt if they differ between
+        lanes, and a number if nothing else differs.
+        """
         seed = len({lane.sampling.seed for lane in self.lanes}) > 1
         system = len({lane.system for lane in self.lanes}) > 1
-        told = [lane.label(seed=seed, system=system) for lane in self.lanes]
-        seen, labels = Counter[str](), list[str]()
-        for label in told:
-            seen[label] += 1
-            labels.append(f"{label} ({seen[label]})" if seen[label] > 1 else label)
+        counts, labels = Counter[str](), list[str]()
+        for label in (lane.label(seed=seed, system=system) for lane in self.lanes):
+            counts[label] += 1
+            labels.append(f"{label} ({counts[label]})" if counts[label] > 1 else label)
         return tuple(labels)
 
     @property
     def vote_labels(self) -> frozenset[str]:
-        """All that votes may call its lanes: the page tells of a system prompt only that it is
-        there, before everything else."""
-        told = {*self.labels, *(lane.model for lane in self.lanes)}
+        """All labels under which votes may refer to the lanes.
+
+        The page's labels mention only that there is a system prompt, before everything else.
+        """
+        labels = {*self.labels, *(lane.model for lane in self.lanes)}
         for lane in self.lanes:
             for seed in (False, True):
-                told.add(lane.label(seed=seed))
-                told.add(", ".join([lane.model, "system prompt", *lane.parts(seed=seed)]))
-        return frozenset(told)
+                labels.add(lane.label(seed=seed))
+                parts = lane.label_parts(seed=seed)
+                labels.add(", ".join([lane.model, "system prompt", *parts]))
+        return frozenset(labels)
 
     def order(self) -> list[int]:
-        """The tasks' numbers as they are to begin: prompt after prompt, the lanes drawn."""
+        """Return the task numbers in the order of their start.
+
+        Prompt after prompt; the order of the lanes is random for each prompt.
+        """
         numbers: list[int] = []
         lanes = list(range(len(self.lanes)))
         for row in range(self.repeats * len(self.prompts)):
-            drawn = random.Random(f"{self.seed}:{row}").sample(lanes, len(lanes))
-            numbers += [row * len(lanes) + lane for lane in drawn]
+            shuffled = random.Random(f"{self.seed}:{row}").sample(lanes, len(lanes))
+            numbers += [row * len(lanes) + lane for lane in shuffled]
         return numbers
 
     def lane_of(self, number: int) -> int:
-        """The place of its lane."""
+        """Return the index of a task's lane."""
         return number % len(self.lanes)
 
     def task(self, number: int) -> Task:
-        """The task; where the lane sends a seed, each repeat sends the next one."""
-        row, lane_place = divmod(number, len(self.lanes))
+        """Return a task. If the lane has a seed, each repeat sends the next one."""
+        row, lane_index = divmod(number, len(self.lanes))
         repeat, prompt = divmod(row, len(self.prompts))
-        lane = self.lanes[lane_place]
+        lane = self.lanes[lane_index]
         seed = lane.sampling.seed
         if isinstance(seed, int) and repeat:
             lane = replace(lane, sampling=replace(lane.sampling, seed=seed + repeat))
         return Task(number=number, prompt=self.prompts[prompt], lane=lane, repeat=repeat)
 
     def number(self, prompt: int, lane: int, repeat: int = 0) -> int:
-        """The task at this place of the table."""
+        """Return the number of the task at this position, given as indices."""
         return (repeat * len(self.prompts) + prompt) * len(self.lanes) + lane
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same plan, in hexadecimal."""
-        written = json.dumps(plan_dict(self), sort_keys=True)
-        return hashlib.sha256(written.encode()).hexdigest()[:16]
+        """A hexadecimal hash, equal for equal plans."""
+        text = json.dumps(plan_dict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _beginning(text: str) -> str:
-    plain = " ".join(text[: 4 * _SYSTEM_SHOWN].split())
-    return plain if len(plain) <= _SYSTEM_SHOWN else f"{plain[:_SYSTEM_SHOWN].rstrip()}…"
+def _excerpt(text: str) -> str:
+    plain = " ".join(text[: 4 * _SYSTEM_EXCERPT_CHARACTERS].split())
+    if len(plain) <= _SYSTEM_EXCERPT_CHARACTERS:
+        return plain
+    return f"{plain[:_SYSTEM_EXCERPT_CHARACTERS].rstrip()}…"
 
 
-def _shown(name: str, value: Any) -> str:
+def _describe(name: str, value: Any) -> str:
     if value == Default.ENDPOINT.value:
         return f"{name}: endpoint's own"
     if isinstance(value, float):
@@ -157,7 +193,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 def plan_dict(plan: Plan) -> dict[str, Any]:
-    """The plan in JSON's types."""
+    """Return the plan in JSON's types."""
     return {
         "prompts": [prompt_dict(prompt) for prompt in plan.prompts],
         "lanes": [
@@ -175,21 +211,21 @@ def plan_dict(plan: Plan) -> dict[str, Any]:
     }
 
 
-def plan_from(told: Mapping[str, Any]) -> Plan:
-    """The plan that `plan_dict` wrote."""
+def plan_from(data: Mapping[str, Any]) -> Plan:
+    """Return the plan that `plan_dict` serialized."""
     return Plan(
-        prompts=tuple(_prompt_from(prompt) for prompt in told["prompts"]),
+        prompts=tuple(_prompt_from(prompt) for prompt in data["prompts"]),
         lanes=tuple(
-            Lane(**{**lane, "sampling": sampling_from(lane["sampling"])}) for lane in told["lanes"]
+            Lane(**{**lane, "sampling": sampling_from(lane["sampling"])}) for lane in data["lanes"]
         ),
-        repeats=told["repeats"],
-        seed=told["seed"],
-        stream=told["stream"],
+        repeats=data["repeats"],
+        seed=data["seed"],
+        stream=data["stream"],
     )
 
 
 def prompt_dict(prompt: Prompt) -> dict[str, Any]:
-    """The prompt in JSON's types."""
+    """Return the prompt in JSON's types."""
     return {
         "id": prompt.id,
         "text": prompt.text,
@@ -198,27 +234,29 @@ def prompt_dict(prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def _prompt_from(told: Mapping[str, Any]) -> Prompt:
-    checks = tuple(Check(kind=CheckKind(kind), value=value) for kind, value in told["checks"])
-    return Prompt(id=told["id"], text=told["text"], system=told["system"], checks=checks)
+def _prompt_from(data: Mapping[str, Any]) -> Prompt:
+    checks = tuple(Check(kind=CheckKind(kind), value=value) for kind, value in data["checks"])
+    return Prompt(id=data["id"], text=data["text"], system=data["system"], checks=checks)
 
 
 def sampling_dict(sampling: Sampling) -> dict[str, Any]:
-    """What differs from the defaults; `endpoint` or `catalog` where nothing of ours is sent."""
-    told: dict[str, Any] = {}
-    for each in fields(Sampling):
-        value = getattr(sampling, each.name)
-        if value != each.default:
-            told[each.name] = value.value if isinstance(value, Default) else value
-    return told
+    """Return the parameters that differ from the defaults, in JSON's types.
+
+    A parameter that isn't sent has the value `endpoint` or `catalog`, see `domain.chat.Default`.
+    """
+    return {
+        each.name: value.value if isinstance(value, Default) else value
+        for each in fields(Sampling)
+        if (value := getattr(sampling, each.name)) != each.default
+    }
 
 
-def sampling_from(told: Mapping[str, Any]) -> Sampling:
-    """The sampling that `sampling_dict` wrote."""
+def sampling_from(data: Mapping[str, Any]) -> Sampling:
+    """Return the sampling parameters that `sampling_dict` serialized."""
     values: dict[str, Any] = {
         name: Default(value)
         if value in ("catalog", "endpoint")
         else (tuple(value) if isinstance(value, list) else value)
-        for name, value in told.items()
+        for name, value in data.items()
     }
     return Sampling(**values)

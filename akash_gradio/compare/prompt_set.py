@@ -1,4 +1,4 @@
-"""A prompt set: what is asked, and what the answers have to be."""
+"""A prompt set: prompts with the checks that their answers have to pass."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from akash_gradio.compare.checks import Check
+from akash_gradio.domain.errors import UserError
 
-MOST_PROMPTS: Final = 10_000
+MAX_PROMPTS: Final = 10_000
 MAX_PROMPT_CHARACTERS: Final = 200_000
-"""Characters."""
-LONGEST_ID: Final = 100
+MAX_ID_CHARACTERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One question. id: as given, or its row's number. system: "" leaves the lane's own."""
+    """One prompt of a set.
+
+    Attributes:
+        id: As given, or the number of its row.
+        text: The user's message.
+        system: System prompt; "" uses the lane's.
+        checks: What every answer has to pass.
+    """
 
     id: str
     text: str
@@ -24,26 +31,32 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
+class SetProblem:
     """Something in a prompt set that can't be used.
 
-    row: as a spreadsheet counts, the line of names being 1; 0 for the whole set.
-    column: its name or number, "" for the whole row. mend: what is wrong, or what to write.
+    Attributes:
+        row: Counted as in a spreadsheet, with the column names as row 1; 0 for the whole set.
+        column: Its number, name or both; "" for the whole row.
+        message: What is wrong, or what to write instead.
     """
 
     row: int
     column: str
-    mend: str
+    message: str
 
     def __str__(self) -> str:
         row = f"row {self.row}" if self.row else ""
         place = ", ".join(part for part in (row, self.column and f"column {self.column}") if part)
-        return f"{place}: {self.mend}" if place else self.mend
+        return f"{place}: {self.message}" if place else self.message
 
 
-class PromptSetError(Exception):
-    """The set can't be used. mistakes: the first of them, in their order; at least one."""
+class PromptSetError(UserError):
+    """A prompt set can't be used.
 
-    def __init__(self, *mistakes: Mistake) -> None:
-        super().__init__("; ".join(map(str, mistakes)))
-        self.problems = mistakes
+    Attributes:
+        problems: The first problems in their order, at least one.
+    """
+
+    def __init__(self, *problems: SetProblem) -> None:
+        super().__init__("invalid_prompt_set", {"detail": "\n".join(map(str, problems))})
+        self.problems = problems

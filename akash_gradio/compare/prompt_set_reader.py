@@ -1,4 +1,4 @@
-"""Prompt sets as people have them: pasted lines, CSV, JSON Lines, TOML."""
+"""Parses prompt sets from pasted lines, CSV, JSON Lines and TOML."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from akash_gradio.compare.checks import Check, CheckKind, fault_of
+from akash_gradio.compare.checks import Check, CheckKind, check_problem
 from akash_gradio.compare.csv_reader import read_csv
 from akash_gradio.compare.prompt_set import (
-    LONGEST_ID,
+    MAX_ID_CHARACTERS,
     MAX_PROMPT_CHARACTERS,
-    MOST_PROMPTS,
-    Mistake,
+    MAX_PROMPTS,
     Prompt,
     PromptSetError,
+    SetProblem,
 )
 
-MOST_BYTES: Final = 64_000_000
-MOST_MISTAKES: Final = 10
-"""Told at a time."""
-APART: Final = "---"
-"""A line of it parts pasted prompts that have lines of their own."""
-_TEXT_NAMES: Final = ("prompt", "text", "question", "input")
-_FIELDS: Final = (*_TEXT_NAMES, "id", "system", *CheckKind)
+MAX_SET_BYTES: Final = 64_000_000
+MAX_PROBLEMS: Final = 10
+"""Problems that are reported at a time."""
+SEPARATOR: Final = "---"
+"""A line of pasted text that separates prompts of several lines."""
+_TEXT_FIELDS: Final = ("prompt", "text", "question", "input")
+_FIELDS: Final = (*_TEXT_FIELDS, "id", "system", *CheckKind)
 _YES: Final = ("1", "true", "yes", "x")
 _NO: Final = ("", "0", "false", "no")
 
 
 class SetFormat(StrEnum):
-    """How a prompt set is written."""
+    """The formats of a prompt set; the values are file extensions."""
 
     LINES = "txt"
     CSV = "csv"
@@ -43,120 +43,142 @@ class SetFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """One prompt as written. row: where; columns: field → what its place is called."""
+    """One prompt as written.
+
+    Attributes:
+        row: Where it is.
+        fields: Field → value.
+        columns: Field → name of its column in problems.
+    """
 
     row: int
     fields: Mapping[str, Any]
     columns: Mapping[str, str]
 
-    def mistake(self, field: str, mend: str) -> Mistake:
-        return Mistake(row=self.row, column=self.columns.get(field, field), mend=mend)
+    def problem(self, field: str, message: str) -> PromptSetError:
+        return _problem(message, self.row, self.columns.get(field, field))
 
 
 def format_from_name(name: str) -> SetFormat:
-    """By the file's ending; pasted lines for a name without one that is known."""
-    ending = name.rpartition(".")[2].lower()
-    known = {"csv": SetFormat.CSV, "tsv": SetFormat.CSV, "jsonl": SetFormat.JSONL}
-    return {**known, "ndjson": SetFormat.JSONL, "toml": SetFormat.TOML}.get(ending, SetFormat.LINES)
+    """Return the format by the file's extension, LINES if it is unknown."""
+    formats = {
+        "csv": SetFormat.CSV,
+        "tsv": SetFormat.CSV,
+        "jsonl": SetFormat.JSONL,
+        "ndjson": SetFormat.JSONL,
+        "toml": SetFormat.TOML,
+    }
+    return formats.get(name.rpartition(".")[2].lower(), SetFormat.LINES)
 
 
-def parse_prompt_set(written: bytes | str, form: SetFormat) -> tuple[Prompt, ...]:
-    """The prompts, at least one. Raises PromptSetError with the rows and columns to mend."""
-    if len(written) > MOST_BYTES:
-        raise _refused(f"a set has at most {MOST_BYTES // 1_000_000} MB")
-    text = _decoded(written) if isinstance(written, bytes) else written
-    read = {
-        SetFormat.LINES: _from_lines,
-        SetFormat.CSV: _from_csv,
-        SetFormat.JSONL: _from_jsonl,
-        SetFormat.TOML: _from_toml,
-    }[form]
+def parse_prompt_set(content: bytes | str, set_format: SetFormat) -> tuple[Prompt, ...]:
+    """Parse a prompt set.
+
+    Args:
+        content: The file's bytes, or pasted text.
+        set_format: How it is written.
+
+    Returns:
+        The prompts, at least one.
+
+    Raises:
+        PromptSetError: The set can't be used. Names rows and columns.
+    """
+    if len(content) > MAX_SET_BYTES:
+        raise _problem(f"a prompt set can have at most {MAX_SET_BYTES // 1_000_000} MB")
+    text = _decode(content) if isinstance(content, bytes) else content
+    read_entries = {
+        SetFormat.LINES: _entries_from_lines,
+        SetFormat.CSV: _entries_from_csv,
+        SetFormat.JSONL: _entries_from_jsonl,
+        SetFormat.TOML: _entries_from_toml,
+    }[set_format]
     prompts: list[Prompt] = []
-    mistakes: list[Mistake] = []
-    for entry in read(text.removeprefix("\ufeff")):
+    problems: list[SetProblem] = []
+    for entry in read_entries(text.removeprefix("\ufeff")):
         try:
             prompts.append(_prompt(entry))
-        except PromptSetError as refused:
-            mistakes += refused.problems
-        if len(prompts) > MOST_PROMPTS:
-            raise _refused(f"a set has at most {MOST_PROMPTS} prompts")
-        if len(mistakes) >= MOST_MISTAKES:
+        except PromptSetError as error:
+            problems += error.problems
+        if len(prompts) > MAX_PROMPTS:
+            raise _problem(f"a prompt set can have at most {MAX_PROMPTS} prompts")
+        if len(problems) >= MAX_PROBLEMS:
             break
-    mistakes += _same_ids(prompts)
-    if mistakes:
-        raise PromptSetError(*mistakes[:MOST_MISTAKES])
+    problems += _duplicate_ids(prompts)
+    if problems:
+        raise PromptSetError(*problems[:MAX_PROBLEMS])
     if not prompts:
-        raise _refused("there is no prompt in it")
+        raise _problem("there are no prompts")
     return tuple(prompts)
 
 
-def _refused(mend: str, row: int = 0, column: str = "") -> PromptSetError:
-    return PromptSetError(Mistake(row=row, column=column, mend=mend))
+def _problem(message: str, row: int = 0, column: str = "") -> PromptSetError:
+    return PromptSetError(SetProblem(row=row, column=column, message=message))
 
 
-def _decoded(written: bytes) -> str:
-    if written.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return written.decode("utf-16", "replace")  # what Excel calls Unicode
+def _decode(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", "replace")  # "Unicode Text" of Excel
     try:
-        return written.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        row = written.count(b"\n", 0, error.start) + 1
-        raise _refused("this is no UTF-8; save the file as UTF-8", row) from None
+        row = content.count(b"\n", 0, error.start) + 1
+        raise _problem("not UTF-8; save the file as UTF-8", row) from None
 
 
-# ── the four forms ───────────────────────────────────────────────────────────
+# ── the formats ──────────────────────────────────────────────────────────────
 
 
-def _from_lines(text: str) -> Iterator[_Entry]:
+def _entries_from_lines(text: str) -> Iterator[_Entry]:
     lines = text.splitlines()
-    several = any(line.strip() == APART for line in lines)
+    has_separators = any(line.strip() == SEPARATOR for line in lines)
     start, part = 1, list[str]()
-    for row, line in enumerate([*lines, APART], 1):
-        apart = line.strip() == APART
-        if not apart:
+    for row, line in enumerate([*lines, SEPARATOR], 1):
+        is_separator = line.strip() == SEPARATOR
+        if not is_separator:
             part.append(line)
-        if apart or not several:
-            if said := "\n".join(part).strip():
-                yield _Entry(row=start, fields={"prompt": said}, columns={})
+        if is_separator or not has_separators:
+            if prompt := "\n".join(part).strip():
+                yield _Entry(row=start, fields={"prompt": prompt}, columns={})
             start, part = row + 1, []
 
 
-def _from_csv(text: str) -> Iterator[_Entry]:
-    """With a line of names, or one column of prompts without."""
+def _entries_from_csv(text: str) -> Iterator[_Entry]:
+    """Yield the rows below a row of column names, or of one column of prompts without a name."""
     names: list[str] | None = None
     for row, cells in enumerate(read_csv(text), 1):
         if row == 1:
             lower = [cell.strip().lower() for cell in cells]
-            if set(lower) & set(_TEXT_NAMES):
+            if set(lower) & set(_TEXT_FIELDS):
                 names = lower
-                _check_names(names)
+                _check_column_names(names)
                 continue
             if len(cells) > 1:
-                raise _refused("name the columns in the first row; one of them is `prompt`", 1)
+                raise _problem("name the columns in the first row; one of them is `prompt`", 1)
         if not any(cell.strip() for cell in cells):
             continue
-        yield _entry_of(row, cells, names or ["prompt"])
+        yield _entry_from_cells(row, cells, names or ["prompt"])
 
 
-def _entry_of(row: int, cells: list[str], names: list[str]) -> _Entry:
+def _entry_from_cells(row: int, cells: list[str], names: list[str]) -> _Entry:
     if len(cells) != len(names):
         column = str(min(len(cells), len(names)) + 1)
-        mend = f"this row has {len(cells)} cells, the first row {len(names)}"
-        raise _refused(mend, row, column)
+        message = f"this row has {len(cells)} cells, the first row {len(names)}"
+        raise _problem(message, row, column)
     columns = {name: f"{at} ({name})" for at, name in enumerate(names, 1)}
     return _Entry(row=row, fields=dict(zip(names, cells, strict=True)), columns=columns)
 
 
-def _check_names(names: list[str]) -> None:
+def _check_column_names(names: list[str]) -> None:
     for at, name in enumerate(names, 1):
         if name not in _FIELDS:
-            mend = f"{name[:40]!r} is no column; there are {', '.join(_FIELDS)}"
-            raise _refused(mend, 1, str(at))
+            message = f"unknown column {name[:40]!r}; use {', '.join(_FIELDS)}"
+            raise _problem(message, 1, str(at))
         if names.count(name) > 1:
-            raise _refused("this name stands twice", 1, f"{at} ({name})")
+            raise _problem("duplicate column name", 1, f"{at} ({name})")
 
 
-def _from_jsonl(text: str) -> Iterator[_Entry]:
+def _entries_from_jsonl(text: str) -> Iterator[_Entry]:
     for row, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -164,29 +186,28 @@ def _from_jsonl(text: str) -> Iterator[_Entry]:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
             column = str(error.colno) if isinstance(error, json.JSONDecodeError) else ""
-            raise _refused("this is no JSON", row, column) from None
-        yield _entry_of_object({"prompt": value} if isinstance(value, str) else value, row)
+            raise _problem("not valid JSON", row, column) from None
+        yield _entry_from_object({"prompt": value} if isinstance(value, str) else value, row)
 
 
-def _from_toml(text: str) -> Iterator[_Entry]:
+def _entries_from_toml(text: str) -> Iterator[_Entry]:
     try:
-        told = tomllib.loads(text)
+        document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise _refused(f"this is no TOML: {error}") from None
-    entries = told.get("prompts")
+        raise _problem(f"not valid TOML: {error}") from None
+    entries = document.get("prompts")
     if not isinstance(entries, list):
-        raise _refused("write each prompt under [[prompts]]")
+        raise _problem("put each prompt under [[prompts]]")
     for number, entry in enumerate(entries, 1):
-        yield _entry_of_object({"prompt": entry} if isinstance(entry, str) else entry, number)
+        yield _entry_from_object({"prompt": entry} if isinstance(entry, str) else entry, number)
 
 
-def _entry_of_object(value: Any, row: int) -> _Entry:
+def _entry_from_object(value: Any, row: int) -> _Entry:
     if not isinstance(value, dict):
-        raise _refused('write {"prompt": "…"}', row)
+        raise _problem('write {"prompt": "…"}', row)
     for name in value:
         if name not in _FIELDS:
-            mend = f"no such field; there are {', '.join(_FIELDS)}"
-            raise _refused(mend, row, str(name)[:40])
+            raise _problem(f"unknown field; use {', '.join(_FIELDS)}", row, str(name)[:40])
     return _Entry(row=row, fields=value, columns={})
 
 
@@ -194,36 +215,36 @@ def _entry_of_object(value: Any, row: int) -> _Entry:
 
 
 def _prompt(entry: _Entry) -> Prompt:
-    name = next((name for name in _TEXT_NAMES if name in entry.fields), "prompt")
+    name = next((name for name in _TEXT_FIELDS if name in entry.fields), "prompt")
     text = _text(entry, name, MAX_PROMPT_CHARACTERS)
     if not text.strip():
-        raise PromptSetError(entry.mistake(name, "the prompt is empty"))
+        raise entry.problem(name, "the prompt is empty")
     return Prompt(
-        id=_text(entry, "id", LONGEST_ID).strip() or str(entry.row),
+        id=_text(entry, "id", MAX_ID_CHARACTERS).strip() or str(entry.row),
         text=text,
         system=_text(entry, "system", MAX_PROMPT_CHARACTERS),
         checks=tuple(_checks(entry)),
     )
 
 
-def _text(entry: _Entry, field: str, longest: int) -> str:
+def _text(entry: _Entry, field: str, max_characters: int) -> str:
     value = entry.fields.get(field, "")
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise PromptSetError(entry.mistake(field, "write a text"))
-    if len(value) > longest:
-        raise PromptSetError(entry.mistake(field, f"it has more than {longest} characters"))
+        raise entry.problem(field, "enter a text")
+    if len(value) > max_characters:
+        raise entry.problem(field, f"longer than {max_characters} characters")
     return value
 
 
 def _checks(entry: _Entry) -> Iterator[Check]:
     for kind in CheckKind:
-        written = entry.fields.get(kind, "")
-        for value in written if isinstance(written, list) else [written]:
+        values = entry.fields.get(kind, "")
+        for value in values if isinstance(values, list) else [values]:
             if (check := _check(entry, kind, value)) is not None:
-                if mend := fault_of(check):
-                    raise PromptSetError(entry.mistake(kind, mend))
+                if problem := check_problem(check):
+                    raise entry.problem(kind, problem)
                 yield check
 
 
@@ -233,17 +254,17 @@ def _check(entry: _Entry, kind: CheckKind, value: Any) -> Check | None:
         if word in _YES:
             return Check(kind=kind)
         if word not in _NO:
-            raise PromptSetError(entry.mistake(kind, "write yes, or leave it empty"))
+            raise entry.problem(kind, "enter yes, or leave it empty")
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise PromptSetError(entry.mistake(kind, "write a text, or a list of texts"))
+        raise entry.problem(kind, "enter a text, or a list of texts")
     text = str(value)
     if kind is CheckKind.MAX_LENGTH:
         text = text.strip()
     return Check(kind=kind, value=text) if text else None
 
 
-def _same_ids(prompts: Iterable[Prompt]) -> Iterator[Mistake]:
+def _duplicate_ids(prompts: Iterable[Prompt]) -> Iterator[SetProblem]:
     for name, times in Counter(prompt.id for prompt in prompts).items():
         if times > 1:
-            yield Mistake(row=0, column="id", mend=f"{name!r} stands {times} times")
+            yield SetProblem(row=0, column="id", message=f"{name!r} is used {times} times")

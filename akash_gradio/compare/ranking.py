@@ -1,12 +1,12 @@
-"""Votes → who is better, how sure that is, and where it can't be said yet.
+"""Ranks lanes by votes, with confidence intervals, and says which orders the votes don't prove.
 
-Bradley–Terry by Newton's method (Hunter 2004, "MM algorithms for generalized Bradley–Terry
-models", gives the likelihood). A tie, "both bad" among them, is half a win for each, as
-Chatbot Arena counts it (Chiang et al. 2024, arXiv:2403.04132). So that few votes give a finite
-answer, the compared pairs share one tie for each lane but one, which for two lanes is Firth's
-correction (1993) and takes the small-sample bias away.
-Two lanes are ordered by the likelihood-ratio test, with twice as many ties put in beforehand
-(Agresti and Coull 1998) and Bonferroni's correction over all pairs.
+The model is Bradley-Terry, fitted by Newton's method (Hunter 2004, "MM algorithms for generalized
+Bradley-Terry models", gives the likelihood). A tie or "both bad" counts as half a win for each
+lane, as in Chatbot Arena (Chiang et al. 2024, arXiv:2403.04132). To keep ratings finite with few
+votes, one artificial tie for each lane but one is spread over the compared pairs; for two lanes
+this is Firth's correction (1993), which removes the small-sample bias.
+Two lanes are ordered by a likelihood-ratio test with twice as many artificial ties (Agresti and
+Coull 1998) and Bonferroni's correction over all pairs.
 """
 
 from __future__ import annotations
@@ -27,30 +27,42 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
 CENTER: Final = 1000.0
+"""The average rating of all compared lanes."""
 POINTS: Final = 400 / math.log(10)
-"""Elo's scale: 400 points more are ten wins to one."""
+"""Points per unit of log strength. On Elo's scale, 400 points more mean ten wins to one."""
 RESAMPLES: Final = 1000
+"""Bootstrap samples."""
 MAX_LANES: Final = 50
-"""Ranked; the others, with the fewest votes, are counted as left out."""
-WRONG_ORDER: Final = 0.01
-"""Chance that equal lanes are put in any order at all, at one look. People look often."""
+"""Lanes that are ranked; those with the fewest votes are left out."""
+SIGNIFICANCE: Final = 0.01
+"""Probability that equal lanes are ordered at all, per look. It is low because people look
+often."""
 POWER: Final = 0.8
-"""Chance with which the votes that are said to be missing would be enough."""
-MOST_MISSING: Final = 10_000
-MOST_STEPS: Final = 100
-LONGEST_STEP: Final = 2.0
-"""Newton's steps are cut to it, so that none leaps over the top."""
-CLOSE: Final = 1e-8
-_CELLS: Final = 2_000_000
-"""Numbers in one array at a time; more fits are done one batch after the other."""
+"""Probability that the reported number of missing votes is enough."""
+MAX_MISSING_VOTES: Final = 10_000
+"""A larger number of missing votes isn't reported."""
+MAX_ITERATIONS: Final = 100
+MAX_STEP: Final = 2.0
+"""Upper bound of a Newton step, so that none overshoots the maximum."""
+TOLERANCE: Final = 1e-8
+"""The fit ends with a Newton step below it."""
+_MAX_ARRAY_SIZE: Final = 2_000_000
+"""Numbers in one array; larger sets of fits are split into batches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One lane of the table.
+    """One lane of the ranking.
 
-    place: 1 and the number of lanes that are proven better. rating, low, high: Elo points and
-    their 95 % interval, the average of all that were compared being 1000.
+    Attributes:
+        label: The lane's label.
+        place: 1 plus the number of lanes that are proven better.
+        rating: Elo points.
+        low: Lower bound of the 95 % confidence interval.
+        high: Upper bound of the 95 % confidence interval.
+        wins: Votes for this lane.
+        losses: Votes for the other lane.
+        ties: Other votes, "both bad" included.
     """
 
     label: str
@@ -65,7 +77,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """What was voted between two lanes, both_bad apart from ties."""
+    """The votes between two lanes."""
 
     a: str
     b: str
@@ -76,17 +88,21 @@ class Pair:
 
     @property
     def votes(self) -> int:
-        """All of them."""
+        """The number of votes."""
         return self.a_wins + self.b_wins + self.ties + self.both_bad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbors:
-    """Two lanes that follow each other in the table.
+    """Two lanes that follow each other in the ranking.
 
-    ordered: whether the votes prove the order. more_votes: about how many between the two would,
-    if they go on as before; None where ordered, where no chain of votes connects the two
-    (connected is False), or where they are so close that MOST_MISSING would not do.
+    Attributes:
+        upper: Label of the higher one.
+        lower: Label of the lower one.
+        ordered: Whether the votes prove the order.
+        connected: Whether a chain of votes connects the two.
+        more_votes: About how many more votes between the two would prove it, if they continue as
+            before. None if ordered or not connected, or if more than MAX_MISSING_VOTES are missing.
     """
 
     upper: str
@@ -98,9 +114,14 @@ class Neighbors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """The table, best first; the pairwise matrix holds each compared pair once.
+    """The ranking.
 
-    votes: how many count. left_out: lanes beyond MAX_LANES.
+    Attributes:
+        standings: Best first.
+        neighbors: Each lane with the next one.
+        pairs: Each compared pair once, `a` before `b` in the alphabet.
+        votes: How many votes count.
+        left_out: Number of lanes beyond MAX_LANES.
     """
 
     standings: tuple[Standing, ...] = ()
@@ -111,13 +132,16 @@ class Ranking:
 
 
 def rank(votes: Iterable[Vote], *, seed: int = 0, resamples: int = RESAMPLES) -> Ranking:
-    """The ranking; the same votes give the same one. Takes CPU time: call it in a thread.
+    """Rank the lanes; the same votes give the same ranking. CPU-bound: call it in a thread.
 
-    seed, resamples: of the bootstrap.
+    Args:
+        votes: All votes. Those of a lane against itself don't count.
+        seed: Seed of the bootstrap.
+        resamples: Number of bootstrap samples.
     """
-    voted = tuple(votes)
-    labels = _most_voted(voted)
-    pairs = _pairs(voted, set(labels))
+    votes = tuple(votes)
+    labels = _most_voted(votes)
+    pairs = _pairs(votes, set(labels))
     if not pairs:
         return Ranking()
     fits = _Fits(labels, pairs)
@@ -136,21 +160,21 @@ def rank(votes: Iterable[Vote], *, seed: int = 0, resamples: int = RESAMPLES) ->
         )
         for lane in order
     )
-    every = {label for vote in voted for label in (vote.a, vote.b)}
+    all_labels = {label for vote in votes for label in (vote.a, vote.b)}
     return Ranking(
         standings=standings,
         neighbors=tuple(tests.neighbors(upper, lower) for upper, lower in pairwise(order)),
         pairs=pairs,
         votes=sum(pair.votes for pair in pairs),
-        left_out=len(every) - len(labels),
+        left_out=len(all_labels) - len(labels),
     )
 
 
 def _most_voted(votes: Sequence[Vote]) -> list[str]:
-    """The lanes that are ranked, by name."""
+    """Return the lanes to rank, in alphabetical order."""
     counts = Counter(label for vote in votes for label in (vote.a, vote.b))
-    most = sorted(counts, key=lambda label: (-counts[label], label))[:MAX_LANES]
-    return sorted(most)
+    by_votes = sorted(counts, key=lambda label: (-counts[label], label))
+    return sorted(by_votes[:MAX_LANES])
 
 
 def _pairs(votes: Sequence[Vote], labels: set[str]) -> tuple[Pair, ...]:
@@ -161,7 +185,7 @@ def _pairs(votes: Sequence[Vote], labels: set[str]) -> tuple[Pair, ...]:
         if vote.a < vote.b:
             counts[vote.a, vote.b, vote.outcome] += 1
         else:
-            counts[vote.b, vote.a, _OTHER_WAY.get(vote.outcome, vote.outcome)] += 1
+            counts[vote.b, vote.a, _MIRRORED.get(vote.outcome, vote.outcome)] += 1
     return tuple(
         Pair(
             a=a,
@@ -175,7 +199,7 @@ def _pairs(votes: Sequence[Vote], labels: set[str]) -> tuple[Pair, ...]:
     )
 
 
-_OTHER_WAY: Final = {Outcome.A: Outcome.B, Outcome.B: Outcome.A}
+_MIRRORED: Final = {Outcome.A: Outcome.B, Outcome.B: Outcome.A}
 
 
 def _record(label: str, pairs: Sequence[Pair]) -> dict[str, int]:
@@ -189,7 +213,10 @@ def _record(label: str, pairs: Sequence[Pair]) -> dict[str, int]:
 
 
 class _Fits:
-    """The likelihood of these pairs, fitted as often as it takes."""
+    """Fits the Bradley-Terry model to these pairs.
+
+    In the comments on shapes, `fits` is the number of models that are fitted at once.
+    """
 
     def __init__(self, labels: Sequence[str], pairs: Sequence[Pair]) -> None:
         import numpy
@@ -203,87 +230,93 @@ class _Fits:
             [(p.a_wins, p.b_wins, p.ties + p.both_bad) for p in pairs], dtype=float
         )
         self._groups = _groups(len(labels), zip(self._first, self._second, strict=True))
-        self._shared_ties = (len(labels) - max(self._groups) - 1) / len(pairs)
+        self._artificial_ties = (len(labels) - max(self._groups) - 1) / len(pairs)
 
     def ratings(self) -> list[float]:
-        """Elo points of each lane."""
-        found = self._strengths(self._scores(self._counts[None], self._shared_ties))
-        return [CENTER + POINTS * float(strength) for strength in found[0]]
+        """Return the Elo points of each lane."""
+        strengths = self._strengths(self._scores(self._counts[None], self._artificial_ties))
+        return [CENTER + POINTS * float(strength) for strength in strengths[0]]
 
     def interval(self, seed: int, resamples: int) -> tuple[list[float], list[float]]:
-        """95 % bootstrap interval of each lane, from votes drawn again with the shared ties.
+        """Return the bounds of each lane's 95 % bootstrap interval.
 
-        Without those a lane that won all of three votes would win all of them always.
+        Votes are resampled together with the artificial ties. Without those, a lane that won all
+        of three votes would win all votes of every sample.
         """
         np = self._np
-        halves = np.array([0.5, 0.5, 0.0]) * self._shared_ties
+        halves = np.array([0.5, 0.5, 0.0]) * self._artificial_ties
         chances = (self._counts + halves).ravel()
         chances /= chances.sum()
-        drawn = np.random.default_rng(seed).multinomial(
+        samples = np.random.default_rng(seed).multinomial(
             int(self._counts.sum()), chances, size=resamples
         )
-        counts = drawn.reshape(resamples, *self._counts.shape).astype(float)
-        found = [
-            self._strengths(self._scores(some, self._shared_ties)) for some in self._batches(counts)
+        counts = samples.reshape(resamples, *self._counts.shape).astype(float)
+        strengths = [
+            self._strengths(self._scores(batch, self._artificial_ties))
+            for batch in self._batches(counts)
         ]
-        low, high = np.quantile(np.concatenate(found), [0.025, 0.975], axis=0)
+        low, high = np.quantile(np.concatenate(strengths), [0.025, 0.975], axis=0)
         return (
             [CENTER + POINTS * float(each) for each in low],
             [CENTER + POINTS * float(each) for each in high],
         )
 
     def tests(self) -> _Tests:
-        """Every connected pair: twice the log of how much likelier the votes are if they differ."""
+        """Compute the likelihood ratio of every connected pair.
+
+        It is twice the logarithm of how much likelier the votes are if the two lanes differ.
+        """
         np, lanes = self._np, len(self._labels)
-        scores = self._scores(self._counts[None], 2 * self._shared_ties)
+        scores = self._scores(self._counts[None], 2 * self._artificial_ties)
         free = self._strengths(scores)
         best = self._likelihood(scores, free)[0]
         groups = self._groups
-        every = [(a, b) for a, b in combinations(range(lanes), 2) if groups[a] == groups[b]]
+        pairs = [(a, b) for a, b in combinations(range(lanes), 2) if groups[a] == groups[b]]
         ratios: list[float] = []
-        for some in self._batches(np.array(every)):
-            equal = self._strengths_of_equals(scores[0], some)
-            told = self._likelihood(np.broadcast_to(scores, (len(some), lanes, lanes)), equal)
-            ratios += [max(0.0, 2 * float(best - each)) for each in told]
-        ratio = dict(zip(every, ratios, strict=True))
+        for batch in self._batches(np.array(pairs)):
+            equal = self._strengths_if_equal(scores[0], batch)
+            repeated = np.broadcast_to(scores, (len(batch), lanes, lanes))
+            restricted = self._likelihood(repeated, equal)
+            ratios += [max(0.0, 2 * float(best - each)) for each in restricted]
+        ratio = dict(zip(pairs, ratios, strict=True))
         return _Tests(self._labels, [float(each) for each in free[0]], self._groups, ratio)
 
-    def _batches(self, many: Array) -> Iterable[Array]:
-        size = max(1, _CELLS // len(self._labels) ** 2)
-        return (many[start : start + size] for start in range(0, len(many), size))
+    def _batches(self, rows: Array) -> Iterable[Array]:
+        size = max(1, _MAX_ARRAY_SIZE // len(self._labels) ** 2)
+        return (rows[start : start + size] for start in range(0, len(rows), size))
 
-    def _scores(self, counts: Array, shared_ties: float) -> Array:
-        """(fits, lanes, lanes): how often each beat each, ties and the shared ones as halves."""
+    def _scores(self, counts: Array, artificial_ties: float) -> Array:
+        """Return the wins of each lane against each, ties as halves: (fits, lanes, lanes)."""
         np, lanes = self._np, len(self._labels)
-        ties = (counts[:, :, 2] + shared_ties) / 2
+        ties = (counts[:, :, 2] + artificial_ties) / 2
         scores: Array = np.zeros((len(counts), lanes, lanes))
         scores[:, self._first, self._second] = counts[:, :, 0] + ties
         scores[:, self._second, self._first] = counts[:, :, 1] + ties
         return scores
 
     def _strengths(self, scores: Array) -> Array:
-        """(fits, lanes): logarithms of strength, each connected group centered on 0."""
+        """Return log strengths, centered on 0 in each connected group: (fits, lanes)."""
         np, lanes = self._np, len(self._labels)
         games = scores + scores.transpose(0, 2, 1)
         played = games.sum(axis=2)
         groups = np.array(self._groups)
-        # A group as a whole has no strength of its own, nor has a lane without games.
+        # The strength of a group as a whole is undetermined, and that of a lane without games.
         pinned = (groups[:, None] == groups) + (played == 0)[:, :, None] * np.eye(lanes)
         strengths: Array = np.zeros(played.shape)
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_ITERATIONS):
             chance = _chance(np, strengths)
             slope = (scores - games * chance).sum(axis=2)
             weight = games * chance * (1 - chance)
             curve = weight.sum(axis=2)[:, :, None] * np.eye(lanes) - weight + pinned
             step = np.linalg.solve(curve, slope[:, :, None])[:, :, 0]
             longest = np.abs(step).max()
-            strengths += step * min(1.0, LONGEST_STEP / max(longest, CLOSE))
-            if longest < CLOSE:
+            strengths += step * min(1.0, MAX_STEP / max(longest, TOLERANCE))
+            if longest < TOLERANCE:
                 break
         return strengths
 
-    def _strengths_of_equals(self, scores: Array, pairs: Array) -> Array:
-        """(pairs, lanes): the best strengths where the two of each pair are the same lane."""
+    def _strengths_if_equal(self, scores: Array, pairs: Array) -> Array:
+        """Return the fitted strengths if the lanes of each pair are equal: (pairs, lanes)."""
         np, lanes = self._np, len(scores)
         fits = np.arange(len(pairs))
         one, other = pairs[:, 0], pairs[:, 1]
@@ -292,17 +325,18 @@ class _Fits:
         merged[fits, :, one] += merged[fits, :, other]
         merged[fits, other] = merged[fits, :, other] = 0
         merged[fits, one, one] = 0
-        found: Array = self._strengths(merged)
-        found[fits, other] = found[fits, one]
-        return found
+        strengths: Array = self._strengths(merged)
+        strengths[fits, other] = strengths[fits, one]
+        return strengths
 
     def _likelihood(self, scores: Array, strengths: Array) -> Array:
-        told: Array = (scores * self._np.log(_chance(self._np, strengths))).sum(axis=(1, 2))
-        return told
+        log_chances = self._np.log(_chance(self._np, strengths))
+        likelihood: Array = (scores * log_chances).sum(axis=(1, 2))
+        return likelihood
 
 
 class _Tests:
-    """What the votes prove. ratio: of each pair of lanes, the lower number first."""
+    """Tests which orders the votes prove."""
 
     def __init__(
         self,
@@ -313,14 +347,14 @@ class _Tests:
     ) -> None:
         self._labels, self._strengths, self._groups = labels, strengths, groups
         self._ratio = ratio
-        self._sure = NormalDist().inv_cdf(1 - WRONG_ORDER / len(ratio) / 2)
+        self._threshold = NormalDist().inv_cdf(1 - SIGNIFICANCE / len(ratio) / 2)
 
     def better(self, one: int, other: int) -> bool:
-        """Whether it is proven."""
+        """Return whether the votes prove that one lane is better than the other."""
         return self._strengths[one] > self._strengths[other] and self._proven(one, other)
 
     def neighbors(self, upper: int, lower: int) -> Neighbors:
-        """What can be said of the two."""
+        """Describe the order of two lanes."""
         ordered = self._proven(upper, lower)
         connected = self._groups[upper] == self._groups[lower]
         return Neighbors(
@@ -332,39 +366,39 @@ class _Tests:
         )
 
     def _proven(self, one: int, other: int) -> bool:
-        return self._of(one, other) > self._sure**2
+        return self._ratio_of(one, other) > self._threshold**2
 
-    def _of(self, one: int, other: int) -> float:
-        """Lanes that no chain of votes connects differ by nothing."""
+    def _ratio_of(self, one: int, other: int) -> float:
+        """Return the likelihood ratio, 0 if no chain of votes connects the lanes."""
         return self._ratio.get((min(one, other), max(one, other)), 0.0)
 
     def _missing(self, upper: int, lower: int) -> int | None:
-        """Each vote adds, on average, twice its divergence from a coin's to the ratio."""
+        """Each vote adds, on average, twice its divergence from a coin toss to the ratio."""
         chance = 1 / (1 + math.exp(self._strengths[lower] - self._strengths[upper]))
         gain = 2 * (math.log(2) + sum(p * math.log(p) for p in (chance, 1 - chance) if p > 0))
-        needed = (self._sure + NormalDist().inv_cdf(POWER)) ** 2
-        missing = needed - self._of(upper, lower)
-        if gain * MOST_MISSING < missing:
+        needed = (self._threshold + NormalDist().inv_cdf(POWER)) ** 2
+        missing = needed - self._ratio_of(upper, lower)
+        if gain * MAX_MISSING_VOTES < missing:
             return None
         return max(1, math.ceil(missing / gain))
 
 
 def _chance(np: Any, strengths: Array) -> Array:
-    """(fits, lanes, lanes): how likely each beats each."""
+    """Return the probability that each lane beats each: (fits, lanes, lanes)."""
     chance: Array = 1 / (1 + np.exp(strengths[:, None, :] - strengths[:, :, None]))
     return chance
 
 
 def _groups(lanes: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """Lane → the number of its group, whose members a chain of votes connects."""
-    leader = list(range(lanes))
+    """Return the group number of each lane. Votes connect the lanes of a group."""
+    parents = list(range(lanes))
 
-    def lead(lane: int) -> int:
-        while leader[lane] != lane:
-            lane = leader[lane]
+    def root(lane: int) -> int:
+        while parents[lane] != lane:
+            lane = parents[lane]
         return lane
 
     for one, other in pairs:
-        leader[lead(one)] = lead(other)
+        parents[root(one)] = root(other)
     numbers: dict[int, int] = {}
-    return [numbers.setdefault(lead(lane), len(numbers)) for lane in range(lanes)]
+    return [numbers.setdefault(root(lane), len(numbers)) for lane in range(lanes)]

@@ -1,25 +1,32 @@
-"""What came of one task, and how it is written down."""
+"""The result of one task, and its JSON form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from akash_gradio.compare.checks import Check, CheckKind, CheckResult
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 
 OK: Final = "ok"
+"""The outcome of a task with a complete answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One answer, or why there is none.
+    """The answer to one task, or the reason why there is none.
 
-    number: of the task. outcome: OK, or the error's class name. said: the error's facts, and
-    what the endpoint said itself, without addresses; "" when all went well.
-    answer, reasoning: as far as they came. cost: US dollars, None without prices.
-    began: when it was asked, UTC, ISO 8601. endpoints never have more than their alias here.
+    Attributes:
+        number: Number of the task.
+        outcome: OK, or the class name of the error.
+        began: When the request was sent: UTC, ISO 8601.
+        answer: The text, as far as it arrived.
+        reasoning: The reasoning, as far as it arrived.
+        error: What the error and the endpoint report, without addresses; "" if there is none.
+        receipt: Facts about the request. It names endpoints by their alias only.
+        checks: Results of the prompt's checks.
+        cost: US dollars; None without prices or token counts.
     """
 
     number: int
@@ -27,67 +34,80 @@ class Row:
     began: str
     answer: str = ""
     reasoning: str = ""
-    said: str = ""
+    error: str = ""
     receipt: Receipt | None = None
     checks: tuple[CheckResult, ...] = ()
     cost: float | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether the answer is whole; its checks are another matter."""
+        """Whether the answer is complete. Its checks may still have failed."""
         return self.outcome == OK
 
     @property
     def passed(self) -> bool:
-        """Whether it is whole and meets every demand."""
+        """Whether the answer is complete and passed every check."""
         return self.ok and all(each.passed for each in self.checks)
 
 
 def row_dict(row: Row) -> dict[str, Any]:
-    """The row in JSON's types."""
+    """Return the row in JSON's types."""
     return {
         "number": row.number,
         "outcome": row.outcome,
         "began": row.began,
         "answer": row.answer,
         "reasoning": row.reasoning,
-        "said": row.said,
+        "error": row.error,
         "receipt": receipt_dict(row.receipt) if row.receipt else None,
         "checks": [[each.check.kind.value, each.check.value, each.passed] for each in row.checks],
         "cost": row.cost,
     }
 
 
-def row_from(told: Mapping[str, Any]) -> Row:
-    """The row that `row_dict` wrote."""
+_NAMES_BEFORE_0_2: Final = {
+    "said": "error",
+    "model_asked": "requested_model",
+    "model_answered": "answering_model",
+    "why": "reason",
+}
+"""Names of fields in run files that version 0.1 wrote → names now."""
+
+
+def row_from(data: Mapping[str, Any]) -> Row:
+    """Return the row that `row_dict` serialized, now or in version 0.1."""
     checks = tuple(
         CheckResult(check=Check(kind=CheckKind(kind), value=value), passed=passed)
-        for kind, value, passed in told["checks"]
+        for kind, value, passed in data["checks"]
     )
-    receipt = _receipt_from(told["receipt"]) if told["receipt"] else None
-    return Row(**{**told, "checks": checks, "receipt": receipt})
+    receipt = _receipt_from(data["receipt"]) if data["receipt"] else None
+    return Row(**{**_current_names(data), "checks": checks, "receipt": receipt})
 
 
 _COUNTS: Final = ("tokens_in", "tokens_out", "tokens_reasoning")
 
 
 def receipt_dict(receipt: Receipt) -> dict[str, Any]:
-    """The receipt in JSON's types, its own field names."""
-    told: dict[str, Any] = {name: getattr(receipt, name) for name in Receipt.__dataclass_fields__}
-    told["attempts"] = [
-        {name: getattr(attempt, name) for name in Attempt.__dataclass_fields__}
-        for attempt in receipt.attempts
-    ]
+    """Return the receipt in JSON's types, with the names of its fields as keys."""
+    data = _field_values(receipt)
+    data["attempts"] = [_field_values(attempt) for attempt in receipt.attempts]
     for name in _COUNTS:
-        count = told[name]
-        told[name] = count and {"tokens": count.tokens, "reported": count.reported}
-    told["sent"] = dict(receipt.sent)
-    return told
+        data[name] = _field_values(data[name]) if data[name] else None
+    data["sent"] = dict(receipt.sent)
+    return data
 
 
-def _receipt_from(told: Mapping[str, Any]) -> Receipt:
-    facts = dict(told)
-    facts["attempts"] = tuple(Attempt(**attempt) for attempt in told["attempts"])
+def _field_values(value: Receipt | Attempt | Count) -> dict[str, Any]:
+    return {each.name: getattr(value, each.name) for each in fields(value)}
+
+
+def _receipt_from(data: Mapping[str, Any]) -> Receipt:
+    values = _current_names(data)
+    values["attempts"] = tuple(Attempt(**_current_names(each)) for each in data["attempts"])
     for name in _COUNTS:
-        facts[name] = Count(**told[name]) if told[name] else None
-    return Receipt(**facts)
+        values[name] = Count(**data[name]) if data[name] else None
+    return Receipt(**values)
+
+
+def _current_names(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {_NAMES_BEFORE_0_2.get(name, name): value for name, value in data.items()}

@@ -1,4 +1,4 @@
-"""A run beside an earlier one: only what changed."""
+"""Compares a run with an earlier one and reports the cells that changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from akash_gradio.compare.summary import RowLookup
 
 
 class ChangeKind(StrEnum):
-    """What is different now."""
+    """What changed."""
 
     PROMPT = "prompt"
     ANSWER = "answer"
@@ -21,34 +21,46 @@ class ChangeKind(StrEnum):
     NEW = "new"
     """The earlier run has no such prompt, lane or repeat."""
     GONE = "gone"
+    """Only the earlier run has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One cell that is not as before. before, now: task numbers of each run, None where absent."""
+    """A cell that differs between two runs.
+
+    Attributes:
+        prompt: The prompt's id.
+        lane: The lane's label.
+        repeat: From 0.
+        kinds: What changed, at least one.
+        before: Task number in the earlier run, None if it has no such cell.
+        now: Task number in the current run, None if it has no such cell.
+    """
 
     prompt: str
     lane: str
     repeat: int
-    what: tuple[ChangeKind, ...]
+    kinds: tuple[ChangeKind, ...]
     before: int | None
     now: int | None
 
 
 def changes(before: Plan, before_row: RowLookup, now: Plan, now_row: RowLookup) -> Iterator[Change]:
-    """In the order of the new plan, what is gone last. Cells are matched by the prompt's id, the
-    lane's label and the repeat; a task without a row yet is passed over."""
+    """Yield the changed cells in the order of the current plan, then those that are gone.
+
+    Cells are matched by prompt id, lane label and repeat. A task without a row yet is skipped.
+    """
     old_labels, labels = before.labels, now.labels
     earlier = {_key(before, old_labels, number): number for number in range(before.calls)}
     for number in range(now.calls):
         key = _key(now, labels, number)
-        old = earlier.pop(key, None)
+        old_number = earlier.pop(key, None)
         if (row := now_row(number)) is None:
             continue
-        was = before_row(old) if old is not None else None
-        what = _differs(row, was, before, now) if was else (ChangeKind.NEW,)
-        if what:
-            yield _change(key, what, old if was else None, number)
+        old_row = before_row(old_number) if old_number is not None else None
+        kinds = _differences(row, old_row, before, now) if old_row else (ChangeKind.NEW,)
+        if kinds:
+            yield _change(key, kinds, old_number if old_row else None, number)
     for key, number in earlier.items():
         if before_row(number) is not None:
             yield _change(key, (ChangeKind.GONE,), number, None)
@@ -62,17 +74,19 @@ def _key(plan: Plan, labels: Sequence[str], number: int) -> _Key:
     return task.prompt.id, labels[plan.lane_of(number)], task.repeat
 
 
-def _change(key: _Key, what: tuple[ChangeKind, ...], before: int | None, now: int | None) -> Change:
+def _change(
+    key: _Key, kinds: tuple[ChangeKind, ...], before: int | None, now: int | None
+) -> Change:
     prompt, lane, repeat = key
-    return Change(prompt=prompt, lane=lane, repeat=repeat, what=what, before=before, now=now)
+    return Change(prompt=prompt, lane=lane, repeat=repeat, kinds=kinds, before=before, now=now)
 
 
-def _differs(row: Row, was: Row, before: Plan, now: Plan) -> tuple[ChangeKind, ...]:
-    old, new = before.task(was.number).prompt, now.task(row.number).prompt
-    found = {
-        ChangeKind.PROMPT: (old.text, old.system) != (new.text, new.system),
-        ChangeKind.ANSWER: row.answer.split() != was.answer.split(),
-        ChangeKind.OUTCOME: row.outcome != was.outcome,
-        ChangeKind.CHECKS: row.checks != was.checks,
+def _differences(row: Row, old_row: Row, before: Plan, now: Plan) -> tuple[ChangeKind, ...]:
+    old_prompt, prompt = before.task(old_row.number).prompt, now.task(row.number).prompt
+    changed = {
+        ChangeKind.PROMPT: (old_prompt.text, old_prompt.system) != (prompt.text, prompt.system),
+        ChangeKind.ANSWER: row.answer.split() != old_row.answer.split(),
+        ChangeKind.OUTCOME: row.outcome != old_row.outcome,
+        ChangeKind.CHECKS: row.checks != old_row.checks,
     }
-    return tuple(what for what, is_so in found.items() if is_so)
+    return tuple(kind for kind, is_changed in changed.items() if is_changed)

@@ -1,4 +1,4 @@
-"""The runs that a page has under way, each in a file that only its unguessable id opens."""
+"""The runs of the page. Each is a file that only its unguessable id opens."""
 
 from __future__ import annotations
 
@@ -16,232 +16,276 @@ from typing import Final
 
 from akash_gradio.compare.journal import Journal, JournalError
 from akash_gradio.compare.plan import Plan
-from akash_gradio.compare.runner import Run, RunState
+from akash_gradio.compare.runner import Runner, RunState
 from akash_gradio.compare.summary import Summary, summarize
 from akash_gradio.compare.task import Cards
+from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
 
-MOST_OPEN: Final = 16
-"""Files held open; the one that was looked at longest ago, and does nothing, is closed first."""
-MOST_RUNNING: Final = 8
+MAX_OPEN_FILES: Final = 16
+"""Open files; the least recently used one of an inactive run is closed first."""
+MAX_ACTIVE_RUNS: Final = 8
 MAX_RUNS_PER_VISITOR: Final = 3
-"""Of one visitor under way at once, so that the others find room."""
-MOST_KEPT: Final = 200
+"""Active runs of one visitor, so that others can start theirs."""
+MAX_STORED_RUNS: Final = 200
 """Files in the folder; the oldest ones are removed."""
 _ID: Final = re.compile(r"[\w-]{16,64}")
 
 
-class TooManyRuns(Exception):
-    """As many runs are under way as this server takes at once. own: as it takes of one visitor."""
+class TooManyRuns(UserError):
+    """The limit of active runs is reached: of the server, or of one visitor."""
 
-    def __init__(self, *, own: bool = False) -> None:
-        super().__init__()
-        self.own = own
+    def __init__(self, *, of_visitor: bool = False) -> None:
+        if of_visitor:
+            super().__init__("runs_full_for_visitor", {"limit": MAX_RUNS_PER_VISITOR}, 503)
+        else:
+            super().__init__("runs_full", {"limit": MAX_ACTIVE_RUNS}, 503)
 
 
 class OpenRun:
-    """Live: a run whose file is open. run: how it goes. title: as its owner called it.
+    """A run whose file is open.
 
-    whose: the id of the visitor who started it, "" of one that was only opened.
+    Attributes:
+        journal: The file.
+        runner: Executes it.
+        visitor_id: Id of the visitor who started it, "" if it was only opened.
+        title: As named by its owner.
+        began: When it was created: UTC, ISO 8601.
+        failure: Why it ended early, "" if it didn't.
     """
 
-    def __init__(self, journal: Journal, run: Run, whose: str = "") -> None:
-        self.journal, self.run, self.whose = journal, run, whose
+    def __init__(self, journal: Journal, runner: Runner, visitor_id: str = "") -> None:
+        self.journal, self.runner, self.visitor_id = journal, runner, visitor_id
         self.title: str = journal.fact("title", "")
         self.began: str = journal.fact("began", "")
         self.failure = ""
         self._task: asyncio.Task[None] | None = None
-        self._counted: tuple[Summary, ...] = ()
-        self._counted_done, self._count_again = -1, 0.0
+        self._summaries: tuple[Summary, ...] = ()
+        self._summarized_done, self._summarize_at = -1, 0.0
 
     def summaries(self) -> tuple[Summary, ...]:
-        """Of each lane. While a long run goes on they may be a while old: counting reads all
-        rows, and is to take a twentieth of the time at most."""
-        done, now = self.run.progress.done, time.monotonic()
-        if done != self._counted_done and (now >= self._count_again or not self.is_active):
-            self._counted = summarize(self.journal.plan, self.journal.row)
-            self._counted_done = done
-            self._count_again = time.monotonic() + 20 * (time.monotonic() - now)
-        return self._counted
+        """Return the summary of each lane.
+
+        Summarizing reads all rows. While a run is active, the result may therefore be older, so
+        that this takes at most a twentieth of the time.
+        """
+        done, now = self.runner.progress.done, time.monotonic()
+        if done != self._summarized_done and (now >= self._summarize_at or not self.is_active):
+            self._summaries = summarize(self.journal.plan, self.journal.row)
+            self._summarized_done = done
+            self._summarize_at = time.monotonic() + 20 * (time.monotonic() - now)
+        return self._summaries
 
     @property
     def is_active(self) -> bool:
-        """Whether its calls are under way, or paused."""
+        """Whether it is running or paused."""
         return self._task is not None and not self._task.done()
 
     def start(self) -> None:
-        """Run it beside everything else."""
-        self._task = asyncio.create_task(self._carry_out())
+        """Execute it in a task of its own."""
+        self._task = asyncio.create_task(self._execute())
 
-    async def _carry_out(self) -> None:
+    async def _execute(self) -> None:
         try:
-            await self.run.run()
-        except (JournalError, OSError) as error:  # the disk is full, say
-            self.failure = str(error)
+            await self.runner.run()
+        except JournalError as error:  # for example, the disk is full
+            self.failure = error.reason
+        except OSError as error:
+            self.failure = type(error).__name__
 
     async def stop(self) -> None:
-        """End it, and wait until it has ended."""
-        self.run.stop()
+        """Stop it, and wait until it has ended."""
+        self.runner.stop()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
 class RunStore:
-    """Live. folder: where the files are; None for a temporary one, gone with the server.
+    """Creates, finds, resumes and deletes runs.
 
-    closing: whether the server is about to end; nothing new is asked then.
+    Attributes:
+        kept: Whether runs outlive the server.
     """
 
     def __init__(
-        self, folder: Path | None, answerer: ChatGateway, cards: Cards, closing: Callable[[], bool]
+        self, folder: Path | None, gateway: ChatGateway, cards: Cards, closing: Callable[[], bool]
     ) -> None:
-        self._folder, self._answerer, self._cards = folder, answerer, cards
+        """Create a store without touching the disk.
+
+        Args:
+            folder: Where the files are; None uses a temporary folder.
+            gateway: Where requests are sent.
+            cards: For the prices of the models.
+            closing: Whether the server is shutting down; no call is started then.
+        """
+        self._folder, self._gateway, self._cards = folder, gateway, cards
         self._closing = closing
         self.kept = folder is not None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._open: dict[str, OpenRun] = {}
-        self._beginning: dict[str, str] = {}
-        self._opening = asyncio.Lock()
+        self._starting: dict[str, str] = {}
+        self._loading = asyncio.Lock()
 
     async def start(self, plan: Plan, title: str) -> str:
-        """Start a run; returns its id. Raises TooManyRuns and JournalError."""
+        """Start a run.
+
+        Returns:
+            Its id.
+
+        Raises:
+            TooManyRuns: The limit of active runs is reached.
+            JournalError: The file can't be written.
+        """
         run_id = secrets.token_urlsafe(18)
-        with self._room(run_id) as whose:
-            create = partial(self._create, self._path(run_id), plan, title, whose)
-            opened = await asyncio.to_thread(create)
-            self._open[run_id] = opened
-            opened.start()
+        with self._reserve(run_id) as visitor_id:
+            create = partial(self._create, self._path(run_id), plan, title, visitor_id)
+            run = await asyncio.to_thread(create)
+            self._open[run_id] = run
+            run.start()
         return run_id
 
     async def find(self, run_id: str) -> OpenRun | None:
-        """The run of this id, its file opened if need be; None where there is none."""
+        """Return the run with this id, after opening its file if needed; None without one."""
         if not _ID.fullmatch(run_id):
             return None
         if run_id not in self._open:
-            async with self._opening:  # a file can be opened once only
+            async with self._loading:  # a file can be opened only once
                 if run_id not in self._open:
                     try:
                         loaded = await asyncio.to_thread(self._load, self._path(run_id))
                     except JournalError:
                         return None
                     self._open[run_id] = loaded
-        found = self._open.pop(run_id)
-        self._open[run_id] = found  # the last one looked at stands last
+        run = self._open.pop(run_id)
+        self._open[run_id] = run  # most recently used last
         self._close_idle()
-        return found
+        return run
 
     async def resume(self, run_id: str) -> OpenRun | None:
-        """Let a stopped run go on where it was, or a paused one.
+        """Continue a stopped or paused run.
 
-        None where there is none, or no longer. Raises TooManyRuns and JournalError.
+        Returns:
+            The run, None if it doesn't exist or was deleted meanwhile.
+
+        Raises:
+            TooManyRuns: The limit of active runs is reached.
+            JournalError: The file can't be used.
         """
-        found = await self.find(run_id)
-        if found is None:
+        run = await self.find(run_id)
+        if run is None:
             return None
-        if found.is_active:
-            found.run.resume()
-        elif found.run.progress.state is not RunState.DONE and run_id not in self._beginning:
-            with self._room(run_id) as whose:
-                return await self._restart(run_id, found, whose)
-        return found
+        if run.is_active:
+            run.runner.resume()
+        elif run.runner.progress.state is not RunState.DONE and run_id not in self._starting:
+            with self._reserve(run_id) as visitor_id:
+                return await self._restart(run_id, run, visitor_id)
+        return run
 
     async def retry_failed(self, run_id: str) -> OpenRun | None:
-        """Ask again what failed in a run that has ended; one under way is left alone.
+        """Repeat the failed calls of a run that has ended; an active one is left as it is.
 
-        None where there is none, or no longer. Raises TooManyRuns and JournalError.
+        Returns:
+            The run, None if it doesn't exist or was deleted meanwhile.
+
+        Raises:
+            TooManyRuns: The limit of active runs is reached.
+            JournalError: The file can't be used.
         """
-        found = await self.find(run_id)
-        if found is None or found.is_active or run_id in self._beginning:
-            return found
-        with self._room(run_id) as whose:
-            return await self._restart(run_id, found, whose, forget_failed=True)
+        run = await self.find(run_id)
+        if run is None or run.is_active or run_id in self._starting:
+            return run
+        with self._reserve(run_id) as visitor_id:
+            return await self._restart(run_id, run, visitor_id, delete_failed=True)
 
     async def delete(self, run_id: str) -> None:
-        """Remove it with everything that was answered."""
-        found = await self.find(run_id)
-        if found is None:
+        """Delete a run with all its answers."""
+        run = await self.find(run_id)
+        if run is None:
             return
-        await found.stop()
+        await run.stop()
         self._open.pop(run_id, None)
-        found.journal.close()
+        run.journal.close()
         self._path(run_id).unlink(missing_ok=True)
 
     async def _restart(
-        self, run_id: str, found: OpenRun, whose: str, *, forget_failed: bool = False
+        self, run_id: str, run: OpenRun, visitor_id: str, *, delete_failed: bool = False
     ) -> OpenRun | None:
-        """In the place of the one that was found; None when it was forgotten meanwhile."""
+        """Replace the run by a new one of the same journal; None if it was deleted meanwhile."""
 
-        def opened() -> OpenRun:
-            if forget_failed:
-                found.journal.forget_failed()
-            return self._opened(found.journal, whose)
+        def reopen() -> OpenRun:
+            if delete_failed:
+                run.journal.delete_failed()
+            return self._new_run(run.journal, visitor_id)
 
-        again = await asyncio.to_thread(opened)
-        if self._open.get(run_id) is not found:
+        restarted = await asyncio.to_thread(reopen)
+        if self._open.get(run_id) is not run:
             return None
-        self._open[run_id] = again
-        again.start()
-        return again
+        self._open[run_id] = restarted
+        restarted.start()
+        return restarted
 
     async def close(self) -> None:
-        """Stop every run; those in a folder of the host go on when they are asked to."""
-        for opened in tuple(self._open.values()):
-            await opened.stop()
-            opened.journal.close()
+        """Stop every run. Those in the operator's folder can be resumed later."""
+        for run in tuple(self._open.values()):
+            await run.stop()
+            run.journal.close()
         self._open.clear()
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def _create(self, path: Path, plan: Plan, title: str, whose: str) -> OpenRun:
-        """In a thread, like `_load`: a big plan takes seconds to be put in order."""
+    def _create(self, path: Path, plan: Plan, title: str, visitor_id: str) -> OpenRun:
+        """Create a run; called in a thread, like `_load`: ordering a big plan takes seconds."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         journal = Journal.create(path, plan, title=title, began=now)
-        self._remove_oldest()
-        return self._opened(journal, whose)
+        with suppress(OSError):
+            self._remove_oldest()
+        return self._new_run(journal, visitor_id)
 
     def _load(self, path: Path) -> OpenRun:
-        opened = self._opened(Journal.open(path))
-        opened.run.stop()  # until somebody lets it go on
-        return opened
+        run = self._new_run(Journal.open(path))
+        run.runner.stop()  # until it is resumed
+        return run
 
-    def _opened(self, journal: Journal, whose: str = "") -> OpenRun:
-        run = Run(journal, self._answerer, self._cards, closing=self._closing)
-        return OpenRun(journal, run, whose)
+    def _new_run(self, journal: Journal, visitor_id: str = "") -> OpenRun:
+        runner = Runner(journal, self._gateway, self._cards, closing=self._closing)
+        return OpenRun(journal, runner, visitor_id)
 
     @contextmanager
-    def _room(self, run_id: str) -> Iterator[str]:
-        """Held for a run until it is at work; whose it is. Raises TooManyRuns."""
-        whose = CURRENT_VISITOR.get().id
-        working = [opened.whose for opened in self._open.values() if opened.is_active]
-        taken = [*working, *self._beginning.values()]
-        if len(taken) >= MOST_RUNNING:
+    def _reserve(self, run_id: str) -> Iterator[str]:
+        """Reserve a place for a run until it is active, and yield its visitor's id."""
+        visitor_id = CURRENT_VISITOR.get().id
+        active = [run.visitor_id for run in self._open.values() if run.is_active]
+        taken = [*active, *self._starting.values()]
+        if len(taken) >= MAX_ACTIVE_RUNS:
             raise TooManyRuns
-        if whose != ANONYMOUS.id and taken.count(whose) >= MAX_RUNS_PER_VISITOR:
-            raise TooManyRuns(own=True)
-        self._beginning[run_id] = whose
+        if visitor_id != ANONYMOUS.id and taken.count(visitor_id) >= MAX_RUNS_PER_VISITOR:
+            raise TooManyRuns(of_visitor=True)
+        self._starting[run_id] = visitor_id
         try:
-            yield whose
+            yield visitor_id
         finally:
-            del self._beginning[run_id]
+            del self._starting[run_id]
 
     def _close_idle(self) -> None:
-        busy = self._beginning
-        idle = [key for key, each in self._open.items() if not each.is_active and key not in busy]
-        for run_id in idle[: max(0, len(self._open) - MOST_OPEN)]:
+        idle = [
+            run_id
+            for run_id, run in self._open.items()
+            if not run.is_active and run_id not in self._starting
+        ]
+        for run_id in idle[: max(0, len(self._open) - MAX_OPEN_FILES)]:
             self._open.pop(run_id).journal.close()
 
     def _remove_oldest(self) -> None:
-        kept = sorted(self._place().glob("*.run"), key=lambda path: path.stat().st_mtime)
-        for path in kept[: max(0, len(kept) - MOST_KEPT)]:
+        stored = sorted(self._directory().glob("*.run"), key=lambda path: path.stat().st_mtime)
+        for path in stored[: max(0, len(stored) - MAX_STORED_RUNS)]:
             if path.stem not in self._open:
-                with suppress(OSError):
-                    path.unlink()
+                path.unlink(missing_ok=True)
 
     def _path(self, run_id: str) -> Path:
-        return self._place() / f"{run_id}.run"
+        return self._directory() / f"{run_id}.run"
 
-    def _place(self) -> Path:
+    def _directory(self) -> Path:
         if self._folder is not None:
             return self._folder
         if self._temporary is None:
@@ -251,9 +295,9 @@ class RunStore:
 
 def open_run_store(
     data_dir: Path | None,
-    answerer: ChatGateway,
+    gateway: ChatGateway,
     cards: Cards,
     closing: Callable[[], bool] = lambda: False,
 ) -> RunStore:
-    """Runs in DATA_DIR, or in a temporary folder. Touches nothing yet."""
-    return RunStore(data_dir / "runs" if data_dir else None, answerer, cards, closing)
+    """Return a store in DATA_DIR, or in a temporary folder. Touches nothing on the disk yet."""
+    return RunStore(data_dir / "runs" if data_dir else None, gateway, cards, closing)

@@ -1,4 +1,4 @@
-"""A prompt set on its way through its lanes: who is asked next, pause, stop, how far it is."""
+"""Executes a run: starts its calls in order, within each endpoint's limit, and can be paused."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from akash_gradio.compare.capacity import Loads, shares
+from akash_gradio.compare.capacity import EndpointLoads, endpoint_shares
 from akash_gradio.compare.journal import Journal
 from akash_gradio.compare.rows import OK
-from akash_gradio.compare.task import Cards, ask
+from akash_gradio.compare.task import Cards, run_task
 from akash_gradio.domain.ports import ChatGateway
 
 CALLS_PER_ENDPOINT: Final = 4
-"""Calls at a time for each endpoint, unless somebody says otherwise."""
-LONGEST_PAUSE_S: Final = 3600.0
-"""A run that is paused for longer is stopped, and takes nobody's place any more."""
+"""Default limit of concurrent calls per endpoint."""
+MAX_PAUSE_S: Final = 3600.0
+"""A run that is paused for longer is stopped, so that it no longer counts as active."""
 
 
 class RunState(StrEnum):
-    """A run's life. From STOPPED it goes on with a new `Run` of the same journal."""
+    """The state of a run. A stopped run is resumed by a new `Runner` of the same journal."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -34,7 +34,16 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far it is. done: calls with a row, failed ones too. remaining_s: None when unknown."""
+    """The progress of a run.
+
+    Attributes:
+        state: Its state.
+        done: Calls with a row, failed ones included.
+        failed: Calls with a row but no complete answer.
+        total: All calls of the plan.
+        in_flight: Calls that have started and not ended.
+        remaining_s: Estimated seconds until the end, None if unknown.
+    """
 
     state: RunState
     done: int
@@ -44,17 +53,16 @@ class Progress:
     remaining_s: float | None
 
 
-class Run:
-    """Live. Asks what the journal lacks, and nothing twice; `run` it once, on one event loop.
+class Runner:
+    """Executes the tasks of a journal that have no row yet, each once.
 
-    cards: catalog id → its card, for prices. per_endpoint: calls at a time. clock: monotonic
-    seconds. sleep: of pauses, in seconds. closing: no call is begun while it is true.
+    Use `run` once, on one event loop.
     """
 
     def __init__(
         self,
         journal: Journal,
-        answerer: ChatGateway,
+        gateway: ChatGateway,
         cards: Cards,
         *,
         per_endpoint: int = CALLS_PER_ENDPOINT,
@@ -62,80 +70,97 @@ class Run:
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         closing: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._journal, self._answerer, self._cards = journal, answerer, cards
+        """Read which tasks are left.
+
+        Args:
+            journal: The plan, and where rows are written.
+            gateway: Where requests are sent.
+            cards: For the prices of the models.
+            per_endpoint: Concurrent calls per endpoint.
+            clock: Monotonic seconds.
+            sleep: Pauses for some seconds.
+            closing: No call is started while this returns True.
+        """
+        self._journal, self._gateway, self._cards = journal, gateway, cards
         self._clock, self._sleep, self._closing = clock, sleep, closing
-        self._loads = Loads(per_endpoint)
-        known = journal.outcomes()
-        self._done, self._before = len(known), len(known)
-        self._failed = sum(outcome != OK for outcome in known.values())
+        self._loads = EndpointLoads(per_endpoint)
+        outcomes = journal.outcomes()
+        self._done, self._done_before = len(outcomes), len(outcomes)
+        self._failed = sum(outcome != OK for outcome in outcomes.values())
         self._order = journal.plan.order()
-        self._pending = self._what_is_left(known)
+        self._pending = self._pending_positions(outcomes)
         self._tasks: dict[asyncio.Task[None], Mapping[str, float]] = {}
         self._state = RunState.WAITING if self._pending else RunState.DONE
         self._changed = asyncio.Event()
-        self._since = 0.0
-        self._worked_s = 0.0
+        self._running_since = 0.0
+        self._running_s = 0.0
 
-    def _what_is_left(self, known: Mapping[int, str]) -> dict[int, deque[int]]:
-        """Lane → the places in the order of its tasks without a row."""
+    def _pending_positions(self, outcomes: Mapping[int, str]) -> dict[int, deque[int]]:
+        """Return lane → positions in the order of its tasks without a row."""
         pending: dict[int, deque[int]] = defaultdict(deque)
-        for place, number in enumerate(self._order):
-            if number not in known:
-                pending[self._journal.plan.lane_of(number)].append(place)
+        for position, number in enumerate(self._order):
+            if number not in outcomes:
+                pending[self._journal.plan.lane_of(number)].append(position)
         return pending
 
     async def run(self) -> RunState:
-        """Until everything has its row, or `stop`. Cancelling it stops it, too."""
+        """Execute until every task has its row, or `stop` is called.
+
+        Cancelling this stops the run too.
+
+        Returns:
+            DONE or STOPPED.
+        """
         if self._state is RunState.WAITING:
-            self._go()
+            self._enter_running()
         try:
             while True:
                 self._changed.clear()
-                self._settle_finished()
+                self._collect_finished()
                 if self._state is RunState.RUNNING and not self._closing():
-                    self._start_what_fits()
+                    self._start_calls()
                 if not self._tasks and (self._state is RunState.STOPPED or not self._left):
                     break
-                await self._wait()
+                await self._wait_for_change()
         finally:
             await self._cancel_tasks()
         return self._state
 
-    async def _wait(self) -> None:
-        """Until something changed; who pauses for too long is stopped."""
+    async def _wait_for_change(self) -> None:
+        """Wait until something changed, or the pause took too long."""
         try:
-            async with asyncio.timeout(LONGEST_PAUSE_S if self._paused else None):
+            async with asyncio.timeout(MAX_PAUSE_S if self._paused else None):
                 await self._changed.wait()
         except TimeoutError:
             self.stop()
 
     def pause(self) -> None:
-        """Begin no more calls; those under way come to their end."""
+        """Start no more calls; those in flight complete."""
         if self._state is RunState.RUNNING:
-            self._halt(RunState.PAUSED)
+            self._leave_running(RunState.PAUSED)
 
     def resume(self) -> None:
-        """After `pause`."""
+        """Continue after `pause`."""
         if self._state is RunState.PAUSED:
-            self._go()
+            self._enter_running()
 
     def stop(self) -> None:
-        """End now. Calls under way are closed and have no row."""
+        """End now. Calls in flight are cancelled and get no row."""
         if self._state is not RunState.DONE:
-            self._halt(RunState.STOPPED)
+            self._leave_running(RunState.STOPPED)
             for task in self._tasks:
                 task.cancel()
 
     @property
     def progress(self) -> Progress:
-        """How far it is now."""
+        """The current progress."""
         return Progress(
             state=self._state,
             done=self._done,
             failed=self._failed,
             total=len(self._order),
             in_flight=len(self._tasks),
-            remaining_s=self._left_s(),
+            remaining_s=self._remaining_s(),
         )
 
     @property
@@ -146,31 +171,33 @@ class Run:
     def _left(self) -> int:
         return sum(map(len, self._pending.values()))
 
-    def _left_s(self) -> float | None:
-        """At the pace so far; the calls under way count as half done."""
-        came = self._done - self._before
-        if not came:
+    def _remaining_s(self) -> float | None:
+        """Extrapolate the pace so far; calls in flight count as half done."""
+        done = self._done - self._done_before
+        if not done:
             return None
-        running = self._clock() - self._since if self._state is RunState.RUNNING else 0.0
-        worked_s = self._worked_s + running
-        return worked_s / came * (self._left + len(self._tasks) / 2)
+        current_s = self._clock() - self._running_since if self._state is RunState.RUNNING else 0.0
+        running_s = self._running_s + current_s
+        return running_s / done * (self._left + len(self._tasks) / 2)
 
-    def _go(self) -> None:
-        self._state, self._since = RunState.RUNNING, self._clock()
+    def _enter_running(self) -> None:
+        self._state, self._running_since = RunState.RUNNING, self._clock()
         self._changed.set()
 
-    def _halt(self, state: RunState) -> None:
+    def _leave_running(self, state: RunState) -> None:
         if self._state is RunState.RUNNING:
-            self._worked_s += self._clock() - self._since
+            self._running_s += self._clock() - self._running_since
         self._state = state
         self._changed.set()
 
-    def _start_what_fits(self) -> None:
-        """In the order of the plan, but a lane that waits for its endpoint holds no other one."""
-        endpoints = self._answerer.endpoints()
+    def _start_calls(self) -> None:
+        """Start calls in the plan's order; a lane whose endpoint is full doesn't delay others."""
+        endpoints = self._gateway.endpoints()
         lanes = self._journal.plan.lanes
         calls = {
-            lane: shares(lanes[lane], endpoints) for lane, left in self._pending.items() if left
+            lane: endpoint_shares(lanes[lane], endpoints)
+            for lane, left in self._pending.items()
+            if left
         }
         while ready := [lane for lane in calls if self._loads.fits(calls[lane])]:
             lane = min(ready, key=lambda each: self._pending[each][0])
@@ -179,23 +206,23 @@ class Run:
                 del calls[lane]
 
     def _start(self, number: int, call: Mapping[str, float]) -> None:
-        self._loads.take(call)
-        task = asyncio.create_task(self._write_down(number))
+        self._loads.add(call)
+        task = asyncio.create_task(self._execute(number))
         self._tasks[task] = call
         task.add_done_callback(lambda _task: self._changed.set())
 
-    async def _write_down(self, number: int) -> None:
+    async def _execute(self, number: int) -> None:
         task = self._journal.plan.task(number)
         stream = self._journal.plan.stream
-        row = await ask(task, self._answerer, self._cards, stream=stream, sleep=self._sleep)
+        row = await run_task(task, self._gateway, self._cards, stream=stream, sleep=self._sleep)
         await self._journal.add(row)
-        self._done += 1  # not before it can be read
+        self._done += 1  # only when the row can be read
         self._failed += not row.ok
 
-    def _settle_finished(self) -> None:
-        """Raises what a call raised that is no error of the domain: a fault of ours."""
+    def _collect_finished(self) -> None:
+        """Forget finished calls. Raises what a call raised other than a gateway error: a bug."""
         for task in [task for task in self._tasks if task.done()]:
-            self._loads.free(self._tasks.pop(task))
+            self._loads.remove(self._tasks.pop(task))
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 
@@ -205,5 +232,5 @@ class Run:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
-        whole = self._done == len(self._order)
-        self._halt(RunState.DONE if whole else RunState.STOPPED)
+        complete = self._done == len(self._order)
+        self._leave_running(RunState.DONE if complete else RunState.STOPPED)

@@ -1,4 +1,4 @@
-"""What a lane's rows have in common, in figures."""
+"""Figures that summarize the rows of a lane."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.rows import Row
 
 RowLookup = Callable[[int], Row | None]
+"""Task number → its row, None if there is none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Of many measurements: the middle one, and what nine in ten lie above and below."""
+    """The distribution of a measurement.
+
+    Attributes:
+        median: The middle value.
+        low: The 10th percentile.
+        high: The 90th percentile.
+    """
 
     median: float
     low: float
@@ -23,13 +30,21 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One lane. asked: rows there are; answered: whole answers among them.
+    """The figures of one lane.
 
-    passed: answers that meet all their demands; checked: rows that had demands.
-    estimated: some tokens were not reported. cost: US dollars, None unless all have one.
+    Attributes:
+        finished: Number of rows.
+        answered: Rows with a complete answer.
+        passed: Answers that passed all their checks.
+        checked: Rows with checks.
+        first_token_s: Seconds to the first token.
+        tokens_per_s: Speed after the first token.
+        tokens_out: Sum over all answers.
+        estimated: Whether any token count was not reported by the endpoint.
+        cost: US dollars; None unless every answer has a cost.
     """
 
-    asked: int
+    finished: int
     answered: int
     passed: int
     checked: int
@@ -41,7 +56,7 @@ class Summary:
 
 
 def summarize(plan: Plan, get_row: RowLookup) -> tuple[Summary, ...]:
-    """One for each lane, in their order; reads each row once and keeps only figures."""
+    """Return a summary per lane, in order. Reads each row once and keeps only numbers."""
     tallies = [_Tally() for _ in plan.lanes]
     for number in range(plan.calls):
         if (row := get_row(number)) is not None:
@@ -50,17 +65,17 @@ def summarize(plan: Plan, get_row: RowLookup) -> tuple[Summary, ...]:
 
 
 class _Tally:
-    """Live: what is counted of one lane."""
+    """Accumulates the figures of one lane."""
 
     def __init__(self) -> None:
-        self._asked = self._answered = self._passed = self._checked = self._tokens = 0
-        self._first: list[float] = []
-        self._speed: list[float] = []
+        self._finished = self._answered = self._passed = self._checked = self._tokens = 0
+        self._first_token_s: list[float] = []
+        self._tokens_per_s: list[float] = []
         self._costs: list[float | None] = []
         self._estimated = False
 
     def add(self, row: Row) -> None:
-        self._asked += 1
+        self._finished += 1
         self._answered += row.ok
         self._checked += bool(row.checks)
         self._passed += bool(row.checks) and row.passed
@@ -69,9 +84,9 @@ class _Tally:
             return
         self._costs.append(row.cost)
         if receipt.first_token_s is not None:
-            self._first.append(receipt.first_token_s)
+            self._first_token_s.append(receipt.first_token_s)
         if receipt.tokens_per_s is not None:
-            self._speed.append(receipt.tokens_per_s)
+            self._tokens_per_s.append(receipt.tokens_per_s)
         if receipt.tokens_out is not None:
             self._tokens += receipt.tokens_out.tokens
             self._estimated |= not receipt.tokens_out.reported
@@ -79,22 +94,22 @@ class _Tally:
     def summary(self) -> Summary:
         costs = [cost for cost in self._costs if cost is not None]
         return Summary(
-            asked=self._asked,
+            finished=self._finished,
             answered=self._answered,
             passed=self._passed,
             checked=self._checked,
-            first_token_s=_spread(self._first),
-            tokens_per_s=_spread(self._speed),
+            first_token_s=_spread(self._first_token_s),
+            tokens_per_s=_spread(self._tokens_per_s),
             tokens_out=self._tokens,
             estimated=self._estimated,
             cost=sum(costs) if costs and len(costs) == len(self._costs) else None,
         )
 
 
-def _spread(measured: Sequence[float]) -> Spread | None:
-    if not measured:
+def _spread(values: Sequence[float]) -> Spread | None:
+    if not values:
         return None
-    if len(measured) == 1:
-        return Spread(median=measured[0], low=measured[0], high=measured[0])
-    tenths = quantiles(measured, n=10, method="inclusive")
+    if len(values) == 1:
+        return Spread(median=values[0], low=values[0], high=values[0])
+    tenths = quantiles(values, n=10, method="inclusive")
     return Spread(median=tenths[4], low=tenths[0], high=tenths[8])

@@ -1,4 +1,4 @@
-"""One function from a task to its row. Nothing is shared between calls, nothing is kept."""
+"""Executes one task and returns its row. Calls share no state."""
 
 from __future__ import annotations
 
@@ -25,68 +25,76 @@ from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.domain.receipt import Receipt
 
-PATIENCE_S: Final = 300.0
-"""How long one task waits, in all: for endpoints that are busy, starting or asked for a rest,
-and for its visitor's share of the minute."""
-OCCUPIED_PAUSE_S: Final = 1.0
+MAX_WAIT_S: Final = 300.0
+"""Total time that a task waits for endpoints that are busy, starting or rate-limiting, and for
+its visitor's rate limit."""
+BUSY_PAUSE_S: Final = 1.0
+"""Pause before a busy or starting endpoint is tried again."""
 Cards = Callable[[str], ModelCard | None]
-"""Catalog id → its card."""
+"""Catalog id → card."""
 _ADDRESS: Final = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.I)
 
 
-async def ask(
+async def run_task(
     task: Task,
-    answerer: ChatGateway,
+    gateway: ChatGateway,
     cards: Cards,
     *,
     stream: bool = True,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
 ) -> Row:
-    """Ask until there is an answer or an error that waiting would not mend; write it down.
+    """Send the task's request, again after temporary errors, and return the result.
 
-    cards: for the prices of the model that answered. sleep: of pauses, in seconds. Errors of
-    `domain.errors` become the row's outcome; others are raised.
+    Args:
+        task: What to send.
+        gateway: Where to send it.
+        cards: For the prices of the model that answered.
+        stream: Whether to request a stream.
+        sleep: Pauses for some seconds.
+
+    Returns:
+        The row. A gateway error becomes its outcome; other exceptions are raised.
     """
     waited_s = 0.0
     while True:
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
-        said = _Said()
+        answer = _Answer()
         try:
-            await said.hear(answerer.stream(_request(task, stream=stream)))
+            await answer.read(gateway.stream(_request(task, stream=stream)))
         except AkashGradioError as error:
-            wait_s = _worth_waiting_s(error)
-            if wait_s is not None and waited_s + wait_s <= PATIENCE_S:
-                waited_s += wait_s
-                await sleep(wait_s)
+            pause_s = _retry_pause_s(error)
+            if pause_s is not None and waited_s + pause_s <= MAX_WAIT_S:
+                waited_s += pause_s
+                await sleep(pause_s)
                 continue
-            return said.row(task, cards, began, error)
-        return said.row(task, cards, began)
+            return answer.row(task, cards, began, error)
+        return answer.row(task, cards, began)
 
 
-class _Said:
-    """Live: what one stream says."""
+class _Answer:
+    """Collects the events of one stream."""
 
     def __init__(self) -> None:
-        self._answer: list[str] = []
+        self._text: list[str] = []
         self._reasoning: list[str] = []
         self._receipt: Receipt | None = None
 
-    async def hear(self, stream: AsyncGenerator[Event, None]) -> None:
+    async def read(self, stream: AsyncGenerator[Event, None]) -> None:
         async with aclosing(stream) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
-                    self._answer.append(event.text)
+                    self._text.append(event.text)
                 elif isinstance(event, ReasoningDelta):
                     self._reasoning.append(event.text)
                 elif isinstance(event, NotReasoning):
-                    self._answer, self._reasoning = self._answer + self._reasoning, []
+                    self._text, self._reasoning = self._text + self._reasoning, []
                 elif isinstance(event, Finished):
                     self._receipt = event.receipt
 
     def row(
         self, task: Task, cards: Cards, began: str, error: AkashGradioError | None = None
     ) -> Row:
-        text = "".join(self._answer)
+        text = "".join(self._text)
         receipt = error.receipt if error else self._receipt
         return Row(
             number=task.number,
@@ -94,17 +102,17 @@ class _Said:
             began=began,
             answer=text,
             reasoning="".join(self._reasoning),
-            said=_words_of(error) if error else "",
+            error=_describe(error) if error else "",
             receipt=receipt,
             checks=tuple(CheckResult(check=c, passed=passes(c, text)) for c in task.prompt.checks),
             cost=cost_of(receipt, cards(receipt.answering_model)) if receipt else None,
         )
 
 
-def _worth_waiting_s(error: AkashGradioError) -> float | None:
-    """How long to wait for what is only occupied for a while; None where that mends nothing."""
+def _retry_pause_s(error: AkashGradioError) -> float | None:
+    """Return the pause before another try, None if another try won't help."""
     if isinstance(error, NoEndpoint) and error.reason in ("busy", "starting"):
-        return OCCUPIED_PAUSE_S
+        return BUSY_PAUSE_S
     if isinstance(error, LimitReached) and error.reason in ("messages", "queue"):
         return error.retry_after_s
     if isinstance(error, AllEndpointsFailed) and isinstance(error.cause, EndpointRefused):
@@ -113,7 +121,7 @@ def _worth_waiting_s(error: AkashGradioError) -> float | None:
 
 
 def cost_of(receipt: Receipt, card: ModelCard | None) -> float | None:
-    """US dollars by the card's prices; None where a count or a price is missing."""
+    """Return the cost in US dollars by the card's prices; None if a count or price is missing."""
     if card is None or receipt.tokens_in is None or receipt.tokens_out is None:
         return None
     return card.cost(receipt.tokens_in.tokens, receipt.tokens_out.tokens)
@@ -127,12 +135,12 @@ def _request(task: Task, *, stream: bool) -> ChatRequest:
         sampling=task.lane.sampling,
         stream=stream,
         endpoint=task.lane.endpoint,
-        fallback=False,  # it would be compared in the lane's name
+        fallback=False,  # its answer would be attributed to the lane's model
     )
 
 
-def _words_of(error: AkashGradioError) -> str:
+def _describe(error: AkashGradioError) -> str:
     cause = getattr(error, "cause", error)
     detail = getattr(cause, "detail", "")
-    told = f"{error} ({detail})" if detail else str(error)
-    return _ADDRESS.sub("[address]", told)
+    text = f"{error} ({detail})" if detail else str(error)
+    return _ADDRESS.sub("[address]", text)

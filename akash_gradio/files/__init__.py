@@ -1,1 +1,4 @@
-"""PDFs and pictures that visitors attach, read by a child process that may fail alone."""
+"""Reads PDFs and pictures that visitors attach, in a child process with limits.
+
+Start reading at `reader.py`; `child.py` is the program that it runs. May import `domain` only.
+"""

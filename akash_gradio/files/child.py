@@ -1,4 +1,4 @@
-"""The child process: a file on standard input, JSON on standard output, then its end.
+"""The child process: reads a file from standard input, writes JSON to standard output, and ends.
 
 `python -m akash_gradio.files.child pdf|picture`
 """
@@ -12,35 +12,33 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from akash_gradio.files.errors import UnreadableFile
+
 if TYPE_CHECKING:
     from pypdf import PageObject
 
 MEMORY_LIMIT_BYTES: Final = 1_500_000_000
 CPU_LIMIT_S: Final = 20
-TEXT_LIMIT_CHARACTERS: Final = 1_000_000
-PAGE_LIMIT: Final = 500
-PIXEL_LIMIT: Final = 60_000_000
-"""More than any camera's of today; decoded it is a quarter of a gigabyte."""
-LONGEST_EDGE_PIXELS: Final = 1568
-"""Vision models shrink what is larger themselves."""
+MAX_TEXT_CHARACTERS: Final = 1_000_000
+MAX_PAGES: Final = 500
+MAX_PIXELS: Final = 60_000_000
+"""More than today's cameras produce; 250 MB when decoded."""
+MAX_EDGE_PIXELS: Final = 1568
+"""Vision models shrink larger pictures themselves."""
 PICTURE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-_QUALITY: Final = 85
+_JPEG_QUALITY: Final = 85
 
 Result = dict[str, Any]
-_REASONS: Final = {
-    "DependencyError": "locked",
-    "FileNotDecryptedError": "locked",
-    "LimitReachedError": "too_heavy",
+_ERROR_CODES: Final = {
+    "DependencyError": "file_locked",
+    "FileNotDecryptedError": "file_locked",
+    "LimitReachedError": "file_too_heavy",
 }
-"""pypdf's errors by their names, so that pictures are read without it."""
+"""Class names of pypdf's errors → codes. By name, so that pictures are read without pypdf."""
 
 
-class Faulty(Exception):
-    """The file is at fault. Its text is a reason of `reading.UnreadableFile`."""
-
-
-def limit_memory_and_time() -> None:
-    """Let the system end this process before it harms others; where it can (not on Windows)."""
+def limit_resources() -> None:
+    """Limit this process's memory and CPU time, on systems that support it (not Windows)."""
     try:
         import resource
     except ImportError:
@@ -51,15 +49,19 @@ def limit_memory_and_time() -> None:
 
 
 def read_pdf(content: bytes) -> Result:
-    """The text of its pages, up to the limits. Raises Faulty."""
+    """Extract the text of a PDF, up to the limits.
+
+    Raises:
+        UnreadableFile: The file is locked or has no text.
+    """
     from pypdf import PdfReader
 
     reader = PdfReader(io.BytesIO(content))
     if reader.is_encrypted and not reader.decrypt(""):
-        raise Faulty("locked")
+        raise UnreadableFile("file_locked")
     texts: list[str] = []
-    left = TEXT_LIMIT_CHARACTERS
-    for page in reader.pages[:PAGE_LIMIT]:
+    left = MAX_TEXT_CHARACTERS
+    for page in reader.pages[:MAX_PAGES]:
         text = page.extract_text().strip().encode("utf-8", "replace").decode()
         if len(text) > left:
             break
@@ -67,41 +69,49 @@ def read_pdf(content: bytes) -> Result:
         texts.append(text)
     if not any(texts):
         for page in reader.pages[: len(texts)]:
-            unpack(page)
-        raise Faulty("no_text" if texts else "too_heavy")
-    whole = "\n\n".join(text for text in texts if text)
-    return {"text": whole, "pages": len(reader.pages), "read_pages": len(texts)}
+            decompress(page)
+        raise UnreadableFile("file_without_text" if texts else "file_too_heavy")
+    text = "\n\n".join(text for text in texts if text)
+    return {"text": text, "pages": len(reader.pages), "read_pages": len(texts)}
 
 
-def unpack(page: PageObject) -> None:
-    """What is behind a page without text. Raises LimitReachedError, which `extract_text` hides."""
+def decompress(page: PageObject) -> None:
+    """Decompress a page without text.
+
+    Raises:
+        LimitReachedError: It is too large, which `extract_text` doesn't report.
+    """
     contents = page.get_contents()
     if contents is not None:
         contents.get_data()
 
 
 def read_picture(content: bytes) -> Result:
-    """The first frame, upright and shrunk, as a JPEG without anything else. Raises Faulty."""
+    """Convert the first frame to an upright, shrunken JPEG without metadata.
+
+    Raises:
+        UnreadableFile: The file is no picture, or too large.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    Image.MAX_IMAGE_PIXELS = None  # its own limit is told here
+    Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is checked instead
     try:
         image: Image.Image = Image.open(io.BytesIO(content), formats=PICTURE_FORMATS)
     except UnidentifiedImageError:
-        raise Faulty("not_picture") from None
+        raise UnreadableFile("file_not_picture") from None
     with image:
-        if image.width * image.height > PIXEL_LIMIT:
-            raise Faulty("too_many_pixels")
-        edges = (LONGEST_EDGE_PIXELS, LONGEST_EDGE_PIXELS)
+        if image.width * image.height > MAX_PIXELS:
+            raise UnreadableFile("file_too_many_pixels")
+        edges = (MAX_EDGE_PIXELS, MAX_EDGE_PIXELS)
         image.draft("RGB", edges)
         image.thumbnail(edges)
         upright = ImageOps.exif_transpose(image)
         plain = Image.new("RGB", upright.size, "white")
-        seen = upright.convert("RGBA")
-        plain.paste(seen, mask=seen.getchannel("A"))
-    # A new picture: nothing of the old file's EXIF, profile or comments comes along.
+        with_alpha = upright.convert("RGBA")
+        plain.paste(with_alpha, mask=with_alpha.getchannel("A"))
+    # A new picture has none of the old file's EXIF data, color profile or comments.
     out = io.BytesIO()
-    plain.save(out, "JPEG", quality=_QUALITY, optimize=True)
+    plain.save(out, "JPEG", quality=_JPEG_QUALITY, optimize=True)
     url = "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
     return {"url": url, "width": plain.width, "height": plain.height}
 
@@ -109,24 +119,29 @@ def read_picture(content: bytes) -> Result:
 READERS: Final[dict[str, Callable[[bytes], Result]]] = {"pdf": read_pdf, "picture": read_picture}
 
 
-def answer(kind: str, content: bytes) -> Result:
-    """What the file holds, or `{"reason": …}`. Whatever a hostile file raises is its fault."""
+def read(kind: str, content: bytes) -> Result:
+    """Return the file's content, or `{"error": code}` whatever a hostile file makes a reader raise.
+
+    Args:
+        kind: A key of READERS.
+        content: The file.
+    """
     try:
         return READERS[kind](content)
-    except Faulty as fault:
-        return {"reason": str(fault)}
+    except UnreadableFile as error:
+        return {"error": error.code}
     except MemoryError:
-        return {"reason": "too_heavy"}
+        return {"error": "file_too_heavy"}
     except Exception as error:
-        return {"reason": _REASONS.get(type(error).__name__, "broken")}
+        return {"error": _ERROR_CODES.get(type(error).__name__, "file_damaged")}
 
 
 def main() -> None:
-    """Read standard input to its end, and say what it is."""
+    """Read standard input to its end, and write the result."""
     content = sys.stdin.buffer.read()
-    limit_memory_and_time()
-    said = json.dumps(answer(sys.argv[1], content))
-    sys.stdout.write(said)
+    limit_resources()
+    result = json.dumps(read(sys.argv[1], content))
+    sys.stdout.write(result)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def _row(lanes: Sequence[ComparedLaneSchema], plan: Plan, number: int) -> Row | 
         began=answer.requested_at.astimezone(UTC).isoformat(timespec="seconds"),
         answer=clean(answer.text),
         reasoning=clean(answer.reasoning),
-        said=answer.failed,
+        error=answer.failed,
         receipt=_receipt(answer.facts, lanes[lane].model) if answer.facts else None,
         cost=answer.facts.cost if answer.facts else None,
     )

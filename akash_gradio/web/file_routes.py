@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -11,18 +10,8 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from akash_gradio.domain.errors import UserError
-from akash_gradio.files.reader import FILE_LIMIT_BYTES, FileReader, UnreadableFile
+from akash_gradio.files.reader import FILE_LIMIT_BYTES, FileReader
 from akash_gradio.web.page_route import post, read_body
-
-ERROR_CODES: Final = {
-    "broken": "file_damaged",
-    "locked": "file_locked",
-    "no_text": "file_without_text",
-    "not_picture": "file_not_picture",
-    "too_many_pixels": "file_too_many_pixels",
-    "too_heavy": "file_too_heavy",
-    "busy": "file_reader_busy",
-}
 
 
 class FileRoutes:
@@ -40,11 +29,7 @@ class FileRoutes:
         content = await _read_file(request)
         is_pdf = request.path_params["kind"] == "pdf"
         read = self._files.read_pdf if is_pdf else self._files.read_picture
-        try:
-            result = await read(content)
-        except UnreadableFile as error:
-            raise UserError(ERROR_CODES[error.reason], status=422) from None
-        return JSONResponse(dataclasses.asdict(result))
+        return JSONResponse(dataclasses.asdict(await read(content)))
 
 
 async def _read_file(request: Request) -> bytes:

@@ -11,7 +11,8 @@ from starlette.types import ASGIApp
 
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.ranking import Ranking, rank
-from akash_gradio.compare.reports.report import Report, ReportFormat, write_report
+from akash_gradio.compare.reports.factory import write_report
+from akash_gradio.compare.reports.report import Report, ReportFormat
 from akash_gradio.compare.votes.store import Vote, VoteStore, VotesUnavailable
 
 PREVIEW_CHARACTERS: Final = 200_000

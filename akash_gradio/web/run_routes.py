@@ -15,17 +15,16 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from akash_gradio.compare.forecast import Forecast, forecast
-from akash_gradio.compare.journal import JournalError
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.reports.report import Report
-from akash_gradio.compare.run_store import MAX_RUNS_PER_VISITOR, OpenRun, TooManyRuns
+from akash_gradio.compare.run_store import OpenRun
 from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
 from akash_gradio.domain.errors import UserError
 from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import run_views, texts
 from akash_gradio.web.deps import RunDeps
-from akash_gradio.web.page_route import Handler, post, read_body
+from akash_gradio.web.page_route import post, read_body
 from akash_gradio.web.report_response import plan_ranking, report_response
 from akash_gradio.web.run_schemas import (
     PromptSetRequest,
@@ -57,13 +56,13 @@ class RunRoutes:
     def routes(self) -> list[BaseRoute]:
         """Return the routes of prompt sets."""
         return [
-            _route("validate", self.validate),
-            _route("forecast", self.forecast),
-            _route("start", self.start),
-            _route("status", self.status),
-            _route("row", self.row),
-            _route("action", self.action),
-            _route("report", self.report),
+            post("/page/sets/validate", self.validate),
+            post("/page/sets/forecast", self.forecast),
+            post("/page/sets/start", self.start),
+            post("/page/sets/status", self.status),
+            post("/page/sets/row", self.row),
+            post("/page/sets/action", self.action),
+            post("/page/sets/report", self.report),
         ]
 
     async def validate(self, request: Request) -> ASGIApp:
@@ -90,10 +89,7 @@ class RunRoutes:
         body = await self._run_request(request)
         plan = await asyncio.to_thread(build_plan, body)
         title = " ".join((body.title or plan.prompts[0].text[:200]).split())[:80]
-        try:
-            run_id = await self._runs.start(plan, title)
-        except OSError as error:
-            raise _not_saved(type(error).__name__) from None
+        run_id = await self._runs.start(plan, title)
         began = datetime.now(UTC).isoformat(timespec="seconds")
         return JSONResponse({"run": run_id, "title": title, "began": began, "calls": plan.calls})
 
@@ -103,7 +99,7 @@ class RunRoutes:
         run = await self._find(body.run)
         earlier = await self._runs.find(body.earlier) if body.earlier else None
         # The progress comes first, so that the table is never older than it.
-        progress = run_views.progress_view(run.run.progress)
+        progress = run_views.progress_view(run.runner.progress)
         names = self._names(run.journal.plan)
         html = await asyncio.to_thread(_run_html, run, names, body.first, earlier)
         failure = texts.SETS["failed_run"].format(reason=run.failure) if run.failure else ""
@@ -142,7 +138,7 @@ class RunRoutes:
         return _existing(await self._runs.find(run_id))
 
     async def _pause(self, run: OpenRun, _run_id: str) -> None:
-        run.run.pause()
+        run.runner.pause()
 
     async def _stop(self, run: OpenRun, _run_id: str) -> None:
         await run.stop()
@@ -174,37 +170,10 @@ class RunRoutes:
         )
 
 
-def _route(name: str, handler: Handler) -> BaseRoute:
-    """Return the route of a handler, with the errors of runs as `UserError`."""
-
-    async def handle(request: Request) -> ASGIApp:
-        try:
-            return await handler(request)
-        except TooManyRuns as error:
-            raise _too_many(error) from None
-        except JournalError as error:
-            # A run that is deleted while it is read is gone.
-            if error.reason == "closed":
-                raise UserError("run_not_found", status=404) from None
-            raise _not_saved(error.reason) from None
-
-    return post(f"/page/sets/{name}", handle)
-
-
 def _existing(run: OpenRun | None) -> OpenRun:
     if run is None:
         raise UserError("run_not_found", status=404)
     return run
-
-
-def _not_saved(reason: str) -> UserError:
-    return UserError("run_not_saved", {"reason": reason}, 503)
-
-
-def _too_many(error: TooManyRuns) -> UserError:
-    if error.own:
-        return UserError("runs_full_for_visitor", {"limit": str(MAX_RUNS_PER_VISITOR)}, 503)
-    return UserError("runs_full", status=503)
 
 
 def _forecast_text(

@@ -15,7 +15,7 @@ from akash_gradio.compare.candidates import (
 )
 from akash_gradio.compare.checks import Check, CheckKind
 from akash_gradio.compare.plan import MAX_CALLS, MAX_LANES, MAX_REPEATS, Plan
-from akash_gradio.compare.prompt_set import MAX_PROMPT_CHARACTERS, Prompt, PromptSetError
+from akash_gradio.compare.prompt_set import MAX_PROMPT_CHARACTERS, Prompt
 from akash_gradio.compare.prompt_set_reader import SetFormat, format_from_name, parse_prompt_set
 from akash_gradio.compare.reports.report import ReportFormat
 from akash_gradio.domain.errors import UserError
@@ -136,14 +136,10 @@ def parse_prompts(body: PromptSetRequest) -> tuple[Prompt, ...]:
     """Parse a prompt set.
 
     Raises:
-        UserError: `invalid_prompt_set`, with the rows and columns to fix.
+        PromptSetError: The set can't be used. Names the rows and columns to fix.
     """
     set_format = format_from_name(body.name) if body.name else SetFormat.LINES
-    try:
-        return parse_prompt_set(body.text, set_format)
-    except PromptSetError as error:
-        detail = "\n".join(map(str, error.problems))
-        raise UserError("invalid_prompt_set", {"detail": detail}) from None
+    return parse_prompt_set(body.text, set_format)
 
 
 def build_plan(body: RunRequest) -> Plan:

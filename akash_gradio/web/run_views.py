@@ -198,14 +198,14 @@ def _excerpt(row: Row | None) -> str:
         return texts.SETS["pending"]
     if row.answer.strip():
         return _plain_excerpt(row.answer[: 4 * _EXCERPT_CHARACTERS])
-    return row.said or texts.SETS["empty"]
+    return row.error or texts.SETS["empty"]
 
 
 def _detail(row: Row | None) -> str:
     if row is None:
         return ""
     if not row.ok:
-        return _shorten(row.said) if row.answer.strip() else ""
+        return _shorten(row.error) if row.answer.strip() else ""
     if row.receipt is None:
         return ""
     figures = (format_seconds(row.receipt.first_token_s), cells.receipt_speed(row.receipt))
@@ -243,7 +243,7 @@ def _full(lane: int, label: tuple[str, str], row: Row | None) -> FullCell:
         variant=label[1],
         blocks=tuple(render(row.answer)) if row else (),
         reasoning=row.reasoning if row else "",
-        error=row.said if row else "",
+        error=row.error if row else "",
         ok=row is not None and row.ok,
         pending=row is None,
         line=cells.summary_line(row) if row else "",
@@ -271,7 +271,7 @@ def _changed(change: Change, before: RowLookup, now: RowLookup) -> ChangedCell:
     return ChangedCell(
         prompt=change.prompt + repeat,
         lane=change.lane,
-        what=", ".join(texts.SETS[f"change_{what.value}"] for what in change.what),
+        what=", ".join(texts.SETS[f"change_{kind.value}"] for kind in change.kinds),
         before=_excerpt(before(change.before)) if change.before is not None else "",
         now=_excerpt(now(change.now)) if change.now is not None else "",
     )

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.votes.export import votes_csv, votes_json
-from akash_gradio.compare.votes.store import Vote, VoteStore, VotesUnavailable, parse_votes
+from akash_gradio.compare.votes.store import Vote, VoteStore, parse_votes
 from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
 from akash_gradio.web.deps import CatalogView, CompareDeps
@@ -89,10 +89,7 @@ class VoteRoutes:
         """Return all stored votes, or those in the request if none are stored."""
         if self._store is None:
             return _parse_votes(body)
-        try:
-            return await self._store.all()
-        except VotesUnavailable:
-            raise UserError("votes_unavailable", status=503) from None
+        return await self._store.all()
 
 
 class _RankingCache:
@@ -172,8 +169,5 @@ def parse_vote_list(items: Any) -> tuple[Vote, ...]:
 
 
 async def _store_all(store: VoteStore, votes: Iterable[Vote]) -> None:
-    try:
-        for vote in votes:
-            await store.add(vote)
-    except VotesUnavailable:
-        raise UserError("votes_unavailable", status=503) from None
+    for vote in votes:
+        await store.add(vote)

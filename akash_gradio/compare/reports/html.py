@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, no request, light, dark and on paper."""
+"""The report as one HTML file without scripts or requests, for light, dark and paper."""
 
 from __future__ import annotations
 
@@ -21,7 +21,20 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneView:
-    """One lane of the table and of the charts. name: what people call it, if that says more."""
+    """One lane of the table and of the charts.
+
+    Attributes:
+        letter: Name of the lane in the report.
+        hue: Index of its color.
+        label: The lane's label.
+        name: The model's display name, "" if it is the same as its id.
+        system: System prompt.
+        summary: The lane's figures. The following are some of them as text.
+        first_token: Median time to the first token.
+        speed: Median speed.
+        tokens_out: Sum of tokens.
+        cost: Sum of costs.
+    """
 
     letter: str
     hue: int
@@ -37,7 +50,16 @@ class LaneView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar of a chart, in percent of the longest."""
+    """One bar of a chart; the lengths are percentages of the longest bar.
+
+    Attributes:
+        letter: Name of the lane.
+        hue: Index of its color.
+        value: The figure as text.
+        length: Length of the bar.
+        low: Start of the thin line that shows the spread.
+        high: End of that line.
+    """
 
     letter: str
     hue: int
@@ -49,7 +71,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Horizontal bars, one a lane."""
+    """Horizontal bars, one per lane."""
 
     title: str
     note: str
@@ -58,7 +80,18 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellView:
-    """One answer. blocks: its HTML; without any its text is shown as it came."""
+    """One answer.
+
+    Attributes:
+        letter: Name of the lane.
+        hue: Index of its color.
+        label: The lane's label.
+        row: The answer itself.
+        blocks: Its rendered HTML; empty to show it as plain text.
+        line: The line under it.
+        checks: Whether each check passed, and its description.
+        facts: The receipt.
+    """
 
     letter: str
     hue: int
@@ -72,7 +105,7 @@ class CellView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptView:
-    """One prompt, once asked, and what came."""
+    """One repetition of a prompt with its answers."""
 
     prompt: Prompt
     repeat: int
@@ -80,18 +113,17 @@ class PromptView:
 
 
 def html_report(report: Report) -> Iterator[str]:
-    """The file, piece by piece."""
+    """Yield the file in pieces."""
     from jinja2 import Environment, FileSystemLoader
 
-    house = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    plan = report.plan
     lanes = _lanes(report)
-    return house.get_template("report.html").generate(
+    return environment.get_template("report.html").generate(
         report=report,
-        plan=plan,
-        made=report.created_at.strftime("%Y-%m-%d %H:%M UTC"),
+        plan=report.plan,
+        created=report.created_at.strftime("%Y-%m-%d %H:%M UTC"),
         style=(_TEMPLATES / "report.css").read_text(encoding="utf-8"),
         lanes=lanes,
         charts=[chart for chart in _charts(lanes) if chart.bars],
@@ -105,29 +137,29 @@ def html_report(report: Report) -> Iterator[str]:
 def _lanes(report: Report) -> tuple[LaneView, ...]:
     return tuple(
         LaneView(
-            letter=cells.LETTERS[place],
-            hue=place % len(cells.COLORS),
+            letter=cells.LETTERS[index],
+            hue=index % len(cells.COLORS),
             label=label,
-            name=_more_than_its_id(report.names.get(lane.model, ""), lane.model),
+            name=_name_unless_id(report.names.get(lane.model, ""), lane.model),
             system=lane.system,
-            summary=each,
-            first_token=cells.lane_first_token(each),
-            speed=cells.lane_speed(each),
-            tokens_out=format_tokens(each.tokens_out, estimated=each.estimated),
-            cost=format_cost(each.cost, estimated=each.estimated),
+            summary=summary,
+            first_token=cells.lane_first_token(summary),
+            speed=cells.lane_speed(summary),
+            tokens_out=format_tokens(summary.tokens_out, estimated=summary.estimated),
+            cost=format_cost(summary.cost, estimated=summary.estimated),
         )
-        for place, (label, lane, each) in enumerate(
+        for index, (label, lane, summary) in enumerate(
             zip(report.plan.labels, report.plan.lanes, report.summaries(), strict=True)
         )
     )
 
 
 def _charts(lanes: Sequence[LaneView]) -> Iterator[Chart]:
-    spread = "the median; the thin line holds eight in ten"
-    first = [(lane, lane.summary.first_token_s, lane.first_token) for lane in lanes]
-    yield Chart(title="First token", note=f"Shorter is better: {spread}.", bars=_bars(first))
+    spread = "Bars show the median, thin lines the 10th to 90th percentile"
+    first_token = [(lane, lane.summary.first_token_s, lane.first_token) for lane in lanes]
+    yield Chart(title="First token", note=f"Shorter is better. {spread}.", bars=_bars(first_token))
     speed = [(lane, lane.summary.tokens_per_s, lane.speed) for lane in lanes]
-    yield Chart(title="Speed", note=f"Longer is better: {spread}.", bars=_bars(speed))
+    yield Chart(title="Speed", note=f"Longer is better. {spread}.", bars=_bars(speed))
     passed = tuple(
         Bar(
             letter=lane.letter,
@@ -138,11 +170,11 @@ def _charts(lanes: Sequence[LaneView]) -> Iterator[Chart]:
         for lane in lanes
         if lane.summary.checked
     )
-    yield Chart(title="Checks", note="Answers that pass all their checks.", bars=passed)
+    yield Chart(title="Checks", note="Answers that passed all their checks.", bars=passed)
 
 
-def _bars(measured: Sequence[tuple[LaneView, Spread | None, str]]) -> tuple[Bar, ...]:
-    longest = max((spread.high for _, spread, _ in measured if spread), default=0) or 1
+def _bars(figures: Sequence[tuple[LaneView, Spread | None, str]]) -> tuple[Bar, ...]:
+    longest = max((spread.high for _, spread, _ in figures if spread), default=0) or 1
     return tuple(
         Bar(
             letter=lane.letter,
@@ -152,7 +184,7 @@ def _bars(measured: Sequence[tuple[LaneView, Spread | None, str]]) -> tuple[Bar,
             low=100 * spread.low / longest,
             high=100 * spread.high / longest,
         )
-        for lane, spread, value in measured
+        for lane, spread, value in figures
         if spread is not None
     )
 
@@ -160,20 +192,18 @@ def _bars(measured: Sequence[tuple[LaneView, Spread | None, str]]) -> tuple[Bar,
 def _prompts(report: Report) -> Iterator[PromptView]:
     plan, labels = report.plan, report.plan.labels
     width = len(plan.lanes)
-    for _, rows in groupby(report.rows(), key=lambda row: row.number // width):
-        first, *more = rows
-        task = plan.task(first.number)
-        cells = tuple(
-            _cell(report.render, labels, plan.lane_of(row.number), row) for row in (first, *more)
-        )
-        yield PromptView(prompt=task.prompt, repeat=task.repeat, cells=cells)
+    for _, group in groupby(report.rows(), key=lambda row: row.number // width):
+        rows = list(group)
+        task = plan.task(rows[0].number)
+        views = (_cell(report.render, labels, plan.lane_of(row.number), row) for row in rows)
+        yield PromptView(prompt=task.prompt, repeat=task.repeat, cells=tuple(views))
 
 
-def _cell(render: Render | None, labels: Sequence[str], place: int, row: Row) -> CellView:
+def _cell(render: Render | None, labels: Sequence[str], lane: int, row: Row) -> CellView:
     return CellView(
-        letter=cells.LETTERS[place],
-        hue=place % len(cells.COLORS),
-        label=labels[place],
+        letter=cells.LETTERS[lane],
+        hue=lane % len(cells.COLORS),
+        label=labels[lane],
         row=row,
         blocks=() if render is None else tuple(render(row.answer)),
         line=cells.summary_line(row),
@@ -184,15 +214,15 @@ def _cell(render: Render | None, labels: Sequence[str], place: int, row: Row) ->
 
 def _verdict(pair: Neighbors) -> str:
     if pair.ordered:
-        return f"{pair.upper} is better than {pair.lower}"
+        return f"{pair.upper} is better than {pair.lower}."
     if not pair.connected:
-        return f"no votes connect {pair.upper} and {pair.lower}"
-    more = f": about {pair.more_votes} more" if pair.more_votes else "; they may be equal"
-    return f"not enough votes to order {pair.upper} and {pair.lower}{more}"
+        return f"No votes connect {pair.upper} and {pair.lower}."
+    more = f"About {pair.more_votes} more votes are needed." if pair.more_votes else ""
+    return f"No clear winner between {pair.upper} and {pair.lower} yet. {more}".rstrip()
 
 
 def _matrix(ranking: Ranking) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """(lane, its score against each lane in the table's order)."""
+    """Return each lane with its score against each lane, in the order of the ranking."""
     pairs = {(pair.a, pair.b): pair for pair in ranking.pairs}
     labels = [each.label for each in ranking.standings]
     return tuple(
@@ -202,11 +232,11 @@ def _matrix(ranking: Ranking) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _score(as_a: Pair | None, as_b: Pair | None) -> str:
-    """`3 – 1`, won and lost, ties left out; "" where they never met."""
+    """Return `3 – 1`, wins and losses without ties; "" if the lanes were never compared."""
     if as_a is not None:
         return f"{as_a.a_wins} – {as_a.b_wins}"
     return f"{as_b.b_wins} – {as_b.a_wins}" if as_b is not None else ""
 
 
-def _more_than_its_id(name: str, model: str) -> str:
+def _name_unless_id(name: str, model: str) -> str:
     return "" if name == model else name

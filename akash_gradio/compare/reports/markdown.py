@@ -12,35 +12,35 @@ from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_tokens
 
 
 def markdown_report(report: Report) -> Iterator[str]:
-    """A table of the lanes, then each prompt with its answers, folded where HTML is shown."""
+    """Yield a table of the lanes, the votes, then each prompt with its answers."""
     plan, labels = report.plan, report.plan.labels
-    made = report.created_at.strftime("%Y-%m-%d %H:%M UTC")
-    yield f"# {_line(report.title)}\n\n{made}, Akash Gradio {report.version}, "
+    created = report.created_at.strftime("%Y-%m-%d %H:%M UTC")
+    yield f"# {_line(report.title)}\n\n{created}, Akash Gradio {report.version}, "
     yield f"{len(plan.prompts)} prompts × {len(plan.lanes)} lanes × {plan.repeats}\n\n"
     yield "| | lane | answered | checks passed | first token | speed | tokens out | cost |\n"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-    for place, (label, each) in enumerate(zip(labels, report.summaries(), strict=True)):
+    for index, (label, summary) in enumerate(zip(labels, report.summaries(), strict=True)):
         columns = [
-            cells.LETTERS[place],
+            cells.LETTERS[index],
             label,
-            f"{each.answered} of {each.asked}",
-            f"{each.passed} of {each.checked}" if each.checked else NOT_AVAILABLE,
-            cells.lane_first_token(each),
-            cells.lane_speed(each),
-            format_tokens(each.tokens_out, estimated=each.estimated),
-            format_cost(each.cost, estimated=each.estimated),
+            f"{summary.answered} of {summary.finished}",
+            f"{summary.passed} of {summary.checked}" if summary.checked else NOT_AVAILABLE,
+            cells.lane_first_token(summary),
+            cells.lane_speed(summary),
+            format_tokens(summary.tokens_out, estimated=summary.estimated),
+            format_cost(summary.cost, estimated=summary.estimated),
         ]
         yield f"| {' | '.join(map(_line, columns))} |\n"
     yield from _ranking(report)
-    shown = None
+    heading = None
     for row in report.rows():
         task = plan.task(row.number)
-        if shown != (task.prompt.id, task.repeat):
-            shown = (task.prompt.id, task.repeat)
-            again = f", repeat {task.repeat + 1}" if plan.repeats > 1 else ""
-            yield f"\n## {_line(task.prompt.id)}{again}\n\n{_fenced(task.prompt.text)}\n"
-        place = plan.lane_of(row.number)
-        yield from _answer(row, f"{cells.LETTERS[place]} · {labels[place]}")
+        if heading != (task.prompt.id, task.repeat):
+            heading = (task.prompt.id, task.repeat)
+            repeat = f", repeat {task.repeat + 1}" if plan.repeats > 1 else ""
+            yield f"\n## {_line(task.prompt.id)}{repeat}\n\n{_fenced(task.prompt.text)}\n"
+        lane = plan.lane_of(row.number)
+        yield from _answer(row, f"{cells.LETTERS[lane]} · {labels[lane]}")
 
 
 def _ranking(report: Report) -> Iterator[str]:
@@ -63,21 +63,21 @@ def _answer(row: Row, lane: str) -> Iterator[str]:
     if row.answer:
         yield f"{_fenced(row.answer)}\n\n"
     if not row.ok:
-        yield f"**{row.outcome}**: {_line(row.said)}\n\n"
-    for checked in row.checks:
-        word = "passed" if checked.passed else "**failed**"
-        yield f"- {word}: {_line(cells.describe_check(checked))}\n"
+        yield f"**{row.outcome}**: {_line(row.error)}\n\n"
+    for result in row.checks:
+        outcome = "passed" if result.passed else "**failed**"
+        yield f"- {outcome}: {_line(cells.describe_check(result))}\n"
     if line := cells.summary_line(row):
         yield f"\n{_line(line)}\n"
 
 
 def _fenced(text: str) -> str:
-    """In a fence that is longer than any in the text: an answer changes nothing of the report."""
+    """Fence the text with more backticks than it contains, so that it can't end the fence."""
     longest = max(map(len, re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}text\n{text}\n{fence}"
 
 
 def _line(text: str) -> str:
-    """On one line, with nothing in it that Markdown reads."""
+    """Put the text on one line and escape Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))

@@ -1,1 +1,4 @@
-"""Votes and where they are stored."""
+"""Votes on pairs of answers. `store.py` defines the protocol; `factory.py` opens a store.
+
+May import what `akash_gradio.compare` may import; `postgres.py` needs the extra `postgres`.
+"""

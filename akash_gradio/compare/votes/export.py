@@ -1,4 +1,4 @@
-"""Votes and their ranking to take away. Who voted is not in it."""
+"""Exports votes and their ranking, without the visitors' ids."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from akash_gradio.compare.votes.store import Vote
 
 
 def votes_csv(votes: Sequence[Vote]) -> str:
-    """One line a vote under a line of names."""
+    """Return a line of column names and a line per vote."""
     rows = ((v.when.isoformat(), v.a, v.b, v.outcome.value, v.blind) for v in votes)
     return csv_text([("when", "a", "b", "outcome", "blind"), *rows])
 
 
 def votes_json(votes: Sequence[Vote], ranking: Ranking) -> str:
-    """The votes and what they say."""
-    told: dict[str, Any] = {
+    """Return the votes and the ranking as one object."""
+    data: dict[str, Any] = {
         "votes": [
             {
                 "id": vote.id,
@@ -34,4 +34,4 @@ def votes_json(votes: Sequence[Vote], ranking: Ranking) -> str:
         ],
         "ranking": asdict(ranking),
     }
-    return json.dumps(told, ensure_ascii=False, indent=1)
+    return json.dumps(data, ensure_ascii=False, indent=1)

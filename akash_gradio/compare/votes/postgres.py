@@ -1,4 +1,4 @@
-"""Votes in PostgreSQL, where replicas share them. Needs the extra `postgres` (psycopg 3)."""
+"""Votes in PostgreSQL, shared by replicas. Needs the extra `postgres` (psycopg 3)."""
 
 from __future__ import annotations
 
@@ -21,61 +21,63 @@ CREATE TABLE IF NOT EXISTS votes (
 )
 """
 _LOCK: Final = "SELECT pg_advisory_xact_lock(4711002)"
-"""CREATE TABLE IF NOT EXISTS fails when two replicas do it in the same moment."""
-_Result = TypeVar("_Result")
+"""CREATE TABLE IF NOT EXISTS fails if two replicas execute it at the same time."""
+_ResultT = TypeVar("_ResultT")
 
 
 class PostgresVotes:
-    """A `VoteStore`; a connection for each call, in a thread: votes are rare."""
+    """A VoteStore that connects for each call, in a thread: votes are rare."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._made = False
+        self._table_exists = False
 
     def __repr__(self) -> str:
         return "PostgresVotes()"
 
     async def add(self, vote: Vote) -> None:
         """See VoteStore."""
-        await self._in_thread(lambda base: _add(base, vote))
+        await self._in_thread(lambda connection: _add(connection, vote))
 
     async def all(self) -> tuple[Vote, ...]:
         """See VoteStore."""
         return await self._in_thread(_all)
 
-    async def _in_thread(self, work: Callable[[psycopg.Connection[Any]], _Result]) -> _Result:
+    async def _in_thread(
+        self, operation: Callable[[psycopg.Connection[Any]], _ResultT]
+    ) -> _ResultT:
         try:
             import psycopg
         except ImportError as error:
             raise VotesUnavailable("PostgreSQL", "psycopg is not installed") from error
 
-        def run() -> _Result:
-            with psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT_S) as base:
-                if not self._made:
-                    base.execute(_LOCK)
-                    base.execute(_TABLE)
-                    base.commit()
-                    self._made = True  # not before others can see it
-                return work(base)
+        def run() -> _ResultT:
+            with psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+                if not self._table_exists:
+                    connection.execute(_LOCK)
+                    connection.execute(_TABLE)
+                    connection.commit()
+                    self._table_exists = True  # only when other connections can see it
+                return operation(connection)
 
         try:
             return await asyncio.to_thread(run)
         except psycopg.Error as error:
-            self._made = False
-            # Its own words name the host and the user.
+            self._table_exists = False
+            # Without the cause: its text names the server and the user.
             raise VotesUnavailable("PostgreSQL", type(error).__name__) from None
 
 
-def _add(base: psycopg.Connection[Any], vote: Vote) -> None:
-    base.execute(
+def _add(connection: psycopg.Connection[Any], vote: Vote) -> None:
+    connection.execute(
         "INSERT INTO votes (id, cast_at, a, b, outcome, blind, visitor)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
         (vote.id, vote.when, vote.a, vote.b, vote.outcome.value, vote.blind, vote.visitor),
     )
 
 
-def _all(base: psycopg.Connection[Any]) -> tuple[Vote, ...]:
-    rows = base.execute(
+def _all(connection: psycopg.Connection[Any]) -> tuple[Vote, ...]:
+    rows = connection.execute(
         "SELECT id, cast_at AT TIME ZONE 'UTC', a, b, outcome, blind, visitor"
         " FROM votes ORDER BY cast_at, place"
     )

@@ -1,4 +1,4 @@
-"""What people said about two answers, and where it is kept."""
+"""Votes on pairs of answers: the protocol of a store, and parsing of votes that browsers send."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-if TYPE_CHECKING:
-    from akash_gradio.config.settings import Settings
+from akash_gradio.domain.errors import UserError
 
-LONGEST_LABEL: Final = 300
-MOST_VOTES: Final = 20_000
-"""How many one browser may send to be ranked."""
+MAX_LABEL_CHARACTERS: Final = 300
+MAX_SENT_VOTES: Final = 20_000
+"""Votes that a browser may send to be ranked."""
 
 
 class Outcome(StrEnum):
@@ -29,11 +28,16 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """One judgment of two lanes.
+    """One comparison of two lanes.
 
-    id: made where the vote is cast, so that sending it twice counts once. when: in UTC.
-    a, b: lane labels, the model's id and a short variant (`m`, `m, temperature 0.2`).
-    blind: names and speed were hidden. visitor: opaque, for counting people; "" when unknown.
+    Attributes:
+        id: Created where the vote is cast, so that a vote that is sent twice counts once.
+        when: In UTC.
+        a: Label of the first lane: the model's id and its settings, as `m, temperature 0.2`.
+        b: Label of the second lane.
+        outcome: Which one is better.
+        blind: Whether names and speeds were hidden.
+        visitor: Opaque id of the visitor, "" if unknown.
     """
 
     id: str
@@ -45,83 +49,73 @@ class Vote:
     visitor: str = ""
 
 
-class VotesUnavailable(Exception):
-    """The votes can't be read or written. reason: the class of the database's own error.
+class VotesUnavailable(UserError):
+    """The votes can't be read or written.
 
-    Holds no address and no password.
+    The facts are `store` and `reason`, the class name of the database's error: its text could
+    contain an address or a password.
     """
 
     def __init__(self, store: str, reason: str) -> None:
-        super().__init__(f"{store}: {reason}")
-        self.store, self.reason = store, reason
+        super().__init__("votes_unavailable", {"store": store, "reason": reason}, 503)
 
 
 class VoteStore(Protocol):
-    """Where votes are kept. Both methods raise VotesUnavailable."""
+    """A store of votes. Both methods raise VotesUnavailable."""
 
     async def add(self, vote: Vote) -> None:
-        """Keep it; one whose id is known already changes nothing."""
+        """Store a vote. One whose id is already stored changes nothing."""
         ...
 
     async def all(self) -> tuple[Vote, ...]:
-        """Every vote, oldest first."""
+        """Return every vote, oldest first."""
         ...
 
 
-def open_vote_store(settings: Settings) -> VoteStore | None:
-    """PostgreSQL with DATABASE_URL, SQLite in DATA_DIR, or None: then browsers keep them.
-
-    Opens nothing yet.
-    """
-    if settings.database_url is not None:
-        from akash_gradio.compare.votes.postgres import PostgresVotes
-
-        return PostgresVotes(settings.database_url.get_secret_value())
-    if settings.data_dir is not None:
-        from akash_gradio.compare.votes.sqlite import SqliteVotes
-
-        return SqliteVotes(settings.data_dir / "votes.sqlite3")
-    return None
-
-
 _WITHOUT_NUL: Final = r"^[^\x00]*$"
-"""PostgreSQL keeps no such character."""
-_Label = Annotated[str, Field(min_length=1, max_length=LONGEST_LABEL, pattern=_WITHOUT_NUL)]
-_Word = Annotated[str, Field(max_length=64, pattern=_WITHOUT_NUL)]
+"""PostgreSQL stores no NUL character."""
+_Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL_CHARACTERS, pattern=_WITHOUT_NUL)]
+_Id = Annotated[str, Field(max_length=64, pattern=_WITHOUT_NUL)]
 
 
 class _SentVote(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    id: Annotated[_Word, Field(min_length=1)]
+    id: Annotated[_Id, Field(min_length=1)]
     when: AwareDatetime
     a: _Label
     b: _Label
     outcome: Outcome
     blind: bool = False
-    visitor: _Word = ""
+    visitor: _Id = ""
 
 
-_SENT: Final = TypeAdapter(Annotated[list[_SentVote], Field(max_length=MOST_VOTES)])
+_SENT_VOTES: Final = TypeAdapter(Annotated[list[_SentVote], Field(max_length=MAX_SENT_VOTES)])
 
 
-def parse_votes(sent: Iterable[Any]) -> tuple[Vote, ...]:
-    """Votes from parsed JSON that a browser sent. Raises ValueError, naming the field."""
+def parse_votes(data: Iterable[Any]) -> tuple[Vote, ...]:
+    """Parse votes that a browser sent.
+
+    Args:
+        data: The parsed JSON.
+
+    Raises:
+        ValueError: A vote is invalid. Names the field.
+    """
     try:
-        read = _SENT.validate_python(list(sent))
+        sent = _SENT_VOTES.validate_python(list(data))
     except ValidationError as error:
-        raise ValueError(_where(error)) from None
-    return tuple(_vote(each) for each in read)
+        raise ValueError(_first_problem(error)) from None
+    return tuple(_vote(each) for each in sent)
 
 
 def _vote(sent: _SentVote) -> Vote:
     if sent.a == sent.b:
         raise ValueError("a and b are the same lane")
-    facts = sent.model_dump()
-    return Vote(**facts | {"when": sent.when.astimezone(UTC)})
+    return Vote(**sent.model_dump() | {"when": sent.when.astimezone(UTC)})
 
 
-def _where(error: ValidationError) -> str:
+def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field}: {first['msg']}" if field else first["msg"]
