@@ -18,7 +18,7 @@ from akash_gradio.auth.session import Session
 from akash_gradio.compare.run_store import RunStore
 from akash_gradio.config.settings import read_settings
 from akash_gradio.web.routes import boot_view
-from tests.compare.fakes import Answering, plan
+from tests.compare.fakes import FakeGateway, plan
 from tests.stubs import StubThread
 from tests.stubs.compliant import compliant
 
@@ -112,7 +112,7 @@ def test_visitors_may_replace_the_keys_of_active_endpoints_that_have_one() -> No
 
 async def test_runs_end_with_the_server(tmp_path: Path) -> None:
     never = asyncio.Event()
-    gateway = Answering(lambda _request: [never])
+    gateway = FakeGateway(lambda _request: [never])
     app, page = build(API_ENDPOINT="", EMBEDDED="off")
     closing = page.deps.runs.runs._closing
     runs = RunStore(tmp_path, gateway, lambda _model: None, closing)

@@ -1,4 +1,4 @@
-"""A prompt set from the command line: `python -m akash_gradio compare --models a,b …`."""
+"""`akash-gradio compare`: runs a prompt set from the terminal and writes a report."""
 
 from __future__ import annotations
 
@@ -14,178 +14,177 @@ from pathlib import Path
 from typing import Final
 
 from akash_gradio.app import App, create_app
-from akash_gradio.cli.compare_options import Refused, Wanted, read_arguments
+from akash_gradio.cli.compare_options import Options, parse_arguments
+from akash_gradio.cli.errors import CommandError, error_message
 from akash_gradio.compare.forecast import Forecast, forecast
 from akash_gradio.compare.journal import Journal, JournalError
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.prompt_set import PromptSetError
 from akash_gradio.compare.ranking import Ranking, rank
-from akash_gradio.compare.reports.report import Report, ReportFormat, write_report
+from akash_gradio.compare.reports.factory import write_report
+from akash_gradio.compare.reports.report import Report, ReportFormat
 from akash_gradio.compare.run_diff import changes
-from akash_gradio.compare.runner import Progress, Run, RunState
-from akash_gradio.compare.votes.store import VotesUnavailable, open_vote_store
+from akash_gradio.compare.runner import Progress, Runner, RunState
+from akash_gradio.compare.votes.factory import open_vote_store
+from akash_gradio.compare.votes.store import VotesUnavailable
 from akash_gradio.config.settings import Settings, read_settings
 from akash_gradio.formatting import format_cost, format_duration
 from akash_gradio.logs import configure_logging
 from akash_gradio.markdown.renderer import render
 
-ALL_GOOD: Final = 0
-SOME_FAILED: Final = 1
-"""A call has no whole answer, or an answer fails a check."""
-WRONG_USE: Final = 2
-STOPPED: Final = 130
-"""As a shell reports Ctrl-C."""
-TELL_EVERY_S: Final = 2.0
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+"""A call has no complete answer, or an answer failed a check."""
+EXIT_USAGE: Final = 2
+EXIT_STOPPED: Final = 130
+"""What a shell reports after Ctrl-C."""
+PROGRESS_INTERVAL_S: Final = 2.0
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a set and write its report. arguments: what follows `compare`."""
+    """Run a prompt set and write its report.
+
+    Args:
+        arguments: What follows `compare` on the command line.
+        environment: Where the settings come from.
+
+    Returns:
+        The exit status.
+    """
     settings = read_settings(environment)
     configure_logging(settings)
     if not settings.debug:  # the report has a receipt for each call
         logging.getLogger("akash_gradio").setLevel(logging.WARNING)
     try:
-        wanted = read_arguments(arguments)
-        service = create_app(settings, page=False, environment=environment)
-        for problem in service.problems:
-            _say(f"Configuration: {problem}")
-        return asyncio.run(_carry_out(wanted, service, settings))
-    except (Refused, PromptSetError, JournalError) as error:
-        for line in _lines_of(error):
-            _say(line)
-        return WRONG_USE
+        options = parse_arguments(arguments)
+        app = create_app(settings, page=False, environment=environment)
+        for problem in app.problems:
+            _print(f"Configuration: {problem}")
+        return asyncio.run(_execute(options, app))
+    except (CommandError, PromptSetError, JournalError) as error:
+        _print(error_message(error))
+        return EXIT_USAGE
 
 
-def _lines_of(error: Exception) -> Iterable[str]:
-    if isinstance(error, PromptSetError):
-        return [f"The prompt set: {mistake}" for mistake in error.problems]
-    if isinstance(error, JournalError):
-        said = {
-            "busy": "another run is at work on it",
-            "not_ours": "it is no record of a run",
-            "missing": "there is no such file",
-        }
-        return [f"{error.path}: {said.get(error.reason, error.reason)}"]
-    return [str(error)]
+# ── the run ──────────────────────────────────────────────────────────────────
 
 
-# ── what is done ─────────────────────────────────────────────────────────────
-
-
-async def _carry_out(wanted: Wanted, service: App, settings: Settings) -> int:
-    async with service.lifespan():
-        await service.gateway.discover()
-        _check_models(wanted.plan, service)
-        if wanted.forecast_only:
-            _tell_forecast(_forecast(wanted, service, ()), wanted.plan)
-            return ALL_GOOD
-        with closing(_journal(wanted)) as journal:
-            if wanted.retry_failed:
-                _say(f"Asked again: {_counted(journal.forget_failed(), 'failed call')}.")
+async def _execute(options: Options, app: App) -> int:
+    async with app.lifespan():
+        await app.gateway.discover()
+        _check_models(options.plan, app)
+        if options.forecast_only:
+            _print_forecast(_forecast(options, app, ()), options.plan)
+            return EXIT_OK
+        with closing(_open_journal(options)) as journal:
+            if options.retry_failed:
+                _print(f"Retrying {_count(journal.delete_failed(), 'failed call')}.")
             known = journal.outcomes()
             if known:
-                _say(f"{len(known):,} of {wanted.plan.calls:,} calls are answered already.")
-            _tell_forecast(_forecast(wanted, service, known), wanted.plan)
-            run = Run(
-                journal, service.gateway, service.catalog.get, per_endpoint=wanted.per_endpoint
+                _print(f"{len(known):,} of {options.plan.calls:,} calls are already done.")
+            _print_forecast(_forecast(options, app, known), options.plan)
+            state = await _run(
+                Runner(journal, app.gateway, app.catalog.get, per_endpoint=options.per_endpoint)
             )
-            state = await _run(run)
-            await _write(wanted, journal, service, settings)
-            return _ended(wanted, journal, state)
+            await _write_reports(options, journal, app)
+            return _summarize(options, journal, state)
 
 
-def _check_models(plan: Plan, service: App) -> None:
-    """Before a run a model that nobody serves is a slip of the pen; during one it is a row."""
-    served = {m.id for each in service.gateway.endpoints() for m in each.models or ()}
-    undiscovered = any(each.models is None for each in service.gateway.endpoints())
+def _check_models(plan: Plan, app: App) -> None:
+    """Reject unknown models and endpoints. They are typing errors here, but rows during a run."""
+    endpoints = app.gateway.endpoints()
+    served = {model.id for each in endpoints for model in each.models or ()}
+    undiscovered = any(each.models is None for each in endpoints)
     for model in dict.fromkeys(lane.model for lane in plan.lanes):
         if model not in served and not undiscovered:
-            known = ", ".join(sorted(served)[:20]) or "no endpoint serves any"
-            raise Refused(f"No endpoint serves the model {model!r}. There are: {known}.")
-    names = [each.alias for each in service.gateway.endpoints()]
-    for pinned in dict.fromkeys(lane.endpoint for lane in plan.lanes if lane.endpoint):
-        if pinned not in names:
-            raise Refused(f"There is no endpoint {pinned!r}. There are: {', '.join(names)}.")
+            available = ", ".join(sorted(served)[:20]) or "none"
+            raise CommandError("model_not_served", model=model, available=available)
+    aliases = [each.alias for each in endpoints]
+    for endpoint in dict.fromkeys(lane.endpoint for lane in plan.lanes if lane.endpoint):
+        if endpoint not in aliases:
+            raise CommandError(
+                "endpoint_not_found", endpoint=endpoint, available=", ".join(aliases)
+            )
 
 
-def _forecast(wanted: Wanted, service: App, known: Iterable[int]) -> Forecast:
+def _forecast(options: Options, app: App, known: Iterable[int]) -> Forecast:
     return forecast(
-        wanted.plan,
-        service.catalog.get,
-        service.gateway.endpoints(),
-        per_endpoint=wanted.per_endpoint,
+        options.plan,
+        app.catalog.get,
+        app.gateway.endpoints(),
+        per_endpoint=options.per_endpoint,
         known=frozenset(known),
     )
 
 
-def _tell_forecast(told: Forecast, plan: Plan) -> None:
+def _print_forecast(estimate: Forecast, plan: Plan) -> None:
     lanes = "; ".join(plan.labels)
-    _say(f"{len(plan.prompts):,} prompts × {len(plan.lanes)} lanes × {plan.repeats}: {lanes}")
+    _print(f"{len(plan.prompts):,} prompts × {len(plan.lanes)} lanes × {plan.repeats}: {lanes}")
     parts = [
-        f"{told.calls:,} calls",
-        f"about {told.tokens_in:,} tokens in and {told.tokens_out:,} out",
-        f"about {format_duration(told.duration_s)}",
+        f"{estimate.calls:,} calls",
+        f"about {estimate.tokens_in:,} tokens in and {estimate.tokens_out:,} out",
+        f"about {format_duration(estimate.duration_s)}",
     ]
-    if told.cost is not None:
-        parts.insert(2, format_cost(told.cost))
-    _say(f"Forecast: {', '.join(parts)}.")
-    if told.unpriced:
-        _say(f"No price is known of {', '.join(told.unpriced)}.")
+    if estimate.cost is not None:
+        parts.insert(2, format_cost(estimate.cost))
+    _print(f"Forecast: {', '.join(parts)}.")
+    if estimate.unpriced:
+        _print(f"No prices for {', '.join(estimate.unpriced)}.")
 
 
-def record_of(out: Path) -> Path:
-    """The file beside the first report in which a run is kept until it is whole, and after."""
+def run_file(out: Path) -> Path:
+    """Return the file beside the first report that stores the run."""
     return out.with_suffix(".run")
 
 
-def _journal(wanted: Wanted) -> Journal:
-    path = record_of(wanted.outs[0])
-    if wanted.again:
+def _open_journal(options: Options) -> Journal:
+    path = run_file(options.outs[0])
+    if options.again:
         path.unlink(missing_ok=True)
     if not path.exists():
-        return Journal.create(path, wanted.plan)
+        return Journal.create(path, options.plan)
     journal = Journal.open(path)
-    if journal.plan != wanted.plan:
+    if journal.plan != options.plan:
         journal.close()
-        raise Refused(f"{path} is the record of another run. Name another --out, or say --again.")
+        raise CommandError("other_run", path=path)
     return journal
 
 
-async def _run(run: Run) -> RunState:
+async def _run(runner: Runner) -> RunState:
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, run.stop)
-    loop.add_signal_handler(signal.SIGTERM, run.stop)
+    loop.add_signal_handler(signal.SIGINT, runner.stop)
+    loop.add_signal_handler(signal.SIGTERM, runner.stop)
     try:
-        async with _progress_told(run):
-            return await run.run()
+        async with _progress_shown(runner):
+            return await runner.run()
     finally:
         loop.remove_signal_handler(signal.SIGINT)
         loop.remove_signal_handler(signal.SIGTERM)
 
 
 @asynccontextmanager
-async def _progress_told(run: Run) -> AsyncIterator[None]:
-    """On a terminal one line that changes, elsewhere a line now and then."""
-    alive = sys.stderr.isatty()
+async def _progress_shown(runner: Runner) -> AsyncIterator[None]:
+    """Update one line on a terminal; elsewhere, print a line at intervals."""
+    is_terminal = sys.stderr.isatty()
+    start_of_line, end = ("\r\x1b[K", "") if is_terminal else ("", "\n")
 
-    async def tell() -> None:
+    async def show() -> None:
         while True:
-            await asyncio.sleep(TELL_EVERY_S / 4 if alive else TELL_EVERY_S)
-            sys.stderr.write(f"\r\x1b[K{_shown(run.progress)}" if alive else "")
-            if not alive:
-                _say(_shown(run.progress))
+            await asyncio.sleep(PROGRESS_INTERVAL_S / 4 if is_terminal else PROGRESS_INTERVAL_S)
+            text = _progress_text(runner.progress)
+            sys.stderr.write(f"{start_of_line}{text}{end}")
             sys.stderr.flush()
 
-    telling = asyncio.create_task(tell())
+    showing = asyncio.create_task(show())
     try:
         yield
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
-        _say(("\r\x1b[K" if alive else "") + _shown(run.progress))
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+        _print(start_of_line + _progress_text(runner.progress))
 
 
-def _shown(progress: Progress) -> str:
+def _progress_text(progress: Progress) -> str:
     parts = [f"{progress.done:,} of {progress.total:,}"]
     parts += [f"{progress.failed:,} failed"] if progress.failed else []
     if progress.remaining_s:
@@ -193,72 +192,76 @@ def _shown(progress: Progress) -> str:
     return ", ".join(parts)
 
 
-async def _write(wanted: Wanted, journal: Journal, service: App, settings: Settings) -> None:
-    cards = {lane.model: service.catalog.get(lane.model) for lane in wanted.plan.lanes}
+# ── the results ──────────────────────────────────────────────────────────────
+
+
+async def _write_reports(options: Options, journal: Journal, app: App) -> None:
+    cards = {lane.model: app.catalog.get(lane.model) for lane in options.plan.lanes}
     report = Report(
-        title=wanted.title,
-        plan=wanted.plan,
+        title=options.title,
+        plan=options.plan,
         get_row=journal.row,
         created_at=datetime.now(UTC),
         names={model: card.name for model, card in cards.items() if card is not None},
-        ranking=await _ranking(wanted.plan, settings),
+        ranking=await _ranking(options.plan, app.settings),
         render=render,
     )
-    for out in wanted.outs:
-        form = ReportFormat(out.suffix[1:].lower())
+    for out in options.outs:
+        report_format = ReportFormat(out.suffix[1:].lower())
         draft = out.with_name(f"{out.name}.part")
-        with draft.open("w", encoding="utf-8", newline="") as into:
-            into.writelines(write_report(report, form))
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(write_report(report, report_format))
         draft.replace(out)
-        _say(f"Written: {out}")
+        _print(f"Wrote {out}")
 
 
 async def _ranking(plan: Plan, settings: Settings) -> Ranking | None:
-    """Of the votes between these lanes, where votes are kept here."""
+    """Rank the stored votes between these lanes."""
     store = open_vote_store(settings)
     if store is None:
         return None
     try:
         votes = [vote for vote in await store.all() if {vote.a, vote.b} <= plan.vote_labels]
     except VotesUnavailable as error:
-        _say(f"The votes are left out: {error}.")
+        _print(error_message(error))
         return None
     return rank(votes) if votes else None
 
 
-def _ended(wanted: Wanted, journal: Journal, state: RunState) -> int:
-    if wanted.earlier is not None:
-        _tell_changes(wanted, journal)
+def _summarize(options: Options, journal: Journal, state: RunState) -> int:
+    """Print what changed and what failed, and return the exit status."""
+    if options.earlier is not None:
+        _print_changes(options.earlier, journal)
     if state is not RunState.DONE:
-        _say("Stopped. The same command goes on from here.")
-        return STOPPED
-    unmet, reasons = 0, Counter[str]()
+        _print("Stopped. Run the same command again to continue.")
+        return EXIT_STOPPED
+    failed_checks, errors = 0, Counter[str]()
     for row in journal.rows():
-        unmet += row.ok and not row.passed
+        failed_checks += row.ok and not row.passed
         if not row.ok:
-            reasons[row.said] += 1
-    if unmet:
-        _say(f"{_counted(unmet, 'answer')} failed a check.")
-    for said, times in reasons.most_common(3):
-        _say(f"{_counted(times, 'time')}: {said}")
-    if reasons:
-        _say("The same command with --retry-failed asks these again.")
-    return SOME_FAILED if unmet or reasons else ALL_GOOD
+            errors[row.error] += 1
+    if failed_checks:
+        _print(f"{_count(failed_checks, 'answer')} failed a check.")
+    for error, times in errors.most_common(3):
+        _print(f"{_count(times, 'call')} failed: {error}")
+    if errors:
+        _print("To retry these, run the same command with --retry-failed.")
+    return EXIT_FAILED if failed_checks or errors else EXIT_OK
 
 
-def _tell_changes(wanted: Wanted, journal: Journal) -> None:
-    assert wanted.earlier is not None
-    with closing(Journal.open(wanted.earlier)) as earlier:
-        found = list(changes(earlier.plan, earlier.row, journal.plan, journal.row))
-    _say(f"{_counted(len(found), 'cell')} changed since {wanted.earlier.name}.")
-    for each in found:
-        repeat = f", repeat {each.repeat + 1}" if wanted.plan.repeats > 1 else ""
-        sys.stdout.write(f"{each.prompt}, {each.lane}{repeat}: {', '.join(each.what)}\n")
+def _print_changes(path: Path, journal: Journal) -> None:
+    with closing(Journal.open(path)) as earlier:
+        changed = list(changes(earlier.plan, earlier.row, journal.plan, journal.row))
+    _print(f"{_count(len(changed), 'cell')} changed since {path.name}.")
+    for each in changed:
+        repeat = f", repeat {each.repeat + 1}" if journal.plan.repeats > 1 else ""
+        sys.stdout.write(f"{each.prompt}, {each.lane}{repeat}: {', '.join(each.kinds)}\n")
 
 
-def _counted(count: int, thing: str) -> str:
-    return f"1 {thing}" if count == 1 else f"{count:,} {thing}s"
+def _count(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
+    """Print to standard error; standard output is for the changes alone."""
     sys.stderr.write(f"{line}\n")

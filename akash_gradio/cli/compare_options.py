@@ -1,4 +1,4 @@
-"""What the command line asks of a run."""
+"""The options of `akash-gradio compare`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from akash_gradio.cli.errors import CommandError
 from akash_gradio.compare.candidates import (
     MAX_STOP_SEQUENCES,
     REASONING_EFFORT_PATTERN,
@@ -16,7 +17,7 @@ from akash_gradio.compare.candidates import (
     SharedSettings,
     build_lanes,
 )
-from akash_gradio.compare.checks import Check, CheckKind, fault_of
+from akash_gradio.compare.checks import Check, CheckKind, check_problem
 from akash_gradio.compare.plan import MAX_CALLS, MAX_LANES, MAX_REPEATS, Lane, Plan
 from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.compare.prompt_set_reader import format_from_name, parse_prompt_set
@@ -24,13 +25,20 @@ from akash_gradio.compare.reports.report import ReportFormat
 from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
 
 
-class Refused(Exception):
-    """The command can't be carried out; the text says what to mend."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the arguments ask for."""
+class Options:
+    """The parsed command line.
+
+    Attributes:
+        plan: The plan of the run.
+        outs: The reports to write, at least one.
+        title: Heading of the reports.
+        per_endpoint: Concurrent calls per endpoint.
+        earlier: The run to compare with.
+        forecast_only: Whether to print only the forecast.
+        again: Whether to discard what an earlier start has stored.
+        retry_failed: Whether to repeat the failed calls of an earlier start.
+    """
 
     plan: Plan
     outs: tuple[Path, ...]
@@ -42,124 +50,135 @@ class Wanted:
     retry_failed: bool
 
 
-def read_arguments(arguments: Sequence[str]) -> Wanted:
-    """Raises Refused and PromptSetError; SystemExit where argparse speaks itself."""
-    asked = _parser().parse_args(arguments)
-    checks = tuple(_check(text) for text in asked.check)
-    prompts = tuple(replace(each, checks=(*each.checks, *checks)) for each in _prompts(asked))
-    lanes = _lanes(asked)
+def parse_arguments(arguments: Sequence[str]) -> Options:
+    """Parse the command line.
+
+    Raises:
+        CommandError: The options can't be used together.
+        PromptSetError: The prompt set can't be used.
+        SystemExit: argparse reported an invalid option.
+    """
+    parsed = _parser().parse_args(arguments)
+    checks = tuple(_check(text) for text in parsed.check)
+    prompts = tuple(
+        replace(each, checks=(*each.checks, *checks)) for each in _prompts(parsed.prompts)
+    )
     plan = Plan(
         prompts=prompts,
-        lanes=lanes,
-        repeats=asked.repeats,
-        seed=asked.seed or 0,
-        stream=not asked.no_stream,
+        lanes=_lanes(parsed),
+        repeats=parsed.repeats,
+        seed=parsed.seed or 0,
+        stream=not parsed.no_stream,
     )
     if plan.calls > MAX_CALLS:
-        raise Refused(f"That is {plan.calls:,} calls; a run has at most {MAX_CALLS:,}.")
-    outs = tuple(asked.out)
+        raise CommandError("too_many_calls", calls=plan.calls, limit=MAX_CALLS)
+    outs = tuple(parsed.out)
     for out in outs:
         if out.suffix[1:].lower() not in set(ReportFormat):
-            raise Refused(f"{out}: a report ends in .html, .md, .csv or .json.")
+            raise CommandError("report_format", path=out)
         if not out.absolute().parent.is_dir():
-            raise Refused(f"{out.parent}: there is no such folder.")
-    return Wanted(
+            raise CommandError("folder_not_found", path=out.parent)
+    return Options(
         plan=plan,
         outs=outs,
-        title=asked.title or asked.prompts.stem,
-        per_endpoint=asked.concurrency,
-        earlier=asked.earlier,
-        forecast_only=asked.forecast,
-        again=asked.again,
-        retry_failed=asked.retry_failed,
+        title=parsed.title or parsed.prompts.stem,
+        per_endpoint=parsed.concurrency,
+        earlier=parsed.earlier,
+        forecast_only=parsed.forecast,
+        again=parsed.again,
+        retry_failed=parsed.retry_failed,
     )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m akash_gradio compare",
-        description="Ask several models the prompts of a set, and write a report. "
-        "A run that was stopped goes on where it was; nothing is asked twice.",
-        epilog="Exit status: 0 all answered and checked, 1 some not, 2 wrong use, 130 stopped.",
+        prog="akash-gradio compare",
+        description="Send the prompts of a set to several models and write a report. A run that "
+        "was stopped continues where it was; calls that are done are not repeated.",
+        epilog="Exit status: 0 all calls answered and all checks passed, 1 not all, 2 wrong "
+        "usage, 130 stopped.",
     )
     add = parser.add_argument
-    add("--models", default="", help="model ids, a comma between them; each is a lane")
+    add("--models", default="", help="comma-separated model ids; each is a lane")
     add("--lane", action="append", default=[], metavar="'MODEL NAME=VALUE …'",
-        help="a lane with something of its own; may be given several times. Names: "
-        f"{', '.join(_OWN)}. Example: 'llama3-8b temperature=0 system=\"Be brief.\"'")  # fmt: skip
+        help="a lane with its own settings; repeatable. Names: "
+        f"{', '.join(_LANE_SETTINGS)}. "
+        "Example: 'llama3-8b temperature=0 system=\"Be brief.\"'")  # fmt: skip
     add("--prompts", required=True, type=Path, metavar="FILE",
-        help=".csv, .jsonl, .toml, or .txt with a prompt a line")  # fmt: skip
+        help=".csv, .jsonl, .toml, or .txt with one prompt per line")  # fmt: skip
     add("--out", required=True, type=Path, action="append", metavar="FILE",
-        help=".html, .md, .csv or .json; may be given several times")  # fmt: skip
-    add("--repeats", type=_whole(1, MAX_REPEATS), default=1, help="ask each prompt so often")
+        help=".html, .md, .csv or .json; repeatable")  # fmt: skip
+    add("--repeats", type=_whole(1, MAX_REPEATS), default=1,
+        help="how often to send each prompt (1)")  # fmt: skip
     add("--temperature", type=_numbers(0, 2), default=(), metavar="T[,T…]",
-        help="several make a lane each, of every model")  # fmt: skip
-    add("--top-p", type=_numbers(0, 1), default=(), metavar="P[,P…]", help="the same")
-    add("--max-tokens", type=_whole(1, 1_000_000), help="of an answer")
+        help="for lanes without their own; several values make a lane each")  # fmt: skip
+    add("--top-p", type=_numbers(0, 1), default=(), metavar="P[,P…]", help="likewise")
+    add("--max-tokens", type=_whole(1, 1_000_000), help="maximum length of an answer")
     add("--seed", type=_whole(0, 2**31 - 1),
-        help="sent to the endpoints, one more at each repeat; it fixes the order, too")  # fmt: skip
-    add("--system", default="", help="system prompt, where the set has none")
+        help="sent to the endpoints, plus 1 at each repeat; also fixes the order "
+        "of the calls")  # fmt: skip
+    add("--system", default="", help="system prompt for prompts without their own")
     add("--check", action="append", default=[], metavar="KIND[=VALUE]",
-        help=f"for every prompt: {', '.join(CheckKind)}")  # fmt: skip
+        help=f"check every answer; repeatable. Kinds: {', '.join(CheckKind)}")  # fmt: skip
     add("--concurrency", type=_whole(1, 64), default=CALLS_PER_ENDPOINT,
-        help=f"calls at a time for each endpoint ({CALLS_PER_ENDPOINT})")  # fmt: skip
-    add("--no-stream", action="store_true", help="ask the endpoints for whole answers")
-    add("--earlier", type=Path, metavar="FILE.run", help="say what changed since this run")
-    add("--forecast", action="store_true", help="say what it would take, and ask nothing")
-    add("--again", action="store_true", help="throw away what an earlier start has answered")
-    add("--retry-failed", action="store_true", help="ask again what an earlier start was not "
-        "answered, and keep the rest")  # fmt: skip
-    add("--title", help="of the report")
+        help=f"concurrent calls per endpoint ({CALLS_PER_ENDPOINT})")  # fmt: skip
+    add("--no-stream", action="store_true", help="request complete answers instead of streams")
+    add("--earlier", type=Path, metavar="FILE.run", help="compare with an earlier run")
+    add("--forecast", action="store_true", help="print the forecast without sending anything")
+    add("--again", action="store_true", help="discard the answers of an earlier start")
+    add("--retry-failed", action="store_true",
+        help="repeat the failed calls of an earlier start and keep the rest")  # fmt: skip
+    add("--title", help="heading of the report (the name of the prompt set)")
     return parser
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
+    def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"write a whole number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"enter a whole number from {low} to {high}")
         return int(text)
 
-    return read
+    return parse
 
 
 def _numbers(low: float, high: float) -> Callable[[str], tuple[float, ...]]:
-    def read(text: str) -> tuple[float, ...]:
+    def parse(text: str) -> tuple[float, ...]:
         try:
-            found = tuple(float(part) for part in text.split(","))
+            numbers = tuple(float(part) for part in text.split(","))
         except ValueError:
-            found = ()
-        if not found or not all(low <= number <= high for number in found):
-            raise argparse.ArgumentTypeError(f"write numbers from {low:g} to {high:g}")
-        return found
+            numbers = ()
+        if not numbers or not all(low <= number <= high for number in numbers):
+            raise argparse.ArgumentTypeError(f"enter numbers from {low:g} to {high:g}")
+        return numbers
 
-    return read
+    return parse
 
 
 def _number(low: float, high: float) -> Callable[[str], float]:
-    read = _numbers(low, high)
+    parse_numbers = _numbers(low, high)
 
-    def one(text: str) -> float:
-        found = read(text)
-        if len(found) > 1:
-            raise argparse.ArgumentTypeError("write one number")
-        return found[0]
+    def parse(text: str) -> float:
+        numbers = parse_numbers(text)
+        if len(numbers) > 1:
+            raise argparse.ArgumentTypeError("enter one number")
+        return numbers[0]
 
-    return one
+    return parse
 
 
 def _stop(text: str) -> tuple[str, ...]:
     if not text:
-        raise argparse.ArgumentTypeError("write a text")
+        raise argparse.ArgumentTypeError("enter a text")
     return (text,)
 
 
 def _effort(text: str) -> str:
     if not REASONING_EFFORT_PATTERN.fullmatch(text):
-        raise argparse.ArgumentTypeError("write a word, as low or high")
+        raise argparse.ArgumentTypeError("enter a word such as low or high")
     return text
 
 
-_OWN: Final[dict[str, Callable[[str], Any]]] = {
+_LANE_SETTINGS: Final[dict[str, Callable[[str], Any]]] = {
     "temperature": _number(0, 2),
     "top_p": _number(0, 1),
     "max_tokens": _whole(1, 1_000_000),
@@ -171,64 +190,66 @@ _OWN: Final[dict[str, Callable[[str], Any]]] = {
     "system": str,
     "endpoint": str,
 }
-"""What a lane may have of its own → how it is read."""
+"""The settings of a single lane → the parser of each."""
 
 
 def _check(text: str) -> Check:
     kind, _, value = text.partition("=")
     if kind not in set(CheckKind):
-        raise Refused(f"--check {text}: there are {', '.join(CheckKind)}.")
+        raise CommandError("invalid_check", text=text, problem=f"use {', '.join(CheckKind)}")
     check = Check(kind=CheckKind(kind), value=value)
-    needs = check.kind in (CheckKind.CONTAINS, CheckKind.REGEX) and not value
-    if mend := "write what after =" if needs else fault_of(check):
-        raise Refused(f"--check {text}: {mend}.")
+    lacks_value = check.kind in (CheckKind.CONTAINS, CheckKind.REGEX) and not value
+    if problem := "enter a value after =" if lacks_value else check_problem(check):
+        raise CommandError("invalid_check", text=text, problem=problem)
     return check
 
 
-def _prompts(asked: argparse.Namespace) -> tuple[Prompt, ...]:
-    path: Path = asked.prompts
+def _prompts(path: Path) -> tuple[Prompt, ...]:
     try:
         return parse_prompt_set(path.read_bytes(), format_from_name(path.name))
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror or type(error).__name__}.") from None
+        reason = error.strerror or type(error).__name__
+        raise CommandError("file_not_read", path=path, reason=reason) from None
 
 
-def _lanes(asked: argparse.Namespace) -> tuple[Lane, ...]:
-    models = dict.fromkeys(each.strip() for each in asked.models.split(",") if each.strip())
-    candidates = (*(Candidate(model=each) for each in models), *map(_candidate, asked.lane))
-    common = SharedSettings(
-        temperatures=asked.temperature,
-        top_ps=asked.top_p,
-        max_tokens=asked.max_tokens,
-        seed=asked.seed,
-        system=asked.system,
+def _lanes(parsed: argparse.Namespace) -> tuple[Lane, ...]:
+    models = dict.fromkeys(each.strip() for each in parsed.models.split(",") if each.strip())
+    candidates = (*(Candidate(model=each) for each in models), *map(_candidate, parsed.lane))
+    shared = SharedSettings(
+        temperatures=parsed.temperature,
+        top_ps=parsed.top_p,
+        max_tokens=parsed.max_tokens,
+        seed=parsed.seed,
+        system=parsed.system,
     )
-    lanes = build_lanes(candidates, common)
+    lanes = build_lanes(candidates, shared)
     if not 1 <= len(lanes) <= MAX_LANES:
-        raise Refused(f"That is {len(lanes)} lanes; a run has 1 to {MAX_LANES}.")
+        raise CommandError("lane_count", lanes=len(lanes), limit=MAX_LANES)
     return lanes
 
 
-def _candidate(written: str) -> Candidate:
-    """From `MODEL NAME=VALUE …`, in a shell's quotes. Raises Refused."""
+def _candidate(text: str) -> Candidate:
+    """Parse `MODEL NAME=VALUE …`, quoted as in a shell."""
     try:
-        model, *parts = shlex.split(written)
+        model, *parts = shlex.split(text)
     except ValueError as error:
-        mend = str(error) if written.strip() else "name a model"
-        raise Refused(f"--lane {written}: {mend}.") from None
-    own: dict[str, Any] = {}
-    for name, value in (_own(written, part) for part in parts):
-        own[name] = (*own.get(name, ()), *value) if name == "stop" else value
-    if len(own.get("stop", ())) > MAX_STOP_SEQUENCES:
-        raise Refused(f"--lane {written}: stop: write at most {MAX_STOP_SEQUENCES}.")
-    return Candidate(model=model, **own)
+        problem = str(error).rstrip(".") if text.strip() else "name a model"
+        raise CommandError("invalid_lane", text=text, problem=problem) from None
+    settings: dict[str, Any] = {}
+    for name, value in (_lane_setting(text, part) for part in parts):
+        settings[name] = (*settings.get(name, ()), *value) if name == "stop" else value
+    if len(settings.get("stop", ())) > MAX_STOP_SEQUENCES:
+        problem = f"stop: enter at most {MAX_STOP_SEQUENCES}"
+        raise CommandError("invalid_lane", text=text, problem=problem)
+    return Candidate(model=model, **settings)
 
 
-def _own(written: str, part: str) -> tuple[str, Any]:
-    name, mark, value = part.partition("=")
-    if name not in _OWN or not mark:
-        raise Refused(f"--lane {written}: write NAME=VALUE; the names are {', '.join(_OWN)}.")
+def _lane_setting(text: str, part: str) -> tuple[str, Any]:
+    name, equals, value = part.partition("=")
+    if name not in _LANE_SETTINGS or not equals:
+        problem = f"write NAME=VALUE; the names are {', '.join(_LANE_SETTINGS)}"
+        raise CommandError("invalid_lane", text=text, problem=problem)
     try:
-        return name, _OWN[name](value)
+        return name, _LANE_SETTINGS[name](value)
     except argparse.ArgumentTypeError as error:
-        raise Refused(f"--lane {written}: {name}: {error}.") from None
+        raise CommandError("invalid_lane", text=text, problem=f"{name}: {error}") from None

@@ -1,3 +1,5 @@
+"""A PostgreSQL server for the tests of vote stores."""
+
 from __future__ import annotations
 
 import os
@@ -12,13 +14,13 @@ from typing import Any
 import pytest
 
 PLANTED = "planted-Zq81xTnpW0"
-"""A password that must be seen nowhere."""
+"""A password that must not appear in any message."""
 
 
 def program(name: str) -> str:
-    """Debian keeps the server's programs off the path."""
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else name
+    """Return the path of a PostgreSQL program, which Debian keeps off the search path."""
+    paths = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(paths[-1]) if paths else name
 
 
 def free_port() -> int:
@@ -28,10 +30,10 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server of our own, on a loopback port."""
+    """Start a PostgreSQL server on a loopback port."""
     folder = Path(tempfile.mkdtemp(prefix="akash-postgres-"))
     options: dict[str, Any] = {"cwd": folder}
-    if os.getuid() == 0:  # it refuses to run as root
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(folder, "postgres")
         options["user"] = "postgres"
     data, port = folder / "data", free_port()

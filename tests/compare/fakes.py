@@ -1,4 +1,4 @@
-"""An answerer that says what a function tells it to, and remembers who asked and who left."""
+"""A gateway that follows a script and records its requests."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 
 Step = Event | Exception | asyncio.Event
-"""Say it, raise it, or wait for it."""
+"""An event to yield, an exception to raise, or an `asyncio.Event` to wait for."""
+Script = Callable[[ChatRequest], Iterable[Step]]
 
 
-def receipt(request: ChatRequest, **more: Any) -> Receipt:
+def make_receipt(request: ChatRequest, **more: Any) -> Receipt:
     facts: dict[str, Any] = {
         "requested_model": request.model,
         "answering_model": request.model,
@@ -46,46 +47,49 @@ def receipt(request: ChatRequest, **more: Any) -> Receipt:
 
 
 def answer(request: ChatRequest, text: str, reasoning: str = "") -> list[Step]:
-    """A good answer."""
-    thought: list[Step] = [ReasoningDelta(reasoning)] if reasoning else []
-    said: list[Step] = [TextDelta(text)] if text else []
-    start = Started(endpoint="eu-1", model=request.model)
-    return [start, *thought, *said, Finished("stop", receipt(request))]
+    """Return the events of a complete answer."""
+    steps: list[Step] = [Started(endpoint="eu-1", model=request.model)]
+    steps += [ReasoningDelta(reasoning)] if reasoning else []
+    steps += [TextDelta(text)] if text else []
+    return [*steps, Finished("stop", make_receipt(request))]
 
 
 def echo(request: ChatRequest) -> list[Step]:
-    return answer(request, f"{request.model}: {question(request)}")
+    return answer(request, f"{request.model}: {prompt_text(request)}")
 
 
-def question(request: ChatRequest) -> str:
+def prompt_text(request: ChatRequest) -> str:
     return request.conversation.turns[-1].content
 
 
-def serving(
+def endpoint(
     alias: str, *models: str, weight: int = 1, state: EndpointState = EndpointState.READY
 ) -> EndpointStatus:
     served = tuple(ServedModel(id=model) for model in models)
     return EndpointStatus(alias=alias, state=state, weight=weight, priority=1, models=served)
 
 
-class Answering:
-    """asked: requests in order. closed: how many streams are over. busiest: at the same time."""
+class FakeGateway:
+    """Streams what a script returns for each request.
 
-    def __init__(
-        self,
-        says: Callable[[ChatRequest], Iterable[Step]] = echo,
-        endpoints: Sequence[EndpointStatus] = (),
-    ) -> None:
-        self.says, self._endpoints = says, tuple(endpoints)
-        self.asked: list[ChatRequest] = []
+    Attributes:
+        requests: In the order of their arrival.
+        open: Streams that are open.
+        closed: Streams that have ended.
+        busiest: The most streams that were open at once.
+    """
+
+    def __init__(self, script: Script = echo, endpoints: Sequence[EndpointStatus] = ()) -> None:
+        self.script, self._endpoints = script, tuple(endpoints)
+        self.requests: list[ChatRequest] = []
         self.closed = self.busiest = self.open = 0
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        self.asked.append(request)
+        self.requests.append(request)
         self.open += 1
         self.busiest = max(self.busiest, self.open)
         try:
-            for step in self.says(request):
+            for step in self.script(request):
                 await asyncio.sleep(0)
                 if isinstance(step, Exception):
                     raise step
@@ -101,14 +105,14 @@ class Answering:
         return self._endpoints
 
 
-class Naps:
-    """A sleep that is over at once. asked_s: how long each was to be."""
+class RecordingSleep:
+    """A sleep that returns at once and records the durations."""
 
     def __init__(self) -> None:
-        self.asked_s: list[float] = []
+        self.durations_s: list[float] = []
 
     async def __call__(self, seconds: float) -> None:
-        self.asked_s.append(seconds)
+        self.durations_s.append(seconds)
         await asyncio.sleep(0)
 
 
@@ -122,5 +126,6 @@ def prompts(*texts: str, checks: Sequence[Check] = ()) -> tuple[Prompt, ...]:
 def plan(*texts: str, models: Sequence[str] = ("a", "b"), **more: Any) -> Plan:
     checks = (Check(kind=CheckKind.NOT_EMPTY),)
     lanes = tuple(Lane(model=model) for model in models)
-    asked = prompts(*(texts or ("one", "two")), checks=checks)
-    return Plan(**({"prompts": asked, "lanes": lanes} | more))
+    return Plan(
+        **({"prompts": prompts(*(texts or ("one", "two")), checks=checks), "lanes": lanes} | more)
+    )

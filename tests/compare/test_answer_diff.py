@@ -1,4 +1,4 @@
-"""The pieces are the text again; what differs is marked, and numbers that differ stand out."""
+"""The pieces add up to the texts; differences are marked, differing numbers separately."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from akash_gradio.compare.answer_diff import MOST_WORDS, Mark, Span, diff
+from akash_gradio.compare.answer_diff import MAX_WORDS, Mark, Span, diff
 
 
 def marked(spans: tuple[Span, ...], mark: Mark) -> list[str]:
@@ -24,65 +24,65 @@ TEXTS = st.lists(
 
 @settings(deadline=None)
 @given(TEXTS, TEXTS)
-def test_the_pieces_of_a_text_are_the_text(a: str, b: str):
-    found = diff(a, b)
-    assert "".join(span.text for span in found.a) == a
-    assert "".join(span.text for span in found.b) == b
-    assert 0 <= found.common <= 1
+def test_the_pieces_of_a_text_are_the_text(a: str, b: str) -> None:
+    result = diff(a, b)
+    assert "".join(span.text for span in result.a) == a
+    assert "".join(span.text for span in result.b) == b
+    assert 0 <= result.common <= 1
 
 
 @settings(deadline=None)
 @given(TEXTS)
-def test_a_text_has_all_in_common_with_itself(text: str):
-    found = diff(text, text)
-    assert {span.mark for span in (*found.a, *found.b)} <= {Mark.SAME}
-    assert found.common == 1
+def test_a_text_equals_itself(text: str) -> None:
+    result = diff(text, text)
+    assert {span.mark for span in (*result.a, *result.b)} <= {Mark.SAME}
+    assert result.common == 1
 
 
-def test_words_that_only_one_has_are_marked_on_its_side():
-    found = diff("The cat sat on the mat today.", "The cat slept on the mat today.")
-    assert marked(found.a, Mark.ONLY) == ["sat"]
-    assert marked(found.b, Mark.ONLY) == ["slept"]
+def test_words_of_only_one_text_are_marked() -> None:
+    result = diff("The cat sat on the mat today.", "The cat slept on the mat today.")
+    assert marked(result.a, Mark.ONLY) == ["sat"]
+    assert marked(result.b, Mark.ONLY) == ["slept"]
 
 
-def test_numbers_that_differ_stand_out():
-    found = diff("It was built in 1889 for 300 people.", "It was built in 1887 for 300 people.")
-    assert marked(found.a, Mark.NUMBER) == ["1889"]
-    assert marked(found.b, Mark.NUMBER) == ["1887"]
+def test_differing_numbers_are_marked_as_numbers() -> None:
+    result = diff("It was built in 1889 for 300 people.", "It was built in 1887 for 300 people.")
+    assert marked(result.a, Mark.NUMBER) == ["1889"]
+    assert marked(result.b, Mark.NUMBER) == ["1887"]
 
 
-def test_a_number_beside_none_is_a_word_like_others():
-    found = diff("It took 12 long years to build.", "It took very long years to build.")
-    assert marked(found.a, Mark.NUMBER) == []
-    assert marked(found.a, Mark.ONLY) == ["12"]
+def test_a_number_without_a_counterpart_is_marked_as_a_word() -> None:
+    result = diff("It took 12 long years to build.", "It took very long years to build.")
+    assert marked(result.a, Mark.NUMBER) == []
+    assert marked(result.a, Mark.ONLY) == ["12"]
 
 
-def test_the_same_number_within_another_sentence_does_not_stand_out():
-    found = diff("Alpha beta 7 gamma delta.", "One two 7 three four five.")
-    assert marked(found.a, Mark.NUMBER) == []
+def test_an_equal_number_in_another_sentence_is_not_marked_as_a_number() -> None:
+    result = diff("Alpha beta 7 gamma delta.", "One two 7 three four five.")
+    assert marked(result.a, Mark.NUMBER) == []
 
 
-def test_code_goes_by_lines():
+def test_code_is_compared_by_lines() -> None:
     before = "Try:\n```python\nfor x in range(3):\n    print(x)\n```\n"
-    found = diff(before, before.replace("print(x)", "print(x, end='')"))
-    assert marked(found.a, Mark.ONLY) == ["print(x)"]
-    assert marked(found.b, Mark.ONLY) == ["print(x, end='')"]
+    result = diff(before, before.replace("print(x)", "print(x, end='')"))
+    assert marked(result.a, Mark.ONLY) == ["print(x)"]
+    assert marked(result.b, Mark.ONLY) == ["print(x, end='')"]
 
 
-def test_characters_are_compared_where_words_have_no_spaces():
-    found = diff("東京は日本の首都です。", "京都は日本の古都です。")
-    assert any("日本の" in text for text in marked(found.a, Mark.SAME))
+def test_characters_are_compared_where_words_have_no_spaces() -> None:
+    result = diff("東京は日本の首都です。", "京都は日本の古都です。")
+    assert any("日本の" in text for text in marked(result.a, Mark.SAME))
 
 
-def test_a_lone_comma_in_common_is_not_seen():
-    found = diff("Alpha, omega", "Wholly, different")
-    assert marked(found.a, Mark.SAME) == []
-    assert found.common == 0
+def test_a_single_common_comma_is_ignored() -> None:
+    result = diff("Alpha, omega", "Wholly, different")
+    assert marked(result.a, Mark.SAME) == []
+    assert result.common == 0
 
 
-@pytest.mark.parametrize("size", [MOST_WORDS, 200_000])
-def test_very_long_texts_are_compared_by_lines(size: int):
+@pytest.mark.parametrize("size", [MAX_WORDS, 200_000])
+def test_very_long_texts_are_compared_by_lines(size: int) -> None:
     line = "word " * 10 + "\n"
     a, b = line * (size // 10), line * (size // 10) + "one more\n"
-    found = diff(a, b)
-    assert marked(found.b, Mark.ONLY) == ["one more"]
+    result = diff(a, b)
+    assert marked(result.b, Mark.ONLY) == ["one more"]

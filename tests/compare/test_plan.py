@@ -34,40 +34,40 @@ FULL = Plan(
 )
 
 
-def test_every_prompt_meets_every_lane_as_often_as_asked() -> None:
-    asked = plan("one", "two", "three", repeats=2)
-    tasks = [asked.task(number) for number in asked.order()]
+def test_every_prompt_is_sent_to_every_lane_as_often_as_requested() -> None:
+    run_plan = plan("one", "two", "three", repeats=2)
+    tasks = [run_plan.task(number) for number in run_plan.order()]
     seen = [(task.prompt.text, task.lane.model, task.repeat) for task in tasks]
     every = {(t, m, r) for t in ("one", "two", "three") for m in "ab" for r in (0, 1)}
-    assert (len(seen), set(seen), asked.calls) == (12, every, 12)
-    assert [task.number for task in tasks] == asked.order()
+    assert (len(seen), set(seen), run_plan.calls) == (12, every, 12)
+    assert [task.number for task in tasks] == run_plan.order()
 
 
-def test_a_prompt_is_asked_everywhere_before_the_next_one() -> None:
-    asked = plan("one", "two", repeats=2)
-    rows = [(asked.task(n).repeat, asked.task(n).prompt.text) for n in asked.order()]
+def test_a_prompt_is_sent_to_all_lanes_before_the_next_one() -> None:
+    run_plan = plan("one", "two", repeats=2)
+    rows = [(run_plan.task(n).repeat, run_plan.task(n).prompt.text) for n in run_plan.order()]
     assert rows[::2] == rows[1::2] == [(0, "one"), (0, "two"), (1, "one"), (1, "two")]
 
 
-def test_the_order_is_fixed_by_the_seed_and_favors_no_lane() -> None:
-    asked = plan(*map(str, range(200)))
-    assert asked.order() == asked.order()
-    assert asked.order() != replace(asked, seed=1).order()
-    first = [asked.lane_of(number) for number in asked.order()[::2]]
+def test_the_order_depends_on_the_seed_and_favors_no_lane() -> None:
+    run_plan = plan(*map(str, range(200)))
+    assert run_plan.order() == run_plan.order()
+    assert run_plan.order() != replace(run_plan, seed=1).order()
+    first = [run_plan.lane_of(number) for number in run_plan.order()[::2]]
     assert 70 < first.count(0) < 130
 
 
-def test_the_number_of_a_place_is_its_tasks() -> None:
-    asked = plan("one", "two", "three", models="abc", repeats=2)
+def test_the_number_of_a_position_is_that_of_its_task() -> None:
+    run_plan = plan("one", "two", "three", models="abc", repeats=2)
     for prompt in range(3):
         for lane in range(3):
             for repeat in range(2):
-                task = asked.task(asked.number(prompt, lane, repeat))
-                assert task.prompt is asked.prompts[prompt]
-                assert (task.lane, task.repeat) == (asked.lanes[lane], repeat)
+                task = run_plan.task(run_plan.number(prompt, lane, repeat))
+                assert task.prompt is run_plan.prompts[prompt]
+                assert (task.lane, task.repeat) == (run_plan.lanes[lane], repeat)
 
 
-def test_each_repeat_sends_the_next_seed_where_one_is_sent() -> None:
+def test_each_repeat_sends_the_next_seed_if_there_is_one() -> None:
     sent = [
         FULL.task(FULL.number(0, lane, repeat)).lane.sampling.seed
         for lane in (0, 1)
@@ -77,7 +77,7 @@ def test_each_repeat_sends_the_next_seed_where_one_is_sent() -> None:
 
 
 @pytest.mark.parametrize("each", [FULL, plan()], ids=["full", "plain"])
-def test_a_plan_comes_back_from_json(each: Plan) -> None:
+def test_a_plan_survives_json(each: Plan) -> None:
     back = plan_from(json.loads(json.dumps(plan_dict(each))))
     assert (back, back.fingerprint) == (each, each.fingerprint)
 
@@ -87,7 +87,7 @@ def test_another_plan_has_another_fingerprint() -> None:
     assert len({each.fingerprint for each in plans}) == len(plans)
 
 
-def test_a_label_says_what_tells_lanes_apart() -> None:
+def test_a_label_names_what_distinguishes_the_lanes() -> None:
     assert FULL.labels == (
         "a, on eu-1, system “be brief”",
         "b, temperature 0, top_p: endpoint's own, max tokens: endpoint's own, seed 7, "
@@ -95,18 +95,18 @@ def test_a_label_says_what_tells_lanes_apart() -> None:
     )
 
 
-def test_what_all_lanes_have_alike_is_not_in_their_labels() -> None:
+def test_labels_omit_what_all_lanes_share() -> None:
     lanes = tuple(
         Lane(model="a", sampling=Sampling(temperature=t, seed=7), system="s") for t in (0.0, 0.5)
     )
     assert plan(lanes=lanes).labels == ("a, temperature 0", "a, temperature 0.5")
 
 
-def test_lanes_that_differ_in_nothing_are_counted() -> None:
+def test_identical_lanes_are_numbered() -> None:
     assert plan(models="aba").labels == ("a", "b", "a (2)")
 
 
-def test_a_long_system_prompt_is_told_by_its_beginning() -> None:
+def test_a_long_system_prompt_is_shortened_in_labels() -> None:
     lanes = (Lane(model="a", system="You are\n" + "very " * 40), Lane(model="a"))
     assert plan(lanes=lanes).labels == (
         "a, system “You are very very very very ve…”",
@@ -114,7 +114,7 @@ def test_a_long_system_prompt_is_told_by_its_beginning() -> None:
     )
 
 
-def test_votes_may_call_a_lane_as_the_page_does() -> None:
+def test_vote_labels_include_those_of_the_page() -> None:
     lane = Lane(model="a", sampling=Sampling(top_p=0.5, seed=7), system="Be brief.")
     assert plan(lanes=(lane,)).vote_labels == {
         "a",

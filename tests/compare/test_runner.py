@@ -11,11 +11,11 @@ import pytest
 
 from akash_gradio.compare.journal import Journal, JournalError
 from akash_gradio.compare.plan import Lane, Plan
-from akash_gradio.compare.runner import LONGEST_PAUSE_S, Run, RunState
+from akash_gradio.compare.runner import MAX_PAUSE_S, Runner, RunState
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import AllEndpointsFailed, EndpointUnreachable
 from akash_gradio.domain.ports import EndpointState
-from tests.compare.fakes import Answering, Step, answer, echo, plan, question, serving
+from tests.compare.fakes import FakeGateway, Step, answer, echo, endpoint, plan, prompt_text
 from tests.virtual_time import run_in_virtual_time
 
 
@@ -27,17 +27,17 @@ class Clock:
         return self.now
 
 
-def journal(path: Path, asked: Plan) -> Journal:
-    return Journal.create(path / "run.sqlite3", asked)
+def create_journal(folder: Path, run_plan: Plan) -> Journal:
+    return Journal.create(folder / "run.sqlite3", run_plan)
 
 
-def run(kept: Journal, answerer: Answering, **more: Any) -> Run:
-    return Run(kept, answerer, lambda _model: None, **more)
+def create_runner(journal: Journal, gateway: FakeGateway, **more: Any) -> Runner:
+    return Runner(journal, gateway, lambda _model: None, **more)
 
 
 @asynccontextmanager
-async def running(each: Run) -> AsyncIterator[asyncio.Task[RunState]]:
-    task = asyncio.create_task(each.run())
+async def running(runner: Runner) -> AsyncIterator[asyncio.Task[RunState]]:
+    task = asyncio.create_task(runner.run())
     try:
         yield task
     finally:
@@ -45,107 +45,107 @@ async def running(each: Run) -> AsyncIterator[asyncio.Task[RunState]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def others_go_on() -> None:
-    """Threads that write, too."""
+async def let_others_run() -> None:
+    """Let other tasks run, and threads that write."""
     await asyncio.sleep(0.001)
 
 
-async def until(true: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not true():
-            await others_go_on()
+        while not condition():
+            await let_others_run()
 
 
 async def test_every_task_gets_its_row(tmp_path: Path) -> None:
-    asked = plan("one", "two", repeats=2)
-    with closing(journal(tmp_path, asked)) as kept:
-        each = run(kept, Answering())
-        assert await each.run() is RunState.DONE
-        rows = list(kept.rows())
+    run_plan = plan("one", "two", repeats=2)
+    with closing(create_journal(tmp_path, run_plan)) as journal:
+        runner = create_runner(journal, FakeGateway())
+        assert await runner.run() is RunState.DONE
+        rows = list(journal.rows())
         assert [row.number for row in rows] == list(range(8))
         for row in rows:
-            task = asked.task(row.number)
+            task = run_plan.task(row.number)
             assert row.answer == f"{task.lane.model}: {task.prompt.text}"
             assert row.passed
-        progress = each.progress
+        progress = runner.progress
         assert (progress.done, progress.failed, progress.total, progress.in_flight) == (8, 0, 8, 0)
         assert progress.remaining_s == 0
 
 
-async def test_one_at_a_time_they_are_asked_in_the_plans_order(tmp_path: Path) -> None:
-    asked = plan(*"12345", repeats=2)
-    answerer = Answering(endpoints=[serving("eu-1", "a", "b")])
-    with closing(journal(tmp_path, asked)) as kept:
-        await run(kept, answerer, per_endpoint=1).run()
-    tasks = [asked.task(number) for number in asked.order()]
-    assert [(r.model, question(r)) for r in answerer.asked] == [
+async def test_calls_one_at_a_time_follow_the_plans_order(tmp_path: Path) -> None:
+    run_plan = plan(*"12345", repeats=2)
+    gateway = FakeGateway(endpoints=[endpoint("eu-1", "a", "b")])
+    with closing(create_journal(tmp_path, run_plan)) as journal:
+        await create_runner(journal, gateway, per_endpoint=1).run()
+    tasks = [run_plan.task(number) for number in run_plan.order()]
+    assert [(r.model, prompt_text(r)) for r in gateway.requests] == [
         (task.lane.model, task.prompt.text) for task in tasks
     ]
-    assert answerer.busiest == 1
+    assert gateway.busiest == 1
 
 
 @pytest.mark.parametrize(
     ("endpoints", "busiest"),
     [
-        ([serving("eu-1", "a", "b")], 3),
-        ([serving("eu-1", "a"), serving("eu-2", "b")], 6),
-        ([serving("eu-1", "a", "b"), serving("eu-2", "a", "b")], 6),
-        ([serving("eu-1", "a", "b", weight=2), serving("eu-2", "a", "b", weight=1)], 4),
-        ([serving("eu-1", "a", "b"), serving("eu-2", "a", "b", state=EndpointState.DOWN)], 3),
-        ([serving("eu-1", "a", "b"), serving("eu-2", "a", "b", weight=0)], 3),
+        ([endpoint("eu-1", "a", "b")], 3),
+        ([endpoint("eu-1", "a"), endpoint("eu-2", "b")], 6),
+        ([endpoint("eu-1", "a", "b"), endpoint("eu-2", "a", "b")], 6),
+        ([endpoint("eu-1", "a", "b", weight=2), endpoint("eu-2", "a", "b", weight=1)], 4),
+        ([endpoint("eu-1", "a", "b"), endpoint("eu-2", "a", "b", state=EndpointState.DOWN)], 3),
+        ([endpoint("eu-1", "a", "b"), endpoint("eu-2", "a", "b", weight=0)], 3),
         ([], 6),
     ],
 )
-async def test_each_endpoint_has_so_many_calls_at_a_time(
+async def test_concurrent_calls_per_endpoint_are_limited(
     tmp_path: Path, endpoints: list[Any], busiest: int
 ) -> None:
-    answerer = Answering(endpoints=endpoints)
-    with closing(journal(tmp_path, plan(*map(str, range(20))))) as kept:
-        assert await run(kept, answerer, per_endpoint=3).run() is RunState.DONE
-    assert answerer.busiest == busiest
+    gateway = FakeGateway(endpoints=endpoints)
+    with closing(create_journal(tmp_path, plan(*map(str, range(20))))) as journal:
+        assert await create_runner(journal, gateway, per_endpoint=3).run() is RunState.DONE
+    assert gateway.busiest == busiest
 
 
 async def test_a_lane_pinned_to_an_endpoint_counts_there(tmp_path: Path) -> None:
     lanes = (Lane(model="a", endpoint="eu-1"), Lane(model="a", endpoint="eu-2"))
-    answerer = Answering(endpoints=[serving("eu-1", "a"), serving("eu-2", "a")])
-    asked = plan(*map(str, range(10)), lanes=lanes)
-    with closing(journal(tmp_path, asked)) as kept:
-        await run(kept, answerer, per_endpoint=2).run()
-    assert answerer.busiest == 4
-    assert {r.endpoint for r in answerer.asked} == {"eu-1", "eu-2"}
+    gateway = FakeGateway(endpoints=[endpoint("eu-1", "a"), endpoint("eu-2", "a")])
+    run_plan = plan(*map(str, range(10)), lanes=lanes)
+    with closing(create_journal(tmp_path, run_plan)) as journal:
+        await create_runner(journal, gateway, per_endpoint=2).run()
+    assert gateway.busiest == 4
+    assert {r.endpoint for r in gateway.requests} == {"eu-1", "eu-2"}
 
 
-async def test_a_slow_lane_holds_no_other_one(tmp_path: Path) -> None:
+async def test_a_slow_lane_does_not_delay_another_one(tmp_path: Path) -> None:
     gate = asyncio.Event()
 
-    def says(request: ChatRequest) -> list[Step]:
+    def script(request: ChatRequest) -> list[Step]:
         return [gate, *echo(request)] if request.model == "a" else echo(request)
 
-    endpoints = [serving("eu-1", "a"), serving("eu-2", "b")]
-    answerer = Answering(says, endpoints)
-    with closing(journal(tmp_path, plan(*map(str, range(50))))) as kept:
-        each = run(kept, answerer, per_endpoint=2)
-        async with running(each) as task:
-            await until(lambda: each.progress.done == 50)
+    endpoints = [endpoint("eu-1", "a"), endpoint("eu-2", "b")]
+    gateway = FakeGateway(script, endpoints)
+    with closing(create_journal(tmp_path, plan(*map(str, range(50))))) as journal:
+        runner = create_runner(journal, gateway, per_endpoint=2)
+        async with running(runner) as task:
+            await until(lambda: runner.progress.done == 50)
             gate.set()
             assert await task is RunState.DONE
 
 
-async def test_an_endpoint_that_dies_leaves_rows_that_say_so_and_the_run_goes_on(
+async def test_a_failing_endpoint_leaves_rows_with_its_error_and_the_run_continues(
     tmp_path: Path,
 ) -> None:
-    def says(request: ChatRequest) -> list[Step]:
-        if request.model == "a" and question(request) > "one":
+    def script(request: ChatRequest) -> list[Step]:
+        if request.model == "a" and prompt_text(request) > "one":
             return [
                 AllEndpointsFailed("a", EndpointUnreachable("eu-1", "refused"), retry_after_s=9.0)
             ]
         return echo(request)
 
-    asked = plan("one", "two", "three")
-    with closing(journal(tmp_path, asked)) as kept:
-        each = run(kept, Answering(says))
-        assert await each.run() is RunState.DONE
-        rows = list(kept.rows())
+    run_plan = plan("one", "two", "three")
+    with closing(create_journal(tmp_path, run_plan)) as journal:
+        runner = create_runner(journal, FakeGateway(script))
+        assert await runner.run() is RunState.DONE
+        rows = list(journal.rows())
     assert [row.outcome for row in rows] == [
         "ok",
         "ok",
@@ -154,188 +154,191 @@ async def test_an_endpoint_that_dies_leaves_rows_that_say_so_and_the_run_goes_on
         "AllEndpointsFailed",
         "ok",
     ]
-    assert rows[2].said == "no endpoint answered for 'a': eu-1: unreachable (refused)"
-    assert (each.progress.done, each.progress.failed) == (6, 2)
+    assert rows[2].error == "no endpoint answered for 'a': eu-1: unreachable (refused)"
+    assert (runner.progress.done, runner.progress.failed) == (6, 2)
 
 
-async def test_paused_it_begins_nothing_and_what_runs_comes_to_its_end(tmp_path: Path) -> None:
+async def test_a_paused_run_starts_no_calls_and_completes_those_in_flight(tmp_path: Path) -> None:
     gate = asyncio.Event()
-    answerer = Answering(lambda r: [gate, *echo(r)], [serving("eu-1", "a", "b")])
-    with closing(journal(tmp_path, plan(*"123456"))) as kept:
-        each = run(kept, answerer, per_endpoint=2)
-        async with running(each) as task:
-            await until(lambda: answerer.open == 2)
-            each.pause()
+    gateway = FakeGateway(lambda r: [gate, *echo(r)], [endpoint("eu-1", "a", "b")])
+    with closing(create_journal(tmp_path, plan(*"123456"))) as journal:
+        runner = create_runner(journal, gateway, per_endpoint=2)
+        async with running(runner) as task:
+            await until(lambda: gateway.open == 2)
+            runner.pause()
             gate.set()
-            await until(lambda: each.progress.in_flight == 0)
-            assert (each.progress.state, each.progress.done) == (RunState.PAUSED, 2)
-            assert len(answerer.asked) == 2
-            each.resume()
+            await until(lambda: runner.progress.in_flight == 0)
+            assert (runner.progress.state, runner.progress.done) == (RunState.PAUSED, 2)
+            assert len(gateway.requests) == 2
+            runner.resume()
             assert await task is RunState.DONE
-    assert len(answerer.asked) == 12
+    assert len(gateway.requests) == 12
 
 
-async def test_stopped_it_closes_what_runs_and_goes_on_later_without_asking_twice(
+async def test_a_stopped_run_cancels_its_calls_and_continues_later_without_repeating_any(
     tmp_path: Path,
 ) -> None:
     gate = asyncio.Event()
-    asked = plan(*"123456")
-    answerer = Answering(
-        lambda r: [*echo(r)] if question(r) < "4" else [gate, *echo(r)], [serving("eu-1", "a", "b")]
+    run_plan = plan(*"123456")
+    gateway = FakeGateway(
+        lambda r: [*echo(r)] if prompt_text(r) < "4" else [gate, *echo(r)],
+        [endpoint("eu-1", "a", "b")],
     )
-    with closing(journal(tmp_path, asked)) as kept:
-        each = run(kept, answerer, per_endpoint=2)
-        async with running(each) as task:
-            await until(lambda: each.progress.done == 6 and answerer.open == 2)
-            each.stop()
+    with closing(create_journal(tmp_path, run_plan)) as journal:
+        runner = create_runner(journal, gateway, per_endpoint=2)
+        async with running(runner) as task:
+            await until(lambda: runner.progress.done == 6 and gateway.open == 2)
+            runner.stop()
             assert await task is RunState.STOPPED
-    assert (answerer.open, each.progress.in_flight) == (0, 0)
-    first = len(answerer.asked)
+    assert (gateway.open, runner.progress.in_flight) == (0, 0)
+    first = len(gateway.requests)
 
     gate.set()
-    with closing(Journal.open(tmp_path / "run.sqlite3")) as kept:
-        again = run(kept, answerer)
+    with closing(Journal.open(tmp_path / "run.sqlite3")) as journal:
+        again = create_runner(journal, gateway)
         assert (again.progress.state, again.progress.done) == (RunState.WAITING, 6)
         assert await again.run() is RunState.DONE
-        assert len(list(kept.rows())) == 12
-    late = [(r.model, question(r)) for r in answerer.asked[first:]]
+        assert len(list(journal.rows())) == 12
+    late = [(r.model, prompt_text(r)) for r in gateway.requests[first:]]
     assert sorted(late) == sorted((model, text) for model in "ab" for text in "456")
 
 
-async def test_cancelled_it_is_stopped(tmp_path: Path) -> None:
-    answerer = Answering(lambda _: [asyncio.Event()])
-    with closing(journal(tmp_path, plan())) as kept:
-        each = run(kept, answerer)
-        async with running(each):
-            await until(lambda: answerer.open == 4)
-    assert answerer.open == 0
-    assert each.progress.state is RunState.STOPPED
+async def test_a_cancelled_run_is_stopped(tmp_path: Path) -> None:
+    gateway = FakeGateway(lambda _: [asyncio.Event()])
+    with closing(create_journal(tmp_path, plan())) as journal:
+        runner = create_runner(journal, gateway)
+        async with running(runner):
+            await until(lambda: gateway.open == 4)
+    assert gateway.open == 0
+    assert runner.progress.state is RunState.STOPPED
 
 
-async def test_a_finished_run_asks_nothing(tmp_path: Path) -> None:
-    answerer = Answering()
-    with closing(journal(tmp_path, plan())) as kept:
-        await run(kept, answerer).run()
-        before = len(answerer.asked)
-        assert await run(kept, answerer).run() is RunState.DONE
-    assert len(answerer.asked) == before
+async def test_a_finished_run_sends_nothing(tmp_path: Path) -> None:
+    gateway = FakeGateway()
+    with closing(create_journal(tmp_path, plan())) as journal:
+        await create_runner(journal, gateway).run()
+        before = len(gateway.requests)
+        assert await create_runner(journal, gateway).run() is RunState.DONE
+    assert len(gateway.requests) == before
 
 
-async def test_two_people_run_sets_at_once(tmp_path: Path) -> None:
-    answerer = Answering()
+async def test_two_runs_at_once_keep_their_answers_apart(tmp_path: Path) -> None:
+    gateway = FakeGateway()
     ann = Journal.create(tmp_path / "ann.sqlite3", plan("ann's"))
     bob = Journal.create(tmp_path / "bob.sqlite3", plan("bob's"))
     with closing(ann), closing(bob):
-        done = await asyncio.gather(run(ann, answerer).run(), run(bob, answerer).run())
-        assert done == [RunState.DONE, RunState.DONE]
+        done = await asyncio.gather(
+            create_runner(ann, gateway).run(), create_runner(bob, gateway).run()
+        )
+        assert set(done) == {RunState.DONE}
         assert [row.answer for row in ann.rows()] == ["a: ann's", "b: ann's"]
         assert [row.answer for row in bob.rows()] == ["a: bob's", "b: bob's"]
 
 
-async def test_a_fault_of_our_own_ends_the_run_loudly(tmp_path: Path) -> None:
-    with closing(journal(tmp_path, plan())) as kept:
-        each = run(kept, Answering(lambda _: [KeyError("x")]))
+async def test_an_unexpected_exception_ends_the_run_and_is_raised(tmp_path: Path) -> None:
+    with closing(create_journal(tmp_path, plan())) as journal:
+        runner = create_runner(journal, FakeGateway(lambda _: [KeyError("x")]))
         with pytest.raises(KeyError):
-            await each.run()
-        assert each.progress.state is RunState.STOPPED
+            await runner.run()
+        assert runner.progress.state is RunState.STOPPED
 
 
-async def test_the_time_left_is_told_at_the_pace_so_far(tmp_path: Path) -> None:
+async def test_the_remaining_time_follows_from_the_pace_so_far(tmp_path: Path) -> None:
     clock, gates = Clock(), [asyncio.Event() for _ in range(4)]
-    answerer = Answering(lambda r: [gates[int(question(r))], *echo(r)], [serving("eu-1", "a")])
-    with closing(journal(tmp_path, plan(*"0123", models="a"))) as kept:
-        each = run(kept, answerer, per_endpoint=1, clock=clock)
-        async with running(each) as task:
-            await until(lambda: answerer.open == 1)
-            assert each.progress.remaining_s is None
+    gateway = FakeGateway(lambda r: [gates[int(prompt_text(r))], *echo(r)], [endpoint("eu-1", "a")])
+    with closing(create_journal(tmp_path, plan(*"0123", models="a"))) as journal:
+        runner = create_runner(journal, gateway, per_endpoint=1, clock=clock)
+        async with running(runner) as task:
+            await until(lambda: gateway.open == 1)
+            assert runner.progress.remaining_s is None
             clock.now += 10
             gates[0].set()
-            await until(lambda: len(answerer.asked) == 2)
-            assert each.progress.remaining_s == 10 * 2.5
-            each.pause()
+            await until(lambda: len(gateway.requests) == 2)
+            assert runner.progress.remaining_s == 10 * 2.5
+            runner.pause()
             clock.now += 1000
-            assert each.progress.remaining_s == 10 * 2.5
-            each.resume()
+            assert runner.progress.remaining_s == 10 * 2.5
+            runner.resume()
             for gate in gates:
                 gate.set()
             assert await task is RunState.DONE
 
 
 async def test_memory_stays_flat_over_10_000_calls(tmp_path: Path) -> None:
-    said = "word " * 400
-    asked = plan(*(f"prompt {number}" for number in range(5_000)))
+    text = "word " * 400
+    run_plan = plan(*(f"prompt {number}" for number in range(5_000)))
     peaks: list[int] = []
-    answerer = Answering(lambda r: answer(r, said))
-    with closing(journal(tmp_path, asked)) as kept:
-        each = run(kept, answerer)
-        async with running(each) as task:
-            await until_light(answerer, lambda: each.progress.done >= 5_000)
+    gateway = FakeGateway(lambda r: answer(r, text))
+    with closing(create_journal(tmp_path, run_plan)) as journal:
+        runner = create_runner(journal, gateway)
+        async with running(runner) as task:
+            await until_done(runner, gateway, 5_000)
             tracemalloc.start()
-            for thousand in (6_000, 8_000, 10_000):
-                await until_light(answerer, lambda: each.progress.done >= thousand)  # noqa: B023
+            for calls in (6_000, 8_000, 10_000):
+                await until_done(runner, gateway, calls)
                 peaks.append(tracemalloc.get_traced_memory()[0])
             tracemalloc.stop()
             assert await task is RunState.DONE
-        assert len(kept.outcomes()) == 10_000
+        assert len(journal.outcomes()) == 10_000
     assert max(peaks) - peaks[0] < 500_000  # the answers alone are 8 MB
 
 
-async def until_light(answerer: Answering, true: Callable[[], bool]) -> None:
-    """`until`, without keeping what was asked."""
+async def until_done(runner: Runner, gateway: FakeGateway, calls: int) -> None:
+    """Wait until so many calls are done, without keeping their requests."""
     async with asyncio.timeout(120):
-        while not true():
-            answerer.asked.clear()
-            await others_go_on()
+        while runner.progress.done < calls:
+            gateway.requests.clear()
+            await let_others_run()
 
 
-# ── the file ─────────────────────────────────────────────────────────────────
+# ── the journal ─────────────────────────────────────────────────────────────────
 
 
-def test_a_journal_that_somebody_is_at_work_on_is_refused(tmp_path: Path) -> None:
-    with closing(journal(tmp_path, plan())), pytest.raises(JournalError) as told:
+def test_a_journal_in_use_is_not_opened(tmp_path: Path) -> None:
+    with closing(create_journal(tmp_path, plan())), pytest.raises(JournalError) as caught:
         Journal.open(tmp_path / "run.sqlite3")
-    assert told.value.reason == "busy"
+    assert caught.value.reason == "busy"
     Journal.open(tmp_path / "run.sqlite3").close()
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [(None, "missing"), (b"", "not_ours"), (b"text" * 300, "not_ours")]
+    ("content", "reason"), [(None, "missing"), (b"", "not_a_run"), (b"text" * 300, "not_a_run")]
 )
-def test_a_file_that_is_no_journal_is_told(
+def test_a_file_that_is_no_journal_is_not_opened(
     tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
     path = tmp_path / "run.sqlite3"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(JournalError) as told:
+    with pytest.raises(JournalError) as caught:
         Journal.open(path)
-    assert told.value.reason == reason
+    assert caught.value.reason == reason
 
 
-def test_facts_of_a_run_are_kept_with_it(tmp_path: Path) -> None:
-    with closing(Journal.create(tmp_path / "x.sqlite3", plan(), name="capitals")) as kept:
-        kept.note(finished="now")
-    with closing(Journal.open(tmp_path / "x.sqlite3")) as kept:
-        assert (kept.fact("name"), kept.fact("finished"), kept.fact("more", 1)) == (
+def test_facts_are_stored_with_the_run(tmp_path: Path) -> None:
+    with closing(Journal.create(tmp_path / "x.sqlite3", plan(), name="capitals")) as journal:
+        journal.set_facts(finished="now")
+    with closing(Journal.open(tmp_path / "x.sqlite3")) as journal:
+        assert (journal.fact("name"), journal.fact("finished"), journal.fact("more", 1)) == (
             "capitals", "now", 1,
         )  # fmt: skip
-        assert kept.plan == plan()
-        assert kept.row(0) is None
+        assert journal.plan == plan()
+        assert journal.row(0) is None
 
 
-def test_a_run_that_stays_paused_for_an_hour_is_put_away(tmp_path: Path) -> None:
-    async def main(kept: Journal) -> float:
+def test_a_run_that_is_paused_for_an_hour_is_stopped(tmp_path: Path) -> None:
+    async def main(journal: Journal) -> float:
         never = asyncio.Event()
-        answering = Answering(lambda _request: [never])
-        each = run(kept, answering)
-        task = asyncio.create_task(each.run())
-        await asyncio.sleep(LONGEST_PAUSE_S * 2)
-        assert (each.progress.state, answering.open) == (RunState.RUNNING, 4)
+        gateway = FakeGateway(lambda _request: [never])
+        runner = create_runner(journal, gateway)
+        task = asyncio.create_task(runner.run())
+        await asyncio.sleep(MAX_PAUSE_S * 2)
+        assert (runner.progress.state, gateway.open) == (RunState.RUNNING, 4)
         paused = asyncio.get_running_loop().time()
-        each.pause()
+        runner.pause()
         assert await task is RunState.STOPPED
-        assert answering.open == 0
+        assert gateway.open == 0
         return asyncio.get_running_loop().time() - paused
 
-    with closing(journal(tmp_path, plan())) as kept:
-        assert run_in_virtual_time(main(kept)) == LONGEST_PAUSE_S
+    with closing(create_journal(tmp_path, plan())) as journal:
+        assert run_in_virtual_time(main(journal)) == MAX_PAUSE_S

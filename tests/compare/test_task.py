@@ -8,7 +8,7 @@ from akash_gradio.compare.checks import Check, CheckKind
 from akash_gradio.compare.plan import Lane, Task
 from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.compare.rows import Row, row_dict, row_from
-from akash_gradio.compare.task import OCCUPIED_PAUSE_S, PATIENCE_S, ask
+from akash_gradio.compare.task import BUSY_PAUSE_S, MAX_WAIT_S, run_task
 from akash_gradio.domain.chat import ChatRequest, Sampling
 from akash_gradio.domain.errors import (
     AllEndpointsFailed,
@@ -22,7 +22,7 @@ from akash_gradio.domain.errors import (
 )
 from akash_gradio.domain.events import Finished, NotReasoning, Started, TextDelta
 from akash_gradio.domain.model import ModelCard
-from tests.compare.fakes import Answering, Naps, Step, answer, receipt
+from tests.compare.fakes import FakeGateway, RecordingSleep, Step, answer, make_receipt
 
 TASK = Task(
     number=7,
@@ -44,78 +44,78 @@ CARDS = {
 NO_CARDS: dict[str, ModelCard] = {}
 
 
-def good(request: ChatRequest) -> list[Step]:
+def succeed(request: ChatRequest) -> list[Step]:
     return answer(request, "Paris", reasoning="hm")
 
 
-def failing(*errors: Exception, then: str = "Paris") -> Answering:
-    """Each error once, in this order; the answer after them."""
+def failing(*errors: Exception) -> FakeGateway:
+    """A gateway that raises each error once, in this order, and then answers."""
     left = list(errors)
-    return Answering(lambda r: [left.pop(0)] if left else answer(r, then))
+    return FakeGateway(lambda r: [left.pop(0)] if left else answer(r, "Paris"))
 
 
 async def test_a_row_has_the_answer_its_receipt_checks_and_cost() -> None:
-    answerer = Answering(good)
-    row = await ask(TASK, answerer, CARDS.get)
+    gateway = FakeGateway(succeed)
+    row = await run_task(TASK, gateway, CARDS.get)
     assert (row.number, row.outcome, row.answer, row.reasoning) == (7, "ok", "Paris", "hm")
     assert row.receipt is not None
     assert row.receipt.tokens_per_s == 80.0
     assert [each.passed for each in row.checks] == [True, False]
     assert row.cost == pytest.approx(12e-6 + 100 * 10e-6)
     assert (row.ok, row.passed) == (True, False)
-    assert answerer.closed == 1
+    assert gateway.closed == 1
 
 
-async def test_what_was_no_reasoning_is_the_answer() -> None:
-    def at_once(request: ChatRequest) -> list[Step]:
-        *said, end = answer(request, "", reasoning="Paris")
-        return [*said, NotReasoning(), end]
+async def test_text_that_was_no_reasoning_belongs_to_the_answer() -> None:
+    def reasoning_only(request: ChatRequest) -> list[Step]:
+        *events, end = answer(request, "", reasoning="Paris")
+        return [*events, NotReasoning(), end]
 
-    row = await ask(TASK, Answering(at_once), CARDS.get)
+    row = await run_task(TASK, FakeGateway(reasoning_only), CARDS.get)
     assert (row.answer, row.reasoning, row.checks[0].passed) == ("Paris", "", True)
 
 
-async def test_what_is_asked_is_the_task() -> None:
-    answerer = Answering(good)
-    await ask(TASK, answerer, NO_CARDS.get, stream=False)
-    (asked,) = answerer.asked
-    assert (asked.model, asked.endpoint, asked.stream) == ("m", "eu-1", False)
-    assert asked.sampling == TASK.lane.sampling
-    assert asked.conversation.system == "lane"
-    assert [(turn.role, turn.content) for turn in asked.conversation.turns] == [
+async def test_the_request_is_that_of_the_task() -> None:
+    gateway = FakeGateway(succeed)
+    await run_task(TASK, gateway, NO_CARDS.get, stream=False)
+    (request,) = gateway.requests
+    assert (request.model, request.endpoint, request.stream) == ("m", "eu-1", False)
+    assert request.sampling == TASK.lane.sampling
+    assert request.conversation.system == "lane"
+    assert [(turn.role, turn.content) for turn in request.conversation.turns] == [
         ("user", "Capital?")
     ]
 
 
 async def test_a_prompts_own_system_prompt_wins() -> None:
-    answerer = Answering(good)
+    gateway = FakeGateway(succeed)
     prompt = Prompt(id="1", text="x", system="own")
-    await ask(Task(number=0, prompt=prompt, lane=TASK.lane, repeat=0), answerer, NO_CARDS.get)
-    assert answerer.asked[0].conversation.system == "own"
+    await run_task(Task(number=0, prompt=prompt, lane=TASK.lane, repeat=0), gateway, NO_CARDS.get)
+    assert gateway.requests[0].conversation.system == "own"
 
 
 @pytest.mark.parametrize("card", [None, ModelCard(id="m", name="M", prompt_price=1.0)])
 async def test_without_both_prices_there_is_no_cost(card: ModelCard | None) -> None:
-    assert (await ask(TASK, Answering(good), lambda _model: card)).cost is None
+    assert (await run_task(TASK, FakeGateway(succeed), lambda _model: card)).cost is None
 
 
-async def test_the_model_that_answered_is_paid_for() -> None:
-    def says(request: ChatRequest) -> list[Step]:
-        other = receipt(request, answering_model="other")
+async def test_the_cost_is_that_of_the_model_that_answered() -> None:
+    def script(request: ChatRequest) -> list[Step]:
+        other = make_receipt(request, answering_model="other")
         return [Started(endpoint="eu-1", model="other"), TextDelta("x"), Finished("stop", other)]
 
-    row = await ask(TASK, Answering(says), CARDS.get)
+    row = await run_task(TASK, FakeGateway(script), CARDS.get)
     assert row.cost == pytest.approx(12 * 2e-6 + 100 * 20e-6)
 
 
-async def test_no_fallback_answers_in_a_lanes_name() -> None:
-    answerer = Answering(good)
-    await ask(TASK, answerer, NO_CARDS.get)
-    assert not answerer.asked[0].fallback
+async def test_the_request_allows_no_fallback() -> None:
+    gateway = FakeGateway(succeed)
+    await run_task(TASK, gateway, NO_CARDS.get)
+    assert not gateway.requests[0].fallback
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "text"),
     [
         (UnknownModel("m"), "unknown model 'm'"),
         (NoEndpoint("m", "none_serves"), "no endpoint for 'm': none_serves"),
@@ -132,24 +132,24 @@ async def test_no_fallback_answers_in_a_lanes_name() -> None:
         ),
     ],
 )
-async def test_an_error_is_written_down_and_nothing_asked_again(
-    error: Exception, says: str
+async def test_a_permanent_error_becomes_the_outcome_without_a_retry(
+    error: Exception, text: str
 ) -> None:
-    answerer, naps = failing(error), Naps()
-    row = await ask(TASK, answerer, CARDS.get, sleep=naps)
-    assert (row.outcome, row.said) == (type(error).__name__, says)
+    gateway, sleep = failing(error), RecordingSleep()
+    row = await run_task(TASK, gateway, CARDS.get, sleep=sleep)
+    assert (row.outcome, row.error) == (type(error).__name__, text)
     assert (row.ok, row.passed, row.answer, row.cost) == (False, False, "", None)
-    assert (len(answerer.asked), naps.asked_s) == (1, [])
+    assert (len(gateway.requests), sleep.durations_s) == (1, [])
 
 
-async def test_what_came_before_it_broke_off_is_kept() -> None:
+async def test_the_beginning_of_an_interrupted_answer_is_kept() -> None:
     broken = ReplyInterrupted("eu-1", EndpointUnreachable("eu-1", "reset"))
 
-    def says(request: ChatRequest) -> list[Step]:
-        broken.receipt = receipt(request, finish="interrupted")
+    def script(request: ChatRequest) -> list[Step]:
+        broken.receipt = make_receipt(request, finish="interrupted")
         return [Started(endpoint="eu-1", model="m"), TextDelta("Par"), broken]
 
-    row = await ask(TASK, Answering(says), CARDS.get)
+    row = await run_task(TASK, FakeGateway(script), CARDS.get)
     assert (row.outcome, row.answer) == ("ReplyInterrupted", "Par")
     assert row.receipt is not None
     assert row.receipt.finish == "interrupted"
@@ -157,46 +157,58 @@ async def test_what_came_before_it_broke_off_is_kept() -> None:
 
 
 @pytest.mark.parametrize("reason", ["busy", "starting"])
-async def test_an_endpoint_that_is_only_occupied_is_waited_for(reason: str) -> None:
-    answerer, naps = failing(*[NoEndpoint("m", reason)] * 3), Naps()
-    row = await ask(TASK, answerer, NO_CARDS.get, sleep=naps)
+async def test_a_busy_or_starting_endpoint_is_tried_again(reason: str) -> None:
+    gateway, sleep = failing(*[NoEndpoint("m", reason)] * 3), RecordingSleep()
+    row = await run_task(TASK, gateway, NO_CARDS.get, sleep=sleep)
     assert (row.outcome, row.answer) == ("ok", "Paris")
-    assert naps.asked_s == [OCCUPIED_PAUSE_S] * 3
+    assert sleep.durations_s == [BUSY_PAUSE_S] * 3
 
 
-async def test_an_endpoint_that_asked_for_a_rest_gets_it() -> None:
-    rest = AllEndpointsFailed(
+async def test_a_retry_after_is_respected() -> None:
+    error = AllEndpointsFailed(
         "m", EndpointRefused("eu-1", 429, retry_after_s=30.0), retry_after_s=29.5
     )
-    answerer, naps = failing(rest), Naps()
-    assert (await ask(TASK, answerer, NO_CARDS.get, sleep=naps)).outcome == "ok"
-    assert naps.asked_s == [29.5]
+    gateway, sleep = failing(error), RecordingSleep()
+    assert (await run_task(TASK, gateway, NO_CARDS.get, sleep=sleep)).outcome == "ok"
+    assert sleep.durations_s == [29.5]
 
 
-async def test_a_visitors_share_of_the_minute_is_waited_for_and_that_of_the_day_is_not() -> None:
-    answerer, naps = failing(LimitReached("messages", retry_after_s=20.0)), Naps()
-    assert (await ask(TASK, answerer, NO_CARDS.get, sleep=naps)).outcome == "ok"
-    assert naps.asked_s == [20.0]
-    row = await ask(
-        TASK, failing(LimitReached("tokens", retry_after_s=20.0)), NO_CARDS.get, sleep=naps
+async def test_a_limit_per_minute_is_waited_for_and_one_per_day_is_not() -> None:
+    gateway, sleep = failing(LimitReached("messages", retry_after_s=20.0)), RecordingSleep()
+    assert (await run_task(TASK, gateway, NO_CARDS.get, sleep=sleep)).outcome == "ok"
+    assert sleep.durations_s == [20.0]
+    row = await run_task(
+        TASK, failing(LimitReached("tokens", retry_after_s=20.0)), NO_CARDS.get, sleep=sleep
     )
-    assert (row.outcome, naps.asked_s) == ("LimitReached", [20.0])
+    assert (row.outcome, sleep.durations_s) == ("LimitReached", [20.0])
 
 
-async def test_patience_has_an_end() -> None:
-    answerer, naps = Answering(lambda _: [NoEndpoint("m", "busy")]), Naps()
-    row = await ask(TASK, answerer, NO_CARDS.get, sleep=naps)
-    assert (row.outcome, row.said) == ("NoEndpoint", "no endpoint for 'm': busy")
-    assert sum(naps.asked_s) == PATIENCE_S
+async def test_the_total_wait_is_limited() -> None:
+    gateway, sleep = FakeGateway(lambda _: [NoEndpoint("m", "busy")]), RecordingSleep()
+    row = await run_task(TASK, gateway, NO_CARDS.get, sleep=sleep)
+    assert (row.outcome, row.error) == ("NoEndpoint", "no endpoint for 'm': busy")
+    assert sum(sleep.durations_s) == MAX_WAIT_S
 
 
-async def test_a_fault_of_our_own_is_no_row() -> None:
+async def test_an_unexpected_exception_is_raised() -> None:
     with pytest.raises(KeyError):
-        await ask(TASK, failing(KeyError("x")), NO_CARDS.get)
+        await run_task(TASK, failing(KeyError("x")), NO_CARDS.get)
 
 
-@pytest.mark.parametrize("broken", [False, True])
-async def test_a_row_comes_back_from_json(broken: bool) -> None:
-    answerer = failing(UnknownModel("m")) if broken else Answering(good)
-    row: Row = await ask(TASK, answerer, CARDS.get)
+@pytest.mark.parametrize("failed", [False, True])
+async def test_a_row_survives_json(failed: bool) -> None:
+    gateway = failing(UnknownModel("m")) if failed else FakeGateway(succeed)
+    row: Row = await run_task(TASK, gateway, CARDS.get)
     assert row_from(json.loads(json.dumps(row_dict(row)))) == row
+
+
+async def test_a_row_of_version_0_1_is_read() -> None:
+    row = await run_task(TASK, FakeGateway(succeed), CARDS.get)
+    data = json.loads(json.dumps(row_dict(row)))
+    data["said"] = data.pop("error")
+    receipt = data["receipt"]
+    receipt["model_asked"] = receipt.pop("requested_model")
+    receipt["model_answered"] = receipt.pop("answering_model")
+    for attempt in receipt["attempts"]:
+        attempt["why"] = attempt.pop("reason")
+    assert row_from(data) == row

@@ -24,24 +24,24 @@ CAST = Vote(
 
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
-def test_a_text_that_a_spreadsheet_would_compute_is_quoted(text: str) -> None:
+def test_a_text_that_looks_like_a_formula_is_escaped(text: str) -> None:
     ((cell,),) = csv.reader(io.StringIO(csv_text([[text]]), newline=""))
     assert cell == f"'{text}"
 
 
-def test_numbers_stay_numbers_and_plain_text_stays_as_it_is() -> None:
+def test_numbers_and_plain_text_are_not_escaped() -> None:
     assert csv_text([[-1.5, 2, None, True, "a=b", ""]]) == "-1.5,2,,true,a=b,\r\n"
 
 
-def test_the_csv_of_votes_reads_back() -> None:
+def test_the_csv_of_votes_is_read_back() -> None:
     names, row = csv.reader(io.StringIO(votes_csv([CAST]), newline=""))
     assert names == ["when", "a", "b", "outcome", "blind"]
     assert row == ["2026-11-26T12:00:00+00:00", "'=HYPERLINK(1)", CAST.b, "both_bad", "true"]
 
 
-def test_the_json_of_votes_has_the_ranking_and_nobodys_name() -> None:
+def test_the_json_of_votes_has_the_ranking_and_no_visitor_ids() -> None:
     text = votes_json([CAST], rank([CAST]))
-    told = json.loads(text)
-    assert told["votes"][0]["a"] == "=HYPERLINK(1)"
-    assert [each["label"] for each in told["ranking"]["standings"]] == [CAST.a, CAST.b]
+    data = json.loads(text)
+    assert data["votes"][0]["a"] == "=HYPERLINK(1)"
+    assert [each["label"] for each in data["ranking"]["standings"]] == [CAST.a, CAST.b]
     assert "who-voted" not in text + votes_csv([CAST])

@@ -17,16 +17,16 @@ from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, EncodedStreamObject, NameObject
 
 from akash_gradio.files import child, reader
-from akash_gradio.files.child import LONGEST_EDGE_PIXELS, TEXT_LIMIT_CHARACTERS, answer
-from akash_gradio.files.reader import CHILDREN, WAITING, FileReader, UnreadableFile
+from akash_gradio.files.child import MAX_EDGE_PIXELS, MAX_TEXT_CHARACTERS, read
+from akash_gradio.files.errors import UnreadableFile
+from akash_gradio.files.reader import MAX_CHILDREN, MAX_WAITING, FileReader
 from akash_gradio.web import texts
-from akash_gradio.web.file_routes import ERROR_CODES
 
 SOURCE = Path(child.__file__).read_text() + Path(reader.__file__).read_text()
 
 
 def pdf(*pages: str, password: str = "") -> bytes:
-    """A PDF with a line of text on each page."""
+    """Return a PDF with a line of text on each page."""
     writer = PdfWriter()
     font = {"Type": "/Font", "Subtype": "/Type1", "BaseFont": "/Helvetica"}
     for text in pages:
@@ -44,21 +44,21 @@ def pdf(*pages: str, password: str = "") -> bytes:
     return out.getvalue()
 
 
-def picture(size: tuple[int, int] = (40, 20), form: str = "PNG", **how: Any) -> bytes:
-    image = Image.new(how.pop("mode", "RGB"), size, how.pop("color", "red"))
+def picture(size: tuple[int, int] = (40, 20), form: str = "PNG", **options: Any) -> bytes:
+    image = Image.new(options.pop("mode", "RGB"), size, options.pop("color", "red"))
     out = io.BytesIO()
-    image.save(out, form, **how)
+    image.save(out, form, **options)
     return out.getvalue()
 
 
-def drawn(url: str) -> Image.Image:
+def decode(url: str) -> Image.Image:
     head, _, data = url.partition(",")
     assert head == "data:image/jpeg;base64"
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few hundred bytes that says it is as large as this."""
+    """Return a PNG of a few hundred bytes that claims this size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
@@ -70,93 +70,90 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-# ── the child's own reading ──────────────────────────────────────────────────
+# ── the child's functions ──────────────────────────────────────────────────
 
 
-def test_a_pdf_gives_its_text_page_by_page():
-    assert answer("pdf", pdf("First page", "", "Third")) == {
+def test_the_text_of_a_pdf_is_extracted() -> None:
+    assert read("pdf", pdf("First page", "", "Third")) == {
         "text": "First page\n\nThird",
         "pages": 3,
         "read_pages": 3,
     }
 
 
-def test_a_pdf_too_long_is_cut_between_pages_and_says_so():
-    page = "x" * (TEXT_LIMIT_CHARACTERS // 2)
-    found = answer("pdf", pdf(page, page, page))
-    assert (found["pages"], found["read_pages"]) == (3, 2)
+def test_a_long_pdf_is_cut_between_pages() -> None:
+    page = "x" * (MAX_TEXT_CHARACTERS // 2)
+    result = read("pdf", pdf(page, page, page))
+    assert (result["pages"], result["read_pages"]) == (3, 2)
 
 
 @pytest.mark.parametrize(
-    ("kind", "content", "reason"),
+    ("kind", "content", "code"),
     [
-        ("pdf", pdf(""), "no_text"),
-        ("pdf", pdf("secret", password="key"), "locked"),
-        ("pdf", b"", "broken"),
-        ("pdf", b"%PDF-1.7\n" + b"\xff" * 1000, "broken"),
-        ("pdf", pdf("Hello")[:200], "broken"),
-        ("pdf", picture(), "broken"),
-        ("picture", b"", "not_picture"),
-        ("picture", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_picture"),
-        ("picture", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not_picture"),
-        ("picture", pdf("Hello"), "not_picture"),
-        ("picture", bomb(60_000, 60_000), "too_many_pixels"),
-        ("picture", bomb(2**31 - 1, 2**31 - 1), "too_many_pixels"),
-        ("picture", picture()[:60], "broken"),
+        ("pdf", pdf(""), "file_without_text"),
+        ("pdf", pdf("secret", password="key"), "file_locked"),
+        ("pdf", b"", "file_damaged"),
+        ("pdf", b"%PDF-1.7\n" + b"\xff" * 1000, "file_damaged"),
+        ("pdf", pdf("Hello")[:200], "file_damaged"),
+        ("pdf", picture(), "file_damaged"),
+        ("picture", b"", "file_not_picture"),
+        ("picture", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "file_not_picture"),
+        ("picture", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "file_not_picture"),
+        ("picture", pdf("Hello"), "file_not_picture"),
+        ("picture", bomb(60_000, 60_000), "file_too_many_pixels"),
+        ("picture", bomb(2**31 - 1, 2**31 - 1), "file_too_many_pixels"),
+        ("picture", picture()[:60], "file_damaged"),
     ],
 )
-def test_what_can_not_be_read_has_a_reason(kind: str, content: bytes, reason: str):
-    assert answer(kind, content) == {"reason": reason}
+def test_an_unreadable_file_has_a_code(kind: str, content: bytes, code: str) -> None:
+    assert read(kind, content) == {"error": code}
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
-def test_every_kind_of_picture_becomes_a_jpeg(form: str):
-    found = answer("picture", picture(form=form))
-    image = drawn(found["url"])
+def test_every_picture_format_becomes_a_jpeg(form: str) -> None:
+    result = read("picture", picture(form=form))
+    image = decode(result["url"])
     assert image.format == "JPEG"
-    assert (found["width"], found["height"]) == image.size == (40, 20)
+    assert (result["width"], result["height"]) == image.size == (40, 20)
 
 
-def test_a_large_picture_is_shrunk_in_its_proportions():
-    found = answer("picture", picture((4000, 1000)))
-    assert (found["width"], found["height"]) == (LONGEST_EDGE_PIXELS, LONGEST_EDGE_PIXELS // 4)
+def test_a_large_picture_is_shrunk_proportionally() -> None:
+    result = read("picture", picture((4000, 1000)))
+    assert (result["width"], result["height"]) == (MAX_EDGE_PIXELS, MAX_EDGE_PIXELS // 4)
 
 
-def test_nothing_of_exif_comes_along_and_the_picture_stands_upright():
+def test_metadata_is_removed_and_the_picture_is_upright() -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees
+    exif[0x0112] = 6  # rotated by 90 degrees
     exif[0x010E] = "where it was taken"
     source = picture((40, 20), "JPEG", exif=exif, comment=b"a comment", icc_profile=b"profile")
-    found = answer("picture", source)
-    image = drawn(found["url"])
+    result = read("picture", source)
+    image = decode(result["url"])
     assert image.size == (20, 40)
     assert not image.getexif()
-    data = base64.b64decode(found["url"].partition(",")[2])
-    for word in (b"where it was", b"a comment", b"profile", b"Exif"):
-        assert word not in data
+    data = base64.b64decode(result["url"].partition(",")[2])
+    for text in (b"where it was", b"a comment", b"profile", b"Exif"):
+        assert text not in data
 
 
-def test_what_can_be_seen_through_stands_on_white():
-    found = answer("picture", picture(mode="RGBA", color=(0, 0, 0, 0)))
-    assert drawn(found["url"]).convert("RGB").getpixel((5, 5)) == (255, 255, 255)
+def test_transparency_becomes_white() -> None:
+    result = read("picture", picture(mode="RGBA", color=(0, 0, 0, 0)))
+    assert decode(result["url"]).convert("RGB").getpixel((5, 5)) == (255, 255, 255)
 
 
-def test_of_a_moving_picture_the_first_frame_is_taken():
+def test_an_animation_becomes_its_first_frame() -> None:
     first, second = Image.new("RGB", (9, 9), "red"), Image.new("RGB", (9, 9), "blue")
     ImageDraw.Draw(second).rectangle((0, 0, 4, 4), fill="green")
     out = io.BytesIO()
     first.save(out, "GIF", save_all=True, append_images=[second])
-    red, _green, blue = (
-        drawn(answer("picture", out.getvalue())["url"]).convert("RGB").getpixel((4, 4))
-    )  # type: ignore[misc]
-    assert red > 200
-    assert blue < 50
+    frame = decode(read("picture", out.getvalue())["url"]).convert("RGB")
+    assert frame.getpixel((4, 4)) == pytest.approx((255, 0, 0), abs=50)
 
 
-# ── the process around it ────────────────────────────────────────────────────
+# ── the process ────────────────────────────────────────────────────
 
 
-async def test_a_child_reads_both_kinds():
+async def test_the_child_reads_pdfs_and_pictures() -> None:
     reader = FileReader()
     document, image = await asyncio.gather(
         reader.read_pdf(pdf("Hello")), reader.read_picture(picture())
@@ -165,19 +162,19 @@ async def test_a_child_reads_both_kinds():
     assert (image.width, image.height) == (40, 20)
 
 
-async def test_a_reason_comes_out_as_an_error():
+async def test_an_error_of_the_child_is_raised() -> None:
     with pytest.raises(UnreadableFile) as caught:
         await FileReader().read_pdf(b"no pdf")
-    assert caught.value.reason == "broken"
+    assert caught.value.code == "file_damaged"
 
 
-async def test_a_child_that_takes_too_long_is_ended():
+async def test_a_slow_child_is_killed() -> None:
     with pytest.raises(UnreadableFile) as caught:
         await FileReader(timeout_s=0.0).read_picture(picture())
-    assert caught.value.reason == "too_heavy"
+    assert caught.value.code == "file_too_heavy"
 
 
-async def test_a_pdf_that_unpacks_without_end_is_given_up():
+async def test_a_decompression_bomb_is_rejected() -> None:
     writer = PdfWriter()
     stream = EncodedStreamObject()
     stream[NameObject("/Filter")] = NameObject("/FlateDecode")
@@ -188,13 +185,13 @@ async def test_a_pdf_that_unpacks_without_end_is_given_up():
     writer.write(out)
     with pytest.raises(UnreadableFile) as caught:
         await FileReader().read_pdf(out.getvalue())
-    assert caught.value.reason == "too_heavy"  # not "no text": it has been given up
+    assert caught.value.code == "file_too_heavy"  # rather than "file_without_text"
 
 
-def test_a_child_gets_no_memory_past_its_limit():
+def test_the_childs_memory_is_limited() -> None:
     code = f"""
-from {child.__name__} import MEMORY_LIMIT_BYTES, limit_memory_and_time
-limit_memory_and_time()
+from {child.__name__} import MEMORY_LIMIT_BYTES, limit_resources
+limit_resources()
 try:
     bytearray(MEMORY_LIMIT_BYTES)
 except MemoryError:
@@ -206,19 +203,19 @@ except MemoryError:
     assert done.stdout == "refused\n", done.stderr
 
 
-def test_every_reason_has_words():
-    told = set(re.findall(r'(?:Faulty|UnreadableFile)\("(\w+)"\)|"reason": "(\w+)"', SOURCE))
-    reasons = {name for pair in told for name in pair if name} | set(child._REASONS.values())
-    assert reasons | {"broken", "no_text"} == set(ERROR_CODES)
-    assert set(ERROR_CODES.values()) <= set(texts.ERRORS)
+def test_every_code_has_a_text() -> None:
+    codes = set(re.findall(r'"(file_\w+)"', SOURCE))
+    assert codes == {code for code in texts.ERRORS if code.startswith("file_")} - {
+        "file_too_large"  # of the route
+    }
 
 
-async def test_too_many_at_once_are_sent_away_and_the_rest_take_turns():
+async def test_excess_files_are_rejected_and_the_others_wait() -> None:
     reader = FileReader(timeout_s=0.0)
-    many = CHILDREN + WAITING + 3
+    many = MAX_CHILDREN + MAX_WAITING + 3
     results = await asyncio.gather(
         *(reader.read_picture(picture()) for _ in range(many)), return_exceptions=True
     )
-    reasons = [result.reason for result in results if isinstance(result, UnreadableFile)]
-    assert reasons.count("busy") == many - WAITING
-    assert reasons.count("too_heavy") == WAITING
+    codes = [result.code for result in results if isinstance(result, UnreadableFile)]
+    assert codes.count("file_reader_busy") == many - MAX_WAITING
+    assert codes.count("file_too_heavy") == MAX_WAITING

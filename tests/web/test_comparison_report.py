@@ -60,7 +60,7 @@ def test_what_failed_or_was_stopped_is_not_called_whole(client: TestClient):
     lanes = lane("m", answer("Half", stopped=True)), lane("n", answer("", failed="Nobody answered"))
     rows = json.loads(asked(client, "json", *lanes).text)["rows"]
     assert [row["outcome"] for row in rows] == ["Cancelled", "Failed"]
-    assert rows[1]["said"] == "Nobody answered"
+    assert rows[1]["error"] == "Nobody answered"
 
 
 def test_a_lane_that_joined_later_stands_beside_its_own_question(client: TestClient):

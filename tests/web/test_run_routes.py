@@ -19,7 +19,7 @@ from akash_gradio.domain.errors import AllEndpointsFailed, EndpointRefused
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.web.run_schemas import RunRequest, build_plan
 from akash_gradio.web.run_views import lane_lines
-from tests.compare.fakes import Answering, Step, answer, plan, question, serving
+from tests.compare.fakes import FakeGateway, Step, answer, endpoint, plan, prompt_text
 from tests.web.fakes import make_deps, make_page
 
 CATALOG = Catalog(
@@ -35,19 +35,19 @@ PREVIEW = {"form": "html", "preview": True}
 
 
 def says(request: ChatRequest) -> list[Step]:
-    if request.model == "b" and "two" in question(request):
+    if request.model == "b" and "two" in prompt_text(request):
         cause = EndpointRefused("eu-1", 500, detail="at https://planted.example/v1")
         return [AllEndpointsFailed("b", cause)]
-    return answer(request, f"**{question(request)}** <script>alert(1)</script>", "Hm.")
+    return answer(request, f"**{prompt_text(request)}** <script>alert(1)</script>", "Hm.")
 
 
 @pytest.fixture
-def answering() -> Answering:
-    return Answering(says, [serving("eu-1", "a", "b", "off")])
+def answering() -> FakeGateway:
+    return FakeGateway(says, [endpoint("eu-1", "a", "b", "off")])
 
 
 @pytest.fixture
-async def client(tmp_path: Path, answering: Answering) -> AsyncIterator[httpx.AsyncClient]:
+async def client(tmp_path: Path, answering: FakeGateway) -> AsyncIterator[httpx.AsyncClient]:
     deps = make_deps(answering, tmp_path, catalog=CATALOG)
     transport = httpx.ASGITransport(make_page(deps))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
@@ -86,7 +86,7 @@ async def test_a_set_is_read_and_its_mistakes_are_told(client: httpx.AsyncClient
         "checked": 1,
     }
     told = await post(client, "validate", {"text": 'prompt\n"one', "name": "a.csv"}, 400)
-    assert told["error"]["hint"] == "row 2, column 1: a quote is never closed"
+    assert told["error"]["hint"] == "row 2, column 1: a quote is not closed"
 
 
 async def test_the_forecast_says_calls_tokens_cost_and_time(client: httpx.AsyncClient) -> None:
@@ -166,7 +166,7 @@ async def test_a_run_is_compared_with_an_earlier_one(client: httpx.AsyncClient) 
 
 
 async def test_a_run_that_is_forgotten_while_it_is_looked_at_is_gone(tmp_path: Path) -> None:
-    answering = Answering(says, [serving("eu-1", "a", "b")])
+    answering = FakeGateway(says, [endpoint("eu-1", "a", "b")])
     runs = open_run_store(tmp_path, answering, CATALOG.get)
     transport = httpx.ASGITransport(make_page(make_deps(answering, tmp_path, runs=runs)))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
@@ -237,7 +237,7 @@ def test_the_defaults_of_a_run_send_nothing_of_their_own() -> None:
 
 
 async def test_a_candidate_is_asked_with_what_is_its_own(
-    client: httpx.AsyncClient, answering: Answering
+    client: httpx.AsyncClient, answering: FakeGateway
 ) -> None:
     own: dict[str, object] = {
         "top_p": 0.5,
@@ -250,7 +250,7 @@ async def test_a_candidate_is_asked_with_what_is_its_own(
     candidates = [{"model": "a", "temperature": 0, **own}, {"model": "a"}]
     more = {"candidates": candidates, "temperatures": [0.7], "system": "Be kind.", "title": "Mine"}
     run = await finished(client, text="one", **more)
-    sent = sorted(answering.asked, key=lambda request: request.endpoint is None)
+    sent = sorted(answering.requests, key=lambda request: request.endpoint is None)
     assert [
         (r.conversation.system, r.endpoint, r.sampling.temperature, r.sampling.top_p) for r in sent
     ] == [("Be brief.", "eu-1", 0, 0.5), ("Be kind.", None, 0.7, Default.CATALOG)]
@@ -274,17 +274,17 @@ async def test_a_model_that_nobody_serves_is_told_before_the_start(
 
 
 async def test_what_failed_is_asked_again_and_nothing_else(
-    client: httpx.AsyncClient, answering: Answering
+    client: httpx.AsyncClient, answering: FakeGateway
 ) -> None:
     run = await finished(client)
     assert (await post(client, "status", {"run": run}))["failed"] == 1
-    answering.says = lambda request: answer(request, "At last.")
-    before = len(answering.asked)
+    answering.script = lambda request: answer(request, "At last.")
+    before = len(answering.requests)
     await post(client, "action", {"run": run, "action": "retry"})
     async with asyncio.timeout(20):
         while (look := await post(client, "status", {"run": run}))["state"] != "done":
             pass
-    assert [(r.model, question(r)) for r in answering.asked[before:]] == [("b", "two")]
+    assert [(r.model, prompt_text(r)) for r in answering.requests[before:]] == [("b", "two")]
     assert (look["failed"], look["text"]) == (0, "4 of 4")
 
 
