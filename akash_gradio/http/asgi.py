@@ -1,65 +1,92 @@
-"""Small readings of an ASGI scope, and whole answers to it."""
+"""Helpers for bare ASGI: reading a scope and sending whole responses."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from starlette.types import Receive, Scope, Send
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Scope: TypeAlias = MutableMapping[str, Any]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Headers: TypeAlias = Iterable[tuple[str, str]]
+"""Header lines to send; several may have one name (`set-cookie`)."""
 NO_STORE: Final = ("cache-control", "no-store")
 
 
 def header(scope: Mapping[str, Any], name: str) -> str:
-    """A header's value, several joined by commas, "" when it isn't there. name: lower case."""
-    wanted = name.encode()
-    found = [value for key, value in scope["headers"] if key == wanted]
-    return b",".join(found).decode("latin-1")
+    """Return a header's value: "" when it is missing, several values joined by commas.
+
+    Args:
+        scope: The ASGI scope.
+        name: The header's name in lower case.
+    """
+    key = name.encode()
+    values = [value for header_name, value in scope["headers"] if header_name == key]
+    return b",".join(values).decode("latin-1")
+
+
+def media_type(value: str) -> str:
+    """Return the media type of a Content-Type header, in lower case and without parameters."""
+    return value.partition(";")[0].strip().lower()
 
 
 def is_https(scope: Mapping[str, Any]) -> bool:
-    """Whether the visitor's browser speaks TLS, perhaps to a proxy in front.
+    """Return whether the browser's connection uses TLS, possibly up to a proxy.
 
-    The proxy's word is taken from anybody: who lies gets a cookie that he can't use.
+    X-Forwarded-Proto is believed from anyone: a client that lies gets a cookie that it can't
+    use.
     """
     forwarded = header(scope, "x-forwarded-proto").split(",")[0].strip().lower()
     return (forwarded or scope.get("scheme", "http")) == "https"
 
 
-async def answer(
-    send: Send, status: int, body: bytes, kind: str, headers: Headers = (), *, head: bool = False
+async def send_response(
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: str,
+    headers: Headers = (),
+    *,
+    head: bool = False,
 ) -> None:
-    """A whole answer. kind: its media type. head: the question was HEAD, so no body goes out."""
-    named = [("content-type", kind), ("content-length", str(len(body))), *headers]
-    pairs = [(name.encode(), value.encode("latin-1")) for name, value in named]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    """Send a whole response.
+
+    Args:
+        send: Of the request.
+        status: HTTP status.
+        body: The body; Content-Length is derived from it.
+        content_type: Value of the Content-Type header.
+        headers: Further headers.
+        head: The request's method is HEAD, so that the body is left out.
+    """
+    lines = [("content-type", content_type), ("content-length", str(len(body))), *headers]
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in lines]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": b"" if head else body})
 
 
-async def answer_json(send: Send, status: int, value: object, headers: Headers = ()) -> None:
-    """The same of a value; browsers keep none of it."""
+async def send_json(send: Send, status: int, value: object, headers: Headers = ()) -> None:
+    """Send a value as JSON that no cache stores."""
     body = json.dumps(value, separators=(",", ":")).encode()
-    await answer(send, status, body, "application/json", [NO_STORE, *headers])
+    await send_response(send, status, body, "application/json", [NO_STORE, *headers])
 
 
-async def redirect(send: Send, to: str, headers: Headers = ()) -> None:
-    """303: the browser asks `to` with GET. to: relative, or the provider's; in ASCII."""
-    await answer(send, 303, b"", "text/plain", [("location", to), NO_STORE, *headers])
+async def send_not_found(send: Send) -> None:
+    """Send a 404 without a body."""
+    await send_response(send, 404, b"", "text/plain")
 
 
-Message: TypeAlias = MutableMapping[str, Any]
-__all__ = [
-    "NO_STORE",
-    "Headers",
-    "Message",
-    "Receive",
-    "Scope",
-    "Send",
-    "answer",
-    "answer_json",
-    "header",
-    "is_https",
-    "redirect",
-]
+async def send_redirect(send: Send, location: str, headers: Headers = ()) -> None:
+    """Send a 303, after which the browser requests `location` with GET.
+
+    Args:
+        send: Of the request.
+        location: A relative or absolute URL in ASCII.
+        headers: Further headers.
+    """
+    lines = [("location", location), NO_STORE, *headers]
+    await send_response(send, 303, b"", "text/plain", lines)

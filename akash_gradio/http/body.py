@@ -1,4 +1,4 @@
-"""How much a request may bring, and how slowly."""
+"""Reads request bodies with limits on their size and on pauses between their parts."""
 
 from __future__ import annotations
 
@@ -9,80 +9,139 @@ from typing import Any, Final
 
 from akash_gradio.http.asgi import Message, Receive, header
 
-LARGE_BYTES: Final = 64 * 1024 * 1024
-"""Of a chat with its pictures; the page's own addresses have tighter limits of their own."""
-SMALL_BYTES: Final = 256 * 1024
-"""Of anything else, Gradio's uploads too: the page makes none."""
-SILENCE_S: Final = 30.0
-"""That a body may make between two packets."""
+CHAT_BODY_BYTES: Final = 64 * 1024 * 1024
+"""Largest body below `/page/`: a chat with its pictures. Most routes have a lower limit."""
+DEFAULT_BODY_BYTES: Final = 256 * 1024
+"""Largest body of any other request. The page uploads nothing to Gradio."""
+MAX_PAUSE_S: Final = 30.0
+"""Longest pause between two parts of a body, in seconds."""
 
 
-class Unfit(Exception):
-    """The body can't be taken."""
+class BodyError(Exception):
+    """The body can't be read."""
 
 
-class TooLarge(Unfit):
-    """It is longer than is accepted. limit: bytes."""
+class BodyTooLarge(BodyError):
+    """The body is longer than the limit.
+
+    Attributes:
+        limit: The limit in bytes.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit} bytes")
         self.limit = limit
 
 
-class TooSlow(Unfit):
-    """It stopped coming."""
+class BodyTooSlow(BodyError):
+    """No part of the body came within the longest pause."""
 
 
-class Body:
-    """Live: counts what comes in. Its `receive` stands in the place of the server's.
+class ClientDisconnected(BodyError):
+    """The client closed the connection before its body was complete."""
 
-    limit: bytes. silence_s: seconds without a packet, while the body is not whole.
-    fault: why it was given up, None while it is well. An app behind the edge may make an
-    answer of its own out of the exception; the edge looks here.
+
+class BoundedReceive:
+    """Wraps an ASGI `receive` and limits the body that comes through it.
+
+    Attributes:
+        error: Why reading was given up, None so far. An app may catch the exception and
+            respond by itself, so a middleware looks here as well.
     """
 
-    def __init__(self, receive: Receive, limit: int, silence_s: float = SILENCE_S) -> None:
-        self._receive, self._limit, self._silence_s = receive, limit, silence_s
-        self._size = 0
-        self._whole = False
-        self.fault: Unfit | None = None
+    def __init__(
+        self, receive: Receive, limit: int, *, max_pause_s: float | None = MAX_PAUSE_S
+    ) -> None:
+        """Wrap `receive`.
 
-    async def receive(self) -> Message:
-        """The next message. Raises TooLarge, TooSlow."""
-        if self._whole:
+        Args:
+            receive: The server's.
+            limit: Largest body, in bytes.
+            max_pause_s: Longest pause between two parts, in seconds; None for no limit.
+        """
+        self._receive, self._limit, self._max_pause_s = receive, limit, max_pause_s
+        self._size = 0
+        self._complete = False
+        self.error: BodyError | None = None
+
+    async def __call__(self) -> Message:
+        """Return the next message.
+
+        Raises:
+            BodyTooLarge: The parts so far exceed the limit.
+            BodyTooSlow: Nothing came within the longest pause.
+        """
+        if self._complete:
             return await self._receive()
         try:
-            async with asyncio.timeout(self._silence_s):
+            async with asyncio.timeout(self._max_pause_s):
                 message = await self._receive()
         except TimeoutError:
-            self.fault = TooSlow()
-            raise self.fault from None
+            self.error = BodyTooSlow()
+            raise self.error from None
         self._size += len(message.get("body", b""))
         if self._size > self._limit:
-            self.fault = TooLarge(self._limit)
-            raise self.fault
-        self._whole = not message.get("more_body", False)
+            self.error = BodyTooLarge(self._limit)
+            raise self.error
+        self._complete = not message.get("more_body", False)
         return message
 
 
-async def read_away(receive: Receive, limit: int = SMALL_BYTES, silence_s: float = 5.0) -> None:
-    """Read a small body that nobody wants, up to the limit.
+async def read_body(receive: Receive, *, limit_bytes: int, content_length: str = "") -> bytes:
+    """Read a whole body, without holding more than the limit in memory.
 
-    A connection that is closed with bytes unread is reset, and the client may never see why.
+    Args:
+        receive: Of the request.
+        limit_bytes: Largest body.
+        content_length: The header of that name; a larger one is refused before reading.
+
+    Raises:
+        BodyTooLarge: The body is larger than the limit.
+        ClientDisconnected: The client closed the connection.
     """
-    body = Body(receive, limit, silence_s)
-    with suppress(Unfit):
-        while (await body.receive()).get("more_body", False):
-            pass
+    _check_content_length(content_length, limit_bytes)
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
+        parts.append(part)
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
-def limit_of(path: str) -> int:
-    """Bytes that a request for this path may bring."""
-    return LARGE_BYTES if path.startswith("/page/") else SMALL_BYTES
+async def drain_body(
+    receive: Receive, *, limit_bytes: int = DEFAULT_BODY_BYTES, max_pause_s: float = 5.0
+) -> None:
+    """Read and discard the body of a refused request, up to the limit.
+
+    A connection that is closed with unread bytes is reset, and the client may never see the
+    response.
+    """
+    bounded = BoundedReceive(receive, limit_bytes, max_pause_s=max_pause_s)
+    with suppress(BodyError):
+        await read_body(bounded, limit_bytes=limit_bytes)
 
 
-def check_length(scope: Mapping[str, Any], limit: int) -> None:
-    """Look at what is announced, before any of it is read. Raises TooLarge."""
-    length = header(scope, "content-length")
-    if length.isdigit() and int(length[:20]) > limit:
-        raise TooLarge(limit)
+def body_limit(path: str) -> int:
+    """Return the largest body of a request for this path, in bytes."""
+    return CHAT_BODY_BYTES if path.startswith("/page/") else DEFAULT_BODY_BYTES
+
+
+def check_content_length(scope: Mapping[str, Any], limit: int) -> None:
+    """Refuse a body by its announced length, before any of it is read.
+
+    Raises:
+        BodyTooLarge: Content-Length exceeds the limit.
+    """
+    _check_content_length(header(scope, "content-length"), limit)
+
+
+def _check_content_length(value: str, limit: int) -> None:
+    if value.isdigit() and int(value[:20]) > limit:
+        raise BodyTooLarge(limit)

@@ -1,4 +1,4 @@
-"""Bodies made smaller on their way to a browser, in an encoding that it takes."""
+"""Compresses responses in an encoding that the browser accepts."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from typing import Final
 import brotli  # type: ignore[import-untyped]  # it has no types
 
 MIN_BYTES: Final = 600
-"""From here on it is worth the work."""
-LIVE: Final = 5
-"""How hard Brotli tries while a visitor waits: 80 kB of HTML take a millisecond or two."""
+"""Smallest body that is worth compressing."""
+DYNAMIC_QUALITY: Final = 5
+"""Brotli's quality for what is compressed per request: 80 kB of HTML take 1 to 2 ms."""
 STATIC_QUALITY: Final = 8
-"""And for what is made once and sent for days; more takes ten times as long, and saves 7 %."""
+"""Brotli's quality for what is compressed once. Higher ones take ten times as long, for 7 %."""
 
 
 def choose_encoding(accepted: str) -> str:
-    """`br`, `gzip` or "" for a request's Accept-Encoding; one with `;q=` isn't taken."""
+    """Return `br`, `gzip` or "" for an Accept-Encoding header; names with `;q=` don't count."""
     names = {name.strip().lower() for name in accepted.split(",")}
     return next((name for name in ("br", "gzip") if name in names), "")
 
 
-def compress(body: bytes, encoding: str, *, quality: int = LIVE) -> bytes:
-    """The body in that encoding of `choose_encoding`. quality: Brotli's."""
+def compress(body: bytes, encoding: str, *, quality: int = DYNAMIC_QUALITY) -> bytes:
+    """Compress a body.
+
+    Args:
+        body: The body.
+        encoding: What `choose_encoding` returned; "" leaves the body as it is.
+        quality: Brotli's quality.
+    """
     if encoding == "br":
-        packed: bytes = brotli.compress(body, quality=quality)
-        return packed
+        compressed: bytes = brotli.compress(body, quality=quality)
+        return compressed
     return gzip.compress(body, compresslevel=6, mtime=0) if encoding else body

@@ -1,4 +1,4 @@
-"""Whose page a request comes from. Cookies alone don't say: browsers send them for others too."""
+"""Detects cross-site requests by their Origin: cookies prove nothing, browsers send them too."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from urllib.parse import urlsplit
 from akash_gradio.http.asgi import header
 
 
-def is_foreign(scope: Mapping[str, Any], allowed: frozenset[str]) -> bool:
-    """Whether a browser says that another site's page sends this.
+def is_cross_site(scope: Mapping[str, Any], allowed: frozenset[str]) -> bool:
+    """Return whether another site's page sends the request. Without Origin no page does.
 
-    allowed: further origins, as `https://host`. Without `Origin` it is no page's script.
+    Args:
+        scope: The ASGI scope of the request.
+        allowed: Further origins whose pages may send requests, as `https://host`.
     """
     origin = header(scope, "origin")
-    if not origin or is_invited(scope, allowed):
+    if not origin or is_allowed_origin(scope, allowed):
         return False
-    theirs = _site(origin)
-    # Not X-Forwarded-Host: a page can send one, because Gradio's CORS allows every header.
-    return theirs is None or theirs != _site(f"//{header(scope, 'host')}")
+    site = _site(origin)
+    # X-Forwarded-Host doesn't count: Gradio's CORS lets a page send any header.
+    return site is None or site != _site(f"//{header(scope, 'host')}")
 
 
-def is_invited(scope: Mapping[str, Any], allowed: frozenset[str]) -> bool:
-    """Whether a page of one of these origins sends this."""
+def is_allowed_origin(scope: Mapping[str, Any], allowed: frozenset[str]) -> bool:
+    """Return whether a page of one of these origins sends the request."""
     return header(scope, "origin").rstrip("/").lower() in allowed
 
 
 def _site(url: str) -> tuple[str, int | None] | None:
-    """Host and port, without a scheme's usual port: behind a proxy the schemes differ."""
+    """Return host and port, without a default port: behind a proxy the schemes differ."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,4 +1,4 @@
-"""The headers that tell a browser what the page may do."""
+"""Response headers that restrict what a browser lets the page do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-_INLINE: Final = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.I)
+_INLINE_SCRIPT: Final = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.I)
 
 ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -20,36 +20,39 @@ ALWAYS: Final = (
     ),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-"""On whatever the page sends. No X-Frame-Options: it knows no list, and a Space is framed."""
+"""On every response of the page. Not X-Frame-Options, which allows no list of sites: a Space is
+shown in a frame."""
 
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 NO_STORE: Final = (b"cache-control", b"no-store")
 PRIVATE: Final = (b"cache-control", b"private, no-cache")
-"""Beside a cookie that names a visitor: no cache between may hand it to another."""
-STILL: Final = (
+"""Beside a visitor's cookie, so that no shared cache gives it to another visitor."""
+STATIC_POLICY: Final = (
     b"content-security-policy",
     b"default-src 'none'; style-src 'unsafe-inline'; sandbox",
 )
-"""Of what is only to be looked at: drawings and reports."""
-KEPT_BYTES: Final = 1_000_000
-"""HTML from this size on isn't kept in memory for its policy."""
+"""For drawings and reports, which run no script."""
+MAX_CACHED_BYTES: Final = 1_000_000
+"""Largest HTML whose policy is cached; the cache holds the HTML."""
 
 
 def page_policy(html: bytes, frame_ancestors: str) -> bytes:
-    """The Content-Security-Policy of an HTML page: no script but its own files and its own blocks.
+    """Return the Content-Security-Policy of a page: it runs only its own files and inline scripts.
 
-    frame_ancestors: the hosts, beside our own, in whose frames it may stand.
+    Args:
+        html: The complete page; inline scripts are allowed by their hashes.
+        frame_ancestors: Sources, besides the page's own host, that may show it in a frame.
     """
-    return (_kept if len(html) < KEPT_BYTES else _policy)(html, frame_ancestors)
+    return (_cached_policy if len(html) < MAX_CACHED_BYTES else _policy)(html, frame_ancestors)
 
 
 def _policy(html: bytes, frame_ancestors: str) -> bytes:
     hashes = " ".join(f"'sha256-{digest}'" for digest in _script_digests(html))
-    rules = (
+    directives = (
         "default-src 'self'",
-        # Gradio's page brings inline blocks that hold its configuration: they are let in by
-        # their hashes, so that no other inline script runs. 'unsafe-eval': Gradio makes functions
-        # of the `js=` of events (`new AsyncFunction`), and of Svelte's templates.
+        # Gradio's page has inline scripts with its configuration. Their hashes allow these and
+        # no other. 'unsafe-eval': Gradio compiles the `js=` of events (`new AsyncFunction`), and
+        # Svelte's templates.
         f"script-src 'self' 'unsafe-eval' {hashes}".rstrip(),
         # Gradio's components and highlighted formulas set style attributes.
         "style-src 'self' 'unsafe-inline'",
@@ -64,12 +67,12 @@ def _policy(html: bytes, frame_ancestors: str) -> bytes:
         "form-action 'self'",
         f"frame-ancestors 'self' {frame_ancestors}".rstrip(),
     )
-    return "; ".join(rules).encode("latin-1", "ignore")
+    return "; ".join(directives).encode("latin-1", "ignore")
 
 
-_kept = lru_cache(maxsize=4)(_policy)
+_cached_policy = lru_cache(maxsize=4)(_policy)
 
 
 def _script_digests(html: bytes) -> Iterable[str]:
-    found = {base64.b64encode(hashlib.sha256(s).digest()).decode() for s in _INLINE.findall(html)}
-    return sorted(found)
+    scripts = _INLINE_SCRIPT.findall(html)
+    return sorted({base64.b64encode(hashlib.sha256(s).digest()).decode() for s in scripts})

@@ -1,4 +1,4 @@
-"""The server's last half: it runs in a thread of its own, and ends when the process is told to."""
+"""Runs a server that was started in another thread until the process is signaled to end."""
 
 from __future__ import annotations
 
@@ -11,58 +11,65 @@ from typing import Final
 
 import uvicorn
 
-from akash_gradio.http.shutdown import Running, finish
+from akash_gradio.http.shutdown import RunningRequests, wait_for_requests
 
-FILES: Final = 65_536
-"""Connections that may be open at once, as far as the system lets us."""
-CLOSING_S: Final = 5
-"""For connections that have nothing more to say, and for what ends with the server."""
+MAX_OPEN_FILES: Final = 65_536
+"""Connections that may be open at once, as far as the system allows."""
+JOIN_TIMEOUT_S: Final = 5
+"""Time for idle connections and the lifespan to close, in seconds."""
 
 
 def watch_sigterm() -> threading.Event:
-    """Set when the process is told to end. Call it in the main thread, before the server starts:
-    it answers before `launch` has returned.
+    """Return an event that is set on SIGTERM.
+
+    Call it in the main thread before the server starts: Gradio's `launch` responds to requests
+    before it returns.
     """
-    told = threading.Event()
+    signaled = threading.Event()
 
-    def hear(_signal: int, _frame: FrameType | None) -> None:
-        told.set()
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        signaled.set()
 
-    signal.signal(signal.SIGTERM, hear)
-    return told
+    signal.signal(signal.SIGTERM, handle)
+    return signaled
 
 
 def serve_until_signaled(
     server: uvicorn.Server,
-    running: Running,
-    told: threading.Event,
+    running: RunningRequests,
+    signaled: threading.Event,
     protocol: type[asyncio.Protocol],
 ) -> None:
-    """Wait for SIGTERM or Ctrl+C, let running answers finish (SIGTERM alone), then close.
+    """Block the main thread until SIGTERM or Ctrl+C, then close the server.
 
-    server: runs already, in another thread. told: of `watch_sigterm`. protocol: of the
-    connections. In the main thread.
+    On SIGTERM running requests may finish, see `shutdown.wait_for_requests`.
+
+    Args:
+        server: The server, which already runs in another thread.
+        running: The requests in progress.
+        signaled: The event from `watch_sigterm`.
+        protocol: The protocol of new connections.
     """
-    allow_many_files()
-    server.config.http_protocol_class = protocol  # of the connections from now on
+    raise_file_limit()
+    server.config.http_protocol_class = protocol
     with suppress(KeyboardInterrupt):
-        told.wait()
-        finish(running)
+        signaled.wait()
+        wait_for_requests(running)
     server.config.timeout_graceful_shutdown = 1
     server.should_exit = True
     thread = getattr(server, "thread", None)
     if thread is not None:
-        thread.join(CLOSING_S)
+        thread.join(JOIN_TIMEOUT_S)
 
 
-def allow_many_files() -> None:
-    """Raise the limit of open files, which many systems set to 1024, as high as we may."""
+def raise_file_limit() -> None:
+    """Raise the limit of open files, which many systems set to 1024, as far as allowed."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    limit = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
         with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

@@ -1,53 +1,53 @@
-"""A server that is told to end lets running answers come to theirs."""
+"""Graceful shutdown: running requests may finish, new ones are refused."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Final
 
 SHUTDOWN_GRACE_S: Final = 20.0
-"""Seconds that running answers have. Docker and Akash kill what still runs later."""
-LOOK_S: Final = 0.05
+"""Time that running requests have, in seconds. Docker and Akash kill the process later."""
+POLL_S: Final = 0.05
 
 
-class Running:
-    """Live: how many answers are being given, and whether new ones may begin."""
+class RunningRequests:
+    """Counts the requests in progress.
+
+    Attributes:
+        count: Number of requests in progress.
+        closing: Whether the server is shutting down, so that no new request may start.
+    """
 
     def __init__(self) -> None:
-        self.answers = 0
+        self.count = 0
         self.closing = False
 
     @contextmanager
-    def answer(self) -> Iterator[None]:
-        """One more, until it is left."""
-        self.answers += 1
+    def track(self) -> Iterator[None]:
+        """Count one request until the context ends."""
+        self.count += 1
         try:
             yield
         finally:
-            self.answers -= 1
+            self.count -= 1
 
 
-class Server(Protocol):
-    """What of `uvicorn.Server` is needed."""
-
-    should_exit: bool
-
-
-def finish(
-    running: Running,
+def wait_for_requests(
+    running: RunningRequests,
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
-    last_words_s: float = SHUTDOWN_GRACE_S,
+    grace_s: float = SHUTDOWN_GRACE_S,
 ) -> bool:
-    """Wait in this thread until nothing runs any more; new answers are refused meanwhile.
+    """Refuse new requests, and block this thread until the running ones have finished.
 
-    Returns False when some had to be cut after `last_words_s` seconds.
+    Returns:
+        Whether all of them finished within `grace_s` seconds.
     """
     running.closing = True
-    end = clock() + last_words_s
-    while running.answers and clock() < end:
-        sleep(LOOK_S)
-    return not running.answers
+    end = clock() + grace_s
+    while running.count and clock() < end:
+        sleep(POLL_S)
+    return not running.count

@@ -21,11 +21,11 @@ BODY = b"words and words and words " * 100
         ("brotli", ""),
     ],
 )
-def test_an_encoding_is_one_that_the_browser_takes(accepted: str, encoding: str) -> None:
+def test_the_encoding_is_one_that_the_browser_accepts(accepted: str, encoding: str) -> None:
     assert choose_encoding(accepted) == encoding
 
 
-def test_what_is_packed_comes_out_as_it_was() -> None:
+def test_a_compressed_body_decompresses_to_the_original() -> None:
     assert brotli.decompress(compress(BODY, "br")) == BODY
     assert gzip.decompress(compress(BODY, "gzip")) == BODY
     assert compress(BODY, "") == BODY

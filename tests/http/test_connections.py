@@ -17,7 +17,7 @@ from akash_gradio.gateway.passthrough.uvicorn_protocol import (
     HeadTimeoutProtocol,
     PassthroughProtocol,
 )
-from akash_gradio.http.server import allow_many_files
+from akash_gradio.http.server import raise_file_limit
 
 MANY = 10_000
 IDLERS = """
@@ -111,7 +111,7 @@ async def test_a_thousand_connections_that_ask_nothing_shut_nobody_out() -> None
 
 
 async def test_ten_thousand_open_connections_shut_nobody_out_and_leave_nothing() -> None:
-    allow_many_files()
+    raise_file_limit()
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < MANY + 500:
         pytest.skip(f"this machine lets a process open fewer than {MANY} files")
     app, full, empty = App(), asyncio.Event(), asyncio.Event()
