@@ -1,1 +1,6 @@
-"""Rate limits, budgets, the waiting queue, and their counters."""
+"""What one visitor, API key or day may use: rate limits, budgets and the waiting queue.
+
+Start reading at `gateway.py`, which admits each chat request before the gateway answers it.
+`limiter.py` has the rate limiter, `counters.py` and `redis_counters.py` what it counts in. It
+may import the gateway, the settings and the domain.
+"""

@@ -1,4 +1,4 @@
-"""So many answers at once; the others wait in line and are told their place."""
+"""Limits how many answers are given at once; further requests wait in a queue."""
 
 from __future__ import annotations
 
@@ -9,63 +9,75 @@ from typing import Final
 from akash_gradio.domain.errors import LimitReached
 
 QUEUE_RETRY_S: Final = 10.0
-"""When the line itself is full."""
+"""Retry-After when the queue is full, in seconds."""
 
 
-class _Place:
+class _Waiter:
     def __init__(self) -> None:
-        self.moved = asyncio.Event()
+        self.changed = asyncio.Event()
         self.admitted = False
 
 
 class ConcurrencyLimiter:
-    """Live. at_once: None for as many as come. longest: how many may wait."""
+    """Slots for answers, given in the order of the requests.
 
-    def __init__(self, at_once: int | None, longest: int) -> None:
-        self._at_once, self._longest = at_once, longest
-        self.inside = 0
-        self._line: list[_Place] = []
+    Attributes:
+        running: Number of slots in use.
+    """
 
-    async def enter(self) -> AsyncGenerator[int, None]:
-        """Wait for one's turn; yields one's place whenever it changes, and ends when inside.
+    def __init__(self, max_running: int | None, max_waiting: int) -> None:
+        """Start with all slots free.
 
-        Who has come to its end must `leave`; who was cut off before needn't.
-        Raises LimitReached when too many wait.
+        Args:
+            max_running: Number of slots, None for no limit.
+            max_waiting: Longest queue.
         """
-        if self._at_once is None or self.inside < self._at_once:
-            self.inside += 1
+        self._max_running, self._max_waiting = max_running, max_waiting
+        self.running = 0
+        self._queue: list[_Waiter] = []
+
+    async def acquire(self) -> AsyncGenerator[int, None]:
+        """Wait for a slot; yield the position in the queue whenever it changes.
+
+        Call `release` if the generator has ended, but not if it was closed before.
+
+        Raises:
+            LimitReached: The queue is full.
+        """
+        if self._max_running is None or self.running < self._max_running:
+            self.running += 1
             return
-        if len(self._line) >= self._longest:
+        if len(self._queue) >= self._max_waiting:
             raise LimitReached("queue", retry_after_s=QUEUE_RETRY_S)
-        place, through = _Place(), False
-        self._line.append(place)
+        waiter, acquired = _Waiter(), False
+        self._queue.append(waiter)
         try:
-            while not place.admitted:
-                place.moved.clear()
-                yield self._line.index(place) + 1
-                await place.moved.wait()
-            through = True
+            while not waiter.admitted:
+                waiter.changed.clear()
+                yield self._queue.index(waiter) + 1
+                await waiter.changed.wait()
+            acquired = True
         finally:
-            if not through:
-                self._gives_up(place)
+            if not acquired:
+                self._abandon(waiter)
 
-    def leave(self) -> None:
-        """One is through; the first in line comes in."""
-        self.inside -= 1
-        if self._line:
-            first = self._line.pop(0)
+    def release(self) -> None:
+        """Free a slot, and give it to the first in the queue."""
+        self.running -= 1
+        if self._queue:
+            first = self._queue.pop(0)
             first.admitted = True
-            first.moved.set()
-            self.inside += 1
-        self._tell_all()
+            first.changed.set()
+            self.running += 1
+        self._notify_queue()
 
-    def _gives_up(self, place: _Place) -> None:
-        if place.admitted:
-            self.leave()
+    def _abandon(self, waiter: _Waiter) -> None:
+        if waiter.admitted:
+            self.release()
         else:
-            self._line.remove(place)
-            self._tell_all()
+            self._queue.remove(waiter)
+            self._notify_queue()
 
-    def _tell_all(self) -> None:
-        for place in self._line:
-            place.moved.set()
+    def _notify_queue(self) -> None:
+        for waiter in self._queue:
+            waiter.changed.set()

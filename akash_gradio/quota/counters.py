@@ -1,4 +1,7 @@
-"""What was used, by whom. In this process alone; `shared.py` has the same for several replicas."""
+"""Counters by name: sliding windows and daily sums, in this process alone.
+
+`redis_counters.py` has the same for several replicas.
+"""
 
 from __future__ import annotations
 
@@ -8,52 +11,80 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 DAY_S: Final = 86_400
-MOST_NAMES: Final = 100_000
-"""Of visitors that are remembered at once; the least lately seen are forgotten first."""
+MAX_NAMES: Final = 100_000
+"""Most names that are remembered at once; the least recently used are dropped first."""
 
 
 class Counters(Protocol):
     """Sliding windows and sums, by name."""
 
-    async def take(self, name: str, most: int, window_s: float) -> float:
-        """One more of at most `most` in any `window_s` seconds.
+    async def take(self, name: str, limit: int, window_s: float, *, amount: int = 1) -> float:
+        """Count `amount` uses, all or none, if there are at most `limit` in the window then.
 
-        Returns 0.0 when it was still free, else the seconds until the next one is.
+        Returns:
+            0.0 when they were counted, else the seconds until they can be.
         """
         ...
 
+    async def wait_s(self, name: str, limit: int, window_s: float) -> float:
+        """Return what `take` would for one use, without counting it."""
+        ...
+
+    async def release(self, name: str) -> None:
+        """Take back the latest use in the window of this name."""
+        ...
+
+    async def reset(self, name: str) -> None:
+        """Forget the window of this name."""
+        ...
+
     async def total(self, name: str) -> float:
-        """The sum under this name; 0.0 when there is none."""
+        """Return the sum under this name, 0.0 when there is none."""
         ...
 
     def add(self, name: str, amount: float, until: float) -> None:
-        """Add to the sum, which is forgotten at `until` (seconds of the Unix clock)."""
+        """Add to the sum, which is forgotten at `until` (Unix time in seconds)."""
         ...
 
 
 class LocalCounters:
-    """Live: this process's own. clock: seconds of the Unix clock."""
+    """Counters of this process."""
 
-    def __init__(
-        self, clock: Callable[[], float] = time.time, most_names: int = MOST_NAMES
-    ) -> None:
-        self._clock, self._most_names = clock, most_names
+    def __init__(self, clock: Callable[[], float] = time.time, max_names: int = MAX_NAMES) -> None:
+        """Start with nothing counted.
+
+        Args:
+            clock: Unix time in seconds.
+            max_names: Most names that are remembered at once.
+        """
+        self._clock, self._max_names = clock, max_names
         self._windows: dict[str, deque[float]] = {}
         self._sums: dict[str, tuple[float, float]] = {}
 
-    async def take(self, name: str, most: int, window_s: float) -> float:
+    async def take(self, name: str, limit: int, window_s: float, *, amount: int = 1) -> float:
         """See `Counters.take`."""
         now = self._clock()
-        taken = self._windows.pop(name, None) or deque()
-        self._windows[name] = taken  # the last one in the order of forgetting
-        while taken and taken[0] <= now - window_s:
-            taken.popleft()
-        if len(taken) >= most:
-            return taken[len(taken) - most] + window_s - now
-        taken.append(now)
-        if len(self._windows) > self._most_names:
+        uses = self._windows.pop(name, None) or deque()
+        self._windows[name] = uses  # the last one to be dropped
+        if len(self._windows) > self._max_names:
             del self._windows[next(iter(self._windows))]
-        return 0.0
+        wait_s = _wait_s(uses, limit - amount, window_s, now)
+        if not wait_s:
+            uses.extend([now] * amount)
+        return wait_s
+
+    async def wait_s(self, name: str, limit: int, window_s: float) -> float:
+        """See `Counters.wait_s`."""
+        return _wait_s(self._windows.get(name, deque()), limit - 1, window_s, self._clock())
+
+    async def release(self, name: str) -> None:
+        """See `Counters.release`."""
+        if self._windows.get(name):
+            self._windows[name].pop()
+
+    async def reset(self, name: str) -> None:
+        """See `Counters.reset`."""
+        self._windows.pop(name, None)
 
     async def total(self, name: str) -> float:
         """See `Counters.total`."""
@@ -62,12 +93,25 @@ class LocalCounters:
 
     def add(self, name: str, amount: float, until: float) -> None:
         """See `Counters.add`."""
-        before, ends = self._sums.pop(name, (0.0, 0.0))
-        self._sums[name] = ((before if ends > self._clock() else 0.0) + amount, until)
-        if len(self._sums) > self._most_names:
+        previous, ends = self._sums.pop(name, (0.0, 0.0))
+        self._sums[name] = ((previous if ends > self._clock() else 0.0) + amount, until)
+        if len(self._sums) > self._max_names:
             del self._sums[next(iter(self._sums))]
 
 
 def end_of_day(now: float) -> float:
-    """The next midnight UTC, in seconds of the Unix clock."""
+    """Return the next midnight UTC. Both are Unix times in seconds."""
     return (now // DAY_S + 1) * DAY_S
+
+
+def _wait_s(uses: deque[float], remaining: int, window_s: float, now: float) -> float:
+    """Drop the uses that left the window; return the seconds until at most `remaining` are in it.
+
+    Uses are Unix times in seconds, oldest first.
+    """
+    while uses and uses[0] <= now - window_s:
+        uses.popleft()
+    excess = len(uses) - max(0, remaining)
+    if excess <= 0:
+        return 0.0 if remaining >= 0 else window_s
+    return max(0.001, uses[excess - 1] + window_s - now)

@@ -1,7 +1,7 @@
-"""The gateway as strangers may use it: shares, a line, allowed models and values.
+"""A gateway with quotas: rate limits, budgets, the waiting queue, allowed models and values.
 
-It stands in the gateway's place for everything that asks: the page, lanes, sets and `/v1`.
-Who asks is read from the request's context (`domain/visitor.py`).
+The page, comparisons, prompt sets and `/v1` use it instead of the gateway itself. It takes the
+visitor from the context of the request (`domain/visitor.py`).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from akash_gradio.domain.visitor import CURRENT_VISITOR, Visitor
 from akash_gradio.gateway import PassthroughItem, PassthroughRequest
 from akash_gradio.quota.concurrency import ConcurrencyLimiter
 from akash_gradio.quota.counters import Counters, end_of_day
-from akash_gradio.quota.request_limits import TOKENS, RequestLimits
+from akash_gradio.quota.limiter import RateLimit, RateLimiter
+from akash_gradio.quota.request_limits import MAX_TOKENS, RequestLimits
 from akash_gradio.quota.visitor_keys import VisitorKeys
 
-MINUTE_S: Final = 60.0
 EXPECTED_TOKENS: Final = 1000
-"""Of an answer that is being given, where no highest `max_tokens` is set: counted as used
-until its receipt comes, so that many questions at once don't outrun a share."""
+"""Tokens of a running answer where `max_tokens` has no upper limit. They count as used until
+its receipt comes, so that many requests at once can't exceed a budget by much."""
 
-Cards = Callable[[str], ModelCard | None]
+FindCard = Callable[[str], ModelCard | None]
 
 
 class ChatBackend(Protocol):
@@ -45,133 +45,155 @@ class ChatBackend(Protocol):
         ...
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
-        """Every endpoint's state now."""
+        """Return the current state of every endpoint."""
         ...
 
 
 class UsageMeter:
-    """Live: what the day has cost, by the receipts. clock: seconds of the Unix clock."""
+    """Adds up the tokens and the cost of a day, from receipts."""
 
     def __init__(
-        self, counters: Counters, cards: Cards, clock: Callable[[], float] = time.time
+        self, counters: Counters, find_card: FindCard, clock: Callable[[], float] = time.time
     ) -> None:
-        self.counters, self._cards, self._clock = counters, cards, clock
+        """Start with what the counters hold.
+
+        Args:
+            counters: Where the sums are kept.
+            find_card: Returns the card of a model, for its prices.
+            clock: Unix time in seconds.
+        """
+        self._counters, self._find_card, self._clock = counters, find_card, clock
 
     def observe(self, receipt: Receipt) -> None:
-        """Count an answer for whoever's request is running."""
+        """Add an answer to the sums of the current visitor and of the server."""
         tokens_in = receipt.tokens_in.tokens if receipt.tokens_in else 0
         tokens_out = receipt.tokens_out.tokens if receipt.tokens_out else 0
         tokens, visitor = tokens_in + tokens_out, CURRENT_VISITOR.get()
         until = end_of_day(self._clock())
-        for name in _names(visitor):
-            self.counters.add(f"tokens:{name}", tokens, until)
-        self.counters.add("app-tokens", tokens, until)
+        for subject in _subjects(visitor):
+            self._counters.add(f"tokens:{subject}", tokens, until)
+        self._counters.add("app-tokens", tokens, until)
         cost = self._cost(receipt.answering_model or receipt.requested_model, tokens_in, tokens_out)
         if cost:
-            self.counters.add("app-cost", cost, until)
+            self._counters.add("app-cost", cost, until)
 
     def _cost(self, model: str, tokens_in: int, tokens_out: int) -> float:
-        card = self._cards(model)
+        card = self._find_card(model)
         return (card.cost(tokens_in, tokens_out) or 0.0) if card is not None else 0.0
 
 
 class QuotaGateway:
-    """Live. An `ChatGateway` before another one."""
+    """A `ChatGateway` that admits requests before another one answers them."""
 
     def __init__(
         self,
-        source: ChatBackend,
+        backend: ChatBackend,
         limits: RequestLimits,
         counters: Counters,
         clock: Callable[[], float] = time.time,
         own_keys: VisitorKeys | None = None,
     ) -> None:
-        self._source, self._limits, self._counters = source, limits, counters
+        """Put quotas in front of a gateway.
+
+        Args:
+            backend: The gateway.
+            limits: What is allowed.
+            counters: Where use is counted.
+            clock: Unix time in seconds.
+            own_keys: Answers with visitors' own keys, None where they aren't accepted.
+        """
+        self._backend, self._limits, self._counters = backend, limits, counters
         self._clock, self._own_keys = clock, own_keys
-        self._turnstile = ConcurrencyLimiter(limits.at_once, limits.queue)
+        self._limiter = RateLimiter(counters)
+        self._concurrency = ConcurrencyLimiter(limits.max_running, limits.max_waiting)
         self._running: Counter[str] = Counter()
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
-        """Every endpoint's state now."""
-        return self._source.endpoints()
+        """Return the current state of every endpoint."""
+        return self._backend.endpoints()
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        """See `ChatGateway.stream`. Raises NotAllowed and LimitReached besides."""
-        fits, visitor = self._limits.fit, CURRENT_VISITOR.get()
-        own_keys, own = self._own_keys, visitor.own_key
-        if own is not None and own_keys is not None:
-            return self._pass(lambda: own_keys.stream(fits(request), own), visitor)
-        return self._pass(lambda: self._source.stream(fits(request)), visitor)
+        """See `ChatGateway.stream`.
+
+        Raises:
+            NotAllowed: The operator doesn't allow the model, a value or the length.
+            LimitReached: A limit of the visitor or of the server is reached.
+        """
+        check, visitor = self._limits.check_request, CURRENT_VISITOR.get()
+        own_keys, own_key = self._own_keys, visitor.own_key
+        if own_key is not None and own_keys is not None:
+            return self._admit_and_run(lambda: own_keys.stream(check(request), own_key), visitor)
+        return self._admit_and_run(lambda: self._backend.stream(check(request)), visitor)
 
     def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[Any, None]:
-        """See `Gateway.passthrough`. Raises NotAllowed and LimitReached besides."""
-        fits, ask = self._limits.fit_passthrough, self._source.passthrough
-        return self._pass(lambda: ask(fits(request)), CURRENT_VISITOR.get())
+        """See `Gateway.passthrough`. Raises the same as `stream`."""
+        check = self._limits.check_passthrough
+        return self._admit_and_run(
+            lambda: self._backend.passthrough(check(request)), CURRENT_VISITOR.get()
+        )
 
-    async def _pass(
-        self, ask: Callable[[], AsyncGenerator[Any, None]], visitor: Visitor
+    async def _admit_and_run(
+        self, run: Callable[[], AsyncGenerator[Any, None]], visitor: Visitor
     ) -> AsyncGenerator[Any, None]:
-        answer = ask()  # what isn't allowed costs nobody a message
+        answer = run()  # first, so that a request that isn't allowed counts as no message
         await self._admit(visitor)
-        inside = False
-        self._running.update(_names(visitor))
+        acquired = False
+        self._running.update(_subjects(visitor))
         try:
-            async with aclosing(self._turnstile.enter()) as line:
+            async with aclosing(self._concurrency.acquire()) as positions:
                 waited = False
-                async for place in line:
+                async for position in positions:
                     waited = True
-                    yield Queued(place)
-            inside = True
+                    yield Queued(position)
+            acquired = True
             if waited:
                 yield Queued(0)
             async with aclosing(answer) as events:
                 async for event in events:
                     yield event
         finally:
-            self._running.subtract(_names(visitor))
-            self._running += Counter()  # forgets those at 0
-            if inside:
-                self._turnstile.leave()
+            self._running.subtract(_subjects(visitor))
+            self._running += Counter()  # removes those at 0
+            if acquired:
+                self._concurrency.release()
 
     async def _admit(self, visitor: Visitor) -> None:
-        """Look at every share, then take one message. Raises LimitReached.
+        """Check the budgets, then count one message. Raises LimitReached.
 
-        Who pays with a key of their own uses none of the host's tokens.
+        Requests with a visitor's own key use none of the operator's tokens.
         """
+        limits = self._limits
         if self._own_keys is None or visitor.own_key is None:
-            await self._check_days(visitor)
-        limits = self._limits
-        for name, times in zip(_names(visitor), (1, limits.network), strict=False):
-            if limits.messages_per_minute is not None:
-                most = limits.messages_per_minute * times
-                wait_s = await self._counters.take(f"messages:{name}", most, MINUTE_S)
-                if wait_s > 0:
-                    told = limits.messages_per_minute
-                    raise LimitReached("messages", limit=told, retry_after_s=wait_s)
+            await self._check_budgets(visitor)
+        if limits.messages_per_minute is not None:
+            rate = RateLimit("messages", limits.messages_per_minute)
+            await self._limiter.admit_visitor(rate, visitor, network_factor=limits.network_factor)
 
-    async def _check_days(self, visitor: Visitor) -> None:
+    async def _check_budgets(self, visitor: Visitor) -> None:
         limits = self._limits
-        await self._check_day("app-tokens", "app_tokens", limits.app_tokens_per_day)
-        await self._check_day("app-cost", "app_cost", limits.app_cost_per_day)
-        for name, times in zip(_names(visitor), (1, limits.network), strict=False):
-            if limits.tokens_per_day is not None:
-                most = limits.tokens_per_day * times
-                expected = self._running[name] * self._expected_tokens()
-                await self._check_day(f"tokens:{name}", "tokens", most, expected)
+        await self._check_budget("app-tokens", "app_tokens", limits.app_tokens_per_day)
+        await self._check_budget("app-cost", "app_cost", limits.app_cost_per_day)
+        if limits.tokens_per_day is None:
+            return
+        for subject, factor in zip(_subjects(visitor), (1, limits.network_factor), strict=False):
+            budget = limits.tokens_per_day * factor
+            expected = self._running[subject] * self._expected_tokens()
+            await self._check_budget(f"tokens:{subject}", "tokens", budget, expected)
 
-    async def _check_day(
-        self, name: str, what: str, most: float | None, expected: float = 0.0
+    async def _check_budget(
+        self, name: str, reason: str, budget: float | None, expected: float = 0.0
     ) -> None:
-        if most is None or await self._counters.total(name) + expected < most:
+        """Raise LimitReached if the day's sum and what is expected reach the budget."""
+        if budget is None or await self._counters.total(name) + expected < budget:
             return
         now = self._clock()
-        told = most if what == "tokens" else 0
-        raise LimitReached(what, limit=told, retry_after_s=end_of_day(now) - now)
+        shown = budget if reason == "tokens" else 0  # a server's budget is not made public
+        raise LimitReached(reason, limit=shown, retry_after_s=end_of_day(now) - now)
 
     def _expected_tokens(self) -> float:
-        return self._limits.ranges.get(TOKENS, (0, EXPECTED_TOKENS))[1]
+        return self._limits.ranges.get(MAX_TOKENS, (0, EXPECTED_TOKENS))[1]
 
 
-def _names(visitor: Visitor) -> tuple[str, ...]:
-    """Whose shares a request is counted under: the visitor's, then the network's."""
+def _subjects(visitor: Visitor) -> tuple[str, ...]:
+    """Return the ids under which a request is counted: the visitor's, then the network's."""
     return (visitor.id, visitor.network) if visitor.network else (visitor.id,)

@@ -1,7 +1,7 @@
-"""Answers that a visitor pays with a key of their own.
+"""Answers requests with a visitor's own API key.
 
-For each answer there is a gateway and a client of its own, which end with it: the key is in
-nothing that another visitor's request comes near.
+Each answer has its own gateway and HTTP client, which are closed after it, so that the key is
+in nothing that another visitor's request uses.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Final
 
 from pydantic import SecretStr, ValidationError
 
@@ -25,67 +26,82 @@ from akash_gradio.gateway import open_gateway
 from akash_gradio.gateway.passthrough.transport import HttpTransport
 from akash_gradio.gateway.public_addresses import AddressFilter, is_public
 
-ALIAS = "own-endpoint"
-"""What an endpoint is called whose address a visitor gave."""
-Cards = Callable[[str], ModelCard | None]
+ALIAS: Final = "own-endpoint"
+"""The alias of an endpoint whose URL a visitor gave."""
+
+FindCard = Callable[[str], ModelCard | None]
 
 
-def accepts_visitor_keys(entry: EndpointSettings) -> bool:
-    """Whether a visitor's key means something at this endpoint of the host's.
+def accepts_visitor_keys(endpoint: EndpointSettings) -> bool:
+    """Return whether visitors may use their own keys at one of the operator's endpoints.
 
-    Where the host needs none any made-up one would do, and what is drained stays so.
+    An endpoint without a key would accept any made-up one, and a drained one gets no calls.
     """
-    return entry.api_key is not None and entry.weight > 0
+    return endpoint.api_key is not None and endpoint.weight > 0
 
 
 class VisitorKeys:
-    """Asks with visitors' keys. allowed: where an address that a visitor gave may lead."""
+    """Streams answers with visitors' own keys."""
 
     def __init__(
         self,
         settings: Settings,
-        cards: Cards,
+        find_card: FindCard,
         on_receipt: Callable[[Receipt], None],
         allowed: AddressFilter = is_public,
     ) -> None:
-        self._settings, self._cards, self._on_receipt = settings, cards, on_receipt
+        """Take the operator's settings.
+
+        Args:
+            settings: The endpoints, and whether visitors may give URLs.
+            find_card: Returns the card of a model.
+            on_receipt: Called with the receipt of each answer.
+            allowed: Whether a URL that a visitor gave may lead to an address.
+        """
+        self._settings, self._find_card, self._on_receipt = settings, find_card, on_receipt
         self._allowed = allowed
 
-    async def stream(self, request: ChatRequest, own: OwnKey) -> AsyncGenerator[Event, None]:
-        """See `ChatGateway.stream`. Raises NotAllowed besides."""
-        entry = self._entry(own, request.model)
-        theirs = entry.name == ALIAS
+    async def stream(self, request: ChatRequest, own_key: OwnKey) -> AsyncGenerator[Event, None]:
+        """See `ChatGateway.stream`.
+
+        Raises:
+            NotAllowed: The key isn't accepted at its endpoint, or the URL may not be called.
+        """
+        endpoint = self._endpoint(own_key, request.model)
+        is_visitors_url = endpoint.name == ALIAS
         settings = self._settings.model_copy(
-            update={"endpoints": (entry,), "fallback_models": (), "retry_attempts": 0}
+            update={"endpoints": (endpoint,), "fallback_models": (), "retry_attempts": 0}
         )
         gateway = open_gateway(
             settings,
-            self._without_headers,
-            transport=HttpTransport(self._allowed if theirs else None),
+            self._card_without_headers,
+            transport=HttpTransport(self._allowed if is_visitors_url else None),
             on_receipt=self._on_receipt,
         )
         async with gateway, aclosing(gateway.stream(request)) as events:
             async for event in events:
                 yield event
 
-    def _entry(self, own: OwnKey, model: str) -> EndpointSettings:
-        known = {entry.name: entry for entry in self._settings.endpoints}
-        mine = {"api_key": SecretStr(own.key), "models": (model,), "custom_headers": {}}
-        if own.endpoint in known:
-            if not accepts_visitor_keys(known[own.endpoint]):
+    def _endpoint(self, own_key: OwnKey, model: str) -> EndpointSettings:
+        configured = {endpoint.name: endpoint for endpoint in self._settings.endpoints}
+        changes = {"api_key": SecretStr(own_key.key), "models": (model,), "custom_headers": {}}
+        if own_key.endpoint in configured:
+            if not accepts_visitor_keys(configured[own_key.endpoint]):
                 raise NotAllowed("own_key")
-            return known[own.endpoint].model_copy(update=mine)
+            return configured[own_key.endpoint].model_copy(update=changes)
         if self._settings.own_keys is not OwnKeysMode.ENDPOINTS:
             raise NotAllowed("own_key")
         try:
-            entry = EndpointSettings.model_validate({"url": own.endpoint, "name": ALIAS, **mine})
+            endpoint = EndpointSettings.model_validate(
+                {"url": own_key.endpoint, "name": ALIAS, **changes}
+            )
         except ValidationError:
             raise NotAllowed("own_endpoint") from None
-        if not entry.url.startswith("https://") and self._allowed is is_public:
+        if not endpoint.url.startswith("https://") and self._allowed is is_public:
             raise NotAllowed("own_endpoint")
-        return entry
+        return endpoint
 
-    def _without_headers(self, model: str) -> ModelCard | None:
-        """The host's custom headers may hold a credential, which would be spent instead."""
-        card = self._cards(model)
+    def _card_without_headers(self, model: str) -> ModelCard | None:
+        """Drop the operator's custom headers, which may contain a credential."""
+        card = self._find_card(model)
         return replace(card, custom_headers=EMPTY_MAPPING) if card is not None else None

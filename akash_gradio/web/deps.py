@@ -20,6 +20,7 @@ from akash_gradio.domain.ports import ChatGateway, EndpointStatus
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.files.reader import FileReader
 from akash_gradio.http.locality import is_local_request
+from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.web.notices import NoticeSource
 
 Endpoints = Callable[[], tuple[EndpointStatus, ...]]
@@ -95,11 +96,13 @@ class CompareDeps:
     Attributes:
         gateway: Answers the lanes.
         models: The models that may be compared.
+        limiter: Counts the votes of each visitor.
         votes: Stores votes; None if each browser keeps its own.
     """
 
     gateway: ChatGateway
     models: CatalogView
+    limiter: RateLimiter
     votes: VoteStore | None = None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
@@ -21,8 +20,9 @@ from starlette.types import ASGIApp
 from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.votes.export import votes_csv, votes_json
 from akash_gradio.compare.votes.store import Vote, VoteStore, parse_votes
-from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.errors import LimitReached, UserError
 from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
+from akash_gradio.quota.limiter import RateLimit
 from akash_gradio.web.deps import CatalogView, CompareDeps
 from akash_gradio.web.page_route import post, read_body
 from akash_gradio.web.ranking_view import ranking_view
@@ -30,10 +30,8 @@ from akash_gradio.web.templating import render_template
 
 MAX_VOTES_PER_REQUEST: Final = 6
 """One prompt gives at most one vote for each pair of four lanes."""
-MAX_VOTES_PER_MINUTE: Final = 60
-"""Stored votes of one visitor."""
-MAX_NETWORK_VOTES_PER_MINUTE: Final = 600
-"""Stored votes of all visitors behind one address: a new cookie does not reset the limit."""
+VOTE_LIMIT: Final = RateLimit("votes", limit=60)
+"""Stored votes of one visitor per minute."""
 RANKING_MAX_AGE_S: Final = 5.0
 """The ranking of stored votes is computed at most this often."""
 
@@ -49,7 +47,7 @@ class VoteRoutes:
     def __init__(self, deps: CompareDeps, clock: Callable[[], float] = time.monotonic) -> None:
         self._models, self._store = deps.models, deps.votes
         self._rankings = _RankingCache(clock, RANKING_MAX_AGE_S if deps.votes else 0.0)
-        self._limiter = _VoteLimiter(clock)
+        self._limiter = deps.limiter
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of votes."""
@@ -67,7 +65,7 @@ class VoteRoutes:
             raise UserError("invalid_request", {"detail": detail})
         if self._store is not None:
             _check_models(self._models, votes)
-            self._limiter.admit(len(votes))
+            await self._count(len(votes))
             await _store_all(self._store, map(_with_visitor, votes))
         return JSONResponse({"kept": self._store is not None})
 
@@ -84,6 +82,13 @@ class VoteRoutes:
         if request.path_params["form"] == "csv":
             return JSONResponse({"text": votes_csv(votes)})
         return JSONResponse({"text": votes_json(*await self._rankings.get(votes))})
+
+    async def _count(self, votes: int) -> None:
+        """Count votes of the current visitor, or raise `UserError`."""
+        try:
+            await self._limiter.admit_visitor(VOTE_LIMIT, CURRENT_VISITOR.get(), amount=votes)
+        except LimitReached as error:
+            raise UserError("too_many_votes", {"limit": str(error.limit)}, 429) from None
 
     async def _votes(self, body: bytes) -> tuple[Vote, ...]:
         """Return all stored votes, or those in the request if none are stored."""
@@ -107,31 +112,6 @@ class _RankingCache:
             self._ranking = asyncio.ensure_future(asyncio.to_thread(rank, votes))
         ranked = self._votes
         return ranked, await asyncio.shield(self._ranking)
-
-
-class _VoteLimiter:
-    """Counts the votes of the last minute, by visitor and by network."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._cast: deque[tuple[float, str, str, int]] = deque()
-
-    def admit(self, votes: int) -> None:
-        """Count more votes of the current visitor.
-
-        Raises:
-            UserError: `too_many_votes`.
-        """
-        now, visitor = self._clock(), CURRENT_VISITOR.get()
-        while self._cast and self._cast[0][0] <= now - 60:
-            self._cast.popleft()
-        own = sum(count for _, voter, _, count in self._cast if voter == visitor.id)
-        near = sum(count for _, _, network, count in self._cast if network == visitor.network)
-        if own + votes > MAX_VOTES_PER_MINUTE or (
-            visitor.network and near + votes > MAX_NETWORK_VOTES_PER_MINUTE
-        ):
-            raise UserError("too_many_votes", {"limit": str(MAX_VOTES_PER_MINUTE)}, 429)
-        self._cast.append((now, visitor.id, visitor.network, votes))
 
 
 def _check_models(models: CatalogView, votes: Iterable[Vote]) -> None:

@@ -137,10 +137,10 @@ def test_replicas_share_limits_and_sessions_and_work_without_redis(
             assert len(upstream.stub.chats) == 2
             redis.kill()
             assert "Hello" in reply_text(a, upstream.model, cookie)
-            wait_until(lambda: "shared.lost" in a.log, 10, "the loss in the log")
+            wait_until(lambda: "redis.lost" in a.log, 10, "the loss in the log")
             assert "counts alone" in got(a, "/page/models", cookie)
             redis.start()
-            wait_until(lambda: "shared.found" in a.log, 20, "Redis found again")
+            wait_until(lambda: "redis.reconnected" in a.log, 20, "Redis found again")
             assert "counts alone" not in got(a, "/page/models", cookie)
 
 

@@ -41,7 +41,7 @@ class House:
         self.clock = Clock()
         self.counters = LocalCounters(self.clock)
         self.answerer = FakeChatGateway(*(scripts or (full_answer("Hello"),)))
-        self.guard = QuotaGateway(self.answerer, RequestLimits(**limits), self.counters, self.clock)  # type: ignore[arg-type]
+        self.guard = QuotaGateway(self.answerer, RequestLimits(**limits), self.counters, self.clock)
         self.ledger = UsageMeter(self.counters, lambda model: CARD, self.clock)
 
     async def say(self, visitor: Visitor, request: Any = None, tokens: int = 0) -> list[Any]:
@@ -84,7 +84,7 @@ async def test_each_visitor_has_their_own_messages_in_any_minute() -> None:
 
 
 async def test_new_cookies_buy_a_household_no_more_than_its_share() -> None:
-    house = House(messages_per_minute=1, network=3)
+    house = House(messages_per_minute=1, network_factor=3)
     for number in range(3):
         await house.say(Visitor(id=f"new-{number}", network="home"))
     with pytest.raises(LimitReached):
@@ -145,7 +145,9 @@ async def test_an_answer_that_was_stopped_is_counted_too() -> None:
 
 async def test_who_waits_is_told_their_place_and_comes_in_order() -> None:
     first = Gate()
-    house = House([first, *full_answer("one")], full_answer("two"), full_answer("three"), at_once=1)
+    house = House(
+        [first, *full_answer("one")], full_answer("two"), full_answer("three"), max_running=1
+    )
     one = asyncio.ensure_future(house.say(ANN))
     await first.reached.wait()
     places: dict[str, list[int]] = {"two": [], "three": []}
@@ -175,7 +177,7 @@ async def test_who_waits_is_told_their_place_and_comes_in_order() -> None:
 
 async def test_who_leaves_the_line_or_is_cut_off_gives_their_place_away() -> None:
     first = Gate()
-    house = House([first, *full_answer("one")], full_answer("two"), at_once=1, queue=2)
+    house = House([first, *full_answer("one")], full_answer("two"), max_running=1, max_waiting=2)
     one = asyncio.ensure_future(house.say(ANN))
     await first.reached.wait()
     line = [house.guard.stream(chat_request(f"{n}")) for n in range(2)]
@@ -225,7 +227,7 @@ async def test_values_outside_of_what_the_host_allows_are_refused(
 
 
 async def test_a_message_may_be_so_long_and_no_longer() -> None:
-    house = House(longest_message=5)
+    house = House(max_message_characters=5)
     await house.say(ANN, chat_request("12345"))
     with pytest.raises(NotAllowed) as refused:
         await house.say(ANN, chat_request("123456"))
@@ -254,9 +256,9 @@ async def relayed(guard: QuotaGateway, **body: Any) -> list[Any]:
 async def test_the_api_has_the_same_limits() -> None:
     source = Relays()
     limits = RequestLimits(
-        ranges={"max_tokens": (1, 64)}, messages_per_minute=3, longest_message=10
+        ranges={"max_tokens": (1, 64)}, messages_per_minute=3, max_message_characters=10
     )
-    guard = QuotaGateway(source, limits, LocalCounters())  # type: ignore[arg-type]
+    guard = QuotaGateway(source, limits, LocalCounters())
     assert await relayed(guard) == [b"data"]
     assert source.bodies[0]["max_tokens"] == 64
     await relayed(guard, max_completion_tokens=10)
@@ -286,7 +288,7 @@ async def test_the_api_takes_nothing_for_a_value_that_an_endpoint_might_read_as_
 ) -> None:
     source = Relays()
     limits = RequestLimits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
-    guard = QuotaGateway(source, limits, LocalCounters())  # type: ignore[arg-type]
+    guard = QuotaGateway(source, limits, LocalCounters())
     with pytest.raises(NotAllowed):
         await relayed(guard, **body)
     assert source.bodies == []
@@ -295,14 +297,14 @@ async def test_the_api_takes_nothing_for_a_value_that_an_endpoint_might_read_as_
 async def test_null_at_the_api_is_as_good_as_no_value() -> None:
     source = Relays()
     limits = RequestLimits(ranges={"max_tokens": (1, 64), "temperature": (0, 1)})
-    guard = QuotaGateway(source, limits, LocalCounters())  # type: ignore[arg-type]
+    guard = QuotaGateway(source, limits, LocalCounters())
     await relayed(guard, max_tokens=None, max_completion_tokens=None, temperature=None, n=None)
     await relayed(guard, max_tokens=None, max_completion_tokens=10, n=1)
     assert [body["max_tokens"] for body in source.bodies] == [64, None]
 
 
 async def test_counting_more_visitors_than_there_is_room_for_forgets_the_oldest() -> None:
-    counters = LocalCounters(most_names=100)
+    counters = LocalCounters(max_names=100)
     for number in range(1000):
         await counters.take(f"messages:{number}", 1, 60)
         counters.add(f"tokens:{number}", 1, end_of_day(2e9))

@@ -12,7 +12,7 @@ import pytest
 from akash_gradio.auth.signing import Signer
 from akash_gradio.domain.ports import EndpointState
 from akash_gradio.quota.counters import LocalCounters
-from akash_gradio.quota.redis_counters import AGAIN_S, open_redis_counters
+from akash_gradio.quota.redis_counters import RECONNECT_S, open_redis_counters
 from tests.quota.redis_server import RedisServer
 from tests.web.fakes import Clock, endpoint_status
 
@@ -60,8 +60,8 @@ async def test_a_days_sums_are_added_up_and_forgotten_at_their_end(pair: Pair) -
     pair.one.add("tokens:ann", 10, TOMORROW)
     pair.two.add("tokens:ann", 5.5, TOMORROW)
     pair.one.add("tokens:old", 7, time.time() - 10)
-    await pair.one.written()
-    await pair.two.written()
+    await pair.one.flush()
+    await pair.two.flush()
     assert await pair.one.total("tokens:ann") == await pair.two.total("tokens:ann") == 15.5
     assert await pair.two.total("tokens:old") == 0.0
 
@@ -80,11 +80,11 @@ async def test_an_endpoint_that_is_down_at_one_replica_rests_at_the_other(pair: 
     def rest(alias: str, _seconds: float) -> None:
         rested.append(alias)
 
-    await pair.two.tell_and_hear(lambda: (endpoint_status("m"), well), rest)
+    await pair.two.sync_endpoints(lambda: (endpoint_status("m"), well), rest)
     assert rested == []
-    await pair.one.tell_and_hear(lambda: (down, well), rest)
+    await pair.one.sync_endpoints(lambda: (down, well), rest)
     assert rested == []
-    await pair.two.tell_and_hear(lambda: (endpoint_status("m"), well), rest)
+    await pair.two.sync_endpoints(lambda: (endpoint_status("m"), well), rest)
     assert rested == ["eu-1"]
 
 
@@ -92,16 +92,16 @@ async def test_without_redis_each_replica_goes_on_alone_and_comes_back(
     pair: Pair, redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair.one.add("tokens:ann", 10, TOMORROW)
-    await pair.one.written()
+    await pair.one.flush()
     redis.kill()
     assert await pair.one.take("messages:ann", 1, 60) == 0.0
     assert pair.one.alone
     assert await pair.one.take("messages:ann", 1, 60) > 0.0
     assert await pair.two.take("messages:ann", 1, 60) == 0.0
     assert await pair.one.total("tokens:ann") == 10.0
-    assert [record.message for record in caplog.records].count("shared.lost") == 2
+    assert [record.message for record in caplog.records].count("redis.lost") == 2
     redis.start()
-    pair.clock.now_s += AGAIN_S + 1
+    pair.clock.now_s += RECONNECT_S + 1
     assert await pair.one.take("messages:cas", 1, 60) == 0.0
     assert not pair.one.alone
     assert await pair.two.take("messages:cas", 1, 60) > 0.0

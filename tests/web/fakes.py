@@ -25,6 +25,8 @@ from akash_gradio.domain.ports import ChatGateway, EndpointState, EndpointStatus
 from akash_gradio.domain.progress import Progress
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.http.locality import is_local_request
+from akash_gradio.quota.counters import LocalCounters
+from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.web.deps import (
     CatalogView,
     ChatDeps,
@@ -300,7 +302,9 @@ def make_deps(
             default_model=default_model,
         ),
         chat=ChatDeps(gateway=gateway, models=models),
-        compare=CompareDeps(gateway=gateway, models=models, votes=votes),
+        compare=CompareDeps(
+            gateway=gateway, models=models, limiter=RateLimiter(LocalCounters()), votes=votes
+        ),
         runs=RunDeps(runs=runs, models=models, votes=votes),
         operator=OperatorDeps(endpoints=gateway.endpoints, checks=checks, is_operator=is_operator),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from starlette.types import Receive, Scope, Send
 from akash_gradio.compare.votes.sqlite import SqliteVotes
 from akash_gradio.compare.votes.store import Vote, VotesUnavailable
 from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR, Visitor
+from akash_gradio.quota.counters import LocalCounters
+from akash_gradio.quota.limiter import NETWORK_FACTOR, RateLimiter
 from akash_gradio.web.vote_routes import (
-    MAX_NETWORK_VOTES_PER_MINUTE,
-    MAX_VOTES_PER_MINUTE,
     MAX_VOTES_PER_REQUEST,
     RANKING_MAX_AGE_S,
+    VOTE_LIMIT,
     VoteRoutes,
 )
 from tests.web.fakes import Clock, FakeChatGateway, endpoint_status, make_deps, make_page
@@ -85,9 +87,9 @@ def visitor() -> dict[str, str]:
 @pytest.fixture
 def booth(kept: Kept, clock: Clock, visitor: dict[str, str], tmp_path: Path) -> TestClient:
     """The addresses of votes, each request from the visitor."""
-    votes = Starlette(
-        routes=VoteRoutes(make_deps(ANSWERER, tmp_path, votes=kept).compare, clock).routes()
-    )
+    deps = make_deps(ANSWERER, tmp_path, votes=kept).compare
+    deps = replace(deps, limiter=RateLimiter(LocalCounters(clock)))
+    votes = Starlette(routes=VoteRoutes(deps, clock).routes())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         CURRENT_VISITOR.set(Visitor(**visitor) if visitor else ANONYMOUS)
@@ -109,16 +111,14 @@ def test_a_visitor_casts_so_many_votes_a_minute(
     booth: TestClient, kept: Kept, clock: Clock, visitor: dict[str, str]
 ):
     visitor |= {"id": "ann", "network": "home"}
-    for number in range(MAX_VOTES_PER_MINUTE):
+    for number in range(VOTE_LIMIT.limit):
         assert post(booth, "votes", a_vote(number)).status_code == 200
     refused = post(booth, "votes", a_vote(60))
-    assert (refused.status_code, len(kept.votes)) == (429, MAX_VOTES_PER_MINUTE)
+    assert (refused.status_code, len(kept.votes)) == (429, VOTE_LIMIT.limit)
     assert refused.json()["error"]["code"] == "too_many_votes"
-    for other in range(
-        MAX_NETWORK_VOTES_PER_MINUTE // MAX_VOTES_PER_MINUTE - 1
-    ):  # with a new cookie each
+    for other in range(NETWORK_FACTOR - 1):  # with a new cookie each
         visitor["id"] = f"ann-{other}"
-        for number in range(0, MAX_VOTES_PER_MINUTE, MAX_VOTES_PER_REQUEST):
+        for number in range(0, VOTE_LIMIT.limit, MAX_VOTES_PER_REQUEST):
             votes = [a_vote(number + each) for each in range(MAX_VOTES_PER_REQUEST)]
             assert post(booth, "votes", *votes).status_code == 200
     visitor["id"] = "ann-again"
