@@ -1,4 +1,5 @@
-"""The OpenAI-compatible face: `/v1`, and `/healthz` and `/metrics` beside it.
+"""The OpenAI-compatible API: `/v1`, and `/healthz` and `/metrics` beside it.
 
-Begin at `routes.py`. It knows the gateway and the catalog, and nothing of the page.
+Start reading at `routes.py`. It may import the gateway, the quotas, API keys, the catalog and
+http, and nothing of the page.
 """

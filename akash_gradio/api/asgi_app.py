@@ -1,51 +1,62 @@
-"""The addresses as an ASGI app of their own: no framework, which would cost 1 MB of memory."""
+"""The API as an ASGI app of its own, for `serve --no-ui`.
+
+It uses no framework: Starlette's routing would cost 1 MB of memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+from akash_gradio.http.asgi import ASGIApp, Receive, Scope, Send, send_response
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[None]]
-REST: Final = ":path}"
-"""Ends an address that stands for all that begin as it does: `/v1/models/{model:path}`."""
+PREFIX_END: Final = ":path}"
+"""Ends a pattern that matches all paths with its prefix: `/v1/models/{model:path}`."""
 
 
 class ApiApp:
-    """addresses: of `api_routes`. lifespan: what is open while it serves."""
+    """Dispatches requests to the routes of the API, and runs the lifespan protocol."""
 
-    def __init__(self, addresses: Mapping[str, ASGIApp], lifespan: Lifespan) -> None:
+    def __init__(self, routes: Mapping[str, ASGIApp], lifespan: Lifespan) -> None:
+        """Take the routes.
+
+        Args:
+            routes: An app for each path pattern, see `routes.api_routes`.
+            lifespan: The context that is open while the server runs.
+        """
         self._lifespan = lifespan
-        self._exact = {path: app for path, app in addresses.items() if not path.endswith(REST)}
-        self._beginnings = {
-            path.removesuffix(REST): app for path, app in addresses.items() if path.endswith(REST)
+        self._exact = {path: app for path, app in routes.items() if not path.endswith(PREFIX_END)}
+        self._prefixes = {
+            path.removesuffix(PREFIX_END): app
+            for path, app in routes.items()
+            if path.endswith(PREFIX_END)
         }
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """No coroutine of its own: each wait for a token would come by it."""
-        app = self._exact.get(scope.get("path", ""), self._seldom)
+        """Dispatch to a route with this path.
+
+        This is no coroutine function, because every token would pass it.
+        """
+        app = self._exact.get(scope.get("path", ""), self._dispatch_other)
         return app(scope, receive, send)
 
-    async def _seldom(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _dispatch_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
             return
         path = scope["path"]
-        for address, app in self._beginnings.items():
-            beginning, _, name = address.partition("{")
-            if path.startswith(beginning):
-                rest = {name: path.removeprefix(beginning)}
-                await app({**scope, "path_params": rest}, receive, send)
+        for pattern, app in self._prefixes.items():
+            prefix, _, parameter = pattern.partition("{")
+            if path.startswith(prefix):
+                parameters = {parameter: path.removeprefix(prefix)}
+                await app({**scope, "path_params": parameters}, receive, send)
                 return
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"9")]
-        await send({"type": "http.response.start", "status": 404, "headers": headers})
-        await send({"type": "http.response.body", "body": b"Not Found"})
+        await send_response(send, 404, b"Not Found", "text/plain; charset=utf-8")
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """The lifespan protocol: what goes wrong ends the server, which tells of it."""
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+        """Run the lifespan protocol; an exception ends the server, which reports it."""
         stage = "startup"
         try:
             await receive()

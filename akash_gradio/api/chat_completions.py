@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: the gateway's bytes become the caller's."""
+"""`POST /v1/chat/completions`: forwards the gateway's bytes to the client."""
 
 from __future__ import annotations
 
@@ -11,108 +11,131 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
-from akash_gradio.api.errors import fault_of, no_such_model
-from akash_gradio.api.http_call import Call
-from akash_gradio.api.schemas import read_body, read_question
+from akash_gradio.api.http_call import HttpCall
+from akash_gradio.api.schemas import MAX_BODY_BYTES, parse_chat_request
 from akash_gradio.auth.api_keys import ApiKeyAuth
-from akash_gradio.domain.errors import AkashGradioError
+from akash_gradio.domain.errors import UnknownModel, UserError
 from akash_gradio.domain.events import Finished, Retrying, Started
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.domain.visitor import CURRENT_VISITOR, Visitor
 from akash_gradio.gateway import PassthroughItem, PassthroughRequest
+from akash_gradio.http.body import BodyTooLarge, read_body
 from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_disconnect
+from akash_gradio.quota.limiter import RateLimit, RateLimiter
 
 DONE: Final = b"data: [DONE]\n\n"
-STREAM: Final = {
+STREAM_HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
     "x-accel-buffering": "no",
 }
-SAFE_IN_A_HEADER: Final = " :/@+,"
+_SAFE_IN_HEADER: Final = " :/@+,"
 
 
 class PassthroughBackend(Protocol):
-    """What the answers come from: a `Gateway`."""
+    """The source of answers: a `Gateway`, or a `QuotaGateway` in front of it."""
 
     def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
         """See `Gateway.passthrough`."""
         ...
 
 
-async def complete(call: Call, gateway: PassthroughBackend, auth: ApiKeyAuth) -> None:
-    """Answer one question. Raises Fault before the first token, LeftEarly."""
-    caller = auth.admit(call.scope)
-    asked = read_question(
-        await read_body(call.receive, call.header("content-length")), caller.models
-    )
-    if not caller.may_use(asked.model):
-        raise no_such_model(asked.model)
-    caller.spend()
-    CURRENT_VISITOR.set(Visitor(id=f"key:{caller.name}"))
+async def complete(
+    call: HttpCall, gateway: PassthroughBackend, auth: ApiKeyAuth, limiter: RateLimiter
+) -> None:
+    """Respond to one chat completion request.
+
+    Raises:
+        UserError: The request is refused, or failed before its first token.
+        ClientDisconnected: The client closed the connection before its body was complete.
+    """
+    client = auth.authenticate(call.scope)
+    request = parse_chat_request(await _read_body(call), client.models)
+    if not client.may_use(request.model):
+        raise UnknownModel(request.model)
+    if client.requests_per_minute is not None:
+        await limiter.admit(RateLimit("requests", client.requests_per_minute), client.name)
+    CURRENT_VISITOR.set(Visitor(id=f"key:{client.name}"))
     connection = call.connection
     if connection is None:
-        await cancel_on_disconnect(_pass_on(call, gateway, asked), call.receive)
+        await cancel_on_disconnect(_forward(call, gateway, request), call.receive)
         return
-    if asked.stream:
-        asked = replace(asked, sink=connection)
-    await cancel_on_connection_lost(_pass_on(call, gateway, asked), connection)
+    if request.stream:
+        request = replace(request, sink=connection)
+    await cancel_on_connection_lost(_forward(call, gateway, request), connection)
 
 
-async def _pass_on(call: Call, gateway: PassthroughBackend, asked: PassthroughRequest) -> None:
-    """The headers wait for the first bytes, so that a failure before them has its own status."""
-    head: dict[str, str] = {}
+async def _read_body(call: HttpCall) -> bytes:
+    try:
+        return await read_body(
+            call.receive,
+            limit_bytes=MAX_BODY_BYTES,
+            content_length=call.header("content-length"),
+        )
+    except BodyTooLarge as error:
+        facts = {"limit_mib": error.limit // 1024 // 1024}
+        raise UserError("request_too_large", facts, 413) from None
+
+
+async def _forward(
+    call: HttpCall, gateway: PassthroughBackend, request: PassthroughRequest
+) -> None:
+    """Forward the answer.
+
+    The headers wait for the first bytes, so that a failure before them has its own status.
+    """
+    headers: dict[str, str] = {}
     attempts = 1
     try:
-        async with aclosing(gateway.passthrough(asked)) as said:
-            async for item in said:
+        async with aclosing(gateway.passthrough(request)) as items:
+            async for item in items:
                 if type(item) is bytes:
-                    if call.begun:
-                        await call.more(item)
-                    elif asked.stream:
-                        await call.begin(200, STREAM | head)
-                        await call.more(item)
+                    if call.started:
+                        await call.send_chunk(item)
+                    elif request.stream:
+                        await call.start(200, STREAM_HEADERS | headers)
+                        await call.send_chunk(item)
                     else:
-                        await call.reply(item, headers=head)
+                        await call.respond(item, headers=headers)
                 elif isinstance(item, Started):
-                    head = _head(item, asked.model, attempts)
+                    headers = _routing_headers(item, request.model, attempts)
                 elif isinstance(item, Retrying):
                     attempts += 1
-                elif isinstance(item, Finished) and asked.stream:
-                    await _end(call, asked, item.receipt, head)
-    except AkashGradioError as error:
-        fault = fault_of(error)
-        if not call.begun:
-            raise fault from None
-        await call.fail(fault)
+                elif isinstance(item, Finished) and request.stream:
+                    await _finish_stream(call, request, item.receipt, headers)
+    except UserError as error:
+        if not call.started:
+            raise
+        await call.fail(error)
 
 
-async def _end(
-    call: Call, asked: PassthroughRequest, receipt: Receipt, head: dict[str, str]
+async def _finish_stream(
+    call: HttpCall, request: PassthroughRequest, receipt: Receipt, headers: dict[str, str]
 ) -> None:
-    if not call.begun:
-        await call.begin(200, STREAM | head)
-    reported = receipt.tokens_out is not None and receipt.tokens_out.reported
-    owed = asked.include_usage and not reported
-    await call.end((_usage_event(receipt) if owed else b"") + DONE)
+    if not call.started:
+        await call.start(200, STREAM_HEADERS | headers)
+    is_reported = receipt.tokens_out is not None and receipt.tokens_out.reported
+    usage = _usage_event(receipt) if request.include_usage and not is_reported else b""
+    await call.finish(usage + DONE)
 
 
-def _head(started: Started, asked_model: str, attempts: int) -> dict[str, str]:
-    head = {
-        "x-endpoint": _in_a_header(started.endpoint),
+def _routing_headers(started: Started, requested_model: str, attempts: int) -> dict[str, str]:
+    headers = {
+        "x-endpoint": _quote_header(started.endpoint),
         "x-attempts": str(attempts),
     }
-    if started.model != asked_model:
-        head["x-fallback-model"] = _in_a_header(started.model)
-    return head
+    if started.model != requested_model:
+        headers["x-fallback-model"] = _quote_header(started.model)
+    return headers
 
 
 @lru_cache(maxsize=256)
-def _in_a_header(name: str) -> str:
-    return quote(name, safe=SAFE_IN_A_HEADER)
+def _quote_header(name: str) -> str:
+    return quote(name, safe=_SAFE_IN_HEADER)
 
 
 def _usage_event(receipt: Receipt) -> bytes:
-    """The usage that was asked for where the endpoint doesn't report it; marked as estimated."""
+    """Return the requested usage where the endpoint reports none, marked as estimated."""
     tokens_in = receipt.tokens_in.tokens if receipt.tokens_in else 0
     tokens_out = receipt.tokens_out.tokens if receipt.tokens_out else 0
     usage: dict[str, Any] = {

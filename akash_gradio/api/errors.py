@@ -1,6 +1,7 @@
-"""What went wrong, as OpenAI's clients know it: a status, and `{"error": {…}}`.
+"""Renders errors of `/v1` as OpenAI's clients expect them: a status and `{"error": {...}}`.
 
-The status decides which exception their SDKs raise; `type` and `code` are OpenAI's own.
+The status decides which exception OpenAI's SDKs raise; `type`, `code` and `param` are OpenAI's
+fields. `TEXTS` is the only place with wording.
 """
 
 from __future__ import annotations
@@ -12,168 +13,234 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
-from akash_gradio.domain.errors import (
-    AkashGradioError,
-    AllEndpointsFailed,
-    ContextExceeded,
-    EndpointError,
-    EndpointRefused,
-    EndpointTimeout,
-    LimitReached,
-    NoEndpoint,
-    NotAllowed,
-    ReplyInterrupted,
-    RequestRefused,
-    UnknownModel,
-)
+from akash_gradio.domain.errors import UserError
 
 INVALID: Final = "invalid_request_error"
+RATE_LIMIT: Final = "rate_limit_error"
+RATE_LIMIT_CODE: Final = "rate_limit_exceeded"
 SERVER: Final = "server_error"
-BUSY_S: Final = 1.0
-STARTING_S: Final = 5.0
-"""Seconds after which to ask again, where nobody has said it."""
-
-NOBODY: Final[Mapping[str, str]] = {
-    "none_configured": "no endpoint is configured",
-    "none_serves": "no endpoint serves the model just now",
-    "drained": "all endpoints of the model are drained (weight 0)",
-    "starting": "the model is being loaded",
-    "busy": "all endpoints of the model are at their maxConcurrency",
-}
-
-LIMITS: Final[Mapping[str, str]] = {
-    "messages": "too many messages in a minute",
-    "tokens": "this day's share of tokens is used up",
-    "app_tokens": "this host's tokens of the day are used up",
-    "app_cost": "this host has spent what it may spend in a day",
-    "queue": "too many requests wait already",
-}
 
 
-@dataclass(kw_only=True, eq=False)
-class Fault(Exception):
-    """An answer that is none. message: a sentence for the caller, with nothing secret in it.
+@dataclass(frozen=True, slots=True)
+class ErrorText:
+    """The wording of one error code, and its fields in OpenAI's shape.
 
-    retry_after_s: seconds after which to ask again. headers: more of them, lower-case names.
+    Attributes:
+        message: Sentence for the client; `{name}` is replaced by the fact of that name.
+        type: OpenAI's error type.
+        code: OpenAI's error code, None where OpenAI has none.
+        param: The field of the request that is wrong; may contain `{name}`.
+        headers: Headers of the response, lower-case names; values may contain `{name}`.
+        retry_after_s: Retry-After where the facts name no delay, in seconds.
     """
 
-    status: int
     message: str
     type: str = INVALID
     code: str | None = None
     param: str | None = None
-    retry_after_s: float | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY_MAPPING)
-
-    def body(self) -> bytes:
-        """The error object, as JSON on one line."""
-        error = {
-            "message": self.message,
-            "type": self.type,
-            "param": self.param,
-            "code": self.code,
-        }
-        return json.dumps({"error": error}, separators=(",", ":")).encode()
-
-    def all_headers(self) -> dict[str, str]:
-        """Its own headers and Retry-After, in whole seconds."""
-        if self.retry_after_s is None:
-            return dict(self.headers)
-        return {**self.headers, "retry-after": str(max(1, math.ceil(self.retry_after_s)))}
+    retry_after_s: float | None = None
 
 
-def fault_of(error: AkashGradioError) -> Fault:
-    """The fault for whatever leaves the gateway."""
-    if isinstance(error, ContextExceeded):
-        return Fault(
-            status=error.status,
-            message=error.detail or "the messages are longer than the model's context",
-            code="context_length_exceeded",
-            param="messages",
-        )
-    if isinstance(error, RequestRefused):
-        words = error.detail or "the endpoint found fault with the request"
-        return Fault(status=error.status, message=words)
-    if isinstance(error, UnknownModel):
-        return no_such_model(error.model)
-    if isinstance(error, NotAllowed):
-        return _not_allowed(error)
-    if isinstance(error, LimitReached):
-        return _limit_reached(error)
-    if isinstance(error, NoEndpoint):
-        return _no_endpoint(error)
-    if isinstance(error, AllEndpointsFailed):
-        return _not_answered(error)
-    if isinstance(error, ReplyInterrupted):
-        words = f"the answer broke off: {_told(error.cause)}"
-        return Fault(status=502, message=words, type=SERVER, code="reply_interrupted")
-    return Fault(status=500, message="the gateway failed", type=SERVER)
+_KEY_HINT: Final = "Send it as Authorization: Bearer <key>."
+_BEARER: Final = {"www-authenticate": "Bearer"}
 
-
-def no_such_model(model: str) -> Fault:
-    """404, in the words that OpenAI has for it."""
-    return Fault(
-        status=404,
-        message=f"The model `{model[:200]}` does not exist or you do not have access to it.",
+TEXTS: Final[Mapping[str, ErrorText]] = {
+    # Authentication
+    "api_key_missing": ErrorText(
+        f"No API key was provided. {_KEY_HINT}", code="invalid_api_key", headers=_BEARER
+    ),
+    "api_key_invalid": ErrorText(
+        f"Incorrect API key provided. {_KEY_HINT}", code="invalid_api_key", headers=_BEARER
+    ),
+    "no_api_keys_configured": ErrorText(
+        "No API keys are configured on this server (GATEWAY_API_KEYS), so /v1 answers only "
+        "requests from the machine it runs on, and none that come through a proxy.",
+        code="no_api_keys_configured",
+    ),
+    # Routing
+    "not_found": ErrorText("There is nothing at {path}.", code="not_found"),
+    "method_not_allowed": ErrorText("Use {allowed} for this path.", headers={"allow": "{allowed}"}),
+    # Request bodies
+    "request_too_large": ErrorText(
+        "The body is larger than {limit_mib} MiB.", code="request_too_large"
+    ),
+    "body_lone_surrogate": ErrorText("The body contains half of a surrogate pair."),
+    "body_not_utf8": ErrorText("The body is not UTF-8."),
+    "body_nested_too_deeply": ErrorText("The body is nested too deeply."),
+    "body_not_json": ErrorText("The body is not JSON, or contains a number that is too long."),
+    "body_not_object": ErrorText("The body must be a JSON object."),
+    "model_required": ErrorText(
+        "`model` must be the name of a model; GET /v1/models lists them.", param="model"
+    ),
+    "messages_required": ErrorText(
+        "`messages` must be a list with at least one message.", param="messages"
+    ),
+    "message_not_object": ErrorText(
+        "Each of `messages` must be an object with a role and content.", param="messages"
+    ),
+    "stream_not_boolean": ErrorText("`stream` must be true or false.", param="stream"),
+    "stream_options_not_object": ErrorText(
+        "`stream_options` must be an object.", param="stream_options"
+    ),
+    "n_out_of_range": ErrorText("`n` must be a whole number from 1 to 128.", param="n"),
+    # Models, and what the operator allows
+    "unknown_model": ErrorText(
+        "The model `{model:.200}` does not exist or you do not have access to it.",
         code="model_not_found",
         param="model",
-    )
+    ),
+    "not_allowed": ErrorText(
+        "This server does not allow this `{reason}`.", code="not_allowed", param="{reason}"
+    ),
+    "not_allowed.length": ErrorText(
+        "A message can have at most {high:.0f} characters.", code="not_allowed", param="messages"
+    ),
+    "not_allowed.range": ErrorText(
+        "`{reason}` must be from {low:g} to {high:g} on this server.",
+        code="not_allowed",
+        param="{reason}",
+    ),
+    # Limits
+    "limit_reached.requests": ErrorText(
+        "This API key can make {limit:.0f} requests per minute.", RATE_LIMIT, RATE_LIMIT_CODE
+    ),
+    "limit_reached.messages": ErrorText(
+        "Too many messages within a minute.", RATE_LIMIT, RATE_LIMIT_CODE
+    ),
+    "limit_reached.tokens": ErrorText(
+        "The daily token limit of this client is used up.", RATE_LIMIT, RATE_LIMIT_CODE
+    ),
+    "limit_reached.app_tokens": ErrorText(
+        "The daily token limit of this server is used up.", RATE_LIMIT, RATE_LIMIT_CODE
+    ),
+    "limit_reached.app_cost": ErrorText(
+        "The daily cost limit of this server is used up.", RATE_LIMIT, RATE_LIMIT_CODE
+    ),
+    "limit_reached.queue": ErrorText("The waiting queue is full.", RATE_LIMIT, RATE_LIMIT_CODE),
+    # The gateway
+    "request_refused": ErrorText("The endpoint refused the request."),
+    "request_refused.detail": ErrorText("{detail}"),
+    "context_exceeded": ErrorText(
+        "The messages are longer than the model's context.",
+        code="context_length_exceeded",
+        param="messages",
+    ),
+    "context_exceeded.detail": ErrorText(
+        "{detail}", code="context_length_exceeded", param="messages"
+    ),
+    "no_endpoint.none_configured": ErrorText(
+        "No endpoint is configured.", SERVER, "no_endpoint", "model"
+    ),
+    "no_endpoint.none_serves": ErrorText(
+        "No endpoint currently serves this model.", SERVER, "no_endpoint", "model"
+    ),
+    "no_endpoint.drained": ErrorText(
+        "All endpoints of this model are drained (weight 0).", SERVER, "no_endpoint", "model"
+    ),
+    "no_endpoint.starting": ErrorText(
+        "The model is loading.", SERVER, "no_endpoint", "model", retry_after_s=5.0
+    ),
+    "no_endpoint.busy": ErrorText(
+        "All endpoints of this model are at their maxConcurrency.",
+        SERVER,
+        "no_endpoint",
+        "model",
+        retry_after_s=1.0,
+    ),
+    "all_endpoints_failed.429": ErrorText(
+        "No endpoint answered. Last error: {cause}",
+        RATE_LIMIT,
+        RATE_LIMIT_CODE,
+        retry_after_s=1.0,
+    ),
+    "all_endpoints_failed.502": ErrorText(
+        "No endpoint answered. Last error: {cause}", SERVER, "no_answer"
+    ),
+    "all_endpoints_failed.503": ErrorText(
+        "All endpoints of this model are paused after failures. Last error: {cause}",
+        SERVER,
+        "resting",
+        retry_after_s=1.0,
+    ),
+    "all_endpoints_failed.504": ErrorText(
+        "No endpoint answered. Last error: {cause}", SERVER, "timeout"
+    ),
+    "reply_interrupted": ErrorText(
+        "The answer was interrupted: {cause}", SERVER, "reply_interrupted"
+    ),
+    "internal_error": ErrorText("The gateway failed.", SERVER),
+}
+"""The wording of every error, by its code and, after a dot, a variant; see `_variant`."""
 
 
-def _not_allowed(error: NotAllowed) -> Fault:
-    about = {"model": "model", "length": "messages"}.get(error.reason, error.reason)
-    words = f"the host does not allow this `{about}`"
-    if error.reason == "length":
-        words = f"a message may have {error.high:.0f} characters"
-    elif error.high:
-        words = f"`{about}` must be from {error.low:g} to {error.high:g} here"
-    return Fault(status=403, message=words, code="not_allowed", param=about)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorResponse:
+    """A rendered error.
+
+    Attributes:
+        status: HTTP status.
+        body: The error object as JSON on one line.
+        headers: Headers of the response, lower-case names.
+    """
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY_MAPPING)
 
 
-def _limit_reached(error: LimitReached) -> Fault:
-    return Fault(
-        status=429,
-        message=LIMITS.get(error.reason, "a limit of this host is reached"),
-        type="rate_limit_error",
-        code="rate_limit_exceeded",
-        retry_after_s=error.retry_after_s,
-    )
+def internal_error() -> UserError:
+    """Return the error for a bug of the server, without any detail of it."""
+    return UserError("internal_error", status=500)
 
 
-def _no_endpoint(error: NoEndpoint) -> Fault:
-    waits = {"busy": BUSY_S, "starting": STARTING_S}
-    return Fault(
-        status=503,
-        message=NOBODY.get(error.reason, "no endpoint can be asked just now"),
-        type=SERVER,
-        code="no_endpoint",
-        param="model",
-        retry_after_s=waits.get(error.reason),
-    )
-
-
-def _not_answered(error: AllEndpointsFailed) -> Fault:
-    cause, wait_s = error.cause, error.retry_after_s
-    words = f"no endpoint answered; the last one said: {_told(cause)}"
-    if isinstance(cause, EndpointRefused) and cause.upstream_status == 429:
-        wait_s = cause.retry_after_s if wait_s is None else wait_s
-        return Fault(
-            status=429,
-            message=words,
-            type="rate_limit_error",
-            code="rate_limit_exceeded",
-            retry_after_s=BUSY_S if wait_s is None else wait_s,
+def render_error(error: UserError) -> ErrorResponse:
+    """Render an error in OpenAI's shape."""
+    facts = dict(error.facts)
+    cause = facts.get("cause")
+    if isinstance(cause, UserError):
+        facts["cause"] = _describe(cause)
+    text = TEXTS.get(error.code + _variant(error)) or TEXTS.get(error.code)
+    if text is None:
+        text, error = TEXTS["internal_error"], internal_error()
+    body = {
+        "message": text.message.format(**facts),
+        "type": text.type,
+        "param": text.param.format(**facts) if text.param else None,
+        "code": text.code,
+    }
+    headers = {name: value.format(**facts) for name, value in text.headers.items()}
+    if error.status in (429, 503):
+        delays_s = (
+            facts.get("retry_after_s"),
+            getattr(cause, "retry_after_s", None),
+            text.retry_after_s,
         )
-    if error.resting:
-        wait_s = BUSY_S if wait_s is None else wait_s
-        words = f"all endpoints of the model rest after failing; the last one said: {_told(cause)}"
-        return Fault(status=503, message=words, type=SERVER, code="resting", retry_after_s=wait_s)
-    if isinstance(cause, EndpointTimeout):
-        return Fault(status=504, message=words, type=SERVER, code="timeout")
-    return Fault(status=502, message=words, type=SERVER, code="no_answer")
+        delay_s = next((delay for delay in delays_s if isinstance(delay, int | float)), None)
+        if delay_s is not None:
+            headers["retry-after"] = str(max(1, math.ceil(delay_s)))
+    return ErrorResponse(
+        status=error.status,
+        body=json.dumps({"error": body}, separators=(",", ":")).encode(),
+        headers=headers,
+    )
 
 
-def _told(cause: EndpointError) -> str:
-    """The fact, and the endpoint's own words where it had some."""
-    detail = getattr(cause, "detail", "")
+def _variant(error: UserError) -> str:
+    """Return what to append to the code, for an error whose wording depends on its facts."""
+    facts = error.facts
+    if error.code in ("request_refused", "context_exceeded"):
+        return ".detail" if facts["detail"] else ""
+    if error.code in ("limit_reached", "no_endpoint"):
+        return f".{facts['reason']}"
+    if error.code == "not_allowed" and facts["high"]:
+        return ".length" if facts["reason"] == "length" else ".range"
+    if error.code == "all_endpoints_failed":
+        return f".{error.status}"
+    return ""
+
+
+def _describe(cause: UserError) -> str:
+    """Return a failure in a phrase, with the endpoint's own message where it sent one."""
+    detail = cause.facts.get("detail")
     return f"{cause}: {detail}" if detail else str(cause)

@@ -1,80 +1,85 @@
-"""One HTTP request in hand: what it says, and how it is answered. Bare ASGI."""
+"""One HTTP request to the API and its response, as bare ASGI."""
 
 from __future__ import annotations
 
 import json
 import secrets
 from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from akash_gradio.api.errors import Fault
+from akash_gradio.api.errors import render_error
+from akash_gradio.domain.errors import UserError
 from akash_gradio.gateway.passthrough.sink import client_connection
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+from akash_gradio.http.asgi import Receive, Scope, Send, header
 
 
-class Call:
-    """Live. begun: the answer's headers are out, so that nothing else can be said but more body.
+class HttpCall:
+    """One request and its response.
 
-    connection: the server's own, where it offers one.
-    id: goes out as `x-request-id` and into the log, so that the two can be brought together.
+    Attributes:
+        scope: The ASGI scope.
+        receive: The ASGI `receive`.
+        id: Sent as `x-request-id` and logged, so that a response can be found in the log.
+        started: Whether the headers of the response were sent; then only body can follow.
+        connection: The server's connection where it offers one, see `gateway/passthrough/sink.py`.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self.receive = scope, receive
         self.id = secrets.token_hex(16)
-        self.begun = False
+        self.started = False
         self.connection = client_connection(scope)
         self._send = send
 
     def header(self, name: str) -> str:
-        """A header's value, "" when it isn't there. name: in lower case."""
-        wanted = name.encode()
-        found = (value for key, value in self.scope["headers"] if key == wanted)
-        return next(found, b"").decode("latin-1")
+        """Return a request header, "" when it is missing. The name is in lower case."""
+        return header(self.scope, name)
 
-    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the status and the headers."""
-        self.begun = True
-        pairs = self._pairs(headers)
-        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+        self.started = True
+        lines = self._header_lines(headers)
+        await self._send({"type": "http.response.start", "status": status, "headers": lines})
 
-    def _pairs(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        pairs.append((b"x-request-id", self.id.encode()))
-        return pairs
+    def send_chunk(self, body: bytes) -> Awaitable[None]:
+        """Send a part of the body.
 
-    def more(self, body: bytes) -> Awaitable[None]:
-        """Send a piece of the body; no coroutine of its own, since each token comes by here."""
+        This is no coroutine function, because every token passes here.
+        """
         return self._send({"type": "http.response.body", "body": body, "more_body": True})
 
-    async def end(self, body: bytes = b"") -> None:
-        """Send the last piece of the body."""
+    async def finish(self, body: bytes = b"") -> None:
+        """Send the last part of the body."""
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def reply(
+    async def respond(
         self,
         body: bytes,
         status: int = 200,
         content_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """A whole answer."""
-        given = {"content-type": content_type, **(headers or {})}
+        """Send a whole response."""
+        all_headers = {"content-type": content_type, **(headers or {})}
         if status == 200 and self.connection is not None:
-            self.begun = self.connection.try_respond(self._pairs(given), body)
-        if not self.begun:
-            await self.begin(status, {**given, "content-length": str(len(body))})
-            await self.end(body)
+            self.started = self.connection.try_respond(self._header_lines(all_headers), body)
+        if not self.started:
+            await self.start(status, {**all_headers, "content-length": str(len(body))})
+            await self.finish(body)
 
-    async def reply_json(self, value: Any, status: int = 200) -> None:
-        """The same of a value."""
-        await self.reply(json.dumps(value, separators=(",", ":")).encode(), status)
+    async def respond_json(self, value: Any, status: int = 200) -> None:
+        """Send a value as JSON."""
+        await self.respond(json.dumps(value, separators=(",", ":")).encode(), status)
 
-    async def fail(self, fault: Fault) -> None:
-        """Say what is wrong: with its status, or as an event where an answer has begun."""
-        if self.begun:
-            await self.end(b"data: " + fault.body() + b"\n\n")
+    async def fail(self, error: UserError) -> None:
+        """Send an error: with its status, or as an event once the response has started."""
+        rendered = render_error(error)
+        if self.started:
+            await self.finish(b"data: " + rendered.body + b"\n\n")
         else:
-            await self.reply(fault.body(), fault.status, headers=fault.all_headers())
+            await self.respond(rendered.body, rendered.status, headers=rendered.headers)
+
+    def _header_lines(self, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        lines = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        lines.append((b"x-request-id", self.id.encode()))
+        return lines

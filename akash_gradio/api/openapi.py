@@ -1,7 +1,7 @@
-"""`GET /v1/openapi.json`: what stands in `openapi.json`, with this version's number.
+"""`GET /v1/openapi.json`: the description in `openapi.json`, with this version's number.
 
-Written by hand, because it says what is promised and not what happens to be there; a test
-holds it against the addresses and the answers.
+The file is written by hand, because it states what is promised. A test compares it with the
+routes and their responses.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from akash_gradio import __version__
 FILE: Final = Path(__file__).with_name("openapi.json")
 
 
-def description() -> dict[str, Any]:
-    """Of the addresses in `routes.py`, as OpenAPI 3.1."""
-    found: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
-    return {**found, "info": {**found["info"], "version": __version__}}
+def openapi_description() -> dict[str, Any]:
+    """Return the description of the routes in `routes.py`, as OpenAPI 3.1."""
+    description: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    return {**description, "info": {**description["info"], "version": __version__}}
 
 
 @cache
-def description_bytes() -> bytes:
-    """The same as JSON on one line, read once."""
-    return json.dumps(description(), separators=(",", ":")).encode()
+def openapi_bytes() -> bytes:
+    """Return the description as JSON on one line."""
+    return json.dumps(openapi_description(), separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""The addresses of the OpenAI-compatible face, to be served alone or beside the page."""
+"""The routes of the API, served alone or beside the page."""
 
 from __future__ import annotations
 
@@ -6,129 +6,150 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from akash_gradio.api.chat_completions import complete
-from akash_gradio.api.errors import SERVER, Fault, no_such_model
-from akash_gradio.api.http_call import Call
+from akash_gradio.api.errors import internal_error
+from akash_gradio.api.http_call import HttpCall
 from akash_gradio.api.metrics import CONTENT_TYPE, Metrics
-from akash_gradio.api.models import answerable, model_objects, why_none
-from akash_gradio.api.openapi import description_bytes
-from akash_gradio.api.schemas import LeftEarly
+from akash_gradio.api.models import available_models, list_model_objects, unavailable_reason
+from akash_gradio.api.openapi import openapi_bytes
 from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.catalog.loader import Catalog
+from akash_gradio.domain.errors import UnknownModel, UserError
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.gateway import PassthroughItem, PassthroughRequest
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+from akash_gradio.http.asgi import ASGIApp, Receive, Scope, Send
+from akash_gradio.http.body import ClientDisconnected
+from akash_gradio.quota.limiter import RateLimiter
 
 logger = logging.getLogger(__name__)
 
-Answer = Callable[[Call], Awaitable[None]]
+Handler = Callable[[HttpCall], Awaitable[None]]
 GET: Final = frozenset({"GET", "HEAD"})
 POST: Final = frozenset({"POST"})
 
 
 class ChatBackend(Protocol):
-    """What the API speaks for: a `Gateway`."""
+    """What the API serves: a `Gateway`, or a `QuotaGateway` in front of it."""
 
     def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
         """See `Gateway.passthrough`."""
         ...
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
-        """Every endpoint's state now."""
+        """Return the current state of every endpoint."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiDeps:
-    """What the addresses need."""
+    """What the routes of the API use.
+
+    Attributes:
+        gateway: Answers chat requests.
+        catalog: Names and limits of the models.
+        auth: Authenticates API clients.
+        limiter: Counts the requests of each API key.
+        metrics: Metrics for Prometheus.
+    """
 
     gateway: ChatBackend
     catalog: Catalog
     auth: ApiKeyAuth
+    limiter: RateLimiter
     metrics: Metrics
 
 
-def api_routes(api: ApiDeps) -> Mapping[str, ASGIApp]:
-    """Every address, none of which the page has, as Starlette spells it; the first that fits."""
-    created = int(time.time())
-
-    def completions(call: Call) -> Awaitable[None]:
-        return complete(call, api.gateway, api.auth)
-
-    async def models(call: Call) -> None:
-        caller = api.auth.admit(call.scope)
-        found = model_objects(api.catalog, api.gateway.endpoints(), caller, created)
-        await call.reply_json({"object": "list", "data": found})
-
-    async def model(call: Call) -> None:
-        caller = api.auth.admit(call.scope)
-        wanted = call.scope["path_params"]["model"]
-        found = model_objects(api.catalog, api.gateway.endpoints(), caller, created)
-        one = next((each for each in found if each["id"] == wanted), None)
-        if one is None:
-            raise no_such_model(wanted)
-        await call.reply_json(one)
-
-    async def described(call: Call) -> None:
-        await call.reply(description_bytes())
-
-    async def health(call: Call) -> None:
-        endpoints = api.gateway.endpoints()
-        count = answerable(endpoints)
-        if count:
-            await call.reply_json({"status": "ok", "models": count})
-        else:
-            await call.reply_json({"status": "unavailable", "reason": why_none(endpoints)}, 503)
-
-    async def numbers(call: Call) -> None:
-        api.auth.admit_to_numbers(call.scope)
-        await call.reply(api.metrics.page(), content_type=CONTENT_TYPE)
-
-    async def nothing(call: Call) -> None:
-        api.auth.admit(call.scope)
-        path = call.scope["path"]
-        raise Fault(status=404, message=f"there is nothing at {path[:200]}", code="not_found")
-
+def api_routes(deps: ApiDeps) -> Mapping[str, ASGIApp]:
+    """Return an app for each path pattern, in Starlette's notation; the first match wins."""
+    handlers = _Handlers(deps)
     return {
-        "/v1/chat/completions": _Address(completions, POST),
-        "/v1/models": _Address(models, GET),
-        "/v1/models/{model:path}": _Address(model, GET),
-        "/v1/openapi.json": _Address(described, GET),
-        "/v1/{rest:path}": _Address(nothing, GET | POST),
-        "/healthz": _Address(health, GET),
-        "/metrics": _Address(numbers, GET),
+        "/v1/chat/completions": _Route(handlers.complete, POST),
+        "/v1/models": _Route(handlers.list_models, GET),
+        "/v1/models/{model:path}": _Route(handlers.get_model, GET),
+        "/v1/openapi.json": _Route(handlers.describe, GET),
+        "/v1/{rest:path}": _Route(handlers.not_found, GET | POST),
+        "/healthz": _Route(handlers.report_health, GET),
+        "/metrics": _Route(handlers.export_metrics, GET),
     }
 
 
-class _Address:
-    """Gives one answer; whatever goes wrong is told in OpenAI's shape."""
+class _Handlers:
+    """The handler of each route."""
 
-    def __init__(self, answer: Answer, methods: frozenset[str]) -> None:
-        self._answer, self._methods = answer, methods
+    def __init__(self, deps: ApiDeps) -> None:
+        self._deps = deps
+        self._started_at = int(time.time())
+
+    def complete(self, call: HttpCall) -> Awaitable[None]:
+        """No coroutine function, since every token would pass it."""
+        deps = self._deps
+        return complete(call, deps.gateway, deps.auth, deps.limiter)
+
+    async def list_models(self, call: HttpCall) -> None:
+        await call.respond_json({"object": "list", "data": self._models(call)})
+
+    async def get_model(self, call: HttpCall) -> None:
+        models = self._models(call)
+        model_id = call.scope["path_params"]["model"]
+        model = next((each for each in models if each["id"] == model_id), None)
+        if model is None:
+            raise UnknownModel(model_id)
+        await call.respond_json(model)
+
+    async def describe(self, call: HttpCall) -> None:
+        await call.respond(openapi_bytes())
+
+    async def report_health(self, call: HttpCall) -> None:
+        endpoints = self._deps.gateway.endpoints()
+        count = available_models(endpoints)
+        if count:
+            await call.respond_json({"status": "ok", "models": count})
+        else:
+            reason = unavailable_reason(endpoints)
+            await call.respond_json({"status": "unavailable", "reason": reason}, 503)
+
+    async def export_metrics(self, call: HttpCall) -> None:
+        self._deps.auth.authenticate_metrics(call.scope)
+        await call.respond(self._deps.metrics.export(), content_type=CONTENT_TYPE)
+
+    async def not_found(self, call: HttpCall) -> None:
+        self._deps.auth.authenticate(call.scope)
+        raise UserError("not_found", {"path": call.scope["path"][:200]}, 404)
+
+    def _models(self, call: HttpCall) -> list[dict[str, object]]:
+        deps = self._deps
+        client = deps.auth.authenticate(call.scope)
+        endpoints = deps.gateway.endpoints()
+        return list_model_objects(deps.catalog, endpoints, client, self._started_at)
+
+
+class _Route:
+    """Runs a handler, and renders its errors in OpenAI's shape."""
+
+    def __init__(self, handler: Handler, methods: frozenset[str]) -> None:
+        self._handler, self._methods = handler, methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(scope, receive, send)
+        call = HttpCall(scope, receive, send)
         try:
             if scope["method"] not in self._methods:
                 allowed = ", ".join(sorted(self._methods))
-                raise Fault(status=405, message=f"ask with {allowed}", headers={"allow": allowed})
-            await self._answer(call)
-        except Fault as fault:
-            logger.debug("api.refused", extra={"request": call.id, "status": fault.status})
-            await call.fail(fault)
-        except (LeftEarly, OSError):
+                raise UserError("method_not_allowed", {"allowed": allowed}, 405)
+            await self._handler(call)
+        except UserError as error:
+            logger.debug("api.refused", extra={"request": call.id, "outcome": error.code})
+            await call.fail(error)
+        except (ClientDisconnected, OSError):
             return
-        except Exception as error:  # a mistake of ours: the caller gets its shape, the log no word
-            logger.error("api.failed", extra={"request": call.id, "outcome": _place(error)})
-            await call.fail(Fault(status=500, message="the gateway failed", type=SERVER))
+        except Exception as error:  # a bug; the client learns nothing of it, the log its place
+            logger.error("api.failed", extra={"request": call.id, "outcome": _location(error)})
+            await call.fail(internal_error())
 
 
-def _place(error: Exception) -> str:
-    """What it was and where; its message might hold what somebody wrote."""
+def _location(error: Exception) -> str:
+    """Return the type and place of an exception; its message may contain user text."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.api.serving import PATIENT, Served, serving
+from tests.api.serving import LONG_TIMEOUTS, Served, serving
 from tests.documents import DOCS, example
 from tests.stubs import StubEndpoint, entry, settings_for
 
@@ -30,7 +30,7 @@ async def served_model() -> AsyncIterator[Served]:
             entry(bad, name="bad", weight=1000, models=[MODEL]),
             entry(good, name="good", models=[MODEL]),
         ]
-        async with serving(settings_for(*entries, **PATIENT)) as served:
+        async with serving(settings_for(*entries, **LONG_TIMEOUTS)) as served:
             yield served
         assert len(bad.chats) == 1
 

@@ -25,9 +25,11 @@ from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.gateway.passthrough.transport import HttpTransport
+from akash_gradio.quota.counters import LocalCounters
+from akash_gradio.quota.limiter import RateLimiter
 from tests.stubs import StubEndpoint, entry, settings_for
 
-PATIENT = {"FIRST_TOKEN_TIMEOUT": 20, "IDLE_TIMEOUT": 20}
+LONG_TIMEOUTS = {"FIRST_TOKEN_TIMEOUT": 20, "IDLE_TIMEOUT": 20}
 """For whatever is not about time, so that a busy machine changes nothing."""
 CHAT = "/v1/chat/completions"
 
@@ -68,12 +70,12 @@ class Served:
         """One chat_body, one whole answer, on a connection of its own."""
         async with await self.connect() as connection:
             await connection.send("POST", CHAT, body, headers)
-            return await connection.said()
+            return await connection.read_response()
 
     async def get(self, path: str, **headers: str) -> ReceivedResponse:
         async with await self.connect() as connection:
             await connection.send("GET", path, None, headers)
-            return await connection.said()
+            return await connection.read_response()
 
 
 @dataclass
@@ -82,11 +84,11 @@ class ReceivedResponse:
 
     status: int
     headers: dict[str, str]
-    pieces: list[bytes] = field(default_factory=list)
+    chunks: list[bytes] = field(default_factory=list)
 
     @property
     def body(self) -> bytes:
-        return b"".join(self.pieces)
+        return b"".join(self.chunks)
 
     @property
     def json(self) -> Any:
@@ -134,31 +136,31 @@ class Connection:
             self._writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
             await self._writer.drain()
 
-    async def said(self) -> ReceivedResponse:
+    async def read_response(self) -> ReceivedResponse:
         """The whole answer."""
-        said = await self.head()
+        said = await self.read_head()
         if said.headers.get("transfer-encoding") == "chunked":
-            while piece := await self.piece():
-                said.pieces.append(piece)
+            while piece := await self.read_chunk():
+                said.chunks.append(piece)
         else:
             length = int(said.headers.get("content-length", "0"))
-            said.pieces.append(await self._reader.readexactly(length))
+            said.chunks.append(await self._reader.readexactly(length))
         return said
 
-    async def head(self) -> ReceivedResponse:
+    async def read_head(self) -> ReceivedResponse:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         pairs = [line.split(": ", 1) for line in head[1:] if line]
         return ReceivedResponse(
             int(head[0].split()[1]), {name.lower(): value for name, value in pairs}
         )
 
-    async def piece(self) -> bytes:
+    async def read_chunk(self) -> bytes:
         """The next chunk, b"" at the end."""
         size = int(await self._reader.readuntil(b"\r\n"), 16)
         data = await self._reader.readexactly(size + 2)
         return data[:-2]
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Leave without a word more."""
         link = self._writer.get_extra_info("socket")
         link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -178,9 +180,17 @@ async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served
 
     gateway = open_gateway(settings, catalog.get, transport=network(), on_receipt=note)
     metrics.watch(gateway.endpoints)
-    auth = ApiKeyAuth(settings.gateway_keys, keyed=settings.gateway_keys_configured)
-    api = ApiDeps(gateway=gateway, catalog=catalog, auth=auth, metrics=metrics)
-    app = App(settings=settings, catalog=catalog, gateway=gateway, backend=gateway, api=api)
+    auth = ApiKeyAuth(settings.gateway_keys, keys_configured=settings.gateway_keys_configured)
+    limiter = RateLimiter(LocalCounters())
+    api = ApiDeps(gateway=gateway, catalog=catalog, auth=auth, limiter=limiter, metrics=metrics)
+    app = App(
+        settings=settings,
+        catalog=catalog,
+        gateway=gateway,
+        backend=gateway,
+        api=api,
+        limiter=limiter,
+    )
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     config = api_server_config(app)
     config.load()
@@ -194,24 +204,24 @@ async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served
 
 
 @asynccontextmanager
-async def pair(
+async def serving_pair(
     bad: object, **variables: object
 ) -> AsyncIterator[tuple[Served, StubEndpoint, StubEndpoint]]:
     """One endpoint that misbehaves and is asked first, one that is perfect, `/v1` over both."""
     async with StubEndpoint(bad) as first, StubEndpoint("perfect") as second:
         entries = entry(first, name="bad", weight=1000), entry(second, name="good")
-        async with serving(settings_for(*entries, **(PATIENT | variables))) as served:
+        async with serving(settings_for(*entries, **(LONG_TIMEOUTS | variables))) as served:
             yield served, first, second
 
 
 @asynccontextmanager
-async def alone(
+async def serving_one(
     behavior: object = "perfect", fields: Mapping[str, Any] | None = None, **variables: object
 ) -> AsyncIterator[tuple[Served, StubEndpoint]]:
     """One endpoint, asked once; fields: more of its entry."""
     async with StubEndpoint(behavior) as stub:
         given = entry(stub, name="only", **(fields or {}))
-        options = PATIENT | {"RETRY_ATTEMPTS": 0} | variables
+        options = LONG_TIMEOUTS | {"RETRY_ATTEMPTS": 0} | variables
         async with serving(settings_for(given, **options)) as served:
             yield served, stub
 

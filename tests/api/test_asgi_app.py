@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from akash_gradio.api.asgi_app import ApiApp
-from tests.api.serving import alone
+from tests.api.serving import serving_one
 
 
 async def test_an_address_that_is_none_is_not_found() -> None:
-    async with alone() as (served, _):
+    async with serving_one() as (served, _):
         said = await served.get("/")
     assert (said.status, said.body) == (404, b"Not Found")
 

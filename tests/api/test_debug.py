@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.serving import alone, chat_body, pair
+from tests.api.serving import chat_body, serving_one, serving_pair
 
 
 async def test_tells_connections_choices_and_attempts(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "akash_gradio")
-    async with pair("status_500") as (served, _, _):
+    async with serving_pair("status_500") as (served, _, _):
         await served.ask(chat_body(stream=True))
     told = [vars(line) for line in caplog.records]
     opened = [(each["endpoint"], each["status"]) for each in of(told, "connection.opened")]
@@ -24,7 +24,7 @@ async def test_tells_connections_choices_and_attempts(caplog: pytest.LogCaptureF
 @pytest.mark.parametrize("name", ["html_with_200", "cuts_in_the_middle"])
 async def test_tells_what_could_not_be_read(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "akash_gradio")
-    async with alone(name) as (served, _):
+    async with serving_one(name) as (served, _):
         await served.ask(chat_body(stream=True))
     (failed,) = of([vars(line) for line in caplog.records], "attempt.failed")
     assert failed["endpoint"] == "only"

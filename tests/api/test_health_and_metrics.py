@@ -13,7 +13,7 @@ from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
-from tests.api.serving import alone, chat_body, pair, serving
+from tests.api.serving import chat_body, serving, serving_one, serving_pair
 from tests.stubs import StubEndpoint, entry, settings_for
 
 
@@ -35,7 +35,7 @@ async def test_lists_what_is_served_in_openais_shape() -> None:
 
 
 async def test_is_healthy_while_a_chat_could_be_answered() -> None:
-    async with alone("status_401") as (served, _):
+    async with serving_one("status_401") as (served, _):
         good = await served.get("/healthz")
         assert (good.status, good.json) == (200, {"status": "ok", "models": 1})
         await served.ask(chat_body())
@@ -50,7 +50,7 @@ async def test_says_in_words_why_it_is_not() -> None:
         assert (gone.status, gone.json["reason"]) == (503, "no endpoint is configured")
         served.gateway.expect_endpoint("this-computer", ("m",))
         loading = await served.get("/healthz", x_forwarded_for="203.0.113.5")
-        assert "being loaded" in loading.json["reason"]
+        assert "is loading" in loading.json["reason"]
         told = await served.ask(chat_body())
         assert (told.status, told.headers["retry-after"]) == (503, "5")
         drained = EndpointSettings(url="https://a.test", name="a", models=("m",), weight=0)
@@ -60,7 +60,7 @@ async def test_says_in_words_why_it_is_not() -> None:
 
 
 async def test_counts_what_happens() -> None:
-    async with pair("status_500") as (served, _, _):
+    async with serving_pair("status_500") as (served, _, _):
         await served.ask(chat_body(stream=True))
         await served.ask({**chat_body(), "model": "unknown-" + "x" * 50})
         page = await served.get("/metrics")
@@ -87,14 +87,14 @@ async def test_counts_what_happens() -> None:
 
 
 async def test_an_open_breaker_is_shown() -> None:
-    async with alone("status_500") as (served, _):
+    async with serving_one("status_500") as (served, _):
         for _ in range(3):
             await served.ask(chat_body())
         assert b'state{endpoint="only",state="down"} 1.0' in (await served.get("/metrics")).body
 
 
 async def test_numbers_are_not_for_everybody() -> None:
-    async with alone() as (served, _):
+    async with serving_one() as (served, _):
         assert (await served.get("/metrics", x_forwarded_for="203.0.113.5")).status == 403
 
 
@@ -114,7 +114,7 @@ def test_labels_are_bounded_whatever_an_endpoint_or_a_caller_says(finish: str) -
                 finish=finish,
             )
         )
-    page = metrics.page().decode()
+    page = metrics.export().decode()
     assert "made-up" not in page
     assert "whatever" not in page
     assert 'requests_total{model="other",outcome="answered"} 50.0' in page
@@ -123,9 +123,9 @@ def test_labels_are_bounded_whatever_an_endpoint_or_a_caller_says(finish: str) -
 
 async def test_the_pages_answers_are_counted_too() -> None:
     said = Conversation(turns=(Turn(role=Role.USER, content="hi"),))
-    async with alone() as (served, _):
+    async with serving_one() as (served, _):
         asked = served.gateway.stream(ChatRequest(model="m", conversation=said))
         async with aclosing(asked) as events:
             async for _event in events:
                 pass
-        assert b'requests_total{model="m",outcome="answered"} 1.0' in served.metrics.page()
+        assert b'requests_total{model="m",outcome="answered"} 1.0' in served.metrics.export()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.serving import CHAT, alone, chat_body
+from tests.api.serving import CHAT, chat_body, serving_one
 
 GOOD = chat_body()
 
@@ -55,7 +55,7 @@ BODIES: dict[str, bytes] = {
 
 
 async def test_no_body_harms_the_server() -> None:
-    async with alone() as (served, stub):
+    async with serving_one() as (served, stub):
         for name, body in BODIES.items():
             said = await served.ask(body)
             assert said.status == 400, name
@@ -66,13 +66,13 @@ async def test_no_body_harms_the_server() -> None:
 
 
 async def test_a_field_of_the_wrong_type_is_named() -> None:
-    async with alone() as (served, _):
+    async with serving_one() as (served, _):
         assert (await served.ask(packed(model=5))).error["param"] == "model"
         assert (await served.ask(packed(messages="hi"))).error["param"] == "messages"
 
 
 async def test_odd_bodies_that_are_well_formed_pass() -> None:
-    async with alone() as (served, stub):
+    async with serving_one() as (served, stub):
         twice = b'{"model":"x","model":"m","messages":[{"role":"user","content":"\\ud83d\\ude00"}]}'
         assert (await served.ask(twice)).status == 200
         assert (await served.ask(b"\xef\xbb\xbf" + packed())).status == 200
@@ -84,19 +84,19 @@ async def test_odd_bodies_that_are_well_formed_pass() -> None:
 @pytest.mark.parametrize("told", [True, False], ids=["told at first", "without a length"])
 async def test_twenty_megabytes_are_too_large(told: bool) -> None:
     mebibyte = b"x" * (1 << 20)
-    async with alone() as (served, stub), await served.connect() as connection:
+    async with serving_one() as (served, stub), await served.connect() as connection:
         if told:
             await connection.send("POST", CHAT, mebibyte, {"content-length": str(20 << 20)})
         else:
             await connection.send_chunked(CHAT, [mebibyte] * 11)
-        said = await connection.said()
+        said = await connection.read_response()
         assert (said.status, said.error["code"]) == (413, "request_too_large")
         assert not stub.chats
         assert (await served.ask(GOOD)).status == 200
 
 
 async def test_nine_megabytes_are_passed_on() -> None:
-    async with alone() as (served, stub):
+    async with serving_one() as (served, stub):
         assert (await served.ask(chat_body("x" * 9_000_000))).status == 200
     assert len(stub.chats[0].json["messages"][0]["content"]) == 9_000_000
 
@@ -116,8 +116,8 @@ async def test_nine_megabytes_are_passed_on() -> None:
 async def test_what_is_not_there_is_told_in_the_same_shape(
     method: str, path: str, status: int
 ) -> None:
-    async with alone() as (served, _), await served.connect() as connection:
+    async with serving_one() as (served, _), await served.connect() as connection:
         await connection.send(method, path, b"{}")
-        said = await connection.said()
+        said = await connection.read_response()
     assert said.status == status
     assert said.error["type"] == "invalid_request_error"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.examples import said, served_model, written
-from tests.api.serving import PATIENT, serving
+from tests.api.serving import LONG_TIMEOUTS, serving
 from tests.stubs import StubEndpoint, entry, settings_for, wire
 
 pytestmark = pytest.mark.node
@@ -53,7 +53,7 @@ async def test_the_node_sdk_notices_nothing(node_folder: Path) -> None:
             entry(stub, name=name, models=[names[name]], weight=9 if name == "status_500" else 1)
             for name, stub in stubs.items()
         ]
-        async with serving(settings_for(*entries, RETRY_ATTEMPTS=1, **PATIENT)) as served:
+        async with serving(settings_for(*entries, RETRY_ATTEMPTS=1, **LONG_TIMEOUTS)) as served:
             process = await asyncio.create_subprocess_exec(
                 "node", SCRIPT.name, served.url, cwd=node_folder,
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,

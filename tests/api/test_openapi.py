@@ -19,9 +19,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from akash_gradio import __version__
-from akash_gradio.api.openapi import description
+from akash_gradio.api.openapi import openapi_description
 from akash_gradio.api.routes import api_routes
-from tests.api.serving import CHAT, alone, chat_body
+from tests.api.serving import CHAT, chat_body, serving_one
 
 KEY = "gateway-key-9f3"
 EXAMPLES = 15
@@ -41,18 +41,18 @@ def addresses() -> set[str]:
 
 
 def test_every_address_is_described_and_no_other() -> None:
-    assert set(description()["paths"]) == addresses()
-    assert description()["info"]["version"] == __version__
+    assert set(openapi_description()["paths"]) == addresses()
+    assert openapi_description()["info"]["version"] == __version__
 
 
 def asking() -> Any:
     load_all_checks()
-    return schemathesis.openapi.from_dict(description())[CHAT]["POST"]
+    return schemathesis.openapi.from_dict(openapi_description())[CHAT]["POST"]
 
 
 def without_keys() -> dict[str, Any]:
     """So that what is generated has the right key, and all else is looked at."""
-    described = description()
+    described = openapi_description()
     for operations in described["paths"].values():
         for operation in operations.values():
             operation["security"] = []
@@ -100,7 +100,7 @@ def ask_often(operation: Any, mode: GenerationMode, url: str, key: str) -> set[i
 
 
 async def test_every_answer_is_one_that_was_described() -> None:
-    async with alone(GATEWAY_API_KEYS=KEY) as (served, _):
+    async with serving_one(GATEWAY_API_KEYS=KEY) as (served, _):
         url = served.url.removesuffix("/v1")
         statuses = await asyncio.to_thread(ask_everything, url, KEY)
     assert statuses.pop(CHAT) >= {200, 400}
@@ -121,7 +121,7 @@ async def test_every_answer_is_one_that_was_described() -> None:
 async def test_a_failure_is_one_that_was_described(
     behavior: str, key: str, model: str, status: int
 ) -> None:
-    async with alone(behavior, GATEWAY_API_KEYS=KEY) as (served, _):
+    async with serving_one(behavior, GATEWAY_API_KEYS=KEY) as (served, _):
         case = asking().Case(
             body=chat_body() | {"model": model},
             headers={"authorization": f"Bearer {key}"},

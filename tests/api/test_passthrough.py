@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from akash_gradio.domain.model import ModelCard
-from tests.api.serving import CHAT, PATIENT, Connection, alone, chat_body, pair, serving
+from tests.api.serving import (
+    CHAT,
+    LONG_TIMEOUTS,
+    Connection,
+    chat_body,
+    serving,
+    serving_one,
+    serving_pair,
+)
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
 from tests.stubs.behaviors import send_stream
 from tests.stubs.wire import DONE, chunk, event, role_event, stream_body, text_event, usage_event
@@ -19,7 +27,7 @@ USAGE_ON: Any = {"include_usage": True}
 
 
 async def test_streamed_bytes_are_the_endpoints_own() -> None:
-    async with alone() as (served, _):
+    async with serving_one() as (served, _):
         said = await served.ask(chat_body(stream=True))
     assert said.body == stream_body().replace("\u2028".encode(), rb"\u2028")
     assert said.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -37,17 +45,17 @@ async def test_no_event_waits_for_the_next() -> None:
         await x.send(wire.finish_event() + DONE)
         await x.end()
 
-    async with alone(act) as (served, _), await served.connect() as connection:
+    async with serving_one(act) as (served, _), await served.connect() as connection:
         await connection.send("POST", CHAT, chat_body(stream=True))
-        await connection.head()
-        assert await connection.piece() == role_event() + text_event("0")
+        await connection.read_head()
+        assert await connection.read_chunk() == role_event() + text_event("0")
         gates[0].set()
-        assert await connection.piece() == text_event("1")
+        assert await connection.read_chunk() == text_event("1")
         gates[1].set()
-        assert await connection.piece() == text_event("2")
+        assert await connection.read_chunk() == text_event("2")
         gates[2].set()
         rest = b""
-        while piece := await connection.piece():
+        while piece := await connection.read_chunk():
             rest += piece
         assert rest == wire.finish_event() + DONE
 
@@ -64,7 +72,7 @@ async def test_unknown_fields_travel_both_ways() -> None:
 
     asked = chat_body(top_k=3, x_odd={"a": [None, 1.5, "é"]}, logit_bias={"1": -100})
     asked["messages"][0]["x_name"] = "y"
-    async with alone(act) as (served, stub):
+    async with serving_one(act) as (served, stub):
         streamed = await served.ask({**asked, "stream": True})
         whole = await served.ask(asked)
     assert stub.chats[0].json == {**asked, "stream": True, "stream_options": USAGE_ON}
@@ -86,7 +94,7 @@ async def test_tool_calls_pass_through_the_sdk() -> None:
         arguments = [call(function={"arguments": part}) for part in ('{"a"', ":1}")]
         await send_stream(x, role_event(), first, *arguments, wire.finish_event("tool_calls"), DONE)
 
-    async with alone(act) as (served, stub), served.client() as client:
+    async with serving_one(act) as (served, stub), served.client() as client:
         asked = client.chat.completions.stream(model="m", messages=MESSAGES, tools=tools)
         async with asked as events:
             final = await events.get_final_completion()
@@ -103,7 +111,7 @@ async def test_the_caller_alone_says_how_to_sample() -> None:
     )
     async with (
         StubEndpoint() as stub,
-        serving(settings_for(entry(stub), **PATIENT), card) as served,
+        serving(settings_for(entry(stub), **LONG_TIMEOUTS), card) as served,
     ):
         await served.ask(chat_body())
     (seen,) = stub.chats
@@ -132,7 +140,7 @@ async def test_the_model_is_called_as_the_caller_called_it(stream: bool) -> None
         else:
             await x.reply(wire.to_json({**wire.completion(), **own}))
 
-    async with alone(act, {"modelMap": {"m": "org/own"}}) as (served, stub):
+    async with serving_one(act, {"modelMap": {"m": "org/own"}}) as (served, stub):
         said = await served.ask(chat_body(stream=stream))
     assert stub.chats[0].json["model"] == "org/own"
     assert b"org/own" not in said.body
@@ -143,7 +151,7 @@ async def test_the_model_is_called_as_the_caller_called_it(stream: bool) -> None
 @pytest.mark.parametrize("name", ["perfect", "rejects_stream_options", "whole_json_for_a_stream"])
 async def test_usage_comes_when_it_is_asked_for_and_only_then(name: str, wanted: bool) -> None:
     more = {"stream_options": {"include_usage": True}} if wanted else {}
-    async with alone(name) as (served, _), served.client() as client:
+    async with serving_one(name) as (served, _), served.client() as client:
         stream = await client.chat.completions.create(
             model="m", messages=MESSAGES, stream=True, **more
         )
@@ -159,7 +167,7 @@ async def test_usage_comes_when_it_is_asked_for_and_only_then(name: str, wanted:
 
 
 async def test_usage_that_came_beside_words_is_not_told_twice() -> None:
-    async with alone("usage_on_every_chunk") as (served, _):
+    async with serving_one("usage_on_every_chunk") as (served, _):
         said = await served.ask(chat_body(stream=True, stream_options=USAGE_ON))
     assert b'"choices":[]' not in said.body
     assert said.body.endswith(DONE)
@@ -168,7 +176,7 @@ async def test_usage_that_came_beside_words_is_not_told_twice() -> None:
 async def test_a_fallback_is_named() -> None:
     async with StubEndpoint("status_500") as bad, StubEndpoint() as good:
         entries = entry(bad, name="bad"), entry(good, name="spare one", models=["other-model"])
-        settings = settings_for(*entries, FALLBACK_MODEL="other-model", **PATIENT)
+        settings = settings_for(*entries, FALLBACK_MODEL="other-model", **LONG_TIMEOUTS)
         async with serving(settings) as served:
             said = await served.ask(chat_body())
     assert said.status == 200
@@ -183,19 +191,19 @@ async def test_a_whole_answer_may_take_longer_than_a_first_token() -> None:
         await asyncio.sleep(0.2)
         await x.reply(wire.to_json(wire.completion()))
 
-    async with alone(act, FIRST_TOKEN_TIMEOUT=0.2) as (served, _):
+    async with serving_one(act, FIRST_TOKEN_TIMEOUT=0.2) as (served, _):
         assert (await served.ask(chat_body())).status == 200
 
 
 async def test_each_answer_has_an_id_of_its_own() -> None:
-    async with pair("status_500") as (served, _, _):
+    async with serving_pair("status_500") as (served, _, _):
         ids = {(await served.ask(chat_body())).headers["x-request-id"] for _ in range(2)}
         ids |= {(await served.get("/v1/models")).headers["x-request-id"]}
     assert len(ids) == 3
 
 
 async def test_an_answer_that_breaks_off_ends_with_one_error_and_nothing_after_it() -> None:
-    async with alone("cuts_in_the_middle") as (served, _):
+    async with serving_one("cuts_in_the_middle") as (served, _):
         said = await served.ask(chat_body(stream=True))
     *words, last, nothing = said.body.split(b"\n\n")
     assert (said.status, nothing) == (200, b"")
@@ -225,7 +233,7 @@ async def test_two_hundred_streams_at_once_keep_apart() -> None:
 async def test_an_endpoint_killed_under_load_loses_no_question() -> None:
     async with StubEndpoint("echoes") as one, StubEndpoint("echoes") as two:
         entries = entry(one, name="one", weight=5), entry(two, name="two")
-        async with serving(settings_for(*entries, **PATIENT)) as served:
+        async with serving(settings_for(*entries, **LONG_TIMEOUTS)) as served:
             first = [await served.ask(chat_body(f"a{n}", stream=True)) for n in range(5)]
             one.kill()
             rest = await asyncio.gather(
@@ -237,7 +245,7 @@ async def test_an_endpoint_killed_under_load_loses_no_question() -> None:
 
 
 async def test_usage_chunks_of_the_endpoint_are_kept_as_they_came() -> None:
-    async with alone() as (served, _):
+    async with serving_one() as (served, _):
         said = await served.ask(chat_body(stream=True, stream_options=USAGE_ON))
     assert said.body.endswith(wire.finish_event() + usage_event() + DONE)
 
@@ -252,7 +260,7 @@ async def test_each_word_renews_the_patience_for_the_next() -> None:
         await x.send(wire.finish_event() + DONE)
         await x.end()
 
-    async with alone(act, IDLE_TIMEOUT=0.9) as (served, _):
+    async with serving_one(act, IDLE_TIMEOUT=0.9) as (served, _):
         said = await served.ask(chat_body(stream=True))
     assert said.body.endswith(wire.finish_event() + DONE)
 
@@ -271,17 +279,17 @@ async def test_who_pauses_holds_the_endpoint_back_and_misses_nothing() -> None:
         await x.send(wire.finish_event() + DONE)
         await x.end()
 
-    async with alone(act) as (served, _):
+    async with serving_one(act) as (served, _):
         connection = Connection(*await asyncio.open_connection("127.0.0.1", served.port))
         await connection.send("POST", CHAT, chat_body(stream=True))
-        await connection.head()
+        await connection.read_head()
         before = -1
         while sent != before:  # until nothing moves any more
             before = sent
             await asyncio.sleep(0.2)
         assert sent < len(words)
         pieces = []
-        while piece := await connection.piece():
+        while piece := await connection.read_chunk():
             pieces.append(piece)
-        connection.hang_up()
+        connection.disconnect()
     assert b"".join(pieces) == role_event() + b"".join(words) + wire.finish_event() + DONE

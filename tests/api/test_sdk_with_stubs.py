@@ -9,7 +9,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk
 
-from tests.api.serving import alone, pair
+from tests.api.serving import serving_one, serving_pair
 from tests.stubs import BEHAVIORS, Ending, behaviors_with, wire
 
 MESSAGES: Any = [{"role": "user", "content": "Grüße"}]
@@ -45,7 +45,10 @@ async def whole(client: AsyncOpenAI) -> tuple[str | None, dict[str, str]]:
 
 @pytest.mark.parametrize("name", behaviors_with(Ending.NO_FIRST_TOKEN))
 async def test_a_failure_before_the_first_token_is_invisible(name: str) -> None:
-    async with pair(name, **patience(name)) as (served, bad, good), served.client() as client:
+    async with (
+        serving_pair(name, **patience(name)) as (served, bad, good),
+        served.client() as client,
+    ):
         text: list[str] = []
         headers = await streamed(client, text)
     assert "".join(text) == wire.TEXT
@@ -59,7 +62,7 @@ async def test_a_failure_before_the_first_token_is_invisible(name: str) -> None:
 @pytest.mark.parametrize("name", behaviors_with(Ending.NO_FIRST_TOKEN))
 async def test_the_same_where_no_stream_is_asked(name: str) -> None:
     options = dict.fromkeys(patience(name), 0.06)  # five times as long for a whole answer
-    async with pair(name, **options) as (served, _bad, _good), served.client() as client:
+    async with serving_pair(name, **options) as (served, _bad, _good), served.client() as client:
         text, headers = await whole(client)
     assert text == wire.TEXT
     assert (headers["x-endpoint"], headers["x-attempts"]) == ("good", "2")
@@ -67,7 +70,7 @@ async def test_the_same_where_no_stream_is_asked(name: str) -> None:
 
 @pytest.mark.parametrize("name", ANSWERING)
 async def test_every_way_of_streaming_is_understood(name: str) -> None:
-    async with alone(name) as (served, _), served.client() as client:
+    async with serving_one(name) as (served, _), served.client() as client:
         text: list[str] = []
         await streamed(client, text)
     assert "".join(text) == TAGGED.get(name, BEHAVIORS[name].text)
@@ -75,7 +78,7 @@ async def test_every_way_of_streaming_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["perfect", "float_usage", "whole_json_typed_as_stream"])
 async def test_a_whole_answer_is_understood(name: str) -> None:
-    async with alone(name) as (served, stub), served.client() as client:
+    async with serving_one(name) as (served, stub), served.client() as client:
         text, headers = await whole(client)
     assert text == wire.TEXT
     assert headers["content-type"] == "application/json"
@@ -84,7 +87,10 @@ async def test_a_whole_answer_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize("name", behaviors_with(Ending.INTERRUPTED))
 async def test_what_was_said_is_delivered_and_then_the_sdk_raises(name: str) -> None:
-    async with pair(name, **patience(name)) as (served, _bad, good), served.client() as client:
+    async with (
+        serving_pair(name, **patience(name)) as (served, _bad, good),
+        served.client() as client,
+    ):
         text: list[str] = []
         with pytest.raises(openai.APIError) as raised:
             await streamed(client, text)
@@ -102,7 +108,7 @@ async def test_a_refusal_keeps_its_status_and_its_words(name: str, stream: bool)
         413: openai.APIStatusError,
         422: openai.UnprocessableEntityError,
     }
-    async with pair(name) as (served, bad, good), served.client() as client:
+    async with serving_pair(name) as (served, bad, good), served.client() as client:
         with pytest.raises(openai.APIStatusError) as raised:
             await client.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
     assert isinstance(raised.value, kinds[raised.value.status_code])
@@ -132,7 +138,7 @@ async def test_a_refusal_keeps_its_status_and_its_words(name: str, stream: bool)
 async def test_when_nobody_answers_the_status_says_why(
     name: str, kind: type[openai.APIStatusError], status: int
 ) -> None:
-    async with alone(name, **patience(name)) as (served, _), served.client() as client:
+    async with serving_one(name, **patience(name)) as (served, _), served.client() as client:
         with pytest.raises(kind) as raised:
             await streamed(client, [])
         assert raised.value.status_code == status
@@ -145,7 +151,7 @@ async def test_when_nobody_answers_the_status_says_why(
 
 
 async def test_endpoints_that_rest_after_failing_are_told_with_503_and_when_to_ask_again() -> None:
-    async with alone("status_500") as (served, stub), served.client() as client:
+    async with serving_one("status_500") as (served, stub), served.client() as client:
         for _ in range(3):
             with pytest.raises(openai.InternalServerError):
                 await whole(client)
@@ -157,7 +163,7 @@ async def test_endpoints_that_rest_after_failing_are_told_with_503_and_when_to_a
 
 
 async def test_an_unknown_model_is_not_found() -> None:
-    async with alone() as (served, stub), served.client() as client:
+    async with serving_one() as (served, stub), served.client() as client:
         with pytest.raises(openai.NotFoundError) as raised:
             await client.chat.completions.create(model="nope", messages=MESSAGES)
     assert (raised.value.code, raised.value.param) == ("model_not_found", "model")

@@ -13,7 +13,7 @@ import pytest
 from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.logs import build_log_handler
-from tests.api.serving import PATIENT, ReceivedResponse, serving
+from tests.api.serving import LONG_TIMEOUTS, ReceivedResponse, serving
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
 
 CALLER = "planted-key-of-a-caller"
@@ -91,7 +91,7 @@ async def test_nothing_planted_is_shown(act: object, capfd: pytest.CaptureFixtur
         given = entry(stub, apiKey=UPSTREAM, customHeaders={"X-Planted": HEADER})
         keys = json.dumps([{"name": "ann", "key": CALLER}])
         more = {"GATEWAY_API_KEYS": keys, "PROXY_API_KEY": PROXY, "RETRY_ATTEMPTS": 1}
-        settings = settings_for(given, DEBUG=True, **more, **PATIENT)
+        settings = settings_for(given, DEBUG=True, **more, **LONG_TIMEOUTS)
         card = ModelCard(id="m", name="M", custom_headers={"X-Card": CARD})
         shown: list[ReceivedResponse] = []
         with everything_logged(settings) as log:
@@ -110,7 +110,7 @@ async def test_nothing_planted_is_shown(act: object, capfd: pytest.CaptureFixtur
     assert stub.chats[0].headers["x-card"] == CARD  # they were there to be found
     if act is answers:
         assert b"planted-" in said.body
-        said.pieces = []
+        said.chunks = []
     everything = [log.getvalue(), *capfd.readouterr()]
     for each in (said, *shown):
         everything += [each.body.decode(), repr(each.headers)]

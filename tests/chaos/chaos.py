@@ -229,16 +229,16 @@ class Chaos:
             disconnects = self._random.random() < DISCONNECT_SHARE
             async with await served.connect() as connection:
                 await connection.send("POST", CHAT, chat_body(tag, stream=True))
-                head = await connection.head()
+                head = await connection.read_head()
                 if head.status != 200:
                     self.tally.rejected += 1
                     self._note_error(f"{tag}: status {head.status}")
                     continue
                 body = b""
-                while piece := await connection.piece():
+                while piece := await connection.read_chunk():
                     body += piece
                     if disconnects and body.count(b"\n\n") > 2:
-                        connection.hang_up()
+                        connection.disconnect()
                         break
                 self._judge(tag, body, head.headers["x-endpoint"], disconnects)
 
