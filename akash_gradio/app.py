@@ -39,6 +39,7 @@ from akash_gradio.http.address import address_error, browser_host
 from akash_gradio.logs import configure_logging, drop_unused_record_fields
 from akash_gradio.quota.counters import LocalCounters
 from akash_gradio.quota.gateway import ChatBackend, QuotaGateway, UsageMeter
+from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.quota.redis_counters import RedisCounters, open_redis_counters
 from akash_gradio.quota.request_limits import RequestLimits
 from akash_gradio.quota.visitor_keys import VisitorKeys, accepts_visitor_keys
@@ -79,6 +80,7 @@ class App:
         gateway: Routes chat requests to the endpoints.
         backend: The gateway behind the quotas, or the gateway itself if nothing is limited.
         api: What the routes of `/v1` use.
+        limiter: Counts messages, requests of API keys, votes and sign-in attempts.
         embedded: The model on this machine, or None if it doesn't run.
         health: How each model responded lately.
         health_prober: Sends health probes to endpoints without recent traffic.
@@ -93,6 +95,7 @@ class App:
     gateway: Gateway
     backend: ChatBackend
     api: ApiDeps
+    limiter: RateLimiter
     embedded: EmbeddedEndpoint | None = None
     health: HealthTracker = field(default_factory=HealthTracker)
     health_prober: HealthProber | None = None
@@ -174,7 +177,7 @@ def create_app(
     if settings.redis_url and is_installed("redis"):
         shared = open_redis_counters(settings.redis_url.get_secret_value(), local)
     counters = shared or local
-    usage = UsageMeter(counters, catalog.get)
+    usage, limiter = UsageMeter(counters, catalog.get), RateLimiter(counters)
 
     def observe(receipt: Receipt) -> None:
         metrics.observe(receipt)
@@ -188,13 +191,15 @@ def create_app(
     health_prober = HealthProber(settings.health_probe, gateway)
     offers_own_keys = settings.own_keys is not OwnKeysMode.OFF
     own_keys = VisitorKeys(settings, catalog.get, metrics.observe) if offers_own_keys else None
-    quota = QuotaGateway(gateway, RequestLimits.of(settings), counters, own_keys=own_keys)
+    quota = QuotaGateway(
+        gateway, RequestLimits.from_settings(settings), counters, own_keys=own_keys
+    )
     backend = quota if settings.limited or offers_own_keys else gateway
-    metrics.known = lambda model: _is_known(model, catalog, gateway)
+    metrics.is_known_model = lambda model: _is_known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
     auth = ApiKeyAuth(
         settings.gateway_keys,
-        keyed=settings.gateway_keys_configured,
+        keys_configured=settings.gateway_keys_configured,
         behind_proxy=settings.behind_proxy,
     )
     app = App(
@@ -202,7 +207,8 @@ def create_app(
         catalog=catalog,
         gateway=gateway,
         backend=backend,
-        api=ApiDeps(gateway=backend, catalog=catalog, auth=auth, metrics=metrics),
+        api=ApiDeps(gateway=backend, catalog=catalog, auth=auth, limiter=limiter, metrics=metrics),
+        limiter=limiter,
         embedded=_build_embedded(settings, gateway) if settings.embedded_wanted else None,
         health=health,
         health_prober=health_prober,
@@ -270,7 +276,12 @@ def _with_page(app: App) -> App:
 
     settings, catalog, embedded, shared = app.settings, app.catalog, app.embedded, app.shared
     security = build_security_stack(
-        settings, app.signer, error_body, sign_in_html, finish=inject_page_assets
+        settings,
+        app.signer,
+        app.limiter,
+        error_body,
+        sign_in_html,
+        transform_html=inject_page_assets,
     )
     thumbnails = Thumbnails(ASSETS / "thumbnails")
     problems = (*app.problems, *thumbnails.problems(catalog.cards))
@@ -311,7 +322,7 @@ def _with_page(app: App) -> App:
     deps = WebDeps(
         page=page_deps,
         chat=ChatDeps(gateway=gateway, models=models),
-        compare=CompareDeps(gateway=gateway, models=models, votes=votes),
+        compare=CompareDeps(gateway=gateway, models=models, limiter=app.limiter, votes=votes),
         runs=RunDeps(runs=runs, models=models, votes=votes),
         operator=operator,
         files=FileReader(),
@@ -356,11 +367,11 @@ def api_server_config(app: App) -> uvicorn.Config:
 def _serve_api(app: App) -> None:
     import uvicorn
 
-    from akash_gradio.http.server import allow_many_files
+    from akash_gradio.http.server import raise_file_limit
 
     drop_unused_record_fields()
     app.announce("/v1")
-    allow_many_files()
+    raise_file_limit()
     config = api_server_config(app)
     config.load()
     load_http_client(skip_certificates=True)
@@ -425,6 +436,6 @@ def _starlette_options(app: App, page: Page) -> dict[str, Any]:
             *page_routes(page.deps),
             *(Route(path, route) for path, route in api_routes(app.api).items()),
         ],
-        "middleware": [Middleware(page.security.before)],
+        "middleware": [Middleware(page.security.wrap)],
         "lifespan": app.lifespan,
     }

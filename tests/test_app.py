@@ -12,11 +12,11 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from akash_gradio.api.errors import Fault
 from akash_gradio.app import App, Page, create_app
 from akash_gradio.auth.session import Session
 from akash_gradio.compare.run_store import RunStore
 from akash_gradio.config.settings import read_settings
+from akash_gradio.domain.errors import UserError
 from akash_gradio.web.routes import boot_view
 from tests.compare.fakes import FakeGateway, plan
 from tests.stubs import StubThread
@@ -39,7 +39,7 @@ def build(**variables: str) -> tuple[App, Page]:
 def test_by_default_a_local_request_is_the_operators_and_may_use_the_api() -> None:
     app, page = build()
     assert page.deps.operator.is_operator(LOCAL)
-    app.api.auth.admit(LOCAL)
+    app.api.auth.authenticate(LOCAL)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_by_default_a_local_request_is_the_operators_and_may_use_the_api() -> No
 def test_behind_a_proxy_a_local_request_has_no_privileges(variables: dict[str, str]) -> None:
     app, page = build(**variables)
     assert not page.deps.operator.is_operator(LOCAL)
-    with pytest.raises(Fault) as raised:
-        app.api.auth.admit(LOCAL)
+    with pytest.raises(UserError) as raised:
+        app.api.auth.authenticate(LOCAL)
     assert raised.value.code == "no_api_keys_configured"
 
 
@@ -94,7 +94,7 @@ def test_the_operator_signs_in_checks_an_endpoint_and_signs_out() -> None:
 
 def test_the_page_knows_who_signed_in() -> None:
     _, page = build(SIGN_IN="huggingface", OAUTH_CLIENT_ID="client-1")
-    _, cookie = page.security.sign_in.entry.cookie(LOCAL, Session(user="Ann"))
+    _, cookie = page.security.sign_in.sessions.cookie(LOCAL, Session(user="Ann"))
     scope = {**LOCAL, "headers": [(b"cookie", cookie.partition(";")[0].encode())]}
     views = [boot_view(page.deps, each) for each in (LOCAL, scope)]
     assert [(v["signed_in"], v["user"]) for v in views] == [(False, ""), (True, "Ann")]

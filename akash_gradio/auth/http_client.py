@@ -1,4 +1,4 @@
-"""Few requests and small answers: how the provider of sign-in is asked."""
+"""The HTTP client that calls the provider of sign-in: few requests with small responses."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     import httpx
 
-ANSWER_S: Final = 10.0
-"""For all of it: name, connection, TLS and the answer; a visitor looks at an empty tab."""
-LONGEST_BYTES: Final = 1_000_000
+TIMEOUT_S: Final = 10.0
+"""Timeout of a whole request, in seconds; a visitor waits in front of an empty tab."""
+MAX_RESPONSE_BYTES: Final = 1_000_000
 
 
 class Fetch(Protocol):
-    """One request and its whole answer, status and body."""
+    """Sends one request and returns the status and the body of the response."""
 
     async def __call__(
         self, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
-        """POST the form, GET without one. Raises OSError when no whole answer came."""
+        """POST the form, or GET without one.
+
+        Raises:
+            OSError: No complete response was received.
+        """
         ...
 
 
@@ -33,31 +37,40 @@ async def fetch(
     headers: Mapping[str, str],
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> tuple[int, bytes]:
-    """See `Fetch`. No redirect is followed. transport: for tests, the network when None."""
+    """Send one request, see `Fetch`. Redirects are not followed.
+
+    Args:
+        url: Where to send it.
+        form: Fields to POST, None for GET.
+        headers: Headers of the request.
+        transport: Replaces the network, for tests.
+    """
     import httpx
 
-    tls = await asyncio.to_thread(_tls)
+    tls = await asyncio.to_thread(_tls_context)
     body = b""
     try:
         async with (
-            asyncio.timeout(ANSWER_S),
-            httpx.AsyncClient(verify=tls, transport=transport, timeout=ANSWER_S) as client,
-            client.stream("GET" if form is None else "POST", url, data=form, headers=headers) as it,
+            asyncio.timeout(TIMEOUT_S),
+            httpx.AsyncClient(verify=tls, transport=transport, timeout=TIMEOUT_S) as client,
+            client.stream(
+                "GET" if form is None else "POST", url, data=form, headers=headers
+            ) as response,
         ):
-            async for piece in it.aiter_bytes():
-                body += piece
-                if len(body) > LONGEST_BYTES:
-                    raise OSError("the answer is too long")
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_RESPONSE_BYTES:
+                    raise OSError("the response is too long")
     except (httpx.HTTPError, httpx.InvalidURL):
-        failure = OSError("no answer")
+        failure = OSError("no response")
     else:
-        return it.status_code, body
-    raise failure  # outside, so that nothing of the request hangs on it
+        return response.status_code, body
+    raise failure  # outside the handler, so that the error holds no object of the request
 
 
 @cache
-def _tls() -> ssl.SSLContext:
-    """Half a second of CPU, once."""
+def _tls_context() -> ssl.SSLContext:
+    """Create the context once: it takes half a second of CPU time."""
     import httpx
 
     return httpx.create_ssl_context()

@@ -1,7 +1,7 @@
-"""`page/sign-in/hub` and where the visitor comes back to: sign-in with Hugging Face.
+"""Sign-in with Hugging Face: `page/sign-in/hub`, and the path that the provider returns to.
 
-What must be remembered in between (the state, PKCE's verifier, where to go then) is in a
-signed cookie, so that any replica can finish what another one began.
+What has to be remembered in between (the state, the PKCE verifier, where to go afterwards) is
+in a signed cookie, so that any replica can finish what another one started.
 """
 
 from __future__ import annotations
@@ -19,153 +19,188 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
-from akash_gradio.auth.openid_provider import Account, Provider, SignInFault
-from akash_gradio.auth.session import Session, SessionAuth, Throttle
-from akash_gradio.auth.sign_in import PATH, after
-from akash_gradio.auth.signing import Signer, cookie, cookie_of
+from akash_gradio.auth.openid_provider import Account, Provider, SignInError
+from akash_gradio.auth.session import Session, SessionAuth
+from akash_gradio.auth.sign_in import SIGN_IN_PATH, return_query
+from akash_gradio.auth.signing import Signer, read_cookie, set_cookie
 from akash_gradio.auth.visitors import Visitors
-from akash_gradio.http.asgi import Receive, Scope, Send, answer, header, is_https, redirect
+from akash_gradio.domain.errors import LimitReached
+from akash_gradio.http.asgi import (
+    Receive,
+    Scope,
+    Send,
+    header,
+    is_https,
+    send_not_found,
+    send_redirect,
+)
 
 logger = logging.getLogger(__name__)
 
-START: Final = f"{PATH}/hub"
-BACK: Final = f"{START}/back"
+START_PATH: Final = f"{SIGN_IN_PATH}/hub"
+CALLBACK_PATH: Final = f"{START_PATH}/back"
 COOKIE: Final = "ag_hub"
-LASTS_S: Final = 600
-"""From the button to the way back, with a password and a second factor in between."""
+COOKIE_MAX_AGE_S: Final = 600
+"""Time to sign in at the provider, with a password and a second factor, in seconds."""
 SCOPES: Final = "openid profile"
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowList:
-    """Who may come in, in lower case; both empty: whoever has an account."""
+    """The accounts that may sign in. If both lists are empty, every account may.
+
+    Attributes:
+        users: User names in lower case.
+        orgs: Organizations in lower case, whose members may sign in.
+    """
 
     users: frozenset[str] = frozenset()
     orgs: frozenset[str] = frozenset()
 
     @property
-    def everybody(self) -> bool:
-        """Whether any account will do."""
+    def admits_everyone(self) -> bool:
+        """Whether any account is admitted."""
         return not (self.users or self.orgs)
 
     @property
-    def print(self) -> str:
-        """The same for the same circle, another for every other; never ""."""
+    def fingerprint(self) -> str:
+        """A text that is equal for equal lists; never ""."""
         return json.dumps([sorted(self.users), sorted(self.orgs)])
 
-    def takes(self, account: Account) -> bool:
-        """Whether this one may come in."""
-        by_name = account.preferred_username.lower() in self.users
-        return self.everybody or by_name or bool(account.org_names & self.orgs)
+    def admits(self, account: Account) -> bool:
+        """Return whether this account is admitted."""
+        is_named = account.preferred_username.lower() in self.users
+        return self.admits_everyone or is_named or bool(account.org_names & self.orgs)
 
 
-class _Kept(NamedTuple):
-    """Between the two requests. after: see `sign_in.after`."""
+class _PendingLogin(NamedTuple):
+    """What is remembered between the two requests.
+
+    Attributes:
+        state: OAuth's state, "" where no sign-in was started.
+        verifier: The PKCE code verifier (RFC 7636).
+        return_query: See `sign_in.return_query`.
+    """
 
     state: str = ""
     verifier: str = ""
-    after: str = ""
+    return_query: str = ""
 
 
 class OAuthLogin:
-    """Live. hosts: the names of this page where they are known; else the browser's word counts,
-    which the provider compares with what it was told.
-    """
+    """Signs visitors in with the authorization code flow."""
 
     def __init__(
         self,
         provider: Provider,
-        circle: AllowList,
-        entry: SessionAuth,
+        allow_list: AllowList,
+        sessions: SessionAuth,
         signer: Signer,
         visitors: Visitors,
         *,
         hosts: tuple[str, ...] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._provider, self._circle, self._entry = provider, circle, entry
+        """Take the parts.
+
+        Args:
+            provider: Hugging Face.
+            allow_list: The accounts that may sign in.
+            sessions: Opens sessions, and limits the attempts of a network.
+            signer: Signs the cookie.
+            visitors: Identifies networks.
+            hosts: The page's own hosts where they are known. Otherwise the request's Host
+                counts, which the provider compares with the registered callback URLs.
+            clock: Unix time in seconds.
+        """
+        self._provider, self._allow_list, self._sessions = provider, allow_list, sessions
         self._signer, self._visitors, self._hosts, self._clock = signer, visitors, hosts, clock
-        self._tries = Throttle(clock)
 
     @property
-    def everybody(self) -> bool:
-        """Whether any account will do."""
-        return self._circle.everybody
+    def admits_everyone(self) -> bool:
+        """Whether any account is admitted."""
+        return self._allow_list.admits_everyone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request for one of the two."""
+        """Respond to a request for one of the two paths."""
         path = scope["path"]
-        if scope["method"] != "GET" or path not in (START, BACK):
-            await answer(send, 404, b"", "text/plain")
+        if scope["method"] != "GET" or path not in (START_PATH, CALLBACK_PATH):
+            await send_not_found(send)
             return
+        is_start = path == START_PATH
         try:
-            await (self._begin if path == START else self._come_back)(scope, send)
-        except SignInFault as fault:
-            logger.warning("sign_in.failed", extra={"outcome": fault.kind})
-            up = "../" if path == START else "../../"
-            told = {"fault": fault.kind}
-            if to := after(scope) if path == START else self._kept(scope).after:
-                told["next"] = to
-            await redirect(send, f"{up}sign-in?{urlencode(told)}", [self._forget(scope)])
+            await (self._start if is_start else self._finish)(scope, send)
+        except SignInError as error:
+            logger.warning("sign_in.failed", extra={"outcome": error.code})
+            query = {"fault": error.code}
+            target = return_query(scope) if is_start else self._pending(scope).return_query
+            if target:
+                query["next"] = target
+            up = "../" if is_start else "../../"
+            location = f"{up}sign-in?{urlencode(query)}"
+            await send_redirect(send, location, [_expired_cookie(scope)])
 
-    async def _begin(self, scope: Scope, send: Send) -> None:
-        where = await self._provider.addresses()
+    async def _start(self, scope: Scope, send: Send) -> None:
+        endpoints = await self._provider.endpoints()
         state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
-        asked = {
+        query = {
             "response_type": "code",
             "client_id": self._provider.client.id,
             "redirect_uri": self._redirect_uri(scope),
             "scope": SCOPES,
             "state": state,
-            "code_challenge": _challenge(verifier),
+            "code_challenge": _code_challenge(verifier),
             "code_challenge_method": "S256",
         }
-        kept = f"{state} {verifier} {after(scope)}"
-        signed = self._signer.sign(COOKIE, kept, self._clock() + LASTS_S)
-        between = "&" if "?" in where.authorization_endpoint else "?"
-        to = f"{where.authorization_endpoint}{between}{urlencode(asked)}"
-        await redirect(send, to, [cookie(scope, COOKIE, signed, LASTS_S)])
+        pending = f"{state} {verifier} {return_query(scope)}"
+        signed = self._signer.sign(COOKIE, pending, self._clock() + COOKIE_MAX_AGE_S)
+        separator = "&" if "?" in endpoints.authorization_endpoint else "?"
+        location = f"{endpoints.authorization_endpoint}{separator}{urlencode(query)}"
+        await send_redirect(send, location, [set_cookie(scope, COOKIE, signed, COOKIE_MAX_AGE_S)])
 
-    async def _come_back(self, scope: Scope, send: Send) -> None:
+    async def _finish(self, scope: Scope, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         state, code, error = (query.get(name, [""])[0] for name in ("state", "code", "error"))
-        kept = self._kept(scope)
-        if not kept.state or not hmac.compare_digest(kept.state.encode(), state.encode()):
-            raise SignInFault("hub_stale")
+        pending = self._pending(scope)
+        if not pending.state or not hmac.compare_digest(pending.state.encode(), state.encode()):
+            raise SignInError("hub_stale")
         if error or not code:
-            raise SignInFault("hub_denied" if error == "access_denied" else "hub_down")
-        address = self._visitors.network(scope)
-        if self._tries.wait_s(address) > 0:
-            raise SignInFault("hub_often")
-        self._tries.wrong(address)  # until it turns out right: others may come meanwhile
-        account = await self._provider.account(code, kept.verifier, self._redirect_uri(scope))
-        if not self._circle.takes(account):
-            raise SignInFault("hub_refused")
-        self._tries.right(address)
+            raise SignInError("hub_denied" if error == "access_denied" else "hub_down")
+        network = self._visitors.network_id(scope)
+        try:
+            await self._sessions.begin_attempt(network)
+        except LimitReached:
+            raise SignInError("hub_often") from None
+        account = await self._provider.account(code, pending.verifier, self._redirect_uri(scope))
+        if not self._allow_list.admits(account):
+            raise SignInError("hub_refused")
+        await self._sessions.forgive_attempts(network)
         logger.info("sign_in.passed", extra={"outcome": "hub"})
-        session = self._entry.cookie(scope, Session(user=account.preferred_username))
-        await redirect(send, f"../../../{kept.after}", [session, self._forget(scope)])
+        session = self._sessions.cookie(scope, Session(user=account.preferred_username))
+        location = f"../../../{pending.return_query}"
+        await send_redirect(send, location, [session, _expired_cookie(scope)])
 
-    def _kept(self, scope: Scope) -> _Kept:
-        """What this browser began, empty when that was nothing or too long ago."""
-        text = self._signer.read(COOKIE, cookie_of(scope, COOKIE), self._clock())
-        return _Kept(*text.split(" ", 2)) if text else _Kept()
+    def _pending(self, scope: Scope) -> _PendingLogin:
+        """Return what this browser started; it is empty after the cookie has expired."""
+        text = self._signer.read(COOKIE, read_cookie(scope, COOKIE), self._clock())
+        return _PendingLogin(*text.split(" ", 2)) if text else _PendingLogin()
 
     def _redirect_uri(self, scope: Scope) -> str:
         host = header(scope, "host").lower()
         if self._hosts:
             host = host if host in self._hosts else self._hosts[0]
         elif not _HOST.fullmatch(host):
-            raise SignInFault("hub_stale")
+            raise SignInError("hub_stale")
         scheme = "https" if self._hosts or is_https(scope) else "http"
-        return f"{scheme}://{host}{BACK}"
-
-    def _forget(self, scope: Scope) -> tuple[str, str]:
-        """It was used, or is of no use: no state serves twice."""
-        return cookie(scope, COOKIE, "", 0)
+        return f"{scheme}://{host}{CALLBACK_PATH}"
 
 
-def _challenge(verifier: str) -> str:
+def _expired_cookie(scope: Scope) -> tuple[str, str]:
+    """Delete the cookie, so that no state is used twice."""
+    return set_cookie(scope, COOKIE, "", 0)
+
+
+def _code_challenge(verifier: str) -> str:
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,6 +1,7 @@
-"""Who may come in: the access token, the host's own password, a session of one's own.
+"""Sessions of the page: opened by the access token, the operator's password or an account.
 
-Gradio's `/login` is not used: it isn't throttled, and its cookie doesn't reach a Space's frame.
+Gradio's `/login` is not used: it has no rate limit, and its cookie doesn't work in the frame
+of a Space.
 """
 
 from __future__ import annotations
@@ -8,60 +9,43 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from akash_gradio.auth.signing import Signer, cookie, cookie_of
+from akash_gradio.auth.signing import Signer, read_cookie, set_cookie
+from akash_gradio.quota.counters import LocalCounters
+from akash_gradio.quota.limiter import RateLimit, RateLimiter
 
 COOKIE: Final = "ag_session"
-LASTS_S: Final = 7 * 86_400
-USER_LASTS_S: Final = 86_400
-"""Of who signed in by name: who left an organization stays no longer."""
-TRIES: Final = 10
-TRIES_WINDOW_S: Final = 300.0
-MOST_ADDRESSES: Final = 50_000
+SESSION_S: Final = 7 * 86_400
+"""Length of a session, in seconds."""
+USER_SESSION_S: Final = 86_400
+"""Length of an account's session, in seconds: a user who left an organization loses access."""
+SIGN_IN_LIMIT: Final = RateLimit("sign-in", limit=10, window_s=300.0)
+"""Wrong attempts of one network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Who signed in. user: "" for who knows the access token. host: knows the host's password."""
+    """A visitor who signed in.
+
+    Attributes:
+        user: User name of the account, "" for the access token or the password.
+        operator: Whether the operator's password was given.
+    """
 
     user: str = ""
-    host: bool = False
-
-
-class Throttle:
-    """Live: wrong tries by address, at most `TRIES` in any `TRIES_WINDOW_S` seconds."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._wrong: dict[str, deque[float]] = {}
-
-    def wait_s(self, address: str) -> float:
-        """Seconds until this address may try again, 0.0 when it may now."""
-        wrong, now = self._wrong.get(address, deque()), self._clock()
-        while wrong and wrong[0] <= now - TRIES_WINDOW_S:
-            wrong.popleft()
-        return wrong[0] + TRIES_WINDOW_S - now if len(wrong) >= TRIES else 0.0
-
-    def wrong(self, address: str) -> None:
-        """It tried, and was wrong."""
-        self._wrong.setdefault(address, deque()).append(self._clock())
-        if len(self._wrong) > MOST_ADDRESSES:
-            del self._wrong[next(iter(self._wrong))]
-
-    def right(self, address: str) -> None:
-        """It was right: what was wrong before is forgotten."""
-        self._wrong.pop(address, None)
+    operator: bool = False
 
 
 class SessionAuth:
-    """Live. token, password: "" where the host set none; circle: a print of who may come in
-    with a name of their own, "" where nobody does.
+    """Opens and reads sessions.
 
-    A changed token, password or circle ends the sessions that it opened.
+    A changed token, password or allow list ends the sessions that it opened.
+
+    Attributes:
+        accepts_users: Whether visitors may sign in with an account.
     """
 
     def __init__(
@@ -70,80 +54,108 @@ class SessionAuth:
         *,
         token: str = "",
         password: str = "",
-        circle: str = "",
+        allow_list: str = "",
+        limiter: RateLimiter | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Take the secrets.
+
+        Args:
+            signer: Signs the cookies.
+            token: The access token, "" if none is configured.
+            password: The operator's password, "" if none is configured.
+            allow_list: A fingerprint of the accounts that may sign in, "" if none may.
+            limiter: Counts wrong attempts; one of its own by default.
+            clock: Unix time in seconds.
+        """
         self._signer, self._clock = signer, clock
         self._token, self._password = token, password
-        self.takes_users = bool(circle)
-        self.throttle = Throttle(clock)
-        self._prints = "".join(map(_print, (token, password, circle)))
+        self._limiter = limiter or RateLimiter(LocalCounters(clock))
+        self.accepts_users = bool(allow_list)
+        fingerprints = "".join(map(_fingerprint, (token, password, allow_list)))
+        self._purpose = f"{COOKIE}:{fingerprints}"
 
     @property
-    def closed(self) -> bool:
-        """Whether a visitor needs a session at all."""
-        return bool(self._token) or self.takes_users
+    def required(self) -> bool:
+        """Whether a visitor needs a session."""
+        return bool(self._token) or self.accepts_users
 
     @property
     def has_password(self) -> bool:
-        """Whether the host can sign in."""
+        """Whether the operator can sign in."""
         return bool(self._password)
 
     @property
     def has_token(self) -> bool:
-        """Whether visitors sign in with the access token."""
+        """Whether visitors can sign in with the access token."""
         return bool(self._token)
 
     def session(self, scope: Mapping[str, Any]) -> Session | None:
-        """Whose request this is; None without a session that still holds."""
-        value = self._signer.read(self._purpose, cookie_of(scope, COOKIE), self._clock())
+        """Return the session of a request, None without a valid one."""
+        value = self._signer.read(self._purpose, read_cookie(scope, COOKIE), self._clock())
         if value is None:
             return None
         kind, _, user = value.partition(":")
-        return Session(user=user, host=kind == "host")
+        return Session(user=user, operator=kind == "host")
 
-    def lets_in(self, scope: Mapping[str, Any]) -> bool:
-        """Whether the request may go on."""
-        return not self.closed or self.session(scope) is not None
+    def admits(self, scope: Mapping[str, Any]) -> bool:
+        """Return whether a request may go on."""
+        return not self.required or self.session(scope) is not None
 
-    def try_secret(self, address: str, given: str) -> Session | None:
-        """A session for who gave the token or the password. None: wrong, which is counted.
+    async def wait_s(self, network: str) -> float:
+        """Return the seconds until a network may try again, 0.0 for now."""
+        return await self._limiter.wait_s(SIGN_IN_LIMIT, network)
 
-        Compared in constant time, both of them always. Ask `throttle.wait_s` first, with no
-        await in between.
+    async def begin_attempt(self, network: str) -> None:
+        """Count an attempt as wrong until it turns out right, so that many at once all count.
+
+        Raises:
+            LimitReached: The network had too many wrong attempts.
         """
-        is_token = _same(given, self._token) and bool(self._token)
-        is_password = _same(given, self._password) and bool(self._password)
+        await self._limiter.admit(SIGN_IN_LIMIT, network)
+
+    async def forgive_attempts(self, network: str) -> None:
+        """Forget the wrong attempts of a network, after a right one."""
+        await self._limiter.reset(SIGN_IN_LIMIT, network)
+
+    async def try_secret(self, network: str, secret: str) -> Session | None:
+        """Return a session for the token or the password, None for a wrong secret.
+
+        The secret is compared with both in constant time.
+
+        Raises:
+            LimitReached: The network had too many wrong attempts.
+        """
+        await self.begin_attempt(network)
+        is_token = _equal(secret, self._token) and bool(self._token)
+        is_password = _equal(secret, self._password) and bool(self._password)
         if not (is_token or is_password):
-            self.throttle.wrong(address)
             return None
-        if is_password or not self._password:  # else who knows the token could guess on and on
-            self.throttle.right(address)
-        return Session(host=is_password)
+        if is_password or not self._password:
+            await self.forgive_attempts(network)
+        else:  # otherwise the token would allow endless guesses of the password
+            await self._limiter.release(SIGN_IN_LIMIT, network)
+        return Session(operator=is_password)
 
     def cookie(self, scope: Mapping[str, Any], session: Session) -> tuple[str, str]:
-        """The header that gives a browser its session."""
-        value = f"{'host' if session.host else 'visitor'}:{session.user}"
-        lasts_s = USER_LASTS_S if session.user else LASTS_S
-        signed = self._signer.sign(self._purpose, value, self._clock() + lasts_s)
-        return cookie(scope, COOKIE, signed, lasts_s)
+        """Return the header that sets the cookie of a session."""
+        value = f"{'host' if session.operator else 'visitor'}:{session.user}"
+        max_age_s = USER_SESSION_S if session.user else SESSION_S
+        signed = self._signer.sign(self._purpose, value, self._clock() + max_age_s)
+        return set_cookie(scope, COOKIE, signed, max_age_s)
 
-    def no_cookie(self, scope: Mapping[str, Any]) -> tuple[str, str]:
-        """The header that takes it away."""
-        return cookie(scope, COOKIE, "", 0)
-
-    @property
-    def _purpose(self) -> str:
-        return f"{COOKIE}:{self._prints}"
+    def expired_cookie(self, scope: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the header that deletes the cookie."""
+        return set_cookie(scope, COOKIE, "", 0)
 
 
-def _same(given: str, known: str) -> bool:
-    return hmac.compare_digest(_digest(given), _digest(known))
+def _equal(given: str, secret: str) -> bool:
+    return hmac.compare_digest(_digest(given), _digest(secret))
 
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
-def _print(secret: str) -> str:
+def _fingerprint(secret: str) -> str:
     return _digest(secret).hex() if secret else "-"

@@ -1,4 +1,4 @@
-"""`page/sign-in` and `page/sign-out`: a form, its answer, and where to go from there."""
+"""`page/sign-in` and `page/sign-out`: the form, its response, and where it leads to."""
 
 from __future__ import annotations
 
@@ -8,159 +8,177 @@ from urllib.parse import parse_qs, quote, unquote_plus
 
 from akash_gradio.auth.session import SessionAuth
 from akash_gradio.auth.visitors import Visitors
+from akash_gradio.domain.errors import LimitReached
 from akash_gradio.http.asgi import (
     NO_STORE,
     Headers,
     Receive,
     Scope,
     Send,
-    answer,
-    answer_json,
-    redirect,
+    send_json,
+    send_not_found,
+    send_redirect,
+    send_response,
 )
+from akash_gradio.http.body import BodyError, read_body
 
-PATH: Final = "/page/sign-in"
-OUT: Final = "/page/sign-out"
-FORM_BYTES: Final = 8_192
-NEXT_LENGTH: Final = 500
+SIGN_IN_PATH: Final = "/page/sign-in"
+SIGN_OUT_PATH: Final = "/page/sign-out"
+MAX_FORM_BYTES: Final = 8_192
+MAX_NEXT_LENGTH: Final = 500
+"""Longest query of the page to return to, in characters."""
 
 
-class Draw(Protocol):
-    """Makes the sign-in page.
-
-    form: `token`, `password` or "" for none. hub: who may sign in with Hugging Face,
-    `everybody` or `named`, "" where that isn't offered.
-    fault: `wrong`, `throttled`, one of `HUB_FAULTS` or ""; wait_s: to wait when throttled.
-    after: the query of the page to go to then.
-    """
+class RenderSignIn(Protocol):
+    """Renders the sign-in page."""
 
     def __call__(self, *, form: str, hub: str, fault: str, wait_s: int, after: str) -> str:
-        """The HTML."""
+        """Return the HTML.
+
+        Args:
+            form: `token`, `password`, or "" for no form.
+            hub: Who can sign in with Hugging Face, `everybody` or `named`, "" for no one.
+            fault: `wrong`, `throttled`, one of `OAUTH_ERRORS`, or "" for no error.
+            wait_s: Seconds to wait when throttled.
+            after: Query of the page to return to.
+        """
         ...
 
 
-HUB_FAULTS: Final = frozenset(
+OAUTH_ERRORS: Final = frozenset(
     {"hub_refused", "hub_denied", "hub_stale", "hub_down", "hub_secret", "hub_often"}
 )
+"""Codes of failed sign-ins with Hugging Face, as they are in the page's query."""
 
 
-class Elsewhere(Protocol):
-    """Answers below `page/sign-in/`: a `OAuthLogin`."""
+class OAuthRoutes(Protocol):
+    """The routes below `page/sign-in/`: an `OAuthLogin`."""
 
     @property
-    def everybody(self) -> bool:
-        """Whether any account will do."""
+    def admits_everyone(self) -> bool:
+        """Whether any account is admitted."""
         ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request for it."""
+        """Respond to one request."""
         ...
 
 
 class SignIn:
-    """The pages of entry. hub: sign-in with Hugging Face, None where that isn't offered."""
+    """The routes of signing in and out."""
 
     def __init__(
-        self, entry: SessionAuth, visitors: Visitors, draw: Draw, hub: Elsewhere | None = None
+        self,
+        sessions: SessionAuth,
+        visitors: Visitors,
+        render: RenderSignIn,
+        oauth: OAuthRoutes | None = None,
     ) -> None:
-        self.entry, self._visitors, self._draw, self._hub = entry, visitors, draw, hub
+        """Take the parts.
 
-    def answers(self, path: str) -> bool:
-        """Whether the path is one of these pages."""
-        return path in (OUT, PATH) or path.startswith(f"{PATH}/")
+        Args:
+            sessions: Opens and reads sessions.
+            visitors: Identifies networks, which have a limited number of attempts.
+            render: Renders the sign-in page.
+            oauth: Sign-in with Hugging Face, None where that isn't offered.
+        """
+        self.sessions, self._visitors, self._render = sessions, visitors, render
+        self._oauth = oauth
+
+    def handles(self, path: str) -> bool:
+        """Return whether the path is one of these routes."""
+        return path in (SIGN_OUT_PATH, SIGN_IN_PATH) or path.startswith(f"{SIGN_IN_PATH}/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request for one of them."""
+        """Respond to a request for one of these routes."""
         path, method = scope["path"], scope["method"]
-        if path.startswith(f"{PATH}/") and self._hub is not None:
-            await self._hub(scope, receive, send)
-        elif path == OUT and method == "POST":
-            await redirect(send, "../", [self.entry.no_cookie(scope)])
-        elif path == PATH and method == "POST":
-            await self._try(scope, receive, send)
-        elif path == PATH and method in ("GET", "HEAD"):
-            await self.show(scope, send)
+        if path.startswith(f"{SIGN_IN_PATH}/") and self._oauth is not None:
+            await self._oauth(scope, receive, send)
+        elif path == SIGN_OUT_PATH and method == "POST":
+            await send_redirect(send, "../", [self.sessions.expired_cookie(scope)])
+        elif path == SIGN_IN_PATH and method == "POST":
+            await self._try_secret(scope, receive, send)
+        elif path == SIGN_IN_PATH and method in ("GET", "HEAD"):
+            await self._show_form(scope, send)
         else:
-            await answer(send, 404, b"", "text/plain")
+            await send_not_found(send)
 
-    async def show(
-        self, scope: Scope, send: Send, status: int = 200, fault: str = "", wait_s: float = 0.0
+    async def _show_form(
+        self, scope: Scope, send: Send, status: int = 200, error: str = "", wait_s: float = 0.0
     ) -> None:
-        """The form."""
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        as_host = query.get("as", [""])[0] == "host" or not self.entry.closed
-        form = "password" if as_host else "token"
-        offered = self.entry.has_password if as_host else self.entry.has_token
-        html = self._draw(
+        as_operator = query.get("as", [""])[0] == "host" or not self.sessions.required
+        form = "password" if as_operator else "token"
+        offered = self.sessions.has_password if as_operator else self.sessions.has_token
+        if not error and not as_operator:
+            error = self._oauth_error(query.get("fault", [""])[0])
+        html = self._render(
             form=form if offered else "",
-            hub="" if as_host else self._offer(),
-            fault=fault or ("" if as_host else self._told(query.get("fault", [""])[0])),
+            hub="" if as_operator else self._oauth_offer(),
+            fault=error,
             wait_s=math.ceil(wait_s),
-            after=after(scope),
+            after=return_query(scope),
         )
         headers: Headers = [NO_STORE]
         if wait_s:
             headers = [NO_STORE, ("retry-after", str(math.ceil(wait_s)))]
-        kind = "text/html; charset=utf-8"
-        await answer(send, status, html.encode(), kind, headers, head=scope["method"] == "HEAD")
+        content_type, is_head = "text/html; charset=utf-8", scope["method"] == "HEAD"
+        await send_response(send, status, html.encode(), content_type, headers, head=is_head)
 
-    def _told(self, fault: str) -> str:
-        """What came of signing in elsewhere, "" where nothing did."""
-        if self._hub is None:
-            return "hub_unset" if self.entry.takes_users else ""
-        return fault if fault in HUB_FAULTS else ""
+    def _oauth_error(self, code: str) -> str:
+        """Return the error of a sign-in with Hugging Face, "" without one."""
+        if self._oauth is None:
+            return "hub_unset" if self.sessions.accepts_users else ""
+        return code if code in OAUTH_ERRORS else ""
 
-    def _offer(self) -> str:
-        if self._hub is None:
+    def _oauth_offer(self) -> str:
+        if self._oauth is None:
             return ""
-        return "everybody" if self._hub.everybody else "named"
+        return "everybody" if self._oauth.admits_everyone else "named"
 
-    async def _try(self, scope: Scope, receive: Receive, send: Send) -> None:
-        address = self._visitors.network(scope)
-        wait_s = self.entry.throttle.wait_s(address)
-        if wait_s > 0:  # before the secret is even read
-            await self.show(scope, send, 429, "throttled", wait_s)
+    async def _try_secret(self, scope: Scope, receive: Receive, send: Send) -> None:
+        network = self._visitors.network_id(scope)
+        wait_s = await self.sessions.wait_s(network)
+        if wait_s > 0:  # refused before the secret is even read
+            await self._show_form(scope, send, 429, "throttled", wait_s)
             return
-        form = await _form(receive)
-        wait_s = self.entry.throttle.wait_s(address)
-        if wait_s > 0:  # others of this address were wrong in the meantime
-            await self.show(scope, send, 429, "throttled", wait_s)
+        form = await _read_form(receive)
+        try:
+            session = await self.sessions.try_secret(network, form.get("secret", ""))
+        except LimitReached as error:
+            await self._show_form(scope, send, 429, "throttled", error.retry_after_s)
             return
-        session = self.entry.try_secret(address, form.get("secret", ""))
         if session is None:
-            await self.show(scope, send, 401, "wrong")
+            await self._show_form(scope, send, 401, "wrong")
         else:
-            await redirect(send, f"../{after(scope)}", [self.entry.cookie(scope, session)])
+            cookie = self.sessions.cookie(scope, session)
+            await send_redirect(send, f"../{return_query(scope)}", [cookie])
 
 
-async def turn_away(scope: Scope, send: Send, refusal: object) -> None:
-    """To the form, or for what a script asks a refusal that it understands."""
-    wants_page = scope["method"] in ("GET", "HEAD") and scope["path"] == "/"
-    if not wants_page:
-        await answer_json(send, 401, refusal)
+async def require_sign_in(scope: Scope, send: Send, error: object) -> None:
+    """Redirect a visitor without a session to the form, or send a script the error as JSON."""
+    is_page = scope["method"] in ("GET", "HEAD") and scope["path"] == "/"
+    if not is_page:
+        await send_json(send, 401, error)
         return
-    query = scope["query_string"].decode("latin-1")[:NEXT_LENGTH]
-    await redirect(send, f".{PATH}?next={quote('?' + query, safe='')}" if query else f".{PATH}")
+    query = scope["query_string"].decode("latin-1")[:MAX_NEXT_LENGTH]
+    target = f".{SIGN_IN_PATH}?next={quote('?' + query, safe='')}" if query else f".{SIGN_IN_PATH}"
+    await send_redirect(send, target)
 
 
-def after(scope: Scope) -> str:
-    """Where this request's visitor was going: a query of the page, "" for its first view.
+def return_query(scope: Scope) -> str:
+    """Return the query of the page to return to, "" for its start; never another site's URL."""
+    value = parse_qs(scope["query_string"].decode("latin-1")).get("next", [""])[0]
+    if not value.startswith("?"):
+        return ""
+    return quote(value[:MAX_NEXT_LENGTH], safe="?&=/:%+,.-_~")
 
-    Never another site's address, whatever the link says.
-    """
-    to = parse_qs(scope["query_string"].decode("latin-1")).get("next", [""])[0]
-    return quote(to[:NEXT_LENGTH], safe="?&=/:%+,.-_~") if to.startswith("?") else ""
 
-
-async def _form(receive: Receive) -> dict[str, str]:
-    """The fields of a form, each once; {} when it is longer than a form can be."""
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if message["type"] == "http.disconnect" or len(body) > FORM_BYTES:
-            return {}
-        if not message.get("more_body", False):
-            break
+async def _read_form(receive: Receive) -> dict[str, str]:
+    """Return the fields of a form, {} for a body that can't be one."""
+    try:
+        body = await read_body(receive, limit_bytes=MAX_FORM_BYTES)
+    except BodyError:
+        return {}
     fields = (pair.partition("=") for pair in body.decode("latin-1").split("&"))
     return {unquote_plus(name): unquote_plus(value) for name, _, value in fields}

@@ -1,4 +1,4 @@
-"""Values that a browser keeps for us and can't change."""
+"""Signed values in cookies, which a browser stores and can't change."""
 
 from __future__ import annotations
 
@@ -17,68 +17,78 @@ SECRET_BYTES: Final = 32
 
 
 class Signer:
-    """Live, because replicas agree on one secret after they have started.
+    """Signs values. Replicas may replace its secret after they have started.
 
-    secret: random when "", so that nothing outlives the process.
+    Attributes:
+        fixed: Whether the secret was configured, or agreed on by the replicas.
     """
 
     def __init__(self, secret: str = "") -> None:
+        """Take a secret; "" creates a random one, so that nothing signed outlives the process."""
         self.fixed = bool(secret)
         self._secret = secret.encode() if secret else secrets.token_bytes(SECRET_BYTES)
 
     def adopt(self, secret: bytes) -> None:
-        """Sign with this one from now on."""
+        """Sign with this secret from now on."""
         self._secret = secret
 
     def sign(self, purpose: str, value: str, until: float) -> str:
-        """The value with its end (seconds of the Unix clock), in characters that cookies take."""
-        text = f"{_packed(value.encode())}.{int(until)}"
-        return f"{text}.{self._mark(purpose, text)}"
+        """Return a signed value, in characters that are valid in a cookie.
+
+        Args:
+            purpose: What it is for; it can't be read for another purpose.
+            value: The value, which is signed but not encrypted.
+            until: Unix time in seconds at which it expires.
+        """
+        text = f"{_encode(value.encode())}.{int(until)}"
+        return f"{text}.{self._signature(purpose, text)}"
 
     def read(self, purpose: str, signed: str, now: float) -> str | None:
-        """The value; None when it was changed, is over, or was signed for something else."""
-        text, _, mark = signed.rpartition(".")
-        if not hmac.compare_digest(mark.encode(), self._mark(purpose, text).encode()):
+        """Return the value, None if it was changed, has expired or has another purpose."""
+        text, _, signature = signed.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature(purpose, text).encode()):
             return None
-        packed, _, until = text.partition(".")
+        encoded, _, until = text.partition(".")
         if not until.isdigit() or int(until) <= now:
             return None
         try:
-            return base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode()
+            return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
         except (ValueError, binascii.Error):
             return None
 
     def opaque(self, value: str) -> str:
-        """A name for the value that tells nothing of it."""
-        return self._mark("name", value)[:22]
+        """Return an identifier of the value that reveals nothing of it."""
+        return self._signature("name", value)[:22]
 
-    def _mark(self, purpose: str, text: str) -> str:
-        said = f"{purpose}\0{text}".encode()
-        return _packed(hmac.new(self._secret, said, hashlib.sha256).digest())
+    def _signature(self, purpose: str, text: str) -> str:
+        message = f"{purpose}\0{text}".encode()
+        return _encode(hmac.new(self._secret, message, hashlib.sha256).digest())
 
 
-def cookie(scope: Mapping[str, Any], name: str, value: str, lasts_s: float) -> tuple[str, str]:
-    """The header that sets a cookie; one that no script can read. value "": takes it away.
+def set_cookie(
+    scope: Mapping[str, Any], name: str, value: str, max_age_s: float
+) -> tuple[str, str]:
+    """Return the header that sets a cookie which no script can read; an empty value deletes it.
 
-    Behind TLS it is for frames on other sites too (a Space is shown in one), each site's apart.
-    (Starlette's `partitioned=True` raises below Python 3.14.)
+    With TLS the cookie also works in frames on other sites, as a Space is shown in one, and is
+    separate for each of these sites. (Starlette's `partitioned=True` raises below Python 3.14.)
     """
-    parts = [f"{name}={value}", "Path=/", f"Max-Age={int(lasts_s) if value else 0}", "HttpOnly"]
+    parts = [f"{name}={value}", "Path=/", f"Max-Age={int(max_age_s) if value else 0}", "HttpOnly"]
     parts += ["SameSite=None", "Secure", "Partitioned"] if is_https(scope) else ["SameSite=Lax"]
     return "set-cookie", "; ".join(parts)
 
 
-def cookie_of(scope: Mapping[str, Any], name: str) -> str:
-    """The cookie's value, "" when there is none."""
-    jar: SimpleCookie = SimpleCookie()
+def read_cookie(scope: Mapping[str, Any], name: str) -> str:
+    """Return a cookie's value, "" when it is missing."""
+    cookies: SimpleCookie = SimpleCookie()
     for part in header(scope, "cookie").replace(",", ";").split(";"):
         if part.strip().startswith(f"{name}="):
             try:
-                jar.load(part.strip())
+                cookies.load(part.strip())
             except CookieError:
                 return ""
-    return jar[name].value if name in jar else ""
+    return cookies[name].value if name in cookies else ""
 
 
-def _packed(data: bytes) -> str:
+def _encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""Tells visitors apart: who signed in, else by a signed cookie, else by the address."""
+"""Identifies visitors: by their account, else by a signed cookie, else by their network."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from akash_gradio.auth.signing import Signer, cookie, cookie_of
+from akash_gradio.auth.signing import Signer, read_cookie, set_cookie
 from akash_gradio.domain.visitor import OwnKey, Visitor
 from akash_gradio.http.asgi import header
 
 COOKIE: Final = "ag_visitor"
-LASTS_S: Final = 30 * 86_400
-OWN_KEY: Final = "x-own-key"
-OWN_ENDPOINT: Final = "x-own-endpoint"
+COOKIE_MAX_AGE_S: Final = 30 * 86_400
+OWN_KEY_HEADER: Final = "x-own-key"
+OWN_ENDPOINT_HEADER: Final = "x-own-endpoint"
+MAX_OWN_KEY_LENGTH: Final = 500
+MAX_OWN_ENDPOINT_LENGTH: Final = 300
 
 
 class Visitors:
-    """Live. proxies: how many stand in front and add to X-Forwarded-For; 0 believes nobody.
+    """Identifies the visitor of a request.
 
-    told_apart: False sets no cookie, because nothing is counted.
+    Attributes:
+        sets_cookies: Whether visitors get a cookie; there is no need where nothing is counted.
     """
 
     def __init__(
@@ -29,33 +32,53 @@ class Visitors:
         signer: Signer,
         *,
         proxies: int = 0,
-        told_apart: bool = False,
+        sets_cookies: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._signer, self._proxies, self.told_apart = signer, proxies, told_apart
+        """Take the settings.
+
+        Args:
+            signer: Signs the cookies.
+            proxies: Number of trusted proxies, each of which appends to X-Forwarded-For.
+            sets_cookies: Whether visitors get a cookie.
+            clock: Unix time in seconds.
+        """
+        self._signer, self._proxies, self.sets_cookies = signer, proxies, sets_cookies
         self._clock = clock
 
     def visitor(self, scope: Mapping[str, Any], user: str = "") -> Visitor:
-        """Who asks. user: the name under which they signed in, "" without one."""
-        where = self._signer.opaque(f"address:{self.network(scope)}")
-        own = _own_key(scope)
+        """Return the visitor of a request.
+
+        Args:
+            scope: The ASGI scope of the request.
+            user: User name of the visitor's account, "" without sign-in.
+        """
+        own_key = _own_key(scope)
         if user:
-            return Visitor(id=self._signer.opaque(f"user:{user}"), own_key=own)
-        known = self._signer.read(COOKIE, cookie_of(scope, COOKIE), self._clock())
-        if known:
-            return Visitor(id=known, network=where, own_key=own)
-        return Visitor(id=where, own_key=own)
+            return Visitor(id=self._signer.opaque(f"user:{user}"), own_key=own_key)
+        network = self.network_id(scope)
+        cookie_id = self._read_cookie(scope)
+        if cookie_id:
+            return Visitor(id=cookie_id, network=network, own_key=own_key)
+        return Visitor(id=network, own_key=own_key)
 
     def new_cookie(self, scope: Mapping[str, Any]) -> tuple[str, str] | None:
-        """The header that lets a new visitor be known again; None when it isn't needed."""
-        known = self._signer.read(COOKIE, cookie_of(scope, COOKIE), self._clock())
-        if not self.told_apart or known:
+        """Return the header that identifies a new visitor from now on, None if not needed."""
+        if not self.sets_cookies or self._read_cookie(scope):
             return None
-        value = self._signer.sign(COOKIE, secrets.token_urlsafe(16), self._clock() + LASTS_S)
-        return cookie(scope, COOKIE, value, LASTS_S)
+        expires = self._clock() + COOKIE_MAX_AGE_S
+        value = self._signer.sign(COOKIE, secrets.token_urlsafe(16), expires)
+        return set_cookie(scope, COOKIE, value, COOKIE_MAX_AGE_S)
+
+    def network_id(self, scope: Mapping[str, Any]) -> str:
+        """Return an opaque identifier of the client's network."""
+        return self._signer.opaque(f"address:{self.network(scope)}")
 
     def network(self, scope: Mapping[str, Any]) -> str:
-        """The address; of an IPv6 address the /64, since one customer has all of it."""
+        """Return the client's IPv4 address, or the /64 of its IPv6 address.
+
+        A provider gives a whole /64 to one customer.
+        """
         address = client_address(scope, self._proxies)
         try:
             parsed = ipaddress.ip_address(address)
@@ -67,30 +90,37 @@ class Visitors:
             return str(ipaddress.ip_network((parsed, 64), strict=False))
         return str(parsed)
 
+    def _read_cookie(self, scope: Mapping[str, Any]) -> str | None:
+        return self._signer.read(COOKIE, read_cookie(scope, COOKIE), self._clock())
+
 
 def client_address(scope: Mapping[str, Any], proxies: int) -> str:
-    """Where the request comes from. proxies: as many entries of X-Forwarded-For are believed.
+    """Return the address that a request comes from.
 
-    Each proxy adds the address that it sees at the end, so that whatever a visitor writes
-    there himself stands further left. Without as many entries the connection's own counts.
+    Each proxy appends the address of its peer to X-Forwarded-For, so that entries which a
+    client sends itself are further left than those of the trusted proxies.
+
+    Args:
+        scope: The ASGI scope of the request.
+        proxies: Number of trusted proxies. With fewer entries the connection's peer counts.
     """
     client = scope.get("client")
     peer = str(client[0]) if client else ""
-    forwarded = [part.strip() for part in header(scope, "x-forwarded-for").split(",")]
-    if proxies < 1 or len(forwarded) < proxies or not forwarded[-proxies]:
+    entries = [entry.strip() for entry in header(scope, "x-forwarded-for").split(",")]
+    if proxies < 1 or len(entries) < proxies or not entries[-proxies]:
         return peer
-    return _without_port(forwarded[-proxies])
+    return _without_port(entries[-proxies])
 
 
 def _without_port(entry: str) -> str:
-    """`[::1]:80`, `1.2.3.4:80` and bare addresses are all met in the wild."""
+    """Proxies write `[::1]:80`, `1.2.3.4:80` or a bare address."""
     if entry.startswith("["):
         return entry[1:].partition("]")[0]
     return entry.partition(":")[0] if entry.count(":") == 1 else entry
 
 
 def _own_key(scope: Mapping[str, Any]) -> OwnKey | None:
-    key = header(scope, OWN_KEY)
-    if not key or not key.isascii() or not key.isprintable() or len(key) > 500:
+    key = header(scope, OWN_KEY_HEADER)
+    if not key or not key.isascii() or not key.isprintable() or len(key) > MAX_OWN_KEY_LENGTH:
         return None
-    return OwnKey(key=key, endpoint=header(scope, OWN_ENDPOINT)[:300])
+    return OwnKey(key=key, endpoint=header(scope, OWN_ENDPOINT_HEADER)[:MAX_OWN_ENDPOINT_LENGTH])

@@ -1,4 +1,4 @@
-"""The edge from the settings: all that `SecurityMiddleware` needs, and what others ask of it."""
+"""Builds the security middleware from the settings, and answers questions about a request."""
 
 from __future__ import annotations
 
@@ -6,95 +6,118 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.types import ASGIApp
-
 from akash_gradio.auth.http_client import Fetch, fetch
 from akash_gradio.auth.oauth_login import AllowList, OAuthLogin
 from akash_gradio.auth.openid_provider import Client, Provider
 from akash_gradio.auth.session import SessionAuth
-from akash_gradio.auth.sign_in import Draw, SignIn
+from akash_gradio.auth.sign_in import RenderSignIn, SignIn
 from akash_gradio.auth.signing import Signer
 from akash_gradio.auth.visitors import Visitors
 from akash_gradio.config.settings import Settings
-from akash_gradio.http.shutdown import Running
-from akash_gradio.web.middleware import Rules, Say, SecurityMiddleware
+from akash_gradio.http.asgi import ASGIApp
+from akash_gradio.http.shutdown import RunningRequests
+from akash_gradio.quota.limiter import RateLimiter
+from akash_gradio.web.middleware import RenderError, Rules, SecurityMiddleware
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityStack:
-    """The parts, each of which is alive. say, sign_in: hold the page's words.
+    """The parts of the security middleware.
 
-    finish: what is done to HTML before it is sent.
+    Attributes:
+        rules: What the operator allows.
+        render_error: Returns the JSON of an error.
+        running: The requests in progress, which a shutdown waits for.
+        visitors: Identifies visitors.
+        sign_in: The routes of signing in and out.
+        transform_html: Applied to each HTML page before it is sent.
     """
 
     rules: Rules
-    say: Say
-    running: Running
+    render_error: RenderError
+    running: RunningRequests
     visitors: Visitors
     sign_in: SignIn
-    finish: Callable[[bytes], bytes] = bytes
+    transform_html: Callable[[bytes], bytes] = bytes
 
-    def before(self, app: ASGIApp) -> SecurityMiddleware:
-        """The app behind the edge; Starlette calls it as a middleware's class."""
+    def wrap(self, app: ASGIApp) -> SecurityMiddleware:
+        """Return the app with the middleware in front; usable as Starlette's middleware class."""
         return SecurityMiddleware(
-            app, self.rules, self.say, self.running, self.visitors, self.sign_in, self.finish
+            app,
+            self.rules,
+            self.render_error,
+            self.running,
+            self.visitors,
+            self.sign_in,
+            self.transform_html,
         )
 
     def signed_in(self, scope: Mapping[str, Any]) -> bool:
-        """Whether this browser has a session that it could end."""
-        return self.sign_in.entry.session(scope) is not None
+        """Return whether this browser has a session, which it could end."""
+        return self.sign_in.sessions.session(scope) is not None
 
     def user(self, scope: Mapping[str, Any]) -> str:
-        """The name under which this browser's visitor signed in, "" without one."""
-        session = self.sign_in.entry.session(scope)
+        """Return the user name that this visitor signed in with, "" without one."""
+        session = self.sign_in.sessions.session(scope)
         return session.user if session is not None else ""
 
     def is_operator(self, scope: Mapping[str, Any]) -> bool:
-        """Whether the host's own password was given in this browser."""
-        session = self.sign_in.entry.session(scope)
-        return session is not None and session.host
+        """Return whether the operator's password was given in this browser."""
+        session = self.sign_in.sessions.session(scope)
+        return session is not None and session.operator
 
 
 def build_security_stack(
     settings: Settings,
     signer: Signer,
-    say: Say,
-    draw: Draw,
-    ask: Fetch = fetch,
-    finish: Callable[[bytes], bytes] = bytes,
+    limiter: RateLimiter,
+    render_error: RenderError,
+    render_sign_in: RenderSignIn,
+    fetch: Fetch = fetch,
+    transform_html: Callable[[bytes], bytes] = bytes,
 ) -> SecurityStack:
-    """Nothing is opened yet. signer: of the cookies. ask: how the provider of sign-in is asked.
+    """Build the parts; nothing is opened yet.
 
-    finish: of the page's HTML.
+    Args:
+        settings: Who is allowed, and where proxies are trusted.
+        signer: Signs the cookies.
+        limiter: Counts sign-in attempts.
+        render_error: Returns the JSON of an error.
+        render_sign_in: Renders the sign-in page.
+        fetch: Sends requests to the provider of sign-in.
+        transform_html: Applied to each HTML page before it is sent.
     """
-    visitors = Visitors(signer, proxies=settings.trusted_proxies, told_apart=settings.limited)
-    circle = AllowList(
+    visitors = Visitors(signer, proxies=settings.trusted_proxies, sets_cookies=settings.limited)
+    allow_list = AllowList(
         users=frozenset(settings.allowed_users), orgs=frozenset(settings.allowed_orgs)
     )
-    entry = SessionAuth(
+    sessions = SessionAuth(
         signer,
-        token=_text(settings.access_token),
-        password=_text(settings.admin_password),
-        circle=circle.print if settings.requires_sign_in else "",
+        token=_reveal(settings.access_token),
+        password=_reveal(settings.admin_password),
+        allow_list=allow_list.fingerprint if settings.requires_sign_in else "",
+        limiter=limiter,
     )
-    hub = None
+    oauth = None
     if settings.requires_sign_in and settings.oauth_client_id:
-        client = Client(id=settings.oauth_client_id, secret=_text(settings.oauth_client_secret))
-        provider = Provider(settings.openid_provider_url, client, ask)
-        hub = OAuthLogin(provider, circle, entry, signer, visitors, hosts=settings.space_hosts)
+        client = Client(id=settings.oauth_client_id, secret=_reveal(settings.oauth_client_secret))
+        provider = Provider(settings.openid_provider_url, client, fetch)
+        oauth = OAuthLogin(
+            provider, allow_list, sessions, signer, visitors, hosts=settings.space_hosts
+        )
     rules = Rules(
         allowed_origins=frozenset(settings.allowed_origins),
         frame_ancestors=" ".join(settings.frame_ancestors),
     )
     return SecurityStack(
         rules=rules,
-        say=say,
-        running=Running(),
+        render_error=render_error,
+        running=RunningRequests(),
         visitors=visitors,
-        sign_in=SignIn(entry, visitors, draw, hub),
-        finish=finish,
+        sign_in=SignIn(sessions, visitors, render_sign_in, oauth),
+        transform_html=transform_html,
     )
 
 
-def _text(secret: Any) -> str:
+def _reveal(secret: Any) -> str:
     return secret.get_secret_value() if secret is not None else ""

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from akash_gradio.auth.signing import Signer
 from akash_gradio.auth.visitors import Visitors, client_address
-from akash_gradio.domain.visitor import CURRENT_VISITOR
+from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
+from akash_gradio.http.asgi import Scope
 from tests.web.client import client, security_stack
 
+LIMITED = {"VISITOR_MESSAGES_PER_MINUTE": "5"}
 
-def scope(peer: str = "203.0.113.5", **headers: str) -> dict[str, Any]:
-    named = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
-    return {"type": "http", "client": (peer, 1), "headers": named, "scheme": "http"}
+
+def scope(peer: str = "203.0.113.5", **headers: str) -> Scope:
+    lines = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
+    return {"type": "http", "client": (peer, 1), "headers": lines, "scheme": "http"}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def scope(peer: str = "203.0.113.5", **headers: str) -> dict[str, Any]:
         ("2001:db8::1", 1, "2001:db8::1"),
     ],
 )
-def test_only_the_entries_of_ones_own_proxies_are_believed(
+def test_only_entries_of_trusted_proxies_are_believed(
     forwarded: str, proxies: int, address: str
 ) -> None:
     assert client_address(scope(x_forwarded_for=forwarded), proxies) == address
@@ -44,7 +45,7 @@ def test_a_forged_forwarded_address_makes_no_new_visitor() -> None:
     assert len(set(forged)) == 1
 
 
-def test_everybody_in_one_ipv6_network_is_one_address() -> None:
+def test_all_addresses_of_an_ipv6_network_are_one_visitor() -> None:
     visitors = Visitors(Signer())
     one, two = (visitors.visitor(scope(f"2001:db8:1:1::{n}")) for n in (1, 2))
     other = visitors.visitor(scope("2001:db8:1:2::1"))
@@ -52,57 +53,57 @@ def test_everybody_in_one_ipv6_network_is_one_address() -> None:
     assert visitors.visitor(scope("::ffff:192.0.2.1")).id == visitors.visitor(scope("192.0.2.1")).id
 
 
-def test_no_cache_hands_one_visitors_cookie_to_another() -> None:
-    browser = client(VISITOR_MESSAGES_PER_MINUTE="5")
+def test_no_shared_cache_stores_a_response_with_a_visitors_cookie() -> None:
+    browser = client(LIMITED)
     first = browser.get("/").headers
     assert "ag_visitor" in first["set-cookie"]
     assert first["cache-control"] == "private, no-cache"
     assert "cache-control" not in browser.get("/").headers
 
 
-def test_a_cookie_tells_visitors_of_one_address_apart_and_both_belong_to_it() -> None:
-    edge = security_stack(VISITOR_MESSAGES_PER_MINUTE="5")
-    ids = []
+def test_a_cookie_separates_visitors_of_one_network() -> None:
+    stack = security_stack(LIMITED)
+    visitors = []
     for _ in range(2):
-        browser = client(behind=edge)
+        browser = client(stack=stack)
         browser.get("/")
-        known = scope(cookie=f"ag_visitor={browser.cookies['ag_visitor']}")
-        ids.append(edge.visitors.visitor(known))
-    one, two = ids
+        cookie = f"ag_visitor={browser.cookies['ag_visitor']}"
+        visitors.append(stack.visitors.visitor(scope(cookie=cookie)))
+    one, two = visitors
     assert one.id != two.id
-    assert one.network == two.network == edge.visitors.visitor(scope()).id
+    assert one.network == two.network == stack.visitors.visitor(scope()).id
 
 
-def test_a_cookie_that_somebody_made_up_is_no_new_visitor() -> None:
-    visitors = Visitors(Signer(), told_apart=True)
-    made_up = {visitors.visitor(scope(cookie=f"ag_visitor=eA.9999999999.{n}")).id for n in range(9)}
-    assert made_up == {visitors.visitor(scope()).id}
+def test_a_forged_cookie_makes_no_new_visitor() -> None:
+    visitors = Visitors(Signer(), sets_cookies=True)
+    forged = {visitors.visitor(scope(cookie=f"ag_visitor=eA.9999999999.{n}")).id for n in range(9)}
+    assert forged == {visitors.visitor(scope()).id}
 
 
-def test_where_nothing_is_counted_no_cookie_is_set() -> None:
+def test_no_cookie_is_set_where_nothing_is_counted() -> None:
     assert "set-cookie" not in client().get("/").headers
 
 
-def test_who_signed_in_is_the_same_everywhere() -> None:
+def test_a_user_is_the_same_visitor_on_every_network() -> None:
     visitors = Visitors(Signer())
-    here, there = (visitors.visitor(scope(peer), "ann") for peer in ("192.0.2.1", "192.0.2.2"))
-    assert here.id == there.id
-    assert here.network == ""
+    one, two = (visitors.visitor(scope(peer), "ann") for peer in ("192.0.2.1", "192.0.2.2"))
+    assert one.id == two.id
+    assert one.network == ""
 
 
-def test_an_id_tells_neither_the_address_nor_the_name() -> None:
-    told = repr(Visitors(Signer()).visitor(scope("203.0.113.5"), "ann"))
-    assert "203" not in told
-    assert "ann" not in told
+def test_a_visitors_id_reveals_neither_the_address_nor_the_name() -> None:
+    shown = repr(Visitors(Signer()).visitor(scope("203.0.113.5"), "ann"))
+    assert "203" not in shown
+    assert "ann" not in shown
 
 
-def test_a_key_of_the_visitors_own_is_not_shown() -> None:
+def test_a_visitors_own_key_is_not_shown() -> None:
     visitor = Visitors(Signer()).visitor(scope(x_own_key="sk-own-77", x_own_endpoint="eu-1"))
     assert visitor.own_key is not None
     assert visitor.own_key.key == "sk-own-77"
     assert "sk-own-77" not in repr(visitor)
 
 
-def test_a_request_leaves_no_visitor_behind() -> None:
+def test_a_finished_request_leaves_no_visitor_in_the_context() -> None:
     client().get("/")
-    assert CURRENT_VISITOR.get().id == "nobody"
+    assert CURRENT_VISITOR.get() is ANONYMOUS

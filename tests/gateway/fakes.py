@@ -1,15 +1,15 @@
-"""A fake network and clock for the gateway, which record how they are used."""
+"""A network, a clock and a chance that do as they are told, and remember what was done to them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any
 
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.config.settings import Settings, read_settings
@@ -22,12 +22,7 @@ from akash_gradio.gateway.passthrough.sink import Sink
 
 
 class Clock:
-    """A clock that advances only by `sleep`.
-
-    Attributes:
-        now: The current time, in seconds.
-        slept: Every pause, in seconds.
-    """
+    """Stands still until somebody sleeps. slept: every pause, in seconds."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -42,40 +37,23 @@ class Clock:
         await asyncio.sleep(0)
 
 
-class Hang:
-    """A marker in place of bytes or of a reply: nothing more is received."""
-
-
-HANGS: Final = Hang()
-
-Part: TypeAlias = bytes | Callable[[], Awaitable[bytes]] | Exception | Hang
-"""Bytes, an async function that returns them, an error to raise, or HANGS."""
+HANGS = object()
+"""In the place of bytes: nothing more comes."""
 
 
 @dataclass
 class FakeReply:
-    """A response of an endpoint.
+    """An answer. parts: bytes, an async function that gives them, an error to raise, or HANGS.
 
-    Attributes:
-        parts: What each read returns.
-        lag_s: How long before the read each part was received.
+    lag_s: how long each of them had lain there when it was read.
     """
 
-    parts: Sequence[Part] = ()
+    parts: Sequence[Any] = ()
     status: int = 200
     headers: Mapping[str, str] = field(
         default_factory=lambda: {"content-type": "text/event-stream"}
     )
     lag_s: float = 0.0
-
-
-async def wait_forever() -> NoReturn:
-    await asyncio.Event().wait()
-    raise AssertionError("nothing sets the event")
-
-
-Script: TypeAlias = FakeReply | Exception | Hang
-"""What a request results in."""
 
 
 def event(**fields: Any) -> bytes:
@@ -99,46 +77,42 @@ ROLE = delta(role="assistant", content="")
 DONE = b"data: [DONE]\n\n"
 
 
-def json_reply(body: object, status: int = 200, **headers: str) -> FakeReply:
+def says(*words: str, finish: str = "stop", tail: Sequence[Any] = (DONE,)) -> FakeReply:
+    """A good streamed answer."""
+    return FakeReply(parts=(ROLE, *(delta(word) for word in words), delta(finish=finish), *tail))
+
+
+def whole(text: str) -> FakeReply:
+    """A good answer that is no stream."""
+    body = {"id": "up-2", "choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
     return FakeReply(
-        parts=(json.dumps(body).encode(),),
-        status=status,
-        headers={"content-type": "application/json", **headers},
+        parts=(json.dumps(body).encode(),), headers={"content-type": "application/json"}
     )
 
 
-def streamed_reply(*texts: str, finish: str = "stop", tail: Sequence[Part] = (DONE,)) -> FakeReply:
-    """Return a complete stream of these texts."""
-    return FakeReply(parts=(ROLE, *(delta(text) for text in texts), delta(finish=finish), *tail))
+def refuses(status: int, message: str = "no", **headers: str) -> FakeReply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = json.dumps({"error": {"message": message}}).encode()
+    return FakeReply(
+        parts=(body,), status=status, headers={"content-type": "application/json", **named}
+    )
 
 
-def whole_reply(text: str) -> FakeReply:
-    """Return a complete answer that isn't streamed."""
-    choice = {"message": {"content": text}, "finish_reason": "stop"}
-    return json_reply({"id": "up-2", "choices": [choice]})
-
-
-def error_reply(status: int, message: str = "no", *, retry_after: str = "") -> FakeReply:
-    headers = {"retry-after": retry_after} if retry_after else {}
-    return json_reply({"error": {"message": message}}, status, **headers)
-
-
-class FakeResponse:
-    """The response to a request, read part by part."""
-
-    def __init__(self, network: FakeTransport, alias: str, reply: FakeReply) -> None:
-        self.status, self.headers, self.lag_s = reply.status, reply.headers, reply.lag_s
+class FakeAnswer:
+    def __init__(self, network: FakeTransport, alias: str, script: FakeReply) -> None:
+        self.status, self.headers, self.lag_s = script.status, script.headers, script.lag_s
         self._network, self._alias = network, alias
-        self._parts: Iterator[Part] = iter(reply.parts)
+        self._parts: Iterator[Any] = iter(script.parts)
 
     async def read(self) -> bytes:
         part = next(self._parts, b"")
-        if isinstance(part, Hang):
+        if part is HANGS:
             self._network.hanging.set()
-            await wait_forever()
+            await asyncio.get_running_loop().create_future()
         if isinstance(part, Exception):
             raise part
-        return part if isinstance(part, bytes) else await part()
+        said: bytes = await part() if callable(part) else part
+        return said
 
     async def pipe_to(self, sink: Sink) -> None:
         for part in self._parts:
@@ -152,36 +126,28 @@ class FakeResponse:
 
 
 class FakeTransport:
-    """A network whose endpoints reply as scripted.
+    """opened, closed: aliases in order. bodies, headers: what was sent. hanging: set when one is.
 
-    An endpoint replies with what was enqueued for it, then with its default.
-
-    Attributes:
-        opened: The aliases called, in order.
-        closed: The aliases whose responses were closed, in order.
-        bodies: The bodies sent.
-        headers: The headers sent.
-        defaults: What an endpoint replies when nothing is enqueued.
-        model_lists: What an endpoint replies to `/v1/models`.
-        hanging: Set when a request or a response hangs.
+    An endpoint says what was enqueued for it; when nothing is left it says `otherwise`.
     """
 
     def __init__(self) -> None:
         self.opened: list[str] = []
         self.closed: list[str] = []
+        self.paths: list[str] = []
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
-        self.defaults: dict[str, Script] = {}
-        self.model_lists: dict[str, Script] = {}
-        self.starts = self.closings = 0
+        self.otherwise: dict[str, Any] = {}
+        self.lists: dict[str, Any] = {}
+        self.started = self.ended = 0
         self.hanging = asyncio.Event()
-        self._queues: dict[str, deque[Script]] = defaultdict(deque)
+        self._queues: dict[str, deque[Any]] = defaultdict(deque)
 
-    def enqueue(self, alias: str, *scripts: Script) -> None:
+    def enqueue(self, alias: str, *scripts: Any) -> None:
         self._queues[alias].extend(scripts)
 
     async def start(self, _urls: Iterable[str]) -> None:
-        self.starts += 1
+        self.started += 1
 
     async def open(
         self,
@@ -191,66 +157,61 @@ class FakeTransport:
         *,
         headers: Mapping[str, str],
         connect_timeout_s: float,
-    ) -> FakeResponse:
+    ) -> FakeAnswer:
         alias = entry.name
         if body is None:
-            script = self.model_lists[alias]
+            script = self.lists[alias]
         else:
             self.opened.append(alias)
             self.bodies.append(json.loads(body))
             self.headers.append(headers)
             queue = self._queues[alias]
-            default = self.defaults.get(alias, streamed_reply("hello"))
-            script = queue.popleft() if queue else default
-        if isinstance(script, Hang):
+            script = queue.popleft() if queue else self.otherwise.get(alias, says("hello"))
+        if script is HANGS:
             self.hanging.set()
-            await wait_forever()
+            await asyncio.get_running_loop().create_future()
         if isinstance(script, Exception):
             raise script
-        return FakeResponse(self, alias, script)
+        return FakeAnswer(self, alias, script)
 
     async def aclose(self) -> None:
-        self.closings += 1
+        self.ended += 1
 
 
-def make_settings(*entries: Mapping[str, Any], **variables: object) -> Settings:
-    """Return settings with these endpoints, and with variables like RETRY_DELAY."""
-    endpoints = [{"url": f"http://{entry['name']}.test/v1", **entry} for entry in entries]
-    environment = {"ENDPOINTS": json.dumps(endpoints)} if endpoints else {}
-    environment |= {name: str(value) for name, value in variables.items()}
-    settings = read_settings(environment, None)
+def settings_of(*entries: Mapping[str, Any], **variables: object) -> Settings:
+    """Settings with these endpoints; RETRY_DELAY and such by their names."""
+    listed = [{"url": f"http://{entry['name']}.test/v1", **entry} for entry in entries]
+    named = {"ENDPOINTS": json.dumps(listed)} if listed else {}
+    named |= {name: str(value) for name, value in variables.items()}
+    settings = read_settings(named, None)
     assert not settings.problems, settings.problems
     return settings
 
 
-def entry_for(name: str, **more: Any) -> dict[str, Any]:
+def named(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "models": ["m"], **more}
 
 
-def chat_request(model: str = "m", **more: Any) -> ChatRequest:
-    conversation = Conversation(turns=(Turn(role=Role.USER, content="What is it?"),))
-    defaults = {"model": model, "conversation": conversation, "sampling": Sampling()}
-    return ChatRequest(**{**defaults, **more})
+def request(model: str = "m", **more: Any) -> ChatRequest:
+    said = Conversation(turns=(Turn(role=Role.USER, content="What is it?"),))
+    return ChatRequest(**{"model": model, "conversation": said, "sampling": Sampling(), **more})
 
 
-async def collect(
-    gateway: Gateway, request: ChatRequest, into: list[Event] | None = None
-) -> list[Event]:
-    """Return every event; `into` keeps those before an error."""
+async def collect(gateway: Gateway, asked: ChatRequest, into: list[Event] | None = None) -> Any:
+    """Every event, as far as they came; `into` keeps them when it raises."""
     events = [] if into is None else into
-    async with aclosing(gateway.stream(request)) as stream:
+    async with aclosing(gateway.stream(asked)) as stream:
         async for each in stream:
             events.append(each)
     return events
 
 
-async def error_from(gateway: Gateway, request: ChatRequest) -> AkashGradioError:
-    """Return the error that a request raises."""
+async def error_of(gateway: Gateway, asked: ChatRequest) -> AkashGradioError:
     try:
-        await collect(gateway, request)
+        await collect(gateway, asked)
     except AkashGradioError as error:
         return error
-    raise AssertionError("the request succeeded")
+    raise AssertionError("it was answered")
 
 
 def text_of(events: Sequence[Event]) -> str:

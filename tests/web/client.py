@@ -1,9 +1,9 @@
-"""A small app behind the edge, and who asks it."""
+"""A small app behind the security middleware, and a browser that sends requests to it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,10 +14,13 @@ from starlette.testclient import TestClient
 from akash_gradio.auth.http_client import Fetch, fetch
 from akash_gradio.auth.signing import Signer
 from akash_gradio.config.settings import read_settings
+from akash_gradio.quota.counters import Counters, LocalCounters
+from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.web.errors import error_body
 from akash_gradio.web.security import SecurityStack, build_security_stack
 from akash_gradio.web.sign_in_page import sign_in_html
 
+NO_VARIABLES: Mapping[str, str] = {}
 PAGE = (
     "<!doctype html><script>window.config = {};</script>"
     '<script src="own.js"></script><script type="module">\nlet a;\n</script>'
@@ -25,22 +28,27 @@ PAGE = (
 
 
 class RecordedRequests:
-    """Live: the requests that came through, and how many bytes each brought."""
+    """The requests that reached the app.
+
+    Attributes:
+        paths: Their paths.
+        bodies: The sizes of their bodies in bytes.
+    """
 
     def __init__(self) -> None:
         self.paths: list[str] = []
         self.bodies: list[int] = []
 
 
-def small_app(asked: RecordedRequests) -> Starlette:
-    """A page, a stream, and an address that reads whatever comes."""
+def small_app(requests: RecordedRequests) -> Starlette:
+    """Return an app with a page, a stream, reports, a drawing, and a route that reads any body."""
 
     async def page(request: Request) -> Response:
-        asked.paths.append(request.url.path)
+        requests.paths.append(request.url.path)
         return HTMLResponse(PAGE)
 
     async def stream(_request: Request) -> Response:
-        async def events() -> Any:
+        async def events() -> AsyncIterator[str]:
             for number in range(3):
                 yield f"data: {number}\n\n"
                 await asyncio.sleep(0)
@@ -48,12 +56,12 @@ def small_app(asked: RecordedRequests) -> Starlette:
         return StreamingResponse(events(), media_type="text/event-stream")
 
     async def read(request: Request) -> Response:
-        asked.paths.append(request.url.path)
-        asked.bodies.append(len(await request.body()))
+        requests.paths.append(request.url.path)
+        requests.bodies.append(len(await request.body()))
         return PlainTextResponse("read")
 
     async def report(_request: Request) -> Response:
-        async def pieces() -> Any:
+        async def pieces() -> AsyncIterator[str]:
             for number in range(3):
                 yield f"<p>{number}</p>"
                 await asyncio.sleep(0)
@@ -66,8 +74,8 @@ def small_app(asked: RecordedRequests) -> Starlette:
     return Starlette(
         routes=[
             Route("/", page),
-            Route("/stream", stream),
-            Route("/drawing", drawing),
+            Route("/page/stream", stream),
+            Route("/page/drawing", drawing),
             Route("/page/sets/report", report, methods=["POST"]),
             Route("/page/compare/report", report, methods=["POST"]),
             Route("/{rest:path}", read, methods=["GET", "POST", "PUT"]),
@@ -75,23 +83,49 @@ def small_app(asked: RecordedRequests) -> Starlette:
     )
 
 
-def security_stack(*, ask: Fetch = fetch, problems: int = 0, **variables: str) -> SecurityStack:
-    """The edge with these variables set. ask: how the provider of sign-in is asked."""
+def security_stack(
+    variables: Mapping[str, str] = NO_VARIABLES,
+    *,
+    fetch: Fetch = fetch,
+    counters: Counters | None = None,
+    signer: Signer | None = None,
+    problems: int = 0,
+) -> SecurityStack:
+    """Return a security stack.
+
+    Args:
+        variables: The environment.
+        fetch: Sends requests to the provider of sign-in.
+        counters: Where sign-in attempts are counted.
+        signer: Signs the cookies.
+        problems: Number of mistakes in the variables.
+    """
     settings = read_settings(variables, None)
     assert len(settings.problems) == problems
-    return build_security_stack(settings, Signer(), error_body, sign_in_html, ask)
+    limiter = RateLimiter(counters or LocalCounters())
+    return build_security_stack(
+        settings, signer or Signer(), limiter, error_body, sign_in_html, fetch
+    )
 
 
 def client(
-    asked: RecordedRequests | None = None,
+    variables: Mapping[str, str] = NO_VARIABLES,
     *,
-    behind: SecurityStack | None = None,
+    requests: RecordedRequests | None = None,
+    stack: SecurityStack | None = None,
     address: str = "203.0.113.5",
     tls: bool = False,
-    **variables: str,
 ) -> TestClient:
-    """A browser at `http://page.example`, of this address. behind: an edge that is there."""
-    app = (behind or security_stack(**variables)).before(small_app(asked or RecordedRequests()))
+    """Return a browser at `http://page.example`.
+
+    Args:
+        variables: The environment, for a security stack of its own.
+        requests: Records what reaches the app.
+        stack: A security stack to share with other browsers.
+        address: The browser's address.
+        tls: Whether the page is served over HTTPS.
+    """
+    app = (stack or security_stack(variables)).wrap(small_app(requests or RecordedRequests()))
     scheme = "https" if tls else "http"
     return TestClient(
         app, f"{scheme}://page.example", follow_redirects=False, client=(address, 50_000)

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from akash_gradio.http.body import LARGE_BYTES, SMALL_BYTES, Body, TooSlow
-from akash_gradio.http.security_headers import KEPT_BYTES, _kept, page_policy
-from akash_gradio.http.shutdown import Running, finish
+from akash_gradio.http.asgi import Message, Scope
+from akash_gradio.http.body import CHAT_BODY_BYTES, DEFAULT_BODY_BYTES
+from akash_gradio.http.security_headers import MAX_CACHED_BYTES, _cached_policy, page_policy
 from tests.web.client import PAGE, RecordedRequests, client, security_stack, small_app
 
-OWN = ("http://page.example", "https://page.example", "http://page.example:80")
-FOREIGN = (
+OWN_ORIGINS = ("http://page.example", "https://page.example", "http://page.example:80")
+OTHER_ORIGINS = (
     "http://evil.example",
     "http://page.example.evil.example",
     "http://page.example:8080",
@@ -24,51 +24,52 @@ FOREIGN = (
     "http://[bad",
     "file://",
 )
+LOCAL = {"host": "127.0.0.1:7860"}
 
 
 @pytest.mark.parametrize("path", ["/", "/page/reply", "/v1/models", "/gradio_api/queue/join"])
-@pytest.mark.parametrize("origin", FOREIGN)
-def test_a_page_of_another_site_gets_nothing(origin: str, path: str) -> None:
-    asked = RecordedRequests()
-    response = client(asked).post(path, headers={"origin": origin})
+@pytest.mark.parametrize("origin", OTHER_ORIGINS)
+def test_a_cross_site_request_is_refused(origin: str, path: str) -> None:
+    requests = RecordedRequests()
+    response = client(requests=requests).post(path, headers={"origin": origin})
     assert (response.status_code, response.json()["error"]["code"]) == (403, "cross_site")
-    assert asked.paths == []
+    assert requests.paths == []
 
 
-def test_a_forged_forwarded_host_makes_no_foreign_page_ours() -> None:
+def test_a_forged_forwarded_host_does_not_make_a_request_same_site() -> None:
     forged = {"origin": "http://evil.example", "x-forwarded-host": "evil.example"}
     assert client().get("/", headers=forged).status_code == 403
 
 
-@pytest.mark.parametrize("origin", OWN)
-def test_the_page_itself_is_let_in(origin: str) -> None:
+@pytest.mark.parametrize("origin", OWN_ORIGINS)
+def test_a_request_of_the_page_itself_is_admitted(origin: str) -> None:
     assert client().get("/", headers={"origin": origin}).status_code == 200
 
 
-def test_a_site_that_the_host_names_is_let_in() -> None:
-    allowed = client(ALLOWED_ORIGINS="https://friend.example")
+def test_a_request_of_an_allowed_origin_is_admitted() -> None:
+    allowed = client({"ALLOWED_ORIGINS": "https://friend.example"})
     assert allowed.get("/", headers={"origin": "https://Friend.example"}).status_code == 200
     assert allowed.get("/", headers={"origin": "https://evil.example"}).status_code == 403
 
 
-def test_every_answer_has_the_security_headers() -> None:
-    for path in ("/", "/stream", "/drawing", "/other"):
-        headers = client().get(path).headers
-        assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "same-origin"
-        assert "camera=()" in headers["permissions-policy"]
-        assert "x-frame-options" not in headers
-        assert "strict-transport-security" not in headers
+@pytest.mark.parametrize("path", ["/", "/page/stream", "/page/drawing", "/static/other"])
+def test_every_response_has_the_security_headers(path: str) -> None:
+    headers = client().get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert "camera=()" in headers["permissions-policy"]
+    assert "x-frame-options" not in headers
+    assert "strict-transport-security" not in headers
 
 
-def test_what_belongs_to_the_page_is_kept_by_no_cache() -> None:
+def test_no_cache_stores_the_responses_of_the_pages_api() -> None:
     for path in ("/page/boot", "/page/sets/one"):
         assert client().get(path).headers["cache-control"] == "no-store"
-    for path in ("/", "/page/assets/css/page.css", "/other"):
+    for path in ("/", "/page/assets/css/page.css", "/static/other"):
         assert "cache-control" not in client().get(path).headers
 
 
-def test_browsers_that_came_by_tls_keep_to_it() -> None:
+def test_over_tls_browsers_are_told_to_keep_using_it() -> None:
     headers = client().get("/", headers={"x-forwarded-proto": "https"}).headers
     assert headers["strict-transport-security"] == "max-age=31536000"
 
@@ -77,27 +78,25 @@ def test_the_page_runs_its_own_scripts_and_no_others() -> None:
     response = client().get("/")
     assert response.text == PAGE
     policy = response.headers["content-security-policy"]
-    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    directives = dict(directive.split(" ", 1) for directive in policy.split("; "))
     inline = re.findall(r"<script(?: type=\S+)?>(.*?)</script>", PAGE, re.DOTALL)
-    wanted = {
+    hashes = {
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
         for text in inline
     }
-    assert len(wanted) == 2
-    assert set(rules["script-src"].split()) == {"'self'", "'unsafe-eval'", *wanted}
-    assert rules["frame-ancestors"] == "'self' https://huggingface.co"
-    assert rules["object-src"] == "'none'"
-    assert rules["default-src"] == "'self'"
+    assert len(hashes) == 2
+    assert set(directives["script-src"].split()) == {"'self'", "'unsafe-eval'", *hashes}
+    assert directives["frame-ancestors"] == "'self' https://huggingface.co"
+    assert directives["object-src"] == "'none'"
+    assert directives["default-src"] == "'self'"
 
 
 @pytest.mark.parametrize("accepted", ["br", "gzip", "identity"])
-def test_a_finished_page_goes_out_packed_with_a_policy_that_knows_its_scripts(
-    accepted: str,
-) -> None:
-    more = b"<script>let more;</script>" + b"<p>words</p>" * 100
-    behind = replace(security_stack(), finish=lambda html: html + more)
-    response = client(behind=behind).get("/", headers={"accept-encoding": accepted})
-    assert response.content == PAGE.encode() + more
+def test_a_transformed_page_is_compressed_with_a_policy_for_all_its_scripts(accepted: str) -> None:
+    added = b"<script>let more;</script>" + b"<p>words</p>" * 100
+    stack = replace(security_stack(), transform_html=lambda html: html + added)
+    response = client(stack=stack).get("/", headers={"accept-encoding": accepted})
+    assert response.content == PAGE.encode() + added
     assert response.headers.get("content-encoding", "identity") == accepted
     sent = int(response.headers["content-length"])
     assert sent == len(response.content) if accepted == "identity" else sent < 500
@@ -105,149 +104,160 @@ def test_a_finished_page_goes_out_packed_with_a_policy_that_knows_its_scripts(
     assert f"'sha256-{digest}'" in response.headers["content-security-policy"]
 
 
-def test_the_host_says_who_may_frame_the_page() -> None:
-    policy = client(FRAME_ANCESTORS="https://blog.example").get("/").headers
-    assert "frame-ancestors 'self' https://blog.example" in policy["content-security-policy"]
+def test_the_operator_chooses_which_sites_may_frame_the_page() -> None:
+    headers = client({"FRAME_ANCESTORS": "https://blog.example"}).get("/").headers
+    assert "frame-ancestors 'self' https://blog.example" in headers["content-security-policy"]
     assert page_policy(b"", "").endswith(b"frame-ancestors 'self'")
 
 
-def test_a_stream_asks_proxies_not_to_hold_it_back() -> None:
-    response = client().get("/stream")
+def test_a_stream_asks_proxies_not_to_buffer_it() -> None:
+    response = client().get("/page/stream")
     assert response.headers["x-accel-buffering"] == "no"
     assert response.text == "data: 0\n\ndata: 1\n\ndata: 2\n\n"
 
 
-async def pieces_of(path: str, method: str = "GET") -> list[bytes]:
-    sent: list[bytes] = []
+async def chunks_of(path: str, method: str = "GET") -> list[bytes]:
+    chunks: list[bytes] = []
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> Message:
         await asyncio.Event().wait()
         return {}
 
-    async def send(message: dict[str, object]) -> None:
-        sent.append(bytes(message.get("body", b"")))  # type: ignore[arg-type]
+    async def send(message: Message) -> None:
+        chunks.append(bytes(message.get("body", b"")))
 
-    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b""}
-    await security_stack().before(small_app(RecordedRequests()))(scope, receive, send)  # type: ignore[arg-type]
-    return [body for body in sent if body]
+    scope: Scope = {
+        "type": "http", "method": method, "path": path, "headers": [], "query_string": b"",
+    }  # fmt: skip
+    await security_stack().wrap(small_app(RecordedRequests()))(scope, receive, send)
+    return [chunk for chunk in chunks if chunk]
 
 
-async def test_a_stream_passes_piece_by_piece() -> None:
-    assert await pieces_of("/stream") == [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]
+async def test_a_stream_is_sent_chunk_by_chunk() -> None:
+    assert await chunks_of("/page/stream") == [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]
 
 
 @pytest.mark.parametrize("path", ["/page/sets/report", "/page/compare/report"])
-async def test_a_report_is_not_held_until_it_is_whole_and_runs_nothing(path: str) -> None:
-    assert await pieces_of(path, "POST") == [b"<p>0</p>", b"<p>1</p>", b"<p>2</p>"]
+async def test_a_report_is_sent_chunk_by_chunk_and_runs_no_script(path: str) -> None:
+    assert await chunks_of(path, "POST") == [b"<p>0</p>", b"<p>1</p>", b"<p>2</p>"]
     policy = client().post(path).headers["content-security-policy"]
     assert policy == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
-def test_few_pages_and_no_large_one_are_kept_for_their_policy() -> None:
+def test_the_cache_of_policies_holds_few_and_small_pages() -> None:
     for number in range(20):
         page_policy(b"%d" % number, "")
-    before = _kept.cache_info()
-    page_policy(bytes(KEPT_BYTES), "")
-    assert _kept.cache_info() == before
+    before = _cached_policy.cache_info()
+    page_policy(bytes(MAX_CACHED_BYTES), "")
+    assert _cached_policy.cache_info() == before
     assert before.currsize == before.maxsize == 4
 
 
-def test_a_drawing_that_is_opened_by_itself_runs_nothing() -> None:
-    assert "sandbox" in client().get("/drawing").headers["content-security-policy"]
+def test_a_drawing_runs_no_script() -> None:
+    assert "sandbox" in client().get("/page/drawing").headers["content-security-policy"]
 
 
-def test_a_gigabyte_is_refused_by_what_it_announces() -> None:
-    asked = RecordedRequests()
+def test_a_gigabyte_is_refused_by_its_announced_length() -> None:
+    requests = RecordedRequests()
     gigabyte = {"content-length": str(10**9)}
     for path in ("/gradio_api/upload", "/page/reply", "/"):
-        response = client(asked).post(path, headers=gigabyte)
+        response = client(requests=requests).post(path, headers=gigabyte)
         assert response.status_code == 413
         assert response.headers["connection"] == "close"
-    assert asked.bodies == []
+    assert requests.bodies == []
 
 
-def test_what_the_page_never_asks_of_gradio_is_not_there() -> None:
-    asked = RecordedRequests()
-    visitor = client(asked)
+def test_paths_of_gradio_that_the_page_does_not_use_are_not_found() -> None:
+    requests = RecordedRequests()
+    visitor = client(requests=requests)
     for method, path in (
         ("POST", "/gradio_api/upload"), ("GET", "/gradio_api/file=/etc/passwd"),
         ("GET", "/gradio_api/proxy=http://169.254.169.254/"), ("POST", "/gradio_api/queue/join"),
         ("GET", "/gradio_api/heartbeat/x"), ("GET", "/gradio_api/dev/reload"),
         ("GET", "/gradio_api/startup-events"), ("GET", "/monitoring/summary"),
+        ("GET", "/config"), ("GET", "/config/"), ("GET", "/manifest.json"), ("GET", "/pwa_icon"),
+        ("POST", "/login"), ("GET", "/logout"), ("GET", "/svelte/x"), ("GET", "/x"),
     ):  # fmt: skip
         assert visitor.request(method, path).status_code == 404, path
-    assert asked.paths == []
-    assert visitor.get("/gradio_api/info").status_code == 200
+    assert requests.paths == []
 
 
-@pytest.mark.parametrize(("path", "limit"), [("/page/x", LARGE_BYTES), ("/other", SMALL_BYTES)])
-def test_a_gigabyte_that_announces_nothing_is_cut_at_the_limit(path: str, limit: int) -> None:
-    taken = 0
+def test_paths_that_a_browser_requests_are_open() -> None:
+    for path in (
+        "/", "/theme.css", "/favicon.ico", "/robots.txt", "/gradio_api/info", "/assets/index.js",
+        "/static/fonts/x.woff2", "/page/boot",
+    ):  # fmt: skip
+        assert client().get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    ("client_address", "server_address", "headers", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1", LOCAL, 200),
+        ("192.168.1.5", "192.168.1.5", {"host": "192.168.1.5:7860"}, 200),
+        ("203.0.113.5", "192.168.1.5", {"host": "192.168.1.5:7860"}, 404),
+        ("127.0.0.1", "127.0.0.1", {**LOCAL, "x-forwarded-for": "203.0.113.5"}, 404),
+    ],
+)
+async def test_only_gradio_itself_may_check_that_its_server_has_started(
+    client_address: str, server_address: str, headers: dict[str, str], status: int
+) -> None:
+    statuses = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        statuses.append(message.get("status"))
+
+    scope: Scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/gradio_api/startup-events",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "query_string": b"",
+        "client": (client_address, 50_000),
+        "server": (server_address, 7860),
+    }
+    await security_stack().wrap(small_app(RecordedRequests()))(scope, receive, send)
+    assert statuses[0] == status
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [("/page/x", CHAT_BODY_BYTES), ("/static/x", DEFAULT_BODY_BYTES)]
+)
+def test_a_gigabyte_without_an_announced_length_is_cut_at_the_limit(path: str, limit: int) -> None:
+    sent_chunks = 0
 
     def endless() -> Iterator[bytes]:
-        nonlocal taken
-        while taken < 1_000:
-            taken += 1
+        nonlocal sent_chunks
+        while sent_chunks < 1_000:
+            sent_chunks += 1
             yield bytes(1_000_000)
 
-    asked = RecordedRequests()
-    response = client(asked).post(path, content=endless())
+    requests = RecordedRequests()
+    response = client(requests=requests).post(path, content=endless())
     assert response.status_code == 413
-    assert asked.bodies == []
+    assert requests.bodies == []
 
 
-async def test_a_body_that_stops_coming_is_given_up() -> None:
-    async def never() -> dict[str, object]:
-        raise TimeoutError
-
-    with pytest.raises(TooSlow):
-        await Body(never, 10).receive()
-
-
-def test_what_is_small_enough_comes_whole() -> None:
-    asked = RecordedRequests()
-    assert client(asked).post("/other", content=bytes(SMALL_BYTES)).text == "read"
-    assert asked.bodies == [SMALL_BYTES]
+def test_a_body_within_the_limit_arrives_complete() -> None:
+    requests = RecordedRequests()
+    body = bytes(DEFAULT_BODY_BYTES)
+    assert client(requests=requests).post("/static/x", content=body).text == "read"
+    assert requests.bodies == [DEFAULT_BODY_BYTES]
 
 
-def test_v1_is_not_dressed() -> None:
+def test_responses_of_the_api_get_no_security_headers() -> None:
     headers = client().get("/v1/models").headers
     assert "permissions-policy" not in headers
 
 
-def test_nothing_new_begins_while_the_server_closes() -> None:
-    asked, edge = RecordedRequests(), security_stack()
-    visitor = client(asked, behind=edge)
-    edge.running.closing = True
+def test_during_shutdown_new_requests_are_refused() -> None:
+    requests, stack = RecordedRequests(), security_stack()
+    visitor = client(requests=requests, stack=stack)
+    stack.running.closing = True
     response = visitor.post("/page/reply")
     assert (response.status_code, response.json()["error"]["retry"]) == (503, True)
     assert visitor.get("/page/boot").status_code == 200
-    assert asked.paths == ["/page/boot"]
-
-
-def test_a_server_that_is_told_to_end_waits_for_running_answers() -> None:
-    running, naps = Running(), 0
-    answer = running.answer()
-    answer.__enter__()
-
-    def nap(_seconds: float) -> None:
-        nonlocal naps
-        naps += 1
-        assert running.closing
-        if naps == 3:
-            answer.__exit__(None, None, None)
-
-    assert finish(running, clock=lambda: 0.0, sleep=nap) is True
-    assert naps == 3
-
-
-def test_a_server_that_is_told_to_end_cuts_what_takes_too_long() -> None:
-    running, now = Running(), 0.0
-
-    def nap(_seconds: float) -> None:
-        nonlocal now
-        now += 7.0
-
-    with running.answer():
-        assert finish(running, clock=lambda: now, sleep=nap, last_words_s=20.0) is False
-    assert now == 21.0
+    assert requests.paths == ["/page/boot"]

@@ -327,7 +327,7 @@ def test_another_website_may_not_ask(client: TestClient, answerer: FakeChatGatew
 
 def test_a_website_that_the_host_names_may_ask(deps: WebDeps, answerer: FakeChatGateway):
     invited = TestClient(
-        security_stack(ALLOWED_ORIGINS="https://friend.example").before(make_page(deps))
+        security_stack({"ALLOWED_ORIGINS": "https://friend.example"}).wrap(make_page(deps))
     )
     headers = {"sec-fetch-site": "cross-site", "origin": "https://friend.example"}
     assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 200
