@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from itertools import product
 from urllib.error import HTTPError
@@ -47,15 +48,14 @@ def test_no_path_leads_to_a_file_outside_the_assets(program: tuple[App, Upstream
     app, _ = program
     folder = app.log_file.parent
     files = (f"{folder}/.env", ".env", "/etc/passwd", str(ROOT / "app.py"))
-    connection = HTTPConnection(app.url.removeprefix("http://"), timeout=20)
     for prefix, traversal, file in product(PREFIXES, TRAVERSALS, files):
         target = file.lstrip("/") if traversal else file
-        connection.request("GET", f"{prefix}{traversal}{target}")
-        response = connection.getresponse()
-        body = response.read()
+        with closing(HTTPConnection(app.url.removeprefix("http://"), timeout=20)) as connection:
+            connection.request("GET", f"{prefix}{traversal}{target}")
+            response = connection.getresponse()
+            body = response.read()
         assert response.status in (400, 403, 404), (prefix, traversal, file)
         assert not [s for s in (SECRET.encode(), b"root:", b"import ") if s in body]
-    connection.close()
 
 
 def test_sigterm_lets_a_running_answer_finish_and_refuses_new_requests(
