@@ -181,7 +181,7 @@ def _excerpt(text: str) -> str:
 
 def _describe(name: str, value: Any) -> str:
     if value == Default.ENDPOINT.value:
-        return f"{name}: endpoint's own"
+        return f"{name}: provider default"
     if isinstance(value, float):
         return f"{name} {value:g}"
     if isinstance(value, list | tuple):

@@ -1,6 +1,7 @@
 // One answer, for chats and lanes: applies stream events to a version, and builds the parts that show it.
 
 import { copyText, el, fill, icon, patchBlocks } from "./dom.js";
+import { formatCount, formatSeconds } from "./formatting.js";
 
 export const hasContent = (version) => Boolean(version.text || version.reasoning);
 
@@ -38,7 +39,7 @@ export function applyEvent(version, event, strings) {
 
 /** Build a receipt for a stopped answer, from what is known without the server's receipt. */
 export function partialReceipt(version) {
-  const line = [version.endpoint, version.first_s != null && `${version.first_s.toFixed(2)} s`].filter(Boolean);
+  const line = [version.endpoint, version.first_s != null && formatSeconds(version.first_s)].filter(Boolean);
   return { line, flags: [], rows: [], attempts: [], total_s: 0 };
 }
 
@@ -56,7 +57,7 @@ export function reasoningView(version, strings) {
 export function reasoningLabel({ thought_s, live, receipt }, strings) {
   const seconds = thought_s == null || thought_s < 10 ? thought_s : Math.round(thought_s);
   const tokens = receipt?.facts?.tokens_reasoning;
-  if (seconds != null && tokens) return fill(strings.thought_tokens, { seconds, tokens: tokens.toLocaleString("en-US") });
+  if (seconds != null && tokens) return fill(strings.thought_tokens, { seconds, tokens: formatCount(tokens) });
   if (seconds != null) return fill(strings.thought, { seconds });
   return live ? strings.thinking : strings.reasoning;
 }

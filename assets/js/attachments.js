@@ -6,10 +6,9 @@ import { attachmentTokens } from "./context_plan.js";
 import { openDialog } from "./dialogs.js";
 import { $, announce, el, fill, icon, toast } from "./dom.js";
 import { FILES_LIMIT, FILE_LIMIT_BYTES, TEXT_LIMIT_BYTES, decodeText, hasPictures, kindOf, shortName } from "./files.js";
+import { formatMegabytes } from "./formatting.js";
 
 const LONG_PASTE = 10_000; // characters
-
-const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 
 /** A file that can't be attached. The message is shown to the visitor. */
 class Refusal extends Error {}
@@ -112,7 +111,7 @@ export class Attachments {
 
   async #text(file, name) {
     const { strings } = this;
-    if (file.size > TEXT_LIMIT_BYTES) throw new Refusal(fill(strings.file_text_long, { name, size: megabytes(file.size), limit: megabytes(TEXT_LIMIT_BYTES) }));
+    if (file.size > TEXT_LIMIT_BYTES) throw new Refusal(fill(strings.file_text_long, { name, size: formatMegabytes(file.size), limit: formatMegabytes(TEXT_LIMIT_BYTES) }));
     const text = decodeText(new Uint8Array(await file.arrayBuffer()));
     if (text === null) throw new Refusal(fill(strings.file_unknown, { name }));
     if (!text.trim()) throw new Refusal(fill(strings.file_empty, { name }));
@@ -121,7 +120,7 @@ export class Attachments {
 
   async #byServer(kind, file, name) {
     const { strings } = this;
-    if (file.size > FILE_LIMIT_BYTES) throw new Refusal(fill(strings.file_long, { name, size: megabytes(file.size), limit: megabytes(FILE_LIMIT_BYTES) }));
+    if (file.size > FILE_LIMIT_BYTES) throw new Refusal(fill(strings.file_long, { name, size: formatMegabytes(file.size), limit: formatMegabytes(FILE_LIMIT_BYTES) }));
     const parsed = await api.readFile(kind, file);
     if (kind === "picture") return { kind, ...parsed };
     const { text, pages, read_pages: read } = parsed;

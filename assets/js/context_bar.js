@@ -2,6 +2,7 @@
 
 import { $, el, fill } from "./dom.js";
 import { hasPictures } from "./files.js";
+import { formatCount } from "./formatting.js";
 import { safeLocalStorage } from "./safe_storage.js";
 import { upperBound } from "./ranges.js";
 import { attachmentTokens, addReport, planContext, ratioOf, answerReserve, systemTokens, tokensOf, turnTokens } from "./context_plan.js";
@@ -120,7 +121,7 @@ export class ContextBar {
     const button = $("#context");
     $("#context-text").textContent = short;
     button.classList.toggle("over", plan.over || plan.from > 0);
-    const facts = { used: number(plan.used), limit: number(plan.limit) };
+    const facts = { used: formatCount(plan.used), limit: formatCount(plan.limit) };
     const label = fill(reported ? strings.context_label : strings.context_label_estimated, facts);
     button.setAttribute("aria-label", `${short}. ${label}`); // starts with the visible text, as voice control requires
     const whole = Math.max(plan.limit, plan.used);
@@ -131,10 +132,10 @@ export class ContextBar {
     }));
     const names = { system: strings.context_system, history: strings.context_history, message: strings.context_message, room: strings.context_room };
     const rows = PARTS.flatMap((part) => [
-      el("dt", {}, el("i", { class: `part-${part}`, "aria-hidden": "true" }), names[part]), el("dd", {}, number(plan[part])),
+      el("dt", {}, el("i", { class: `part-${part}`, "aria-hidden": "true" }), names[part]), el("dd", {}, formatCount(plan[part])),
     ]);
     const free = Math.max(0, plan.limit - plan.used);
-    rows.push(el("dt", { class: "sum" }, strings.context_free), el("dd", { class: "sum" }, fill(strings.context_of, { used: number(free), limit: number(plan.limit) })));
+    rows.push(el("dt", { class: "sum" }, strings.context_free), el("dd", { class: "sum" }, fill(strings.context_of, { used: formatCount(free), limit: formatCount(plan.limit) })));
     $("#context-sheet").replaceChildren(
       el("h2", {}, strings.context_title), el("dl", {}, ...rows),
       el("p", {}, [note, reported ? strings.context_learned : strings.context_estimated].filter(Boolean).join(" ")));
@@ -170,8 +171,6 @@ function smallestFitting(models, plan) {
   const fitting = models.filter((one) => one.can_chat && one.state === "ready" && one.context_tokens >= plan.total);
   return fitting.sort((a, b) => a.context_tokens - b.context_tokens)[0];
 }
-
-const number = (tokens) => tokens.toLocaleString("en-US");
 
 /** Format a token count in thousands: 4,600 → "4.6K", 131,072 → "131K". */
 export function brief(tokens) {

@@ -1,6 +1,7 @@
 // The speed bars of a comparison: for each lane the wait and the answer on one time scale.
 
 import { el } from "./dom.js";
+import { formatSeconds, formatSpeed, formatTokens } from "./formatting.js";
 
 const TICK_MS = 100;
 const SHORTEST_SCALE_S = 2;
@@ -63,15 +64,15 @@ export class Race {
     const parts = [];
     if (version.error) parts.push([strings.lane_failed]);
     else if (facts) {
-      if (facts.first_token_s != null) parts.push([`${facts.first_token_s.toFixed(2)} s`, facts.first_token_s === best.first]);
-      if (facts.tokens_per_s != null) parts.push([`${facts.reported ? "" : "≈ "}${Math.round(facts.tokens_per_s)} tok/s`, facts.tokens_per_s === best.speed]);
-      if (facts.tokens_out != null) parts.push([`${facts.reported ? "" : "≈ "}${facts.tokens_out} tok`]);
+      if (facts.first_token_s != null) parts.push([formatSeconds(facts.first_token_s), facts.first_token_s === best.first]);
+      if (facts.tokens_per_s != null) parts.push([formatSpeed(facts.tokens_per_s, { estimated: !facts.reported }), facts.tokens_per_s === best.speed]);
+      if (facts.tokens_out != null) parts.push([formatTokens(facts.tokens_out, { estimated: !facts.reported })]);
     } else if (version.stopped) parts.push([strings.stopped]);
-    else if (first == null) parts.push([`${total.toFixed(1)} s`]);
+    else if (first == null) parts.push([formatSeconds(total)]);
     else {
-      parts.push([`${first.toFixed(2)} s`]);
+      parts.push([formatSeconds(first)]);
       const seconds = total - first;
-      if (seconds > 0.3) parts.push([`≈ ${Math.round(estimated(version.text + version.reasoning) / seconds)} tok/s`]);
+      if (seconds > 0.3) parts.push([formatSpeed(estimated(version.text + version.reasoning) / seconds, { estimated: true })]);
     }
     const signature = JSON.stringify(parts);
     if (node.dataset.signature === signature) return;

@@ -5,6 +5,7 @@ import { restoreComparison } from "./compare_state.js";
 import { openDialog } from "./dialogs.js";
 import { $, el, fill, toast } from "./dom.js";
 import { decodeText } from "./files.js";
+import { formatCount } from "./formatting.js";
 import { newId } from "./ids.js";
 import { safeLocalStorage, safeSessionStorage } from "./safe_storage.js";
 import { LIMIT, SavedSets, TooMany, asSavedSet } from "./saved_sets.js";
@@ -160,8 +161,8 @@ export class Sets {
       const { prompts, checked } = await api.readSet({ name: form.name, text: form.text });
       if (!current()) return;
       this.count = prompts;
-      const count = prompts === 1 ? setStrings.read_one : fill(setStrings.read, { count: prompts.toLocaleString("en") });
-      const read = checked ? `${count}, ${fill(setStrings.with_checks, { count: checked.toLocaleString("en") })}` : count;
+      const count = prompts === 1 ? setStrings.read_one : fill(setStrings.read, { count: formatCount(prompts) });
+      const read = checked ? `${count}, ${fill(setStrings.with_checks, { count: formatCount(checked) })}` : count;
       if (!form.candidates.length) return this.#showForecast({ read, hint: setStrings.need_models });
       const forecast = await api.forecastRun(requestOf(form));
       if (current()) this.#showForecast({ read, hint: forecast.text, calls: forecast.calls });
@@ -172,7 +173,7 @@ export class Sets {
 
   #errorMessage(error) {
     const { setStrings } = this;
-    if (error instanceof InvalidNumber) return { errors: fill(setStrings.wrong_number, { name: setStrings[error.field], low: error.low, high: error.high.toLocaleString("en") }) };
+    if (error instanceof InvalidNumber) return { errors: fill(setStrings.wrong_number, { name: setStrings[error.field], low: error.low, high: formatCount(error.high) }) };
     return { errors: error.view?.hint ?? this.page.strings.offline_hint, title: error.view?.title ?? this.page.strings.offline_title };
   }
 
@@ -184,7 +185,7 @@ export class Sets {
     box.replaceChildren(...(title ? [el("b", {}, title)] : []), ...errors.split("\n").map((line) => el("p", {}, line)));
     const start = $("#set-start");
     start.disabled = !calls;
-    start.textContent = calls ? fill(this.setStrings.start_calls, { calls: calls.toLocaleString("en") }) : this.setStrings.start;
+    start.textContent = calls ? fill(this.setStrings.start_calls, { calls: formatCount(calls) }) : this.setStrings.start;
   }
 
   async #begin() {
@@ -269,7 +270,7 @@ export class Sets {
   #listSaved() {
     const { setStrings } = this;
     const rows = this.saved.list().map((set) => {
-      const count = set.count === 1 ? setStrings.read_one : set.count ? fill(setStrings.read, { count: set.count.toLocaleString("en") }) : "";
+      const count = set.count === 1 ? setStrings.read_one : set.count ? fill(setStrings.read, { count: formatCount(set.count) }) : "";
       const facts = [count, set.form.candidates.map(({ model }) => this.page.models.find(model)?.name ?? model).join(", ")].filter(Boolean).join(" · ");
       const act = (label, todo) => el("button", { type: "button", class: "btn quiet", "aria-label": `${label}: ${set.name}`, onclick: todo }, label);
       return el("li", {}, opener(set.name, facts, () => this.#openSaved(set)), act(setStrings.rename_it, () => this.#rename(set)), act(setStrings.delete, () => this.#delete(set)));
@@ -300,7 +301,7 @@ export class Sets {
   #listRuns() {
     const { setStrings } = this;
     const rows = this.#runs().map((one) =>
-      el("li", {}, opener(one.title, `${new Date(one.began).toLocaleString()} · ${fill(setStrings.calls, { count: one.calls.toLocaleString("en") })}`, () => this.run.open(one.run)),
+      el("li", {}, opener(one.title, `${new Date(one.began).toLocaleString()} · ${fill(setStrings.calls, { count: formatCount(one.calls) })}`, () => this.run.open(one.run)),
         el("button", { type: "button", class: "btn quiet", "aria-label": `${setStrings.delete}: ${one.title}`, onclick: (event) => this.#confirmDelete(event.currentTarget, one) }, setStrings.delete)));
     $("#set-runs").replaceChildren(...(rows.length ? rows : [el("li", { class: "set-hint" }, setStrings.none_yet)]));
   }

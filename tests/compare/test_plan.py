@@ -90,7 +90,7 @@ def test_another_plan_has_another_fingerprint() -> None:
 def test_a_label_names_what_distinguishes_the_lanes() -> None:
     assert FULL.labels == (
         "a, on eu-1, system “be brief”",
-        "b, temperature 0, top_p: endpoint's own, max tokens: endpoint's own, seed 7, "
+        "b, temperature 0, top_p: provider default, max tokens: provider default, seed 7, "
         'stop "x" "y", no system prompt',
     )
 
