@@ -104,7 +104,7 @@ def test_the_embedded_model_describes_itself() -> None:
     assert card.name == "SmolLM2 135M"
     assert card.token_limit == 4096  # 8192, halved by two slots
     assert card.hf_repo == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert "very small model that runs on this computer, to try things out" in card.description
+    assert "small demo model that runs on this computer" in card.description
     assert "wrong" in card.info_content
 
 
