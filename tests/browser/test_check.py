@@ -32,7 +32,7 @@ def test_findings_fill_the_list_and_problems_come_first(
     expect(rows).to_have_count(36)
     expect(rows.first).to_have_class("probe warn")
     framing = page.locator("#probe-framing")
-    expect(framing).to_contain_text("Lines end in CR alone.")
+    expect(framing).to_contain_text("Lines end with CR only")
     expect(framing.locator("code")).to_contain_text("curl -sS")
     expect(page.locator("#probes > .pending")).to_have_count(0)
     assert serious_findings(page, axe_source()) == []
