@@ -405,6 +405,7 @@ def _launch_options(app: App, page: Page) -> dict[str, Any]:
     return {
         "server_name": app.settings.server_name,
         "server_port": app.settings.server_port,
+        "root_path": app.settings.root_path,
         "theme": page_theme(),
         "favicon_path": ICON,
         "footer_links": [],

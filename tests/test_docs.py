@@ -32,7 +32,7 @@ from tests.web.fakes import FakeChatGateway, make_deps
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 RUNS = "<!-- runs against examples/custom_endpoint.py -->"
 NOT_OURS = {
-    "GRADIO_ANALYTICS_ENABLED", "GRADIO_ROOT_PATH", "GRADIO_SSR_MODE", "HTTPS_PROXY", "NO_PROXY",
+    "GRADIO_ANALYTICS_ENABLED", "GRADIO_SSR_MODE", "HTTPS_PROXY", "NO_PROXY",
     "AKASHML_KEY",
 }  # fmt: skip
 """Variables that documents name and the settings don't read."""
@@ -102,9 +102,9 @@ def test_every_variable_that_is_named_is_read(page: Path) -> None:
     assert named - NOT_OURS <= set(variables().values())
 
 
-def test_every_variable_is_in_the_readme() -> None:
+def test_every_variable_is_in_the_configuration_page() -> None:
     for name in variables().values():
-        assert f"`{name}`" in text_of(ROOT / "README.md"), name
+        assert f"`{name}`" in text_of(DOCS / "configuration.md"), name
 
 
 @pytest.mark.parametrize("fence", all_fences("python"))

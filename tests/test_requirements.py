@@ -20,6 +20,7 @@ ONLY_ON_A_SPACE = {"spaces"}
 """Modules that a Space brings; the app runs without them."""
 IN_REQUIREMENTS_TXT = ("embedded", "redis")
 """The extras that a Space and the image install too."""
+USED_BY_UVICORN = {"uvloop", "httptools"}
 
 
 def parse(lines: list[str]) -> dict[str, Requirement]:
@@ -85,6 +86,15 @@ def test_the_tests_install_every_extra_as_it_is_declared() -> None:
 def test_whatever_the_package_imports_is_declared(module: str) -> None:
     distributions = {canonicalize_name(d) for d in packages_distributions().get(module, [])}
     assert distributions & DECLARED.keys(), third_party_modules()[module]
+
+
+def test_every_dependency_is_used() -> None:
+    imported = {
+        canonicalize_name(distribution)
+        for module in third_party_modules()
+        for distribution in packages_distributions().get(module, [])
+    }
+    assert DECLARED.keys() - imported == USED_BY_UVICORN
 
 
 def test_the_search_for_imports_finds_known_modules() -> None:

@@ -1,6 +1,6 @@
-"""The variables for a page that strangers reach: a part of `settings.Settings`.
+"""The variables for a page that visitors reach: who may use it, from where, and how much.
 
-All of them are off or harmless by default: on one's own computer nothing is to be noticed.
+They are a part of `settings.Settings`. By default none restricts a page on one's own computer.
 """
 
 from __future__ import annotations
@@ -13,24 +13,32 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from akash_gradio.config import messages
 from akash_gradio.domain.model import Problem
 
 
-def variable(name: str, default: Any, says: str, *also: str, **limits: Any) -> Any:
-    """A field that one environment variable sets. also: further names of it."""
-    alias = AliasChoices(name, *also) if also else name
-    return Field(default, validation_alias=alias, description=says, **limits)
+def variable(name: str, default: Any, description: str, *aliases: str, **limits: Any) -> Any:
+    """Return a field that an environment variable sets.
+
+    Args:
+        name: The variable.
+        description: Its text in the documentation, one or two sentences in Markdown.
+        aliases: Variables that are read if the first is not set.
+        limits: Arguments of `pydantic.Field`, such as `ge`.
+    """
+    alias = AliasChoices(name, *aliases) if aliases else name
+    return Field(default, validation_alias=alias, description=description, **limits)
 
 
 class OwnKeysMode(StrEnum):
-    """Whether visitors may bring keys: for the host's endpoints, or for any public one."""
+    """Whether visitors may use API keys of their own, and for which endpoints."""
 
     OFF = "off"
     KEYS = "keys"
     ENDPOINTS = "endpoints"
 
 
-NO_SIGN_IN: Final = frozenset({"off", "none", "no", "false", "0"})
+SIGN_IN_OFF: Final = frozenset({"off", "none", "no", "false", "0"})
 LIMITABLE_PARAMETERS: Final = (
     "temperature",
     "top_p",
@@ -41,123 +49,138 @@ LIMITABLE_PARAMETERS: Final = (
 
 
 class AccessSettings(BaseSettings):
-    """Who may come, from where, and how much they may use."""
+    """Who may use the page, from where, and how much."""
 
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = variable(
         "ALLOWED_ORIGINS",
         (),
-        "Other sites whose pages may ask here, a comma list of `https://host`; for a proxy that "
-        "changes `Host`, the page's own address.",
+        "Other origins that may send requests: a comma-separated list of `https://host`. Behind a "
+        "proxy that changes the `Host` header: the page's own origin.",
     )
     frame_ancestors: Annotated[tuple[str, ...], NoDecode] = variable(
         "FRAME_ANCESTORS",
         ("https://huggingface.co",),
-        "Sites that may show the page in a frame, a comma list of `https://host`.",
+        "Origins that may embed the page in a frame: a comma-separated list of `https://host`.",
     )
 
     trusted_proxies: int = variable(
         "TRUSTED_PROXIES",
         0,
-        "How many proxies stand in front and add to `X-Forwarded-For`; 0 believes none of it.",
+        "Number of reverse proxies in front that append to `X-Forwarded-For`. With `0` the header "
+        "is ignored.",
         ge=0,
         le=10,
     )
     access_token: SecretStr | None = variable(
-        "ACCESS_TOKEN", None, "Visitors must give this token before they see the page."
+        "ACCESS_TOKEN", None, "Token that visitors must enter to see the page."
     )
     admin_password: SecretStr | None = variable(
         "ADMIN_PASSWORD",
         None,
-        "The host's own password, for what only the host may see (`page/sign-in?as=host`).",
+        "Password of the operator, for what only the operator may see (`page/sign-in?as=host`).",
     )
     sign_in: str | None = variable(
         "SIGN_IN",
         None,
-        "`huggingface`: visitors sign in with their Hugging Face account; `off`. On by itself "
-        "where one of the next two is set.",
+        "`huggingface`: visitors sign in with their Hugging Face account. `off` is the default, "
+        "unless `ALLOWED_USERS` or `ALLOWED_ORGS` is set.",
     )
     allowed_users: Annotated[tuple[str, ...], NoDecode] = variable(
-        "ALLOWED_USERS", (), "Hugging Face users that may come in, a comma list; else all may."
+        "ALLOWED_USERS",
+        (),
+        "Hugging Face users who may sign in: a comma-separated list. By default everyone may.",
     )
     allowed_orgs: Annotated[tuple[str, ...], NoDecode] = variable(
-        "ALLOWED_ORGS", (), "Hugging Face organizations whose members may come in, a comma list."
+        "ALLOWED_ORGS",
+        (),
+        "Hugging Face organizations whose members may sign in: a comma-separated list.",
     )
     oauth_client_id: str | None = variable(
         "OAUTH_CLIENT_ID",
         None,
-        "The OAuth app that visitors sign in with. A Space sets it and the next three by itself.",
+        "Client id of the OAuth app for signing in. A Space sets this and the next three "
+        "variables itself.",
     )
     oauth_client_secret: SecretStr | None = variable(
-        "OAUTH_CLIENT_SECRET", None, "Its secret, where it has one."
+        "OAUTH_CLIENT_SECRET", None, "Client secret of the OAuth app, if it has one."
     )
     openid_provider_url: str = variable(
-        "OPENID_PROVIDER_URL", "https://huggingface.co", "Where they sign in."
+        "OPENID_PROVIDER_URL",
+        "https://huggingface.co",
+        "OpenID provider that visitors sign in with.",
     )
     space_hosts: Annotated[tuple[str, ...], NoDecode] = variable(
-        "SPACE_HOST", (), "The Space's own host, to which they come back."
+        "SPACE_HOST",
+        (),
+        "Host name of the Space, to which visitors return after signing in.",
     )
     session_secret: SecretStr | None = variable(
         "SESSION_SECRET",
         None,
-        "Signs the cookies; without it sessions end with the process. Replicas "
-        "need the same, or `REDIS_URL`.",
+        "Secret that signs the cookies. Without it, sessions end with the process. Replicas need "
+        "the same value, or `REDIS_URL`.",
     )
     visitor_messages_per_minute: int | None = variable(
-        "VISITOR_MESSAGES_PER_MINUTE", None, "Messages of one visitor in any minute.", ge=1
+        "VISITOR_MESSAGES_PER_MINUTE", None, "Messages per visitor in any 60 seconds.", ge=1
     )
     visitor_tokens_per_day: int | None = variable(
-        "VISITOR_TOKENS_PER_DAY", None, "Tokens of one visitor in a day (UTC), in and out.", ge=1
+        "VISITOR_TOKENS_PER_DAY", None, "Input and output tokens per visitor and day (UTC).", ge=1
     )
     requests_at_once: int | None = variable(
         "REQUESTS_AT_ONCE",
         None,
-        "Answers given at once; the others wait in line and are told their place.",
+        "Answers that are generated at the same time. Further requests wait in a queue, and "
+        "visitors see their position.",
         ge=1,
     )
     queue_length: int = variable(
-        "QUEUE_LENGTH", 100, "How many may wait in line before the next is turned away.", ge=0
+        "QUEUE_LENGTH",
+        100,
+        "Requests that may wait in the queue. Further ones are rejected.",
+        ge=0,
     )
     tokens_per_day: int | None = variable(
-        "TOKENS_PER_DAY", None, "Tokens of everybody together in a day (UTC).", ge=1
+        "TOKENS_PER_DAY", None, "Tokens of all visitors together per day (UTC).", ge=1
     )
     cost_per_day: float | None = variable(
         "COST_PER_DAY",
         None,
-        "US dollars of everybody together in a day (UTC), by the catalog's prices.",
+        "US dollars of all visitors together per day (UTC), at the catalog's prices.",
         gt=0,
     )
     allowed_models: Annotated[tuple[str, ...], NoDecode] = variable(
-        "ALLOWED_MODELS", (), "The only models that may be used, a comma list of ids."
+        "ALLOWED_MODELS", (), "The only models that may be used: a comma-separated list of ids."
     )
     parameter_ranges: Annotated[dict[str, tuple[float, float]], NoDecode] = variable(
         "PARAMETER_RANGES",
         {},
-        'What visitors may set, as JSON: `{"temperature":[0,1],"max_tokens":[1,1024]}`. '
-        "The highest `max_tokens` is sent where none is set.",
+        "Ranges that visitors may choose from, as JSON: "
+        '`{"temperature":[0,1],"max_tokens":[1,1024]}`. '
+        "The upper bound of `max_tokens` is sent if a visitor sets none.",
     )
     longest_message: int | None = variable(
-        "LONGEST_MESSAGE", None, "Characters of one message.", ge=1
+        "LONGEST_MESSAGE", None, "Maximum length of a message, in characters.", ge=1
     )
 
     own_keys: OwnKeysMode = variable(
         "OWN_KEYS",
         OwnKeysMode.OFF,
-        "Visitors may bring a key of their own, kept for their tab alone: `keys` for the host's "
-        "endpoints, `endpoints` for any public address too, `off`.",
+        "Whether visitors may use API keys of their own, stored in their browser tab only: `off`, "
+        "`keys` (for the configured endpoints) or `endpoints` (for any public endpoint too).",
     )
     redis_url: SecretStr | None = variable(
         "REDIS_URL",
         None,
-        "Redis 6 or later, `redis://host:6379/0`: replicas share limits, budgets, sessions and "
-        "which endpoints are down.",
+        "Redis 6 or later, `redis://host:6379/0`, through which replicas share limits, budgets, "
+        "sessions and endpoint health. Needs the extra `redis`.",
     )
     hf_token: SecretStr | None = variable(
         "HF_TOKEN",
         None,
-        "On a Space without `ENDPOINTS`: the key for Hugging Face's Inference Providers, "
-        "which become the endpoint.",
+        "On a Space without `ENDPOINTS`: token for Hugging Face Inference Providers, which become "
+        "the endpoint.",
     )
-    space_id: str | None = variable("SPACE_ID", None, "Set by Hugging Face on a Space.")
+    space_id: str | None = variable("SPACE_ID", None, "Id of the Space, set by Hugging Face.")
 
     @field_validator("own_keys", mode="before")
     @classmethod
@@ -166,64 +189,75 @@ class AccessSettings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _redis(cls, url: SecretStr | None) -> SecretStr | None:
+    def _check_redis_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url and not url.get_secret_value().startswith(("redis://", "rediss://")):
-            raise ValueError("write redis://host:6379/0")
+            raise ValueError(messages.REDIS_URL)
         return url
 
     @field_validator("allowed_users", "allowed_orgs", "space_hosts", mode="before")
     @classmethod
-    def _names(cls, value: object) -> object:
-        """Never () for what was set: a list of nobody lets nobody in."""
+    def _split_names(cls, value: object) -> object:
+        """Never return () for a variable that is set: a list without names admits no one."""
         if not isinstance(value, str):
             return value
-        return tuple(_name(part) for part in value.split(",") if part.strip()) or ("",)
+        return tuple(_account_name(part) for part in value.split(",") if part.strip()) or ("",)
 
     @field_validator("openid_provider_url")
     @classmethod
-    def _issuer(cls, url: str) -> str:
+    def _check_provider_url(cls, url: str) -> str:
         if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-            raise ValueError("write https://huggingface.co")
+            raise ValueError(messages.PROVIDER_URL)
         return url.rstrip("/")
 
     @field_validator("allowed_models", mode="before")
     @classmethod
-    def _ids(cls, value: object) -> object:
+    def _split_ids(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
     @field_validator("parameter_ranges", mode="before")
     @classmethod
-    def _ranges(cls, value: object) -> object:
+    def _parse_ranges(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        hint = 'write {"temperature": [0, 1]}; known are ' + ", ".join(LIMITABLE_PARAMETERS)
+        hint = messages.PARAMETER_RANGES.format(names=", ".join(LIMITABLE_PARAMETERS))
         try:
-            given = json.loads(value)
+            ranges = json.loads(value)
         except (ValueError, RecursionError):
             raise ValueError(hint) from None
-        if not isinstance(given, dict) or not given.keys() <= set(LIMITABLE_PARAMETERS):
+        if not isinstance(ranges, dict) or not ranges.keys() <= set(LIMITABLE_PARAMETERS):
             raise ValueError(hint)
-        if not all(_is_range(pair) for pair in given.values()):
+        if not all(_is_range(pair) for pair in ranges.values()):
             raise ValueError(hint)
-        return {name: tuple(pair) for name, pair in given.items()}
+        return {name: tuple(pair) for name, pair in ranges.items()}
+
+    @field_validator("allowed_origins", "frame_ancestors", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        parts = value.split(",")
+        origins = tuple(part.strip().rstrip("/").lower() for part in parts if part.strip())
+        if not all(_is_origin(origin) for origin in origins):
+            raise ValueError(messages.ORIGINS)
+        return origins
 
     @property
     def requires_sign_in(self) -> bool:
-        """Whether visitors need a name. A value that means nothing leaves nobody in, not all."""
+        """Whether visitors must sign in. An unknown value of SIGN_IN locks the page."""
         if self.sign_in is None:
             return bool(self.allowed_users or self.allowed_orgs)
-        return self.sign_in.lower() not in NO_SIGN_IN
+        return self.sign_in.lower() not in SIGN_IN_OFF
 
     @property
     def behind_proxy(self) -> bool:
-        """Whether something stands in front, so that coming from this machine proves nothing."""
+        """Whether a proxy may be in front, so that a local address proves nothing."""
         return bool(self.allowed_origins or self.trusted_proxies or self.space_id)
 
     @property
     def limited(self) -> bool:
-        """Whether anything is counted, so that visitors must be told apart."""
+        """Whether any quota is set, so that visitors must be identified."""
         return any(
             value is not None
             for value in (
@@ -236,36 +270,21 @@ class AccessSettings(BaseSettings):
             )
         ) or bool(self.allowed_models or self.parameter_ranges)
 
-    @field_validator("allowed_origins", "frame_ancestors", mode="before")
-    @classmethod
-    def _origins(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        found = tuple(part.strip().rstrip("/").lower() for part in value.split(",") if part.strip())
-        if not all(_is_origin(origin) for origin in found):
-            raise ValueError("write each as https://host, without a path")
-        return found
-
 
 def sign_in_problems(settings: AccessSettings) -> tuple[Problem, ...]:
-    """What keeps visitors from signing in; the page stays closed until it is mended."""
+    """Return what keeps visitors from signing in; the page stays locked until it is fixed."""
     if not settings.requires_sign_in:
         return ()
-    found = []
+    hints = {}
     if settings.sign_in is not None and settings.sign_in.lower() != "huggingface":
-        hint = "write huggingface or off; until then visitors sign in with Hugging Face"
-        found.append(Problem(where="SIGN_IN", field="", value="", hint=hint))
+        hints["SIGN_IN"] = messages.SIGN_IN
     if not settings.oauth_client_id:
-        hint = (
-            "on a Space write hf_oauth: true at the top of README.md, elsewhere make an OAuth app "
-            "at https://huggingface.co/settings/applications/new; until then nobody can sign in"
-        )
-        found.append(Problem(where="OAUTH_CLIENT_ID", field="", value="", hint=hint))
-    return tuple(found)
+        hints["OAUTH_CLIENT_ID"] = messages.OAUTH_CLIENT
+    return tuple(Problem(where=where, field="", value="", hint=hints[where]) for where in hints)
 
 
-def _name(text: str) -> str:
-    """`@Ann` and `https://huggingface.co/Ann` are ann."""
+def _account_name(text: str) -> str:
+    """Return `ann` for `@Ann` and for `https://huggingface.co/Ann`."""
     return text.strip().rstrip("/").rpartition("/")[2].removeprefix("@").lower()
 
 

@@ -1,4 +1,4 @@
-"""Reads `GATEWAY_API_KEYS`: who may ask at `/v1`, one key each, with a name and limits."""
+"""Reads `GATEWAY_API_KEYS`: the API clients of `/v1`, each with its key, name and limits."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-from akash_gradio.config.messages import expected, kind, shown
+from akash_gradio.config import messages
+from akash_gradio.config.messages import describe_field, describe_type, describe_value
 from akash_gradio.config.references import missing_variable, parse_reference
 from akash_gradio.domain.model import Problem
 
 WHERE: Final = "GATEWAY_API_KEYS"
-FORM: Final = '[{"name": "ann", "key": "…"}]'
 
 
 class KeyLimits(BaseModel):
-    """What one key may use. requests_per_minute: None for as many as it likes."""
+    """What one key may use.
+
+    Attributes:
+        requests_per_minute: None for any number.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, strict=True
@@ -29,7 +33,12 @@ class KeyLimits(BaseModel):
 
 
 class GatewayKey(BaseModel):
-    """One caller of `/v1`. models: the only ids that it may ask for, None for all."""
+    """The key of an API client.
+
+    Attributes:
+        name: Names the client in logs and metrics.
+        models: The only model ids that it may use; None for all.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, strict=True
@@ -42,99 +51,103 @@ class GatewayKey(BaseModel):
 
     @field_validator("key")
     @classmethod
-    def _fits_a_header(cls, key: SecretStr) -> SecretStr:
+    def _check_key(cls, key: SecretStr) -> SecretStr:
         if not re.fullmatch(r"[\x21-\x7e]+", key.get_secret_value()):
-            raise ValueError("write it in ASCII letters, digits and signs, without spaces")
+            raise ValueError(messages.NOT_ASCII)
         return key
 
     @field_validator("models")
     @classmethod
-    def _some_models(cls, models: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _check_models(cls, models: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if models is not None and not models:
-            raise ValueError("name at least one model id, or leave the field out for all")
+            raise ValueError(messages.KEY_MODELS)
         return models
 
 
 def read_keys(
     text: str, environment: Mapping[str, str]
 ) -> tuple[tuple[GatewayKey, ...], tuple[Problem, ...]]:
-    """The keys that are right, and a problem for each that isn't.
+    """Read the value of `GATEWAY_API_KEYS`.
 
-    text: a comma list of keys, or a JSON list of keys and of objects with `name`, `key`,
-    `models` and `limits`. environment: where `"$NAME"` is looked up.
+    Args:
+        text: A comma-separated list of keys, or a JSON list of keys and of objects with `name`,
+            `key`, `models` and `limits`.
+        environment: Where `"$NAME"` is looked up.
+
+    Returns:
+        The valid keys, and a problem for each invalid one.
     """
     items: Any = [part.strip() for part in text.split(",") if part.strip()]
     if text.lstrip().startswith(("[", "{")):
         try:
             items = json.loads(text)
         except (ValueError, RecursionError):
-            return (), (_problem(WHERE, "", f"it is not JSON; write {FORM}"),)
+            return (), (_problem(WHERE, "", messages.INVALID_KEYS_JSON),)
         if not isinstance(items, list):
-            return (), (_problem(WHERE, "", f"put the keys into a list: {FORM}"),)
+            return (), (_problem(WHERE, "", messages.KEYS_NOT_A_LIST),)
     return _read_items(items, environment)
 
 
 def _read_items(
     items: list[Any], environment: Mapping[str, str]
 ) -> tuple[tuple[GatewayKey, ...], tuple[Problem, ...]]:
-    found: dict[str, GatewayKey] = {}
+    keys: dict[str, GatewayKey] = {}
     problems: list[Problem] = []
     for number, item in enumerate(items, start=1):
         place = f"{WHERE}[{number}]"
-        given = {"key": item} if isinstance(item, str) else item
-        if not isinstance(given, dict):
-            problems.append(_problem(place, "", f"write a key or {FORM[1:-1]}", kind(item)))
+        fields = {"key": item} if isinstance(item, str) else item
+        if not isinstance(fields, dict):
+            problems.append(_problem(place, "", messages.NOT_A_KEY, describe_type(item)))
             continue
-        given = {"name": f"key-{number}", **given}
-        name = parse_reference(given.get("key"))
-        if name is not None:
-            if not environment.get(name):
-                problems.append(missing_variable(place, "key", name))
+        fields = {"name": f"key-{number}", **fields}
+        variable = parse_reference(fields.get("key"))
+        if variable is not None:
+            if not environment.get(variable):
+                problems.append(missing_variable(place, "key", variable))
                 continue
-            given["key"] = environment[name].strip()
+            fields["key"] = environment[variable].strip()
         try:
-            key = GatewayKey.model_validate({k: _secret(k, v) for k, v in given.items()})
+            key = GatewayKey.model_validate({k: _wrap(k, v) for k, v in fields.items()})
         except ValidationError as error:
             problems += _item_problems(place, error)
             continue
-        if any(key.key == other.key for other in found.values()):
-            problems.append(_problem(place, "key", "this key stands in the list twice"))
-        elif key.name in found:
-            problems.append(_problem(place, "name", "this name is taken; choose another", key.name))
+        if any(key.key == other.key for other in keys.values()):
+            problems.append(_problem(place, "key", messages.DUPLICATE_KEY))
+        elif key.name in keys:
+            problems.append(_problem(place, "name", messages.NAME_TAKEN, key.name))
         else:
-            found[key.name] = key
-    return tuple(found.values()), tuple(problems)
+            keys[key.name] = key
+    return tuple(keys.values()), tuple(problems)
 
 
-def _secret(field: str, value: object) -> object:
+def _wrap(field: str, value: object) -> object:
     return SecretStr(value) if field == "key" and isinstance(value, str) else value
 
 
 def _item_problems(place: str, error: ValidationError) -> list[Problem]:
     fields = {to_camel(name): info for name, info in GatewayKey.model_fields.items()}
     limits = {to_camel(name): info for name, info in KeyLimits.model_fields.items()}
-    found: dict[str, Problem] = {}
+    problems: dict[str, Problem] = {}
     for item in error.errors(include_url=False, include_context=False):
         path = [str(part) for part in item["loc"] if isinstance(part, str)]
         field, known = (path[0] if path else ""), {**fields, **limits}
         if item["type"] == "extra_forbidden":
-            known_here = limits if len(path) > 1 else fields
-            problem = _problem(
-                place, "", f"it has a field too many; known are {', '.join(known_here)}"
-            )
+            names = ", ".join(limits if len(path) > 1 else fields)
+            problem = _problem(place, "", messages.UNKNOWN_KEY_FIELD.format(names=names))
         elif item["type"] == "missing":
-            problem = _problem(place, field, "it is required")
+            problem = _problem(place, field, messages.REQUIRED)
         elif item["type"] == "value_error":
             problem = _problem(place, field, item["msg"].removeprefix("Value error, "))
         elif field == "key":
-            problem = _problem(place, field, "write a text")
+            problem = _problem(place, field, describe_field(fields["key"]))
         elif path == ["limits"]:
-            problem = _problem(place, field, 'write {"requestsPerMinute": 60}', kind(item["input"]))
+            value = describe_type(item["input"])
+            problem = _problem(place, field, messages.KEY_LIMITS, value)
         else:
-            hint = expected(known[path[-1]]) if path[-1] in known else "write it otherwise"
-            problem = _problem(place, ".".join(path), hint, shown(item["input"]))
-        found.setdefault(".".join(path), problem)
-    return list(found.values())
+            hint = describe_field(known[path[-1]]) if path[-1] in known else messages.INVALID
+            problem = _problem(place, ".".join(path), hint, describe_value(item["input"]))
+        problems.setdefault(".".join(path), problem)
+    return list(problems.values())
 
 
 def _problem(where: str, field: str, hint: str, value: str = "") -> Problem:

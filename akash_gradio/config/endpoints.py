@@ -1,4 +1,4 @@
-"""Reads `ENDPOINTS`: the guide's JSON list, entry by entry, so that one mistake loses one entry."""
+"""Reads `ENDPOINTS` entry by entry, so that a mistake in one leaves the others usable."""
 
 from __future__ import annotations
 
@@ -20,22 +20,29 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from akash_gradio.config.messages import expected, kind, shown
+from akash_gradio.config import messages
+from akash_gradio.config.messages import describe_field, describe_type, describe_value
 from akash_gradio.config.references import missing_variable, parse_reference
 from akash_gradio.domain.model import Problem
 
 EMBEDDED_ALIAS: Final = "this-computer"
+"""The name of the endpoint that serves the small model on this machine."""
 _API_PATHS: Final = ("/chat/completions", "/completions", "/models")
 _SECRET_FIELDS: Final = frozenset({"apiKey", "customHeaders", "url"})
 
 
 class EndpointSettings(BaseModel):
-    """One server that speaks the OpenAI protocol.
+    """A server that speaks the OpenAI-compatible protocol.
 
-    url: the base, always ending in its version (`https://host/v1`), no slash behind it.
-    weight: share among the endpoints of its priority, 0 drains it. priority: lower first.
-    models: catalog ids; None means whatever its `/v1/models` lists.
-    model_map: catalog id → the endpoint's own id.
+    Attributes:
+        url: The base URL, which ends in its version (`https://host/v1`) without a slash.
+        weight: Its share of the requests among the endpoints of its priority; 0 drains it.
+        priority: Lower ones are used first.
+        models: The catalog ids that it serves; None for those that its `/v1/models` lists.
+        name: Its alias in logs, receipts and metrics.
+        max_concurrency: How many requests it gets at a time; None for any number.
+        custom_headers: Headers of every request to it.
+        model_map: Maps catalog ids to the endpoint's own ids.
     """
 
     model_config = ConfigDict(
@@ -54,73 +61,75 @@ class EndpointSettings(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _base_url(cls, url: str) -> str:
+    def _normalize_url(cls, url: str) -> str:
         return base_url(url)
 
     @field_validator("models")
     @classmethod
-    def _some_models(cls, models: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    def _check_models(cls, models: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if models is not None and (not models or not all(m.strip() for m in models)):
-            raise ValueError("name at least one model id, or leave the field out to discover them")
+            raise ValueError(messages.NO_MODELS)
         return models
 
     @field_validator("name")
     @classmethod
-    def _plain_name(cls, name: str) -> str:
+    def _check_name(cls, name: str) -> str:
         if not re.fullmatch(r"\w[\w .:-]*", name):
-            raise ValueError("begin it with a letter; write letters, digits, spaces and . : - _")
+            raise ValueError(messages.ENDPOINT_NAME)
         return name
 
     @field_validator("api_key")
     @classmethod
-    def _key_fits_on_the_wire(cls, key: SecretStr | None) -> SecretStr | None:
+    def _check_key(cls, key: SecretStr | None) -> SecretStr | None:
         if key is not None:
-            _check_wire(key.get_secret_value())
+            _check_header_value(key.get_secret_value())
         return key
 
     @field_validator("custom_headers")
     @classmethod
-    def _headers_fit_on_the_wire(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    def _check_headers(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
         if not all(re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) for name in headers):
-            raise ValueError("a header's name may hold letters, digits and - only")
+            raise ValueError(messages.HEADER_NAME)
         for value in headers.values():
-            _check_wire(value.get_secret_value())
+            _check_header_value(value.get_secret_value())
         return headers
 
 
-def _check_wire(value: str) -> None:
+def _check_header_value(value: str) -> None:
     if re.search(r"[\r\n\0]", value):
-        raise ValueError("it holds a line break; remove it")
+        raise ValueError(messages.LINE_BREAK)
     if not re.fullmatch(r"[\x20-\x7e]*", value):
-        raise ValueError("it holds a character that a header can't carry; copy it again")
+        raise ValueError(messages.NOT_SENDABLE)
 
 
 def base_url(url: str) -> str:
-    """The endpoint's base with its version, from any of the forms that people paste.
+    """Return an endpoint's base URL with its version, from any of its usual forms.
 
-    `https://h`, `https://h/`, `https://h/v1` and `https://h/v1/chat/completions` all give
-    `https://h/v1`. Raises ValueError with the hint.
+    `https://h`, `https://h/`, `https://h/v1` and `https://h/v1/chat/completions` all become
+    `https://h/v1`.
+
+    Raises:
+        ValueError: The URL can't be used; the message is a hint.
     """
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError as error:
-        if "port" in str(error).lower():
-            raise ValueError("its port must be a number from 1 to 65535") from None
-        raise ValueError("its host can't be read; write it as in https://host/v1") from None
+        is_port = "port" in str(error).lower()
+        raise ValueError(messages.URL_PORT if is_port else messages.URL_HOST) from None
     if parts.scheme not in ("http", "https"):
-        raise ValueError("start it with https:// or http://")
+        raise ValueError(messages.URL_SCHEME)
     if "@" in parts.netloc:
-        raise ValueError("take the user and password out of it; keys go into apiKey")
+        raise ValueError(messages.URL_CREDENTIALS)
     if not parts.hostname or re.search(r"[\s\\\x00-\x1f]", parts.netloc + parts.path):
-        raise ValueError("name a host after the scheme, without spaces, as in https://host/v1")
+        raise ValueError(messages.URL_HOST)
     if parts.query or parts.fragment:
-        raise ValueError("leave out everything from the ? or # on")
+        raise ValueError(messages.URL_QUERY)
     if port == 0:
-        raise ValueError("its port must be a number from 1 to 65535")
+        raise ValueError(messages.URL_PORT)
     path = parts.path.rstrip("/")
-    for tail in _API_PATHS:
-        path = path.removesuffix(tail).rstrip("/")
+    for suffix in _API_PATHS:
+        path = path.removesuffix(suffix).rstrip("/")
     if not re.search(r"/v\d+\w*$", path):
         path += "/v1"
     return f"{parts.scheme}://{parts.netloc}{path}"
@@ -129,93 +138,98 @@ def base_url(url: str) -> str:
 def read_endpoints(
     text: str, environment: Mapping[str, str]
 ) -> tuple[tuple[EndpointSettings, ...], tuple[Problem, ...]]:
-    """The endpoints that are right, and a problem for each that isn't.
+    """Read the value of `ENDPOINTS`.
 
-    text: JSON, or the path of a `.json` file. environment: where `"$NAME"` is looked up.
+    Args:
+        text: JSON, or the path of a `.json` file.
+        environment: Where `"$NAME"` is looked up.
+
+    Returns:
+        The valid endpoints, and a problem for each invalid one.
     """
-    where, text = "ENDPOINTS", _unquoted(text.strip())
+    where, text = "ENDPOINTS", _unquote(text.strip())
     if text.endswith(".json") and not text.startswith(("[", "{")):
         path = Path(text)
         try:
             text = path.expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError, RuntimeError):
-            hint = "the file can't be read; check its path"
-            told = path.name if re.fullmatch(r"[\w.-]{1,60}", path.name) else ""
-            return (), (_problem(where, "", told, hint),)
+            name = path.name if re.fullmatch(r"[\w.-]{1,60}", path.name) else ""
+            return (), (_problem(where, "", name, messages.UNREADABLE_FILE),)
         where = path.name
     try:
-        raw = json.loads(text)
+        entries = json.loads(text)
     except (ValueError, RecursionError) as error:
         place = ""
         if isinstance(error, json.JSONDecodeError):
             place = f" (line {error.lineno}, column {error.colno})"
-        hint = f'it is not JSON{place}; write [{{"url": "https://host/v1", "apiKey": "…"}}]'
-        return (), (_problem(where, "", "", hint),)
-    if not isinstance(raw, list):
-        return (), (_problem(where, "", kind(raw), "put the entries into a list: [{…}]"),)
-    if not raw:
-        hint = "the list is empty; add an entry, or unset the variable for the embedded model"
-        return (), (_problem(where, "", "[]", hint),)
-    return _read_entries(where, raw, environment)
+        return (), (_problem(where, "", "", messages.INVALID_JSON.format(place=place)),)
+    if not isinstance(entries, list):
+        return (), (_problem(where, "", describe_type(entries), messages.NOT_A_LIST),)
+    if not entries:
+        return (), (_problem(where, "", "[]", messages.EMPTY_LIST),)
+    return _read_entries(where, entries, environment)
 
 
 def read_short_form(
     url: str, key: SecretStr | None, model: str | None
 ) -> tuple[tuple[EndpointSettings, ...], tuple[Problem, ...]]:
-    """The one endpoint of API_ENDPOINT, API_KEY and DEFAULT_MODEL, or what is wrong with it."""
+    """Read the one endpoint of API_ENDPOINT, API_KEY and DEFAULT_MODEL."""
     models = [model] if model else None
-    given = {"name": "endpoint-1", "url": url, "apiKey": key, "models": models}
+    entry = {"name": "endpoint-1", "url": url, "apiKey": key, "models": models}
     try:
-        return (EndpointSettings.model_validate(given),), ()
+        return (EndpointSettings.model_validate(entry),), ()
     except ValidationError as error:
         variables = {"url": "API_ENDPOINT", "apiKey": "API_KEY", "models": "DEFAULT_MODEL"}
-        found = _entry_problems("", error)
-        return (), tuple(_problem(variables[p.field], "", p.value, p.hint) for p in found)
+        problems = _entry_problems("", error)
+        return (), tuple(_problem(variables[p.field], "", p.value, p.hint) for p in problems)
 
 
-def _unquoted(text: str) -> str:
-    # `docker run --env-file` hands the quotes of a .env line on.
+def _unquote(text: str) -> str:
+    # `docker run --env-file` passes the quotes of a .env line on.
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1].strip()
     return text
 
 
 def _read_entries(
-    where: str, raw: list[Any], environment: Mapping[str, str]
+    where: str, entries: list[Any], environment: Mapping[str, str]
 ) -> tuple[tuple[EndpointSettings, ...], tuple[Problem, ...]]:
-    entries: dict[str, EndpointSettings] = {}
+    endpoints: dict[str, EndpointSettings] = {}
     problems: list[Problem] = []
-    for number, item in enumerate(raw, start=1):
+    for number, entry in enumerate(entries, start=1):
         place = f"{where}[{number}]"
-        if not isinstance(item, dict):
-            problems.append(_problem(place, "", kind(item), 'write {"url": "https://host/v1"}'))
+        if not isinstance(entry, dict):
+            problems.append(_problem(place, "", describe_type(entry), messages.NOT_AN_ENTRY))
             continue
-        filled, missing = _fill(item, environment)
+        filled, missing = _resolve_references(entry, environment)
         if missing:
             field, name = missing
             problems.append(missing_variable(place, field, name))
             continue
         filled.setdefault("name", f"endpoint-{number}")
         try:
-            entry = EndpointSettings.model_validate(filled)
+            endpoint = EndpointSettings.model_validate(filled)
         except ValidationError as error:
             problems.extend(_entry_problems(place, error))
             continue
-        if entry.name in entries or entry.name == EMBEDDED_ALIAS:
-            problems.append(
-                _problem(place, "name", entry.name, "this name is taken; choose another")
-            )
+        if endpoint.name in endpoints or endpoint.name == EMBEDDED_ALIAS:
+            problems.append(_problem(place, "name", endpoint.name, messages.NAME_TAKEN))
             continue
-        entries[entry.name] = entry
-    return tuple(entries.values()), tuple(problems)
+        endpoints[endpoint.name] = endpoint
+    return tuple(endpoints.values()), tuple(problems)
 
 
-def _fill(
-    item: Mapping[str, Any], environment: Mapping[str, str]
+def _resolve_references(
+    entry: Mapping[str, Any], environment: Mapping[str, str]
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
-    """Put variables in the place of `"$NAME"`; the first that isn't set comes back by name."""
+    """Replace each `"$NAME"` by the variable's value.
+
+    Returns:
+        The entry with names in camel case, and the field and the name of the first variable
+        that is not set, or None.
+    """
     names = EndpointSettings.model_fields
-    filled = {to_camel(key) if key in names else key: value for key, value in item.items()}
+    filled = {to_camel(key) if key in names else key: value for key, value in entry.items()}
     holders: list[tuple[dict[str, Any], str]] = [(filled, "apiKey")]
     if isinstance(filled.get("customHeaders"), dict):
         headers = filled["customHeaders"] = dict(filled["customHeaders"])
@@ -237,31 +251,31 @@ def _fill(
 
 def _entry_problems(place: str, error: ValidationError) -> list[Problem]:
     fields = {to_camel(name): info for name, info in EndpointSettings.model_fields.items()}
-    found: dict[str, Problem] = {}
+    problems: dict[str, Problem] = {}
     for item in error.errors(include_url=False, include_context=False):
         field = str(item["loc"][0])
-        value = "" if field in _SECRET_FIELDS else shown(item["input"])
+        value = "" if field in _SECRET_FIELDS else describe_value(item["input"])
         if item["type"] == "extra_forbidden":
             problem = _unknown_field(place, field, list(fields))
         elif item["type"] == "missing":
-            problem = _problem(place, field, "", "it is required")
+            problem = _problem(place, field, "", messages.REQUIRED)
         elif item["type"] == "value_error":
             problem = _problem(place, field, value, item["msg"].removeprefix("Value error, "))
         else:
-            problem = _problem(place, field, value, expected(fields[field]))
-        found.setdefault(field, problem)
-    return list(found.values())
+            problem = _problem(place, field, value, describe_field(fields[field]))
+        problems.setdefault(field, problem)
+    return list(problems.values())
 
 
 def _unknown_field(place: str, field: str, known: list[str]) -> Problem:
     by_folded = {name.casefold(): name for name in known}
     folded = field.casefold().replace("_", "").replace("-", "")
     close = difflib.get_close_matches(folded, by_folded, n=1)
-    hint = f"known are {', '.join(known)}"
+    suggestion = messages.KNOWN_FIELDS.format(names=", ".join(known))
     if close:
-        hint = f"did you mean {by_folded[close[0]]}?"
-    told = field if re.fullmatch(r"[A-Za-z_-]{1,40}", field) else ""
-    return _problem(place, told, "", f"there is no such field; {hint}")
+        suggestion = messages.DID_YOU_MEAN.format(name=by_folded[close[0]])
+    shown = field if re.fullmatch(r"[A-Za-z_-]{1,40}", field) else ""
+    return _problem(place, shown, "", messages.UNKNOWN_FIELD.format(suggestion=suggestion))
 
 
 def _problem(where: str, field: str, value: str, hint: str) -> Problem:

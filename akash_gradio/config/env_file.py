@@ -1,4 +1,4 @@
-"""Reads `.env`: the usual form, and lists that run over several lines without quotes."""
+"""Reads `.env`: the usual format, and lists that span several lines without quotes."""
 
 from __future__ import annotations
 
@@ -10,46 +10,50 @@ from typing import Final
 
 from dotenv.parser import parse_stream
 
+from akash_gradio.config import messages
 from akash_gradio.domain.model import Problem
 
-# The guide writes `ENDPOINTS=[` and one entry to a line; dotenv would keep the bracket alone.
-_LIST_BEGINS: Final = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(?=\[)", re.M)
+# The guide writes `ENDPOINTS=[` and one entry per line; dotenv would keep the bracket alone.
+_LIST_START: Final = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(?=\[)", re.M)
 _NEXT_VARIABLE: Final = re.compile(r"^[ \t]*(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=", re.M)
 
 
 def read_env_file(path: Path | None) -> tuple[dict[str, str], tuple[Problem, ...]]:
-    """Name → value as written, `$NAME` left alone, and what could not be read.
+    """Read a `.env` file.
 
-    path: None or a file that isn't there gives nothing.
+    Args:
+        path: None, or a file that doesn't exist, yields nothing.
+
+    Returns:
+        Each variable's value as written, `$NAME` left alone, and what could not be read.
     """
     if path is None or not path.is_file():
         return {}, ()
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        hint = "it can't be read; save it as UTF-8 text that this user may read"
-        return {}, (Problem(where=path.name, field="", value="", hint=hint),)
+        return {}, (_problem(path.name, messages.UNREADABLE_ENV_FILE),)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lists, rest = _take_lists(text)
+    lists, rest = _split_off_lists(text)
     plain, problems = _read_plain(path.name, rest)
     return {**plain, **lists}, problems
 
 
-def _take_lists(text: str) -> tuple[dict[str, str], str]:
-    """The values that begin with `[`, and the text with empty lines in their place."""
-    found: dict[str, str] = {}
+def _split_off_lists(text: str) -> tuple[dict[str, str], str]:
+    """Return the values that begin with `[`, and the text with empty lines in their place."""
+    lists: dict[str, str] = {}
     position = 0
-    while match := _LIST_BEGINS.search(text, position):
+    while match := _LIST_START.search(text, position):
         end = _end_of_list(text, match.end())
-        found[match[1]] = text[match.end() : end].strip()
+        lists[match[1]] = text[match.end() : end].strip()
         blank = "\n" * text.count("\n", match.start(), end)
         text = text[: match.start()] + blank + text[end:]
         position = match.start() + len(blank)
-    return found, text
+    return lists, text
 
 
 def _end_of_list(text: str, start: int) -> int:
-    """Where the JSON ends; if it is broken, where the next variable begins."""
+    """Return where the JSON ends; if it is invalid, where the next variable begins."""
     try:
         _, end = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, RecursionError):
@@ -67,8 +71,11 @@ def _read_plain(where: str, text: str) -> tuple[dict[str, str], tuple[Problem, .
         if binding.error or (binding.key is not None and binding.value is None):
             written = binding.original.string
             line = binding.original.line + written[: -len(written.lstrip())].count("\n")
-            hint = f"line {line} is no NAME=value; mend its quotes, or begin it with #"
-            problems.append(Problem(where=where, field="", value="", hint=hint))
+            problems.append(_problem(where, messages.NOT_A_VARIABLE.format(line=line)))
         elif binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value
     return values, tuple(problems)
+
+
+def _problem(where: str, hint: str) -> Problem:
+    return Problem(where=where, field="", value="", hint=hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 
+from akash_gradio.config import messages
 from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import Problem
 
@@ -19,7 +20,7 @@ def missing_extras(
 ) -> tuple[Problem, ...]:
     """Return a problem for each setting whose extra is not installed."""
     needs = [
-        (settings.redis_url, "REDIS_URL", "redis", "redis", "this replica counts on its own"),
+        (settings.redis_url, "REDIS_URL", "redis", "redis", "each replica counts on its own"),
         (settings.database_url, "DATABASE_URL", "psycopg", "postgres", "no vote is stored"),
     ]
     return tuple(
@@ -27,8 +28,8 @@ def missing_extras(
             where=variable,
             field="",
             value="",
-            hint=f'install the extra with pip install "akash-gradio[{extra}]"; until then {until}',
+            hint=messages.MISSING_EXTRA.format(extra=extra, consequence=consequence),
         )
-        for value, variable, module, extra, until in needs
+        for value, variable, module, extra, consequence in needs
         if value is not None and not is_installed(module)
     )

@@ -1,6 +1,6 @@
-"""Every environment variable, in one frozen class, read once in `app.py`.
+"""Every environment variable, in one frozen class that is read once.
 
-`python -m akash_gradio.config.docs` rewrites `.env.example` and the README's table from it.
+`make docs` writes `.env.example` and the table of `docs/configuration.md` from it.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from akash_gradio.config import messages
 from akash_gradio.config.access import AccessSettings, sign_in_problems
 from akash_gradio.config.access import variable as _variable
 from akash_gradio.config.api_keys import GatewayKey, read_keys
 from akash_gradio.config.endpoints import EndpointSettings, read_endpoints, read_short_form
 from akash_gradio.config.env_file import read_env_file
-from akash_gradio.config.messages import as_written, expected, shown
+from akash_gradio.config.messages import describe_field, describe_value, format_default
 from akash_gradio.domain.model import Problem
 
 
 class Routing(StrEnum):
-    """Which endpoint of a priority gets the next request."""
+    """How the next endpoint is chosen among those of one priority."""
 
     WEIGHTED = "weighted"
     LEAST_BUSY = "least_busy"
 
 
 class HealthProbe(StrEnum):
-    """How endpoints that nobody asks are looked after."""
+    """How endpoints without recent traffic are probed."""
 
     OFF = "off"
     MODELS = "models"
@@ -46,7 +47,7 @@ class HealthProbe(StrEnum):
 
 
 class EmbeddedMode(StrEnum):
-    """When the model on this machine runs: auto means when no endpoint is configured."""
+    """When the model on this machine runs: auto means if no endpoint is configured."""
 
     AUTO = "auto"
     ON = "on"
@@ -54,10 +55,12 @@ class EmbeddedMode(StrEnum):
 
 
 class Settings(AccessSettings):
-    """What the environment and `.env` say. Build it with `read_settings`, which never raises.
+    """The environment's and `.env`'s values. Use `read_settings`, which never raises.
 
-    endpoints, problems: filled by `read_settings` from ENDPOINTS or the short form.
-    gateway_keys: filled by it from GATEWAY_API_KEYS and PROXY_API_KEY.
+    Attributes:
+        endpoints: Filled by `read_settings` from ENDPOINTS, the short form or HF_TOKEN.
+        gateway_keys: Filled by `read_settings` from GATEWAY_API_KEYS and PROXY_API_KEY.
+        problems: Filled by `read_settings`: what is wrong, without secrets.
     """
 
     model_config = SettingsConfigDict(
@@ -67,113 +70,129 @@ class Settings(AccessSettings):
     endpoints_text: SecretStr | None = _variable(
         "ENDPOINTS",
         None,
-        'The endpoints, as JSON: `[{"url":"https://host/v1","apiKey":"…","weight":1,'
+        'The endpoints, as a JSON list: `[{"url":"https://host/v1","apiKey":"…","weight":1,'
         '"models":["id"]}]`, or the path of a `.json` file. Fields: docs/llm-gateway.md.',
     )
     api_endpoint: str | None = _variable(
-        # Somebody may write a password into it.
+        # It may contain a password.
         "API_ENDPOINT",
         None,
-        "Short form for one endpoint: its base URL.",
+        "Base URL of a single endpoint, instead of `ENDPOINTS`.",
         repr=False,
     )
-    api_key: SecretStr | None = _variable("API_KEY", None, "Short form for one endpoint: its key.")
+    api_key: SecretStr | None = _variable("API_KEY", None, "API key of that single endpoint.")
     default_model: str | None = _variable(
         "DEFAULT_MODEL",
         None,
-        "The model that is open at first; with `API_ENDPOINT`, the one it serves "
-        "(else it is asked which).",
+        "Model that is selected when the page opens. With `API_ENDPOINT` also the only model that "
+        "it serves; by default its models are discovered.",
     )
     fallback_models: Annotated[tuple[str, ...], NoDecode] = _variable(
-        "FALLBACK_MODEL", (), "Model id, or a comma list, asked when a model's endpoints all fail."
+        "FALLBACK_MODEL",
+        (),
+        "Model that answers when every endpoint of the requested model fails: an id, or a "
+        "comma-separated list.",
     )
     retry_attempts: int = _variable(
-        "RETRY_ATTEMPTS", 3, "Extra attempts after the first, for one request.", ge=0, le=20
+        "RETRY_ATTEMPTS", 3, "Retries of a request after its first attempt.", ge=0, le=20
     )
     retry_delay_ms: int = _variable(
         "RETRY_DELAY",
         1000,
-        "Milliseconds before a second round over the same endpoints; doubled each round.",
+        "Milliseconds before all endpoints are tried again; doubled each time.",
         ge=0,
         le=30_000,
     )
     connect_timeout_s: float = _variable(
-        "CONNECT_TIMEOUT", 5.0, "Seconds to reach an endpoint.", gt=0, le=300
+        "CONNECT_TIMEOUT", 5.0, "Seconds to connect to an endpoint.", gt=0, le=300
     )
     first_token_timeout_s: float = _variable(
         "FIRST_TOKEN_TIMEOUT", 60.0, "Seconds to wait for the first token.", gt=0, le=3600
     )
     idle_timeout_s: float = _variable(
-        "IDLE_TIMEOUT", 30.0, "Seconds of silence allowed between tokens.", gt=0, le=3600
+        "IDLE_TIMEOUT", 30.0, "Seconds to wait between two tokens.", gt=0, le=3600
     )
     routing: Routing = _variable(
-        "ROUTING", Routing.WEIGHTED, "`weighted` or `least_busy` (docs/routing.md)."
+        "ROUTING",
+        Routing.WEIGHTED,
+        "How requests are distributed: `weighted` or `least_busy` (docs/routing.md).",
     )
     discovery_interval_s: float = _variable(
         "DISCOVERY_INTERVAL",
         60.0,
-        "Seconds between questions for `/v1/models`, where `models` is left out.",
+        "Seconds between two requests for the model list of an endpoint that is configured "
+        "without `models`.",
         ge=1,
         le=86_400,
     )
     health_probe: HealthProbe = _variable(
         "HEALTH_PROBE",
         HealthProbe.OFF,
-        "How endpoints that nobody asked for five minutes are looked after: `off`, `models` (asks "
-        "`/v1/models`), `token` (asks for one token).",
+        "How endpoints without traffic for five minutes are probed: `off`, `models` (requests the "
+        "model list) or `token` (requests one token).",
     )
     gateway_keys_text: SecretStr | None = _variable(
         "GATEWAY_API_KEYS",
         None,
-        "Who may ask at `/v1`: a comma list of keys, or JSON: "
+        "API keys of the clients of `/v1`: a comma-separated list, or JSON: "
         '`[{"name":"ann","key":"…","models":["id"],"limits":{"requestsPerMinute":60}}]`. '
-        "Without keys it answers this machine alone.",
+        "Without keys, only requests from this machine are accepted.",
     )
     proxy_key: SecretStr | None = _variable(
-        "PROXY_API_KEY", None, "One more key for `/v1`, as the older gateway calls it."
+        "PROXY_API_KEY",
+        None,
+        "One more API key for `/v1`, under the name that the older gateway uses.",
     )
     debug: bool = _variable(
-        "DEBUG", False, "`true` logs connections, choices and parsing; never keys or prompts."
+        "DEBUG", False, "`true` logs connections, routing and parsing; never keys or prompts."
     )
     catalog_file: Path | None = _variable(
-        "CATALOG_FILE", None, "Your own catalog, TOML or JSON, in place of the shipped one."
+        "CATALOG_FILE", None, "Catalog (TOML or JSON) that replaces the built-in one."
     )
     embedded: EmbeddedMode = _variable(
         "EMBEDDED",
         EmbeddedMode.AUTO,
-        "The small model on this machine: `auto` (when no endpoint is configured), `on`, `off`.",
+        "The small demo model on this machine: `auto` (runs if no endpoint is configured), `on` "
+        "or `off`.",
     )
     embedded_model: str | None = _variable(
         "EMBEDDED_MODEL",
         None,
-        "Other weights for it: a path to a `.gguf`, or `hf:org/repo/file.gguf`.",
+        "Other weights for the demo model: the path of a `.gguf` file, or `hf:org/repo/file.gguf`.",
     )
     cache_dir: Path = _variable(
         "CACHE_DIR",
         Path("~/.cache/akash-gradio"),
-        "Where the weights and drawn thumbnails are kept.",
+        "Folder for downloaded weights and generated thumbnails.",
     )
     data_dir: Path | None = _variable(
         "DATA_DIR",
         None,
-        "Where votes and prompt-set runs are kept; without it votes stay in the browser.",
+        "Folder for votes and prompt-set runs. Without it, votes stay in each browser and runs "
+        "end with the server.",
     )
     database_url: SecretStr | None = _variable(
         "DATABASE_URL",
         None,
-        "Votes in PostgreSQL instead: `postgresql://user:password@host/name` "
-        "(needs `pip install -r requirements-postgres.txt`).",
+        "PostgreSQL database for the votes: `postgresql://user:password@host/name`. Needs the "
+        "extra `postgres`.",
     )
     server_name: str = _variable(
-        "GRADIO_SERVER_NAME", "127.0.0.1", "Address to listen on; `0.0.0.0` for all."
+        "GRADIO_SERVER_NAME", "127.0.0.1", "Address to listen on; `0.0.0.0` for all interfaces."
     )
     server_port: int = _variable(
         "GRADIO_SERVER_PORT",
         7860,
-        "Port to listen on (`PORT` is read too).",
+        "Port to listen on. `PORT` is read too.",
         "PORT",
         ge=0,
         le=65535,
+    )
+    root_path: str = _variable(
+        "GRADIO_ROOT_PATH",
+        "",
+        "Path below which a reverse proxy serves the page, for example `/chat` "
+        "(docs/deployment.md).",
     )
 
     endpoints: Annotated[tuple[EndpointSettings, ...], NoDecode] = Field((), exclude=True)
@@ -189,53 +208,55 @@ class Settings(AccessSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only the values given: `read_settings` gathers them, one by one."""
+        """Use the arguments alone: `read_settings` collects them."""
         return (init_settings,)
 
     @field_validator("fallback_models", mode="before")
     @classmethod
-    def _comma_list(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
     @field_validator("routing", "embedded", "health_probe", mode="before")
     @classmethod
-    def _any_case(cls, value: object) -> object:
+    def _normalize_case(cls, value: object) -> object:
         if isinstance(value, str):
             return value.lower().replace("-", "_")
         return value
 
     @field_validator("database_url")
     @classmethod
-    def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
+    def _check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
         if url and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("write postgresql://user:password@host/name")
+            raise ValueError(messages.POSTGRES_URL)
         return url
 
     @field_validator("cache_dir", "catalog_file", "data_dir")
     @classmethod
-    def _home(cls, path: Path | None) -> Path | None:
+    def _expand_user(cls, path: Path | None) -> Path | None:
         try:
             return path.expanduser() if path else None
         except RuntimeError:
-            raise ValueError("there is no such user after the ~; write the whole path") from None
+            raise ValueError(messages.NO_SUCH_USER) from None
 
     @property
     def endpoints_configured(self) -> bool:
-        """True when somebody named an endpoint, rightly or not."""
-        named = self.endpoints_text is not None or self.api_endpoint is not None
-        return named or self.on_inference_providers
+        """Whether an endpoint is configured, validly or not."""
+        return self._names_endpoints or self.on_inference_providers
 
     @property
     def on_inference_providers(self) -> bool:
-        """Whether Hugging Face's token is all that a Space was given."""
-        named = self.endpoints_text is not None or self.api_endpoint is not None
-        return bool(self.space_id) and self.hf_token is not None and not named
+        """Whether the endpoint is Hugging Face's, on a Space that has nothing but a token."""
+        return bool(self.space_id) and self.hf_token is not None and not self._names_endpoints
+
+    @property
+    def _names_endpoints(self) -> bool:
+        return self.endpoints_text is not None or self.api_endpoint is not None
 
     @property
     def secret_names(self) -> dict[str, str]:
-        """Endpoint's alias → the variable that holds its key."""
+        """Maps each endpoint's alias to the variable that holds its key."""
         name = "ENDPOINTS"
         if self.on_inference_providers:
             name = "HF_TOKEN"
@@ -245,12 +266,12 @@ class Settings(AccessSettings):
 
     @property
     def gateway_keys_configured(self) -> bool:
-        """True when somebody named a key, rightly or not."""
+        """Whether a key for `/v1` is configured, validly or not."""
         return self.gateway_keys_text is not None or self.proxy_key is not None
 
     @property
     def embedded_wanted(self) -> bool:
-        """Whether the model on this machine is to run."""
+        """Whether the model on this machine runs."""
         if self.embedded is EmbeddedMode.AUTO:
             return not self.endpoints_configured
         return self.embedded is EmbeddedMode.ON
@@ -258,25 +279,22 @@ class Settings(AccessSettings):
 
 INFERENCE_PROVIDERS: Final = "https://router.huggingface.co/v1"
 
-FILLED: Final = frozenset({"endpoints", "gateway_keys", "problems"})
-"""Fields that are no variables."""
+_FILLED: Final = frozenset({"endpoints", "gateway_keys", "problems"})
+"""Fields that `read_settings` fills, which are no variables."""
 
 
 def variables() -> dict[str, str]:
-    """Field → the name of its environment variable, in the order of the documentation."""
-    return {field: choices[0] for field, choices in _names().items()}
+    """Map each field to the name of its environment variable."""
+    return {field: names[0] for field, names in _names().items()}
 
 
 def _names() -> dict[str, tuple[str, ...]]:
-    """Field → every variable that sets it, the first before the others."""
+    """Map each field to every variable that sets it; the first one set wins."""
     names = {}
-    fields = sorted(
-        Settings.model_fields.items(), key=lambda f: f[0] in AccessSettings.model_fields
-    )
-    for field, info in fields:
+    for field, info in Settings.model_fields.items():
         alias = info.validation_alias
         choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        if field not in FILLED:
+        if field not in _FILLED:
             names[field] = tuple(str(name) for name in choices)
     return names
 
@@ -284,16 +302,17 @@ def _names() -> dict[str, tuple[str, ...]]:
 def read_settings(
     environment: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
 ) -> Settings:
-    """The settings, with the default in the place of each value that is wrong, and a problem told.
+    """Read the settings. An invalid value is replaced by its default and becomes a problem.
 
-    environment: for tests; the process's own when None. env_file: read beneath it; a blank
-    variable counts as unset and hides nothing.
+    Args:
+        environment: The process's by default.
+        env_file: Its variables apply where the environment's are unset or blank.
     """
     from_file, problems = read_env_file(env_file)
-    own = os.environ if environment is None else environment
+    environment = os.environ if environment is None else environment
     values = {
         name: value
-        for source in (from_file, own)
+        for source in (from_file, environment)
         for name, value in source.items()
         if value.strip()
     }
@@ -302,59 +321,62 @@ def read_settings(
     try:
         settings = Settings(**known)
     except ValidationError as error:
-        wrong = _problems(error, names, known)
-        problems += tuple(wrong.values())
-        settings = Settings(**{k: v for k, v in known.items() if k not in wrong})
-    endpoints, more = _endpoints(settings, values)
-    keys, wrong_keys = _keys(settings, values)
-    problems = (*problems, *more, *wrong_keys, *sign_in_problems(settings))
+        invalid = _problems(error, names, known)
+        problems += tuple(invalid.values())
+        settings = Settings(**{k: v for k, v in known.items() if k not in invalid})
+    endpoints, endpoint_problems = _endpoints(settings, values)
+    keys, key_problems = _keys(settings, values)
+    problems = (*problems, *endpoint_problems, *key_problems, *sign_in_problems(settings))
     filled = {"endpoints": endpoints, "gateway_keys": keys, "problems": problems}
     return settings.model_copy(update=filled)
 
 
 def _names_set(values: Mapping[str, str]) -> dict[str, str]:
-    """Field → the variable that sets it; the first of a field's names wins."""
-    found: dict[str, str] = {}
+    """Map each field that is set to the variable that sets it."""
+    names = {}
     for field, choices in _names().items():
         name = next((name for name in choices if name in values), None)
         if name is not None:
-            found[field] = name
-    return found
+            names[field] = name
+    return names
 
 
 def _problems(
     error: ValidationError, names: Mapping[str, str], known: Mapping[str, str]
 ) -> dict[str, Problem]:
-    """Field → what is wrong with it."""
+    """Map each invalid field to its problem."""
     fields = {name: field for field, choices in _names().items() for name in (field, *choices)}
-    found: dict[str, Problem] = {}
+    problems: dict[str, Problem] = {}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         field = fields[str(item["loc"][0])]
         info = Settings.model_fields[field]
         hint = item["msg"].removeprefix("Value error, ")
         if item["type"] != "value_error":
-            hint = expected(info)
-        default = as_written(info.default)
-        until = f"until then {default} is used" if default else "until then it counts as unset"
-        found[field] = Problem(
-            where=names[field], field="", value=shown(known[field]), hint=f"{hint}; {until}"
+            hint = describe_field(info)
+        default = format_default(info.default)
+        text = messages.USING_DEFAULT if default else messages.IGNORED
+        problems[field] = Problem(
+            where=names[field],
+            field="",
+            value=describe_value(known[field]),
+            hint=text.format(hint=hint, default=default),
         )
-    return found
+    return problems
 
 
 def _endpoints(
     settings: Settings, values: Mapping[str, str]
 ) -> tuple[tuple[EndpointSettings, ...], tuple[Problem, ...]]:
     if settings.endpoints_text is not None:
-        found, problems = read_endpoints(settings.endpoints_text.get_secret_value(), values)
+        endpoints, problems = read_endpoints(settings.endpoints_text.get_secret_value(), values)
         if settings.api_endpoint is not None:
-            hint = "ENDPOINTS is set too and wins; unset one of the two"
-            problems += (Problem(where="API_ENDPOINT", field="", value="", hint=hint),)
-        return found, problems
+            problems += (_problem("API_ENDPOINT", messages.ENDPOINTS_WIN),)
+        return endpoints, problems
     if settings.on_inference_providers:
-        given = {"name": "hugging-face", "url": INFERENCE_PROVIDERS, "apiKey": "$HF_TOKEN"}
-        found, problems = read_endpoints(json.dumps([given]), values)
-        return found, tuple(replace(problem, where="HF_TOKEN", field="") for problem in problems)
+        entry = {"name": "hugging-face", "url": INFERENCE_PROVIDERS, "apiKey": "$HF_TOKEN"}
+        endpoints, problems = read_endpoints(json.dumps([entry]), values)
+        renamed = (replace(problem, where="HF_TOKEN", field="") for problem in problems)
+        return endpoints, tuple(renamed)
     if settings.api_endpoint is None:
         return (), ()
     return read_short_form(settings.api_endpoint, settings.api_key, settings.default_model)
@@ -363,17 +385,20 @@ def _endpoints(
 def _keys(
     settings: Settings, values: Mapping[str, str]
 ) -> tuple[tuple[GatewayKey, ...], tuple[Problem, ...]]:
-    found: tuple[GatewayKey, ...] = ()
+    keys: tuple[GatewayKey, ...] = ()
     problems: tuple[Problem, ...] = ()
     if settings.gateway_keys_text is not None:
-        found, problems = read_keys(settings.gateway_keys_text.get_secret_value(), values)
+        keys, problems = read_keys(settings.gateway_keys_text.get_secret_value(), values)
     if settings.proxy_key is not None:
-        known = {key.key for key in found}
         try:
             proxy = GatewayKey(name="PROXY_API_KEY", key=settings.proxy_key)
         except ValidationError:
-            hint = "write it in ASCII letters, digits and signs, without spaces"
-            problems += (Problem(where="PROXY_API_KEY", field="", value="", hint=hint),)
+            problems += (_problem("PROXY_API_KEY", messages.NOT_ASCII),)
         else:
-            found += () if proxy.key in known else (proxy,)
-    return found, problems
+            if all(proxy.key != key.key for key in keys):
+                keys += (proxy,)
+    return keys, problems
+
+
+def _problem(where: str, hint: str) -> Problem:
+    return Problem(where=where, field="", value="", hint=hint)

@@ -10,9 +10,9 @@ def test_a_setting_without_its_extra_names_what_to_install() -> None:
     settings = read_settings(SETTINGS, None)
     problems = [str(problem) for problem in missing_extras(settings, lambda _module: False)]
     assert problems == [
-        'REDIS_URL: install the extra with pip install "akash-gradio[redis]"; '
-        "until then this replica counts on its own",
-        'DATABASE_URL: install the extra with pip install "akash-gradio[postgres]"; '
+        'REDIS_URL: needs an extra: pip install "akash-gradio[redis]"; '
+        "until then each replica counts on its own",
+        'DATABASE_URL: needs an extra: pip install "akash-gradio[postgres]"; '
         "until then no vote is stored",
     ]
 

@@ -31,7 +31,7 @@ def read(**environment: str) -> Settings:
     return read_settings(environment, None)
 
 
-def told(settings: Settings) -> str:
+def problems_of(settings: Settings) -> str:
     return "\n".join(str(problem) for problem in settings.problems)
 
 
@@ -65,6 +65,7 @@ DEFAULTS: dict[str, Any] = {
     "DATABASE_URL": None,
     "GRADIO_SERVER_NAME": "127.0.0.1",
     "GRADIO_SERVER_PORT": 7860,
+    "GRADIO_ROOT_PATH": "",
     "ALLOWED_ORIGINS": (),
     "FRAME_ANCESTORS": ("https://huggingface.co",),
     "TRUSTED_PROXIES": 0,
@@ -127,6 +128,7 @@ def test_every_variable_has_its_name_and_its_default() -> None:
         ("GRADIO_SERVER_NAME", "0.0.0.0", "server_name", "0.0.0.0"),
         ("GRADIO_SERVER_PORT", "80", "server_port", 80),
         ("PORT", "8080", "server_port", 8080),
+        ("GRADIO_ROOT_PATH", " /chat ", "root_path", "/chat"),
     ],
 )
 def test_a_variable_is_read(name: str, text: str, field: str, value: object) -> None:
@@ -138,62 +140,74 @@ def test_a_variable_is_read(name: str, text: str, field: str, value: object) -> 
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("RETRY_ATTEMPTS", "three", "RETRY_ATTEMPTS = 'three': write a whole number from 0 to 20"),
-        ("RETRY_ATTEMPTS", "-1", "RETRY_ATTEMPTS = '-1': write a whole number from 0 to 20"),
-        ("RETRY_ATTEMPTS", "21", "RETRY_ATTEMPTS = '21': write a whole number from 0 to 20"),
-        ("RETRY_DELAY", "1s", "RETRY_DELAY = '1s': write a whole number from 0 to 30000"),
+        (
+            "RETRY_ATTEMPTS",
+            "three",
+            "RETRY_ATTEMPTS = 'three': must be a whole number from 0 to 20",
+        ),
+        ("RETRY_ATTEMPTS", "-1", "RETRY_ATTEMPTS = '-1': must be a whole number from 0 to 20"),
+        ("RETRY_ATTEMPTS", "21", "RETRY_ATTEMPTS = '21': must be a whole number from 0 to 20"),
+        ("RETRY_DELAY", "1s", "RETRY_DELAY = '1s': must be a whole number from 0 to 30000"),
         (
             "CONNECT_TIMEOUT",
             "0",
-            "CONNECT_TIMEOUT = '0': write a number above 0 and up to 300",
+            "CONNECT_TIMEOUT = '0': must be a number above 0 and at most 300",
         ),
         (
             "FIRST_TOKEN_TIMEOUT",
             "nan",
-            "FIRST_TOKEN_TIMEOUT = 'nan': write a number above 0 and up to 3600",
+            "FIRST_TOKEN_TIMEOUT = 'nan': must be a number above 0 and at most 3600",
         ),
-        ("IDLE_TIMEOUT", "inf", "IDLE_TIMEOUT = 'inf': write a number above 0 and up to 3600"),
+        ("IDLE_TIMEOUT", "inf", "IDLE_TIMEOUT = 'inf': must be a number above 0 and at most 3600"),
         (
             "DISCOVERY_INTERVAL",
             "0.5",
-            "DISCOVERY_INTERVAL = '0.5': write a number from 1 to 86400",
+            "DISCOVERY_INTERVAL = '0.5': must be a number from 1 to 86400",
         ),
-        ("ROUTING", "random", "ROUTING = 'random': write weighted or least_busy"),
-        ("DEBUG", "maybe", "DEBUG = 'maybe': write true or false"),
-        ("EMBEDDED", "never", "EMBEDDED = 'never': write auto, on or off"),
-        ("GRADIO_SERVER_PORT", "http", "GRADIO_SERVER_PORT = 'http': write a whole number from 0"),
-        ("PORT", "65536", "PORT = '65536': write a whole number from 0 to 65535"),
-        ("CACHE_DIR", "~nobody-of/x", "CACHE_DIR = '~nobody-of/x': there is no such user after"),
+        ("ROUTING", "random", "ROUTING = 'random': must be weighted or least_busy"),
+        ("DEBUG", "maybe", "DEBUG = 'maybe': must be true or false"),
+        ("EMBEDDED", "never", "EMBEDDED = 'never': must be auto, on or off"),
+        (
+            "GRADIO_SERVER_PORT",
+            "http",
+            "GRADIO_SERVER_PORT = 'http': must be a whole number from 0",
+        ),
+        ("PORT", "65536", "PORT = '65536': must be a whole number from 0 to 65535"),
+        (
+            "CACHE_DIR",
+            "~nobody-of/x",
+            "CACHE_DIR = '~nobody-of/x': must be a full path: there is no user",
+        ),
     ],
 )
-def test_a_bad_value_is_told_in_one_line_and_its_default_holds(
+def test_an_invalid_value_is_one_problem_and_its_default_is_used(
     name: str, text: str, problem: str
 ) -> None:
     settings = read(**{name: text})
-    assert told(settings).startswith(problem)
-    assert "\n" not in told(settings)
+    assert problems_of(settings).startswith(problem)
+    assert "\n" not in problems_of(settings)
     assert settings.model_copy(update={"problems": ()}) == read()
 
 
-def test_the_default_that_holds_is_told() -> None:
-    assert told(read(RETRY_DELAY="x")).endswith("; until then 1000 is used")
-    assert told(read(DEBUG="x")).endswith("; until then false is used")
-    assert told(read(CATALOG_FILE="~nobody-of/x")).endswith("; until then it counts as unset")
+def test_the_problem_names_the_default_that_is_used() -> None:
+    assert problems_of(read(RETRY_DELAY="x")).endswith("; using the default, 1000")
+    assert problems_of(read(DEBUG="x")).endswith("; using the default, false")
+    assert problems_of(read(CATALOG_FILE="~nobody-of/x")).endswith("; the value is ignored")
 
 
-def test_one_bad_value_leaves_the_others_as_they_are() -> None:
+def test_an_invalid_value_does_not_affect_the_others() -> None:
     settings = read(RETRY_ATTEMPTS="x", RETRY_DELAY="7", DEBUG="?", ROUTING="least_busy")
     assert (settings.retry_delay_ms, settings.routing) == (7, Routing.LEAST_BUSY)
     assert sorted(problem.where for problem in settings.problems) == ["DEBUG", "RETRY_ATTEMPTS"]
 
 
-@no_deadline(deadline=None)  # a busy machine proves nothing about the settings
+@no_deadline(deadline=None)  # the machine may be busy
 @given(
     st.dictionaries(
         st.sampled_from(sorted(DEFAULTS)), st.text(st.characters(exclude_characters="\0"))
     )
 )
-def test_no_text_in_any_variable_stops_the_start(environment: dict[str, str]) -> None:
+def test_no_value_of_any_variable_raises(environment: dict[str, str]) -> None:
     settings = read_settings(environment, None)
     assert all("\n" not in str(problem) for problem in settings.problems)
 
@@ -203,14 +217,14 @@ def test_a_blank_value_counts_as_unset(blank: str) -> None:
     assert read_settings(dict.fromkeys(DEFAULTS, blank), None) == read()
 
 
-def test_gradios_own_port_variable_comes_before_port() -> None:
+def test_gradios_port_variable_wins_over_port() -> None:
     assert read(PORT="1", GRADIO_SERVER_PORT="2").server_port == 2
     assert read(PORT="1", GRADIO_SERVER_PORT="").server_port == 1
 
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
-        read().debug = True
+        read().debug = True  # type: ignore[misc]
 
 
 # The embedded model
@@ -232,7 +246,7 @@ def test_settings_are_frozen() -> None:
         ({"API_KEY": "k", "DEFAULT_MODEL": "m"}, True),
     ],
 )
-def test_the_embedded_model_runs_by_itself_only_where_no_endpoint_is_named(
+def test_the_embedded_model_runs_by_default_only_without_endpoints(
     environment: dict[str, str], wanted: bool
 ) -> None:
     assert read_settings(environment, None).embedded_wanted is wanted
@@ -241,7 +255,7 @@ def test_the_embedded_model_runs_by_itself_only_where_no_endpoint_is_named(
 # The short form
 
 
-def test_the_short_form_makes_one_endpoint() -> None:
+def test_the_short_form_configures_one_endpoint() -> None:
     settings = read(API_ENDPOINT="https://h/v1/", API_KEY=KEY, DEFAULT_MODEL="m")
     (endpoint,) = settings.endpoints
     assert (endpoint.url, endpoint.models, endpoint.weight) == ("https://h/v1", ("m",), 1)
@@ -255,23 +269,25 @@ def test_the_short_form_needs_neither_key_nor_model() -> None:
     assert (endpoint.api_key, endpoint.models) == (None, None)
 
 
-def test_endpoints_wins_over_the_short_form_and_it_is_told() -> None:
+def test_endpoints_wins_over_the_short_form_with_a_problem() -> None:
     settings = read(API_ENDPOINT="https://short", ENDPOINTS='[{"url":"https://list"}]')
     assert [endpoint.url for endpoint in settings.endpoints] == ["https://list/v1"]
-    assert told(settings) == "API_ENDPOINT: ENDPOINTS is set too and wins; unset one of the two"
+    assert problems_of(settings) == (
+        "API_ENDPOINT: is ignored because ENDPOINTS is set; unset one of them"
+    )
 
 
 @pytest.mark.parametrize(
     ("environment", "problem"),
     [
-        ({"API_ENDPOINT": "host/v1"}, "API_ENDPOINT: start it with https:// or http://"),
+        ({"API_ENDPOINT": "host/v1"}, "API_ENDPOINT: must start with https:// or http://"),
         (
             {"API_ENDPOINT": "https://h", "API_KEY": f"{KEY}\nx"},
-            "API_KEY: it holds a line break; remove it",
+            "API_KEY: must not contain a line break",
         ),
         (
             {"API_ENDPOINT": "https://h", "API_KEY": f"{KEY}…"},
-            "API_KEY: it holds a character that a header can't carry; copy it again",
+            "API_KEY: contains a character that a header can't carry; copy it again",
         ),
     ],
 )
@@ -279,7 +295,7 @@ def test_a_mistake_in_the_short_form_names_its_variable(
     environment: dict[str, str], problem: str
 ) -> None:
     settings = read_settings(environment, None)
-    assert told(settings) == problem
+    assert problems_of(settings) == problem
     assert settings.endpoints == ()
 
 
@@ -300,12 +316,12 @@ def test_the_environment_wins_over_the_env_file(env_file: Path) -> None:
     assert (settings.retry_attempts, settings.retry_delay_ms) == (6, 5)
 
 
-def test_a_blank_variable_of_the_environment_hides_nothing_in_the_file(env_file: Path) -> None:
+def test_a_blank_variable_of_the_environment_does_not_hide_the_files(env_file: Path) -> None:
     env_file.write_text("RETRY_ATTEMPTS=5\n")
     assert read_settings({"RETRY_ATTEMPTS": ""}, env_file).retry_attempts == 5
 
 
-def test_no_env_file_is_no_problem(env_file: Path) -> None:
+def test_the_env_file_is_optional(env_file: Path) -> None:
     assert read_settings({}, env_file) == read()
 
 
@@ -326,12 +342,12 @@ def test_no_env_file_is_no_problem(env_file: Path) -> None:
     ],
     ids=["guide", "quoted", "export", "line", "line-quoted", "escaped", "crlf", "bom", "deep"],
 )
-def test_endpoints_in_the_env_file_may_run_over_lines_as_the_guide_writes_them(
+def test_a_list_in_the_env_file_may_span_lines_as_in_the_guide(
     env_file: Path, written: str
 ) -> None:
     env_file.write_bytes(f"{written}\nRETRY_ATTEMPTS=9\n".encode())
     settings = read_settings({}, env_file)
-    assert told(settings) == ""
+    assert problems_of(settings) == ""
     assert [(e.url, e.weight) for e in settings.endpoints] == [
         ("https://endpoint1.com/v1", 2),
         ("https://endpoint2.com/v1", 1),
@@ -339,36 +355,36 @@ def test_endpoints_in_the_env_file_may_run_over_lines_as_the_guide_writes_them(
     assert settings.retry_attempts == 9
 
 
-def test_a_broken_list_in_the_env_file_does_not_swallow_the_next_variable(env_file: Path) -> None:
+def test_an_invalid_list_in_the_env_file_ends_before_the_next_variable(env_file: Path) -> None:
     env_file.write_text(f'ENDPOINTS=[\n {{"url": "https://h", "apiKey": "{KEY}",}}\n]\nDEBUG=1\n')
     settings = read_settings({}, env_file)
     assert settings.debug is True
-    assert told(settings).startswith("ENDPOINTS: it is not JSON (line 2,")
-    assert KEY not in told(settings)
+    assert problems_of(settings).startswith("ENDPOINTS: must be JSON (line 2,")
+    assert KEY not in problems_of(settings)
 
 
-def test_a_line_that_is_no_variable_is_told_by_its_number(env_file: Path) -> None:
+def test_a_line_that_is_no_variable_is_reported_by_its_number(env_file: Path) -> None:
     env_file.write_text(f'DEBUG=1\n\n\n{KEY}\nAPI_KEY="{KEY}\nRETRY_ATTEMPTS=4\n')
     settings = read_settings({}, env_file)
-    assert [str(problem).partition(" is")[0] for problem in settings.problems] == [
+    assert [str(problem).partition(" must")[0] for problem in settings.problems] == [
         ".env: line 4",
         ".env: line 5",
     ]
-    assert KEY not in told(settings)
+    assert KEY not in problems_of(settings)
     assert (settings.debug, settings.retry_attempts) == (True, 4)
 
 
 def test_line_numbers_count_the_lines_of_a_list(env_file: Path) -> None:
     env_file.write_text(f"ENDPOINTS={GUIDE_LIST}\nnonsense\n")
-    assert ".env: line 5 is" in told(read_settings({}, env_file))
+    assert ".env: line 5 must" in problems_of(read_settings({}, env_file))
 
 
-def test_an_env_file_that_is_no_text_is_told(env_file: Path) -> None:
+def test_a_binary_env_file_is_a_problem(env_file: Path) -> None:
     env_file.write_bytes(b"\xff\xfe\x00D")
-    assert told(read_settings({}, env_file)).startswith(".env: it can't be read; save it as UTF-8")
+    assert problems_of(read_settings({}, env_file)).startswith(".env: must be UTF-8 text")
 
 
-def test_a_variable_named_by_a_key_may_stand_in_the_env_file(env_file: Path) -> None:
+def test_a_key_may_refer_to_a_variable_of_the_env_file(env_file: Path) -> None:
     env_file.write_text(
         f'MY_KEY={KEY}\nENDPOINTS=[{{"url":"https://h","apiKey":"$MY_KEY"}},'
         '{"url":"https://h","apiKey":"${MY_KEY}"}]\n'
@@ -434,23 +450,24 @@ LEAKY: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("environment", LEAKY.values(), ids=LEAKY)
-def test_no_planted_key_comes_out_of_the_settings(environment: dict[str, str]) -> None:
+def test_no_key_appears_in_settings_or_problems(environment: dict[str, str]) -> None:
     settings = read_settings(environment, None)
-    out = f"{settings!r} {settings} {told(settings)} {settings.problems!r} {settings.endpoints!r}"
+    parts = (settings, problems_of(settings), settings.problems, settings.endpoints)
+    out = f"{settings} {parts!r}"
     for planted in (KEY, KEY.replace("-", "_"), KEY[:12]):
         assert planted not in out
 
 
-def test_a_mistyped_word_is_shown_and_a_long_or_mixed_one_is_not() -> None:
+def test_a_short_value_is_shown_and_a_long_or_mixed_one_is_not() -> None:
     assert read(ROUTING="weigthed").problems[0].value == "'weigthed'"
     assert read(ROUTING="x" * 40).problems[0].value == ""
     assert read(ROUTING="a1b2c3d4").problems[0].value == ""
 
 
-# ── a page for strangers ────────────────────────────────────────────────────
+# Access
 
 
-def test_a_token_of_hugging_face_is_all_that_a_space_needs() -> None:
+def test_a_space_needs_only_a_hugging_face_token() -> None:
     settings = read(SPACE_ID="me/demo", HF_TOKEN="hf_planted")
     (endpoint,) = settings.endpoints
     assert endpoint.url == "https://router.huggingface.co/v1"
@@ -460,17 +477,17 @@ def test_a_token_of_hugging_face_is_all_that_a_space_needs() -> None:
     assert not settings.embedded_wanted
 
 
-def test_elsewhere_and_beside_endpoints_the_token_is_left_alone() -> None:
+def test_the_token_is_unused_outside_a_space_and_with_endpoints() -> None:
     assert read(HF_TOKEN="hf_planted").endpoints == ()
     own = read(SPACE_ID="me/demo", HF_TOKEN="hf_planted", API_ENDPOINT="https://h", API_KEY="k")
     assert [endpoint.url for endpoint in own.endpoints] == ["https://h/v1"]
     assert own.secret_names == {"endpoint-1": "API_KEY"}
 
 
-def test_a_broken_token_is_told_by_its_name_alone() -> None:
+def test_a_problem_with_the_token_does_not_show_it() -> None:
     settings = read(SPACE_ID="me/demo", HF_TOKEN="hf_\u00e9planted")
-    assert told(settings).startswith("HF_TOKEN:")
-    assert "planted" not in told(settings)
+    assert problems_of(settings).startswith("HF_TOKEN:")
+    assert "planted" not in problems_of(settings)
 
 
 @pytest.mark.parametrize(
@@ -488,12 +505,12 @@ def test_a_broken_token_is_told_by_its_name_alone() -> None:
         ("COST_PER_DAY", "0"),
     ],
 )
-def test_a_mistake_in_what_the_host_allows_is_told(name: str, wrong: str) -> None:
+def test_an_invalid_access_setting_is_a_problem(name: str, wrong: str) -> None:
     (problem,) = read(**{name: wrong}).problems
     assert problem.where == name
 
 
-def test_what_the_host_allows_is_read() -> None:
+def test_access_settings_are_read() -> None:
     settings = read(
         ALLOWED_ORIGINS="https://A.example/, https://b.example:8443",
         PARAMETER_RANGES='{"temperature": [0, 1.5], "max_tokens": [1, 64]}',
