@@ -18,7 +18,7 @@ HEADER = "planted-header-value"
 
 @pytest.fixture
 def stream() -> Iterator[TextIO]:
-    """Where our loggers write during a test; they are as before afterwards."""
+    """Restore the package's logger after a test that writes to this stream."""
     ours = logging.getLogger("akash_gradio")
     before = (ours.handlers, ours.propagate, ours.level)
     yield io.StringIO()
@@ -28,11 +28,11 @@ def stream() -> Iterator[TextIO]:
 
 @pytest.fixture
 def log(stream: io.StringIO) -> Callable[..., logging.Logger]:
-    def set_up(**environment: str) -> logging.Logger:
+    def configure(**environment: str) -> logging.Logger:
         configure_logging(read_settings(environment, None), stream)
         return logging.getLogger("akash_gradio.gateway.gateway")
 
-    return set_up
+    return configure
 
 
 ENDPOINT = f'[{{"url":"https://h","apiKey":"{KEY}","customHeaders":{{"X-Org":"{HEADER}"}}}}]'
@@ -67,16 +67,16 @@ def test_a_line_is_the_time_the_level_the_event_and_its_facts(
         ("a\u2028b", "'a\\u2028b'"),
     ],
 )
-def test_a_fact_is_one_word_or_stands_in_quotes(value: object, written: str) -> None:
+def test_a_fact_is_one_word_or_quoted(value: object, written: str) -> None:
     assert line(fact=value) == f"INFO reply.finished fact={written}"
 
 
 @given(st.text(), st.text())
-def test_no_text_can_make_a_second_line_or_steer_the_terminal(message: str, fact: str) -> None:
+def test_no_text_starts_a_new_line_or_controls_the_terminal(message: str, fact: str) -> None:
     assert line(message, fact=fact).isprintable()
 
 
-def test_a_traceback_is_set_in_so_that_no_line_of_it_passes_for_an_entry(
+def test_a_traceback_is_indented_and_escaped(
     log: Callable[..., logging.Logger], stream: io.StringIO
 ) -> None:
     logger = log()
@@ -86,20 +86,20 @@ def test_a_traceback_is_set_in_so_that_no_line_of_it_passes_for_an_entry(
         logger.exception("reply.failed")
     first, *rest = stream.getvalue().splitlines()
     assert first.endswith("ERROR reply.failed")
-    assert any("ValueError" in told for told in rest)
-    assert all(told.startswith("    ") and told.isprintable() for told in rest)
+    assert any("ValueError" in entry for entry in rest)
+    assert all(entry.startswith("    ") and entry.isprintable() for entry in rest)
 
 
-def test_debug_lines_are_written_only_where_debug_is_true(
+def test_debug_lines_are_written_only_with_debug(
     log: Callable[..., logging.Logger], stream: io.StringIO
 ) -> None:
-    log().debug("endpoint.asked")
+    log().debug("endpoint.selected")
     assert stream.getvalue() == ""
-    log(DEBUG="true").debug("endpoint.asked")
-    assert stream.getvalue().endswith("DEBUG endpoint.asked\n")
+    log(DEBUG="true").debug("endpoint.selected")
+    assert stream.getvalue().endswith("DEBUG endpoint.selected\n")
 
 
-def test_setting_up_twice_writes_each_line_once(
+def test_configuring_twice_writes_each_line_once(
     log: Callable[..., logging.Logger], stream: io.StringIO
 ) -> None:
     log()
@@ -107,7 +107,7 @@ def test_setting_up_twice_writes_each_line_once(
     assert stream.getvalue().count("once") == 1
 
 
-def test_other_libraries_are_left_alone(log: Callable[..., logging.Logger]) -> None:
+def test_the_logs_of_other_libraries_are_unchanged(log: Callable[..., logging.Logger]) -> None:
     before = list(logging.getLogger().handlers)
     log()
     assert logging.getLogger().handlers == before
@@ -128,9 +128,12 @@ def test_other_libraries_are_left_alone(log: Callable[..., logging.Logger]) -> N
         ({"OAUTH_CLIENT_SECRET": KEY}, KEY),
         ({"HF_TOKEN": KEY}, KEY),
         ({"PROXY_API_KEY": KEY}, KEY),
+        ({"GATEWAY_API_KEYS": f"other,{KEY}"}, KEY),
+        ({"REDIS_URL": f"redis://:{KEY}@h"}, f"redis://:{KEY}@h"),
+        ({"DATABASE_URL": f"postgresql://u:{KEY}@h/d"}, f"postgresql://u:{KEY}@h/d"),
     ],
 )
-def test_secrets_of_the_settings_are_taken_out_of_messages_facts_and_tracebacks(
+def test_secrets_are_removed_from_messages_facts_and_tracebacks(
     log: Callable[..., logging.Logger],
     stream: io.StringIO,
     environment: dict[str, str],
