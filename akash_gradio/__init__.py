@@ -1,7 +1,7 @@
-"""Akash Gradio: open language models before people, from Python.
+"""A chat UI, model comparison and LLM gateway for any OpenAI-compatible endpoint.
 
-A Gradio page (models gallery, chat) on an in-process weighted router to any
-OpenAI-compatible endpoints. Start reading at `app.py`, then `domain/`.
+Start reading at `app.py`, which builds every part, then `domain/`, the shared vocabulary, and
+`gateway/`. The import directions of the packages are in pyproject.toml.
 """
 
 __version__ = "0.1.0"

@@ -209,7 +209,7 @@ def create_app(
         backend=backend,
         api=ApiDeps(gateway=backend, catalog=catalog, auth=auth, limiter=limiter, metrics=metrics),
         limiter=limiter,
-        embedded=_build_embedded(settings, gateway) if settings.embedded_wanted else None,
+        embedded=_build_embedded(settings, gateway) if settings.embedded_enabled else None,
         health=health,
         health_prober=health_prober,
         signer=Signer(secret.get_secret_value() if secret else ""),

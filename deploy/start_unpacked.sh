@@ -1,11 +1,11 @@
 #!/bin/sh
-# Starts an unpacked image as an engine would with --read-only --tmpfs /tmp -v data:/data
-# --network host: user 1000, nothing writable but the two. As root.
+# Starts an unpacked image as an engine does with --read-only --tmpfs /tmp -v data:/data
+# --network host: as user 1000, with only these two writable. Requires root.
 #
-#   deploy/start_unpacked.sh root data env     env: a file with the image's variables
+#   deploy/start_unpacked.sh root data env     env: file with the image's variables
 set -eu
-# A process of its own place in the tree of mounts; these end with it.
-# shellcheck disable=SC2016 # the inner shell's own
+# In a mount namespace of its own, which ends with the process.
+# shellcheck disable=SC2016 # expanded by the inner shell
 exec unshare --mount sh -euc '
   mount --bind "$1" "$1"
   mount -o remount,bind,ro "$1"

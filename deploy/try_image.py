@@ -1,11 +1,11 @@
-"""Tries a started image: it answers, and SIGTERM lets a running answer finish.
+"""Tests a started image: it responds, stores a vote, and finishes a running answer on SIGTERM.
 
     python3 deploy/try_image.py COMMAND…
 
-COMMAND starts it with this process's API_ENDPOINT and GRADIO_SERVER_PORT on this machine's network:
-`docker run --rm --read-only --tmpfs /tmp -v akash-gradio:/data --network host -e API_ENDPOINT
--e GRADIO_SERVER_PORT -e EMBEDDED=off akash-gradio`, or deploy/start_unpacked.sh. Standard
-library only.
+COMMAND starts the image with this process's API_ENDPOINT and GRADIO_SERVER_PORT on the host's
+network: `docker run --rm --read-only --tmpfs /tmp -v akash-gradio:/data --network host
+-e API_ENDPOINT -e GRADIO_SERVER_PORT -e EMBEDDED=off akash-gradio`, or deploy/start_unpacked.sh.
+Uses the standard library only.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ from urllib.request import Request, urlopen
 
 WORDS = 8
 WORD_S = 1.0
-STARTS_S = 120.0
+START_TIMEOUT_S = 120.0
+EXIT_MARGIN_S = 10
 
 
 class Endpoint(BaseHTTPRequestHandler):
-    """An endpoint that says a word a second."""
+    """An endpoint that streams one word per second."""
 
     def do_GET(self) -> None:
-        """`/v1/models`."""
-        self._begin("application/json")
+        """Send the model list."""
+        self._send_head("application/json")
         models = [{"id": "slow"}, {"id": "other"}]
         self.wfile.write(json.dumps({"object": "list", "data": models}).encode())
 
     def do_POST(self) -> None:
-        """The answer."""
+        """Stream an answer."""
         self.rfile.read(int(self.headers["content-length"]))
-        self._begin("text/event-stream")
+        self._send_head("text/event-stream")
         for number in range(WORDS):
             delta = {"choices": [{"index": 0, "delta": {"content": f"word-{number} "}}]}
             self.wfile.write(f"data: {json.dumps(delta)}\n\n".encode())
@@ -49,77 +50,77 @@ class Endpoint(BaseHTTPRequestHandler):
         self.wfile.write(f"data: {json.dumps(end)}\n\ndata: [DONE]\n\n".encode())
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
-    def _begin(self, kind: str) -> None:
+    def _send_head(self, content_type: str) -> None:
         self.send_response(200)
-        self.send_header("content-type", kind)
+        self.send_header("content-type", content_type)
         self.end_headers()
 
 
 def main(command: list[str]) -> None:
-    """Start it, look, end it; exits with a sentence where something is wrong."""
+    """Start the image, test it and end it; exits with a message if a test fails."""
     endpoint = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
     threading.Thread(target=endpoint.serve_forever, daemon=True).start()
     port = _free_port()
-    named = {
+    variables = {
         "API_ENDPOINT": f"http://127.0.0.1:{endpoint.server_port}/v1",
         "GRADIO_SERVER_PORT": str(port),
     }
-    began = time.monotonic()
-    running = subprocess.Popen(command, env={**os.environ, **named})
+    started_at = time.monotonic()
+    process = subprocess.Popen(command, env={**os.environ, **variables})
     try:
-        _look(running, f"http://127.0.0.1:{port}", began)
+        _test(process, f"http://127.0.0.1:{port}", started_at)
     finally:
-        running.kill()
+        process.kill()
 
 
-def _look(running: subprocess.Popen[bytes], url: str, began: float) -> None:
-    while (told := _healthy(url)) is None:
-        if running.poll() is not None or time.monotonic() - began > STARTS_S:
-            sys.exit("it did not come up")
+def _test(process: subprocess.Popen[bytes], url: str, started_at: float) -> None:
+    while (health := _health(url)) is None:
+        if process.poll() is not None or time.monotonic() - started_at > START_TIMEOUT_S:
+            sys.exit("The image did not start.")
         time.sleep(0.2)
-    status = Path(f"/proc/{running.pid}/status").read_text()
+    print(f"/healthz responded with {health} after {time.monotonic() - started_at:.1f} s")
+    status = Path(f"/proc/{process.pid}/status").read_text()
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    print(f"/healthz said {told} after {time.monotonic() - began:.1f} s")
     memory_mb = int(facts["VmRSS"].split()[0]) // 1024
-    print(f"its process: user {facts['Uid'].split()[0]}, {memory_mb} MB in memory")
+    print(f"The process runs as user {facts['Uid'].split()[0]} with {memory_mb} MB of memory")
 
     vote = {"id": "v1", "when": "2026-11-26T04:00:00Z", "a": "slow", "b": "other", "outcome": "a"}
-    with urlopen(_asking(f"{url}/page/compare/votes", {"votes": [vote]}), timeout=10) as answer:
-        if json.load(answer) != {"kept": True}:
-            sys.exit("it can't keep a vote in DATA_DIR")
+    with urlopen(_post(f"{url}/page/compare/votes", {"votes": [vote]}), timeout=10) as response:
+        if json.load(response) != {"kept": True}:
+            sys.exit("The image can't store a vote in DATA_DIR.")
     body = {"model": "slow", "turns": [{"role": "user", "text": "Count"}]}
-    with urlopen(_asking(f"{url}/page/reply", body), timeout=60) as answer:
-        said = answer.readline()
-        running.send_signal(signal.SIGTERM)
-        told_at = time.monotonic()
-        said += answer.read()
-    if f"word-{WORDS - 1}".encode() not in said or b'"type":"done"' not in said:
-        sys.exit("SIGTERM cut the answer")
-    status_code = running.wait(30)
-    waited = time.monotonic() - told_at
-    print(f"SIGTERM let the answer finish; it ended {waited:.1f} s later with {status_code}")
-    if status_code != 0 or waited > WORDS * WORD_S + 10:
-        sys.exit("it did not end as it should")
+    with urlopen(_post(f"{url}/page/reply", body), timeout=60) as response:
+        events = response.readline()
+        process.send_signal(signal.SIGTERM)
+        signaled_at = time.monotonic()
+        events += response.read()
+    if f"word-{WORDS - 1}".encode() not in events or b'"type":"done"' not in events:
+        sys.exit("SIGTERM cut off the answer.")
+    exit_status = process.wait(30)
+    waited_s = time.monotonic() - signaled_at
+    print(f"The answer finished; exit status {exit_status} {waited_s:.1f} s after SIGTERM")
+    if exit_status != 0 or waited_s > WORDS * WORD_S + EXIT_MARGIN_S:
+        sys.exit("The image did not exit as it should.")
 
 
-def _asking(url: str, body: object) -> Request:
+def _post(url: str, body: object) -> Request:
     return Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
 
 
-def _healthy(url: str) -> int | None:
+def _health(url: str) -> int | None:
     try:
-        with urlopen(f"{url}/healthz", timeout=2) as answer:
-            return int(answer.status)
+        with urlopen(f"{url}/healthz", timeout=2) as response:
+            return int(response.status)
     except (URLError, OSError):
         return None
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        return int(reserved.getsockname()[1])
 
 
 if __name__ == "__main__":

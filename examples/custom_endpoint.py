@@ -1,6 +1,6 @@
 """The guide's custom endpoint in Python. Start: API_KEY=secret python examples/custom_endpoint.py
 
-Then tell the app: ENDPOINTS='[{"url": "http://127.0.0.1:3000", "apiKey": "secret"}]'
+Then configure the app: ENDPOINTS='[{"url": "http://127.0.0.1:3000", "apiKey": "secret"}]'
 FastAPI and uvicorn come with gradio. PORT is respected. Put your own model in `answer`.
 """
 
@@ -26,8 +26,8 @@ from pydantic import BaseModel, Field
 MODEL = {"id": "my-custom-model", "object": "model", "created": 1_700_000_000, "owned_by": "me"}
 
 
-class Question(BaseModel):
-    """What a client asks. A real server reads temperature, top_p, max_tokens … as well."""
+class CompletionRequest(BaseModel):
+    """A request. A real server reads temperature, top_p, max_tokens and more."""
 
     model: str
     messages: Annotated[list[dict[str, str]], Field(min_length=1)]
@@ -35,61 +35,65 @@ class Question(BaseModel):
 
 
 async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str, None]:
-    """Yield the answer in pieces. Your model goes here; this one repeats what was said."""
+    """Yield the answer in pieces. Your model goes here; this one repeats the last message."""
     last = messages[-1].get("content", "")
     for word in re.findall(r"\S+\s*|\s+", f"I am an echo. You said: {last}"):
         yield word
         await asyncio.sleep(0.02)
 
 
-async def reply(question: Question) -> AsyncGenerator[str, None]:
-    """The body, as events or whole. Starlette cancels it, and `answer`, when the client leaves."""
-    kind = "chat.completion.chunk" if question.stream else "chat.completion"
+async def response_body(request: CompletionRequest) -> AsyncGenerator[str, None]:
+    """Yield the body. Starlette cancels this, and `answer`, when the client disconnects."""
+    kind = "chat.completion.chunk" if request.stream else "chat.completion"
     head = {"id": f"chatcmpl-{secrets.token_hex(8)}", "object": kind, "created": int(time.time())}
 
-    def body(finish: str | None, usage: dict[str, int] | None, **said: Any) -> str:
-        choices = [{"index": 0, **said, "finish_reason": finish}]
-        return json.dumps({**head, "model": question.model, "choices": choices, "usage": usage})
+    def serialize(finish: str | None, usage: dict[str, int] | None, **content: Any) -> str:
+        choices = [{"index": 0, **content, "finish_reason": finish}]
+        return json.dumps({**head, "model": request.model, "choices": choices, "usage": usage})
 
     words = []
-    async with aclosing(answer(question.messages)) as pieces:
+    async with aclosing(answer(request.messages)) as pieces:
         async for word in pieces:
             words.append(word)
-            if question.stream:
-                yield f"data: {body(None, None, delta={'content': word})}\n\n"
-    heard, said = len(str(question.messages).split()), len(words)  # tokens, in a real one
-    usage = {"prompt_tokens": heard, "completion_tokens": said, "total_tokens": heard + said}
-    if question.stream:
-        yield f"data: {body('stop', usage, delta={})}\n\ndata: [DONE]\n\n"
+            if request.stream:
+                yield f"data: {serialize(None, None, delta={'content': word})}\n\n"
+    prompt, completion = len(str(request.messages).split()), len(words)  # a real one: tokens
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    if request.stream:
+        yield f"data: {serialize('stop', usage, delta={})}\n\ndata: [DONE]\n\n"
     else:
-        yield body("stop", usage, message={"role": "assistant", "content": "".join(words)})
+        yield serialize("stop", usage, message={"role": "assistant", "content": "".join(words)})
 
 
 def build_app(api_key: str) -> FastAPI:
-    """The server; every path asks for the key, every error has OpenAI's shape."""
+    """Build the server: every path requires the key, every error has OpenAI's shape."""
 
-    def check(request: Request) -> None:
-        sent = request.headers.get("authorization", "").encode()
-        if not secrets.compare_digest(sent, f"Bearer {api_key}".encode()):
+    def check_key(request: Request) -> None:
+        received = request.headers.get("authorization", "").encode()
+        if not secrets.compare_digest(received, f"Bearer {api_key}".encode()):
             raise HTTPException(401, "wrong or missing API key")
 
-    def explain(_: Request, error: Exception) -> JSONResponse:
+    def to_openai(_: Request, error: Exception) -> JSONResponse:
         status, text = getattr(error, "status_code", 400), getattr(error, "detail", str(error))
         return JSONResponse({"error": {"message": text, "type": "invalid_request_error"}}, status)
 
-    wrong: dict[Any, Any] = {HTTPException: explain, RequestValidationError: explain}
-    app = FastAPI(dependencies=[Depends(check)], exception_handlers=wrong)
+    handlers: dict[Any, Any] = {HTTPException: to_openai, RequestValidationError: to_openai}
+    app = FastAPI(dependencies=[Depends(check_key)], exception_handlers=handlers)
 
     @app.get("/v1/models")
     def models() -> dict[str, Any]:
         return {"object": "list", "data": [MODEL]}
 
     @app.post("/v1/chat/completions")
-    def chat(question: Question) -> StreamingResponse:
-        if question.model != MODEL["id"]:
-            raise HTTPException(404, f"there is no model {question.model!r}")
-        kind = "text/event-stream" if question.stream else "application/json"
-        return StreamingResponse(reply(question), media_type=kind)
+    def chat(request: CompletionRequest) -> StreamingResponse:
+        if request.model != MODEL["id"]:
+            raise HTTPException(404, f"there is no model {request.model!r}")
+        kind = "text/event-stream" if request.stream else "application/json"
+        return StreamingResponse(response_body(request), media_type=kind)
 
     return app
 

@@ -1,4 +1,4 @@
-"""The blocks of code in our documents."""
+"""The code blocks of the documents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ DOCS = ROOT / "docs"
 
 
 class Fence(NamedTuple):
-    """A block. line: where it begins in the page."""
+    """A fenced block.
+
+    Attributes:
+        line: Its first line in the page.
+    """
 
     page: str
     line: int
@@ -25,14 +29,14 @@ def text_of(path: Path) -> str:
 
 
 def fences(path: Path) -> Iterator[Fence]:
-    found = re.finditer(r"^( *)```(\w*)\n(.*?)^\1```$", text_of(path), re.M | re.S)
-    for match in found:
+    matches = re.finditer(r"^( *)```(\w*)\n(.*?)^\1```$", text_of(path), re.M | re.S)
+    for match in matches:
         line = text_of(path).count("\n", 0, match.start()) + 1
         text = re.sub(rf"^{match[1]}", "", match[3], flags=re.M)
         yield Fence(path.name, line, match[2], text)
 
 
 def example(path: Path, language: str, word: str) -> str:
-    """The one block in this language that has this word in it."""
-    (found,) = [f.text for f in fences(path) if f.language == language and word in f.text]
-    return found
+    """Return the one block in this language that contains a word."""
+    (text,) = [f.text for f in fences(path) if f.language == language and word in f.text]
+    return text

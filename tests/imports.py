@@ -1,4 +1,4 @@
-"""What each module of a source tree imports, read from its syntax, nothing being run."""
+"""The imports of each module of a source tree, read from its syntax without running it."""
 
 from __future__ import annotations
 
@@ -10,47 +10,51 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """One name that a module asks for.
+    """An import of one name.
 
-    where: the asking file, from the tree's root. name: `httpx`, `akash_gradio.web.texts`.
-    runs: when the module itself is imported; not inside a function or for type checks alone.
+    Attributes:
+        where: The importing file, relative to the tree's root.
+        name: `httpx`, `akash_gradio.web.texts`.
+        runs_on_import: False inside a function, and for type checking alone.
     """
 
     where: str
     line: int
     name: str
-    runs: bool
+    runs_on_import: bool
 
     def __str__(self) -> str:
         return f"{self.where}:{self.line} imports {self.name}"
 
-    def within(self, *modules: str) -> bool:
-        """True when it is one of these, or lies in one."""
+    def is_within(self, *modules: str) -> bool:
+        """Return whether the name is one of these modules, or in one of them."""
         return any(f"{self.name}.".startswith(f"{module}.") for module in modules)
 
 
 def sources(root: Path, package: str) -> list[str]:
-    """The package's files, from the tree's root, sorted."""
+    """Return the package's files relative to the tree's root, sorted."""
     return sorted(path.relative_to(root).as_posix() for path in (root / package).rglob("*.py"))
 
 
 def module_name(where: str) -> str:
-    """`a/b.py` → `a.b`, `a/__init__.py` → `a`."""
+    """Return `a.b` for `a/b.py` and `a` for `a/__init__.py`."""
     return where.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def imports_of(root: Path, where: str) -> Iterator[Import]:
-    """Every import in the file, wherever it stands."""
+    """Yield every import in a file."""
     tree = ast.parse((root / where).read_text(encoding="utf-8"))
     for node, runs in _walk(tree, runs=True):
         for name in _names(node, where):
-            yield Import(where=where, line=getattr(node, "lineno", 0), name=name, runs=runs)
+            yield Import(
+                where=where, line=getattr(node, "lineno", 0), name=name, runs_on_import=runs
+            )
 
 
 def _walk(node: ast.AST, *, runs: bool) -> Iterator[tuple[ast.AST, bool]]:
     for child in ast.iter_child_nodes(node):
         yield child, runs
-        if isinstance(child, ast.If) and _for_types_alone(child.test):
+        if isinstance(child, ast.If) and _is_type_checking(child.test):
             yield from _walk(ast.Module(child.body, []), runs=False)
             yield from _walk(ast.Module(child.orelse, []), runs=runs)
         else:
@@ -58,7 +62,7 @@ def _walk(node: ast.AST, *, runs: bool) -> Iterator[tuple[ast.AST, bool]]:
             yield from _walk(child, runs=runs and not function)
 
 
-def _for_types_alone(test: ast.expr) -> bool:
+def _is_type_checking(test: ast.expr) -> bool:
     name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
     return name == "TYPE_CHECKING"
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs from Debian what the tests need and pip can't give: Chromium for the browser
-# tests, npm for the accessibility rules, a C compiler for the benchmark's programs, libgomp
-# for the embedded model, curl for an example of the documents, PostgreSQL for the votes,
-# Redis and nginx for the replicas, fonts for scripts that the screens show.
+# Installs what the tests need from Debian: Chromium for the browser tests, npm for the
+# accessibility rules, a C compiler for the benchmark, libgomp for the embedded model, curl for an
+# example of the documents, PostgreSQL for votes, Redis and nginx for replicas, and fonts for the
+# screenshots.
 set -eu
 
 missing=""

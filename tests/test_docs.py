@@ -35,14 +35,14 @@ NOT_OURS = {
     "GRADIO_ANALYTICS_ENABLED", "GRADIO_SSR_MODE", "HTTPS_PROXY", "NO_PROXY",
     "AKASHML_KEY",
 }  # fmt: skip
-"""Variables that documents name and the settings don't read."""
+"""Variables in the documents that are not settings."""
 
 
 def all_fences(*languages: str) -> list[Any]:
-    found = [fence for page in PAGES for fence in fences(page)]
+    every = [fence for page in PAGES for fence in fences(page)]
     return [
         pytest.param(fence, id=f"{fence.page}:{fence.line}")
-        for fence in found
+        for fence in every
         if fence.language in languages
     ]
 
@@ -78,26 +78,26 @@ def quoted(cell: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
+def test_every_relative_link_has_a_target(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if re.match(r"[a-z]+:", target):
             continue
         name, _, anchor = target.partition("#")
-        aim = page.parent / name if name else page
-        assert aim.exists(), target
-        assert not anchor or anchor in anchors(aim), target
+        linked = page.parent / name if name else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_file_that_is_named_exists(page: Path) -> None:
+def test_every_named_file_exists(page: Path) -> None:
     named = r"`((?:tests|bench|examples|assets|akash_gradio|docs)/[\w./-]*)`"
     for name in re.findall(named, prose(page)):
-        if name != "assets/thumbnails/":  # people make it
+        if name != "assets/thumbnails/":  # created by users
             assert (ROOT / name).exists(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_variable_that_is_named_is_read(page: Path) -> None:
+def test_every_named_variable_is_a_setting(page: Path) -> None:
     named = set(re.findall(r"`\$?\{?([A-Z][A-Z0-9]*_[A-Z0-9_]+)\}?(?:=[^`]*)?`", prose(page)))
     assert named - NOT_OURS <= set(variables().values())
 
@@ -118,14 +118,14 @@ def test_json_parses(fence: Fence) -> None:
 
 
 @pytest.mark.parametrize("fence", all_fences("toml"))
-def test_every_catalog_example_is_read_without_a_problem(fence: Fence, tmp_path: Path) -> None:
+def test_every_catalog_example_is_valid(fence: Fence, tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text(fence.text, encoding="utf-8")
     catalog = read_catalog(path)
     assert (len(catalog.cards), catalog.problems) == (1, ())
 
 
-# ── what stands in tables and examples ───────────────────────────────────────
+# ── tables and examples ──────────────────────────────────────────────────────
 
 
 def endpoint_examples() -> list[Any]:
@@ -142,14 +142,14 @@ def endpoint_examples() -> list[Any]:
 
 
 @pytest.mark.parametrize("text", endpoint_examples())
-def test_every_example_of_endpoints_is_read_without_a_problem(text: str) -> None:
-    raw, end = json.JSONDecoder().raw_decode(text)
+def test_every_example_of_endpoints_is_valid(text: str) -> None:
+    entries, end = json.JSONDecoder().raw_decode(text)
     environment = dict.fromkeys(re.findall(r'"\$(\w+)"', text[:end]), "value")
-    found, problems = read_endpoints(text[:end], environment)
-    assert (len(found), problems) == (len(raw), ())
+    endpoints, problems = read_endpoints(text[:end], environment)
+    assert (len(endpoints), problems) == (len(entries), ())
 
 
-def test_the_env_example_is_read_as_it_stands(tmp_path: Path) -> None:
+def test_the_env_example_is_valid(tmp_path: Path) -> None:
     text = next(
         fence.text
         for fence in fences(DOCS / "model-integration.md")
@@ -164,29 +164,29 @@ def test_the_env_example_is_read_as_it_stands(tmp_path: Path) -> None:
 
 def test_every_field_of_an_endpoint_is_documented() -> None:
     rows = table(DOCS / "llm-gateway.md", "## ENDPOINTS")
-    named = [quoted(row[0])[0] for row in rows]
-    assert sorted(named) == sorted(map(to_camel, EndpointSettings.model_fields))
+    fields_listed = [quoted(row[0])[0] for row in rows]
+    assert sorted(fields_listed) == sorted(map(to_camel, EndpointSettings.model_fields))
 
 
-def test_every_form_of_an_address_goes_where_the_table_says() -> None:
-    for written, goes in table(DOCS / "llm-gateway.md", "### Forms of the address"):
-        for url in quoted(written):
-            assert f"{base_url(url)}/…" == quoted(goes)[0]
+def test_every_form_of_an_address_has_the_documented_url() -> None:
+    for forms, url in table(DOCS / "llm-gateway.md", "### Forms of the address"):
+        for form in quoted(forms):
+            assert f"{base_url(form)}/…" == quoted(url)[0]
 
 
 CATALOG_ROWS = table(DOCS / "model-integration.md", "The same in JSON is")
 
 
 def test_every_field_of_the_catalog_is_documented() -> None:
-    ours = {field.name for field in fields(ModelCard)} - {"discovered"}
-    assert {quoted(row[1])[0] for row in CATALOG_ROWS} == ours
+    model_fields = {field.name for field in fields(ModelCard)} - {"discovered"}
+    assert {quoted(row[1])[0] for row in CATALOG_ROWS} == model_fields
     for row in CATALOG_ROWS:
         guide, snake = quoted(row[0])[0], quoted(row[1])[0]
         assert guide in (to_camel(snake), snake)
 
 
 @pytest.mark.parametrize("row", CATALOG_ROWS, ids=lambda row: quoted(row[0])[0])
-def test_every_example_of_a_catalog_field_is_right_in_every_spelling(
+def test_every_example_of_a_catalog_field_is_valid_in_every_spelling(
     row: list[str], tmp_path: Path
 ) -> None:
     for spelling in {*quoted(row[0]), *quoted(row[1])}:
@@ -204,12 +204,12 @@ def test_the_catalog_example_sets_every_field() -> None:
     assert set(entry) == {quoted(row[0])[0] for row in CATALOG_ROWS}
 
 
-def test_the_catalog_points_to_its_fields() -> None:
+def test_the_catalog_refers_to_the_documentation_of_its_fields() -> None:
     assert "docs/model-integration.md" in text_of(ROOT / "akash_gradio/catalog/models.toml")
 
 
 @pytest.mark.parametrize(("title", "weights"), [("2 and 1:", (2, 1)), ("5, 1 and 1:", (5, 1, 1))])
-def test_the_worked_examples_are_computed(title: str, weights: tuple[int, ...]) -> None:
+def test_the_worked_examples_of_routing_are_correct(title: str, weights: tuple[int, ...]) -> None:
     among = [
         Candidate(alias=alias, weight=weight) for alias, weight in zip("abc", weights, strict=False)
     ]
@@ -222,7 +222,7 @@ def test_the_worked_examples_are_computed(title: str, weights: tuple[int, ...]) 
     assert all(value == 0 for value in turns.values())
 
 
-def test_the_numbers_of_the_breaker_and_the_budget_are_the_codes() -> None:
+def test_the_documented_numbers_are_those_of_the_code() -> None:
     text = text_of(DOCS / "llm-gateway.md")
     row, of, window = breaker.MAX_FAILURES_IN_A_ROW, breaker.MAX_FAILURES_IN_WINDOW, breaker.WINDOW
     assert f"{row} failures in a row, or {of} of its last {window}" in text
@@ -236,20 +236,20 @@ def test_the_numbers_of_the_breaker_and_the_budget_are_the_codes() -> None:
     assert f"({pauses:g} s with the defaults)" in text
 
 
-def test_the_words_of_the_page_are_quoted_as_they_are() -> None:
-    for says, _ in table(DOCS / "model-integration.md", "### The model isn't there"):
-        assert says in texts.UNAVAILABLE_REASONS.values()
+def test_quoted_texts_of_the_page_are_verbatim() -> None:
+    for text, _ in table(DOCS / "model-integration.md", "### The model isn't there"):
+        assert text in texts.UNAVAILABLE_REASONS.values()
     assert texts.PAGE["hidden_one"] in text_of(DOCS / "model-integration.md")
 
 
-def test_every_error_that_troubleshooting_quotes_is_one_of_the_pages() -> None:
-    told = [*(one.title for one in texts.ERRORS.values()), *texts.REFUSED_STATUS.values()]
+def test_every_error_in_troubleshooting_is_one_of_the_pages() -> None:
+    titles = [*(one.title for one in texts.ERRORS.values()), *texts.REFUSED_STATUS.values()]
     for row in table(DOCS / "model-integration.md", "### It is there and doesn't answer"):
         parts = [part.strip(" .") for part in re.split(r"\([^)]*\)|…", row[0])]
-        assert any(all(part in sentence for part in parts) for sentence in told), row[0]
+        assert any(all(part in title for part in parts) for title in titles), row[0]
 
 
-def test_every_address_of_the_page_is_documented(tmp_path: Path) -> None:
+def test_every_route_of_the_page_is_documented(tmp_path: Path) -> None:
     listed = " ".join(row[0] for row in table(DOCS / "frontend.md", "## Addresses"))
     for route in page_routes(make_deps(FakeChatGateway(), tmp_path)):
         address = getattr(route, "path", "").lstrip("/").partition("{")[0]
@@ -257,10 +257,10 @@ def test_every_address_of_the_page_is_documented(tmp_path: Path) -> None:
             assert address in listed
 
 
-# ── what is deployed ─────────────────────────────────────────────────────────
+# ── deployment ───────────────────────────────────────────────────────────────
 
 
-def test_the_space_has_a_front_matter_that_fits() -> None:
+def test_the_front_matter_of_the_space_is_valid() -> None:
     top = re.match(r"---\n(.*?)\n---\n", text_of(ROOT / "README.md"), re.DOTALL)
     assert top is not None
     front = yaml.safe_load(top[1])
@@ -277,24 +277,24 @@ def test_the_space_has_a_front_matter_that_fits() -> None:
     assert front.keys() <= known
 
 
-def test_a_space_gets_the_library_that_the_image_gets() -> None:
+def test_a_space_and_the_image_install_the_same_system_packages() -> None:
     for package in text_of(ROOT / "packages.txt").split():
         assert package in text_of(ROOT / "Dockerfile")
 
 
-def test_the_image_gets_nothing_but_what_is_let_in() -> None:
+def test_the_image_contains_only_what_dockerignore_allows() -> None:
     ignored = text_of(ROOT / ".dockerignore").splitlines()
-    let_in = {line[1:] for line in ignored if line.startswith("!")}
+    allowed = {line[1:] for line in ignored if line.startswith("!")}
     copied: set[str] = set()
     for line in text_of(ROOT / "Dockerfile").splitlines():
         if line.startswith("COPY ") and "--from" not in line:
             copied.update(line.split()[1:-1])
     assert "*" in ignored
-    assert copied == let_in
+    assert copied == allowed
     assert all((ROOT / name).exists() for name in copied)
 
 
-# ── what is run ──────────────────────────────────────────────────────────────
+# ── programs ─────────────────────────────────────────────────────────────────
 
 
 def free_port() -> int:
@@ -312,13 +312,13 @@ def example_endpoint() -> Iterator[str]:
         text=True,
     )
     assert process.stderr is not None
-    assert any("running on" in line for line in process.stderr), "it ended before it listened"
+    assert any("running on" in line for line in process.stderr), "it exited before it listened"
     yield f"http://127.0.0.1:{port}"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
 
 
-async def test_the_python_example_says_what_the_document_says(
+async def test_the_python_example_prints_the_documented_output(
     example_endpoint: str, tmp_path: Path
 ) -> None:
     after = text_of(DOCS / "llm-gateway.md").split(RUNS, maxsplit=1)[1]
@@ -335,5 +335,5 @@ async def test_the_python_example_says_what_the_document_says(
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(path), env=environment, cwd=tmp_path, stdout=subprocess.PIPE
     )
-    said, _ = await process.communicate()
-    assert said.decode() == expected
+    output, _ = await process.communicate()
+    assert output.decode() == expected

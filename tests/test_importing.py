@@ -1,4 +1,4 @@
-"""Importing a module starts nothing and reads no file."""
+"""Importing a module of the package has no side effects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run_python(code: str, *arguments: str, cwd: Path = ROOT) -> str:
     return done.stdout
 
 
-def test_importing_the_gateway_loads_neither_the_page_nor_pydantic_nor_the_http_client() -> None:
+def test_importing_the_gateway_imports_no_web_framework_and_no_http_client() -> None:
     loaded = set(
         json.loads(
             run_python(
@@ -71,18 +71,18 @@ print(json.dumps(seen))
 
 
 def watched_imports(cwd: Path, modules: list[str], libraries: list[str]) -> list[str]:
-    told = run_python(WATCH, json.dumps([modules, libraries]), cwd=cwd)
-    seen: list[str] = json.loads(told.splitlines()[-1])
+    output = run_python(WATCH, json.dumps([modules, libraries]), cwd=cwd)
+    seen: list[str] = json.loads(output.splitlines()[-1])
     return seen
 
 
-def test_importing_any_module_starts_nothing_and_reads_no_file(tmp_path: Path) -> None:
+def test_importing_any_module_starts_nothing_and_opens_no_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DEBUG=true\n")
     names = {
-        found.name
+        each.name
         for where in MODULES
-        for found in imports_of(ROOT, where)
-        if found.runs and not found.within(PACKAGE)
+        for each in imports_of(ROOT, where)
+        if each.runs_on_import and not each.is_within(PACKAGE)
     }
     libraries = sorted(names | {name.rpartition(".")[0] for name in names} - {""})
     modules = [module_name(where) for where in MODULES]
@@ -98,10 +98,8 @@ def test_importing_any_module_starts_nothing_and_reads_no_file(tmp_path: Path) -
         ("import socket; socket.socket().bind(('127.0.0.1', 0))", "socket.bind"),
     ],
 )
-def test_a_planted_module_that_does_something_is_seen(
-    tmp_path: Path, code: str, event: str
-) -> None:
+def test_a_planted_side_effect_is_detected(tmp_path: Path, code: str, event: str) -> None:
     (tmp_path / ".env").write_text("DEBUG=true\n")
     (tmp_path / "planted.py").write_text(code)
     seen = watched_imports(tmp_path, ["planted"], ["threading", "subprocess", "socket"])
-    assert any(told.startswith(event) for told in seen)
+    assert any(each.startswith(event) for each in seen)

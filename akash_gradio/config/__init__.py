@@ -1,1 +1,4 @@
-"""Settings, endpoint and key lists, and their generated documentation."""
+"""Reads the settings from the environment and `.env`, and generates their documentation.
+
+Start reading at `settings.py`. It may import `domain`.
+"""

@@ -270,7 +270,7 @@ class Settings(AccessSettings):
         return self.gateway_keys_text is not None or self.proxy_key is not None
 
     @property
-    def embedded_wanted(self) -> bool:
+    def embedded_enabled(self) -> bool:
         """Whether the model on this machine runs."""
         if self.embedded is EmbeddedMode.AUTO:
             return not self.endpoints_configured

@@ -231,7 +231,7 @@ def test_settings_are_frozen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "wanted"),
+    ("environment", "enabled"),
     [
         ({}, True),
         ({"EMBEDDED": "auto"}, True),
@@ -247,9 +247,9 @@ def test_settings_are_frozen() -> None:
     ],
 )
 def test_the_embedded_model_runs_by_default_only_without_endpoints(
-    environment: dict[str, str], wanted: bool
+    environment: dict[str, str], enabled: bool
 ) -> None:
-    assert read_settings(environment, None).embedded_wanted is wanted
+    assert read_settings(environment, None).embedded_enabled is enabled
 
 
 # The short form
@@ -474,7 +474,7 @@ def test_a_space_needs_only_a_hugging_face_token() -> None:
     assert endpoint.api_key is not None
     assert endpoint.api_key.get_secret_value() == "hf_planted"
     assert settings.secret_names == {"hugging-face": "HF_TOKEN"}
-    assert not settings.embedded_wanted
+    assert not settings.embedded_enabled
 
 
 def test_the_token_is_unused_outside_a_space_and_with_endpoints() -> None:

@@ -18,33 +18,33 @@ def test_hadolint_finds_nothing(path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_hadolint_finds_a_planted_mistake(tmp_path: Path) -> None:
+def test_hadolint_finds_planted_errors(tmp_path: Path) -> None:
     planted = tmp_path / "Dockerfile"
     planted.write_text("FROM python:latest\nRUN apt-get install curl\n")
     done = subprocess.run([HADOLINT, str(planted)], capture_output=True, text=True, check=False)
     assert "DL3007" in done.stdout
 
 
-def test_the_image_stops_by_sigterm_and_runs_as_nobody_special() -> None:
+def test_the_image_stops_on_sigterm_and_runs_as_an_unprivileged_user() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "USER 1000" in text
-    assert 'CMD ["python", "app.py"]' in text  # JSON: the signal reaches Python itself
+    assert 'CMD ["python", "app.py"]' in text  # a JSON array: Python itself gets the signal
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "deploy").glob("*.sh")), ids=lambda p: p.name)
-def test_a_script_can_be_read_by_any_shell(script: Path) -> None:
+def test_the_scripts_are_executable_and_portable(script: Path) -> None:
     subprocess.run(["sh", "-n", str(script)], check=True)
     assert script.stat().st_mode & 0o111
 
 
-def test_what_an_image_keeps_is_on_its_one_volume() -> None:
+def test_the_image_stores_everything_on_one_volume() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "VOLUME /data\n" in text
     for variable in ("CACHE_DIR", "DATA_DIR"):
         assert f"{variable}=/data" in text
 
 
-def test_compose_gives_the_replicas_one_writable_volume_and_time_to_finish() -> None:
+def test_composed_replicas_have_one_volume_and_time_to_finish() -> None:
     compose = yaml.safe_load((ROOT / "deploy" / "compose.yml").read_text())
     for name in ("app-0", "app-1"):
         service = compose["services"][name]

@@ -1,4 +1,4 @@
-"""The SDL files, by Akash's own SDK and by three checks that it lacks."""
+"""The SDL files, validated by Akash's own SDK and by three checks that it lacks."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def sdk() -> Path:
     return folder
 
 
-def told_by_sdk(sdk: Path, *files: Path) -> dict[str, Any]:
+def validate(sdk: Path, *files: Path) -> dict[str, Any]:
     done = subprocess.run(
         ["node", SCRIPT.name, *map(str, files)],
         cwd=sdk, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    results: dict[str, Any] = json.loads(done.stdout)
+    return results
 
 
-def missed_by_sdk(sdl: Any) -> Iterator[str]:
-    """A service that nobody has, a size that is none, an image without a fixed tag."""
+def problems_missed_by_sdk(sdl: Any) -> Iterator[str]:
+    """Yield unknown services, invalid sizes and images without a fixed tag."""
     for name, service in sdl["services"].items():
         tag = service["image"].rpartition("/")[2].partition(":")[2]
         if tag in ("", "latest"):
@@ -64,14 +64,14 @@ def missed_by_sdk(sdl: Any) -> Iterator[str]:
         volumes = storage if isinstance(storage, list) else [storage]
         for size in [resources["memory"]["size"], *(volume["size"] for volume in volumes)]:
             if not SIZE.fullmatch(size):
-                yield f"{name}: {size} is no size"
+                yield f"{name}: {size} is not a size"
 
 
 @pytest.mark.node
-def test_akashs_own_sdk_takes_every_file(sdk: Path) -> None:
+def test_the_sdk_accepts_every_file(sdk: Path) -> None:
     assert len(FILES) == 3
-    told = told_by_sdk(sdk, *FILES)
-    assert told == {str(path): {"errors": [], "made": True} for path in FILES}
+    results = validate(sdk, *FILES)
+    assert results == {str(path): {"errors": [], "valid": True} for path in FILES}
 
 
 @pytest.mark.node
@@ -79,17 +79,15 @@ def test_akashs_own_sdk_takes_every_file(sdk: Path) -> None:
     ("right", "wrong"),
     [("denom: uact", "denom: usd"), ("count: 1", "count: 0"), ("version:", "versions:")],
 )
-def test_akashs_own_sdk_finds_planted_mistakes(
-    sdk: Path, tmp_path: Path, right: str, wrong: str
-) -> None:
+def test_the_sdk_finds_planted_errors(sdk: Path, tmp_path: Path, right: str, wrong: str) -> None:
     path = tmp_path / "deploy.yml"
     path.write_text(FILES[0].read_text().replace(right, wrong))
-    assert told_by_sdk(sdk, path)[str(path)]["errors"]
+    assert validate(sdk, path)[str(path)]["errors"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_nothing_is_wrong_that_the_sdk_does_not_see(path: Path) -> None:
-    assert list(missed_by_sdk(yaml.safe_load(path.read_text()))) == []
+def test_no_problem_is_missed_by_the_sdk(path: Path) -> None:
+    assert list(problems_missed_by_sdk(yaml.safe_load(path.read_text()))) == []
 
 
 @pytest.mark.parametrize(
@@ -101,22 +99,22 @@ def test_nothing_is_wrong_that_the_sdk_does_not_see(path: Path) -> None:
         ("size: 1Gi", "size: 1gig"),
     ],
 )
-def test_what_the_sdk_does_not_see_is_seen_here(right: str, wrong: str) -> None:
+def test_planted_problems_that_the_sdk_misses_are_found(right: str, wrong: str) -> None:
     text = (ROOT / "deploy-replicas.yml").read_text()
     assert right in text
-    assert list(missed_by_sdk(yaml.safe_load(text.replace(right, wrong))))
+    assert list(problems_missed_by_sdk(yaml.safe_load(text.replace(right, wrong))))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_the_app_reads_what_the_file_sets(path: Path) -> None:
+def test_the_settings_of_the_file_are_valid(path: Path) -> None:
     sdl = yaml.safe_load(path.read_text())
     for name, service in sdl["services"].items():
         if not name.startswith("app"):
             continue
-        of_image = {"DATA_DIR": "/data"}
+        image_environment = {"DATA_DIR": "/data"}
         env = dict(line.split("=", maxsplit=1) for line in service["env"])
-        settings = read_settings(of_image | env, None)
-        assert settings.data_dir is None  # its disk ends with the deployment
+        settings = read_settings(image_environment | env, None)
+        assert settings.data_dir is None  # the disk is deleted with the deployment
         assert settings.problems == ()
         assert settings.endpoints
         (exposed,) = service["expose"]

@@ -1,12 +1,12 @@
-// Prints, as JSON, what Akash's own SDK says of each SDL file named: the errors, and whether a
-// manifest could be made.
+// Prints, as JSON, the errors that Akash's SDK finds in each SDL file, and whether it can make a
+// manifest of it.
 import { readFileSync } from "node:fs";
 import { generateManifest, validateSDL, yaml } from "@akashnetwork/chain-sdk";
 
-const told = {};
+const results = {};
 for (const path of process.argv.slice(2)) {
   const sdl = yaml([readFileSync(path, "utf8")]);
   const errors = validateSDL(sdl) ?? [];
-  told[path] = { errors, made: !errors.length && generateManifest(sdl).ok };
+  results[path] = { errors, valid: !errors.length && generateManifest(sdl).ok };
 }
-console.log(JSON.stringify(told));
+console.log(JSON.stringify(results));

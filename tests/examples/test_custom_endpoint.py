@@ -37,25 +37,25 @@ def server() -> Iterator[httpx.Client]:
     port = free_port()
     process = start(port, API_KEY="sesame")
     assert process.stderr is not None
-    assert any("running on" in line for line in process.stderr), "it ended before it listened"
+    assert any("running on" in line for line in process.stderr), "it exited before it listened"
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=KEY) as client:
         yield client
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
 
 
-def ask(content: str, **more: Any) -> dict[str, Any]:
+def chat_request(content: str, **more: Any) -> dict[str, Any]:
     messages = [{"role": "system", "content": "be brief"}, {"role": "user", "content": content}]
     return {"model": "my-custom-model", "messages": messages, **more}
 
 
-def said(body: str) -> list[dict[str, Any]]:
+def parse_events(body: str) -> list[dict[str, Any]]:
     events = body.split("\n\n")
     assert events[-2:] == ["data: [DONE]", ""]
     return [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
 
 
-def test_lists_its_model_with_openais_types(server: httpx.Client) -> None:
+def test_the_model_list_has_openais_types(server: httpx.Client) -> None:
     listed = server.get("/v1/models").json()
     assert listed["object"] == "list"
     (model,) = listed["data"]
@@ -64,26 +64,28 @@ def test_lists_its_model_with_openais_types(server: httpx.Client) -> None:
     assert isinstance(model["owned_by"], str)
 
 
-def test_answers_whole_with_integer_usage_that_adds_up(server: httpx.Client) -> None:
-    reply = server.post("/v1/chat/completions", json=ask("Grüße, 👩‍🚀\n```py\nx = 1\n```")).json()
-    assert (reply["object"], reply["model"]) == ("chat.completion", "my-custom-model")
-    assert reply["id"].startswith("chatcmpl-")
-    assert isinstance(reply["created"], int)
-    (choice,) = reply["choices"]
+def test_a_completion_has_usage_that_adds_up(server: httpx.Client) -> None:
+    completion = server.post(
+        "/v1/chat/completions", json=chat_request("Grüße, 👩‍🚀\n```py\nx = 1\n```")
+    ).json()
+    assert (completion["object"], completion["model"]) == ("chat.completion", "my-custom-model")
+    assert completion["id"].startswith("chatcmpl-")
+    assert isinstance(completion["created"], int)
+    (choice,) = completion["choices"]
     assert choice["message"]["role"] == "assistant"
     assert choice["message"]["content"].endswith("You said: Grüße, 👩‍🚀\n```py\nx = 1\n```")
     assert choice["finish_reason"] == "stop"
-    usage = reply["usage"]
+    usage = completion["usage"]
     assert all(type(count) is int for count in usage.values())
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
 
 
-def test_streams_the_same_words_as_it_says_whole(server: httpx.Client) -> None:
-    question = ask("one  two\nthree ")
-    whole = server.post("/v1/chat/completions", json=question).json()
-    reply = server.post("/v1/chat/completions", json={**question, "stream": True})
-    assert reply.headers["content-type"].startswith("text/event-stream")
-    chunks = said(reply.text)
+def test_a_stream_has_the_text_of_the_completion(server: httpx.Client) -> None:
+    request = chat_request("one  two\nthree ")
+    whole = server.post("/v1/chat/completions", json=request).json()
+    response = server.post("/v1/chat/completions", json={**request, "stream": True})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    chunks = parse_events(response.text)
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
     assert len({chunk["id"] for chunk in chunks}) == 1
     deltas = [chunk["choices"][0]["delta"].get("content", "") for chunk in chunks]
@@ -93,53 +95,55 @@ def test_streams_the_same_words_as_it_says_whole(server: httpx.Client) -> None:
     assert chunks[-1]["usage"] == whole["usage"]
 
 
-def test_sends_the_first_word_long_before_the_last(server: httpx.Client) -> None:
-    question = ask(LONG, stream=True)
-    with server.stream("POST", "/v1/chat/completions", json=question) as reply:
-        first = next(reply.iter_lines())
+def test_the_first_chunk_is_sent_before_the_last_is_generated(server: httpx.Client) -> None:
+    request = chat_request(LONG, stream=True)
+    with server.stream("POST", "/v1/chat/completions", json=request) as response:
+        first = next(response.iter_lines())
     assert json.loads(first.removeprefix("data: "))["choices"][0]["delta"]["content"] == "I "
 
 
 @pytest.mark.parametrize("sent", ["", "Bearer wrong", "sesame", "Basic sesame"])
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions"])
-def test_refuses_a_wrong_key_in_openais_shape(server: httpx.Client, path: str, sent: str) -> None:
+def test_a_wrong_key_is_rejected_in_openais_shape(
+    server: httpx.Client, path: str, sent: str
+) -> None:
     method = "GET" if path.endswith("models") else "POST"
-    body = None if method == "GET" else ask("hi")
-    reply = server.request(method, path, headers={"authorization": sent}, json=body)
-    assert reply.status_code == 401
-    error = reply.json()["error"]
+    body = None if method == "GET" else chat_request("hi")
+    response = server.request(method, path, headers={"authorization": sent}, json=body)
+    assert response.status_code == 401
+    error = response.json()["error"]
     assert isinstance(error["message"], str)
     assert error["type"] == "invalid_request_error"
-    assert "sesame" not in reply.text
+    assert "sesame" not in response.text
 
 
-def test_says_that_it_does_not_know_another_model(server: httpx.Client) -> None:
-    reply = server.post("/v1/chat/completions", json=ask("hi") | {"model": "another"})
-    assert reply.status_code == 404
-    assert "another" in reply.json()["error"]["message"]
+def test_an_unknown_model_is_not_found(server: httpx.Client) -> None:
+    response = server.post("/v1/chat/completions", json=chat_request("hi") | {"model": "another"})
+    assert response.status_code == 404
+    assert "another" in response.json()["error"]["message"]
 
 
-def test_calls_a_malformed_request_the_callers_fault(server: httpx.Client) -> None:
-    reply = server.post("/v1/chat/completions", json=ask("hi") | {"messages": []})
-    assert reply.status_code == 400
-    assert "messages" in reply.json()["error"]["message"]
+def test_an_invalid_request_is_a_client_error(server: httpx.Client) -> None:
+    response = server.post("/v1/chat/completions", json=chat_request("hi") | {"messages": []})
+    assert response.status_code == 400
+    assert "messages" in response.json()["error"]["message"]
 
 
-def test_does_not_start_without_a_key() -> None:
+def test_it_exits_without_a_key() -> None:
     process = start(free_port())
-    _, told = process.communicate(timeout=30)
+    _, log = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "API_KEY" in told
+    assert "API_KEY" in log
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-def test_stops_answering_when_the_client_leaves(streamed: bool) -> None:
-    # Told to stop, uvicorn waits for the answers that are under way: this one takes a minute.
+def test_generating_stops_when_the_client_disconnects(streamed: bool) -> None:
+    # uvicorn waits for responses in progress before it exits: this one takes a minute.
     port = free_port()
     process = start(port, API_KEY="sesame")
     assert process.stderr is not None
     assert any("running on" in line for line in process.stderr)
-    body = json.dumps(ask(LONG, stream=streamed)).encode()
+    body = json.dumps(chat_request(LONG, stream=streamed)).encode()
     with socket.create_connection(("127.0.0.1", port)) as client:
         head = (
             "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sesame\r\n"
