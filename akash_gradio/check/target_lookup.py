@@ -40,7 +40,7 @@ def target_of_address(
     except ValidationError as error:
         hint = error.errors(include_url=False, include_input=False)[0]["msg"]
         hint = hint.removeprefix("Value error, ")
-        reason = f"{hint[:1].upper()}{hint[1:]}."
+        reason = f"The URL {hint}."
         raise CheckError("check_address_invalid", {"reason": reason}, 422) from None
     card = catalog.get(model) if model else None
     name = key_name if re.fullmatch(r"[A-Za-z_]\w*", key_name, re.ASCII) else "KEY"

@@ -64,7 +64,7 @@ def test_an_invalid_url_gives_an_error_message(app: App, visit: NewVisitor) -> N
     page.locator("#check-endpoint").select_option("")
     page.locator("#check-url").fill("https://me:pass@host")
     page.locator("#check-run").click()
-    expect(page.locator("#check-verdict")).to_contain_text("Take the user and password out")
+    expect(page.locator("#check-verdict")).to_contain_text("must not contain a user or password")
 
 
 def test_visitors_do_not_see_the_checker(app: App, visit: NewVisitor) -> None:

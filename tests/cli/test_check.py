@@ -105,8 +105,8 @@ def test_the_key_of_an_address_comes_from_the_named_variable(capsys: Capsys) -> 
         (["all"], {}, messages.ERRORS["no_endpoints"]),
         (["unknown"], {"ENDPOINTS": '[{"url": "https://h"}]'}, "Configured: endpoint-1."),
         (["https://h", "--key-env", "NOT_SET"], {}, "NOT_SET (--key-env) is not set"),
-        (["ftp://h"], {}, "Start it with https:// or http://"),
-        (["https://me:pass@h"], {}, "Take the user and password out of it"),
+        (["ftp://h"], {}, "The URL must start with https:// or http://"),
+        (["https://me:pass@h"], {}, "The URL must not contain a user or password"),
         (["gpu", "--key-env", "K"], {"K": "x"}, messages.ERRORS["key_without_address"]),
     ],
 )

@@ -89,8 +89,8 @@ def test_no_secret_comes_back(client: TestClient, stub: StubThread) -> None:
     ("asked", "hint"),
     [
         ({"endpoint": "nobody"}, "There is no endpoint named nobody"),
-        ({"url": "ftp://h"}, "Start it with https:// or http://."),
-        ({"url": "https://me:pass@h"}, "Take the user and password out of it"),
+        ({"url": "ftp://h"}, "The URL must start with https:// or http://."),
+        ({"url": "https://me:pass@h"}, "The URL must not contain a user or password"),
     ],
 )
 def test_what_cannot_be_checked_is_told_in_a_sentence(client, asked, hint) -> None:
