@@ -1,15 +1,13 @@
-"""A caller who leaves closes the endpoint's connection within 200 ms."""
+"""A client that disconnects closes the connection to the endpoint within 200 ms."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from akash_gradio.gateway.passthrough.sink import Headers
 from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_disconnect
 from tests.api.serving import CHAT, chat_body, serving_one
 
@@ -18,35 +16,37 @@ PROMPT_S = 0.2
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("name", ["hangs_before_headers", "slow_headers", "hangs_after_headers"])
-async def test_before_the_first_token(name: str, stream: bool) -> None:
+async def test_a_disconnect_before_the_first_token_closes_the_upstream_connection(
+    name: str, stream: bool
+) -> None:
     async with serving_one(name) as (served, stub), await served.connect() as connection:
         await connection.send("POST", CHAT, chat_body(stream=stream))
         await stub.wait_for_requests()
-        left_at = time.monotonic()
+        disconnected_at = time.monotonic()
         connection.disconnect()
-        assert await stub.wait_for_disconnect(PROMPT_S) - left_at < PROMPT_S
+        assert await stub.wait_for_disconnect(PROMPT_S) - disconnected_at < PROMPT_S
         await stub.wait_for_idle()
         (status,) = served.gateway.endpoints()
         assert (status.in_flight, status.reason) == (0, "")
 
 
 @pytest.mark.parametrize("name", ["hangs_in_the_middle", "slow"])
-async def test_after_the_first_token(name: str) -> None:
+async def test_a_disconnect_after_the_first_token_closes_the_upstream_connection(name: str) -> None:
     async with serving_one(name) as (served, stub), await served.connect() as connection:
         await connection.send("POST", CHAT, chat_body(stream=True))
         await connection.read_head()
         await connection.read_chunk()
         assert b'in_flight{endpoint="only"} 1.0' in served.metrics.export()
-        left_at = time.monotonic()
+        disconnected_at = time.monotonic()
         connection.disconnect()
-        assert await stub.wait_for_disconnect(PROMPT_S) - left_at < PROMPT_S
+        assert await stub.wait_for_disconnect(PROMPT_S) - disconnected_at < PROMPT_S
         await stub.wait_for_idle()
         (status,) = served.gateway.endpoints()
         assert (status.in_flight, status.reason) == (0, "")
         assert b'outcome="cancelled"} 1.0' in served.metrics.export()
 
 
-async def test_between_two_rounds() -> None:
+async def test_a_disconnect_during_the_backoff_ends_the_request() -> None:
     before = asyncio.all_tasks()
     async with serving_one("status_500", RETRY_ATTEMPTS=5, RETRY_DELAY=30_000) as (served, stub):
         async with await served.connect() as connection:
@@ -58,7 +58,7 @@ async def test_between_two_rounds() -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_in_the_middle_of_its_question() -> None:
+async def test_a_disconnect_within_the_request_body_sends_nothing_upstream() -> None:
     async with serving_one() as (served, stub), await served.connect() as connection:
         await connection.send("POST", CHAT, b'{"mod', {"content-length": "500"})
         connection.disconnect()
@@ -66,14 +66,14 @@ async def test_in_the_middle_of_its_question() -> None:
     assert len(stub.chats) == 1
 
 
-class Line:
-    """An ASGI `receive` whose client leaves when told."""
+class Receive:
+    """An ASGI `receive` whose client disconnects when the event is set."""
 
     def __init__(self) -> None:
-        self.left = asyncio.Event()
+        self.disconnected = asyncio.Event()
 
     async def __call__(self) -> dict[str, str]:
-        await self.left.wait()
+        await self.disconnected.wait()
         return {"type": "http.disconnect"}
 
 
@@ -83,105 +83,103 @@ async def test_work_that_ends_leaves_no_task_and_no_cancellation() -> None:
     async def work() -> None:
         done.append(1)
 
-    await cancel_on_disconnect(work(), Line())
+    await cancel_on_disconnect(work(), Receive())
     assert done
     assert asyncio.all_tasks() == before
 
 
-async def test_work_is_cancelled_when_the_client_leaves_and_nobody_hears_of_it() -> None:
-    line, task = Line(), asyncio.current_task()
+async def test_work_is_cancelled_silently_when_the_client_disconnects() -> None:
+    receive, task = Receive(), asyncio.current_task()
     assert task is not None
 
     async def work() -> None:
-        line.left.set()
+        receive.disconnected.set()
         await asyncio.Event().wait()
 
-    await cancel_on_disconnect(work(), line)
+    await cancel_on_disconnect(work(), receive)
     assert task.cancelling() == 0
 
 
-async def test_the_servers_own_cancellation_comes_through() -> None:
-    begun = asyncio.Event()
+async def test_a_cancellation_by_the_server_passes_through() -> None:
+    started = asyncio.Event()
 
     async def work() -> None:
-        begun.set()
+        started.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(cancel_on_disconnect(work(), Line()))
-    await begun.wait()
+    task = asyncio.create_task(cancel_on_disconnect(work(), Receive()))
+    await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_both_at_once_are_the_servers() -> None:
-    line, begun = Line(), asyncio.Event()
+async def test_a_cancellation_and_a_disconnect_at_once_raise_the_cancellation() -> None:
+    receive, started = Receive(), asyncio.Event()
 
     async def work() -> None:
-        begun.set()
+        started.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(cancel_on_disconnect(work(), line))
-    await begun.wait()
-    line.left.set()
+    task = asyncio.create_task(cancel_on_disconnect(work(), receive))
+    await started.wait()
+    receive.disconnected.set()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_an_error_of_the_work_comes_through() -> None:
+async def test_an_error_of_the_work_passes_through() -> None:
     async def work() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await cancel_on_disconnect(work(), Line())
+        await cancel_on_disconnect(work(), Receive())
 
 
-class Direct:
-    """A connection whose caller leaves when told. calls: what is to be told of it."""
+class Notifier:
+    """A connection that keeps the disconnect callback for the test to call."""
 
     def __init__(self) -> None:
-        self.call: Any = None
+        self.callback: Callable[[], object] | None = None
 
-    def try_write(self, body: bytes) -> bool:
-        raise AssertionError(body)
+    def set_disconnect_callback(self, callback: Callable[[], object]) -> None:
+        self.callback = callback
 
-    def try_respond(self, headers: Headers, body: bytes) -> bool:
-        raise AssertionError(headers, body)
+    def clear_disconnect_callback(self, callback: Callable[[], object]) -> None:
+        assert self.callback is callback
+        self.callback = None
 
-    def set_disconnect_callback(self, call: Callable[[], object]) -> None:
-        self.call = call
-
-    def clear_disconnect_callback(self, call: Callable[[], object]) -> None:
-        assert self.call is call
-        self.call = None
+    def disconnect(self) -> None:
+        assert self.callback is not None
+        self.callback()
 
 
-async def hangs() -> None:
+async def hang() -> None:
     await asyncio.Event().wait()
 
 
-async def test_the_connection_itself_says_that_the_client_has_left() -> None:
-    line = Direct()
-    task = asyncio.create_task(cancel_on_connection_lost(hangs(), line))
+async def test_work_is_cancelled_by_the_callback_of_the_connection() -> None:
+    notifier = Notifier()
+    task = asyncio.create_task(cancel_on_connection_lost(hang(), notifier))
     await asyncio.sleep(0)
-    line.call()
+    notifier.disconnect()
     await task
-    assert (task.cancelled(), task.cancelling(), line.call) == (False, 0, None)
+    assert (task.cancelled(), task.cancelling(), notifier.callback) == (False, 0, None)
 
 
-async def test_the_servers_own_cancellation_and_an_error_come_through_there_too() -> None:
-    line = Direct()
-    task = asyncio.create_task(cancel_on_connection_lost(hangs(), line))
+async def test_other_cancellations_and_errors_pass_through_the_connection_variant() -> None:
+    notifier = Notifier()
+    task = asyncio.create_task(cancel_on_connection_lost(hang(), notifier))
     await asyncio.sleep(0)
-    line.call()
+    notifier.disconnect()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    async def fails() -> None:
+    async def fail() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await cancel_on_connection_lost(fails(), line)
-    assert line.call is None
+        await cancel_on_connection_lost(fail(), notifier)
+    assert notifier.callback is None

@@ -1,15 +1,15 @@
-"""A network, a clock and a chance that do as they are told, and remember what was done to them."""
+"""A fake network and clock for the gateway, which record how they are used."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, Final, NoReturn, TypeAlias
 
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.config.settings import Settings, read_settings
@@ -22,7 +22,12 @@ from akash_gradio.gateway.passthrough.sink import Sink
 
 
 class Clock:
-    """Stands still until somebody sleeps. slept: every pause, in seconds."""
+    """A clock that advances only by `sleep`.
+
+    Attributes:
+        now: The current time, in seconds.
+        slept: Every pause, in seconds.
+    """
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -37,23 +42,40 @@ class Clock:
         await asyncio.sleep(0)
 
 
-HANGS = object()
-"""In the place of bytes: nothing more comes."""
+class Hang:
+    """A marker in place of bytes or of a reply: nothing more is received."""
+
+
+HANGS: Final = Hang()
+
+Part: TypeAlias = bytes | Callable[[], Awaitable[bytes]] | Exception | Hang
+"""Bytes, an async function that returns them, an error to raise, or HANGS."""
 
 
 @dataclass
 class FakeReply:
-    """An answer. parts: bytes, an async function that gives them, an error to raise, or HANGS.
+    """A response of an endpoint.
 
-    lag_s: how long each of them had lain there when it was read.
+    Attributes:
+        parts: What each read returns.
+        lag_s: How long before the read each part was received.
     """
 
-    parts: Sequence[Any] = ()
+    parts: Sequence[Part] = ()
     status: int = 200
     headers: Mapping[str, str] = field(
         default_factory=lambda: {"content-type": "text/event-stream"}
     )
     lag_s: float = 0.0
+
+
+async def wait_forever() -> NoReturn:
+    await asyncio.Event().wait()
+    raise AssertionError("nothing sets the event")
+
+
+Script: TypeAlias = FakeReply | Exception | Hang
+"""What a request results in."""
 
 
 def event(**fields: Any) -> bytes:
@@ -77,42 +99,46 @@ ROLE = delta(role="assistant", content="")
 DONE = b"data: [DONE]\n\n"
 
 
-def says(*words: str, finish: str = "stop", tail: Sequence[Any] = (DONE,)) -> FakeReply:
-    """A good streamed answer."""
-    return FakeReply(parts=(ROLE, *(delta(word) for word in words), delta(finish=finish), *tail))
-
-
-def whole(text: str) -> FakeReply:
-    """A good answer that is no stream."""
-    body = {"id": "up-2", "choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
+def json_reply(body: object, status: int = 200, **headers: str) -> FakeReply:
     return FakeReply(
-        parts=(json.dumps(body).encode(),), headers={"content-type": "application/json"}
+        parts=(json.dumps(body).encode(),),
+        status=status,
+        headers={"content-type": "application/json", **headers},
     )
 
 
-def refuses(status: int, message: str = "no", **headers: str) -> FakeReply:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    body = json.dumps({"error": {"message": message}}).encode()
-    return FakeReply(
-        parts=(body,), status=status, headers={"content-type": "application/json", **named}
-    )
+def streamed_reply(*texts: str, finish: str = "stop", tail: Sequence[Part] = (DONE,)) -> FakeReply:
+    """Return a complete stream of these texts."""
+    return FakeReply(parts=(ROLE, *(delta(text) for text in texts), delta(finish=finish), *tail))
 
 
-class FakeAnswer:
-    def __init__(self, network: FakeTransport, alias: str, script: FakeReply) -> None:
-        self.status, self.headers, self.lag_s = script.status, script.headers, script.lag_s
+def whole_reply(text: str) -> FakeReply:
+    """Return a complete answer that isn't streamed."""
+    choice = {"message": {"content": text}, "finish_reason": "stop"}
+    return json_reply({"id": "up-2", "choices": [choice]})
+
+
+def error_reply(status: int, message: str = "no", *, retry_after: str = "") -> FakeReply:
+    headers = {"retry-after": retry_after} if retry_after else {}
+    return json_reply({"error": {"message": message}}, status, **headers)
+
+
+class FakeResponse:
+    """The response to a request, read part by part."""
+
+    def __init__(self, network: FakeTransport, alias: str, reply: FakeReply) -> None:
+        self.status, self.headers, self.lag_s = reply.status, reply.headers, reply.lag_s
         self._network, self._alias = network, alias
-        self._parts: Iterator[Any] = iter(script.parts)
+        self._parts: Iterator[Part] = iter(reply.parts)
 
     async def read(self) -> bytes:
         part = next(self._parts, b"")
-        if part is HANGS:
+        if isinstance(part, Hang):
             self._network.hanging.set()
-            await asyncio.get_running_loop().create_future()
+            await wait_forever()
         if isinstance(part, Exception):
             raise part
-        said: bytes = await part() if callable(part) else part
-        return said
+        return part if isinstance(part, bytes) else await part()
 
     async def pipe_to(self, sink: Sink) -> None:
         for part in self._parts:
@@ -126,28 +152,36 @@ class FakeAnswer:
 
 
 class FakeTransport:
-    """opened, closed: aliases in order. bodies, headers: what was sent. hanging: set when one is.
+    """A network whose endpoints reply as scripted.
 
-    An endpoint says what was enqueued for it; when nothing is left it says `otherwise`.
+    An endpoint replies with what was enqueued for it, then with its default.
+
+    Attributes:
+        opened: The aliases called, in order.
+        closed: The aliases whose responses were closed, in order.
+        bodies: The bodies sent.
+        headers: The headers sent.
+        defaults: What an endpoint replies when nothing is enqueued.
+        model_lists: What an endpoint replies to `/v1/models`.
+        hanging: Set when a request or a response hangs.
     """
 
     def __init__(self) -> None:
         self.opened: list[str] = []
         self.closed: list[str] = []
-        self.paths: list[str] = []
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
-        self.otherwise: dict[str, Any] = {}
-        self.lists: dict[str, Any] = {}
-        self.started = self.ended = 0
+        self.defaults: dict[str, Script] = {}
+        self.model_lists: dict[str, Script] = {}
+        self.starts = self.closings = 0
         self.hanging = asyncio.Event()
-        self._queues: dict[str, deque[Any]] = defaultdict(deque)
+        self._queues: dict[str, deque[Script]] = defaultdict(deque)
 
-    def enqueue(self, alias: str, *scripts: Any) -> None:
+    def enqueue(self, alias: str, *scripts: Script) -> None:
         self._queues[alias].extend(scripts)
 
     async def start(self, _urls: Iterable[str]) -> None:
-        self.started += 1
+        self.starts += 1
 
     async def open(
         self,
@@ -157,61 +191,66 @@ class FakeTransport:
         *,
         headers: Mapping[str, str],
         connect_timeout_s: float,
-    ) -> FakeAnswer:
+    ) -> FakeResponse:
         alias = entry.name
         if body is None:
-            script = self.lists[alias]
+            script = self.model_lists[alias]
         else:
             self.opened.append(alias)
             self.bodies.append(json.loads(body))
             self.headers.append(headers)
             queue = self._queues[alias]
-            script = queue.popleft() if queue else self.otherwise.get(alias, says("hello"))
-        if script is HANGS:
+            default = self.defaults.get(alias, streamed_reply("hello"))
+            script = queue.popleft() if queue else default
+        if isinstance(script, Hang):
             self.hanging.set()
-            await asyncio.get_running_loop().create_future()
+            await wait_forever()
         if isinstance(script, Exception):
             raise script
-        return FakeAnswer(self, alias, script)
+        return FakeResponse(self, alias, script)
 
     async def aclose(self) -> None:
-        self.ended += 1
+        self.closings += 1
 
 
-def settings_of(*entries: Mapping[str, Any], **variables: object) -> Settings:
-    """Settings with these endpoints; RETRY_DELAY and such by their names."""
-    listed = [{"url": f"http://{entry['name']}.test/v1", **entry} for entry in entries]
-    named = {"ENDPOINTS": json.dumps(listed)} if listed else {}
-    named |= {name: str(value) for name, value in variables.items()}
-    settings = read_settings(named, None)
+def make_settings(*entries: Mapping[str, Any], **variables: object) -> Settings:
+    """Return settings with these endpoints, and with variables like RETRY_DELAY."""
+    endpoints = [{"url": f"http://{entry['name']}.test/v1", **entry} for entry in entries]
+    environment = {"ENDPOINTS": json.dumps(endpoints)} if endpoints else {}
+    environment |= {name: str(value) for name, value in variables.items()}
+    settings = read_settings(environment, None)
     assert not settings.problems, settings.problems
     return settings
 
 
-def named(name: str, **more: Any) -> dict[str, Any]:
+def entry_for(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "models": ["m"], **more}
 
 
-def request(model: str = "m", **more: Any) -> ChatRequest:
-    said = Conversation(turns=(Turn(role=Role.USER, content="What is it?"),))
-    return ChatRequest(**{"model": model, "conversation": said, "sampling": Sampling(), **more})
+def chat_request(model: str = "m", **more: Any) -> ChatRequest:
+    conversation = Conversation(turns=(Turn(role=Role.USER, content="What is it?"),))
+    defaults = {"model": model, "conversation": conversation, "sampling": Sampling()}
+    return ChatRequest(**{**defaults, **more})
 
 
-async def collect(gateway: Gateway, asked: ChatRequest, into: list[Event] | None = None) -> Any:
-    """Every event, as far as they came; `into` keeps them when it raises."""
+async def collect(
+    gateway: Gateway, request: ChatRequest, into: list[Event] | None = None
+) -> list[Event]:
+    """Return every event; `into` keeps those before an error."""
     events = [] if into is None else into
-    async with aclosing(gateway.stream(asked)) as stream:
+    async with aclosing(gateway.stream(request)) as stream:
         async for each in stream:
             events.append(each)
     return events
 
 
-async def error_of(gateway: Gateway, asked: ChatRequest) -> AkashGradioError:
+async def error_from(gateway: Gateway, request: ChatRequest) -> AkashGradioError:
+    """Return the error that a request raises."""
     try:
-        await collect(gateway, asked)
+        await collect(gateway, request)
     except AkashGradioError as error:
         return error
-    raise AssertionError("it was answered")
+    raise AssertionError("the request succeeded")
 
 
 def text_of(events: Sequence[Event]) -> str:

@@ -13,6 +13,7 @@ import pytest
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.chat import Conversation, Role, Sampling, Turn
 from akash_gradio.domain.errors import (
+    AkashGradioError,
     AllEndpointsFailed,
     ContextExceeded,
     EndpointMalformed,
@@ -27,7 +28,7 @@ from akash_gradio.domain.errors import (
 from akash_gradio.domain.events import Event, Finished, Retrying, Started, TextDelta, Usage
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
-from akash_gradio.domain.receipt import Attempt
+from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.gateway.retries import BUDGET_FLOOR
 from tests.gateway.fakes import (
@@ -37,31 +38,31 @@ from tests.gateway.fakes import (
     Clock,
     FakeReply,
     FakeTransport,
+    chat_request,
     collect,
     delta,
-    error_of,
-    named,
+    entry_for,
+    error_from,
+    error_reply,
+    make_settings,
     receipt_of,
-    refuses,
-    request,
-    says,
-    settings_of,
+    streamed_reply,
     text_of,
     usage,
-    whole,
+    whole_reply,
 )
 
 REFUSED = EndpointUnreachable("a", "refused")
 
 
-class House:
-    """A gateway among fakes."""
+class Harness:
+    """A gateway with a fake network and clock."""
 
     def __init__(self, *entries: dict[str, Any], cards: Any = None, **variables: object) -> None:
         self.clock, self.network = Clock(), FakeTransport()
         self.jitter = 1.0
         self.gateway = open_gateway(
-            settings_of(*entries, **variables),
+            make_settings(*entries, **variables),
             cards,
             transport=self.network,
             clock=self.clock,
@@ -70,179 +71,188 @@ class House:
         )
 
     async def ask(self, model: str = "m", **more: Any) -> list[Event]:
-        return list(await collect(self.gateway, request(model, **more)))
+        return list(await collect(self.gateway, chat_request(model, **more)))
 
     async def fail(self, model: str = "m", **more: Any) -> Any:
-        return await error_of(self.gateway, request(model, **more))
+        return await error_from(self.gateway, chat_request(model, **more))
 
     def status(self, alias: str) -> EndpointStatus:
         return next(each for each in self.gateway.endpoints() if each.alias == alias)
+
+
+def waits(events: list[Event]) -> list[float]:
+    return [each.wait_s for each in events if isinstance(each, Retrying)]
+
+
+def receipt_from(error: AkashGradioError) -> Receipt:
+    assert error.receipt is not None
+    return error.receipt
 
 
 def outcomes(attempts: tuple[Attempt, ...]) -> list[tuple[str, str, str]]:
     return [(each.endpoint, each.reason, each.outcome) for each in attempts]
 
 
-# ---- an answer ----
+# ---- answers ----
 
 
-async def test_tells_an_answer_from_its_first_token_to_its_receipt() -> None:
-    house = House(named("a"))
-    house.network.enqueue("a", says("It is ", "42.", tail=(usage(9, 4), DONE)))
-    events = await house.ask()
+async def test_an_answer_is_yielded_from_its_first_token_to_its_receipt() -> None:
+    harness = Harness(entry_for("a"))
+    harness.network.enqueue("a", streamed_reply("It is ", "42.", tail=(usage(9, 4), DONE)))
+    events = await harness.ask()
     assert events[:3] == [Started("a", "m"), TextDelta("It is "), TextDelta("42.")]
     assert Usage(prompt_tokens=9, completion_tokens=4) in events
     receipt = receipt_of(events)
     assert outcomes(receipt.attempts) == [("a", "weighted", "ok")]
     assert (receipt.endpoint, receipt.answering_model, receipt.finish) == ("a", "m", "stop")
-    assert (receipt.tokens_in.tokens, receipt.tokens_in.reported) == (9, True)
-    assert (receipt.tokens_out.tokens, receipt.tokens_out.reported) == (4, True)
+    assert receipt.tokens_in == Count(tokens=9, reported=True)
+    assert receipt.tokens_out == Count(tokens=4, reported=True)
     assert (receipt.upstream_id, receipt.fingerprint) == ("up-1", "fp")
-    assert house.network.closed == ["a"]
-    assert house.status("a").in_flight == 0
+    assert harness.network.closed == ["a"]
+    assert harness.status("a").in_flight == 0
 
 
-async def test_marks_tokens_as_estimated_where_none_were_reported() -> None:
-    house = House(named("a"))
-    receipt = receipt_of(await house.ask())
-    assert (receipt.tokens_in.reported, receipt.tokens_out.reported) == (False, False)
-    assert receipt.tokens_out.tokens == 1
+async def test_tokens_are_marked_as_estimated_without_a_usage_report() -> None:
+    harness = Harness(entry_for("a"))
+    receipt = receipt_of(await harness.ask())
+    assert receipt.tokens_in == Count(tokens=7, reported=False)
+    assert receipt.tokens_out == Count(tokens=1, reported=False)
 
 
-async def test_measures_speed_from_the_first_token_to_the_last() -> None:
-    house = House(named("a"))
-    house.network.enqueue("a", says("one", "two", tail=(usage(1, 30), DONE)))
-    async with aclosing(house.gateway.stream(request())) as stream:
+async def test_speed_is_measured_from_the_first_token_to_the_last() -> None:
+    harness = Harness(entry_for("a"))
+    harness.network.enqueue("a", streamed_reply("one", "two", tail=(usage(1, 30), DONE)))
+    async with aclosing(harness.gateway.stream(chat_request())) as stream:
         async for event in stream:
-            house.clock.now += 1 if isinstance(event, TextDelta) and event.text == "one" else 0
-            house.clock.now += 50 if isinstance(event, Usage) else 0
+            harness.clock.now += 1 if isinstance(event, TextDelta) and event.text == "one" else 0
+            harness.clock.now += 50 if isinstance(event, Usage) else 0
     assert isinstance(event, Finished)
-    assert event.receipt.tokens_per_s == 15  # half of them came with the first
+    assert event.receipt.tokens_per_s == 15  # half of them came in the first read
     assert event.receipt.first_token_s == 0
 
 
-async def test_a_token_came_when_its_bytes_did_not_when_somebody_had_time_to_read_them() -> None:
-    house = House(named("a"))
+async def test_a_token_is_timed_by_the_arrival_of_its_bytes_not_by_the_read() -> None:
+    harness = Harness(entry_for("a"))
 
     async def later() -> bytes:
-        house.clock.now += 3
+        harness.clock.now += 3
         return delta("one")
 
-    house.network.enqueue("a", FakeReply(parts=(ROLE, later, delta("two"), DONE), lag_s=1.0))
-    receipt = receipt_of(await house.ask())
+    harness.network.enqueue("a", FakeReply(parts=(ROLE, later, delta("two"), DONE), lag_s=1.0))
+    receipt = receipt_of(await harness.ask())
     assert receipt.first_token_s == 2
     assert receipt.attempts[0].elapsed_ms == 2000
 
 
-async def test_one_lump_has_no_speed() -> None:
-    house = House(named("a"))
-    house.network.enqueue("a", whole("all of it"))
-    events = await house.ask(stream=False)
+async def test_a_whole_response_has_no_speed() -> None:
+    harness = Harness(entry_for("a"))
+    harness.network.enqueue("a", whole_reply("all of it"))
+    events = await harness.ask(stream=False)
     assert text_of(events) == "all of it"
     assert receipt_of(events).tokens_per_s is None
-    assert house.network.bodies[0]["stream"] is False
-    assert "stream_options" not in house.network.bodies[0]
+    assert harness.network.bodies[0]["stream"] is False
+    assert "stream_options" not in harness.network.bodies[0]
 
 
-async def test_ends_soon_after_the_finish_reason_when_nothing_follows() -> None:
-    house = House(named("a"), IDLE_TIMEOUT=60)
-    house.network.enqueue("a", says("hi", tail=(usage(1, 1), HANGS)))
+async def test_an_answer_ends_soon_after_its_finish_reason_if_nothing_follows() -> None:
+    harness = Harness(entry_for("a"), IDLE_TIMEOUT=60)
+    harness.network.enqueue("a", streamed_reply("hi", tail=(usage(1, 1), HANGS)))
     async with asyncio.timeout(20):
-        events = await house.ask()
+        events = await harness.ask()
     assert receipt_of(events).finish == "stop"
 
 
-async def test_waits_for_usage_two_seconds_at_most() -> None:
-    house = House(named("a"), IDLE_TIMEOUT=60)
-    house.network.enqueue("a", says("hi", tail=(HANGS,)))
+async def test_the_usage_report_is_awaited_for_two_seconds_at_most() -> None:
+    harness = Harness(entry_for("a"), IDLE_TIMEOUT=60)
+    harness.network.enqueue("a", streamed_reply("hi", tail=(HANGS,)))
     async with asyncio.timeout(30):
-        events = await house.ask()
-    assert receipt_of(events).tokens_out.reported is False
+        events = await harness.ask()
+    assert receipt_of(events).tokens_out == Count(tokens=1, reported=False)
 
 
-async def test_an_answer_without_words_that_says_why_is_an_answer() -> None:
-    house = House(named("a"))
-    house.network.enqueue("a", says(finish="length"))
-    events = await house.ask()
+async def test_an_answer_without_text_but_with_a_finish_reason_is_an_answer() -> None:
+    harness = Harness(entry_for("a"))
+    harness.network.enqueue("a", streamed_reply(finish="length"))
+    events = await harness.ask()
     assert [type(event) for event in events] == [Started, Finished]
     assert receipt_of(events).finish == "length"
 
 
-# ---- choosing ----
+# ---- choosing an endpoint ----
 
 
 async def test_weight_two_and_one_give_two_thirds_and_one_third() -> None:
-    house = House(named("a", weight=2), named("b", weight=1))
+    harness = Harness(entry_for("a", weight=2), entry_for("b", weight=1))
     for _ in range(30):
-        await house.ask()
-    assert Counter(house.network.opened) == {"a": 20, "b": 10}
+        await harness.ask()
+    assert Counter(harness.network.opened) == {"a": 20, "b": 10}
 
 
-async def test_weight_nought_is_never_asked() -> None:
-    house = House(named("a", weight=0), named("b"))
+async def test_an_endpoint_with_weight_zero_is_never_called() -> None:
+    harness = Harness(entry_for("a", weight=0), entry_for("b"))
     for _ in range(5):
-        await house.ask()
-    assert set(house.network.opened) == {"b"}
-    assert house.status("a").state is EndpointState.DRAINED
+        await harness.ask()
+    assert set(harness.network.opened) == {"b"}
+    assert harness.status("a").state is EndpointState.DRAINED
 
 
 async def test_the_next_priority_serves_only_when_this_one_cannot() -> None:
-    house = House(named("a"), named("b", priority=2))
-    house.network.enqueue("a", says("x"), says("x"), REFUSED)
+    harness = Harness(entry_for("a"), entry_for("b", priority=2))
+    harness.network.enqueue("a", streamed_reply("x"), streamed_reply("x"), REFUSED)
     for _ in range(3):
-        events = await house.ask()
-    assert house.network.opened == ["a", "a", "a", "b"]
+        events = await harness.ask()
+    assert harness.network.opened == ["a", "a", "a", "b"]
     assert outcomes(receipt_of(events).attempts)[-1] == ("b", "failover", "ok")
 
 
-async def test_each_model_has_its_own_turns() -> None:
-    house = House(named("a", models=["m", "n"]), named("b", models=["m", "n"]))
+async def test_each_model_has_its_own_round_robin() -> None:
+    harness = Harness(entry_for("a", models=["m", "n"]), entry_for("b", models=["m", "n"]))
     for model in ("m", "n", "m", "n"):
-        await house.ask(model)
-    assert house.network.opened == ["a", "a", "b", "b"]
+        await harness.ask(model)
+    assert harness.network.opened == ["a", "a", "b", "b"]
 
 
-async def test_least_busy_goes_where_fewest_are_in_flight() -> None:
-    house = House(named("a"), named("b"), ROUTING="least_busy")
-    async with begun(house, "m") as first:
+async def test_least_busy_chooses_the_endpoint_with_the_fewest_calls() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"), ROUTING="least_busy")
+    async with answering(harness, "m") as first:
         assert first == "a"
         for _ in range(3):
-            await house.ask()
-    assert house.network.opened == ["a", "b", "b", "b"]
+            await harness.ask()
+    assert harness.network.opened == ["a", "b", "b", "b"]
 
 
-async def test_an_endpoint_takes_no_more_than_its_max_concurrency() -> None:
-    house = House(named("a", maxConcurrency=1, weight=9), named("b"))
-    async with begun(house, "m"):
-        assert receipt_of(await house.ask()).endpoint == "b"
-    assert receipt_of(await house.ask()).endpoint == "a"
+async def test_an_endpoint_gets_no_more_calls_than_its_max_concurrency() -> None:
+    harness = Harness(entry_for("a", maxConcurrency=1, weight=9), entry_for("b"))
+    async with answering(harness, "m"):
+        assert receipt_of(await harness.ask()).endpoint == "b"
+    assert receipt_of(await harness.ask()).endpoint == "a"
 
 
-async def test_says_that_all_are_busy() -> None:
-    house = House(named("a", maxConcurrency=1))
-    async with begun(house, "m"):
-        assert (await house.fail()).reason == "busy"
+async def test_the_error_states_that_all_endpoints_are_busy() -> None:
+    harness = Harness(entry_for("a", maxConcurrency=1))
+    async with answering(harness, "m"):
+        assert (await harness.fail()).reason == "busy"
 
 
 @asynccontextmanager
-async def begun(house: House, model: str) -> AsyncIterator[str]:
+async def answering(harness: Harness, model: str) -> AsyncIterator[str]:
     """An answer held open after its first event; gives the endpoint's alias."""
-    async with aclosing(house.gateway.stream(request(model))) as stream:
+    async with aclosing(harness.gateway.stream(chat_request(model))) as stream:
         started = await anext(stream)
         assert isinstance(started, Started)
         yield started.endpoint
 
 
-async def test_a_pinned_request_goes_there_and_nowhere_else() -> None:
-    house = House(named("a"), named("b"), FALLBACK_MODEL="n", RETRY_ATTEMPTS=1)
-    assert receipt_of(await house.ask(endpoint="b")).attempts[0].reason == "pinned"
-    house.network.otherwise["b"] = REFUSED
-    error = await house.fail(endpoint="b")
+async def test_a_pinned_request_goes_to_its_endpoint_only() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"), FALLBACK_MODEL="n", RETRY_ATTEMPTS=1)
+    assert receipt_of(await harness.ask(endpoint="b")).attempts[0].reason == "pinned"
+    harness.network.defaults["b"] = REFUSED
+    error = await harness.fail(endpoint="b")
     assert isinstance(error, AllEndpointsFailed)
-    assert house.network.opened == ["b", "b", "b"]
+    assert harness.network.opened == ["b", "b", "b"]
 
 
-# ---- failing over ----
+# ---- failover and retries ----
 
 
 @pytest.mark.parametrize(
@@ -250,7 +260,10 @@ async def test_a_pinned_request_goes_there_and_nowhere_else() -> None:
     [
         REFUSED,
         EndpointTimeout("a", "connect", 5),
-        *(refuses(status) for status in (401, 403, 404, 408, 409, 425, 429, 500, 503, 529, 307)),
+        *(
+            error_reply(status)
+            for status in (401, 403, 404, 408, 409, 425, 429, 500, 503, 529, 307)
+        ),
         FakeReply(parts=(b"<html>",)),
         FakeReply(parts=(b"data: {broken\n\n",)),
         FakeReply(parts=(b'{"error": {"message": "busy"}}',)),
@@ -259,95 +272,97 @@ async def test_a_pinned_request_goes_there_and_nowhere_else() -> None:
         FakeReply(parts=(ROLE, EndpointMalformed("a", "cut"))),
     ],
 )
-async def test_the_caller_sees_nothing_of_a_failure_before_the_first_token(failure: Any) -> None:
-    house = House(named("a"), named("b"))
-    house.network.enqueue("a", failure)
-    events = await house.ask()
+async def test_a_failure_before_the_first_token_fails_over(failure: Any) -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    harness.network.enqueue("a", failure)
+    events = await harness.ask()
     assert text_of(events) == "hello"
     assert [type(each) for each in events] == [Retrying, Started, TextDelta, Finished]
-    assert events[0].wait_s == 0
-    assert (house.network.opened, house.clock.slept) == (["a", "b"], [])
-    assert house.status("a").in_flight == 0
+    assert waits(events) == [0]
+    assert (harness.network.opened, harness.clock.slept) == (["a", "b"], [])
+    assert harness.status("a").in_flight == 0
 
 
-async def test_a_hang_before_the_first_token_moves_on() -> None:
-    house = House(named("a"), named("b"), FIRST_TOKEN_TIMEOUT=0.05)
-    house.network.enqueue("a", FakeReply(parts=(ROLE, b": still here\n\n", HANGS)))
-    events = await house.ask()
+async def test_a_hang_before_the_first_token_fails_over() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"), FIRST_TOKEN_TIMEOUT=0.05)
+    harness.network.enqueue("a", FakeReply(parts=(ROLE, b": still here\n\n", HANGS)))
+    events = await harness.ask()
     assert outcomes(receipt_of(events).attempts) == [
         ("a", "weighted", "EndpointTimeout"),
         ("b", "failover", "ok"),
     ]
-    assert house.network.closed == ["a", "b"]
+    assert harness.network.closed == ["a", "b"]
 
 
-async def test_pauses_only_when_all_have_been_tried_and_doubles_the_pause() -> None:
-    house = House(named("a"), named("b"), RETRY_ATTEMPTS=5, RETRY_DELAY=1000)
-    house.network.enqueue("a", *[REFUSED] * 2)
-    house.network.enqueue("b", *[REFUSED] * 2)
-    events = await house.ask()
-    rounds = [set(house.network.opened[at : at + 2]) for at in (0, 2, 4)]
+async def test_the_gateway_pauses_only_after_a_full_round_and_doubles_the_pause() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"), RETRY_ATTEMPTS=5, RETRY_DELAY=1000)
+    harness.network.enqueue("a", *[REFUSED] * 2)
+    harness.network.enqueue("b", *[REFUSED] * 2)
+    events = await harness.ask()
+    rounds = [set(harness.network.opened[at : at + 2]) for at in (0, 2, 4)]
     assert rounds[:2] == [{"a", "b"}, {"a", "b"}]
-    assert len(house.network.opened) == 5
-    assert house.clock.slept == [1, 2]
-    assert [each.wait_s for each in events if isinstance(each, Retrying)] == [0, 1, 0, 2]
+    assert len(harness.network.opened) == 5
+    assert harness.clock.slept == [1, 2]
+    assert waits(events) == [0, 1, 0, 2]
 
 
-async def test_the_pause_has_full_jitter() -> None:
-    house = House(named("a"), RETRY_DELAY=1000)
-    house.jitter = 0.25
-    house.network.enqueue("a", REFUSED)
-    await house.ask()
-    assert house.clock.slept == [0.25]
+async def test_the_backoff_has_full_jitter() -> None:
+    harness = Harness(entry_for("a"), RETRY_DELAY=1000)
+    harness.jitter = 0.25
+    harness.network.enqueue("a", REFUSED)
+    await harness.ask()
+    assert harness.clock.slept == [0.25]
 
 
-async def test_gives_up_after_the_extra_attempts() -> None:
-    house = House(named("a"), RETRY_ATTEMPTS=1)
-    house.network.otherwise["a"] = REFUSED
-    error = await house.fail()
+async def test_the_gateway_gives_up_after_the_extra_attempts() -> None:
+    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=1)
+    harness.network.defaults["a"] = REFUSED
+    error = await harness.fail()
     assert isinstance(error, AllEndpointsFailed)
     assert isinstance(error.cause, EndpointUnreachable)
-    assert house.network.opened == ["a", "a"]
-    assert error.receipt.finish == "failed"
-    assert len(error.receipt.attempts) == 2
+    assert harness.network.opened == ["a", "a"]
+    assert receipt_from(error).finish == "failed"
+    assert len(receipt_from(error).attempts) == 2
 
 
 async def test_no_extra_attempts_means_one_attempt() -> None:
-    house = House(named("a"), named("b"), RETRY_ATTEMPTS=0)
-    house.network.otherwise["a"] = REFUSED
-    await house.fail()
-    assert house.network.opened == ["a"]
+    harness = Harness(entry_for("a"), entry_for("b"), RETRY_ATTEMPTS=0)
+    harness.network.defaults["a"] = REFUSED
+    await harness.fail()
+    assert harness.network.opened == ["a"]
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-async def test_a_wrong_request_is_told_at_once_and_is_no_failure(status: int) -> None:
-    house = House(named("a"), named("b"))
-    house.network.enqueue("a", refuses(status, "temperature must be below 2"))
-    error = await house.fail()
+async def test_a_rejected_request_raises_at_once_and_does_not_count_as_a_failure(
+    status: int,
+) -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    harness.network.enqueue("a", error_reply(status, "temperature must be below 2"))
+    error = await harness.fail()
     assert isinstance(error, RequestRefused)
     assert error.detail == "temperature must be below 2"
-    assert outcomes(error.receipt.attempts) == [("a", "weighted", "RequestRefused")]
-    assert error.receipt.attempts[0].status == status
-    assert house.status("a").reason == ""
+    assert outcomes(receipt_from(error).attempts) == [("a", "weighted", "RequestRefused")]
+    assert receipt_from(error).attempts[0].status == status
+    assert harness.status("a").reason == ""
 
 
-async def test_a_request_past_the_context_is_told_with_its_numbers() -> None:
-    house = House(named("a"), named("b"))
-    words = "This model's maximum context length is 8192 tokens. You requested 9000 tokens"
-    house.network.enqueue("a", refuses(400, words))
-    error = await house.fail()
+async def test_a_request_that_exceeds_the_context_raises_with_the_limit() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    detail = "This model's maximum context length is 8192 tokens. You requested 9000 tokens"
+    harness.network.enqueue("a", error_reply(400, detail))
+    error = await harness.fail()
     assert isinstance(error, ContextExceeded)
-    assert (error.limit_tokens, house.network.opened) == (8192, ["a"])
+    assert (error.limit_tokens, harness.network.opened) == (8192, ["a"])
 
 
-async def test_never_restarts_a_reply_that_began() -> None:
-    house = House(named("a"), named("b"))
-    house.network.enqueue("a", FakeReply(parts=(delta("he"), EndpointMalformed("a", "cut"))))
+async def test_an_answer_that_began_is_never_restarted() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    harness.network.enqueue("a", FakeReply(parts=(delta("he"), EndpointMalformed("a", "cut"))))
     events: list[Event] = []
     with pytest.raises(ReplyInterrupted) as caught:
-        await collect(house.gateway, request(), events)
+        await collect(harness.gateway, chat_request(), events)
     assert events == [Started("a", "m"), TextDelta("he")]
-    assert (house.network.opened, house.network.closed) == (["a"], ["a"])
+    assert (harness.network.opened, harness.network.closed) == (["a"], ["a"])
     receipt = caught.value.receipt
     assert receipt is not None
     assert (receipt.finish, receipt.endpoint) == ("interrupted", "a")
@@ -355,181 +370,183 @@ async def test_never_restarts_a_reply_that_began() -> None:
 
 
 async def test_a_silence_after_the_first_token_is_an_interruption() -> None:
-    house = House(named("a"), IDLE_TIMEOUT=0.05)
-    house.network.enqueue("a", FakeReply(parts=(delta("he"), b": ping\n\n", b": ping\n\n", HANGS)))
-    error = await house.fail()
+    harness = Harness(entry_for("a"), IDLE_TIMEOUT=0.05)
+    harness.network.enqueue(
+        "a", FakeReply(parts=(delta("he"), b": ping\n\n", b": ping\n\n", HANGS))
+    )
+    error = await harness.fail()
     assert isinstance(error, ReplyInterrupted)
     assert isinstance(error.cause, EndpointTimeout)
     assert error.cause.stage == "idle"
 
 
 @pytest.mark.parametrize("script", [HANGS, FakeReply(parts=(delta("he"), HANGS))])
-async def test_a_timeout_that_is_remembered_keeps_nothing_of_what_it_ended(script: Any) -> None:
-    house = House(named("a"), FIRST_TOKEN_TIMEOUT=0.05, IDLE_TIMEOUT=0.05, RETRY_ATTEMPTS=0)
-    house.network.enqueue("a", script)
-    await house.fail()
-    endpoint = house.gateway.endpoint("a")
+async def test_a_remembered_timeout_keeps_no_reference_to_its_call(script: Any) -> None:
+    harness = Harness(entry_for("a"), FIRST_TOKEN_TIMEOUT=0.05, IDLE_TIMEOUT=0.05, RETRY_ATTEMPTS=0)
+    harness.network.enqueue("a", script)
+    await harness.fail()
+    endpoint = harness.gateway.endpoint("a")
     assert endpoint is not None
     failure = endpoint.last_failure
     assert isinstance(failure, EndpointTimeout)
     assert (failure.__traceback__, failure.__context__) == (None, None)
 
 
-async def test_signs_of_life_without_a_word_are_a_silence_too() -> None:
+async def test_keep_alive_comments_do_not_prevent_the_idle_timeout() -> None:
     async def ping() -> bytes:
-        await asyncio.sleep(0.01)  # real: the timer of the gateway is
+        await asyncio.sleep(0.01)  # the gateway uses a real timer
         return b": ping\n\n"
 
-    house = House(named("a"), IDLE_TIMEOUT=0.05)
-    house.network.enqueue("a", FakeReply(parts=(delta("he"), *[ping] * 200)))
-    error = await house.fail()
+    harness = Harness(entry_for("a"), IDLE_TIMEOUT=0.05)
+    harness.network.enqueue("a", FakeReply(parts=(delta("he"), *[ping] * 200)))
+    error = await harness.fail()
     assert isinstance(error, ReplyInterrupted)
     assert isinstance(error.cause, EndpointTimeout)
 
 
-async def test_a_slow_reader_is_no_silence_of_the_endpoint() -> None:
-    house = House(named("a"), IDLE_TIMEOUT=0.02)
-    async with aclosing(house.gateway.stream(request())) as stream:
+async def test_a_slow_consumer_does_not_trigger_the_idle_timeout() -> None:
+    harness = Harness(entry_for("a"), IDLE_TIMEOUT=0.02)
+    async with aclosing(harness.gateway.stream(chat_request())) as stream:
         async for _ in stream:
-            await asyncio.sleep(0.05)  # real: the timer of the gateway is
+            await asyncio.sleep(0.05)  # the gateway uses a real timer
 
 
-async def test_a_refusal_in_the_middle_is_an_interruption() -> None:
-    house = House(named("a"))
+async def test_a_rejection_in_the_middle_is_an_interruption() -> None:
+    harness = Harness(entry_for("a"))
     fault = b'data: {"error": {"message": "bad", "code": 400}}\n\n'
-    house.network.enqueue("a", FakeReply(parts=(delta("he"), fault)))
-    error = await house.fail()
+    harness.network.enqueue("a", FakeReply(parts=(delta("he"), fault)))
+    error = await harness.fail()
     assert isinstance(error, ReplyInterrupted)
     assert isinstance(error.cause, EndpointMalformed)
 
 
-async def test_the_retry_budget_ends_an_outage_of_retries() -> None:
-    house = House(named("a"), named("b"), RETRY_ATTEMPTS=20, RETRY_DELAY=0)
-    house.network.otherwise = {"a": refuses(409), "b": refuses(409)}
+async def test_the_retry_budget_limits_retries_in_an_outage() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"), RETRY_ATTEMPTS=20, RETRY_DELAY=0)
+    harness.network.defaults = {"a": error_reply(409), "b": error_reply(409)}
     for _ in range(40):
-        for entry in settings_of(named("a"), named("b")).endpoints:
-            house.gateway.put_endpoint(entry)  # their breakers would end it too
-        assert isinstance(await house.fail(), AllEndpointsFailed)
-    assert len(house.network.opened) <= 40 + BUDGET_FLOOR + 0.2 * 40
+        for entry in make_settings(entry_for("a"), entry_for("b")).endpoints:
+            harness.gateway.put_endpoint(entry)  # or their breakers would open
+        assert isinstance(await harness.fail(), AllEndpointsFailed)
+    assert len(harness.network.opened) <= 40 + BUDGET_FLOOR + 0.2 * 40
 
 
-# ---- resting, and the breaker ----
+# ---- Retry-After and the breaker ----
 
 
-async def test_retry_after_rests_the_endpoint_and_is_waited_for() -> None:
-    house = House(named("a"), RETRY_DELAY=1000)
-    house.network.enqueue("a", refuses(429, retry_after="2"))
-    events = await house.ask()
+async def test_a_short_retry_after_is_waited_for() -> None:
+    harness = Harness(entry_for("a"), RETRY_DELAY=1000)
+    harness.network.enqueue("a", error_reply(429, retry_after="2"))
+    events = await harness.ask()
     assert text_of(events) == "hello"
-    assert house.clock.slept == [2]
-    assert events[0].wait_s == 2
+    assert harness.clock.slept == [2]
+    assert waits(events) == [2]
 
 
-async def test_a_resting_endpoint_is_left_alone_while_another_can_answer() -> None:
-    house = House(named("a", weight=5), named("b"))
-    house.network.enqueue("a", refuses(429, retry_after="60"))
+async def test_a_resting_endpoint_is_skipped_while_another_can_answer() -> None:
+    harness = Harness(entry_for("a", weight=5), entry_for("b"))
+    harness.network.enqueue("a", error_reply(429, retry_after="60"))
     for _ in range(4):
-        await house.ask()
-    assert house.network.opened == ["a", "b", "b", "b", "b"]
-    assert house.status("a").state is EndpointState.RESTING
+        await harness.ask()
+    assert harness.network.opened == ["a", "b", "b", "b", "b"]
+    assert harness.status("a").state is EndpointState.RESTING
 
 
-async def test_a_rest_that_is_too_long_is_told_instead_of_waited_for() -> None:
-    house = House(named("a"))
-    house.network.enqueue("a", refuses(429, retry_after="60"))
-    error = await house.fail()
+async def test_a_long_retry_after_is_reported_instead_of_waited_for() -> None:
+    harness = Harness(entry_for("a"))
+    harness.network.enqueue("a", error_reply(429, retry_after="60"))
+    error = await harness.fail()
     assert isinstance(error, AllEndpointsFailed)
-    assert (error.retry_after_s, house.clock.slept) == (60, [])
-    again = await house.fail()
+    assert (error.retry_after_s, harness.clock.slept) == (60, [])
+    again = await harness.fail()
     assert isinstance(again, AllEndpointsFailed)
     assert isinstance(again.cause, EndpointRefused)
-    assert (again.cause.upstream_status, again.receipt.attempts) == (429, ())
-    assert house.network.opened == ["a"]
+    assert (again.cause.upstream_status, receipt_from(again).attempts) == (429, ())
+    assert harness.network.opened == ["a"]
 
 
-async def test_no_time_to_wait_is_told_while_another_endpoint_is_ready() -> None:
-    house = House(named("a"), named("b"), RETRY_ATTEMPTS=0)
-    house.network.enqueue("a", refuses(429, retry_after="60"))
-    assert (await house.fail()).retry_after_s is None
+async def test_no_retry_after_is_reported_while_another_endpoint_is_ready() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"), RETRY_ATTEMPTS=0)
+    harness.network.enqueue("a", error_reply(429, retry_after="60"))
+    assert (await harness.fail()).retry_after_s is None
 
 
-async def test_many_429_never_open_the_breaker() -> None:
-    house = House(named("a"), RETRY_ATTEMPTS=0)
-    house.network.otherwise["a"] = refuses(429, retry_after="1")
+async def test_status_429_never_opens_the_breaker() -> None:
+    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=0)
+    harness.network.defaults["a"] = error_reply(429, retry_after="1")
     for _ in range(9):
-        await house.fail()
-        house.clock.now += 1
-    assert len(house.network.opened) == 9
-    assert house.status("a").state is not EndpointState.DOWN
+        await harness.fail()
+        harness.clock.now += 1
+    assert len(harness.network.opened) == 9
+    assert harness.status("a").state is not EndpointState.DOWN
 
 
-async def test_a_failing_endpoint_is_left_out_after_three_and_probed_later() -> None:
-    house = House(named("a"), named("b"))
-    house.network.otherwise["a"] = REFUSED
+async def test_an_endpoint_is_skipped_after_three_failures_and_probed_later() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    harness.network.defaults["a"] = REFUSED
     for _ in range(12):
-        await house.ask()
-    assert house.network.opened.count("a") == 3
-    assert house.status("a").state is EndpointState.DOWN
-    house.clock.now += 5
+        await harness.ask()
+    assert harness.network.opened.count("a") == 3
+    assert harness.status("a").state is EndpointState.DOWN
+    harness.clock.now += 5
     for _ in range(4):
-        await house.ask()
-    assert house.network.opened.count("a") == 4
-    del house.network.otherwise["a"]
-    house.clock.now += 10
-    receipts = [receipt_of(await house.ask()) for _ in range(4)]
+        await harness.ask()
+    assert harness.network.opened.count("a") == 4
+    del harness.network.defaults["a"]
+    harness.clock.now += 10
+    receipts = [receipt_of(await harness.ask()) for _ in range(4)]
     assert ("a", "probe", "ok") in [each for one in receipts for each in outcomes(one.attempts)]
-    assert house.status("a").state is EndpointState.READY
+    assert harness.status("a").state is EndpointState.READY
 
 
-async def test_breaking_off_thrice_takes_an_endpoint_out_too() -> None:
-    house = House(named("a"))
-    house.network.otherwise["a"] = FakeReply(parts=(delta("he"), EndpointMalformed("a", "cut")))
+async def test_three_interruptions_open_the_breaker_too() -> None:
+    harness = Harness(entry_for("a"))
+    harness.network.defaults["a"] = FakeReply(parts=(delta("he"), EndpointMalformed("a", "cut")))
     for _ in range(3):
-        await house.fail()
-    assert house.status("a").state is EndpointState.DOWN
+        await harness.fail()
+    assert harness.status("a").state is EndpointState.DOWN
 
 
-async def test_when_all_are_out_the_one_that_is_back_first_is_waited_for() -> None:
-    house = House(named("a"), RETRY_ATTEMPTS=3, RETRY_DELAY=1000)
-    house.network.enqueue("a", REFUSED, REFUSED, REFUSED)
-    events = await house.ask()
-    assert house.clock.slept == [1, 2, 5]
+async def test_the_endpoint_that_is_ready_first_is_waited_for_when_all_breakers_are_open() -> None:
+    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=3, RETRY_DELAY=1000)
+    harness.network.enqueue("a", REFUSED, REFUSED, REFUSED)
+    events = await harness.ask()
+    assert harness.clock.slept == [1, 2, 5]
     assert outcomes(receipt_of(events).attempts)[-1] == ("a", "retry", "ok")
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_wrong_key_moves_on_and_marks_the_endpoint(status: int) -> None:
-    house = House(named("a"), named("b"))
-    house.network.otherwise["a"] = refuses(status)
+async def test_a_rejected_key_fails_over_and_takes_the_endpoint_down(status: int) -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    harness.network.defaults["a"] = error_reply(status)
     for _ in range(4):
-        await house.ask()
-    assert house.network.opened.count("a") == 1
-    assert (house.status("a").reason, house.status("a").state) == ("key", EndpointState.DOWN)
+        await harness.ask()
+    assert harness.network.opened.count("a") == 1
+    assert (harness.status("a").reason, harness.status("a").state) == ("key", EndpointState.DOWN)
 
 
-async def test_a_404_concerns_that_model_alone_and_for_a_while() -> None:
-    house = House(named("a", models=["m", "n"], weight=9), named("b"))
-    house.network.enqueue("a", refuses(404))
+async def test_status_404_affects_only_that_model_and_for_a_minute() -> None:
+    harness = Harness(entry_for("a", models=["m", "n"], weight=9), entry_for("b"))
+    harness.network.enqueue("a", error_reply(404))
     for _ in range(3):
-        await house.ask()
-    assert house.network.opened == ["a", "b", "b", "b"]
-    assert receipt_of(await house.ask("n")).endpoint == "a"
-    house.clock.now += 60
-    assert receipt_of(await house.ask()).endpoint == "a"
+        await harness.ask()
+    assert harness.network.opened == ["a", "b", "b", "b"]
+    assert receipt_of(await harness.ask("n")).endpoint == "a"
+    harness.clock.now += 60
+    assert receipt_of(await harness.ask()).endpoint == "a"
 
 
 # ---- fallback models ----
 
 
-async def test_the_fallback_answers_with_its_own_defaults_when_the_model_is_spent() -> None:
+async def test_the_fallback_answers_with_its_own_defaults_after_the_model_failed() -> None:
     cards = {
         "m": ModelCard(id="m", name="M", temperature=0.1),
         "n": ModelCard(id="n", name="N", temperature=0.9, custom_headers={"X-N": "n"}),
     }
-    entries = named("a"), named("b", models=["n"])
-    house = House(*entries, cards=cards.get, FALLBACK_MODEL="n", RETRY_ATTEMPTS=1)
-    house.network.otherwise["a"] = REFUSED
-    events = await house.ask()
+    entries = entry_for("a"), entry_for("b", models=["n"])
+    harness = Harness(*entries, cards=cards.get, FALLBACK_MODEL="n", RETRY_ATTEMPTS=1)
+    harness.network.defaults["a"] = REFUSED
+    events = await harness.ask()
     receipt = receipt_of(events)
     assert events[-3] == Started("b", "n")
     assert (receipt.requested_model, receipt.answering_model, receipt.fallback) == ("m", "n", True)
@@ -538,141 +555,145 @@ async def test_the_fallback_answers_with_its_own_defaults_when_the_model_is_spen
         ("a", "retry", "EndpointUnreachable"),
         ("b", "fallback", "ok"),
     ]
-    assert [each["temperature"] for each in house.network.bodies] == [0.1, 0.1, 0.9]
-    assert house.network.headers[-1] == {"X-N": "n"}
+    assert [each["temperature"] for each in harness.network.bodies] == [0.1, 0.1, 0.9]
+    assert harness.network.headers[-1] == {"X-N": "n"}
     assert receipt.sent == {"temperature": 0.9}
 
 
-async def test_a_model_that_is_out_goes_to_its_fallback_without_a_pause() -> None:
-    house = House(named("a"), named("b", models=["n"]), FALLBACK_MODEL="n")
-    house.network.otherwise["a"] = refuses(401)
+async def test_a_model_that_is_down_goes_to_its_fallback_without_a_pause() -> None:
+    harness = Harness(entry_for("a"), entry_for("b", models=["n"]), FALLBACK_MODEL="n")
+    harness.network.defaults["a"] = error_reply(401)
     for _ in range(2):
-        assert receipt_of(await house.ask()).answering_model == "n"
-    assert (house.network.opened, house.clock.slept) == (["a", "b", "b"], [])
+        assert receipt_of(await harness.ask()).answering_model == "n"
+    assert (harness.network.opened, harness.clock.slept) == (["a", "b", "b"], [])
 
 
-async def test_fallbacks_come_in_order_each_with_its_endpoints() -> None:
+async def test_fallbacks_are_tried_in_order_with_all_their_endpoints() -> None:
     entries = (
-        named("a"),
-        named("b", models=["n"]),
-        named("c", models=["n"]),
-        named("d", models=["o"]),
+        entry_for("a"),
+        entry_for("b", models=["n"]),
+        entry_for("c", models=["n"]),
+        entry_for("d", models=["o"]),
     )
-    house = House(*entries, FALLBACK_MODEL="n, o", RETRY_ATTEMPTS=2, RETRY_DELAY=0)
-    house.network.otherwise = {each: refuses(401) for each in "abc"}
-    await house.ask()
-    assert house.network.opened == ["a", "b", "c", "d"]
+    harness = Harness(*entries, FALLBACK_MODEL="n, o", RETRY_ATTEMPTS=2, RETRY_DELAY=0)
+    harness.network.defaults = {each: error_reply(401) for each in "abc"}
+    await harness.ask()
+    assert harness.network.opened == ["a", "b", "c", "d"]
 
 
-async def test_a_request_that_wants_its_own_model_alone_gets_no_fallback() -> None:
-    house = House(named("a"), named("b", models=["n"]), FALLBACK_MODEL="n")
-    house.network.otherwise["a"] = refuses(401)
-    assert isinstance(await house.fail(fallback=False), AllEndpointsFailed)
-    assert set(house.network.opened) == {"a"}
+async def test_a_request_without_fallback_gets_none() -> None:
+    harness = Harness(entry_for("a"), entry_for("b", models=["n"]), FALLBACK_MODEL="n")
+    harness.network.defaults["a"] = error_reply(401)
+    assert isinstance(await harness.fail(fallback=False), AllEndpointsFailed)
+    assert set(harness.network.opened) == {"a"}
 
 
-async def test_pictures_go_to_a_fallback_with_vision_alone() -> None:
+async def test_pictures_go_only_to_a_fallback_with_vision() -> None:
     cards = {
         "m": ModelCard(id="m", name="M", vision=True),
         "n": ModelCard(id="n", name="N"),
         "o": ModelCard(id="o", name="O", vision=True),
     }
-    entries = named("a"), named("b", models=["n"]), named("c", models=["o"])
-    house = House(*entries, cards=cards.get, FALLBACK_MODEL="n, o, p")
-    house.network.otherwise["a"] = refuses(401)
+    entries = (
+        entry_for("a"),
+        entry_for("b", models=["n"]),
+        entry_for("c", models=["o"]),
+    )
+    harness = Harness(*entries, cards=cards.get, FALLBACK_MODEL="n, o, p")
+    harness.network.defaults["a"] = error_reply(401)
     picture = Turn(role=Role.USER, content="", pictures=("data:image/png;base64,AA==",))
-    await house.ask(conversation=Conversation(turns=(picture,)))
-    assert house.network.opened == ["a", "c"]
+    await harness.ask(conversation=Conversation(turns=(picture,)))
+    assert harness.network.opened == ["a", "c"]
 
 
-async def test_an_unknown_model_is_no_fallbacks_business() -> None:
-    house = House(named("a"), FALLBACK_MODEL="m")
-    assert isinstance(await house.fail("typo"), UnknownModel)
-    assert house.network.opened == []
+async def test_an_unknown_model_does_not_use_the_fallback() -> None:
+    harness = Harness(entry_for("a"), FALLBACK_MODEL="m")
+    assert isinstance(await harness.fail("typo"), UnknownModel)
+    assert harness.network.opened == []
 
 
-# ---- nobody ----
+# ---- no endpoint ----
 
 
-async def test_says_why_nobody_can_be_asked() -> None:
+async def test_the_error_states_why_no_endpoint_is_available() -> None:
     def cards(model: str) -> ModelCard | None:
         return ModelCard(id="m", name="M") if model == "m" else None
 
-    async def reason(house: House) -> str:
-        error = await house.fail()
+    async def reason(harness: Harness) -> str:
+        error = await harness.fail()
         assert isinstance(error, NoEndpoint)
         return error.reason
 
-    assert await reason(House(cards=cards)) == "none_configured"
-    assert await reason(House(named("a", models=["n"]), cards=cards)) == "none_serves"
-    assert await reason(House(named("a", weight=0))) == "drained"
+    assert await reason(Harness(cards=cards)) == "none_configured"
+    assert await reason(Harness(entry_for("a", models=["n"]), cards=cards)) == "none_serves"
+    assert await reason(Harness(entry_for("a", weight=0))) == "drained"
 
 
-async def test_a_model_that_is_starting_is_said_to_be() -> None:
-    house = House()
-    house.gateway.expect_endpoint("this-computer", ("small",))
-    error = await house.fail("small")
+async def test_the_error_states_that_a_model_is_starting() -> None:
+    harness = Harness()
+    harness.gateway.expect_endpoint("this-computer", ("small",))
+    error = await harness.fail("small")
     assert isinstance(error, NoEndpoint)
     assert error.reason == "starting"
-    assert house.status("this-computer").state is EndpointState.STARTING
-    assert isinstance(await house.fail("typo"), UnknownModel)
+    assert harness.status("this-computer").state is EndpointState.STARTING
+    assert isinstance(await harness.fail("typo"), UnknownModel)
 
 
-async def test_an_endpoint_that_announces_itself_serves_and_can_come_again_or_go() -> None:
-    house = House()
-    house.gateway.expect_endpoint("a", ("m",))
+async def test_an_announced_endpoint_can_be_added_replaced_and_removed() -> None:
+    harness = Harness()
+    harness.gateway.expect_endpoint("a", ("m",))
     entry = EndpointSettings(name="a", url="http://127.0.0.1:1/v1", models=("m",))
-    house.gateway.put_endpoint(entry)
-    assert len(house.gateway.endpoints()) == 1
-    house.network.otherwise["a"] = refuses(401)
-    await house.fail()
-    assert house.status("a").state is EndpointState.DOWN
-    house.gateway.put_endpoint(entry.model_copy(update={"url": "http://127.0.0.1:2/v1"}))
-    assert house.status("a").state is EndpointState.UNKNOWN
-    house.gateway.remove_endpoint("a")
-    assert house.gateway.endpoints() == ()
+    harness.gateway.put_endpoint(entry)
+    assert len(harness.gateway.endpoints()) == 1
+    harness.network.defaults["a"] = error_reply(401)
+    await harness.fail()
+    assert harness.status("a").state is EndpointState.DOWN
+    harness.gateway.put_endpoint(entry.model_copy(update={"url": "http://127.0.0.1:2/v1"}))
+    assert harness.status("a").state is EndpointState.UNKNOWN
+    harness.gateway.remove_endpoint("a")
+    assert harness.gateway.endpoints() == ()
 
 
 @pytest.mark.parametrize(
-    ("reason", "wanted"),
+    ("reason", "expected"),
     [("refused", NoEndpoint), ("reset", AllEndpointsFailed), ("dns", AllEndpointsFailed)],
 )
-async def test_a_server_that_died_before_it_heard_the_question_is_starting_again(
-    reason: str, wanted: type[Exception]
+async def test_a_server_that_ended_before_it_received_the_request_is_starting_again(
+    reason: str, expected: type[Exception]
 ) -> None:
-    """After a reset it may have died of the question: that one is not asked again and again."""
-    house = House(named("a"))
-    house.network.otherwise["a"] = EndpointUnreachable("a", reason)
-    async with aclosing(house.gateway.stream(request("m"))) as events:
+    """After a reset the request itself may have ended it, so it must not be sent again."""
+    harness = Harness(entry_for("a"))
+    harness.network.defaults["a"] = EndpointUnreachable("a", reason)
+    async with aclosing(harness.gateway.stream(chat_request("m"))) as events:
         assert isinstance(await anext(events), Retrying)
-        house.gateway.expect_endpoint("a", ("m",))
-        with pytest.raises(wanted) as raised:
+        harness.gateway.expect_endpoint("a", ("m",))
+        with pytest.raises(expected) as raised:
             await anext(events)
-    assert getattr(raised.value, "reason", "") == ("starting" if wanted is NoEndpoint else "")
-    assert house.network.opened == ["a"]
+    assert getattr(raised.value, "reason", "") == ("starting" if expected is NoEndpoint else "")
+    assert harness.network.opened == ["a"]
 
 
 # ---- stream_options ----
 
 
-async def test_asks_for_usage_until_an_endpoint_does_not_know_it() -> None:
-    house = House(named("a"), RETRY_ATTEMPTS=0)
-    house.network.enqueue("a", refuses(400, "Unknown field: stream_options"))
-    events = await house.ask()
-    await house.ask()
+async def test_usage_is_requested_until_an_endpoint_rejects_it() -> None:
+    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=0)
+    harness.network.enqueue("a", error_reply(400, "Unknown field: stream_options"))
+    events = await harness.ask()
+    await harness.ask()
     assert [type(each) for each in events] == [Retrying, Started, TextDelta, Finished]
-    assert [("stream_options" in body) for body in house.network.bodies] == [True, False, False]
-    assert house.network.bodies[0]["stream_options"] == {"include_usage": True}
+    assert [("stream_options" in body) for body in harness.network.bodies] == [True, False, False]
+    assert harness.network.bodies[0]["stream_options"] == {"include_usage": True}
 
 
-async def test_a_second_refusal_for_that_reason_is_told() -> None:
-    house = House(named("a"))
-    house.network.otherwise["a"] = refuses(400, "include_usage is not allowed")
-    assert isinstance(await house.fail(), RequestRefused)
-    assert house.network.opened == ["a", "a"]
+async def test_a_second_rejection_for_that_reason_is_raised() -> None:
+    harness = Harness(entry_for("a"))
+    harness.network.defaults["a"] = error_reply(400, "include_usage is not allowed")
+    assert isinstance(await harness.fail(), RequestRefused)
+    assert harness.network.opened == ["a", "a"]
 
 
-# ---- leaving ----
+# ---- cancellation ----
 
 
 @pytest.mark.parametrize(
@@ -680,58 +701,58 @@ async def test_a_second_refusal_for_that_reason_is_told() -> None:
     [HANGS, FakeReply(parts=(HANGS,)), FakeReply(parts=(delta("he"), HANGS))],
     ids=["before the head", "before the first token", "after it"],
 )
-async def test_a_cancelled_question_is_closed_and_is_no_failure(
+async def test_a_cancelled_request_is_closed_and_does_not_count_as_a_failure(
     script: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "akash_gradio.gateway")
-    house = House(named("a"))
-    house.network.enqueue("a", script)
-    asking = asyncio.create_task(house.ask())
-    await house.network.hanging.wait()
-    assert house.status("a").in_flight == 1
+    harness = Harness(entry_for("a"))
+    harness.network.enqueue("a", script)
+    asking = asyncio.create_task(harness.ask())
+    await harness.network.hanging.wait()
+    assert harness.status("a").in_flight == 1
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert house.network.closed == ([] if script is HANGS else ["a"])
-    assert (house.status("a").in_flight, house.status("a").reason) == (0, "")
+    assert harness.network.closed == ([] if script is HANGS else ["a"])
+    assert (harness.status("a").in_flight, harness.status("a").reason) == (0, "")
     (line,) = [each for each in caplog.records if each.message == "reply.finished"]
     assert line.outcome == "cancelled"  # type: ignore[attr-defined]
 
 
-async def test_a_stream_closed_in_the_middle_closes_the_endpoints() -> None:
-    house = House(named("a"), named("b"))
-    async with aclosing(house.gateway.stream(request())) as stream:
+async def test_closing_the_stream_closes_the_connection_to_the_endpoint() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    async with aclosing(harness.gateway.stream(chat_request())) as stream:
         await anext(stream)
         await anext(stream)
-        assert house.network.closed == []
-    assert house.network.closed == ["a"]
-    assert house.status("a").in_flight == 0
+        assert harness.network.closed == []
+    assert harness.network.closed == ["a"]
+    assert harness.status("a").in_flight == 0
 
 
-async def test_one_who_leaves_while_a_retry_is_told_leaves_nothing_behind() -> None:
-    house = House(named("a"), named("b"))
-    house.network.enqueue("a", REFUSED)
-    async with aclosing(house.gateway.stream(request())) as stream:
+async def test_closing_the_stream_at_a_retry_releases_everything() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    harness.network.enqueue("a", REFUSED)
+    async with aclosing(harness.gateway.stream(chat_request())) as stream:
         assert isinstance(await anext(stream), Retrying)
-    assert house.network.opened == ["a"]
-    assert [each.in_flight for each in house.gateway.endpoints()] == [0, 0]
+    assert harness.network.opened == ["a"]
+    assert [each.in_flight for each in harness.gateway.endpoints()] == [0, 0]
 
 
-async def test_a_probe_that_was_left_does_not_keep_the_endpoint_out() -> None:
-    house = House(named("a"), RETRY_ATTEMPTS=0)
-    house.network.enqueue("a", refuses(401), HANGS)
-    await house.fail()
-    house.clock.now += 5
-    asking = asyncio.create_task(house.ask())
-    await house.network.hanging.wait()
+async def test_an_abandoned_probe_does_not_keep_the_breaker_open() -> None:
+    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=0)
+    harness.network.enqueue("a", error_reply(401), HANGS)
+    await harness.fail()
+    harness.clock.now += 5
+    asking = asyncio.create_task(harness.ask())
+    await harness.network.hanging.wait()
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    assert receipt_of(await house.ask()).attempts[0].reason == "probe"
+    assert receipt_of(await harness.ask()).attempts[0].reason == "probe"
 
 
-async def test_events_may_be_asked_for_from_different_tasks() -> None:
-    house = House(named("a"), FIRST_TOKEN_TIMEOUT=30)
-    async with aclosing(house.gateway.stream(request())) as stream:
+async def test_events_may_be_read_from_different_tasks() -> None:
+    harness = Harness(entry_for("a"), FIRST_TOKEN_TIMEOUT=30)
+    async with aclosing(harness.gateway.stream(chat_request())) as stream:
         kinds = [type(await asyncio.create_task(anext_of(stream))) for _ in range(3)]
     assert kinds == [Started, TextDelta, Finished]
 
@@ -741,22 +762,22 @@ async def anext_of(stream: Any) -> Event:
     return event
 
 
-# ---- opening, closing, discovering ----
+# ---- opening, closing and discovery ----
 
 
-async def test_making_a_gateway_needs_no_running_loop() -> None:
-    made = await asyncio.to_thread(open_gateway, settings_of(named("a")))
+async def test_creating_a_gateway_needs_no_running_loop() -> None:
+    made = await asyncio.to_thread(open_gateway, make_settings(entry_for("a")))
     assert isinstance(made, Gateway)
 
 
-async def test_leaves_no_task_behind() -> None:
+async def test_closing_the_gateway_ends_all_tasks() -> None:
     before = asyncio.all_tasks()
-    house = House(named("a", models=None), DISCOVERY_INTERVAL=1)
-    house.network.lists["a"] = HANGS
-    async with house.gateway:
-        await house.network.hanging.wait()
+    harness = Harness(entry_for("a", models=None), DISCOVERY_INTERVAL=1)
+    harness.network.model_lists["a"] = HANGS
+    async with harness.gateway:
+        await harness.network.hanging.wait()
     assert asyncio.all_tasks() == before
-    assert (house.network.started, house.network.ended) == (1, 1)
+    assert (harness.network.starts, harness.network.closings) == (1, 1)
 
 
 def listing(*ids: str) -> FakeReply:
@@ -764,61 +785,63 @@ def listing(*ids: str) -> FakeReply:
     return FakeReply(parts=((body + "]}").encode(),), headers={"content-type": "application/json"})
 
 
-async def test_asks_what_an_endpoint_serves_before_it_says_that_nobody_does() -> None:
-    house = House({"name": "a"}, {"name": "b"})
-    house.network.lists = {"a": HANGS, "b": listing("m")}
-    async with house.gateway, asyncio.timeout(20):
-        assert receipt_of(await house.ask()).endpoint == "b"
-        (model,) = house.status("b").models or ()
+async def test_models_are_discovered_before_the_gateway_reports_that_none_serves_it() -> None:
+    harness = Harness({"name": "a"}, {"name": "b"})
+    harness.network.model_lists = {"a": HANGS, "b": listing("m")}
+    async with harness.gateway, asyncio.timeout(20):
+        assert receipt_of(await harness.ask()).endpoint == "b"
+        (model,) = harness.status("b").models or ()
     assert (model.id, model.token_limit) == ("m", 4096)
 
 
-async def test_a_pinned_endpoint_is_asked_what_it_serves_though_another_serves_it() -> None:
-    house = House(named("a"), {"name": "b"})
-    house.network.lists["b"] = listing("m")
-    assert receipt_of(await house.ask(endpoint="b")).endpoint == "b"
-    assert (await house.fail(endpoint="nobody")).reason == "none_serves"
+async def test_a_pinned_endpoint_is_discovered_even_if_another_serves_the_model() -> None:
+    harness = Harness(entry_for("a"), {"name": "b"})
+    harness.network.model_lists["b"] = listing("m")
+    assert receipt_of(await harness.ask(endpoint="b")).endpoint == "b"
+    assert (await harness.fail(endpoint="missing")).reason == "none_serves"
 
 
-async def test_an_endpoint_that_was_down_at_first_joins_when_it_is_up() -> None:
-    house = House({"name": "a"})
-    house.network.lists["a"] = REFUSED
-    await house.gateway.discover()
-    assert (house.status("a").models, house.status("a").state) == (None, EndpointState.DOWN)
-    assert (await house.fail()).reason == "none_serves"
-    house.network.lists["a"] = listing("m")
-    await house.gateway.discover()
-    assert house.status("a").state is EndpointState.READY
-    assert receipt_of(await house.ask()).endpoint == "a"
+async def test_an_endpoint_that_was_down_at_the_start_joins_when_it_is_up() -> None:
+    harness = Harness({"name": "a"})
+    harness.network.model_lists["a"] = REFUSED
+    await harness.gateway.discover()
+    assert (harness.status("a").models, harness.status("a").state) == (None, EndpointState.DOWN)
+    assert (await harness.fail()).reason == "none_serves"
+    harness.network.model_lists["a"] = listing("m")
+    await harness.gateway.discover()
+    assert harness.status("a").state is EndpointState.READY
+    assert receipt_of(await harness.ask()).endpoint == "a"
 
 
-async def test_keeps_what_was_listed_while_a_list_cannot_be_had() -> None:
-    house = House({"name": "a"})
-    house.network.lists["a"] = listing("m")
-    await house.gateway.discover()
-    house.network.lists["a"] = refuses(500)
-    await house.gateway.discover()
-    assert receipt_of(await house.ask()).endpoint == "a"
+async def test_the_last_model_list_is_kept_while_discovery_fails() -> None:
+    harness = Harness({"name": "a"})
+    harness.network.model_lists["a"] = listing("m")
+    await harness.gateway.discover()
+    harness.network.model_lists["a"] = error_reply(500)
+    await harness.gateway.discover()
+    assert receipt_of(await harness.ask()).endpoint == "a"
 
 
-async def test_lists_under_the_catalogs_names_and_asks_by_the_endpoints_own() -> None:
-    house = House({"name": "a", "modelMap": {"m": "org/m-awq"}})
-    house.network.lists["a"] = listing("org/m-awq", "other")
-    await house.ask()
-    assert house.network.bodies[0]["model"] == "org/m-awq"
-    assert [each.id for each in house.status("a").models or ()] == ["m", "other"]
+async def test_models_have_catalog_names_and_requests_have_the_endpoints_own() -> None:
+    harness = Harness({"name": "a", "modelMap": {"m": "org/m-awq"}})
+    harness.network.model_lists["a"] = listing("org/m-awq", "other")
+    await harness.ask()
+    assert harness.network.bodies[0]["model"] == "org/m-awq"
+    assert [each.id for each in harness.status("a").models or ()] == ["m", "other"]
 
 
-async def test_a_number_that_is_none_is_refused_before_anybody_is_asked() -> None:
-    house = House(named("a"))
-    error = await house.fail(extra={"top_k": math.nan}, sampling=Sampling(temperature=0))
+async def test_a_number_that_is_not_finite_is_rejected_before_any_call() -> None:
+    harness = Harness(entry_for("a"))
+    error = await harness.fail(extra={"top_k": math.nan}, sampling=Sampling(temperature=0))
     assert isinstance(error, RequestRefused)
-    assert house.network.opened == []
+    assert harness.network.opened == []
 
 
-async def test_logs_one_line_with_facts_and_no_words(caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_line_is_logged_with_facts_and_without_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.DEBUG, "akash_gradio.gateway")
-    await House(named("a")).ask()
+    await Harness(entry_for("a")).ask()
     (line,) = [vars(each) for each in caplog.records if each.message == "reply.finished"]
     assert (line["endpoint"], line["model"], line["outcome"]) == ("a", "m", "stop")
     assert line["tokens_out"] == 1
@@ -827,11 +850,11 @@ async def test_logs_one_line_with_facts_and_no_words(caplog: pytest.LogCaptureFi
     assert "What is it?" not in everything
 
 
-async def test_a_failure_that_is_remembered_keeps_nothing_of_its_exchange() -> None:
-    house = House(named("a"))
-    house.network.enqueue("a", EndpointUnreachable("a", "refused"))
-    await house.ask()
-    endpoint = house.gateway.endpoint("a")
+async def test_a_remembered_failure_keeps_no_traceback() -> None:
+    harness = Harness(entry_for("a"))
+    harness.network.enqueue("a", EndpointUnreachable("a", "refused"))
+    await harness.ask()
+    endpoint = harness.gateway.endpoint("a")
     assert endpoint is not None
     assert endpoint.last_failure is not None
     assert endpoint.last_failure.__traceback__ is None

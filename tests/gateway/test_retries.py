@@ -34,14 +34,14 @@ NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
         ("Thu, 05 Nov 2026 13:00:09 +0100", 9.0),
     ],
 )
-def test_reads_a_retry_after(value: str, seconds: float) -> None:
+def test_retry_after_is_parsed(value: str, seconds: float) -> None:
     assert parse_retry_after(value, now=NOW) == seconds
 
 
 @pytest.mark.parametrize(
     "value", ["", "soon", "-5", "nan", "inf", "1e9", "٣", "1 2", "Thu, 99 Nov 2026", "9" * 400]
 )
-def test_a_retry_after_that_means_nothing_is_none(value: str) -> None:
+def test_an_invalid_retry_after_is_none(value: str) -> None:
     assert parse_retry_after(value, now=NOW) is None
 
 
@@ -52,19 +52,19 @@ def test_any_retry_after_is_none_or_within_the_cap(value: str) -> None:
 
 
 @given(st.integers(0, 119))
-def test_a_date_is_as_good_as_seconds(seconds: int) -> None:
+def test_a_date_gives_the_same_delay_as_seconds(seconds: int) -> None:
     date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
     assert parse_retry_after(date, now=NOW) == seconds
 
 
-def test_milliseconds_go_before_seconds() -> None:
+def test_milliseconds_take_precedence_over_seconds() -> None:
     headers = {"retry-after": "9", "retry-after-ms": "250"}
     assert delay_from_headers(headers, now=NOW) == 0.25
     assert delay_from_headers({**headers, "retry-after-ms": "soon"}, now=NOW) == 9
     assert delay_from_headers({}, now=NOW) is None
 
 
-def test_the_pause_doubles_each_round_up_to_thirty_seconds() -> None:
+def test_the_backoff_doubles_each_round_up_to_thirty_seconds() -> None:
     assert [longest_backoff_s(n, 1000) for n in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
     assert longest_backoff_s(10_000, 30_000) == 30
     assert longest_backoff_s(3, 0) == 0
@@ -77,8 +77,8 @@ def test_the_jitter_is_full(round_number: int, delay_ms: int, jitter: float) -> 
     assert 0 <= pause_s <= 30
 
 
-def drained(budget: RetryBudget, now: float) -> int:
-    """How many retries it paid for."""
+def spend_all(budget: RetryBudget, now: float) -> int:
+    """Spend the budget, and return the number of retries."""
     count = 0
     while budget.can_afford(now):
         budget.spend(now)
@@ -86,8 +86,8 @@ def drained(budget: RetryBudget, now: float) -> int:
     return count
 
 
-def test_the_budget_has_a_floor_for_quiet_times() -> None:
-    assert drained(RetryBudget(), 0) == BUDGET_FLOOR
+def test_the_budget_has_a_floor_without_requests() -> None:
+    assert spend_all(RetryBudget(), 0) == BUDGET_FLOOR
 
 
 @given(st.integers(0, 300))
@@ -95,22 +95,22 @@ def test_the_budget_adds_a_fifth_of_the_recent_requests(requests: int) -> None:
     budget = RetryBudget()
     for _ in range(requests):
         budget.earn(0)
-    assert drained(budget, 1) == BUDGET_FLOOR + requests // 5
+    assert spend_all(budget, 1) == BUDGET_FLOOR + requests // 5
 
 
-def test_the_budget_forgets_what_is_old() -> None:
+def test_the_budget_ignores_old_requests() -> None:
     budget = RetryBudget()
     for _ in range(100):
         budget.earn(0)
-    assert drained(budget, 0) == BUDGET_FLOOR + 20
+    assert spend_all(budget, 0) == BUDGET_FLOOR + 20
     assert not budget.can_afford(9.5)
-    assert drained(budget, 11) == BUDGET_FLOOR
+    assert spend_all(budget, 11) == BUDGET_FLOOR
 
 
-def test_an_outage_costs_at_most_a_fifth_more() -> None:
+def test_an_outage_causes_at_most_a_fifth_more_calls() -> None:
     budget, retries = RetryBudget(), 0
     for second in range(200):
         for _ in range(100):
             budget.earn(second)
-        retries += drained(budget, second)
+        retries += spend_all(budget, second)
     assert retries <= 200 * 100 * 0.2 + 21 * BUDGET_FLOOR

@@ -130,7 +130,7 @@ class HttpTransport:
             proxy, proxy_login = _split_proxy(self._proxy_for(url))
             if not over_tls:
                 request_headers |= proxy_login
-            response: Any = await self._session(reuse=not _asks_to_close(request_headers)).request(
+            response: Any = await self._session(reuse=not _closes_connection(request_headers)).request(
                 "GET" if body is None else "POST",
                 url,
                 data=body,
@@ -274,7 +274,7 @@ def _split_proxy(proxy: str) -> tuple[str | None, dict[str, str]]:
     return str(parts.url), {"proxy-authorization": f"Basic {login}"}
 
 
-def _asks_to_close(headers: Mapping[str, str]) -> bool:
+def _closes_connection(headers: Mapping[str, str]) -> bool:
     """Return whether a request has `Connection: close`; aiohttp sends it without obeying it."""
     return "close" in headers.get("connection", "").lower()
 

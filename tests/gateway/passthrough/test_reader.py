@@ -1,4 +1,4 @@
-"""Bytes in, the same bytes out; and what is put right on the way."""
+"""Bytes in, the same bytes out, except where strict clients need something else."""
 
 from __future__ import annotations
 
@@ -21,72 +21,75 @@ from tests.stubs.wire import DONE, chunk, event, role_event, stream_body, text_e
 PLAIN = stream_body().removesuffix(DONE)
 
 
-def reader(**more: Any) -> PassthroughReader:
+def make_reader(**more: Any) -> PassthroughReader:
     return PassthroughReader("a", None, **{"stream": True, "include_usage": False, **more})
 
 
 def read(parts: Iterable[bytes], **more: Any) -> list[StreamItem]:
-    """All that is heard, as an exchange would feed it."""
-    reading, heard = reader(**more), []
+    """Return all items of a reader that is fed like by an upstream call."""
+    reader = make_reader(**more)
+    items: list[StreamItem] = []
     for part in parts:
-        if reading.done:
+        if reader.done:
             break
-        heard += reading.feed(part)
-    return [*heard, *reading.close()]
+        items += reader.feed(part)
+    return [*items, *reader.close()]
 
 
-def passed(heard: Iterable[StreamItem]) -> bytes:
-    return b"".join(each.data for each in heard if isinstance(each, RawChunk))
+def raw_bytes(items: Iterable[StreamItem]) -> bytes:
+    return b"".join(item.data for item in items if isinstance(item, RawChunk))
 
 
-def relayed(*parts: bytes, **more: Any) -> bytes:
-    return passed(read(parts, **more))
+def forward(*parts: bytes, **more: Any) -> bytes:
+    return raw_bytes(read(parts, **more))
 
 
 def values(data: bytes) -> list[Any]:
-    """What a strict parser makes of it; str.splitlines knows more line ends than there are."""
+    """Parse events strictly; str.splitlines knows more line ends than SSE has."""
     lines = data.decode().splitlines()
     assert lines[1::2] == [""] * (len(lines) // 2)
     assert all(line.startswith("data: {") for line in lines[::2])
-    refuse: Any = {}.__getitem__
-    return [json.loads(line[6:], parse_constant=refuse) for line in lines[::2]]
+    reject: Any = {}.__getitem__
+    return [json.loads(line[6:], parse_constant=reject) for line in lines[::2]]
 
 
-def said(data: bytes) -> str:
+def text_in(data: bytes) -> str:
     deltas = [value["choices"][0]["delta"] for value in values(data) if value["choices"]]
     return "".join(delta.get("content") or "" for delta in deltas)
 
 
-def as_sent(data: bytes) -> bytes:
-    """The stub sends U+2028 as itself."""
+def escaped(data: bytes) -> bytes:
+    """Escape U+2028, which the stub sends unescaped."""
     return data.replace("\u2028".encode(), rb"\u2028")
 
 
-def test_passes_on_what_came_without_touching_it():
-    assert relayed(stream_body()) == as_sent(PLAIN)
+def test_a_stream_is_forwarded_unchanged() -> None:
+    assert forward(stream_body()) == escaped(PLAIN)
 
 
 @given(st.lists(st.integers(1, len(stream_body()) - 1), max_size=40), st.booleans())
-def test_however_the_bytes_are_cut_the_same_go_on(cuts: list[int], tidy: bool):
-    data = stream_body() if tidy else stream_body().replace(b"\n", b"\r\n")
+def test_the_output_does_not_depend_on_how_the_bytes_are_cut(
+    cuts: list[int], lf_only: bool
+) -> None:
+    data = stream_body() if lf_only else stream_body().replace(b"\n", b"\r\n")
     places = sorted({0, *cuts, len(data)})
     parts = [data[a:b] for a, b in itertools.pairwise(places)]
-    assert relayed(*parts) == as_sent(PLAIN)
+    assert forward(*parts) == escaped(PLAIN)
 
 
-def test_passes_on_each_read_when_it_comes_and_all_its_events_at_once():
-    reading = reader()
-    assert not passed(reading.feed(role_event()))
-    assert passed(reading.feed(text_event("a"))) == role_event() + text_event("a")
-    assert reading.feed(text_event("b") + text_event("c")) == [
+def test_each_read_is_forwarded_at_once_with_all_its_events() -> None:
+    reader = make_reader()
+    assert not raw_bytes(reader.feed(role_event()))
+    assert raw_bytes(reader.feed(text_event("a"))) == role_event() + text_event("a")
+    assert reader.feed(text_event("b") + text_event("c")) == [
         RawChunk(text_event("b") + text_event("c"), 2)
     ]
-    assert reading.feed(text_event("d")[:-1]) == []
-    assert passed(reading.feed(b"\n")) == text_event("d")
+    assert reader.feed(text_event("d")[:-1]) == []
+    assert raw_bytes(reader.feed(b"\n")) == text_event("d")
 
 
-def test_looks_into_plain_events_no_more_than_it_must():
-    heard = read(
+def test_plain_events_are_not_parsed_after_the_first_token() -> None:
+    items = read(
         [
             role_event(),
             text_event("a"),
@@ -96,8 +99,8 @@ def test_looks_into_plain_events_no_more_than_it_must():
             DONE,
         ]
     )
-    assert [each.text for each in heard if isinstance(each, TextDelta)] == ["a"]
-    assert sum(each.unparsed_events for each in heard if isinstance(each, RawChunk)) == 3
+    assert [each.text for each in items if isinstance(each, TextDelta)] == ["a"]
+    assert sum(each.unparsed_events for each in items if isinstance(each, RawChunk)) == 3
 
 
 @pytest.mark.parametrize(
@@ -121,55 +124,56 @@ def test_looks_into_plain_events_no_more_than_it_must():
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("first", [True, False], ids=["at first", "in the middle"])
-def test_puts_right_what_a_strict_client_stumbles_over(odd: bytes, first: bool):
+def test_events_that_strict_clients_reject_are_rewritten(odd: bytes, first: bool) -> None:
     if odd.startswith(b"\xef") and not first:
         odd = odd[3:]
     data = odd + text_event("a") if first else text_event("a") + odd
     out = (
-        relayed(data, text_event("c"), DONE)
+        forward(data, text_event("c"), DONE)
         if first
-        else relayed(text_event("a"), odd, text_event("c"), DONE)
+        else forward(text_event("a"), odd, text_event("c"), DONE)
     )
-    assert said(out) == ("bac" if first else "abc")
+    assert text_in(out) == ("bac" if first else "abc")
 
 
-def test_bytes_that_are_no_text_become_a_mark():
+def test_invalid_utf8_becomes_a_replacement_character() -> None:
     broken = text_event("x").replace(b"x", b"\xff")
     assert (
-        said(relayed(text_event("a"), broken, broken + text_event("b"), DONE)) == "a\ufffd\ufffdb"
+        text_in(forward(text_event("a"), broken, broken + text_event("b"), DONE))
+        == "a\ufffd\ufffdb"
     )
 
 
-def test_a_usage_chunk_goes_on_only_to_who_asked_for_it():
+def test_a_usage_chunk_is_forwarded_only_if_requested() -> None:
     parts = [stream_body().removesuffix(DONE), usage_event(), DONE]
-    assert relayed(*parts) == as_sent(PLAIN)
-    assert relayed(*parts, include_usage=True) == as_sent(PLAIN) + usage_event()
+    assert forward(*parts) == escaped(PLAIN)
+    assert forward(*parts, include_usage=True) == escaped(PLAIN) + usage_event()
     assert Usage(13, len(wire.TOKENS)) in read(parts)
 
 
-def test_usage_beside_words_stays_where_it_is():
+def test_usage_beside_text_stays_there() -> None:
     beside = event(chunk({"content": "b"}, usage=wire.USAGE))
-    assert relayed(text_event("a"), beside, DONE) == text_event("a") + beside
+    assert forward(text_event("a"), beside, DONE) == text_event("a") + beside
 
 
-def test_the_model_is_called_as_the_caller_called_it():
+def test_the_model_has_the_name_that_the_client_requested() -> None:
     own = json.dumps(chunk({"content": "b"}, model="org/own-é")).encode()
     spaced = b"data: " + own + b"\n\n"
-    out = relayed(spaced, spaced + spaced, text_event("c"), DONE, rename="mine")
+    out = forward(spaced, spaced + spaced, text_event("c"), DONE, rename="mine")
     assert {value["model"] for value in values(out)} == {"mine"}
-    assert said(out) == "bbbc"
+    assert text_in(out) == "bbbc"
 
 
-def test_a_model_that_is_spoken_of_keeps_its_name():
+def test_a_model_name_in_the_text_is_not_replaced() -> None:
     text = 'call it "model":"own" {"model": "own"}'
     parts = [event(chunk({"content": text}, model="own"))] * 3
-    out = relayed(*parts, DONE, rename="mine")
-    assert said(out) == text * 3
+    out = forward(*parts, DONE, rename="mine")
+    assert text_in(out) == text * 3
     assert {value["model"] for value in values(out)} == {"mine"}
 
 
 @pytest.mark.parametrize("broken", [b'"b"x', b'"b","n":' + b"9" * 5000, b'"b","n":' + b"[" * 10**5])
-def test_broken_json_is_garbled_also_where_the_model_has_another_name(broken: bytes):
+def test_broken_json_is_malformed_also_in_a_renamed_stream(broken: bytes) -> None:
     first = event(chunk({"content": "a"}, model="own"))
     other = event(chunk({"content": "b"}, model="another")).replace(b'"b"', broken)
     with pytest.raises(EndpointMalformed) as error:
@@ -177,10 +181,10 @@ def test_broken_json_is_garbled_also_where_the_model_has_another_name(broken: by
     assert error.value.reason == "json"
 
 
-def test_a_whole_answer_becomes_a_stream():
+def test_a_whole_response_becomes_a_stream() -> None:
     calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
     body = {**wire.completion("hi", tool_calls=calls, odd=[1]), "x": {"y": 1}}
-    chunks = values(relayed(wire.to_json(body), include_usage=True))
+    chunks = values(forward(wire.to_json(body), include_usage=True))
     first, last, usage = chunks
     assert first["choices"][0]["delta"] == {
         "role": "assistant", "content": "hi", "odd": [1], "tool_calls": [{"index": 0, **calls[0]}],
@@ -190,12 +194,12 @@ def test_a_whole_answer_becomes_a_stream():
     assert all(each["object"] == "chat.completion.chunk" and each["x"] for each in chunks)
 
 
-def test_a_whole_answer_is_passed_on_untouched():
+def test_a_whole_response_is_forwarded_unchanged() -> None:
     body = b' {"choices":[{"message":{"content":"hi"}}], "odd" : [1.10, "\\u00e9"]}\n'
-    assert relayed(body, stream=False) == body.strip()
+    assert forward(body, stream=False) == body.strip()
 
 
-def test_a_stream_becomes_a_whole_answer():
+def test_a_stream_becomes_a_whole_response() -> None:
     def call(**more: Any) -> bytes:
         return event(chunk({"tool_calls": [{"index": 0, **more}]}))
 
@@ -205,7 +209,7 @@ def test_a_stream_becomes_a_whole_answer():
         call(function={"arguments": ":1}"}),
         event(chunk({}, "tool_calls", x_odd=1)), usage_event(), DONE,
     ]  # fmt: skip
-    whole = json.loads(relayed(*parts, stream=False))
+    whole = json.loads(forward(*parts, stream=False))
     function = {"name": "f", "arguments": '{"a":1}'}
     assert whole["choices"] == [
         {
@@ -222,20 +226,20 @@ def test_a_stream_becomes_a_whole_answer():
     )  # fmt: skip
 
 
-def test_several_answers_at_once_end_when_all_have_ended():
+def test_several_choices_end_when_all_have_a_finish_reason() -> None:
     def of(index: int, text: str, finish: str | None = None) -> bytes:
         delta = {"content": text} if text else {}
         choice = {"index": index, "delta": delta, "finish_reason": finish}
         return event({**chunk(None), "choices": [choice]})
 
     parts = [of(0, "a"), of(1, "b"), of(0, "", "stop"), of(1, "c"), of(1, "", "stop")]
-    reading = reader(choices=2)
+    reader = make_reader(choices=2)
     reasons = []
     for part in parts:
-        reading.feed(part)
-        reasons.append(reading.finish_reason)
+        reader.feed(part)
+        reasons.append(reader.finish_reason)
     assert reasons == [None, None, None, None, "stop"]
-    whole = json.loads(relayed(*parts, choices=2, stream=False))
+    whole = json.loads(forward(*parts, choices=2, stream=False))
     assert [c["message"]["content"] for c in whole["choices"]] == ["a", "bc"]
 
 
@@ -261,23 +265,25 @@ def test_several_answers_at_once_end_when_all_have_ended():
         ([DONE], EndpointSilent),
     ],
 )
-def test_what_is_no_answer_is_an_error_here_too(parts: list[bytes], error: type[Exception]):
+def test_an_invalid_response_is_an_error_here_too(
+    parts: list[bytes], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         read(parts)
 
 
-def test_words_that_came_with_an_error_in_one_read_are_passed_on_before_it():
-    reading = reader()
-    assert passed(reading.feed(text_event("a") + event(wire.error("no")))) == text_event("a")
-    assert reading.done
+def test_text_before_an_error_in_the_same_read_is_forwarded() -> None:
+    reader = make_reader()
+    assert raw_bytes(reader.feed(text_event("a") + event(wire.error("no")))) == text_event("a")
+    assert reader.done
     with pytest.raises(EndpointMalformed):
-        reading.close()
+        reader.close()
 
 
-def test_a_line_that_grows_in_small_reads_takes_time_in_proportion():
-    reading = reader()
-    reading.feed(text_event("a"))
+def test_a_long_line_in_small_reads_takes_linear_time() -> None:
+    reader = make_reader()
+    reader.feed(text_event("a"))
     long = text_event("x" * 400_000)
     for at in range(0, len(long), 8):
-        out = reading.feed(long[at : at + 8])
-    assert passed(out) == long
+        out = reader.feed(long[at : at + 8])
+    assert raw_bytes(out) == long

@@ -1,15 +1,14 @@
-"""Words of a relayed stream that go on without a detour by who asked."""
+"""Plain events of a passthrough stream are written to the sink, the others are yielded."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import Any
 
 import pytest
 
 from akash_gradio.domain.errors import EndpointTimeout, ReplyInterrupted
 from akash_gradio.domain.events import Finished, Started
-from akash_gradio.domain.receipt import Receipt
+from akash_gradio.domain.receipt import Count, Receipt
 from akash_gradio.gateway import PassthroughRequest, open_gateway
 from tests.gateway.fakes import (
     DONE,
@@ -18,89 +17,96 @@ from tests.gateway.fakes import (
     Clock,
     FakeReply,
     FakeTransport,
+    Part,
     delta,
-    named,
-    settings_of,
+    entry_for,
+    make_settings,
     usage,
 )
 
-WORDS = [delta(word) for word in ("It ", "is ", "forty", "-two.")]
+TEXTS = [delta(text) for text in ("It ", "is ", "forty", "-two.")]
 END = delta(finish="stop")
 
 
-class Caller:
-    """Takes what goes straight, unless it is told to refuse. said: all in order, with the way."""
+class Client:
+    """A sink that refuses some writes, numbered from 1.
 
-    def __init__(self, clock: Clock, refuses: frozenset[int] = frozenset()) -> None:
-        self.said: list[tuple[str, bytes]] = []
-        self._clock, self._refuses, self._asked = clock, refuses, 0
+    Attributes:
+        received: The bytes in order, each with the way that they took.
+    """
+
+    def __init__(self, clock: Clock, refused: frozenset[int]) -> None:
+        self.received: list[tuple[str, bytes]] = []
+        self._clock, self._refused, self._writes = clock, refused, 0
 
     def try_write(self, data: bytes) -> bool:
-        self._asked += 1
-        if self._asked in self._refuses:
+        self._writes += 1
+        if self._writes in self._refused:
             return False
         self._clock.now += 1
-        self.said.append(("straight", data))
+        self.received.append(("written", data))
         return True
 
     @property
-    def heard(self) -> bytes:
-        return b"".join(part for _, part in self.said)
+    def data(self) -> bytes:
+        return b"".join(data for _, data in self.received)
 
     @property
     def ways(self) -> list[str]:
-        return [way for way, _ in self.said]
+        return [way for way, _ in self.received]
 
 
-async def ask(
-    *parts: Any, refuses: frozenset[int] = frozenset(), **variables: object
-) -> tuple[Caller, Receipt]:
+async def run(
+    *parts: Part, refused: frozenset[int] = frozenset(), **variables: object
+) -> tuple[Client, Receipt]:
+    """Send a request to an endpoint that replies with these parts."""
     clock, network = Clock(), FakeTransport()
     network.enqueue("a", FakeReply(parts=parts))
-    caller = Caller(clock, refuses)
+    client = Client(clock, refused)
     body = {"messages": [{"role": "user", "content": "What?"}], "stream": True}
-    request = PassthroughRequest(model="m", body=body, sink=caller)
-    gateway = open_gateway(settings_of(named("a"), **variables), transport=network, clock=clock)
+    request = PassthroughRequest(model="m", body=body, sink=client)
+    settings = make_settings(entry_for("a"), **variables)
+    gateway = open_gateway(settings, transport=network, clock=clock)
     async with aclosing(gateway.passthrough(request)) as items:
         async for item in items:
             if isinstance(item, bytes):
-                caller.said.append(("yielded", item))
+                client.received.append(("yielded", item))
             elif isinstance(item, Finished):
-                return caller, item.receipt
+                return client, item.receipt
             else:
                 assert isinstance(item, Started)
-    raise AssertionError("it has no end")
+    raise AssertionError("the stream has no end")
 
 
-async def test_words_go_straight_once_the_answer_has_begun_and_the_rest_as_ever() -> None:
-    caller, receipt = await ask(ROLE, *WORDS, END, usage(9, 4), DONE)
-    assert caller.heard == b"".join([ROLE, *WORDS, END])  # nobody asked for the usage
-    assert caller.ways == ["yielded", *["straight"] * 3, "yielded"]
-    assert (receipt.tokens_in.tokens, receipt.tokens_out.tokens) == (9, 4)  # type: ignore[union-attr]
+async def test_plain_events_are_written_once_the_stream_has_begun() -> None:
+    client, receipt = await run(ROLE, *TEXTS, END, usage(9, 4), DONE)
+    assert client.data == b"".join([ROLE, *TEXTS, END])  # the client didn't request usage
+    assert client.ways == ["yielded", *["written"] * 3, "yielded"]
+    assert receipt.tokens_in == Count(tokens=9, reported=True)
+    assert receipt.tokens_out == Count(tokens=4, reported=True)
 
 
-async def test_words_that_are_refused_come_in_their_place() -> None:
-    caller, _ = await ask(ROLE, *WORDS, END, DONE, refuses=frozenset({2}))
-    assert caller.heard == b"".join([ROLE, *WORDS, END])
-    assert caller.ways == ["yielded", "straight", "yielded", "straight", "yielded"]
+async def test_events_that_the_sink_refuses_are_yielded_in_order() -> None:
+    client, _ = await run(ROLE, *TEXTS, END, DONE, refused=frozenset({2}))
+    assert client.data == b"".join([ROLE, *TEXTS, END])
+    assert client.ways == ["yielded", "written", "yielded", "written", "yielded"]
 
 
-async def test_words_that_went_straight_count_in_the_receipt() -> None:
-    _, receipt = await ask(ROLE, *WORDS, END, DONE)
-    assert receipt.tokens_out is not None
-    assert (receipt.tokens_out.tokens, receipt.tokens_out.reported) == (4, False)
-    assert receipt.tokens_per_s == pytest.approx(3 / 3, rel=0.1)  # the clock went on by three
+async def test_written_events_count_in_the_receipt() -> None:
+    _, receipt = await run(ROLE, *TEXTS, END, DONE)
+    assert receipt.tokens_out == Count(tokens=4, reported=False)
+    assert receipt.tokens_per_s == pytest.approx(3 / 3, rel=0.1)  # a second for each write
 
 
-async def test_words_with_more_in_them_come_to_be_looked_into() -> None:
+async def test_an_event_with_more_than_text_is_parsed() -> None:
     beside = delta("beside", finish="length")
-    caller, receipt = await ask(ROLE, WORDS[0], WORDS[1], beside, DONE)
-    assert caller.ways == ["yielded", "straight", "yielded"]
-    assert (caller.heard, receipt.finish) == (ROLE + WORDS[0] + WORDS[1] + beside, "length")
+    client, receipt = await run(ROLE, TEXTS[0], TEXTS[1], beside, DONE)
+    assert client.ways == ["yielded", "written", "yielded"]
+    assert (client.data, receipt.finish) == (ROLE + TEXTS[0] + TEXTS[1] + beside, "length")
 
 
-async def test_a_silence_among_words_that_go_straight_is_an_interruption() -> None:
+async def test_a_silence_while_events_are_written_is_an_interruption() -> None:
     with pytest.raises(ReplyInterrupted) as caught:
-        await ask(ROLE, *WORDS, HANGS, IDLE_TIMEOUT=0.05)
+        await run(ROLE, *TEXTS, HANGS, IDLE_TIMEOUT=0.05)
     assert isinstance(caught.value.cause, EndpointTimeout)
     assert caught.value.cause.stage == "idle"

@@ -1,4 +1,4 @@
-"""The real transport over loopback sockets: what it sends, and that it lets go."""
+"""The transport over loopback sockets: what it sends, and that it releases connections."""
 
 from __future__ import annotations
 
@@ -28,17 +28,25 @@ END = b"0\r\n\r\n"
 PROMPT_CLOSE_S = 0.2
 LATE_S = 0.03
 
-Script = Callable[["Peer"], Coroutine[Any, Any, None]]
+Script = Callable[["Server"], Coroutine[Any, Any, None]]
 
 
-class Peer:
-    """The far end. heads: the requests' heads. open: connections now. left: set at each end."""
+class Server:
+    """A server that runs a script for each request.
+
+    Attributes:
+        heads: The heads of the requests, in lower case.
+        connections: How many connections were accepted.
+        open: How many of them are open now.
+        requested: Set at each request.
+        disconnected: Set when a connection ends.
+    """
 
     def __init__(self, script: Script) -> None:
         self.heads: list[str] = []
         self.connections = 0
         self.open = 0
-        self.asked, self.left = asyncio.Event(), asyncio.Event()
+        self.requested, self.disconnected = asyncio.Event(), asyncio.Event()
         self._script = script
         self.reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter
@@ -52,14 +60,14 @@ class Peer:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 self.heads.append(head.lower())
                 await reader.readexactly(_length(head))
-                self.asked.set()
+                self.requested.set()
                 await self._script(self)
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
         finally:
             writer.close()
             self.open -= 1
-            self.left.set()
+            self.disconnected.set()
 
     async def send(self, *data: bytes) -> None:
         for each in data:
@@ -73,75 +81,77 @@ def _length(head: str) -> int:
 
 
 @asynccontextmanager
-async def peer(
+async def serve(
     script: Script, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[tuple[Peer, int]]:
-    far = Peer(script)
-    server = await asyncio.start_server(far.serve, "127.0.0.1", 0, ssl=tls)
+) -> AsyncIterator[tuple[Server, int]]:
+    server = Server(script)
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
     try:
-        yield far, server.sockets[0].getsockname()[1]
+        yield server, listener.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        listener.close()
 
 
 @asynccontextmanager
-async def transport() -> AsyncIterator[HttpTransport]:
-    made = HttpTransport()
-    await made.start([])
+async def open_transport() -> AsyncIterator[HttpTransport]:
+    transport = HttpTransport()
+    await transport.start([])
     try:
-        yield made
+        yield transport
     finally:
-        await made.aclose()
+        await transport.aclose()
 
 
 def entry(port: int, **more: Any) -> EndpointSettings:
     return EndpointSettings(name="a", url=f"http://127.0.0.1:{port}/v1", **more)
 
 
-async def ask(made: HttpTransport, to: EndpointSettings, **headers: str) -> UpstreamResponse:
-    return await made.open(to, "/chat/completions", b"{}", headers=headers, connect_timeout_s=2)
+async def post(transport: HttpTransport, to: EndpointSettings, **headers: str) -> UpstreamResponse:
+    return await transport.open(
+        to, "/chat/completions", b"{}", headers=headers, connect_timeout_s=2
+    )
 
 
-async def says_nothing(far: Peer) -> None:
-    await far.reader.read()
+async def send_nothing(server: Server) -> None:
+    await server.reader.read()
 
 
-async def sends_only_the_head(far: Peer) -> None:
-    await far.send(HEAD)
+async def send_head_only(server: Server) -> None:
+    await server.send(HEAD)
 
 
-async def begins(far: Peer) -> None:
-    await far.send(HEAD, PIECE)
+async def send_first_piece(server: Server) -> None:
+    await server.send(HEAD, PIECE)
 
 
-async def answers(far: Peer) -> None:
-    await far.send(HEAD, PIECE, END)
+async def send_response(server: Server) -> None:
+    await server.send(HEAD, PIECE, END)
 
 
-async def floods(far: Peer) -> None:
-    await far.send(HEAD)
-    while not far.writer.is_closing():
-        await far.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+async def send_endlessly(server: Server) -> None:
+    await server.send(HEAD)
+    while not server.writer.is_closing():
+        await server.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
 
 
-async def read(answer: UpstreamResponse) -> bytes:
-    return b"".join([part async for part in parts_of(answer)])
+async def read(response: UpstreamResponse) -> bytes:
+    return b"".join([part async for part in parts_of(response)])
 
 
-async def parts_of(answer: UpstreamResponse) -> AsyncIterator[bytes]:
-    while part := await answer.read():
+async def parts_of(response: UpstreamResponse) -> AsyncIterator[bytes]:
+    while part := await response.read():
         yield part
 
 
-async def test_sends_the_key_the_entrys_headers_and_the_models_but_the_entrys_win() -> None:
+async def test_the_key_and_all_headers_are_sent_and_the_endpoints_override_the_models() -> None:
     secret = {"X-Both": SecretStr("entry"), "Content-Length": SecretStr("7")}
-    async with peer(answers) as (far, port), transport() as made:
+    async with serve(send_response) as (server, port), open_transport() as transport:
         to = entry(port, api_key=SecretStr("k"), custom_headers=secret)
         mine = {"x-both": "model", "X-Mine": "yes", "Authorization": "model", "Host": "else"}
-        answer = await ask(made, to, **mine)
-        await read(answer)
-        await answer.aclose()
-    (head,) = far.heads
+        response = await post(transport, to, **mine)
+        await read(response)
+        await response.aclose()
+    (head,) = server.heads
     assert "authorization: bearer k\r\n" in head
     assert "x-both: entry\r\n" in head
     assert "x-mine: yes\r\n" in head
@@ -151,490 +161,510 @@ async def test_sends_the_key_the_entrys_headers_and_the_models_but_the_entrys_wi
     assert "content-length: 2\r\n" in head
 
 
-async def test_drops_a_models_header_that_would_break_the_request() -> None:
-    async with peer(answers) as (far, port), transport() as made:
-        answer = await ask(made, entry(port), **{"X-Bad": "a\r\nX-More: b", "X Bad": "c", "É": "d"})
-        await answer.aclose()
-    assert "x-bad" not in far.heads[0]
-    assert "x-more" not in far.heads[0]
+async def test_an_invalid_header_of_a_model_is_dropped() -> None:
+    async with serve(send_response) as (server, port), open_transport() as transport:
+        response = await post(
+            transport, entry(port), **{"X-Bad": "a\r\nX-More: b", "X Bad": "c", "É": "d"}
+        )
+        await response.aclose()
+    assert "x-bad" not in server.heads[0]
+    assert "x-more" not in server.heads[0]
 
 
-async def test_uses_a_connection_again_when_its_answer_was_read_to_the_end() -> None:
-    async with peer(answers) as (far, port), transport() as made:
+async def test_a_connection_is_reused_after_its_response_was_read_to_the_end() -> None:
+    async with serve(send_response) as (server, port), open_transport() as transport:
         for _ in range(3):
-            answer = await ask(made, entry(port))
-            assert await read(answer) == b"hello"
-            await answer.aclose()
-    assert (far.connections, len(far.heads)) == (1, 3)
+            response = await post(transport, entry(port))
+            assert await read(response) == b"hello"
+            await response.aclose()
+    assert (server.connections, len(server.heads)) == (1, 3)
 
 
-async def test_opens_a_new_connection_each_time_where_the_entry_asks_for_connection_close() -> None:
-    async with peer(answers) as (far, port), transport() as made:
+async def test_connections_are_not_reused_if_the_entry_sends_connection_close() -> None:
+    async with serve(send_response) as (server, port), open_transport() as transport:
         to = entry(port, custom_headers={"Connection": SecretStr("close")})
         for _ in range(3):
-            answer = await ask(made, to)
-            assert await read(answer) == b"hello"
-            await answer.aclose()
-    assert (far.connections, len(far.heads)) == (3, 3)
-    assert "connection: close\r\n" in far.heads[0]
+            response = await post(transport, to)
+            assert await read(response) == b"hello"
+            await response.aclose()
+    assert (server.connections, len(server.heads)) == (3, 3)
+    assert "connection: close\r\n" in server.heads[0]
 
 
-async def test_does_not_follow_a_redirect() -> None:
-    async def redirects(far: Peer) -> None:
-        await far.send(b"HTTP/1.1 307 X\r\nlocation: /else\r\ncontent-length: 0\r\n\r\n")
+async def test_redirects_are_not_followed() -> None:
+    async def redirect(server: Server) -> None:
+        await server.send(b"HTTP/1.1 307 X\r\nlocation: /else\r\ncontent-length: 0\r\n\r\n")
 
-    async with peer(redirects) as (far, port), transport() as made:
-        answer = await ask(made, entry(port))
-        assert answer.status == 307
-        await answer.aclose()
-    assert len(far.heads) == 1
+    async with serve(redirect) as (server, port), open_transport() as transport:
+        response = await post(transport, entry(port))
+        assert response.status == 307
+        await response.aclose()
+    assert len(server.heads) == 1
 
 
-async def test_sends_no_cookie_back() -> None:
-    async def bakes(far: Peer) -> None:
-        await far.send(b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n")
+async def test_cookies_are_not_sent_back() -> None:
+    async def set_cookie(server: Server) -> None:
+        await server.send(b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 0\r\n\r\n")
 
-    async with peer(bakes) as (far, port), transport() as made:
+    async with serve(set_cookie) as (server, port), open_transport() as transport:
         for _ in range(2):
-            await (await ask(made, entry(port))).aclose()
-    assert "cookie" not in far.heads[1]
+            await (await post(transport, entry(port))).aclose()
+    assert "cookie" not in server.heads[1]
 
 
-@pytest.mark.parametrize("script", [sends_only_the_head, begins, floods])
-async def test_an_answer_closed_early_closes_the_socket_at_once(script: Script) -> None:
-    async with peer(script) as (far, port), transport() as made:
-        answer = await ask(made, entry(port))
-        if script is not sends_only_the_head:
-            await answer.read()
-        await answer.aclose()
+@pytest.mark.parametrize("script", [send_head_only, send_first_piece, send_endlessly])
+async def test_closing_an_unfinished_response_closes_the_socket_at_once(script: Script) -> None:
+    async with serve(script) as (server, port), open_transport() as transport:
+        response = await post(transport, entry(port))
+        if script is not send_head_only:
+            await response.read()
+        await response.aclose()
         async with asyncio.timeout(PROMPT_CLOSE_S):
-            await far.left.wait()
+            await server.disconnected.wait()
 
 
-@pytest.mark.parametrize("script", [says_nothing, sends_only_the_head])
-async def test_a_cancelled_wait_closes_the_socket_at_once(script: Script) -> None:
-    async with peer(script) as (far, port), transport() as made:
-        waiting = asyncio.create_task(whole(made, entry(port)))
-        await far.asked.wait()
+@pytest.mark.parametrize("script", [send_nothing, send_head_only])
+async def test_cancelling_a_wait_closes_the_socket_at_once(script: Script) -> None:
+    async with serve(script) as (server, port), open_transport() as transport:
+        waiting = asyncio.create_task(read_whole(transport, entry(port)))
+        await server.requested.wait()
         await asyncio.sleep(0)
         waiting.cancel()
         async with asyncio.timeout(PROMPT_CLOSE_S):
-            await far.left.wait()
+            await server.disconnected.wait()
 
 
-async def whole(made: HttpTransport, to: EndpointSettings) -> bytes:
-    answer = await ask(made, to)
+async def read_whole(transport: HttpTransport, to: EndpointSettings) -> bytes:
+    response = await post(transport, to)
     try:
-        return await read(answer)
+        return await read(response)
     finally:
-        await answer.aclose()
+        await response.aclose()
 
 
-async def test_two_hundred_closed_early_leave_no_connection_and_no_task() -> None:
-    async with peer(begins) as (far, port), transport() as made:
+async def test_two_hundred_unfinished_responses_leave_no_connection_and_no_task() -> None:
+    async with serve(send_first_piece) as (server, port), open_transport() as transport:
         before = asyncio.all_tasks()
         for number in range(200):
-            answer = await ask(made, entry(port))
+            response = await post(transport, entry(port))
             if number % 2:
-                await answer.read()
-            await answer.aclose()
-        del answer
+                await response.read()
+            await response.aclose()
+        del response
         gc.collect()
         async with asyncio.timeout(PROMPT_CLOSE_S):
-            while far.open:
-                far.left.clear()
-                await far.left.wait()
+            while server.open:
+                server.disconnected.clear()
+                await server.disconnected.wait()
         served = {task for task in asyncio.all_tasks() if "serve" in repr(task)}
         assert asyncio.all_tasks() - served <= before
-        assert far.connections == 200
+        assert server.connections == 200
 
 
-async def test_says_what_kept_it_from_connecting() -> None:
-    async with peer(answers) as (_, port):
+async def test_the_error_states_why_the_connection_failed() -> None:
+    async with serve(send_response) as (_, port):
         pass
-    async with transport() as made:
+    async with open_transport() as transport:
         with pytest.raises(EndpointUnreachable) as refused:
-            await ask(made, entry(port))
+            await post(transport, entry(port))
         with pytest.raises(EndpointUnreachable) as unnamed:
-            await ask(made, EndpointSettings(name="a", url="http://nowhere.invalid/v1"))
+            await post(transport, EndpointSettings(name="a", url="http://nowhere.invalid/v1"))
     assert (refused.value.reason, unnamed.value.reason) == ("refused", "dns")
     assert refused.value.__context__ is None
 
 
-async def test_says_that_tls_is_wrong_where_none_is_spoken() -> None:
-    async def greets(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def test_a_server_without_tls_is_a_tls_error() -> None:
+    async def send_smtp_greeting(
+        _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(b"220 mail.example ready\r\n")
 
-    server = await asyncio.start_server(greets, "127.0.0.1", 0)
+    server = await asyncio.start_server(send_smtp_greeting, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with transport() as made:
+    async with open_transport() as transport:
         with pytest.raises(EndpointUnreachable) as error:
-            await ask(made, EndpointSettings(name="a", url=f"https://127.0.0.1:{port}/v1"))
+            await post(transport, EndpointSettings(name="a", url=f"https://127.0.0.1:{port}/v1"))
     server.close()
     assert error.value.reason == "tls"
 
 
-async def test_gives_up_connecting_in_time() -> None:
-    async def accepts_and_is_silent(
-        _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+async def test_connecting_has_a_timeout() -> None:
+    async def accept_and_hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
 
-    server = await asyncio.start_server(accepts_and_is_silent, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept_and_hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     to = EndpointSettings(name="a", url=f"https://127.0.0.1:{port}/v1")
-    async with transport() as made:
+    async with open_transport() as transport:
         with pytest.raises(EndpointTimeout) as error:
-            await made.open(to, "/x", None, headers={}, connect_timeout_s=0.05)
+            await transport.open(to, "/x", None, headers={}, connect_timeout_s=0.05)
     server.close()
     assert (error.value.stage, error.value.after_s) == ("connect", 0.05)
 
 
-async def test_tells_a_cut_body_from_a_whole_one() -> None:
-    async def cuts(far: Peer) -> None:
-        await far.send(HEAD, PIECE)
-        far.writer.close()
+async def test_a_body_that_is_cut_off_is_an_error() -> None:
+    async def send_and_close(server: Server) -> None:
+        await server.send(HEAD, PIECE)
+        server.writer.close()
 
-    async with peer(cuts) as (_, port), transport() as made:
-        answer = await ask(made, entry(port))
+    async with serve(send_and_close) as (_, port), open_transport() as transport:
+        response = await post(transport, entry(port))
         with pytest.raises(EndpointMalformed) as error:
-            await read(answer)
-        await answer.aclose()
+            await read(response)
+        await response.aclose()
     assert error.value.reason == "cut"
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_body_that_goes_on_as_no_http_is_cut_whoever_waits_for_it(late: bool) -> None:
+async def test_a_body_with_an_invalid_chunk_is_an_error_for_early_and_late_readers(
+    late: bool,
+) -> None:
     go_on, left = asyncio.Event(), asyncio.Event()
 
-    async def babbles(far: Peer) -> None:
-        await far.send(HEAD, PIECE)
+    async def send_invalid_chunk(server: Server) -> None:
+        await server.send(HEAD, PIECE)
         await go_on.wait()
-        await far.send(b"no size\r\n")
+        await server.send(b"no size\r\n")
         with suppress(ConnectionError):
-            await far.reader.read()
+            await server.reader.read()
         left.set()
 
-    async with peer(babbles) as (_, port), transport() as made:
-        answer = await ask(made, entry(port))
-        assert await answer.read() == b"hello"
+    async with serve(send_invalid_chunk) as (_, port), open_transport() as transport:
+        response = await post(transport, entry(port))
+        assert await response.read() == b"hello"
         go_on.set()
         async with asyncio.timeout(20):
             if late:
                 await left.wait()
             with pytest.raises(EndpointMalformed) as error:
-                await answer.read()
-        await answer.aclose()
+                await response.read()
+        await response.aclose()
     assert error.value.reason == "cut"
 
 
-async def test_reads_on_after_small_pieces_were_too_many_to_hold() -> None:
+async def test_reading_resumes_after_too_many_small_pieces() -> None:
     lots, go_on = UNREAD_BYTES // 32 + 1, asyncio.Event()
 
-    async def dribbles(far: Peer) -> None:
-        await far.send(HEAD + b"1\r\nx\r\n" * lots)
+    async def send_byte_by_byte(server: Server) -> None:
+        await server.send(HEAD + b"1\r\nx\r\n" * lots)
         await go_on.wait()
-        await far.send(b"1\r\ny\r\n" * 5)
-        await far.reader.read()
+        await server.send(b"1\r\ny\r\n" * 5)
+        await server.reader.read()
 
-    async with peer(dribbles) as (_, port), transport() as made:
-        answer = await ask(made, entry(port))
-        content = answer._content  # type: ignore[attr-defined]
+    async with serve(send_byte_by_byte) as (_, port), open_transport() as transport:
+        response = await post(transport, entry(port))
+        content = response._content  # type: ignore[attr-defined]
         async with asyncio.timeout(20):
-            while content.total_bytes < lots:  # noqa: ASYNC110 - the client tells nobody
-                await asyncio.sleep(0.01)  # real: the far side writes
+            while content.total_bytes < lots:  # noqa: ASYNC110 - the client has no event for it
+                await asyncio.sleep(0.01)  # the server writes meanwhile
             size = 0
             while size < lots:
-                size += len(await answer.read())
+                size += len(await response.read())
             go_on.set()
             while size < lots + 5:
-                size += len(await answer.read())
-        await answer.aclose()
+                size += len(await response.read())
+        await response.aclose()
 
 
-async def test_unpacks_a_body_and_refuses_an_unknown_packing() -> None:
-    def packed(name: str, body: bytes) -> Script:
-        async def script(far: Peer) -> None:
+async def test_a_body_is_decoded_and_an_unknown_encoding_is_an_error() -> None:
+    def encoded(name: str, body: bytes) -> Script:
+        async def script(server: Server) -> None:
             head = f"HTTP/1.1 200 OK\r\ncontent-encoding: {name}\r\ncontent-length: {len(body)}"
-            await far.send(head.encode() + b"\r\n\r\n" + body)
+            await server.send(head.encode() + b"\r\n\r\n" + body)
 
         return script
 
-    async with peer(packed("deflate", zlib.compress(b"hello"))) as (_, port), transport() as made:
-        answer = await ask(made, entry(port))
-        assert await read(answer) == b"hello"
-        await answer.aclose()
+    async with (
+        serve(encoded("deflate", zlib.compress(b"hello"))) as (_, port),
+        open_transport() as transport,
+    ):
+        response = await post(transport, entry(port))
+        assert await read(response) == b"hello"
+        await response.aclose()
     for name in ("gzip", "zstd"):
-        async with peer(packed(name, b"no such thing")) as (far, port), transport() as made:
+        async with (
+            serve(encoded(name, b"no such thing")) as (server, port),
+            open_transport() as transport,
+        ):
             with pytest.raises(EndpointMalformed) as error:
-                await whole(made, entry(port))
+                await read_whole(transport, entry(port))
             async with asyncio.timeout(PROMPT_CLOSE_S):
-                await made.aclose()
-                await far.left.wait()
+                await transport.aclose()
+                await server.disconnected.wait()
         assert error.value.reason == "encoding"
 
 
-async def test_leaves_this_machine_out_of_the_environments_proxy(
+async def test_the_environments_proxy_is_not_used_for_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    async with peer(answers) as (far, port), transport() as made:
-        assert await whole(made, entry(port)) == b"hello"
-    assert len(far.heads) == 1
+    async with serve(send_response) as (server, port), open_transport() as transport:
+        assert await read_whole(transport, entry(port)) == b"hello"
+    assert len(server.heads) == 1
 
 
-async def test_goes_through_the_environments_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with peer(answers) as (far, port), transport() as made:
+async def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(send_response) as (server, port), open_transport() as transport:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
         to = EndpointSettings(name="a", url="http://elsewhere.invalid/v1")
-        assert await whole(made, to) == b"hello"
-    assert far.heads[0].startswith("post http://elsewhere.invalid/v1/chat/completions ")
+        assert await read_whole(transport, to) == b"hello"
+    assert server.heads[0].startswith("post http://elsewhere.invalid/v1/chat/completions ")
 
 
-async def test_logs_in_to_a_proxy_without_telling_its_address_the_login(
+async def test_the_login_to_a_proxy_is_sent_as_a_header_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with peer(answers) as (far, port), transport() as made:
+    async with serve(send_response) as (server, port), open_transport() as transport:
         monkeypatch.setenv("http_proxy", f"http://ann:p%40ss@127.0.0.1:{port}")
-        assert await whole(made, EndpointSettings(name="a", url="http://elsewhere.invalid/v1"))
-    assert "proxy-authorization: basic yw5uonbac3m=\r\n" in far.heads[0]
-    assert "ann" not in far.heads[0]
+        assert await read_whole(
+            transport, EndpointSettings(name="a", url="http://elsewhere.invalid/v1")
+        )
+    assert "proxy-authorization: basic yw5uonbac3m=\r\n" in server.heads[0]
+    assert "ann" not in server.heads[0]
 
 
-async def test_stops_reading_while_nobody_takes_what_came() -> None:
+async def test_reading_stops_while_the_body_is_not_consumed() -> None:
     most, sent, stuck = 256 * UNREAD_BYTES, 0, asyncio.Event()
 
-    async def pours(far: Peer) -> None:
+    async def send_much(server: Server) -> None:
         nonlocal sent
-        await far.send(HEAD)
+        await server.send(HEAD)
         with suppress(TimeoutError):
             while sent < most:
                 async with asyncio.timeout(0.5):
-                    await far.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+                    await server.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
                 sent += 65536
         stuck.set()
 
-    async with peer(pours) as (_, port), transport() as made:
-        answer = await ask(made, entry(port))
+    async with serve(send_much) as (_, port), open_transport() as transport:
+        response = await post(transport, entry(port))
         async with asyncio.timeout(20):
             await stuck.wait()
-        await answer.aclose()
+        await response.aclose()
     assert UNREAD_BYTES < sent < most
 
 
-async def test_says_how_long_ago_the_bytes_came() -> None:
-    async with peer(answers) as (_, port), transport() as made:
-        answer = await ask(made, entry(port))
-        while answer.lag_s < LATE_S:
-            pass  # whoever is to read it has other things to do
-        assert await answer.read() == b"hello"
-        assert answer.lag_s >= LATE_S
-        await answer.aclose()
+async def test_the_lag_counts_from_the_arrival_of_the_bytes() -> None:
+    async with serve(send_response) as (_, port), open_transport() as transport:
+        response = await post(transport, entry(port))
+        while response.lag_s < LATE_S:
+            pass  # the reader is busy
+        assert await response.read() == b"hello"
+        assert response.lag_s >= LATE_S
+        await response.aclose()
 
 
-async def test_bytes_grow_no_younger_by_being_read() -> None:
-    async with peer(answers) as (_, port), transport() as made:
-        answer = await ask(made, entry(port))
-        assert await answer.read()
-        handler = answer._handler  # type: ignore[attr-defined]
-        came = handler.received_at
-        handler.resume_reading()  # what the client does in each read
-        handler.data_received(b"")  # and when it goes on after a pause
-        assert handler.received_at == came
-        await answer.aclose()
+async def test_reading_does_not_reset_the_lag() -> None:
+    async with serve(send_response) as (_, port), open_transport() as transport:
+        response = await post(transport, entry(port))
+        assert await response.read()
+        handler = response._handler  # type: ignore[attr-defined]
+        received_at = handler.received_at
+        handler.resume_reading()  # as the client does in each read
+        handler.data_received(b"")  # as it does when it continues after a pause
+        assert handler.received_at == received_at
+        await response.aclose()
 
 
-class Taker:
-    """Takes parts of a body as far as it wants. taken: them; refused: those that it left."""
+class RecordingSink:
+    """A sink that accepts a number of writes.
 
-    def __init__(self, most: int = 1 << 30) -> None:
-        self.taken: list[bytes] = []
+    Attributes:
+        written: The data of the accepted writes.
+        refused: The data of the refused writes.
+    """
+
+    def __init__(self, limit: int = 1 << 30) -> None:
+        self.written: list[bytes] = []
         self.refused: list[bytes] = []
-        self._most = most
+        self._limit = limit
 
     def try_write(self, data: bytes) -> bool:
-        wants = len(self.taken) < self._most
-        (self.taken if wants else self.refused).append(data)
-        return wants
+        accepts = len(self.written) < self._limit
+        (self.written if accepts else self.refused).append(data)
+        return accepts
 
 
-def in_pieces(count: int, last: bytes = END) -> tuple[Script, asyncio.Semaphore]:
-    """A body that comes in so many packets, each when it is let."""
-    lets = asyncio.Semaphore(0)
+def stepwise(count: int, last: bytes = END) -> tuple[Script, asyncio.Semaphore]:
+    """Return a script that sends a packet each time that the semaphore is released."""
+    steps = asyncio.Semaphore(0)
 
-    async def script(far: Peer) -> None:
-        await far.send(HEAD)
+    async def script(server: Server) -> None:
+        await server.send(HEAD)
         for _ in range(count):
-            await lets.acquire()
-            await far.send(PIECE)
-        await lets.acquire()
-        await far.send(last)
+            await steps.acquire()
+            await server.send(PIECE)
+        await steps.acquire()
+        await server.send(last)
 
-    return script, lets
+    return script, steps
 
 
-class Steps(Taker):
-    """Lets the next packet come when it has one."""
+class SteppingSink(RecordingSink):
+    """A sink that lets the server send the next packet."""
 
-    def __init__(self, lets: asyncio.Semaphore, most: int = 1 << 30) -> None:
-        super().__init__(most)
-        self._lets = lets
+    def __init__(self, steps: asyncio.Semaphore, limit: int = 1 << 30) -> None:
+        super().__init__(limit)
+        self._steps = steps
 
     def try_write(self, data: bytes) -> bool:
-        self._lets.release()
+        self._steps.release()
         return super().try_write(data)
 
 
-async def test_pours_what_comes_and_wakes_only_for_the_end() -> None:
-    script, lets = in_pieces(3)
-    async with peer(script) as (_, port), transport() as made:
-        answer, take = await ask(made, entry(port)), Steps(lets)
-        lets.release()
-        await answer.pipe_to(take)
-        assert take.taken == [b"hello"] * 3
-        assert await answer.read() == b""
-        await answer.aclose()
+async def test_a_body_is_piped_until_its_end() -> None:
+    script, steps = stepwise(3)
+    async with serve(script) as (_, port), open_transport() as transport:
+        response, sink = await post(transport, entry(port)), SteppingSink(steps)
+        steps.release()
+        await response.pipe_to(sink)
+        assert sink.written == [b"hello"] * 3
+        assert await response.read() == b""
+        await response.aclose()
 
 
-async def test_what_was_not_taken_is_there_to_be_read() -> None:
-    script, lets = in_pieces(3)
-    async with peer(script) as (_, port), transport() as made:
-        answer, take = await ask(made, entry(port)), Steps(lets, most=1)
-        lets.release()
-        await answer.pipe_to(take)
-        assert (take.taken, take.refused) == ([b"hello"], [b"hello"])
-        lets.release()
-        assert await read(answer) == b"hellohello"
-        await answer.aclose()
+async def test_what_the_sink_refused_is_left_for_read() -> None:
+    script, steps = stepwise(3)
+    async with serve(script) as (_, port), open_transport() as transport:
+        response, sink = await post(transport, entry(port)), SteppingSink(steps, limit=1)
+        steps.release()
+        await response.pipe_to(sink)
+        assert (sink.written, sink.refused) == ([b"hello"], [b"hello"])
+        steps.release()
+        assert await read(response) == b"hellohello"
+        await response.aclose()
 
 
-async def test_pours_nothing_before_what_lies_there_was_read() -> None:
-    async with peer(answers) as (_, port), transport() as made:
-        answer, take = await ask(made, entry(port)), Taker()
-        await answer.pipe_to(take)
-        await answer.pipe_to(take)
-        assert (take.taken, await answer.read()) == ([], b"hello")
-        await answer.aclose()
+async def test_nothing_is_piped_before_the_buffer_was_read() -> None:
+    async with serve(send_response) as (_, port), open_transport() as transport:
+        response, sink = await post(transport, entry(port)), RecordingSink()
+        await response.pipe_to(sink)
+        await response.pipe_to(sink)
+        assert (sink.written, await response.read()) == ([], b"hello")
+        await response.aclose()
 
 
-async def test_a_cut_while_it_pours_is_told_by_the_next_read() -> None:
-    script, lets = in_pieces(1, last=b"5\r\nhe")
+async def test_a_cut_off_body_is_reported_by_the_read_after_pipe_to() -> None:
+    script, steps = stepwise(1, last=b"5\r\nhe")
 
-    async def breaks_off(far: Peer) -> None:
-        await script(far)
-        far.writer.close()
+    async def send_and_cut(server: Server) -> None:
+        await script(server)
+        server.writer.close()
 
-    async with peer(breaks_off) as (_, port), transport() as made:
-        answer, take = await ask(made, entry(port)), Steps(lets)
-        lets.release()
-        await answer.pipe_to(take)
-        assert b"".join(take.taken) == b"hellohe"
+    async with serve(send_and_cut) as (_, port), open_transport() as transport:
+        response, sink = await post(transport, entry(port)), SteppingSink(steps)
+        steps.release()
+        await response.pipe_to(sink)
+        assert b"".join(sink.written) == b"hellohe"
         with pytest.raises(EndpointMalformed):
-            await answer.read()
-        await answer.aclose()
+            await response.read()
+        await response.aclose()
 
 
-async def test_a_mistake_of_the_taker_comes_out() -> None:
-    script, lets = in_pieces(1)
+async def test_an_error_of_the_sink_is_raised_by_pipe_to() -> None:
+    script, steps = stepwise(1)
 
     class BrokenSink:
         def try_write(self, data: bytes) -> bool:
             raise ZeroDivisionError
 
-    async with peer(script) as (_, port), transport() as made:
-        answer = await ask(made, entry(port))
-        lets.release()
+    async with serve(script) as (_, port), open_transport() as transport:
+        response = await post(transport, entry(port))
+        steps.release()
         with pytest.raises(ZeroDivisionError):
-            await answer.pipe_to(BrokenSink())
-        await answer.aclose()
+            await response.pipe_to(BrokenSink())
+        await response.aclose()
 
 
-async def test_the_next_answer_over_the_connection_is_not_poured() -> None:
-    async def twice(far: Peer) -> None:
-        script, lets = in_pieces(1)
-        lets.release()
-        lets.release()
-        await script(far)
+async def test_the_next_response_of_the_connection_is_not_piped() -> None:
+    async def respond_twice(server: Server) -> None:
+        script, steps = stepwise(1)
+        steps.release()
+        steps.release()
+        await script(server)
 
-    async with peer(twice) as (far, port), transport() as made:
-        first, take = await ask(made, entry(port)), Taker()
-        await first.pipe_to(take)
-        assert await read(first) + b"".join(take.taken) == b"hello"
+    async with serve(respond_twice) as (server, port), open_transport() as transport:
+        first, sink = await post(transport, entry(port)), RecordingSink()
+        await first.pipe_to(sink)
+        assert await read(first) + b"".join(sink.written) == b"hello"
         await first.aclose()
-        before = list(take.taken)
-        second = await ask(made, entry(port))
+        before = list(sink.written)
+        second = await post(transport, entry(port))
         assert await read(second) == b"hello"
         await second.aclose()
-    assert (far.connections, take.taken) == (1, before)
+    assert (server.connections, sink.written) == (1, before)
 
 
-async def test_who_leaves_while_it_pours_closes_the_connection() -> None:
-    async with peer(begins) as (far, port), transport() as made:
-        answer = await ask(made, entry(port))
-        assert await answer.read() == b"hello"
-        pouring = asyncio.create_task(answer.pipe_to(Taker()))
+async def test_cancelling_pipe_to_closes_the_connection() -> None:
+    async with serve(send_first_piece) as (server, port), open_transport() as transport:
+        response = await post(transport, entry(port))
+        assert await response.read() == b"hello"
+        piping = asyncio.create_task(response.pipe_to(RecordingSink()))
         await asyncio.sleep(0)
-        pouring.cancel()
+        piping.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await pouring
-        await answer.aclose()
+            await piping
+        await response.aclose()
         async with asyncio.timeout(20):
-            await far.left.wait()
+            await server.disconnected.wait()
 
 
-@pytest.mark.parametrize("script", [begins, floods])
-async def test_closes_a_tls_connection_at_once_too(
+@pytest.mark.parametrize("script", [send_first_piece, send_endlessly])
+async def test_a_tls_connection_is_closed_at_once_too(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server_side = _certificate(tmp_path)
+    context = _certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
-    async with peer(script, server_side) as (far, port), transport() as made:
-        answer = await ask(made, EndpointSettings(name="a", url=f"https://127.0.0.1:{port}/v1"))
-        await answer.read()
-        await answer.aclose()
+    async with serve(script, context) as (server, port), open_transport() as transport:
+        response = await post(
+            transport, EndpointSettings(name="a", url=f"https://127.0.0.1:{port}/v1")
+        )
+        await response.read()
+        await response.aclose()
         async with asyncio.timeout(PROMPT_CLOSE_S):
-            await far.left.wait()
+            await server.disconnected.wait()
 
 
-async def test_says_that_tls_is_wrong_when_nobody_vouches_for_the_certificate(
-    tmp_path: Path,
-) -> None:
-    async with peer(answers, _certificate(tmp_path)) as (_, port), transport() as made:
+async def test_an_untrusted_certificate_is_a_tls_error(tmp_path: Path) -> None:
+    async with (
+        serve(send_response, _certificate(tmp_path)) as (_, port),
+        open_transport() as transport,
+    ):
         with pytest.raises(EndpointUnreachable) as error:
-            await ask(made, EndpointSettings(name="a", url=f"https://127.0.0.1:{port}/v1"))
+            await post(transport, EndpointSettings(name="a", url=f"https://127.0.0.1:{port}/v1"))
     assert error.value.reason == "tls"
 
 
 def _certificate(folder: Path) -> ssl.SSLContext:
-    """A server's side of TLS for 127.0.0.1, with a certificate made just now."""
+    """Return a server context with a new certificate for 127.0.0.1."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("openssl is not installed")
     key, cert = folder / "key.pem", folder / "cert.pem"
-    asked = (
+    arguments = (
         f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {key} -out {cert}"
     )
     names = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([openssl, *asked.split(), *names], check=True, capture_output=True)
+    subprocess.run([openssl, *arguments.split(), *names], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     return context
 
 
-ALONE = """
+SKIP_CERTIFICATES = """
 import certifi, os, ssl
 os.environ["SSL_CERT_FILE"] = certifi.where()
 os.environ.pop("SSL_CERT_DIR", "")
 from akash_gradio.gateway.passthrough.transport import HttpTransport, load_http_client
 load_http_client(skip_certificates=True)
-from aiohttp.connector import _SSL_CONTEXT_VERIFIED as theirs
+from aiohttp.connector import _SSL_CONTEXT_VERIFIED as aiohttps
 ours = HttpTransport()._tls_context()
-print(len(theirs.get_ca_certs()), theirs.verify_mode == ssl.CERT_REQUIRED)
+print(len(aiohttps.get_ca_certs()), aiohttps.verify_mode == ssl.CERT_REQUIRED)
 print(len(ours.get_ca_certs()) > 50, ours.verify_mode == ssl.CERT_REQUIRED)
 print(os.environ["SSL_CERT_FILE"] == certifi.where(), "SSL_CERT_DIR" in os.environ)
 """
 
 
-def test_a_client_that_is_loaded_alone_trusts_nobody_but_by_our_certificates() -> None:
-    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True)
+def test_skip_certificates_leaves_only_our_own_tls_context_with_certificates() -> None:
+    done = subprocess.run([sys.executable, "-c", SKIP_CERTIFICATES], capture_output=True, text=True)
     assert done.stdout.split() == ["0", "True", "True", "True", "True", "False"], done.stderr
