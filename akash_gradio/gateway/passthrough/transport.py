@@ -130,7 +130,8 @@ class HttpTransport:
             proxy, proxy_login = _split_proxy(self._proxy_for(url))
             if not over_tls:
                 request_headers |= proxy_login
-            response: Any = await self._session(reuse=not _closes_connection(request_headers)).request(
+            session = self._session(reuse=not _closes_connection(request_headers))
+            response: Any = await session.request(
                 "GET" if body is None else "POST",
                 url,
                 data=body,
