@@ -11,11 +11,10 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from akash_gradio.domain.chat import ChatRequest
-from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.errors import UnknownModel, UserError
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web.deps import CatalogView, ChatDeps
 from akash_gradio.web.event_stream import EventStream
-from akash_gradio.web.model_routes import model_not_found
 from akash_gradio.web.page_route import post, read_body
 from akash_gradio.web.reply import reply
 from akash_gradio.web.schemas import parse_continuation, parse_render, parse_reply
@@ -56,7 +55,7 @@ class ChatRoutes:
     def _stream(self, request: ChatRequest, beginning: str = "") -> EventStream:
         models = self._deps.models
         if models.is_withheld(request.model):
-            raise model_not_found(request.model)
+            raise UnknownModel(request.model[:300])
         check_vision(models, request)
         return EventStream(
             reply(

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from akash_gradio.catalog.listing import Listing
-from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.errors import UnknownModel
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.web import texts
 from akash_gradio.web.card_view import card_view, panel_view
@@ -63,17 +63,12 @@ def find_model(models: CatalogView, model: str) -> Listing:
     """Return the visible model with this id.
 
     Raises:
-        UserError: `model_not_found`.
+        UnknownModel: There is none. A long id is cut.
     """
     listing = models.listing(model)
     if listing is None:
-        raise model_not_found(model)
+        raise UnknownModel(model[:300])
     return listing
-
-
-def model_not_found(model: str) -> UserError:
-    """Return the error for an id that visitors can't use; a long id is cut."""
-    return UserError("model_not_found", {"model": model[:300]}, 404)
 
 
 def models_view(deps: PageDeps) -> dict[str, Any]:

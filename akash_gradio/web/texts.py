@@ -560,93 +560,185 @@ class ErrorText(NamedTuple):
 
 
 ERRORS: Final[Mapping[str, ErrorText]] = {
-    "AkashGradioError": ErrorText(
+    "gateway_error": ErrorText(
         "Something went wrong on this server.", "Try again. Your message is kept."
     ),
-    "RequestRefused": ErrorText(
+    "request_refused": ErrorText(
         "{alias} rejected this request.",
         "Other endpoints were not tried, because the request itself is invalid. "
         "Change the message or the settings. The endpoint's message is under Details.",
     ),
-    "ContextExceeded": ErrorText(
+    "context_exceeded": ErrorText(
         "This chat is longer than the context of the model{counts}.",
         "Start a new chat, shorten the message, or choose a model with a longer context.",
     ),
-    "UnknownModel": ErrorText(
+    "unknown_model": ErrorText(
         "The model “{model}” is not available here.", "Choose another one under Models."
     ),
-    "NoEndpoint": ErrorText("No endpoint serves {model} right now.", "Choose another model."),
-    "NoEndpoint.none_configured": ErrorText(
+    "no_endpoint": ErrorText("No endpoint serves {model} right now.", "Choose another model."),
+    "no_endpoint.none_configured": ErrorText(
         "No endpoint is configured.",
         "The operator must set ENDPOINTS (or API_ENDPOINT and API_KEY) and restart the server.",
     ),
-    "NoEndpoint.none_serves": ErrorText(
+    "no_endpoint.none_serves": ErrorText(
         "No endpoint serves {model}.", "Choose a model that is ready under Models."
     ),
-    "NoEndpoint.drained": ErrorText(
+    "no_endpoint.drained": ErrorText(
         "The endpoints of {model} accept no new requests: their weight is 0.",
         "Choose another model, or ask the operator.",
     ),
-    "NoEndpoint.starting": ErrorText(
+    "no_endpoint.starting": ErrorText(
         "{model} is starting.", "Try again in a moment. Your message is kept."
     ),
-    "NoEndpoint.busy": ErrorText(
+    "no_endpoint.busy": ErrorText(
         "All endpoints of {model} are busy.", "Try again in a moment. Your message is kept."
     ),
-    "NotAllowed": ErrorText(
+    "not_allowed": ErrorText(
         "The operator of this page does not allow this.", "Try a different request."
     ),
-    "NotAllowed.model": ErrorText(
+    "not_allowed.model": ErrorText(
         "{model} is not available to visitors.", "Choose one of the models shown."
     ),
-    "NotAllowed.length": ErrorText(
+    "not_allowed.length": ErrorText(
         "This message is too long: the limit is {high} characters.",
         "Shorten it and send it again.",
     ),
-    "NotAllowed.own_key": ErrorText(
+    "not_allowed.own_key": ErrorText(
         "Your API key can't be used for this endpoint.",
         "Choose another endpoint under “Your API key”, or remove your key there.",
     ),
-    "NotAllowed.own_endpoint": ErrorText(
+    "not_allowed.own_endpoint": ErrorText(
         "The URL of your endpoint can't be used here.",
         "Use a URL that starts with https:// and is reachable from the public internet.",
     ),
-    "NotAllowed.value": ErrorText(
+    "not_allowed.value": ErrorText(
         "{what} must be between {low} and {high}.", "Change it in the chat settings."
     ),
-    "LimitReached": ErrorText("You have reached the limit.", "Try again in {again_in}."),
-    "LimitReached.messages": ErrorText(
+    "limit_reached": ErrorText("You have reached the limit.", "Try again in {again_in}."),
+    "limit_reached.messages": ErrorText(
         "You sent too many messages: the limit is {most} per minute.",
         "Try again in {again_in}. Your message is kept.",
     ),
-    "LimitReached.tokens": ErrorText(
+    "limit_reached.tokens": ErrorText(
         "You have used your {most} tokens for today.",
         "The limit resets in {again_in}, at midnight UTC. Your chats are kept.",
     ),
-    "LimitReached.app_tokens": ErrorText(
+    "limit_reached.app_tokens": ErrorText(
         "This page has reached its token limit for today.",
         "The limit resets in {again_in}, at midnight UTC. Your chats are kept.",
     ),
-    "LimitReached.app_cost": ErrorText(
+    "limit_reached.app_cost": ErrorText(
         "This page has reached its spending limit for today.",
         "The limit resets in {again_in}, at midnight UTC. Your chats are kept.",
     ),
-    "LimitReached.queue": ErrorText(
+    "limit_reached.queue": ErrorText(
         "There are too many requests right now.",
         "Try again in {again_in}. Your message is kept.",
     ),
-    "AllEndpointsFailed": ErrorText("{model} is unavailable.", "{tries}{cause} {again}"),
-    "ReplyInterrupted": ErrorText(
+    "all_endpoints_failed": ErrorText("{model} is unavailable.", "{tries}{cause} {again}"),
+    "reply_interrupted": ErrorText(
         "The answer was interrupted.",
         "{cause} The text received so far is kept. Regenerate the answer to try again.",
     ),
-    "EndpointError": ErrorText("{alias} failed.", "Try again."),
-    "EndpointUnreachable": ErrorText("{alias} could not be reached ({reason}).", "Try again."),
-    "EndpointTimeout": ErrorText("{alias} sent no data for {after_s} s.", "Try again."),
-    "EndpointRefused": ErrorText("{alias} returned status {status}.", "Try again."),
-    "EndpointMalformed": ErrorText("{alias} sent an invalid response ({what}).", "Try again."),
-    "EndpointSilent": ErrorText("{alias} sent an empty answer.", "Try again."),
+    "endpoint_error": ErrorText("{alias} failed.", "Try again."),
+    "endpoint_unreachable": ErrorText("{alias} could not be reached ({reason}).", "Try again."),
+    "endpoint_timeout": ErrorText("{alias} sent no data for {after_s} s.", "Try again."),
+    "endpoint_refused": ErrorText("{alias} returned status {status}.", "Try again."),
+    "endpoint_malformed": ErrorText("{alias} sent an invalid response ({what}).", "Try again."),
+    "endpoint_silent": ErrorText("{alias} sent an empty answer.", "Try again."),
+    "cannot_check": ErrorText("This endpoint can't be checked.", "{reason}"),
+    # ── requests to the page's API ──
+    "invalid_request": ErrorText("The server can't read this request.", "{detail}"),
+    "cross_site": ErrorText(
+        "This request came from another website.", "Open this page directly and try again."
+    ),
+    "message_too_long": ErrorText(
+        "This message is {size} MB; the limit is {limit} MB.", "Shorten it and send it again."
+    ),
+    "chat_too_long": ErrorText(
+        "This chat is too long to send: the limit is {limit} MB.",
+        "Start a new chat. This one is kept.",
+    ),
+    "file_too_large": ErrorText(
+        "it is larger than {limit} MB.", "Attach a smaller file, or a part of it."
+    ),
+    "no_vision": ErrorText(
+        "{model} can't read pictures.", "Remove them, or choose a model with vision."
+    ),
+    "operator_only": ErrorText(
+        "Only the operator of this page can check endpoints.",
+        "Open the page as http://localhost on the computer that runs it, or sign in with "
+        "ADMIN_PASSWORD if it is set.",
+    ),
+    "check_endpoint_unknown": ErrorText(
+        "This endpoint can't be checked.",
+        "There is no endpoint named {name} any more. Choose another one.",
+    ),
+    "check_running": ErrorText(
+        "This endpoint is already being checked.", "Wait until that check ends."
+    ),
+    "check_address_invalid": ErrorText("This endpoint can't be checked.", "{reason}"),
+    "empty_message": ErrorText("The message is empty.", "Write a message first."),
+    "invalid_prompt_set": ErrorText("These prompts can't be used yet.", "{detail}"),
+    "model_withheld": ErrorText(
+        "{model} is not available to visitors.", "Remove it, or choose another model."
+    ),
+    "run_not_found": ErrorText(
+        "This run is no longer on the server.", "Start it again. Your prompts are kept."
+    ),
+    "runs_full": ErrorText(
+        "The server is at its limit of active runs.", "Wait until one is done, then try again."
+    ),
+    "runs_full_for_visitor": ErrorText(
+        "You already have {limit} active runs.", "Wait until one is done, or stop one."
+    ),
+    "run_not_saved": ErrorText(
+        "The run could not be saved on the server.",
+        "Ask the operator to check the server's disk: {reason}.",
+    ),
+    "too_many_votes": ErrorText("You voted {limit} times in one minute.", "Try again in a minute."),
+    "vote_unknown_model": ErrorText(
+        "This vote is for a model that is not available here.",
+        "Vote for answers of the models shown.",
+    ),
+    "votes_unavailable": ErrorText(
+        "The votes are not available right now.",
+        "Ask the operator to check the database. Your votes are kept in this browser.",
+    ),
+    # ── middleware ──
+    "body_too_large": ErrorText(
+        "This request is too large: the limit is {limit} MB.", "Send less."
+    ),
+    "body_too_slow": ErrorText(
+        "The request arrived too slowly.", "Check your connection and try again."
+    ),
+    "sign_in_required": ErrorText(
+        "Your session has ended.", "Sign in again. What you wrote is kept."
+    ),
+    "shutting_down": ErrorText("This server is restarting.", "Try again in a minute."),
+    # ── attached files; the page puts the name of the file before the title ──
+    "file_damaged": ErrorText(
+        "it is damaged, or its type does not match its name.", "Save it again and retry."
+    ),
+    "file_locked": ErrorText("it is password-protected.", "Save it without a password and retry."),
+    "file_without_text": ErrorText(
+        "it contains only scanned pages and no text.",
+        "Attach the pages as pictures for a model with vision, or a PDF with text.",
+    ),
+    "file_not_picture": ErrorText(
+        "the picture format is not supported.", "Save it as PNG, JPEG, WebP, GIF or BMP."
+    ),
+    "file_too_many_pixels": ErrorText(
+        "it has more than 60 million pixels.", "Reduce its size and retry."
+    ),
+    "file_too_heavy": ErrorText(
+        "reading it took too much memory or time.", "Attach a smaller part of it."
+    ),
+    "file_reader_busy": ErrorText(
+        "too many files are being read right now.", "Try again in a moment."
+    ),
 }
+"""Texts of errors, by `UserError.code`, or by code and reason (`no_endpoint.busy`)."""
 """Texts of the gateway's errors, by class name and reason."""
 
 REFUSED_STATUS: Final[Mapping[int, str]] = {
@@ -929,102 +1021,6 @@ NOTICES: Final[Mapping[str, str]] = {
     "all_down_hint": "They are retried automatically. Your messages are kept.",
 }
 """Notices above the models and the chat."""
-
-USER_ERRORS: Final[Mapping[str, ErrorText]] = {
-    "model_not_found": ERRORS["UnknownModel"],
-    "cannot_check": ErrorText("This endpoint can't be checked.", "{reason}"),
-    # ── requests to the page's API ──
-    "invalid_request": ErrorText("The server can't read this request.", "{detail}"),
-    "cross_site": ErrorText(
-        "This request came from another website.", "Open this page directly and try again."
-    ),
-    "message_too_long": ErrorText(
-        "This message is {size} MB; the limit is {limit} MB.", "Shorten it and send it again."
-    ),
-    "chat_too_long": ErrorText(
-        "This chat is too long to send: the limit is {limit} MB.",
-        "Start a new chat. This one is kept.",
-    ),
-    "file_too_large": ErrorText(
-        "it is larger than {limit} MB.", "Attach a smaller file, or a part of it."
-    ),
-    "no_vision": ErrorText(
-        "{model} can't read pictures.", "Remove them, or choose a model with vision."
-    ),
-    "operator_only": ErrorText(
-        "Only the operator of this page can check endpoints.",
-        "Open the page as http://localhost on the computer that runs it, or sign in with "
-        "ADMIN_PASSWORD if it is set.",
-    ),
-    "check_endpoint_unknown": ErrorText(
-        "This endpoint can't be checked.",
-        "There is no endpoint named {name} any more. Choose another one.",
-    ),
-    "check_running": ErrorText(
-        "This endpoint is already being checked.", "Wait until that check ends."
-    ),
-    "check_address_invalid": ErrorText("This endpoint can't be checked.", "{reason}"),
-    "empty_message": ErrorText("The message is empty.", "Write a message first."),
-    "invalid_prompt_set": ErrorText("These prompts can't be used yet.", "{detail}"),
-    "model_withheld": ErrorText(
-        "{model} is not available to visitors.", "Remove it, or choose another model."
-    ),
-    "run_not_found": ErrorText(
-        "This run is no longer on the server.", "Start it again. Your prompts are kept."
-    ),
-    "runs_full": ErrorText(
-        "The server is at its limit of active runs.", "Wait until one is done, then try again."
-    ),
-    "runs_full_for_visitor": ErrorText(
-        "You already have {limit} active runs.", "Wait until one is done, or stop one."
-    ),
-    "run_not_saved": ErrorText(
-        "The run could not be saved on the server.",
-        "Ask the operator to check the server's disk: {reason}.",
-    ),
-    "too_many_votes": ErrorText("You voted {limit} times in one minute.", "Try again in a minute."),
-    "vote_unknown_model": ErrorText(
-        "This vote is for a model that is not available here.",
-        "Vote for answers of the models shown.",
-    ),
-    "votes_unavailable": ErrorText(
-        "The votes are not available right now.",
-        "Ask the operator to check the database. Your votes are kept in this browser.",
-    ),
-    # ── middleware ──
-    "body_too_large": ErrorText(
-        "This request is too large: the limit is {limit} MB.", "Send less."
-    ),
-    "body_too_slow": ErrorText(
-        "The request arrived too slowly.", "Check your connection and try again."
-    ),
-    "sign_in_required": ErrorText(
-        "Your session has ended.", "Sign in again. What you wrote is kept."
-    ),
-    "shutting_down": ErrorText("This server is restarting.", "Try again in a minute."),
-    # ── attached files; the page puts the name of the file before the title ──
-    "file_damaged": ErrorText(
-        "it is damaged, or its type does not match its name.", "Save it again and retry."
-    ),
-    "file_locked": ErrorText("it is password-protected.", "Save it without a password and retry."),
-    "file_without_text": ErrorText(
-        "it contains only scanned pages and no text.",
-        "Attach the pages as pictures for a model with vision, or a PDF with text.",
-    ),
-    "file_not_picture": ErrorText(
-        "the picture format is not supported.", "Save it as PNG, JPEG, WebP, GIF or BMP."
-    ),
-    "file_too_many_pixels": ErrorText(
-        "it has more than 60 million pixels.", "Reduce its size and retry."
-    ),
-    "file_too_heavy": ErrorText(
-        "reading it took too much memory or time.", "Attach a smaller part of it."
-    ),
-    "file_reader_busy": ErrorText(
-        "too many files are being read right now.", "Try again in a moment."
-    ),
-}
-"""Texts of errors in requests to the page, by `UserError.code`."""
 
 SIGN_IN: Final[Mapping[str, str]] = {
     "title": "Sign in",

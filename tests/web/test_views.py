@@ -33,8 +33,9 @@ def tree(kind: type[errors.AkashGradioError]) -> set[type[errors.AkashGradioErro
 
 
 def test_every_class_of_the_tree_has_words_of_its_own():
-    names = {kind.__name__ for kind in tree(errors.AkashGradioError)}
-    assert names == {name for name in texts.ERRORS if "." not in name}
+    codes = {kind.code for kind in tree(errors.AkashGradioError)}
+    assert codes <= set(texts.ERRORS)
+    assert len(codes) == len(tree(errors.AkashGradioError))
 
 
 def test_every_class_of_the_tree_is_shown_in_these_tests():
@@ -43,17 +44,17 @@ def test_every_class_of_the_tree_is_shown_in_these_tests():
 
 def test_every_reason_for_having_no_endpoint_has_words():
     told = set(re.findall(r"`(\w+)`", errors.NoEndpoint.__doc__ or ""))
-    own = {name for name in texts.ERRORS if name.startswith("NoEndpoint.")}
-    assert {f"NoEndpoint.{reason}" for reason in told} == own
+    own = {name for name in texts.ERRORS if name.startswith("no_endpoint.")}
+    assert {f"no_endpoint.{reason}" for reason in told} == own
 
 
 def test_whatever_a_host_limits_has_words():
     told = set(re.findall(r"`(\w+)`", errors.LimitReached.__doc__ or ""))
-    own = {name for name in texts.ERRORS if name.startswith("LimitReached.")}
-    assert {f"LimitReached.{what}" for what in told} == own
+    own = {name for name in texts.ERRORS if name.startswith("limit_reached.")}
+    assert {f"limit_reached.{what}" for what in told} == own
     told = set(re.findall(r"`(\w+)`", errors.NotAllowed.__doc__ or "")) | {"value"}
-    own = {name for name in texts.ERRORS if name.startswith("NotAllowed.")}
-    assert {f"NotAllowed.{what}" for what in told} == own
+    own = {name for name in texts.ERRORS if name.startswith("not_allowed.")}
+    assert {f"not_allowed.{what}" for what in told} == own
 
 
 def test_the_words_for_a_failures_fact_are_those_that_failures_have():
@@ -85,6 +86,12 @@ def test_only_what_another_attempt_may_mend_offers_one(error: errors.AkashGradio
     ours = errors.RequestRefused | errors.UnknownModel | errors.NotAllowed
     at_fault = isinstance(error, ours)
     assert error_view(error, "m")["retry"] is not at_fault
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_rejected_api_key_is_for_the_operator_to_fix(status: int):
+    error = errors.AllEndpointsFailed("m", errors.EndpointRefused("eu-1", status))
+    assert error_view(error, "Big")["hint"].endswith(texts.ASK_OPERATOR)
 
 
 def test_says_who_failed_how_often_and_when_to_come_back():
