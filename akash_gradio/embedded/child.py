@@ -1,4 +1,4 @@
-"""One life of the model's server: a child process from its start to its end."""
+"""Runs the model's server as a child process, from its start to its end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from typing import Final
 from akash_gradio.embedded.errors import EmbeddedUnavailable, Reason
 from akash_gradio.embedded.server import Parameters
 
-_GRACE_S: Final = 0.5
-_KEPT_BYTES: Final = 16_384
-_COMPLAINT: Final = re.compile(r"error loading model: (.+)")
+_EXIT_TIMEOUT_S: Final = 0.5
+_MAX_OUTPUT_BYTES: Final = 16_384
+_LOAD_ERROR: Final = re.compile(r"error loading model: (.+)")
 
 
 class ServerCrashed(Exception):
-    """The child ended by itself. status: as `subprocess` gives it, negative for a signal."""
+    """The child process ended by itself.
+
+    Attributes:
+        status: Its exit status as `subprocess` reports it, negative for a signal.
+    """
 
     def __init__(self, status: int) -> None:
         super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
@@ -30,9 +34,10 @@ class ServerCrashed(Exception):
 
 
 class RunningServer:
-    """A loaded model that answers. Live state: the process may end at any time.
+    """A server with a loaded model; its process may end at any time.
 
-    url: `http://127.0.0.1:port`, without a version. process_id: the child's.
+    Attributes:
+        url: `http://127.0.0.1:port`, without `/v1`.
     """
 
     def __init__(self, url: str, process: Process, output: asyncio.Task[str]) -> None:
@@ -40,16 +45,20 @@ class RunningServer:
 
     @property
     def process_id(self) -> int:
-        """Of the child."""
+        """The id of the child process."""
         return self._process.pid
 
-    async def silent(self) -> None:
-        """Wait for the end of its output: known at once when it dies, its status only later."""
+    async def wait_for_output_end(self) -> None:
+        """Wait until its output ends, which is known immediately; its status only later."""
         await asyncio.wait([self._output])
 
-    async def ended(self) -> None:
-        """Wait for the child's end, which is always a crash: raises ServerCrashed or
-        EmbeddedUnavailable."""
+    async def wait_for_exit(self) -> None:
+        """Wait until the child exits, which is always a crash.
+
+        Raises:
+            ServerCrashed: A restart may help.
+            EmbeddedUnavailable: A restart can't help.
+        """
         raise _crash(await self._process.wait())
 
 
@@ -57,71 +66,73 @@ class RunningServer:
 async def running_server(
     command: Sequence[str], parameters: Parameters, *, load_timeout_s: float
 ) -> AsyncIterator[RunningServer]:
-    """Start the child, wait until the model is loaded; end the child on the way out.
+    """Start the child process, wait until the model is loaded, and end the process on exit.
 
-    Raises EmbeddedUnavailable where another try can't help, ServerCrashed where it may.
+    Raises:
+        ServerCrashed: Another attempt may help.
+        EmbeddedUnavailable: Another attempt can't help.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
-        start_new_session=True,  # Ctrl-C in the terminal is for the app, which ends this
+        start_new_session=True,  # Ctrl-C in the terminal goes to the app, which ends the child
         env={**os.environ, "OMP_WAIT_POLICY": "passive"},
     )
     assert process.stderr is not None
-    complaints = asyncio.create_task(_beginning(process.stderr))
+    output = asyncio.create_task(_read_beginning(process.stderr))
     try:
-        url = await _loaded(process, parameters, complaints, load_timeout_s)
-        yield RunningServer(url, process, complaints)
+        url = await _wait_until_loaded(process, parameters, output, load_timeout_s)
+        yield RunningServer(url, process, output)
     finally:
         try:
             await _end(process)
         finally:
-            complaints.cancel()
+            output.cancel()
 
 
-async def _loaded(
+async def _wait_until_loaded(
     process: Process,
     parameters: Parameters,
-    complaints: asyncio.Task[str],
+    output: asyncio.Task[str],
     load_timeout_s: float,
 ) -> str:
     try:
         async with asyncio.timeout(load_timeout_s):
-            answer = await _ask(process, parameters)
-            if "url" in answer:
-                return answer["url"]
-            said = await complaints
+            result = await _send_parameters(process, parameters)
+            if "url" in result:
+                return result["url"]
+            errors = await output
     except TimeoutError:
         detail = f"not loaded after {load_timeout_s:g} s"
         raise EmbeddedUnavailable(Reason.LOAD_FAILED, detail) from None
-    raise _refusal(Reason(answer["error"]), answer["detail"], said)
+    raise _load_error(Reason(result["error"]), result["detail"], errors)
 
 
-async def _ask(process: Process, parameters: Parameters) -> dict[str, str]:
-    """The child's one line. Raises ServerCrashed when it ends without it."""
+async def _send_parameters(process: Process, parameters: Parameters) -> dict[str, str]:
+    """Return the child's one line of JSON. Raises ServerCrashed when it exits without it."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         process.stdin.write(json.dumps(parameters).encode() + b"\n")
         await process.stdin.drain()
     except (BrokenPipeError, ConnectionResetError):
-        pass  # it ended already; the reason is in its status
+        pass  # it exited already; its status has the reason
     line = await process.stdout.readline()
     if not line:
         raise _crash(await process.wait())
-    answer: dict[str, str] = json.loads(line)
-    return answer
+    result: dict[str, str] = json.loads(line)
+    return result
 
 
-def _refusal(reason: Reason, detail: str, said: str) -> EmbeddedUnavailable:
-    """What stopped the load, in llama.cpp's own words where it has any."""
+def _load_error(reason: Reason, detail: str, output: str) -> EmbeddedUnavailable:
+    """Return why the model wasn't loaded, with llama.cpp's own message where it has one."""
     if reason is Reason.NO_LIBGOMP:
-        mend = "apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora)"
-        return EmbeddedUnavailable(reason, mend)
-    if reason is Reason.LOAD_FAILED and (complaint := _COMPLAINT.search(said)):
-        detail = complaint[1].strip()
+        hint = "apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora)"
+        return EmbeddedUnavailable(reason, hint)
+    if reason is Reason.LOAD_FAILED and (match := _LOAD_ERROR.search(output)):
+        detail = match[1].strip()
     return EmbeddedUnavailable(reason, detail)
 
 
@@ -132,21 +143,23 @@ def _crash(status: int) -> ServerCrashed | EmbeddedUnavailable:
     return ServerCrashed(status)
 
 
-async def _beginning(stream: asyncio.StreamReader) -> str:
-    """Reads to the end, so that the child never waits for us, and keeps the beginning only:
-    what is said while loading can't hold a prompt."""
-    kept = b""
+async def _read_beginning(stream: asyncio.StreamReader) -> str:
+    """Read to the end, so that the child is never blocked, but return only the beginning.
+
+    Output while loading can't contain a prompt.
+    """
+    output = b""
     while piece := await stream.read(65_536):
-        kept += piece[: _KEPT_BYTES - len(kept)]
-    return kept.decode(errors="replace")
+        output += piece[: _MAX_OUTPUT_BYTES - len(output)]
+    return output.decode(errors="replace")
 
 
 async def _end(process: Process) -> None:
-    """Close the child's input, which ends it; kill it when that takes more than half a second."""
+    """Close the child's input, which ends it; kill it when it takes more than half a second."""
     assert process.stdin is not None
     try:
         process.stdin.close()
-        async with asyncio.timeout(_GRACE_S):
+        async with asyncio.timeout(_EXIT_TIMEOUT_S):
             await process.wait()
     except TimeoutError:
         pass

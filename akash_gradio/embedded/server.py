@@ -1,10 +1,10 @@
-"""The child program that runs the model: llama.cpp's own server, through xllamacpp.
+"""A child program that runs the model: llama.cpp's server, through xllamacpp.
 
-Run as `python -m akash_gradio.embedded.server`, or by its path: it imports nothing of the
-package, so that it starts fast. One line of JSON comes in on standard input (`Parameters`),
-one goes out on standard output: `{"url": "http://127.0.0.1:40000"}` when the model is loaded,
-or `{"error": "load_failed", "detail": "…"}`. It ends when its standard input closes, and so
-with its parent, however that ends.
+Run as `python -m akash_gradio.embedded.server`, or by its path: it imports nothing of this
+package, so that it starts fast. It reads one line of JSON from standard input (`Parameters`) and
+writes one to standard output: `{"url": "http://127.0.0.1:40000"}` when the model is loaded, or
+`{"error": "load_failed", "detail": "…"}`. It exits when its standard input closes, and so with
+its parent, however that ends.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from typing import Any, TextIO, TypedDict
 
 
 class Parameters(TypedDict):
-    """What the parent sends.
+    """What the parent process sends.
 
-    n_ctx: context in tokens, divided among the n_parallel slots. n_predict: the
-    longest answer in tokens where a request names none; -1 for what the context holds.
-    repeat_penalty: the default divisor of what was just said; 1 leaves it alone.
-    api_key: asked of everybody who connects, so that no other user of the machine can use
-    the model.
+    Attributes:
+        api_key: Required from every client, so that no other user of the machine can use the
+            model.
+        n_ctx: Context in tokens, divided among the n_parallel slots.
+        n_predict: Maximum length of an answer in tokens where a request sets none; -1 for the
+            whole context.
+        repeat_penalty: Default penalty for repeated tokens; 1 has no effect.
     """
 
     model_path: str
@@ -38,31 +40,31 @@ class Parameters(TypedDict):
 
 
 def main() -> int:
-    """Serve until standard input closes. Returns the exit status, 1 when nothing was served."""
+    """Serve until standard input closes. Return the exit status, 1 if the model wasn't loaded."""
     # The interpreter's own handlers wait until C++ code returns, and SIGINT's prints a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    answers = _take_stdout()
+    results = _take_stdout()
     line = _first_line()
     if not line:
         return 0
     try:
         server = start(json.loads(line))
     except ImportError as error:
-        _answer(answers, error=import_reason(str(error)), detail=str(error))
+        _write_result(results, error=import_reason(str(error)), detail=str(error))
         return 1
-    except Exception as error:  # whatever C++ throws: the parent reads more on standard error
-        _answer(answers, error="load_failed", detail=str(error))
+    except Exception as error:  # C++ may throw anything; standard error has more for the parent
+        _write_result(results, error="load_failed", detail=str(error))
         return 1
-    _answer(answers, url=server.listening_address)
+    _write_result(results, url=server.listening_address)
     while os.read(0, 65_536):
         pass
-    # Without the farewell of llama.cpp's threads, which can take seconds in a running answer.
+    # Without joining llama.cpp's threads, which can take seconds during an answer.
     os._exit(0)
 
 
 def start(parameters: Parameters) -> Any:
-    """Load the model and serve it on a free loopback port; returns when it answers."""
+    """Load the model and serve it on a free loopback port; return when it accepts requests."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -81,24 +83,24 @@ def start(parameters: Parameters) -> Any:
     params.cors_origins = ""
     params.ui = False
     params.endpoint_slots = False
-    params.verbosity = 1  # errors: why a file isn't taken is said nowhere else
+    params.verbosity = 1  # errors: the only place that says why a file can't be loaded
     return xllamacpp.Server(params)
 
 
 def import_reason(message: str) -> str:
-    """The reason behind an ImportError of xllamacpp, from the dynamic loader's words."""
+    """Return the reason for an ImportError of xllamacpp, from the dynamic loader's message."""
     return "no_libgomp" if re.search(r"\blibgomp\b", message) else "no_wheel"
 
 
 def _take_stdout() -> TextIO:
-    """Standard output for the answer alone; what C++ code prints goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Reserve standard output for the result; what C++ code prints goes to standard error."""
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    return answers
+    return results
 
 
 def _first_line() -> bytes:
-    """Unbuffered, so that the end of the input is seen by the reads that follow."""
+    """Read without a buffer, so that later reads see the end of the input."""
     line = b""
     while not line.endswith(b"\n"):
         piece = os.read(0, 65_536)
@@ -108,9 +110,9 @@ def _first_line() -> bytes:
     return line
 
 
-def _answer(answers: TextIO, **facts: str) -> None:
-    answers.write(json.dumps(facts) + "\n")
-    answers.flush()
+def _write_result(results: TextIO, **fields: str) -> None:
+    results.write(json.dumps(fields) + "\n")
+    results.flush()
 
 
 if __name__ == "__main__":

