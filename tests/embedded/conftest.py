@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded.fabricated import FAKE_CHILD, FakeChild, Told
+from tests.embedded.fakes import FAKE_CHILD, FakeChild, ProgressRecorder
 
 
 @pytest.fixture
@@ -15,5 +15,5 @@ def child(tmp_path: Path) -> FakeChild:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def recorder() -> ProgressRecorder:
+    return ProgressRecorder()

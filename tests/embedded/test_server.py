@@ -4,7 +4,9 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -21,7 +23,7 @@ PARAMETERS = {
     "n_threads": 1,
 }
 
-# In xllamacpp's place: writes what it was given to standard error, chatters on standard output.
+# A fake xllamacpp: writes its parameters to standard error, and noise to standard output.
 XLLAMACPP = """
 import os, sys, types
 class CommonParams(types.SimpleNamespace):
@@ -31,7 +33,7 @@ class CommonParams(types.SimpleNamespace):
 class Server:
     listening_address = "http://127.0.0.1:4"
     def __init__(self, params):
-        os.write(1, b"chatter on standard output\\n")
+        os.write(1, b"noise on standard output\\n")
         for name, value in vars(params).items():
             value = vars(value) if hasattr(value, "__dict__") else value
             if name != "api_keys":
@@ -39,50 +41,59 @@ class Server:
 """
 
 
+class Start(Protocol):
+    """Starts the real server program with a fake xllamacpp, or without any."""
+
+    def __call__(self, module: str | None) -> subprocess.Popen[str]: ...
+
+
 @pytest.fixture
-def started(tmp_path: Path):
-    """Starts the real server program beside a module in xllamacpp's place."""
+def start(tmp_path: Path) -> Iterator[Start]:
     running = []
 
-    def start(module: str | None) -> subprocess.Popen[str]:
+    def start_server(module: str | None) -> subprocess.Popen[str]:
         if module is not None:
             (tmp_path / "xllamacpp.py").write_text(module)
         run = (
             f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); "
             f"runpy.run_path({server.__file__!r}, run_name='__main__')"
         )
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        process = subprocess.Popen((sys.executable, "-S", "-P", "-c", run), text=True, **pipes)
+        pipe = subprocess.PIPE
+        command = (sys.executable, "-S", "-P", "-c", run)
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         running.append(process)
         return process
 
-    yield start
+    yield start_server
     for process in running:
         process.kill()
         process.communicate()
 
 
-def ask(process: subprocess.Popen[str]) -> dict[str, str]:
+def send_parameters(process: subprocess.Popen[str]) -> dict[str, str]:
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.stdin.write(json.dumps(PARAMETERS) + "\n")
     process.stdin.flush()
-    return json.loads(process.stdout.readline())
+    result: dict[str, str] = json.loads(process.stdout.readline())
+    return result
 
 
-def test_it_answers_with_its_address_and_ends_when_its_input_closes(started):
-    process = started(XLLAMACPP)
-    assert ask(process) == {"url": "http://127.0.0.1:4"}
+def test_it_reports_its_url_and_exits_when_its_input_closes(start: Start) -> None:
+    process = start(XLLAMACPP)
+    assert send_parameters(process) == {"url": "http://127.0.0.1:4"}
     assert process.poll() is None
-    said, _ = process.communicate(timeout=30)
-    assert (process.returncode, said) == (0, "")
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, output) == (0, "")
 
 
-def test_the_settings_that_matter_are_made(started):
-    process = started(XLLAMACPP)
-    ask(process)
+def test_all_parameters_are_passed_to_llama_cpp(start: Start) -> None:
+    process = start(XLLAMACPP)
+    send_parameters(process)
     _, errors = process.communicate(timeout=30)
-    made = dict(line.split(" ", 1) for line in errors.splitlines())
-    assert made.pop("chatter") == "on standard output"
-    assert made == {
+    written = dict(line.split(" ", 1) for line in errors.splitlines())
+    assert written.pop("noise") == "on standard output"
+    assert written == {
         "model": "{'path': '/m.gguf'}",
         "model_alias": "{'tiny'}",
         "hostnames": "['127.0.0.1']",
@@ -101,23 +112,23 @@ def test_the_settings_that_matter_are_made(started):
     }
 
 
-def test_the_key_is_never_printed(started):
-    process = started(XLLAMACPP)
-    answer = ask(process)
-    said = process.communicate(timeout=30)
-    assert "the-key" not in f"{answer}{said}"
+def test_the_key_is_never_printed(start: Start) -> None:
+    process = start(XLLAMACPP)
+    result = send_parameters(process)
+    output = process.communicate(timeout=30)
+    assert "the-key" not in f"{result}{output}"
 
 
-def test_an_input_that_closes_at_once_ends_it_without_a_word(started):
-    process = started(XLLAMACPP)
+def test_it_exits_silently_when_its_input_closes_at_once(start: Start) -> None:
+    process = start(XLLAMACPP)
     assert process.communicate(timeout=30) == ("", "")
     assert process.returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_without_a_traceback(started, number):
-    process = started(XLLAMACPP)
-    ask(process)
+def test_a_signal_ends_it_without_a_traceback(start: Start, number: signal.Signals) -> None:
+    process = start(XLLAMACPP)
+    send_parameters(process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == -number
@@ -133,8 +144,8 @@ def test_a_signal_ends_it_without_a_traceback(started, number):
         ("def CommonParams(): raise RuntimeError('Failed to init server')", "load_failed"),
     ],
 )
-def test_what_keeps_it_from_serving_is_named(started, module, reason):
-    process = started(module)
-    assert ask(process)["error"] == reason
+def test_the_reason_of_a_failure_is_reported(start: Start, module: str | None, reason: str) -> None:
+    process = start(module)
+    assert send_parameters(process)["error"] == reason
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (1, "")

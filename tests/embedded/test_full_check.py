@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -18,19 +19,21 @@ from tests.check.helpers import check
 pytestmark = pytest.mark.embedded
 
 
-async def test_the_embedded_model_passes_everything() -> None:
+async def test_the_embedded_model_passes_every_probe() -> None:
     ready: asyncio.Future[EndpointSettings] = asyncio.get_running_loop().create_future()
-    shown: list[Progress] = []
-    embedded = EmbeddedEndpoint(read_settings(), ready.set_result, lambda: None, shown.append)
+    calls: list[Progress] = []
+    embedded = EmbeddedEndpoint(read_settings(), ready.set_result, lambda: None, calls.append)
     running = asyncio.create_task(embedded.run())
     try:
-        await asyncio.wait([running, ready], return_when=asyncio.FIRST_COMPLETED)
-        assert ready.done(), shown[-1:]
+        pending: set[asyncio.Future[Any]] = {running, ready}
+        await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        assert ready.done(), calls[-1:]
         entry = ready.result()
+        assert entry.models is not None
         model = entry.models[0]
         target = Target(entry=entry, model=model, card=read_catalog(None).get(model))
-        found = await check(target, level=Level.FULL, scale=3)
+        findings = await check(target, level=Level.FULL, scale=3)
     finally:
         running.cancel()
         await asyncio.wait([running])
-    assert [f"{f.code}: {f.message}" for f in found if f.verdict is not Verdict.PASS] == []
+    assert [f"{f.code}: {f.says}" for f in findings if f.verdict is not Verdict.PASS] == []
