@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from akash_gradio.catalog.loader import read_catalog
-from akash_gradio.check.probe import Level, Verdict
+from akash_gradio.check.probe import Level
+from akash_gradio.check.probe_result import Verdict
 from akash_gradio.check.target import Target
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.config.settings import read_settings
@@ -36,4 +37,4 @@ async def test_the_embedded_model_passes_every_probe() -> None:
     finally:
         running.cancel()
         await asyncio.wait([running])
-    assert [f"{f.code}: {f.says}" for f in findings if f.verdict is not Verdict.PASS] == []
+    assert [f"{f.code}: {f.message}" for f in findings if f.verdict is not Verdict.PASS] == []
