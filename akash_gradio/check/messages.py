@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from akash_gradio.domain.errors import UserError
-
 
 class Message(NamedTuple):
     """What was observed and what it means, and what to change ("" if nothing)."""
@@ -592,43 +590,6 @@ SUMMARY: Final = "{name}: {passed} passed, {warned} warned, {failed} failed, {sk
 UNNAMED_ENDPOINT: Final = "endpoint"
 """The name in reports of an endpoint that is checked by its address."""
 
-ERRORS: Final[Mapping[str, str]] = {
-    "check_address_invalid": "{reason}",
-    "check_endpoint_unknown": "There is no endpoint named {name}. Configured: {names}.",
-    "check_running": "This endpoint is already being checked. Wait until that check has finished.",
-    "key_without_address": "--key-env requires an address. The keys of configured endpoints are "
-    "in ENDPOINTS.",
-    "key_variable_unset": "The environment variable {name} (--key-env) is not set.",
-    "no_endpoints": "No endpoint is configured. Pass an address to check, or set ENDPOINTS (or "
-    "API_ENDPOINT and API_KEY).",
-    "file_unreadable": "{path} can't be read. Check the path.",
-    "import_failed": "{place}: {reason}.",
-}
-"""Error code to the text in a terminal. The page's texts are in `web/texts.py`."""
-
-
-def error_text(error: UserError) -> str:
-    """Return the text of an error for a terminal."""
-    return ERRORS[error.code].format_map(error.facts)
-
-
-USAGE: Final = "Check whether an endpoint works with this app, and what to change if not."
-USAGE_ENDPOINT: Final = "an address, the name of an endpoint in ENDPOINTS, or all (default)"
-USAGE_MODEL: Final = "the model to use (default: the first configured or listed)"
-USAGE_KEY: Final = "environment variable with the API key for an address"
-USAGE_QUICK: Final = "check only the address, the key and two answers"
-USAGE_FULL: Final = "also check long messages (25,000 tokens, and up to 200,000 beyond the context)"
-USAGE_JSON: Final = "print one JSON document"
-
-CATALOG_USAGE: Final = "Check the model catalog, or create one from a models.ts file."
-CATALOG_USAGE_CHECK: Final = "find errors in the catalog, and differences to what endpoints serve"
-CATALOG_USAGE_FILE: Final = "the catalog (default: CATALOG_FILE, else the shipped catalog)"
-CATALOG_USAGE_OFFLINE: Final = "don't request model lists from the endpoints"
-CATALOG_USAGE_IMPORT: Final = "convert the entries of a TypeScript file to TOML"
-CATALOG_USAGE_TS: Final = "a models.ts with export const models = [ … ]"
-CATALOG_ERRORS: Final = "Errors"
-CATALOG_NOTES: Final = "Notes"
-CATALOG_SUMMARY: Final = "{file}: {models} models, {errors} errors, {notes} notes"
 CATALOG_CONTEXT_MISMATCH: Final = "the text says “{claims}”; correct the number or the text"
 CATALOG_NO_ENTRY: Final = "the endpoint serves this model, but the catalog has no entry; add one"
 CATALOG_NOT_SERVED: Final = (

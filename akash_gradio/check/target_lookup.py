@@ -14,7 +14,7 @@ from akash_gradio.domain.errors import UserError
 
 
 class CheckError(UserError):
-    """A check can't begin. The codes are the keys of `messages.ERRORS`."""
+    """A check can't begin. Page and terminal have the texts of its codes."""
 
 
 def target_of_address(

@@ -12,14 +12,14 @@ from typing import Final
 
 from akash_gradio.catalog.loader import SHIPPED_CATALOG, read_catalog
 from akash_gradio.catalog.typescript_import import TypeScriptError, as_toml, read_typescript
-from akash_gradio.check import messages
 from akash_gradio.check.catalog_check import catalog_errors, catalog_notes, fetch_served_models
+from akash_gradio.cli.errors import CommandError, error_message
 from akash_gradio.config.paths import ASSETS
 from akash_gradio.config.settings import read_settings
-from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.model import Problem
 
 THUMBNAILS: Final = ASSETS / "thumbnails"
+UNREADABLE: Final = "the file can't be read; check its path"
 EXIT_ERRORS: Final = 1
 EXIT_MISUSED: Final = 2
 
@@ -36,21 +36,27 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         if options.command == "import":
             return _import(Path(options.file))
         return _check(options, environment)
-    except UserError as error:
-        sys.stderr.write(f"{messages.error_text(error)}\n")
+    except CommandError as error:
+        sys.stderr.write(f"{error_message(error)}\n")
         return EXIT_MISUSED
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m akash_gradio catalog", description=messages.CATALOG_USAGE
+        prog="akash-gradio catalog",
+        description="Check the model catalog, or create one from a models.ts file.",
+        epilog="Exit status: 0 no errors, 1 errors, 2 wrong usage or an unreadable file.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("check", help=messages.CATALOG_USAGE_CHECK)
-    check.add_argument("file", nargs="?", help=messages.CATALOG_USAGE_FILE)
-    check.add_argument("--offline", action="store_true", help=messages.CATALOG_USAGE_OFFLINE)
-    importing = commands.add_parser("import", help=messages.CATALOG_USAGE_IMPORT)
-    importing.add_argument("file", help=messages.CATALOG_USAGE_TS)
+    check = commands.add_parser(
+        "check", help="find errors in the catalog, and differences from what endpoints serve"
+    )
+    check.add_argument("file", nargs="?",
+        help="the catalog (default: CATALOG_FILE, else the shipped catalog)")  # fmt: skip
+    check.add_argument("--offline", action="store_true",
+        help="don't request model lists from the endpoints")  # fmt: skip
+    importing = commands.add_parser("import", help="convert entries of a TypeScript file to TOML")
+    importing.add_argument("file", help="a models.ts with export const models = [ … ]")
     return parser.parse_args(arguments)
 
 
@@ -58,7 +64,7 @@ def _check(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     settings = read_settings(environment)
     path = Path(options.file) if options.file else settings.catalog_file
     if path is not None and not path.exists():
-        raise UserError("file_unreadable", {"path": path})
+        raise CommandError("file_not_read", path=path, reason=UNREADABLE)
     name = path.name if path else SHIPPED_CATALOG
     catalog = read_catalog(path, environment)
     errors = catalog_errors(name, catalog, THUMBNAILS)
@@ -66,13 +72,11 @@ def _check(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if settings.endpoints and not options.offline:
         served = asyncio.run(fetch_served_models(settings.endpoints))
         notes = catalog_notes(name, catalog, served)
-    for title, problems in ((messages.CATALOG_ERRORS, errors), (messages.CATALOG_NOTES, notes)):
+    for title, problems in (("Errors", errors), ("Notes", notes)):
         if problems:
             sys.stdout.write("\n".join([title, *(f"  {problem}" for problem in problems)]) + "\n")
-    summary = messages.CATALOG_SUMMARY.format(
-        file=name, models=len(catalog.cards), errors=len(errors), notes=len(notes)
-    )
-    sys.stdout.write(f"{summary}\n")
+    models = len(catalog.cards)
+    sys.stdout.write(f"{name}: {models} models, {len(errors)} errors, {len(notes)} notes\n")
     return EXIT_ERRORS if errors else 0
 
 
@@ -81,10 +85,10 @@ def _import(path: Path) -> int:
     try:
         entries, problems = read_typescript(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):
-        raise UserError("file_unreadable", {"path": path}) from None
+        raise CommandError("file_not_read", path=path, reason=UNREADABLE) from None
     except TypeScriptError as error:
         place = f"{path.name}, line {error.line}" if error.line else path.name
-        raise UserError("import_failed", {"place": place, "reason": error.reason}) from None
+        raise CommandError("file_not_read", path=place, reason=error.reason) from None
     toml = as_toml(entries)
     sys.stdout.write(toml)
     errors = (*problems, *_problems_of(toml))

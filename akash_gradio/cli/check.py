@@ -14,12 +14,14 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from akash_gradio.catalog.loader import Catalog, read_catalog
-from akash_gradio.check import messages, report
+from akash_gradio.check import report
 from akash_gradio.check.probe import Level
 from akash_gradio.check.runner import Check, Finding
 from akash_gradio.check.target import Target
-from akash_gradio.check.target_lookup import CheckError, target_of_address, target_of_endpoint
+from akash_gradio.check.target_lookup import target_of_address, target_of_endpoint
+from akash_gradio.cli.errors import CommandError, error_message
 from akash_gradio.config.settings import Settings, read_settings
+from akash_gradio.domain.errors import UserError
 
 EXIT_FAILED: Final = 1
 EXIT_MISUSED: Final = 2
@@ -38,8 +40,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     catalog = read_catalog(settings.catalog_file, environment)
     try:
         targets = _targets(options, settings, catalog, environment)
-    except CheckError as error:
-        sys.stderr.write(f"{messages.error_text(error)}\n")
+    except UserError as error:
+        sys.stderr.write(f"{error_message(error)}\n")
         return EXIT_MISUSED
     level = Level.QUICK if options.quick else Level.FULL if options.full else Level.STANDARD
     reports = [asyncio.run(_check(target, level, quiet=options.json)) for target in targets]
@@ -51,15 +53,21 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m akash_gradio check", description=messages.USAGE
+        prog="akash-gradio check",
+        description="Check whether an endpoint works with this app, and what to change if not.",
+        epilog="Exit status: 0 nothing failed, 1 something failed, 2 wrong usage.",
     )
-    parser.add_argument("endpoint", nargs="?", default="all", help=messages.USAGE_ENDPOINT)
-    parser.add_argument("--model", help=messages.USAGE_MODEL)
-    parser.add_argument("--key-env", metavar="NAME", help=messages.USAGE_KEY)
+    add = parser.add_argument
+    add("endpoint", nargs="?", default="all",
+        help="an address, the name of an endpoint in ENDPOINTS, or all (default)")  # fmt: skip
+    add("--model", help="the model to use (default: the first configured or listed)")
+    add("--key-env", metavar="NAME", help="environment variable with the API key for an address")
     level = parser.add_mutually_exclusive_group()
-    level.add_argument("--quick", action="store_true", help=messages.USAGE_QUICK)
-    level.add_argument("--full", action="store_true", help=messages.USAGE_FULL)
-    parser.add_argument("--json", action="store_true", help=messages.USAGE_JSON)
+    level.add_argument("--quick", action="store_true",
+        help="check only the address, the key and two answers")  # fmt: skip
+    level.add_argument("--full", action="store_true",
+        help="also check long messages: 25,000 tokens, and beyond the context")  # fmt: skip
+    add("--json", action="store_true", help="print one JSON document")
     return parser.parse_args(arguments)
 
 
@@ -74,13 +82,13 @@ def _targets(
         key_name = options.key_env or "KEY"
         return [target_of_address(options.endpoint, key, options.model, catalog, key_name)]
     if options.key_env:
-        raise CheckError("key_without_address")
+        raise CommandError("key_without_address")
     if not settings.endpoints:
-        raise CheckError("no_endpoints")
+        raise CommandError("no_endpoints")
     entries = [e for e in settings.endpoints if options.endpoint in ("all", e.name)]
     if not entries:
         names = ", ".join(entry.name for entry in settings.endpoints)
-        raise CheckError("check_endpoint_unknown", {"name": options.endpoint, "names": names})
+        raise CommandError("endpoint_not_found", endpoint=options.endpoint, available=names)
     return [target_of_endpoint(entry, options.model, catalog) for entry in entries]
 
 
@@ -88,7 +96,7 @@ def _key(variable: str | None, environment: Mapping[str, str]) -> SecretStr | No
     if variable is None:
         return None
     if not environment.get(variable):
-        raise CheckError("key_variable_unset", {"name": variable})
+        raise CommandError("key_variable_unset", name=variable)
     return SecretStr(environment[variable].strip())
 
 

@@ -32,6 +32,12 @@ MESSAGES: Final[Mapping[str, str]] = {
     "run_not_saved": "{file} can't be used ({reason}).",
     "run_not_saved.busy": "{file} is in use by another run.",
     "run_not_saved.not_a_run": "{file} is not the file of a run.",
+    "check_address_invalid": "The address can't be checked. {reason}",
+    "key_without_address": "--key-env requires an address. The keys of configured endpoints are "
+    "in ENDPOINTS.",
+    "key_variable_unset": "The environment variable {name} (--key-env) is not set.",
+    "no_endpoints": "No endpoint is configured. Pass an address to check, or set ENDPOINTS (or "
+    "API_ENDPOINT and API_KEY).",
     "votes_unavailable": "The votes are left out: {store} is not available ({reason}).",
 }
 

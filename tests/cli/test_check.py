@@ -17,6 +17,7 @@ from akash_gradio.check.probe import Level
 from akash_gradio.check.probe_request import ProbeRequest, chat_request
 from akash_gradio.check.probes.registry import OBSERVATIONS, PROBES, cost_of, probes_of
 from akash_gradio.check.target import WRONG_KEY, Target
+from akash_gradio.cli.errors import MESSAGES
 from akash_gradio.config.endpoints import EndpointSettings
 from tests.check.helpers import KEY
 from tests.stubs import Behavior, StubThread
@@ -102,12 +103,12 @@ def test_the_key_of_an_address_comes_from_the_named_variable(capsys: Capsys) -> 
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["all"], {}, messages.ERRORS["no_endpoints"]),
-        (["unknown"], {"ENDPOINTS": '[{"url": "https://h"}]'}, "Configured: endpoint-1."),
+        (["all"], {}, MESSAGES["no_endpoints"]),
+        (["unknown"], {"ENDPOINTS": '[{"url": "https://h"}]'}, "Available endpoints: endpoint-1."),
         (["https://h", "--key-env", "NOT_SET"], {}, "NOT_SET (--key-env) is not set"),
         (["ftp://h"], {}, "The URL must start with https:// or http://"),
         (["https://me:pass@h"], {}, "The URL must not contain a user or password"),
-        (["gpu", "--key-env", "K"], {"K": "x"}, messages.ERRORS["key_without_address"]),
+        (["gpu", "--key-env", "K"], {"K": "x"}, MESSAGES["key_without_address"]),
     ],
 )
 def test_misuse_exits_with_2_and_a_message(
