@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tests.compare.fakes import FakeGateway, plan
 from tests.stubs import StubThread
 from tests.stubs.compliant import compliant
 
+ROOT = Path(__file__).resolve().parents[1]
 LOCAL: dict[str, Any] = {
     "type": "http",
     "client": ("127.0.0.1", 1234),
@@ -140,3 +143,32 @@ def test_without_the_page_only_the_api_is_built() -> None:
     assert app.page is None
     assert client.get("/page/boot").status_code == 404
     assert client.get("/v1/models").status_code == 200
+
+
+WITHOUT_RUNTIME = """
+import asyncio, sys
+sys.modules["xllamacpp"] = None
+from akash_gradio.app import create_app
+from akash_gradio.config.settings import read_settings
+from akash_gradio.domain.progress import Stage
+settings = read_settings({"EMBEDDED": "on", "CACHE_DIR": sys.argv[1]}, None)
+app = create_app(settings, page=False)
+async def main():
+    async with app.lifespan():
+        while app.embedded.progress.stage is not Stage.UNAVAILABLE:
+            await asyncio.sleep(0.01)
+asyncio.run(asyncio.wait_for(main(), 20))
+print(app.embedded.progress.reason)
+"""
+
+
+def test_without_its_runtime_the_embedded_model_is_not_downloaded(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_RUNTIME, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "no_wheel\n"
+    assert list(tmp_path.iterdir()) == []

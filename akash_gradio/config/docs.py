@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -93,7 +94,8 @@ def variables_table() -> str:
         lines += ["", f"### {title}", ""]
         lines += ["| Variable | Description | Default |", "| --- | --- | --- |"]
         for name, default, description in _rows(names):
-            escaped = description.replace("|", "\\|")
+            linked = re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", description)
+            escaped = linked.replace("|", "\\|")
             lines.append(f"| `{name}` | {escaped} | {f'`{default}`' if default else ''} |")
     return "\n".join([*lines, "", END])
 
