@@ -1,4 +1,4 @@
-"""A block of code as HTML: a head with its language and a copy button, colors by class."""
+"""Renders a block of code: a header with its language and buttons, and colors by class."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from akash_gradio.markdown.lexers import BraceLexer, HashLexer
 from akash_gradio.markdown.sanitize import as_attribute, as_text
 
 HIGHLIGHT_LIMIT_CHARS: Final = 30_000
-"""Longer code is shown plain: a lexer holds the event loop for everybody meanwhile.
+"""Longer code is shown without colors: a lexer blocks the event loop.
 
 15 kB of usual code take about 50 ms, once, when the block closes.
 """
@@ -62,9 +62,9 @@ CLASSES: Final = {
     Generic.Subheading: "hl-h",
     Generic.Prompt: "hl-c",
 }
-"""What a token is, by the nearest of its kind; anything else has no class."""
+"""The CSS class of a token type and its subtypes; other types have none."""
 
-# A lexer is hundreds of regular expressions over text that nobody chose. These are what models
+# A lexer is hundreds of regular expressions that run over untrusted text. These cover what models
 # write; each took under 0.3 s for the worst 6 kB that was tried on it (thirty kinds of line).
 LEXERS: Final = {
     "braces": (
@@ -108,21 +108,21 @@ LEXERS: Final = {
     "xml": "svg xml xsd xslt",
     "yaml": "yaml yml",
 }
-"""The name of a lexer, and what answers call its languages."""
+"""Pygments' name of a lexer, and the names of its languages in answers."""
 
-# Lexers look for the end of a line, of white space or of a comment again from each character.
-_HARD: Final = re.compile(r"[^\n]{600}|\s{200}|(?:[ \t]*\n){20}")
+# In these, a lexer searches for the end of a line, white space or comment from each character.
+_SLOW: Final = re.compile(r"[^\n]{600}|\s{200}|(?:[ \t]*\n){20}")
 _LANGUAGE: Final = re.compile(r"\s*\{?\.?([A-Za-z][\w+#.-]{0,29})", re.ASCII)
 
 
 def code_block(code: str, info: str, *, highlighted: bool = True) -> str:
-    """The whole block. info: what stands after the opening fence, its first word the language."""
+    """Render a block of code; `info` follows the opening fence and begins with the language."""
     inner = highlight(code, language_of(info)) if highlighted else as_text(code)
     return code_head(info) + inner + CODE_TAIL
 
 
 def code_head(info: str) -> str:
-    """Everything before the code itself; `CODE_TAIL` goes behind it."""
+    """Render everything before the code; `CODE_TAIL` ends the block."""
     language = as_attribute(language_of(info) or "text")
     return (
         f'<div class="code"><div class="code-head"><span class="code-lang">{language}</span>'
@@ -133,20 +133,20 @@ def code_head(info: str) -> str:
 
 
 def language_of(info: str) -> str:
-    """The language named after a fence, in lower case, "" when there is none."""
+    """Return the language after a fence in lower case, "" without one."""
     match = _LANGUAGE.match(info)
     return match.group(1).lower().rstrip(".-") if match else ""
 
 
 def highlight(code: str, language: str) -> str:
-    """The code as HTML with `hl-` classes; plain where the language is unknown or it is long."""
-    easy = len(code) <= HIGHLIGHT_LIMIT_CHARS and not _is_hard(code)
-    lexer = _lexer_class(language) if easy else None
+    """Return the code as HTML with `hl-` classes; long code and unknown languages have none."""
+    highlightable = len(code) <= HIGHLIGHT_LIMIT_CHARS and not _is_slow(code)
+    lexer = _lexer_class(language) if highlightable else None
     if lexer is None:
         return as_text(code)
-    # Lexers are other people's code over any text at all, and color is only decoration.
+    # A lexer may fail on any text, and colors are only decoration.
     try:
-        # PHP in an answer often begins without its opening tag.
+        # PHP in an answer often has no opening tag.
         parts = _runs(lexer(startinline="<?" not in code), code)
     except Exception:
         return as_text(code)
@@ -159,19 +159,19 @@ def highlight(code: str, language: str) -> str:
     )
 
 
-def _is_hard(code: str) -> bool:
-    return _HARD.search(code) is not None or code.count("/*") > code.count("*/") + 20
+def _is_slow(code: str) -> bool:
+    return _SLOW.search(code) is not None or code.count("/*") > code.count("*/") + 20
 
 
 def _runs(lexer: Lexer, code: str) -> list[tuple[str, str]]:
-    """Class and text of each run of tokens that look the same. `get_tokens` would strip.
+    """Return class and text of each run of tokens with one class.
 
-    Lexers count on a line end at the end.
+    Lexers need a final line end; `get_tokens` would strip the code.
     """
     runs: list[tuple[str, str]] = []
     ended = code if code.endswith("\n") else f"{code}\n"
-    for at, kind, text in lexer.get_tokens_unprocessed(ended):
-        text = text[: len(code) - at] if at + len(text) > len(code) else text
+    for start, kind, text in lexer.get_tokens_unprocessed(ended):
+        text = text[: len(code) - start] if start + len(text) > len(code) else text
         name = _class_of(kind)
         if runs and runs[-1][0] == name:
             runs[-1] = (name, runs[-1][1] + text)
@@ -182,17 +182,17 @@ def _runs(lexer: Lexer, code: str) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=512)
 def _class_of(kind: _TokenType) -> str:
-    at: _TokenType | None = kind
-    while at is not None and at is not Token:
-        if at in CLASSES:
-            return CLASSES[at]
-        at = at.parent
+    ancestor: _TokenType | None = kind
+    while ancestor is not None and ancestor is not Token:
+        if ancestor in CLASSES:
+            return CLASSES[ancestor]
+        ancestor = ancestor.parent
     return ""
 
 
 @lru_cache(maxsize=1)
-def _names() -> dict[str, str]:
-    return {word: name for name, words in LEXERS.items() for word in words.split()}
+def _lexer_names() -> dict[str, str]:
+    return {language: name for name, languages in LEXERS.items() for language in languages.split()}
 
 
 @lru_cache(maxsize=len(LEXERS))
@@ -206,5 +206,5 @@ def _load(name: str) -> type[Lexer] | None:
 
 
 def _lexer_class(language: str) -> type[Lexer] | None:
-    name = _names().get(language)
+    name = _lexer_names().get(language)
     return _load(name) if name else None

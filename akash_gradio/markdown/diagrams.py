@@ -1,7 +1,6 @@
-"""Diagrams in answers: marked here, drawn in the browser by the library that Gradio brings.
+"""Marks diagrams in answers; the browser draws them with the library that Gradio ships.
 
-The page's own part is `assets/js/diagrams.js`. Where a Gradio has no such library, diagrams stay
-code.
+`assets/js/diagrams.js` draws them. Without the library, diagrams stay code.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ END: Final = "</ag-diagram>"
 
 
 def as_diagram(block: str, language: str, *, closed: bool) -> str:
-    """The block of code, marked where it is a diagram. closed: its last line has come."""
+    """Mark a block of code if it is a diagram; `closed` tells whether it is complete."""
     if language != LANGUAGE:
         return block
     return f"{START if closed else GROWING_START}{block}{END}"
@@ -26,13 +25,13 @@ def as_diagram(block: str, language: str, *, closed: bool) -> str:
 
 @lru_cache(maxsize=1)
 def mermaid_script() -> str:
-    """The library's address below the page's own, "" where this Gradio has none.
+    """Return the library's address relative to the page, "" if this Gradio has none.
 
-    Gradio isn't imported: that takes seconds.
+    Gradio isn't imported for this: that takes seconds.
     """
-    found = find_spec("gradio")
-    places = found.submodule_search_locations if found else None
-    return _script_in(Path(next(iter(places)))) if places else ""
+    spec = find_spec("gradio")
+    folders = spec.submodule_search_locations if spec else None
+    return _script_in(Path(next(iter(folders)))) if folders else ""
 
 
 def _script_in(gradio: Path) -> str:

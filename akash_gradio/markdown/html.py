@@ -1,8 +1,8 @@
-"""One pass from markdown to the HTML of its blocks: the rules, the tags, the links.
+"""Renders markdown to the HTML of its blocks in one pass: the rules, the tags and the links.
 
-CommonMark with GFM tables and strikethrough; a line end is a line break, since models end lines
-on purpose; raw HTML is shown as text, `<br>` alone works; links only to http, https and mailto;
-pictures are links, so that a page asks no other host for anything. Every tag and attribute
+CommonMark with GFM tables and strikethrough. A line end is a line break, since models end lines
+deliberately. Raw HTML is shown as text, except for `<br>`. Links go to http, https and mailto only.
+Pictures become links, so that the page loads nothing from other hosts. Every tag and attribute
 comes from the tables here, in `code.py` and in `math.py`.
 """
 
@@ -29,22 +29,28 @@ from akash_gradio.markdown.sanitize import as_attribute, as_text
 
 INLINE_LIMIT_CHARS: Final = 20_000
 BRACKETS_LIMIT: Final = 400
-"""A paragraph with more is shown without bold, links and the like; brackets cost their square."""
+"""A paragraph with more is shown as plain text: parsing brackets takes quadratic time."""
 
 COLUMNS_LIMIT: Final = 40
-"""A wider table is shown as text: each short row would be filled up with empty cells."""
+"""A wider table is shown as text: each short row would be padded with empty cells."""
 
 NESTING_LIMIT: Final = 40
-"""Quotes and lists inside each other; what is deeper is shown as one paragraph."""
+"""Depth of quotes and lists; deeper content is shown as one paragraph."""
 
 
-_END_THEMSELVES: Final = frozenset({"heading_open", "hr", "fence", "math_block"})
+_SELF_ENDING: Final = frozenset({"heading_open", "hr", "fence", "math_block"})
 
 
 class Block(NamedTuple):
-    """A top-level block. first, last: its lines, the last one not included.
+    """A top-level block.
 
-    ends_itself: no line after it can change it. starts_anywhere: nor can what stands above.
+    Attributes:
+        html: The rendered block.
+        kind: The type of its first token.
+        first: Its first line.
+        last: The line after its last one.
+        ends_itself: Whether no following line can change it.
+        starts_anywhere: Whether no preceding line can change where it starts.
     """
 
     html: str
@@ -55,13 +61,19 @@ class Block(NamedTuple):
     starts_anywhere: bool
 
 
-class Drawing:
-    """One pass over a text that begins with a block.
+class BlockRenderer:
+    """Renders a text that begins with a block, in one pass.
 
-    growing: more will come, so its end is shown for now, not for good.
-    memo: HTML of the last pass by what it came from; `self.memo` is that of this one.
-    references: whether it defines links, which may change any block of the answer.
-    soft_breaks: a line end in a paragraph is a space, not a break.
+    Args:
+        text: The markdown.
+        growing: Whether more will be appended, so that its end is only provisional.
+        memo: The HTML of the previous pass by its source.
+        soft_breaks: Whether a line end in a paragraph is a space instead of a break.
+
+    Attributes:
+        blocks: The rendered blocks.
+        memo: The HTML of this pass by its source, for the next one.
+        references: Whether the text defines links, which may change any block of the answer.
     """
 
     def __init__(
@@ -90,9 +102,7 @@ class Drawing:
         first = tokens[0]
         lines = first.map or [0, self._lines]
         kind = first.type
-        ends_itself = kind in _END_THEMSELVES and (
-            kind != "fence" or bool(first.meta.get("closed"))
-        )
+        ends_itself = kind in _SELF_ENDING and (kind != "fence" or bool(first.meta.get("closed")))
         starts_anywhere = kind == "fence" or (kind == "heading_open" and first.markup[0] == "#")
         html = "".join(self._html(tokens))
         return Block(html, kind, lines[0], lines[1], ends_itself, starts_anywhere)
@@ -105,7 +115,7 @@ class Drawing:
             elif token.type in ("fence", "code_block"):
                 yield self._code(token)
             elif token.type in ("math_block", "math_open"):
-                yield self._formula(token)
+                yield self._math(token)
             elif not token.hidden:
                 yield _tag(token)
 
@@ -115,27 +125,29 @@ class Drawing:
             block = code_block(token.content, token.info, highlighted=False)
             return as_diagram(block, language_of(token.info), closed=False)
         key = ("code", token.info, token.content, "" if is_open else "closed")
-        return self._remember(key) or self._keep(key, self._whole_code(token, is_open=is_open))
+        return self._recall(key) or self._keep(key, self._whole_code(token, is_open=is_open))
 
     def _whole_code(self, token: Token, *, is_open: bool) -> str:
         block = code_block(token.content, token.info)
         return block if is_open else as_diagram(block, language_of(token.info), closed=True)
 
-    def _formula(self, token: Token) -> str:
+    def _math(self, token: Token) -> str:
         if token.type == "math_open":
             return f"<p>{math_source(token.content)}</p>"
         key = ("math", token.markup, token.content)
-        return self._remember(key) or self._keep(key, _formula(token.content, token.markup))
+        return self._recall(key) or self._keep(key, _formula(token.content, token.markup))
 
     def _paragraph(self, token: Token, *, is_item: bool) -> str:
         content = token.content
-        if is_too_much(content):
+        if is_too_complex(content):
             return as_text(content).replace("\n", "<br>\n")
         box = _BOXES.get(content[:4].lower(), "") if is_item else ""
         if self._env["growing"] and token.map and token.map[1] > self._complete_lines:
-            return box + self._inline(_mended(content[4:] if box else content), open_end=True)
+            return box + self._inline(
+                _complete_marks(content[4:] if box else content), open_end=True
+            )
         key = ("inline", box, content)
-        return self._remember(key) or self._keep(
+        return self._recall(key) or self._keep(
             key, box + self._inline(content[4:] if box else content)
         )
 
@@ -148,7 +160,7 @@ class Drawing:
                 token.type, token.content = "text", "\n"
         return "".join(_inline_html(tokens))
 
-    def _remember(self, key: tuple[str, ...]) -> str | None:
+    def _recall(self, key: tuple[str, ...]) -> str | None:
         html = self._old.get(key)
         return self._keep(key, html) if html is not None else self.memo.get(key)
 
@@ -157,8 +169,8 @@ class Drawing:
         return html
 
 
-def is_too_much(content: str) -> bool:
-    """Whether a paragraph is too long or too bracketed to look for marks in it."""
+def is_too_complex(content: str) -> bool:
+    """Return whether a paragraph is too long, or has too many brackets, to be parsed inline."""
     return len(content) > INLINE_LIMIT_CHARS or content.count("[") > BRACKETS_LIMIT
 
 
@@ -209,7 +221,7 @@ _BOXES: Final = {"[ ] ": "☐ ", "[x] ": "☑ "}
 
 
 def _tag(token: Token) -> str:
-    """One tag of a block. An answer's h1 is the page's h3."""
+    """Render a tag of a block. The h1 of an answer is the h3 of the page."""
     if token.type in ("heading_open", "heading_close"):
         level = min(6, int(token.tag[1]) + 2)
         return f'<h{level} dir="auto">' if token.nesting == 1 else f"</h{level}>"
@@ -235,7 +247,7 @@ def _inline_html(tokens: Sequence[Token]) -> Iterator[str]:
     closing: list[str] = []
     for number, token in enumerate(tokens):
         if token.type == "text":
-            yield as_text(token.content) if any(closing) else "".join(_linked(token.content))
+            yield as_text(token.content) if any(closing) else "".join(_autolink(token.content))
         elif token.type == "link_open":
             url = str(token.attrGet("href") or "")
             opening = "" if any(closing) else _link_tag(url)
@@ -278,32 +290,32 @@ _BARE_URL: Final = re.compile(
 
 
 def _link_tag(url: str) -> str:
-    """The opening tag of a link, "" for an address that is not http, https or mailto."""
+    """Return the opening tag of a link, "" unless its address is http, https or mailto."""
     if not _ALLOWED_URL.fullmatch(url):
         return ""
     return f'<a href="{as_attribute(url)}" target="_blank" rel="noopener noreferrer nofollow">'
 
 
-def _linked(text: str) -> Iterator[str]:
-    """The text with its bare addresses as links."""
-    at = 0
+def _autolink(text: str) -> Iterator[str]:
+    """Yield the text with bare addresses as links."""
+    position = 0
     for match in _BARE_URL.finditer(text):
         end = match.end()
-        # An address may end with a bracket of its own: …/wiki/Pipe_(Unix)
+        # An address may end with its own bracket: …/wiki/Pipe_(Unix)
         if text[end : end + 1] == ")" and match.group().count("(") > match.group().count(")"):
             end += 1
         opening = _link_tag(parser().normalizeLink(text[match.start() : end]))
-        yield as_text(text[at : match.start()])
+        yield as_text(text[position : match.start()])
         yield f"{opening}{as_text(text[match.start() : end])}{'</a>' if opening else ''}"
-        at = end
-    yield as_text(text[at:])
+        position = end
+    yield as_text(text[position:])
 
 
 # ── The parser ───────────────────────────────────────────────────────────────────────────────
 
 
 class _Parser(MarkdownIt):
-    """Lets every address pass: `_link_tag` alone decides, and a refused link keeps its words."""
+    """Accepts every address: `_link_tag` decides, and the text of a rejected link stays."""
 
     def validateLink(self, url: str) -> bool:  # noqa: N802  (the library's name)
         return True
@@ -311,7 +323,7 @@ class _Parser(MarkdownIt):
 
 @lru_cache(maxsize=1)
 def parser() -> _Parser:
-    """The rules, made once. Keeps no state between texts."""
+    """Return the parser with all rules; it has no state between texts."""
     rules = _Parser("js-default", {"html": False, "maxNesting": NESTING_LIMIT})
     rules.disable(["image", "html_inline", "html_block", "linkify"])
     block, inline = rules.block.ruler, rules.inline.ruler
@@ -327,7 +339,7 @@ def parser() -> _Parser:
 
 
 def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """The library's rule, which does not say whether the closing line was there."""
+    """Apply the library's rule, and record whether the closing line is there."""
     if not fence_rule(state, start, end, silent):
         return False
     if not silent:
@@ -346,18 +358,18 @@ _NO_TABLE: Final = re.compile(r"#{1,6}(?:[ \t]|$)|```|~~~|\$\$|\\\[", re.MULTILI
 
 
 def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """The library's rule, but the first row of a table is no heading, fence or formula.
+    """Apply the library's rule, unless the first row is a heading, a fence or a formula.
 
-    So says GFM; and what such a line is must not hang on the line after it (`_settled`).
+    GFM requires it, and so does `_settled`: the kind of a line must not depend on the next one.
     """
-    at = state.bMarks[start] + state.tShift[start]
-    if state.src.count("|", at, state.eMarks[start]) > COLUMNS_LIMIT:
+    begin = state.bMarks[start] + state.tShift[start]
+    if state.src.count("|", begin, state.eMarks[start]) > COLUMNS_LIMIT:
         return False
-    return not _NO_TABLE.match(state.src, at) and table_rule(state, start, end, silent)
+    return not _NO_TABLE.match(state.src, begin) and table_rule(state, start, end, silent)
 
 
 def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """One paragraph of what the library would leave out below its nesting limit."""
+    """Show what the library would omit below its nesting limit as one paragraph."""
     if silent or state.level < NESTING_LIMIT - 4:
         return False
     last = start
@@ -374,7 +386,7 @@ def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _picture(state: StateInline, silent: bool) -> bool:
-    """`![alt](address)` as a link with its alternative text: no picture is ever fetched."""
+    """Parse `![alt](address)` as a link with the alternative text: pictures are never loaded."""
     if not state.src.startswith("![", state.pos, state.posMax):
         return False
     state.pos += 1
@@ -388,7 +400,7 @@ _BREAK: Final = re.compile(r"<br\s{0,3}/?>", re.IGNORECASE)
 
 
 def _break_tag(state: StateInline, silent: bool) -> bool:
-    """`<br>`, the one tag that models need: a line break inside a table."""
+    """Parse `<br>`, the only way to break a line inside a table."""
     match = _BREAK.match(state.src, state.pos, state.posMax)
     if match is None:
         return False
@@ -398,18 +410,18 @@ def _break_tag(state: StateInline, silent: bool) -> bool:
     return True
 
 
-# ── The end of a paragraph that still comes ──────────────────────────────────────────────────
+# ── The end of a paragraph that is still growing ──────────────────────────────────────────────────
 
 _LOOSE_LINK: Final = re.compile(r"!?\[([^\[\]\n]{0,300})\]\([^()\s]{0,2000}$")
 _LOOSE_MARK: Final = re.compile(r"(?:(?<![^\s(\[\"'])[*_~`]{1,3}|!?\[|\\)$")
 _CODE_SPAN: Final = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _BACKTICKS: Final = re.compile(r"`+")
-_MEND_LIMIT_CHARS: Final = 4_000
+_COMPLETE_LIMIT_CHARS: Final = 4_000
 
 
-def _mended(content: str) -> str:
-    """A paragraph that still comes, with open bold and code closed and half a link as words."""
-    if len(content) > _MEND_LIMIT_CHARS:
+def _complete_marks(content: str) -> str:
+    """Close open bold and code in a growing paragraph, and show an incomplete link as text."""
+    if len(content) > _COMPLETE_LIMIT_CHARS:
         return content
     content = _LOOSE_MARK.sub("", _LOOSE_LINK.sub(r"\1", content)).rstrip()
     bare = _CODE_SPAN.sub("", content)

@@ -1,8 +1,8 @@
-"""Two small lexers whose time is linear in the code, for languages with braces.
+"""Two small lexers that take linear time, for languages with braces.
 
-Pygments' own for Java, C#, Go, JavaScript, PowerShell and some more take the square or the cube
-of the length on code that was written for that (or by a model that repeats itself): seconds,
-for a few kilobytes, in which the server does nothing else. Measured with Pygments 2.21.
+Pygments' lexers for Java, C#, Go, JavaScript, PowerShell and others take quadratic or cubic time
+on adversarial code, or on that of a model that repeats itself: seconds for a few kilobytes, which
+block the server. Measured with Pygments 2.21.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class BraceLexer(RegexLexer):
 
 
 class HashLexer(BraceLexer):
-    """The same where `#` begins a comment and a backtick quotes nothing."""
+    """The same for languages in which `#` begins a comment and a backtick quotes nothing."""
 
     name = "Hash"
     aliases = ("hash",)

@@ -1,8 +1,8 @@
-r"""LaTeX in an answer: what counts as math, and its MathML.
+r"""Finds LaTeX in an answer and converts it to MathML.
 
-Blocks: `$$ … $$` and `\[ … \]` that begin and end a line. In a line: `\( … \)`, the two above,
-and `$ … $` where it cannot be a price. `latex2mathml` converts; its output is not trusted but
-rebuilt from a list of MathML elements and attributes, and what it does not know stays LaTeX.
+Blocks: `$$ … $$` and `\[ … \]` that begin and end a line. Inline: `\( … \)`, the two above, and
+`$ … $` where it cannot be a price. `latex2mathml` converts; its output is not trusted, but rebuilt
+from a list of MathML elements and attributes. LaTeX that it does not support stays as it is.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from akash_gradio.markdown.sanitize import as_attribute, as_text
 
 LIMIT_CHARS: Final = 3_000
 LIMIT_LINES: Final = 60
-"""Longer formulas are shown as source. Both also bound how far a closing mark is sought."""
+"""Longer formulas are shown as source. Both also limit the search for a closing mark."""
 
 _ELEMENT: Final = re.compile(
     "math|menclose|mfrac|mi|mmultiscripts|mn|mo|mover|mpadded|mphantom|mprescripts|mroot|mrow|ms|"
     "mspace|msqrt|mstyle|msub|msubsup|msup|mtable|mtd|mtext|mtr|munder|munderover|none"
 )
-# Lengths that stay inside the formula: an answer must not draw over the page.
+# Lengths that stay inside the formula: an answer must not cover other parts of the page.
 _LENGTH: Final = r"(?:[+-]?(?:\d?\.\d{1,4}|\d)(?:em|ex)|[+-]?\d?\d(?:px|pt)|0)"
 _ATTRIBUTE: Final = re.compile(
     "(?:accent|accentunder|columnalign|columnlines|display|displaystyle|fence|form|largeop|"
@@ -35,8 +35,8 @@ _ATTRIBUTE: Final = re.compile(
     f"(?:columnspacing|rowspacing)={_LENGTH}(?: {_LENGTH}){{0,40}}|"
     r"scriptlevel=[+-]?\d"
 )
-# Macros can grow without end, \sideset doubles at each level, links and styles are not math.
-_REFUSED: Final = re.compile(
+# Macros can grow without limit, \sideset doubles at each level, links and styles are not math.
+_UNSUPPORTED: Final = re.compile(
     r"\\(?:def|newcommand|renewcommand|providecommand|newenvironment|DeclareMathOperator|sideset|"
     r"href|style|class|verb|unicode)(?![A-Za-z])"
 )
@@ -47,44 +47,51 @@ _ENVIRONMENT: Final = re.compile(
     r"equation\*?|displaymath|math)\}"
 )
 _FUNCTION: Final = re.compile(r"<mi>([A-Za-z]{2,})</mi>(<mo[^>]*>\()?")
-_THIN: Final = "0.167em"
+_THIN_SPACE: Final = "0.167em"
 _LIMIT: Final = re.compile(r"\\(lim|max|min|sup|inf|limsup|liminf)\s*_")
 
 
 def to_mathml(source: str, *, display: bool) -> str | None:
-    r"""MathML for the LaTeX, or None when it should be shown as source instead.
+    r"""Convert LaTeX to MathML.
 
-    source: without its delimiters. display: as a block of its own, `\sum` with limits above.
+    Args:
+        source: The LaTeX without its delimiters.
+        display: Whether it is a block, with the limits of `\sum` above and below.
+
+    Returns:
+        MathML, or None if the source should be shown instead.
     """
-    return drawn(source, lambda root: _FUNCTION.sub(_spaced, safe_mathml(root)), display=display)
+    return convert(
+        source, lambda root: _FUNCTION.sub(_space_function, safe_mathml(root)), display=display
+    )
 
 
-def drawn(source: str, draw: Callable[[Element], str], *, display: bool) -> str | None:
-    """What `draw` makes of the LaTeX, None where that is refused, or is none. See `to_mathml`."""
-    if not source.strip() or len(source) > LIMIT_CHARS or _REFUSED.search(source):
+def convert(source: str, serialize: Callable[[Element], str], *, display: bool) -> str | None:
+    """Convert LaTeX to MathML and serialize that. Return None for unsupported LaTeX."""
+    if not source.strip() or len(source) > LIMIT_CHARS or _UNSUPPORTED.search(source):
         return None
-    # The converter's errors have no common root, and it runs out of stack on deep nesting.
+    # The converter's errors have no common base class, and deep nesting exhausts the stack.
     try:
-        shown = "block" if display else "inline"
-        return draw(convert_to_element(_known(source, display), display=shown))
+        kind = "block" if display else "inline"
+        return serialize(convert_to_element(_replace_unknown(source, display), display=kind))
     except Exception:
         return None
 
 
-def _spaced(match: re.Match[str]) -> str:
-    """A function's name as an operator, so that `n log n` is not drawn as `nlogn`."""
+def _space_function(match: re.Match[str]) -> str:
+    """Mark a function's name as an operator, so that `n log n` does not look like `nlogn`."""
     name, bracket = match.groups(default="")
-    behind = "0" if bracket else _THIN
-    return f'<mo lspace="{_THIN}" rspace="{behind}">{name}</mo>{bracket}'
+    space_after = "0" if bracket else _THIN_SPACE
+    return f'<mo lspace="{_THIN_SPACE}" rspace="{space_after}">{name}</mo>{bracket}'
 
 
 def math_source(source: str) -> str:
-    """The LaTeX itself, quietly: for what cannot be drawn, or is not finished."""
+    """Show the LaTeX itself, if it can't be converted or is incomplete."""
     return f'<code class="math-source">{as_text(source)}</code>'
 
 
-def _known(source: str, display: bool) -> str:
-    """The source with the environments and limits that `latex2mathml` lacks in its own terms."""
+def _replace_unknown(source: str, display: bool) -> str:
+    """Replace environments and limits that `latex2mathml` lacks by those that it has."""
     source = _ENVIRONMENT.sub(_environment, _ROW_GAP.sub(r"\\\\", source))
     return _LIMIT.sub(r"\\\1\\limits_", source) if display else source
 
@@ -97,9 +104,10 @@ def _environment(match: re.Match[str]) -> str:
 
 
 def safe_mathml(element: Element) -> str:
-    """The element as HTML, from listed names only. Its text has entities and raw characters.
+    """Serialize an element with listed names only; its text contains entities and raw characters.
 
-    Raises ValueError for an element that is not MathML and for LaTeX left in it.
+    Raises:
+        ValueError: The element is not MathML, or LaTeX is left in it.
     """
     tag, text = element.tag, text_of(element)
     attributes = "".join(
@@ -111,9 +119,9 @@ def safe_mathml(element: Element) -> str:
 
 
 def text_of(element: Element) -> str:
-    """Its own text in characters. Raises ValueError as `safe_mathml` does."""
+    """Return an element's own text, or raise ValueError as `safe_mathml` does."""
     tag, text = element.tag, _ENTITY.sub(_character, element.text or "")
-    # An unknown command comes back as its own name, a stray alignment mark as itself.
+    # An unknown command is returned as its own name, a stray alignment mark as itself.
     if not _ELEMENT.fullmatch(tag) or (tag != "mtext" and (text.startswith("\\") or text == "&")):
         raise ValueError(tag)
     return text
@@ -129,18 +137,18 @@ _REOPENED: Final = re.compile(r"(?<!\\)\\\[")
 
 
 def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    r"""A block rule: `$$ … $$` (no blank line inside, as in LaTeX) and `\[ … \]`.
+    r"""Parse a block `$$ … $$` (without blank lines, as in LaTeX) or `\[ … \]`.
 
-    When the text ends before it is decided and `env["growing"]` is set, all the rest is one
-    `math_open` token: nothing after it can be taken for settled.
+    If the text ends before the block does, and `env["growing"]` is set, the rest is one
+    `math_open` token: nothing after it can be settled.
     """
     if state.is_code_block(start):
         return False
-    at = state.bMarks[start] + state.tShift[start]
-    opener = state.src[at : at + 2]
-    if opener not in _CLOSERS or state.src.startswith("$$$", at):
+    begin = state.bMarks[start] + state.tShift[start]
+    opener = state.src[begin : begin + 2]
+    if opener not in _CLOSERS or state.src.startswith("$$$", begin):
         return False
-    last, closed = _closing_line(state, start, end, at + 2, opener)
+    last, closed = _closing_line(state, start, end, begin + 2, opener)
     if last is None:
         return False
     if not closed and not state.env.get("growing"):
@@ -153,22 +161,25 @@ def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 def _closing_line(
     state: StateBlock, start: int, end: int, after: int, opener: str
 ) -> tuple[int | None, bool]:
-    """The line that closes the block and True; the text's last and False; None when none will."""
+    """Return the closing line and True, or the last line of an open block and False.
+
+    The line is None if this is no block.
+    """
     for line in range(start, min(end, start + LIMIT_LINES)):
         begin = after if line == start else state.bMarks[line] + state.tShift[line]
         text = state.src[begin : state.eMarks[line]].rstrip(" \t")
-        if line > start and _breaks_off(state, line, text, opener):
+        if line > start and _ends_without_closing(state, line, text, opener):
             return None, False
-        if found := _CLOSERS[opener].search(text):
-            empty = line == start and not text[: found.start()].strip()
-            return (line, True) if found.end() == len(text) and not empty else (None, False)
+        if closer := _CLOSERS[opener].search(text):
+            empty = line == start and not text[: closer.start()].strip()
+            return (line, True) if closer.end() == len(text) and not empty else (None, False)
     document_end = len(state.bMarks) - 1
     if end == document_end and document_end - start <= LIMIT_LINES:
         return document_end - 1, False
     return None, False
 
 
-def _breaks_off(state: StateBlock, line: int, text: str, opener: str) -> bool:
+def _ends_without_closing(state: StateBlock, line: int, text: str, opener: str) -> bool:
     if not text:
         return opener == "$$"
     if state.sCount[line] < state.blkIndent or text.startswith(("```", "~~~")):
@@ -195,9 +206,9 @@ _PROSE: Final = re.compile(r"[A-Za-z]{3,}[,;:.]?\s+[A-Za-z]{2,}")
 
 
 def math_inline(state: StateInline, silent: bool) -> bool:
-    r"""An inline rule: `\( … \)`, `\[ … \]`, `$$ … $$` and a guarded `$ … $`.
+    r"""Parse inline math: `\( … \)`, `\[ … \]`, `$$ … $$`, and `$ … $` unless it is a price.
 
-    With `env["open_end"]` an opener that is not closed makes the rest a `math_open` token.
+    With `env["open_end"]` the text after an unclosed opener is one `math_open` token.
     """
     mark = state.src[state.pos : state.pos + 2]
     if mark in _INLINE:
@@ -220,7 +231,7 @@ def _delimited(state: StateInline, opener: str, silent: bool) -> bool:
     while end > 0 and opener != "$$" and state.src[end - 1] == "\\":
         end = state.src.find(_INLINE[opener], end + 1, limit)
     if end < 0:
-        return _left_open(state, begin, limit, silent)
+        return _push_open(state, begin, limit, silent)
     if not state.src[begin:end].strip():
         return False
     if not silent:
@@ -229,9 +240,9 @@ def _delimited(state: StateInline, opener: str, silent: bool) -> bool:
     return True
 
 
-def _left_open(state: StateInline, begin: int, limit: int, silent: bool) -> bool:
-    grows = state.env.get("open_end") and not silent and state.level == 0
-    if not grows or limit < state.posMax or begin == limit:
+def _push_open(state: StateInline, begin: int, limit: int, silent: bool) -> bool:
+    growing = state.env.get("open_end") and not silent and state.level == 0
+    if not growing or limit < state.posMax or begin == limit:
         return False
     _push_inline(state, "math_open", state.src[state.pos : state.posMax], "")
     state.pos = state.posMax
@@ -243,11 +254,11 @@ def _push_inline(state: StateInline, kind: str, content: str, markup: str) -> No
     token.content, token.markup = content, markup
 
 
-def _dollars(src: str, at: int, end: int) -> str | None:
-    """What stands between this dollar and the next, when it is math and not money or a variable."""
-    if at and (_ASCII_WORD.match(src[at - 1]) or src[at - 1] == "$"):
+def _dollars(src: str, start: int, end: int) -> str | None:
+    """Return the text up to the next dollar sign, or None if it is a price or a variable."""
+    if start and (_ASCII_WORD.match(src[start - 1]) or src[start - 1] == "$"):
         return None
-    match = _DOLLAR.match(src, at, end)
+    match = _DOLLAR.match(src, start, end)
     if match is None:
         return None
     content, after = match.group(1), src[match.end() : min(end, match.end() + 4)]

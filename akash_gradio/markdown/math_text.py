@@ -1,6 +1,6 @@
-r"""LaTeX as a line of text, where a formula can't be drawn: `n(n+1)/2`, `x² ≤ √(a+b)`.
+r"""LaTeX as a line of text, for titles and announcements: `n(n+1)/2`, `x² ≤ √(a+b)`.
 
-It is read from the MathML, so that it knows what the drawing knows.
+It is made from the MathML, so both support the same LaTeX.
 """
 
 from __future__ import annotations
@@ -10,39 +10,43 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from akash_gradio.markdown.math import drawn, text_of
+from akash_gradio.markdown.math import convert, text_of
 
-_RAISED: Final = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")
-_LOWERED: Final = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
+_SUPERSCRIPTS: Final = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")
+_SUBSCRIPTS: Final = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
 _ACCENTS: Final[Mapping[str, str]] = {
     **{"^": "\u0302", "~": "\u0303", "→": "\u20d7", "˙": "\u0307", "¨": "\u0308"},
     **dict.fromkeys("¯―‾", "\u0305"),
 }
-"""Above one character; above several they are left out."""
-_DRAWN_ONLY: Final = str.maketrans({"∘": "°", "⏟": "", "⏞": ""})
-_UNSEEN: Final = re.compile("[\u2061-\u2064]")
+"""Combining characters for accents above one character; above several they are omitted."""
+_DECORATIONS: Final = str.maketrans({"∘": "°", "⏟": "", "⏞": ""})
+_INVISIBLE: Final = re.compile("[\u2061-\u2064]")
 _RELATION: Final = re.compile("[=<>≠≡≈≃≅∼≤≥≪≫∈∉⊂⊆→←↔⇒⇐⇔↦|∣]|:=")
 _SUM: Final = re.compile(r"[+\-−±\s=<>≤≥,;/]")
 _BRACKETS: Final = re.compile(r"\([^()]*\)")
-_ONE: Final = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+|.|\([^()]*\)")
+_ATOM: Final = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+|.|\([^()]*\)")
 
 
 def math_line(source: str) -> str:
-    """The formula without its delimiters as text; the LaTeX itself where it can't be read."""
-    return drawn(source, lambda root: " ".join(_said(root).split()), display=True) or source
+    """Return a formula as text, or its LaTeX if that is not supported.
+
+    Args:
+        source: The LaTeX without its delimiters.
+    """
+    return convert(source, lambda root: " ".join(_text(root).split()), display=True) or source
 
 
-def _said(element: Element) -> str:
-    parts = [_said(child) for child in element]
+def _text(element: Element) -> str:
+    parts = [_text(child) for child in element]
     if element.get("linethickness") == "0":
         return " over ".join(parts)
-    if (say := _BUILT.get(element.tag)) is not None:
-        return say(parts)
+    if (build := _BUILDERS.get(element.tag)) is not None:
+        return build(parts)
     return _sign(element.tag, text_of(element)) + "".join(parts)
 
 
 def _sign(tag: str, text: str) -> str:
-    text = _UNSEEN.sub("", text)
+    text = _INVISIBLE.sub("", text)
     if tag == "mo" and _RELATION.fullmatch(text):
         return f" {text} "
     if tag == "mi" and len(text) > 1:  # a function's name
@@ -53,25 +57,25 @@ def _sign(tag: str, text: str) -> str:
 def _fraction(parts: list[str]) -> str:
     above, below = parts
     sums = _SUM.search(_BRACKETS.sub("", above.strip()))
-    return f"{f'({above.strip()})' if sums else above}/{_whole(below)}"
+    return f"{f'({above.strip()})' if sums else above}/{_grouped(below)}"
 
 
 def _root(parts: list[str]) -> str:
-    return f"√{_whole(''.join(parts))}"
+    return f"√{_grouped(''.join(parts))}"
 
 
-def _other_root(parts: list[str]) -> str:
-    return f"{_upper(['', parts[1]])}√{_whole(parts[0])}"
+def _nth_root(parts: list[str]) -> str:
+    return f"{_upper(['', parts[1]])}√{_grouped(parts[0])}"
 
 
 def _lower(parts: list[str]) -> str:
-    return _at(parts[0], _script(parts[1], _LOWERED, "_"))
+    return _attach(parts[0], _script(parts[1], _SUBSCRIPTS, "_"))
 
 
 def _upper(parts: list[str]) -> str:
     if accent := _ACCENTS.get(parts[1].strip()):
         return parts[0] + accent * (len(parts[0]) == 1)
-    return _at(parts[0], _script(parts[1], _RAISED, "^"))
+    return _attach(parts[0], _script(parts[1], _SUPERSCRIPTS, "^"))
 
 
 def _both(parts: list[str]) -> str:
@@ -82,32 +86,32 @@ def _limits(parts: list[str]) -> str:
     return f"{_both(parts) if len(parts) == 3 else _lower(parts)} "
 
 
-def _at(base: str, script: str) -> str:
-    """The script at the base, before the space behind a function's name."""
+def _attach(base: str, script: str) -> str:
+    """Attach a script to its base, before the space after a function's name."""
     bare = base.rstrip()
     return bare + script + base[len(bare) :]
 
 
 def _script(text: str, small: Mapping[int, int], mark: str) -> str:
-    """In small characters where there are such, else behind the mark."""
-    text = "".join(text.split()).translate(_DRAWN_ONLY)
+    """Return a script in small characters where they exist, else after the mark."""
+    text = "".join(text.split()).translate(_DECORATIONS)
     if not text.strip("′″*†∗°"):
         return text
     if len(text) <= 3 and all(ord(character) in small for character in text):
         return text.translate(small)
-    return mark + (text if len(text) == 1 else _whole(text) if mark == "_" else f"({text})")
+    return mark + (text if len(text) == 1 else _grouped(text) if mark == "_" else f"({text})")
 
 
-def _whole(text: str) -> str:
-    """In brackets, unless it holds together anyhow."""
+def _grouped(text: str) -> str:
+    """Put the text in brackets, unless it is a single term."""
     text = text.strip()
-    return text if _ONE.fullmatch(text) else f"({text})"
+    return text if _ATOM.fullmatch(text) else f"({text})"
 
 
-_BUILT: Final[Mapping[str, Callable[[list[str]], str]]] = {
+_BUILDERS: Final[Mapping[str, Callable[[list[str]], str]]] = {
     "mfrac": _fraction,
     "msqrt": _root,
-    "mroot": _other_root,
+    "mroot": _nth_root,
     "msub": _lower,
     "munder": _limits,
     "msup": _upper,

@@ -1,4 +1,4 @@
-"""The page: its sections drawn, then tied together."""
+"""The page: renders its sections and wires their events."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from akash_gradio.web.templating import render_template
 
 
 def build_ui(ranges: Mapping[str, tuple[float, float]] = EMPTY_MAPPING) -> gr.Blocks:
-    """The Blocks of the page. It holds nothing of a visitor and needs `page_routes` beside it.
+    """Build the Blocks of the page, which needs the routes of `web.routes.page_routes`.
 
-    ranges: parameter → lowest and highest value that visitors may set.
+    Args:
+        ranges: Lowest and highest allowed value by parameter.
+
+    Returns:
+        The Blocks, which hold no state of a visitor.
     """
     title = texts.PAGE["title"]
     page = gr.Blocks(title=title, fill_width=True, fill_height=True, analytics_enabled=False)

@@ -1,7 +1,7 @@
 """The chat: thread and composer.
 
-Not `gr.Chatbot`: settled turns must stand still while an answer grows, and the answer
-comes by an event stream of our own. docs/frontend.md has the figures behind the choice.
+It is not a `gr.Chatbot`: finished turns must not change while an answer is streamed, and answers
+arrive by our own event stream. docs/frontend.md has the measurements behind this choice.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from akash_gradio.web.templating import render_template
 
 @dataclass(frozen=True, slots=True)
 class ChatPanel:
-    """thread: turns and composer in one block, filled by the page's script."""
+    """The turns and the composer in one block, filled by the page's scripts."""
 
     thread: gr.HTML
 
 
 def render_chat() -> ChatPanel:
-    """Draw the empty thread and the composer."""
+    """Render the empty thread and the composer."""
     return ChatPanel(
         thread=gr.HTML(render_template("chat"), elem_id="chat", apply_default_css=False)
     )

@@ -1,4 +1,4 @@
-"""The comparison and its table of votes: empty frames that the page's script fills."""
+"""The comparison and the ranking: empty frames that the page's scripts fill."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from akash_gradio.web.templating import render_template
 
 @dataclass(frozen=True, slots=True)
 class ComparePanel:
-    """lanes: head, lanes, vote, composer and race strip in one block. votes: the table."""
+    """The frames of the comparison.
+
+    Attributes:
+        lanes: The lanes, their vote and composer in one block.
+        votes: The ranking.
+    """
 
     lanes: gr.HTML
     votes: gr.HTML
 
 
 def render_compare() -> ComparePanel:
-    """Draw the frames, without lanes and without votes."""
+    """Render the frames, without lanes and without votes."""
     return ComparePanel(
         lanes=gr.HTML(render_template("compare"), elem_id="compare", apply_default_css=False),
         votes=gr.HTML(render_template("ranking_frame"), elem_id="votes", apply_default_css=False),

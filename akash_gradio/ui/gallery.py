@@ -1,4 +1,4 @@
-"""The models gallery and a model's panel: empty frames that the page's script fills."""
+"""The models gallery and a model's panel: empty frames that the page's scripts fill."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from akash_gradio.web.templating import render_template
 
 @dataclass(frozen=True, slots=True)
 class GalleryPanel:
-    """grid: search, filters and cards. model: one model's About and Info."""
+    """The frames of the gallery.
+
+    Attributes:
+        grid: Search, filters and cards.
+        model: The panel of one model.
+    """
 
     grid: gr.HTML
     model: gr.HTML
 
 
 def render_gallery() -> GalleryPanel:
-    """Draw both frames; one of them is seen at a time."""
+    """Render both frames, of which one is visible at a time."""
     return GalleryPanel(
         grid=gr.HTML(render_template("gallery"), elem_id="gallery", apply_default_css=False),
         model=gr.HTML("", elem_id="panel", apply_default_css=False),

@@ -1,4 +1,4 @@
-"""The settings of a chat, in a drawer that pushes nothing aside."""
+"""The settings of a chat, in a drawer."""
 
 from __future__ import annotations
 
@@ -14,20 +14,31 @@ from akash_gradio.web import texts
 from akash_gradio.web.templating import render_template
 
 Range: TypeAlias = tuple[float, float]
-"""The lowest and the highest value."""
+"""The lowest and the highest allowed value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A three-state parameter: whose value holds, and the visitor's own."""
+    """The controls of a parameter.
 
-    whose: gr.Radio
-    level: Component
+    Attributes:
+        source: Which value applies: the model's default, the provider's, or a custom one.
+        value: The custom value.
+    """
+
+    source: gr.Radio
+    value: Component
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsPanel:
-    """parameters: by their wire names, in the order in which the script fills them."""
+    """The controls of the drawer.
+
+    Attributes:
+        parameters: By their wire names, in the order in which the script fills them.
+        reset: Resets every parameter.
+        sync: A hidden button that the script clicks to fill the controls.
+    """
 
     system: gr.Textbox
     parameters: dict[str, Parameter]
@@ -36,17 +47,18 @@ class SettingsPanel:
     sync: gr.Button
 
     def values(self) -> dict[str, Component]:
-        """Setting → component, in the order in which the script fills them."""
-        found: dict[str, Component] = {"system": self.system}
+        """Return the control of each setting, in the order in which the script fills them."""
+        controls: dict[str, Component] = {"system": self.system}
         for name, parameter in self.parameters.items():
-            found |= {f"{name}_of": parameter.whose, name: parameter.level}
-        return found | {"stream": self.stream}
+            controls |= {f"{name}_of": parameter.source, name: parameter.value}
+        return controls | {"stream": self.stream}
 
 
 def render_settings(ranges: Mapping[str, Range] = EMPTY_MAPPING) -> SettingsPanel:
-    """Draw the drawer's controls; nothing is tied yet.
+    """Render the controls of the drawer, without events.
 
-    ranges: what the host lets visitors set, by the parameters' wire names.
+    Args:
+        ranges: What the operator allows, by the parameters' wire names.
     """
     s = texts.SETTINGS
     gr.HTML(render_template("drawer_head"), apply_default_css=False)
@@ -62,14 +74,14 @@ def render_settings(ranges: Mapping[str, Range] = EMPTY_MAPPING) -> SettingsPane
     parameters = {
         "temperature": _slider("temperature", (0, 2), 0.7, ranges),
         "top_p": _slider("top_p", (0, 1), 0.9, ranges),
-        "max_tokens": _whole("max_tokens", 1, ranges),
+        "max_tokens": _number("max_tokens", 1, ranges),
     }
     stream = gr.Checkbox(label=s["stream"], value=True, elem_id="stream")
     gr.HTML(render_template("drawer_more"), apply_default_css=False)
     with gr.Column(elem_id="rarer-settings"):
         parameters |= {
-            "seed": _whole("seed", None, ranges),
-            "stop": _lines("stop"),
+            "seed": _number("seed", None, ranges),
+            "stop": _text_lines("stop"),
             "presence_penalty": _slider("presence_penalty", (-2, 2), 0, ranges),
             "frequency_penalty": _slider("frequency_penalty", (-2, 2), 0, ranges),
         }
@@ -82,7 +94,7 @@ def render_settings(ranges: Mapping[str, Range] = EMPTY_MAPPING) -> SettingsPane
     )
 
 
-def _whose(name: str, allowed: Range | None = None) -> gr.Radio:
+def _source(name: str, allowed: Range | None = None) -> gr.Radio:
     s = texts.SETTINGS
     choices = [(s["catalog"], "catalog"), (s["endpoint"], "endpoint"), (s["custom"], "custom")]
     info = None
@@ -99,11 +111,12 @@ def _whose(name: str, allowed: Range | None = None) -> gr.Radio:
     )
 
 
-def _slider(name: str, whole: Range, value: float, ranges: Mapping[str, Range]) -> Parameter:
-    """whole: what the protocol knows; the host may allow less, or more."""
-    low, high = ranges.get(name, whole)
-    whose = _whose(name, ranges.get(name))
-    level = gr.Slider(
+def _slider(
+    name: str, default_range: Range, value: float, ranges: Mapping[str, Range]
+) -> Parameter:
+    low, high = ranges.get(name, default_range)
+    source = _source(name, ranges.get(name))
+    control = gr.Slider(
         low,
         high,
         min(high, max(low, value)),
@@ -112,35 +125,35 @@ def _slider(name: str, whole: Range, value: float, ranges: Mapping[str, Range]) 
         elem_classes="level rest",
         elem_id=name,
     )
-    return Parameter(whose=whose, level=level)
+    return Parameter(source=source, value=control)
 
 
-def _whole(name: str, minimum: int | None, ranges: Mapping[str, Range]) -> Parameter:
+def _number(name: str, minimum: int | None, ranges: Mapping[str, Range]) -> Parameter:
     low, high = ranges.get(name, (minimum, None))
-    whose = _whose(name, ranges.get(name))
-    level = gr.Number(
+    source = _source(name, ranges.get(name))
+    control = gr.Number(
         None,
         label=texts.SETTINGS[name],
-        placeholder=_unset(name, high),
+        placeholder=_placeholder(name, high),
         precision=0,
         minimum=low,
         maximum=high,
         elem_classes="level-box rest",
         elem_id=name,
     )
-    return Parameter(whose=whose, level=level)
+    return Parameter(source=source, value=control)
 
 
-def _unset(name: str, high: float | None) -> str:
-    """What an empty box means: a host's highest `max_tokens` is sent where none is set."""
+def _placeholder(name: str, high: float | None) -> str:
+    """Return what an empty box means: the operator's maximum is sent if `max_tokens` is empty."""
     if name == "max_tokens" and high is not None:
         return texts.SETTINGS["highest_sent"].format(high=f"{high:.0f}")
     return texts.SETTINGS["not_set"]
 
 
-def _lines(name: str) -> Parameter:
-    whose = _whose(name)
-    level = gr.Textbox(
+def _text_lines(name: str) -> Parameter:
+    source = _source(name)
+    control = gr.Textbox(
         label=texts.SETTINGS[name],
         placeholder=texts.SETTINGS["stop_hint"],
         lines=2,
@@ -149,4 +162,4 @@ def _lines(name: str) -> Parameter:
         elem_id=name,
         interactive=True,
     )
-    return Parameter(whose=whose, level=level)
+    return Parameter(source=source, value=control)

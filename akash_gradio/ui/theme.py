@@ -1,6 +1,6 @@
-"""Gradio's theme, reduced to one neutral scale and the system's own type.
+"""Gradio's theme: one neutral color scale and the system's fonts.
 
-The tokens themselves are in `assets/css/page.css`; this only keeps Gradio's parts quiet.
+The custom properties are defined in `assets/css/page.css`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MONO: Final = ("ui-monospace", "SF Mono", "Cascadia Code", "Menlo", "Consolas", 
 
 
 def page_theme() -> gr.themes.Base:
-    """No web font, no color but the neutral scale; controls take the page's tokens."""
+    """Return a theme without web fonts, whose controls use the page's custom properties."""
     theme = gr.themes.Base(
         primary_hue=gr.themes.colors.zinc,
         secondary_hue=gr.themes.colors.zinc,

@@ -1,7 +1,7 @@
-"""What is tied to what: one function per gesture.
+"""The events of the page, one function for each.
 
-Settings live in the browser, with the chat they belong to; so their controls are tied
-to the page's script (`assets/js/settings.js`) and no round trip is made.
+Settings are stored in the browser with their chat, so their controls call the page's script
+(`assets/js/settings.js`) and no event runs Python.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ import gradio as gr
 
 from akash_gradio.ui.settings_drawer import SettingsPanel
 
-_TELL: Final = "(value) => { window.akashGradio?.settings.set(%r, value); }"
+_SET: Final = "(value) => { window.akashGradio?.settings.set(%r, value); }"
 _FILL: Final = "() => window.akashGradio.settings.shown()"
 _RESET: Final = "() => { window.akashGradio.settings.reset(); }"
 
 
 def wire_settings(panel: SettingsPanel) -> None:
-    """A control that a visitor moves tells the chat its new value.
+    """Store the new value of a control in the open chat.
 
-    Not the textboxes: Gradio's event for them tells of keys alone, and misses a paste, a
-    deletion and dictation. The script listens to them itself.
+    The script listens to text boxes itself: Gradio's input event fires for keys only, not for
+    pasting, cutting or dictation.
     """
     for name, control in panel.values().items():
         if isinstance(control, gr.Textbox):
             continue
-        control.input(fn=None, inputs=[control], js=_TELL % name, queue=False)  # type: ignore[attr-defined]
+        control.input(fn=None, inputs=[control], js=_SET % name, queue=False)  # type: ignore[attr-defined]
 
 
 def wire_open_chat(panel: SettingsPanel) -> None:
-    """A chat that is opened fills the controls; the script presses the hidden button."""
+    """Fill the controls when a chat is opened; the script clicks the hidden button."""
     outputs = list(panel.values().values())
     panel.sync.click(fn=None, js=_FILL, outputs=outputs, queue=False)
 
 
 def wire_reset(panel: SettingsPanel) -> None:
-    """Reset leaves every parameter to the catalog and the endpoint again."""
+    """Reset every parameter to its default."""
     panel.reset.click(fn=None, js=_RESET, queue=False)

@@ -1,8 +1,8 @@
-"""The page's scripts as one, so that a first visit asks for one file in the place of sixty.
+"""Joins the page's scripts into one module: a first visit loads one file instead of sixty.
 
-No program of Node's is needed for it: each module becomes a function that is called at once,
-and keeps its names to itself. Only the forms that our scripts use are known, each on a line of
-its own; anything else is a `ScriptFault`, which a test of every script finds.
+It needs no Node: each module becomes a function that is called at once and keeps its names to
+itself. Only the forms of import and export that our scripts use are supported, each on a line of
+its own. Anything else is a `BundleError`, which a test of all scripts finds.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ _EXPORT: Final = re.compile(r"export (?:const|class|(?:async )?function\*?) ([\w
 _MODULE_WORDS: Final = ("import ", "import{", "import*", 'import"', "export ", "export{", "export*")
 
 
-class ScriptFault(ValueError):
-    """A script is written in a way that can't be joined. Names the file and the line."""
+class BundleError(ValueError):
+    """A script can't be joined. The message names the file and the line."""
 
 
 def join_scripts(folder: Path, entry: str) -> str:
-    """The module `entry` (a name without `.js`) with all that it imports, as one module.
+    """Join a module and everything that it imports into one module.
 
-    Raises ScriptFault.
+    Args:
+        folder: Where the scripts are.
+        entry: The name of the module, without `.js`.
+
+    Raises:
+        BundleError: An import or export has an unsupported form, or a module imports itself.
     """
     joined: dict[str, str] = {}
     _join(folder, entry, joined, ())
@@ -32,9 +37,9 @@ def join_scripts(folder: Path, entry: str) -> str:
 
 
 def _join(folder: Path, name: str, joined: dict[str, str], importers: tuple[str, ...]) -> None:
-    """Put the module into `joined`, after those that it imports. importers: the entry first."""
+    """Add the module to `joined`, after those that it imports. `importers` starts at the entry."""
     if name in importers:
-        raise ScriptFault(f"{name}.js imports itself, through {', '.join(importers)}")
+        raise BundleError(f"{name}.js imports itself, through {', '.join(importers)}")
     if name in joined:
         return
     lines, exported = [], []
@@ -47,7 +52,7 @@ def _join(folder: Path, name: str, joined: dict[str, str], importers: tuple[str,
             exported.append(export[1])
             lines.append(line.removeprefix("export "))
         elif line.startswith(_MODULE_WORDS):
-            raise ScriptFault(f"{name}.js, line {number}: {line[:80]}")
+            raise BundleError(f"{name}.js, line {number}: {line[:80]}")
         else:
             lines.append(line)
     body = "\n".join(lines)

@@ -99,7 +99,7 @@ def _facts_of(error: UserError, model_name: str) -> dict[str, object]:
         facts["again"] = _retry_text(error)
     if isinstance(error, errors.ContextExceeded) and error.requested_tokens and error.limit_tokens:
         facts["counts"] = texts.TOKEN_COUNTS.format(
-            asked=f"{error.requested_tokens:,}", limit=f"{error.limit_tokens:,}"
+            requested=f"{error.requested_tokens:,}", limit=f"{error.limit_tokens:,}"
         )
     if isinstance(error, errors.EndpointError):
         facts |= _facts_of_failure(error)

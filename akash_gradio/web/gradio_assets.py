@@ -1,7 +1,7 @@
-"""Gradio's own built scripts and styles: which of them a first visit needs.
+"""Finds the files of Gradio's own build that a first visit needs.
 
-Its page finds them one after another: a script asks for the next, and the last for the parts
-that the page is made of. Named in the page itself they all come at once.
+Gradio's page loads them one after another: each script imports the next, and the last one the
+components of the page. Named in the page, they are all loaded at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ENTRY: Final = re.compile(r'src="\./assets/(index-[\w-]+\.js)"')
-"""The first script, in Gradio's page."""
+"""The first script in Gradio's page."""
 _TABLE: Final = re.compile(r"m\.f=\[([^\]]*)\]")
 _IMPORT: Final = r"import\(`\./{file}`\)(?:(?!import\().)*?__vite__mapDeps\(\[([\d,]*)\]\)"
 _PART: Final = r"[{{,]{kind}:\{{(?:(?!\}},).)*?component:\(\)=>\w+\(\(\)=>" + _IMPORT
@@ -22,43 +22,50 @@ _ANY: Final = r"[\w.-]+"
 
 
 def built_files() -> Path:
-    """The folder of Gradio's built scripts and styles. Gradio itself isn't imported."""
-    found = find_spec("gradio")
-    places = list(found.submodule_search_locations or ()) if found else []
-    return Path(places[0], "templates", "frontend", "assets")
+    """Return the folder of Gradio's built scripts and styles, without importing Gradio."""
+    spec = find_spec("gradio")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(folders[0], "templates", "frontend", "assets")
 
 
 @lru_cache(maxsize=8)
 def files_of_first_visit(entry: str, kinds: frozenset[str], folder: Path) -> tuple[str, ...]:
-    """The names of the files that Gradio's page asks for after its first, in that order.
+    """Return the files that Gradio's page loads after its entry script, in that order.
 
-    entry: the first one. kinds: the parts that the page is made of, as Gradio calls them
-    ("html"). folder: see `built_files`. Fewer or none where a Gradio is built in another way:
-    then the page finds them as it always did.
+    Args:
+        entry: The name of the entry script.
+        kinds: The page's components by Gradio's names, such as "html".
+        folder: See `built_files`.
+
+    Returns:
+        File names. Fewer or none if this Gradio is built in another way; the page then loads them
+        one after another.
     """
-    found = dict.fromkeys(_asked_by(folder / entry, _IMPORT.format(file=_ANY)))
-    for name in _like("Index-", found):
-        found |= dict.fromkeys(_asked_by(folder / name, _IMPORT.format(file=r"Blocks-[\w-]+\.js")))
-    for name in _like("core-", found):
+    files = dict.fromkeys(_imported_by(folder / entry, _IMPORT.format(file=_ANY)))
+    for name in _scripts("Index-", files):
+        files |= dict.fromkeys(
+            _imported_by(folder / name, _IMPORT.format(file=r"Blocks-[\w-]+\.js"))
+        )
+    for name in _scripts("core-", files):
         for kind in sorted(kinds):
             part = _PART.format(kind=re.escape(kind), file=_ANY)
-            found |= dict.fromkeys(_asked_by(folder / name, part))
-    return tuple(name for name in found if name != entry)
+            files |= dict.fromkeys(_imported_by(folder / name, part))
+    return tuple(name for name in files if name != entry)
 
 
-def _like(beginning: str, names: Collection[str]) -> list[str]:
-    return [name for name in names if name.startswith(beginning) and name.endswith(".js")]
+def _scripts(prefix: str, names: Collection[str]) -> list[str]:
+    return [name for name in names if name.startswith(prefix) and name.endswith(".js")]
 
 
-def _asked_by(script: Path, pattern: str) -> Iterator[str]:
-    """The files, one by one, that come along with the script's first import of this pattern."""
+def _imported_by(script: Path, pattern: str) -> Iterator[str]:
+    """Yield the files that load with the script's first import of this pattern."""
     if not script.is_file():
         return
     text = script.read_text("utf-8")
-    table, asked = _TABLE.search(text), re.search(pattern, text)
-    if table is None or asked is None:
+    table, imported = _TABLE.search(text), re.search(pattern, text)
+    if table is None or imported is None:
         return
     files = [name.strip().strip('"').removeprefix("./") for name in table[1].split(",")]
-    for place in asked[1].split(","):
-        if place and int(place) < len(files):
-            yield files[int(place)]
+    for index in imported[1].split(","):
+        if index and int(index) < len(files):
+            yield files[int(index)]

@@ -45,8 +45,8 @@ def health_view(health: Health | None) -> HealthView:
         parts.append(format_seconds(health.first_token_s))
         parts.append(format_speed(health.tokens_per_s))
     if health.failed:
-        asked = health.answered + health.failed
-        parts.append(texts.HEALTH["failed"].format(failed=health.failed, asked=asked))
+        requests = health.answered + health.failed
+        parts.append(texts.HEALTH["failed"].format(failed=health.failed, requests=requests))
     rates = [rate for rate in health.day if rate is not None]
     label = ""
     if rates:

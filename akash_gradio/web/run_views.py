@@ -15,7 +15,7 @@ from akash_gradio.compare.run_store import OpenRun
 from akash_gradio.compare.runner import Progress
 from akash_gradio.compare.summary import RowLookup, Summary
 from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration, format_seconds
-from akash_gradio.markdown.renderer import plain, render
+from akash_gradio.markdown.renderer import plain_text, render
 from akash_gradio.web import texts
 
 ROWS_SHOWN: Final = 50
@@ -215,7 +215,7 @@ def _detail(row: Row | None) -> str:
 @lru_cache(maxsize=4096)
 def _plain_excerpt(markdown: str) -> str:
     """Return the beginning of an answer. Cached: the page reads the same cells every second."""
-    return _shorten(plain(markdown) or markdown)
+    return _shorten(plain_text(markdown) or markdown)
 
 
 def _shorten(text: str) -> str:

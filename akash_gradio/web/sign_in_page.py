@@ -1,4 +1,4 @@
-"""The sign-in page as HTML; who may come in is decided by `edge`."""
+"""The sign-in page as HTML; `auth` decides who may sign in."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from akash_gradio.web.templating import render_template, tab_icon
 def sign_in_html(
     *, form: str, hub: str, fault: str, wait_s: int, after: str, up: str = "../"
 ) -> str:
-    """The page. form, hub, fault, wait_s, after: see `edge.sign_in.Draw`.
+    """Render the sign-in page.
 
-    up: the way from its address to the page's.
+    Args:
+        form: The secret that the form takes, as in `auth.sign_in`; so are `hub`, `fault`,
+            `wait_s` and `after`.
+        hub: Who may sign in with Hugging Face, "" if it isn't offered.
+        fault: The error of the last attempt, a key of `texts.SIGN_IN`, "" without one.
+        wait_s: Seconds until the next attempt is accepted, if there were too many.
+        after: The query of the page to open after signing in.
+        up: The relative address of the page.
     """
-    said = texts.SIGN_IN[fault].format(wait=format_duration(wait_s)) if fault else ""
+    error = texts.SIGN_IN[fault].format(wait=format_duration(wait_s)) if fault else ""
     return render_template(
         "sign_in",
         t=texts.SIGN_IN,
         form=form,
         hub=hub,
-        fault=said,
+        fault=error,
         wrong=fault in ("wrong", "throttled"),
         after=after,
         up=up,

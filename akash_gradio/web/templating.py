@@ -1,4 +1,4 @@
-"""The page's HTML pieces, by Jinja with escaping on; a section's skeleton or one card."""
+"""Renders the page's Jinja templates, with escaping on."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ def _environment() -> Environment:
 
 
 def render_template(name: str, **values: Any) -> str:
-    """The template of that name, filled. Values are escaped unless the template says `safe`."""
+    """Render a template. Values are escaped, unless the template marks them as `safe`."""
     return _environment().get_template(f"{name}.html").render(**values)
 
 
 @cache
 def tab_icon() -> str:
-    """The link to the icon of the browser's tab. It is whole in itself: nothing is asked for it."""
+    """Return the link to the icon of the browser's tab, a data URL: it needs no request."""
     return f'<link rel="icon" href="data:image/svg+xml,{quote(ICON.read_text("utf-8").strip())}">'
 
 
 @lru_cache(maxsize=1024)
 def card_html(card: CardView) -> str:
-    """One card of the gallery; drawn anew only when something on it has changed."""
+    """Render a card of the gallery; cached until something on it changes."""
     return render_template("card", card=card)
 
 
 def panel_html(card: PanelView) -> str:
-    """One model's panel."""
+    """Render a model's panel."""
     return render_template("panel", card=card)
 
 
 def notice_html(notice: Notice) -> str:
-    """One bar above the content."""
+    """Render a notice."""
     return render_template("notice", notice=notice)

@@ -773,7 +773,7 @@ MANY_ATTEMPTS: Final = "{count} attempts failed. Last error: "
 RETRY_IN: Final = "Try again in {seconds} s. Your message is kept."
 RETRY_NOW: Final = "Try again. Your message is kept."
 ASK_OPERATOR: Final = "Choose another model, or ask the operator to fix it. Your message is kept."
-TOKEN_COUNTS: Final = " ({asked} of {limit} tokens)"
+TOKEN_COUNTS: Final = " ({requested} of {limit} tokens)"
 
 FINISH: Final[Mapping[str, str]] = {
     "length": "token limit reached",
@@ -863,7 +863,7 @@ UNAVAILABLE_REASONS: Final[Mapping[str, str]] = {
 
 HEALTH: Final[Mapping[str, str]] = {
     "recent": "Last 15 minutes: time to the first token, and tokens per second",
-    "failed": "{failed} of {asked} failed",
+    "failed": "{failed} of {requests} failed",
     "day": "Last 24 hours: {least} to {most} tokens per second",
 }
 """Texts of a model's health."""

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akash_gradio.markdown.math_text import math_line
-from akash_gradio.markdown.renderer import plain
+from akash_gradio.markdown.renderer import plain_text
 
 
 @pytest.mark.parametrize(
@@ -29,14 +29,14 @@ from akash_gradio.markdown.renderer import plain
         (r"\underbrace{a+b}_{n}", "a+b_n"),
     ],
 )
-def test_a_formula_is_a_line_that_can_be_read(latex: str, line: str) -> None:
+def test_a_formula_becomes_readable_text(latex: str, line: str) -> None:
     assert math_line(latex) == line
 
 
 @pytest.mark.parametrize(
     "source", [r"\unknown{x}", r"\frac{1}", r"\def\a{b}", "{" * 300 + "}" * 300, "x" * 4_000, " "]
 )
-def test_what_is_no_formula_stays_as_it_is(source: str) -> None:
+def test_unsupported_latex_stays_as_it_is(source: str) -> None:
     assert math_line(source) == source
 
 
@@ -48,10 +48,10 @@ PIECES = (
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(PIECES)).map("".join))
-def test_any_latex_gives_one_line(source: str) -> None:
+def test_any_latex_becomes_one_line(source: str) -> None:
     assert "\n" not in math_line(source)
 
 
-def test_the_words_of_an_answer_have_its_formulas_in_them() -> None:
+def test_the_plain_text_of_an_answer_contains_its_formulas() -> None:
     answer = "The sum is $\\frac{n(n+1)}{2}$, so:\n\n$$S = n^2$$\n\nIt costs $5, not `$x^2$`."
-    assert plain(answer) == "The sum is n(n+1)/2, so: S = n² It costs $5, not $x^2$."
+    assert plain_text(answer) == "The sum is n(n+1)/2, so: S = n² It costs $5, not $x^2$."

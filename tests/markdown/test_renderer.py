@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from akash_gradio.markdown.code import CLASSES, CODE_TAIL, HIGHLIGHT_LIMIT_CHARS, LEXERS, highlight
 from akash_gradio.markdown.math import LIMIT_CHARS, safe_mathml, to_mathml
-from akash_gradio.markdown.renderer import GrowingMarkdown, Patch, plain, render
+from akash_gradio.markdown.renderer import GrowingMarkdown, Patch, plain_text, render
 from akash_gradio.markdown.sanitize import as_attribute, as_text, visible
 
 HOSTILE = sorted((Path(__file__).parent / "hostile").glob("*.md"))
 
-# ── What may be in the page ──────────────────────────────────────────────────────────────────
+# ── Allowed HTML ──────────────────────────────────────────────────────────────────────────────
 
 DIRECTION = {"dir": r"auto"}
 CELL = DIRECTION | {"class": r"align-(left|center|right)"}
@@ -50,7 +50,7 @@ VOID = {"br", "hr"}
 
 
 class PageCheck(HTMLParser):
-    """Fails at any tag, attribute or value that is not in the tables, and at bad nesting."""
+    """Fails on a tag, attribute or value that is not allowed, and on wrong nesting."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -96,8 +96,8 @@ class PageCheck(HTMLParser):
 ACTS_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|[\ud800-\udfff]")
 
 
-def words_on_page(html: str) -> str:
-    """The text of the HTML, after it was found harmless."""
+def text_on_page(html: str) -> str:
+    """Return the text of the HTML, which must be safe."""
     check = PageCheck()
     check.feed(html)
     check.close()
@@ -109,7 +109,7 @@ def words_on_page(html: str) -> str:
 
 def page(text: str) -> str:
     html = "".join(render(text))
-    words_on_page(html)
+    text_on_page(html)
     return html
 
 
@@ -131,7 +131,7 @@ def grown(chunks: list[str]) -> list[str]:
     return applied(blocks, growing.finish())
 
 
-# ── What comes in ────────────────────────────────────────────────────────────────────────────
+# ── Properties ───────────────────────────────────────────────────────────────────────────────
 
 PIECES = [
     *(
@@ -187,44 +187,46 @@ def rechunked(text: str, cuts: list[int]) -> list[str]:
 
 @settings(max_examples=400, deadline=None)
 @given(ANSWERS | LINES)
-def test_patches_end_at_the_rendering_of_the_whole(chunks: list[str]) -> None:
+def test_the_patches_end_with_the_rendering_of_the_whole_text(chunks: list[str]) -> None:
     assert grown(chunks) == list(render("".join(chunks)))
 
 
 @settings(max_examples=200, deadline=None)
 @given(LINES, st.lists(st.integers(1, 7), max_size=200))
-def test_patches_end_the_same_however_the_text_is_cut(lines: list[str], cuts: list[int]) -> None:
+def test_the_result_does_not_depend_on_how_the_text_is_cut(
+    lines: list[str], cuts: list[int]
+) -> None:
     text = "".join(lines)
     assert grown(rechunked(text, cuts)) == list(render(text))
 
 
 @settings(max_examples=200, deadline=None)
 @given(ANSWERS | LINES)
-def test_every_page_on_the_way_is_harmless(chunks: list[str]) -> None:
+def test_the_html_is_safe_after_every_patch(chunks: list[str]) -> None:
     growing = GrowingMarkdown()
     blocks: list[str] = []
     for chunk in chunks:
         growing.add(chunk)
         blocks = applied(blocks, growing.patch())
-        words_on_page("".join(blocks))
+        text_on_page("".join(blocks))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text() | ANSWERS.map("".join))
-def test_any_text_gives_a_harmless_page(text: str) -> None:
+def test_any_text_becomes_safe_html(text: str) -> None:
     page(text)
-    assert "\n" not in plain(text)
-    assert not ACTS_UNSEEN.search(plain(text))
+    assert "\n" not in plain_text(text)
+    assert not ACTS_UNSEEN.search(plain_text(text))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5)).map("".join))
-def test_any_latex_gives_harmless_mathml_or_none(source: str) -> None:
-    words_on_page(to_mathml(source, display=True) or "")
+def test_any_latex_becomes_safe_mathml_or_none(source: str) -> None:
+    text_on_page(to_mathml(source, display=True) or "")
 
 
 @pytest.mark.parametrize("path", HOSTILE, ids=lambda path: path.stem)
-def test_the_hostile_corpus_is_harmless_whole_and_growing(path: Path) -> None:
+def test_the_hostile_corpus_is_safe_whole_and_growing(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     page(text)
     assert grown([text[at : at + 9] for at in range(0, len(text), 9)]) == list(render(text))
@@ -254,15 +256,15 @@ def test_the_hostile_corpus_is_harmless_whole_and_growing(path: Path) -> None:
     ],
     ids=repr,
 )
-def test_what_comes_later_is_never_taken_for_settled(chunks: list[str]) -> None:
+def test_a_block_that_can_still_change_is_not_settled(chunks: list[str]) -> None:
     whole = list(render("".join(chunks)))
     assert grown(chunks) == grown(list("".join(chunks))) == whole
 
 
-# ── While it grows ───────────────────────────────────────────────────────────────────────────
+# ── Growing texts ───────────────────────────────────────────────────────────────────────────
 
 
-def test_nothing_added_gives_no_patch() -> None:
+def test_without_new_text_there_is_no_patch() -> None:
     growing = GrowingMarkdown()
     assert growing.patch() is None
     growing.add("")
@@ -273,7 +275,7 @@ def test_nothing_added_gives_no_patch() -> None:
     assert growing.finish() is None
 
 
-def test_settled_blocks_are_kept_and_not_sent_again() -> None:
+def test_settled_blocks_are_not_sent_again() -> None:
     growing = GrowingMarkdown()
     growing.add("one\n\ntwo\n\nthr")
     growing.patch()
@@ -281,13 +283,13 @@ def test_settled_blocks_are_kept_and_not_sent_again() -> None:
     assert growing.patch() == Patch(2, ('<p dir="auto">three</p>',))
 
 
-def test_a_definition_at_the_end_still_makes_links_of_what_stands_above() -> None:
+def test_a_definition_at_the_end_creates_links_above_it() -> None:
     text = "See [1].\n\nMore.\n\n[1]: https://a.b\n"
     assert grown(list(text)) == list(render(text))
     assert 'href="https://a.b"' in "".join(render(text))
 
 
-def test_an_open_code_block_is_sent_without_a_line_that_may_close_it() -> None:
+def test_a_line_that_may_close_a_code_block_is_held_back() -> None:
     growing = GrowingMarkdown()
     growing.add("Look:\n\n```python\nx = 1\n")
     growing.patch()
@@ -327,7 +329,7 @@ def test_code_is_colored_when_it_closes_and_not_sent_again() -> None:
     assert growing.patch() == Patch(0, render(growing.text))
     growing.add("and so on")
     assert growing.patch() == Patch(1, ('<p dir="auto">and so on</p>',))
-    assert growing.drawn_chars < 2 * len(growing.text)
+    assert growing.rendered_chars < 2 * len(growing.text)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +348,7 @@ def test_code_is_colored_when_it_closes_and_not_sent_again() -> None:
         ("a \\(x_1 *y*", '<code class="math-source">\\(x_1 *y*</code>'),
     ],
 )
-def test_half_a_mark_does_not_flicker(begun: str, shown: str) -> None:
+def test_an_incomplete_mark_does_not_flicker(begun: str, shown: str) -> None:
     growing = GrowingMarkdown()
     growing.add(begun)
     patch = growing.patch()
@@ -355,25 +357,25 @@ def test_half_a_mark_does_not_flicker(begun: str, shown: str) -> None:
     assert len(patch.blocks) <= 2
 
 
-# ── What it costs: counted, not timed ────────────────────────────────────────────────────────
+# ── Cost, counted in characters ──────────────────────────────────────────────────────────────
 
 
-def drawn_chars(text: str, step: int) -> int:
-    """How many characters all drawings of the growing answer took in."""
+def rendered_chars(text: str, step: int) -> int:
+    """Return the number of characters in all renderings of a growing text."""
     growing = GrowingMarkdown()
     for at in range(0, len(text), step):
         growing.add(text[at : at + step])
         growing.patch()
     growing.finish()
-    return growing.drawn_chars
+    return growing.rendered_chars
 
 
 PARAGRAPH = "Some words about a thing, **bold** and `code`, and so on. "
 
 
-def test_a_patch_costs_its_tail_and_not_the_answer() -> None:
+def test_a_patch_costs_the_tail_and_not_the_whole_text() -> None:
     text = "".join(f"## Part {n}\n\n{PARAGRAPH * 4}\n\n" for n in range(200))
-    assert drawn_chars(text, 20) < 12 * len(text)
+    assert rendered_chars(text, 20) < 12 * len(text)
 
 
 @pytest.mark.parametrize(
@@ -393,8 +395,8 @@ def test_a_patch_costs_its_tail_and_not_the_answer() -> None:
     ],
     ids=lambda text: repr(text[:8]),
 )
-def test_an_answer_without_end_is_not_drawn_again_and_again(text: str) -> None:
-    assert drawn_chars(text, 50) < 600_000 + 6 * len(text)
+def test_a_text_of_one_block_is_not_rendered_at_every_patch(text: str) -> None:
+    assert rendered_chars(text, 50) < 600_000 + 6 * len(text)
 
 
 @pytest.mark.parametrize(
@@ -430,9 +432,9 @@ def test_an_answer_without_end_is_not_drawn_again_and_again(text: str) -> None:
     ],
     ids=lambda text: repr(text[:12]),
 )
-def test_deep_and_long_text_ends_without_an_error(text: str) -> None:
+def test_deep_and_long_texts_are_rendered_without_an_error(text: str) -> None:
     page(text)
-    plain(text)
+    plain_text(text)
     assert grown([text[: len(text) // 2], text[len(text) // 2 :]]) == list(render(text))
 
 
@@ -442,13 +444,13 @@ def test_two_megabytes_are_rendered() -> None:
     assert len(render(text)) == 3 * 1_100
 
 
-def test_what_is_nested_too_deep_is_still_shown() -> None:
-    assert "the end" in words_on_page("".join(render("> " * 100 + "the end")))
+def test_content_beyond_the_nesting_limit_is_shown() -> None:
+    assert "the end" in text_on_page("".join(render("> " * 100 + "the end")))
     deep = "\n".join("  " * n + "- x" for n in range(60)) + "\n\nthe end"
-    assert "the end" in words_on_page("".join(render(deep)))
+    assert "the end" in text_on_page("".join(render(deep)))
 
 
-# ── Words and marks ──────────────────────────────────────────────────────────────────────────
+# ── Markdown ─────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -467,11 +469,11 @@ def test_what_is_nested_too_deep_is_still_shown() -> None:
         ("a\x00\x1b[1m\u202eb", '<p dir="auto">a␀␛[1mb</p>'),
     ],
 )
-def test_each_mark_has_its_html(text: str, html: str) -> None:
+def test_each_mark_becomes_its_html(text: str, html: str) -> None:
     assert page(text) == html
 
 
-def test_a_box_is_one_only_in_a_list() -> None:
+def test_a_checkbox_exists_only_in_a_list() -> None:
     assert page("- [x] a\n\n---\n\n[x] a").endswith('<p dir="auto">[x] a</p>')
 
 
@@ -479,7 +481,7 @@ def test_quotes_cannot_end_an_attribute() -> None:
     assert as_attribute("\"'<&\u202e") == "&quot;&#x27;&lt;&amp;"
 
 
-def test_a_table_scrolls_in_a_named_box_and_its_cells_have_classes() -> None:
+def test_a_table_scrolls_in_a_labeled_region_and_its_cells_have_classes() -> None:
     html = page("| a | b |\n|:-:|--:|\n| 1 | x<br>y |\n")
     assert html.startswith(
         '<div class="table-scroll" tabindex="0" role="region" aria-label="Table">'
@@ -487,14 +489,14 @@ def test_a_table_scrolls_in_a_named_box_and_its_cells_have_classes() -> None:
     assert '<td dir="auto" class="align-right">x<br>\ny</td>' in html
 
 
-def test_a_link_leaves_the_page_without_a_trace() -> None:
+def test_a_link_opens_a_new_tab_without_opener_and_referrer() -> None:
     assert page("[a](https://b.c 'title')") == (
         '<p dir="auto"><a href="https://b.c" target="_blank" '
         'rel="noopener noreferrer nofollow">a</a></p>'
     )
 
 
-def test_a_picture_is_a_link_with_its_words() -> None:
+def test_a_picture_is_a_link_with_its_alternative_text() -> None:
     assert ">a cat</a>" in page("![a cat](https://b.c/cat.png)")
     assert ">https://b.c/cat.png</a>" in page("![](https://b.c/cat.png)")
     badge = page("[![badge](https://b.c/d.svg)](https://e.f)")
@@ -502,13 +504,13 @@ def test_a_picture_is_a_link_with_its_words() -> None:
     assert 'href="https://e.f"' in badge
 
 
-def test_a_bare_address_is_a_link_without_its_full_stop() -> None:
+def test_a_bare_address_is_a_link_without_the_full_stop_after_it() -> None:
     assert ">https://a.b/c</a>." in page("See https://a.b/c.")
     assert ">https://a.b/c_(d)</a>)" in page("(https://a.b/c_(d))")
     assert "<a " not in page("`https://a.b`")
 
 
-def test_code_has_a_head_a_copy_button_and_classes_only() -> None:
+def test_code_has_a_header_a_copy_button_and_classes() -> None:
     assert page("```python\nif x:\n\treturn 1\n```") == (
         '<div class="code"><div class="code-head"><span class="code-lang">python</span>'
         '<button type="button" class="code-copy" data-save>Save</button>'
@@ -520,17 +522,17 @@ def test_code_has_a_head_a_copy_button_and_classes_only() -> None:
 
 
 @pytest.mark.parametrize("info", ["", "mermaid", "no-such-language", '"><script>', "é"])
-def test_code_in_an_unknown_language_is_plain(info: str) -> None:
+def test_code_in_an_unknown_language_has_no_colors(info: str) -> None:
     html = page(f"```{info}\ngraph TD; A-->B\n```")
     assert "graph TD; A--&gt;B\n</code>" in html
 
 
-def test_long_code_is_plain() -> None:
+def test_long_code_has_no_colors() -> None:
     assert "hl-" not in page("```python\n" + "x = 1\n" * (HIGHLIGHT_LIMIT_CHARS // 5) + "```")
 
 
 @pytest.mark.parametrize("code", ["a\n" + "\n" * 20 + "b", "x" * 600, "/*\n" * 21])
-def test_code_that_could_hold_a_lexer_for_long_is_plain(code: str) -> None:
+def test_code_that_would_slow_a_lexer_down_has_no_colors(code: str) -> None:
     assert highlight(f"'s' {code}", "css") == as_text(f"'s' {code}")
 
 
@@ -577,7 +579,7 @@ def test_every_language_has_a_lexer_and_every_class_is_listed() -> None:
         "```\n$$\nx\n$$\n```",
     ],
 )
-def test_money_variables_and_code_are_no_math(text: str) -> None:
+def test_prices_variables_and_code_are_not_math(text: str) -> None:
     assert "<math" not in page(text)
     assert "math-source" not in page(text)
 
@@ -598,7 +600,7 @@ def test_money_variables_and_code_are_no_math(text: str) -> None:
         ("$$\\begin{equation} a \\end{equation}$$", 1),
     ],
 )
-def test_each_way_of_writing_math_is_mathml(text: str, count: int) -> None:
+def test_each_delimiter_of_math_is_supported(text: str, count: int) -> None:
     html = page(text)
     assert html.count("<math ") == count
     assert "math-source" not in html
@@ -619,13 +621,13 @@ def test_each_way_of_writing_math_is_mathml(text: str, count: int) -> None:
     ],
     ids=lambda source: source[:12],
 )
-def test_latex_that_is_not_understood_is_shown_as_it_is(source: str) -> None:
+def test_unsupported_latex_is_shown_as_source(source: str) -> None:
     html = page(f"$$\n{source}\n$$")
     assert "<math" not in html
     assert as_text(source) in html
 
 
-def test_the_converter_can_bring_no_element_or_attribute_of_its_own() -> None:
+def test_only_listed_elements_and_attributes_of_the_converter_remain() -> None:
     root = Element("math", {"onclick": "x", "style": "y", "display": "block"})
     root.text = "&#x3c;script&#x3e;"
     assert safe_mathml(root) == '<math display="block">&lt;script&gt;</math>'
@@ -633,7 +635,7 @@ def test_the_converter_can_bring_no_element_or_attribute_of_its_own() -> None:
         safe_mathml(Element("script"))
 
 
-def test_a_formula_cannot_draw_over_the_page() -> None:
+def test_a_formula_cannot_cover_other_parts_of_the_page() -> None:
     html = to_mathml("\\raise{90em}{x} \\hspace{-50em} y", display=False) or ""
     assert "90em" not in html
     assert "50em" not in html
@@ -642,12 +644,12 @@ def test_a_formula_cannot_draw_over_the_page() -> None:
 # ── Plain text ───────────────────────────────────────────────────────────────────────────────
 
 
-def test_plain_is_one_line_of_words() -> None:
+def test_plain_text_is_one_line() -> None:
     text = "# Title\n\nSome **bold** [link](https://a.b) `x`\n\n- one\n- two\n\n```py\ny = 1\n```"
-    assert plain(text) == "Title Some bold link x one two y = 1"
-    assert plain("") == ""
+    assert plain_text(text) == "Title Some bold link x one two y = 1"
+    assert plain_text("") == ""
 
 
 @given(st.text())
-def test_visible_text_stays_as_it_is_the_second_time(text: str) -> None:
+def test_visible_is_idempotent(text: str) -> None:
     assert visible(visible(text)) == visible(text)

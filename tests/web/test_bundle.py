@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from akash_gradio.config.paths import ASSETS
-from akash_gradio.web.bundle import ScriptFault, join_scripts
+from akash_gradio.web.bundle import BundleError, join_scripts
 
 SCRIPTS = {
     "start.js": 'import { twice, Box as Crate } from "./numbers.js";\n'
@@ -71,11 +71,11 @@ def test_the_pages_own_scripts_make_one_module(tmp_path: Path) -> None:
 )
 def test_what_can_not_be_joined_is_named(tmp_path: Path, line: str) -> None:
     folder = _written(tmp_path, {**SCRIPTS, "numbers.js": f"// One.\n{line}\n"})
-    with pytest.raises(ScriptFault, match=r"numbers\.js, line 2: "):
+    with pytest.raises(BundleError, match=r"numbers\.js, line 2: "):
         join_scripts(folder, "start")
 
 
 def test_scripts_that_import_each_other_are_named(tmp_path: Path) -> None:
     words = 'import { Box } from "./numbers.js";\n' + SCRIPTS["words.js"]
-    with pytest.raises(ScriptFault, match=r"numbers\.js imports itself"):
+    with pytest.raises(BundleError, match=r"numbers\.js imports itself"):
         join_scripts(_written(tmp_path, {**SCRIPTS, "words.js": words}), "start")

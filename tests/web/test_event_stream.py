@@ -53,7 +53,7 @@ async def test_sends_each_event_as_it_comes_in_a_message_of_its_own():
 
 async def test_comments_keep_the_connection_open_while_nothing_comes():
     gate = Gate()
-    stream = Visit(EventStream(Producer(gate, {"n": 1}).events(), beat_s=0.001))
+    stream = Visit(EventStream(Producer(gate, {"n": 1}).events(), heartbeat_s=0.001))
     running = asyncio.ensure_future(stream.run())
     _start, *comments = [await stream.next_message() for _ in range(3)]
     assert [comment["body"] for comment in comments] == [b": waiting\n\n"] * 2

@@ -11,7 +11,12 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from akash_gradio.web.gradio_assets import ENTRY, built_files, files_of_first_visit
-from akash_gradio.web.page_assets import FOREVER, bundle_routes, inject_page_assets, page_files
+from akash_gradio.web.page_assets import (
+    CACHE_PERMANENTLY,
+    bundle_routes,
+    inject_page_assets,
+    page_files,
+)
 
 GRADIOS = (built_files().parent / "index.html").read_text()
 KINDS = ("html", "row", "column", "form", "textbox", "radio", "slider", "number", "checkbox")
@@ -103,7 +108,7 @@ def test_our_files_are_packed_and_kept_for_ever(client: TestClient, accepted: st
                 f"/page/assets/{path.format(files.stamp)}", headers={"accept-encoding": accepted}
             )
             assert response.content == text
-            assert response.headers["cache-control"] == FOREVER
+            assert response.headers["cache-control"] == CACHE_PERMANENTLY
             assert response.headers.get("content-encoding", "identity") == accepted
             assert response.headers["vary"] == "accept-encoding"
 
@@ -123,7 +128,7 @@ def test_gradios_built_files_are_kept_for_ever_too(client: TestClient) -> None:
         assert response.content == (built_files() / name).read_bytes()
         assert response.headers["content-type"].startswith(kind)
         assert response.headers.get("content-encoding") == encoding
-        assert response.headers["cache-control"] == FOREVER
+        assert response.headers["cache-control"] == CACHE_PERMANENTLY
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_every_text_of_the_panel_is_used() -> None:
 
 
 def test_every_text_of_the_settings_is_used() -> None:
-    by_name = set(re.findall(r'_(?:slider|whole|lines)\("(\w+)"', PYTHON))
+    by_name = set(re.findall(r'_(?:slider|number|text_lines)\("(\w+)"', PYTHON))
     assert sorted(set(texts.SETTINGS) - SETTINGS_USED - keys_in_python("s") - by_name) == []
 
 
