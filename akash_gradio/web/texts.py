@@ -646,7 +646,6 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     "endpoint_refused": ErrorText("{alias} returned status {status}.", "Try again."),
     "endpoint_malformed": ErrorText("{alias} sent an invalid response ({what}).", "Try again."),
     "endpoint_silent": ErrorText("{alias} sent an empty answer.", "Try again."),
-    "cannot_check": ErrorText("This endpoint can't be checked.", "{reason}"),
     # ── requests to the page's API ──
     "invalid_request": ErrorText("The server can't read this request.", "{detail}"),
     "cross_site": ErrorText(
