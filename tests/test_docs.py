@@ -237,14 +237,14 @@ def test_the_documented_numbers_are_those_of_the_code() -> None:
 
 
 def test_quoted_texts_of_the_page_are_verbatim() -> None:
-    for text, _ in table(DOCS / "model-integration.md", "### The model isn't there"):
+    for text, _ in table(DOCS / "model-integration.md", "### The model does not appear"):
         assert text in texts.UNAVAILABLE_REASONS.values()
     assert texts.PAGE["hidden_one"] in text_of(DOCS / "model-integration.md")
 
 
 def test_every_error_in_troubleshooting_is_one_of_the_pages() -> None:
     titles = [*(one.title for one in texts.ERRORS.values()), *texts.REFUSED_STATUS.values()]
-    for row in table(DOCS / "model-integration.md", "### It is there and doesn't answer"):
+    for row in table(DOCS / "model-integration.md", "### Requests fail"):
         parts = [part.strip(" .") for part in re.split(r"\([^)]*\)|…", row[0])]
         assert any(all(part in title for part in parts) for title in titles), row[0]
 
