@@ -118,7 +118,7 @@ ANSWER_FAILURES: Final[Mapping[str, Message]] = {
     "ok": Message("Answered."),
     "same": Message("Not run: it fails in the same way as “Answer”."),
     "silent": Message(
-        "The answer did not finish within {seconds} s.",
+        "The answer did not finish within {time}.",
         "Check the server's log and load. A proxy in between may hold the answer back.",
     ),
     "closed": Message("The connection was closed before a response.", "Check the server's log."),
@@ -218,7 +218,7 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
     "answers": {
         "ok": Message("Responded with status {status}."),
         "silent": Message(
-            "The server accepts the connection but sends nothing for {seconds} s.",
+            "The server accepts the connection but sends nothing for {time}.",
             "It hangs, or is loading its model. Check its log.",
         ),
         "closed": Message(
@@ -305,7 +305,7 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
     },
     "plain": {
         **ANSWER_FAILURES,
-        "ok": Message("Answered in {seconds} s."),
+        "ok": Message("Answered in {time}."),
         "streamed_unasked": Message(
             "The endpoint streams although no stream was requested.",
             "The server must respect `stream: false`, also if `stream` is omitted.",
@@ -410,25 +410,25 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         ),
     },
     "streams-live": {
-        "ok": Message("{count} chunks of text over {seconds} s."),
-        "too_fast": Message("The answer took only {seconds} s, too fast to measure or to matter."),
+        "ok": Message("{count} chunks of text over {time}."),
+        "too_fast": Message("The answer took only {time}, too fast to measure or to matter."),
         "fast": Message("The text arrives quickly, and the first token at once."),
         "lump": Message(
-            "All text arrives at once at the end ({seconds} s): a proxy buffers it.",
+            "All text arrives at once at the end ({time}): a proxy buffers it.",
             "Turn off buffering (nginx: proxy_buffering off; others: X-Accel-Buffering: no) and "
             "compression.",
         ),
     },
     "speed": {
-        "ok": Message("First token after {first} s, then {rate} tokens/s."),
+        "ok": Message("First token after {first}, then {speed}."),
         "unmeasured": Message("Not measured: the answer has no text."),
-        "first_alone": Message("First token after {first} s. Too short to measure tokens/s."),
+        "first_alone": Message("First token after {first}. Too short to measure tokens/s."),
         "slow_first": Message(
-            "The first token took {first} s.",
+            "The first token took {first}.",
             "Use more or larger GPUs, or fewer parallel requests (maxConcurrency).",
         ),
         "slow": Message(
-            "{rate} tokens/s, the first after {first} s: slower than people read.",
+            "{speed}, the first after {first}: slower than people read.",
             "Use a smaller or quantized model, or a larger GPU.",
         ),
     },
@@ -465,7 +465,7 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
     },
     "unknown-field": {"ok": Message("Ignored.")},
     "long-message": {
-        "ok": Message("Accepted, and answered in {seconds} s."),
+        "ok": Message("Accepted, and answered in {time}."),
         "context": Message("Received, but longer than the model's context."),
         "too_large": Message(
             "Rejected before it reached the model (413).",
@@ -523,7 +523,7 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         ),
     },
     "at-once": {
-        "ok": Message("All {count} were answered, the slowest after {seconds} s."),
+        "ok": Message("All {count} were answered, the slowest after {time}."),
         "busy": Message(
             "{ok} of {count} were answered, the others rejected as too many (429).",
             "Set maxConcurrency to {ok}.",
@@ -534,10 +534,10 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         ),
     },
     "cancel": {
-        "ok": Message("The next first token arrived after {now} s, as usual."),
+        "ok": Message("The next first token arrived after {now}, as usual."),
         "no_stream": Message("Not tested: the long answer did not begin."),
         "goes_on": Message(
-            "After a disconnect the next first token took {now} s instead of {usual} s: the "
+            "After a disconnect the next first token took {now} instead of {usual}: the "
             "server continues the abandoned answer.",
             _DISCONNECT,
         ),
@@ -584,7 +584,7 @@ VERDICTS: Final[Mapping[str, str]] = {
 }
 COST: Final = (
     "Checking {name}: at most {calls} requests, {tokens_in} tokens in and {tokens_out} out, "
-    "in about {seconds} s."
+    "in about {time}."
 )
 SUMMARY: Final = "{name}: {passed} passed, {warned} warned, {failed} failed, {skipped} not run"
 UNNAMED_ENDPOINT: Final = "endpoint"

@@ -13,6 +13,7 @@ from akash_gradio.check.probe_result import Verdict
 from akash_gradio.check.probes.registry import cost_of, probes_of
 from akash_gradio.check.runner import Finding
 from akash_gradio.domain.capabilities import Capabilities
+from akash_gradio.formatting import format_duration
 
 DURATIONS_S: Final = {Level.QUICK: 5, Level.STANDARD: 15, Level.FULL: 30}
 """Approximate duration of a check of a healthy endpoint, in seconds."""
@@ -25,7 +26,7 @@ def cost_facts(level: Level) -> dict[str, str]:
         "calls": f"{cost.calls}",
         "tokens_in": f"{cost.tokens_in:,}",
         "tokens_out": f"{cost.tokens_out:,}",
-        "seconds": f"{DURATIONS_S[level]}",
+        "time": format_duration(DURATIONS_S[level]),
     }
 
 

@@ -135,4 +135,4 @@ def _retry_text(error: errors.AllEndpointsFailed) -> str:
         return texts.ASK_OPERATOR
     if error.retry_after_s is None or error.retry_after_s < 1:
         return texts.RETRY_NOW
-    return texts.RETRY_IN.format(seconds=f"{error.retry_after_s:.0f}")
+    return texts.RETRY_IN.format(wait=format_duration(error.retry_after_s))

@@ -769,7 +769,7 @@ MALFORMED: Final[Mapping[str, str]] = {
 }
 
 MANY_ATTEMPTS: Final = "{count} attempts failed. Last error: "
-RETRY_IN: Final = "Try again in {seconds} s. Your message is kept."
+RETRY_IN: Final = "Try again in {wait}. Your message is kept."
 RETRY_NOW: Final = "Try again. Your message is kept."
 ASK_OPERATOR: Final = "Choose another model, or ask the operator to fix it. Your message is kept."
 TOKEN_COUNTS: Final = " ({requested} of {limit} tokens)"
@@ -893,7 +893,7 @@ CHECK: Final[Mapping[str, str]] = {
     "quick": "Quick",
     "standard": "Standard",
     "full": "Full",
-    "cost": "At most {calls} calls, {tokens_in} tokens in and {tokens_out} out; about {seconds} s.",
+    "cost": "At most {calls} calls, {tokens_in} tokens in and {tokens_out} out; about {time}.",
     "run": "Check",
     "stop": "Stop",
     "pending": "waiting",

@@ -102,7 +102,7 @@ def test_says_who_failed_how_often_and_when_to_come_back():
     assert view["title"] == "Big is unavailable."
     assert view["hint"] == (
         "2 attempts failed. Last error: The endpoint's rate limit is reached (eu-1, 429). "
-        "Try again in 12 s. Your message is kept."
+        "Try again in 13 s. Your message is kept."
     )
     assert view["details"] == "slow down"
 

@@ -16,6 +16,7 @@ from akash_gradio.check.probe import (
 )
 from akash_gradio.check.probe_request import ProbeResponse, chat_request
 from akash_gradio.check.probe_result import ProbeResult, failed, passed, skipped, warned
+from akash_gradio.formatting import format_seconds
 
 HELLO: Final = "Say hello in one short sentence."
 HELLO_TOKENS: Final = 24
@@ -58,7 +59,7 @@ def answer_failed(
         response.request,
         failure.code,
         status=failure.status or "",
-        seconds=f"{response.seconds:.0f}",
+        time=format_seconds(response.seconds),
         detail=evidence.target.quote(failure.detail),
     )
 
@@ -98,7 +99,7 @@ def _evaluate_plain(evidence: Evidence) -> ProbeResult:
         return answer_failed(response, answer.failure, evidence)
     if answer.streamed:
         return failed(response.request, "streamed_unasked")
-    return passed(response.request, seconds=f"{response.seconds:.2f}")
+    return passed(response.request, time=format_seconds(response.seconds))
 
 
 def _evaluate_shape(evidence: Evidence) -> ProbeResult:

@@ -13,6 +13,7 @@ from akash_gradio.check.probe import Evidence, Observation, Probe, ProbeContext
 from akash_gradio.check.probe_request import ProbeResponse
 from akash_gradio.check.probe_result import ProbeResult, failed, passed, skipped, warned
 from akash_gradio.check.probes.completion import send_chat
+from akash_gradio.formatting import format_seconds
 
 PARALLEL_REQUESTS: Final = 8
 PARALLEL_TOKENS: Final = 16
@@ -53,7 +54,7 @@ def _evaluate_parallel(evidence: Evidence) -> ProbeResult:
     count, ok = len(responses), len(responses) - len(failures)
     slowest_s = max(response.seconds for response in responses)
     if not failures:
-        return passed(request, count=count, seconds=f"{slowest_s:.1f}")
+        return passed(request, count=count, time=format_seconds(slowest_s))
     if all(failure.code == "busy" for failure in failures):
         return warned(request, "busy", count=count, ok=ok)
     status = failures[0].status or failures[0].code
@@ -71,7 +72,7 @@ def _evaluate_disconnect(evidence: Evidence) -> ProbeResult:
     times_s = parse_stream(following).token_times_s
     if not times_s:
         return skipped("busy") if following.status == 429 else warned(following.request, "blocked")
-    facts = {"usual": f"{usual_times_s[0]:.2f}", "now": f"{times_s[0]:.2f}"}
+    facts = {"usual": format_seconds(usual_times_s[0]), "now": format_seconds(times_s[0])}
     if times_s[0] > SLOWDOWN_FACTOR * usual_times_s[0] + SLOWDOWN_S:
         return warned(left.request, "goes_on", **facts)
     return passed(left.request, **facts)

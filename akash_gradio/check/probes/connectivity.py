@@ -9,6 +9,7 @@ from akash_gradio.check.parsing import failure_before_body
 from akash_gradio.check.probe import Evidence, Level, Observation, Probe, ProbeContext
 from akash_gradio.check.probe_request import ConnectionResult, ProbeRequest, ProbeResponse
 from akash_gradio.check.probe_result import ProbeResult, failed, passed, warned
+from akash_gradio.formatting import format_seconds
 
 EXPIRES_SOON_DAYS: Final = 14
 BASE_PATHS: Final = ("/v1", "/api/v1", "/openai/v1", "/api/openai/v1")
@@ -61,7 +62,7 @@ def _evaluate_answers(evidence: Evidence) -> ProbeResult:
     response = evidence.last_response("plain")
     failure = failure_before_body(response)
     if failure is not None and response.status is None and failure.code in NO_RESPONSE:
-        return failed(response.request, failure.code, seconds=f"{response.seconds:.0f}")
+        return failed(response.request, failure.code, time=format_seconds(response.seconds))
     return passed(response.request, status=response.status)
 
 

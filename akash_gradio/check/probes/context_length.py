@@ -10,6 +10,7 @@ from akash_gradio.check.probe_request import ProbeResponse
 from akash_gradio.check.probe_result import ProbeResult, failed, passed, skipped, warned
 from akash_gradio.check.probes.completion import FEW_TOKENS, send_chat
 from akash_gradio.check.probes.model_list import listed_models
+from akash_gradio.formatting import format_seconds
 
 LONG_TEXT: Final = ("internationalization ", 5_000)
 """A text and its repetitions: 105 kB, in about 20,000 tokens."""
@@ -43,7 +44,7 @@ def _evaluate_long(evidence: Evidence) -> ProbeResult:
     response = evidence.response("long")
     answer = parse_answer(response)
     if answer.failure is None or answer.is_accepted:
-        return passed(response.request, seconds=f"{response.seconds:.1f}")
+        return passed(response.request, time=format_seconds(response.seconds))
     failure = answer.failure
     if failure.code == "context":
         return passed(response.request, "context")

@@ -15,6 +15,7 @@ from akash_gradio.check.probes.completion import (
     evaluate_token_counts,
     send_chat,
 )
+from akash_gradio.formatting import format_seconds, format_speed
 
 COUNT_TO_60: Final = ("user", "Count from 1 to 60, with commas between the numbers.")
 COUNT_TOKENS: Final = 64
@@ -160,7 +161,7 @@ def _evaluate_without_usage(evidence: Evidence) -> ProbeResult:
 def _evaluate_streams_live(evidence: Evidence) -> ProbeResult:
     response, stream = _stream_of(evidence)
     if not evidence.responses("longer"):
-        facts = {"seconds": f"{response.seconds:.2f}", "count": len(stream.token_times_s)}
+        facts = {"time": format_seconds(response.seconds), "count": len(stream.token_times_s)}
         if response.seconds < MIN_MEASURABLE_S:
             return passed(response.request, "too_fast", **facts)
         return replace(passed(response.request, "ok", **facts), learned={"streams": True})
@@ -168,7 +169,7 @@ def _evaluate_streams_live(evidence: Evidence) -> ProbeResult:
     times_s = parse_stream(longer).token_times_s
     is_later = bool(times_s) and times_s[0] > LATE_FACTOR * stream.token_times_s[0]
     if _is_burst(longer) and is_later:
-        result = failed(longer.request, "lump", seconds=f"{times_s[0]:.1f}")
+        result = failed(longer.request, "lump", time=format_seconds(times_s[0]))
         return replace(result, learned={"streams": False})
     return passed(longer.request, "fast")
 
@@ -179,15 +180,15 @@ def _evaluate_speed(evidence: Evidence) -> ProbeResult:
         return skipped("unmeasured")
     first_s, last_s = stream.token_times_s[0], stream.token_times_s[-1]
     duration_s = last_s - first_s
-    facts = {"first": f"{first_s:.2f}", "rate": ""}
+    facts = {"first": format_seconds(first_s), "speed": ""}
     if first_s > SLOW_FIRST_TOKEN_S:
         return warned(response.request, "slow_first", **facts)
     tokens = _token_count(stream)
     if duration_s < MIN_MEASURABLE_S or tokens < MIN_MEASURABLE_TOKENS:
         return passed(response.request, "first_alone", **facts)
-    rate = (tokens - 1) / duration_s
-    facts["rate"] = f"{rate:.0f}"
-    if rate < SLOW_TOKENS_PER_S:
+    tokens_per_s = (tokens - 1) / duration_s
+    facts["speed"] = format_speed(tokens_per_s)
+    if tokens_per_s < SLOW_TOKENS_PER_S:
         return warned(response.request, "slow", **facts)
     return passed(response.request, **facts)
 
