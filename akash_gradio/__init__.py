@@ -4,4 +4,4 @@ Start reading at `app.py`, which builds every part, then `domain/`, the shared v
 `gateway/`. The import directions of the packages are in pyproject.toml.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from akash_gradio import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = [ROOT / "Dockerfile", ROOT / "deploy" / "Dockerfile.lb"]
@@ -23,6 +26,15 @@ def test_hadolint_finds_planted_errors(tmp_path: Path) -> None:
     planted.write_text("FROM python:latest\nRUN apt-get install curl\n")
     done = subprocess.run([HADOLINT, str(planted)], capture_output=True, text=True, check=False)
     assert "DL3007" in done.stdout
+
+
+def test_the_deployed_version_is_the_packages_and_in_the_changelog() -> None:
+    files = [*ROOT.glob("deploy*.yml"), ROOT / "deploy" / "compose.yml"]
+    tags = {
+        tag for path in files for tag in re.findall(r"akash-gradio(?:-lb)?:(\S+)", path.read_text())
+    }
+    assert tags == {__version__}
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_the_image_stops_on_sigterm_and_runs_as_an_unprivileged_user() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from akash_gradio import __version__
 from akash_gradio.config.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,8 +94,8 @@ def test_no_problem_is_missed_by_the_sdk(path: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("akash-gradio:0.1.0", "akash-gradio:latest"),
-        ("akash-gradio:0.1.0", "akash-gradio"),
+        (f"akash-gradio:{__version__}", "akash-gradio:latest"),
+        (f"akash-gradio:{__version__}", "akash-gradio"),
         ("- service: lb", "- service: nosuch"),
         ("size: 1Gi", "size: 1gig"),
     ],
