@@ -16,7 +16,7 @@ def opened(now: float = 0.0) -> Breaker:
     return breaker
 
 
-def test_lets_requests_through_at_first() -> None:
+def test_a_new_breaker_is_ready() -> None:
     assert Breaker().ready(0)
 
 
@@ -29,7 +29,7 @@ def test_opens_after_three_failures_in_a_row() -> None:
     assert breaker.ready_in_s(1) == 4
 
 
-def test_an_answer_between_them_breaks_the_row() -> None:
+def test_a_success_resets_the_failures_in_a_row() -> None:
     breaker = Breaker()
     fail(breaker, 2)
     breaker.succeeded()
@@ -37,7 +37,7 @@ def test_an_answer_between_them_breaks_the_row() -> None:
     assert breaker.ready(0)
 
 
-def test_opens_when_half_of_the_last_twenty_failed_though_never_three_in_a_row() -> None:
+def test_opens_when_half_of_the_last_twenty_failed() -> None:
     breaker = Breaker()
     for _ in range(9):
         fail(breaker, 1)
@@ -47,7 +47,7 @@ def test_opens_when_half_of_the_last_twenty_failed_though_never_three_in_a_row()
     assert not breaker.ready(0)
 
 
-def test_forgets_what_lies_more_than_twenty_back() -> None:
+def test_only_the_last_twenty_count() -> None:
     breaker = Breaker()
     for _ in range(9):
         fail(breaker, 1)
@@ -58,7 +58,7 @@ def test_forgets_what_lies_more_than_twenty_back() -> None:
     assert breaker.ready(0)
 
 
-def test_lets_one_probe_through_after_the_rest() -> None:
+def test_one_probe_is_allowed_after_the_pause() -> None:
     breaker = opened()
     assert breaker.ready(5)
     assert breaker.begin() is True
@@ -74,16 +74,16 @@ def test_the_probes_first_token_closes_it() -> None:
     assert breaker.begin() is False
 
 
-def test_a_failed_probe_doubles_the_rest_up_to_five_minutes() -> None:
-    breaker, now, rests = opened(), 0.0, []
+def test_a_failed_probe_doubles_the_pause_up_to_five_minutes() -> None:
+    breaker, now, pauses = opened(), 0.0, []
     for _ in range(8):
-        rests.append(breaker.ready_in_s(now))
-        now += rests[-1]
+        pauses.append(breaker.ready_in_s(now))
+        now += pauses[-1]
         breaker.failed(now, breaker.begin())
-    assert rests == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert pauses == [5, 10, 20, 40, 80, 160, 300, 300]
 
 
-def test_a_whole_answer_makes_the_next_rest_short_again() -> None:
+def test_a_complete_answer_resets_the_pause() -> None:
     breaker = opened()
     breaker.failed(5, breaker.begin())
     breaker.first_token(breaker.begin())
@@ -92,21 +92,21 @@ def test_a_whole_answer_makes_the_next_rest_short_again() -> None:
     assert breaker.ready_in_s(100) == 5
 
 
-def test_a_first_token_alone_does_not_make_the_next_rest_short() -> None:
+def test_a_first_token_alone_does_not_reset_the_pause() -> None:
     breaker = opened()
     breaker.first_token(breaker.begin())
     fail(breaker, 3, 100)
     assert breaker.ready_in_s(100) == 10
 
 
-def test_a_probe_that_its_caller_left_makes_room_for_the_next() -> None:
+def test_an_abandoned_probe_allows_the_next_one() -> None:
     breaker = opened()
     breaker.abandoned(breaker.begin())
     assert breaker.ready(5)
     assert breaker.begin() is True
 
 
-def test_what_was_sent_before_it_opened_neither_closes_nor_prolongs_it() -> None:
+def test_calls_sent_before_it_opened_neither_close_nor_prolong_it() -> None:
     breaker = Breaker()
     late = breaker.begin()
     fail(breaker, 3)
@@ -117,7 +117,7 @@ def test_what_was_sent_before_it_opened_neither_closes_nor_prolongs_it() -> None
     assert breaker.ready_in_s(4) == 1
 
 
-def test_a_rest_that_was_asked_for_opens_nothing() -> None:
+def test_a_requested_pause_does_not_open_it() -> None:
     breaker = Breaker()
     breaker.rest(0, 7)
     assert not breaker.ready(6.9)
@@ -127,7 +127,7 @@ def test_a_rest_that_was_asked_for_opens_nothing() -> None:
     assert breaker.begin() is False
 
 
-def test_a_shorter_rest_does_not_cut_a_longer_one() -> None:
+def test_a_shorter_pause_does_not_shorten_a_longer_one() -> None:
     breaker = Breaker()
     breaker.rest(0, 7)
     breaker.rest(0, 1)
@@ -141,7 +141,7 @@ def test_a_wrong_key_opens_it_at_once() -> None:
 
 
 @pytest.mark.parametrize("probe", [True, False])
-def test_a_probe_that_was_told_to_wait_shows_that_somebody_is_there(probe: bool) -> None:
+def test_a_probe_that_is_rate_limited_closes_it(probe: bool) -> None:
     breaker = opened()
     breaker.begin()
     breaker.alive(probe)

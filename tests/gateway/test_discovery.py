@@ -40,7 +40,7 @@ def read(value: Any) -> list[tuple[str, int | None]]:
         ({"data": [{"id": "e", "type": "embedding"}, {"id": "c", "type": "chat"}]}, ["c"]),
     ],
 )
-def test_reads_the_lists_that_servers_send(value: Any, ids: list[str]) -> None:
+def test_parses_the_lists_that_servers_send(value: Any, ids: list[str]) -> None:
     assert [model for model, _ in read(value)] == ids
 
 
@@ -63,12 +63,12 @@ def test_reads_the_lists_that_servers_send(value: Any, ids: list[str]) -> None:
         ({}, None),
     ],
 )
-def test_finds_the_context_where_servers_put_it(fields: dict[str, Any], limit: int | None) -> None:
+def test_finds_the_context_window_in_every_field(fields: dict[str, Any], limit: int | None) -> None:
     assert read({"data": [{"id": "x", **fields}]}) == [("x", limit)]
 
 
 @pytest.mark.parametrize(
-    ("body", "what"),
+    ("body", "reason"),
     [
         (b"<html>", "html"),
         (b"", "json"),
@@ -79,13 +79,13 @@ def test_finds_the_context_where_servers_put_it(fields: dict[str, Any], limit: i
         (b'{"data": {"id": "x"}}', "shape"),
     ],
 )
-def test_what_is_no_list_is_garbled(body: bytes, what: str) -> None:
+def test_another_response_is_malformed(body: bytes, reason: str) -> None:
     with pytest.raises(EndpointMalformed) as error:
         parse_models("a", body)
-    assert error.value.reason == what
+    assert error.value.reason == reason
 
 
-def test_reads_over_a_byte_order_mark() -> None:
+def test_a_byte_order_mark_is_skipped() -> None:
     assert parse_models("a", b'\xef\xbb\xbf["x"]') == (ServedModel(id="x"),)
 
 
@@ -96,7 +96,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_any_json_is_read_or_garbled(value: Any) -> None:
+def test_any_json_is_parsed_or_malformed(value: Any) -> None:
     try:
         models = parse_models("a", json.dumps(value).encode())
     except EndpointMalformed:
@@ -104,7 +104,7 @@ def test_any_json_is_read_or_garbled(value: Any) -> None:
     assert all(model.id.strip() for model in models)
 
 
-def test_own_ids_become_the_catalogs() -> None:
+def test_own_ids_are_translated_into_catalog_ids() -> None:
     own = (ServedModel(id="org/m", token_limit=9), ServedModel(id="other"))
     named = to_catalog_ids(own, {"m": "org/m"})
     assert named == (ServedModel(id="m", token_limit=9), ServedModel(id="other"))
@@ -113,7 +113,7 @@ def test_own_ids_become_the_catalogs() -> None:
 ENTRY = EndpointSettings(name="a", url="http://a.test")
 
 
-async def test_a_refused_list_says_how() -> None:
+async def test_an_error_response_is_raised() -> None:
     network = FakeTransport()
     network.model_lists["a"] = error_reply(401)
     with pytest.raises(EndpointRefused):
@@ -121,7 +121,7 @@ async def test_a_refused_list_says_how() -> None:
     assert network.closed == ["a"]
 
 
-async def test_a_list_past_its_size_is_garbled_and_closed() -> None:
+async def test_a_list_that_is_too_large_is_malformed_and_closed() -> None:
     network = FakeTransport()
     network.model_lists["a"] = FakeReply(
         parts=[b" " * (1 << 20)] * (MAX_LIST_BYTES // (1 << 20) + 1)

@@ -26,42 +26,42 @@ def configured(stub: StubEndpoint) -> EndpointSettings:
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_nothing_that_is_not_the_public_internet_is_public(address: str) -> None:
+def test_other_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8"])
-def test_the_public_internet_is(address: str) -> None:
+def test_addresses_of_the_internet_are_public(address: str) -> None:
     assert is_public(address)
 
 
-class Lookup:
-    """Says what it was told to say, one answer after the other."""
+class FakeResolver:
+    """A resolver that returns the given addresses, one list per call."""
 
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers, self.asked = list(answers), 0
+    def __init__(self, *results: list[str]) -> None:
+        self.results, self.calls = list(results), 0
 
     async def resolve(self, host: str, port: int, family: Any) -> list[dict[str, Any]]:
-        self.asked += 1
-        found = self.answers.pop(0)
-        return [{"hostname": host, "host": one, "port": port} for one in found]
+        self.calls += 1
+        addresses = self.results.pop(0)
+        return [{"hostname": host, "host": one, "port": port} for one in addresses]
 
     async def close(self) -> None:
         """Nothing to close."""
 
 
-async def test_a_name_is_refused_when_one_of_its_addresses_is_private() -> None:
-    lookup = Lookup(["8.8.8.8", "10.0.0.1"])
+async def test_a_name_with_a_private_address_is_refused() -> None:
+    lookup = FakeResolver(["8.8.8.8", "10.0.0.1"])
     with pytest.raises(OSError, match="not allowed"):
         await checked_resolver(is_public, lookup).resolve("evil.example", 443)  # type: ignore[arg-type]
 
 
-async def test_a_name_that_changes_its_mind_gains_nothing() -> None:
-    lookup = Lookup(["8.8.8.8"], ["127.0.0.1"])
+async def test_a_name_that_resolves_differently_later_has_no_effect() -> None:
+    lookup = FakeResolver(["8.8.8.8"], ["127.0.0.1"])
     resolver = checked_resolver(is_public, lookup)  # type: ignore[arg-type]
-    found = await resolver.resolve("rebinds.example", 443)
-    assert [one["host"] for one in found] == ["8.8.8.8"]  # and these are connected to
-    assert lookup.asked == 1
+    results = await resolver.resolve("rebinds.example", 443)
+    assert [one["host"] for one in results] == ["8.8.8.8"]  # and these are connected to
+    assert lookup.calls == 1
     with pytest.raises(OSError, match="not allowed"):
         await resolver.resolve("rebinds.example", 443)
 
@@ -73,26 +73,26 @@ async def test_a_name_that_changes_its_mind_gains_nothing() -> None:
         "127\u30020.0.1", "127\uff0e0\uff0e0\uff0e1", "\uff11\uff12\uff17.0.0.1", "a\u200d.b",
     ],
 )  # fmt: skip
-async def test_no_way_of_writing_this_machine_reaches_it(host: str) -> None:
+async def test_no_spelling_of_loopback_is_connected_to(host: str) -> None:
     async with StubEndpoint("perfect") as stub:
         url = stub.url.replace("127.0.0.1", host)
         transport = HttpTransport(is_public)
-        aimed = configured(stub).model_copy(update={"url": f"{url}/v1"})
+        endpoint = configured(stub).model_copy(update={"url": f"{url}/v1"})
         try:
             with pytest.raises(EndpointUnreachable):
-                await transport.open(aimed, "/models", None, headers={}, connect_timeout_s=5)
+                await transport.open(endpoint, "/models", None, headers={}, connect_timeout_s=5)
         finally:
             await transport.aclose()
         assert stub.requests == []
         assert stub.max_connections == 0
 
 
-async def test_without_a_rule_the_hosts_own_endpoints_are_reached() -> None:
+async def test_without_a_filter_loopback_is_connected_to() -> None:
     async with StubEndpoint("perfect") as stub:
         transport = HttpTransport()
-        answer = await transport.open(
+        response = await transport.open(
             configured(stub), "/models", None, headers={}, connect_timeout_s=5
         )
-        await answer.aclose()
+        await response.aclose()
         await transport.aclose()
         assert len(stub.requests) == 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from akash_gradio.gateway.reasoning import MAX_BLANK_CHARACTERS, ThinkSplitter
@@ -19,15 +19,15 @@ def test_splits_the_reasoning_from_the_answer() -> None:
     assert split("<think>Hm.</think>Yes.") == ("Hm.", "Yes.")
 
 
-def test_finds_tags_cut_anywhere() -> None:
+def test_finds_tags_divided_among_pieces() -> None:
     assert split(*"\n<think>\nHm <b>.</think>\n\nYes.") == ("Hm <b>.", "Yes.")
 
 
-def test_drops_the_newlines_after_the_tags_and_no_spaces() -> None:
+def test_drops_the_newlines_after_the_tags_but_no_spaces() -> None:
     assert split("<think>\n\n a", "</think>\r\n", "\n  code\n\nx") == (" a", "  code\n\nx")
 
 
-def test_an_empty_thought_says_nothing() -> None:
+def test_empty_reasoning_is_dropped() -> None:
     assert split("<think>\n\n</think>\n\nHi") == ("", "Hi")
 
 
@@ -59,37 +59,37 @@ def test_text_inside_the_tag_from_the_start_is_reasoning() -> None:
         ("Never ends </thi", True),
     ],
 )
-def test_text_whose_awaited_end_never_came_was_the_answer(text: str, at_once: bool) -> None:
+def test_text_without_the_expected_end_tag_was_the_answer(text: str, at_once: bool) -> None:
     splitter = ThinkSplitter(starts_in_reasoning=True)
     splitter.feed(text)
     assert splitter.answered_at_once is at_once
 
 
-def test_a_whole_answer_with_an_end_tag_alone_is_split() -> None:
+def test_a_complete_answer_with_an_end_tag_alone_is_split() -> None:
     splitter = ThinkSplitter()
     assert splitter.whole("So: yes.</think>\n\nYes.") == ("So: yes.", "Yes.")
 
 
 @pytest.mark.parametrize("text", ["Write `</think>` there.", "Plain.", "See <think>x</think>"])
-def test_a_whole_answer_without_reasoning_is_an_answer(text: str) -> None:
+def test_a_complete_answer_without_reasoning_is_unchanged(text: str) -> None:
     assert ThinkSplitter(starts_in_reasoning=True).whole(text) == ("", text)
 
 
-def test_reasoning_in_a_field_of_its_own_ends_with_the_text() -> None:
+def test_reasoning_in_its_own_field_ends_with_the_text() -> None:
     splitter = ThinkSplitter(starts_in_reasoning=True)
     splitter.expect_answer()
     assert splitter.feed("\n\n") == ("", "")
     assert splitter.feed("Yes. </think>") == ("", "Yes. </think>")
 
 
-def test_blanks_are_not_held_for_ever() -> None:
+def test_blanks_are_held_up_to_a_limit() -> None:
     blanks = " " * (MAX_BLANK_CHARACTERS + 1)
     splitter = ThinkSplitter()
     assert splitter.feed(blanks) == ("", blanks)
     assert split(blanks + "<think>x</think>")[0] == ""
 
 
-def test_an_unfinished_tag_at_the_end_is_what_it_says() -> None:
+def test_an_incomplete_tag_at_the_end_is_text() -> None:
     assert split("<thi") == ("", "<thi")
     assert split("<think>a</thi") == ("a</thi", "")
     assert split("1 <") == ("", "1 <")
@@ -100,15 +100,15 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(TEXTS, st.lists(st.integers(0, 400)), st.booleans())
-def test_any_cutting_gives_the_same_split(text: str, places: list[int], inside: bool) -> None:
+def test_the_split_does_not_depend_on_the_pieces(
+    text: str, places: list[int], inside: bool
+) -> None:
     edges = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
     pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
     assert split(*pieces, starts_in_reasoning=inside) == split(text, starts_in_reasoning=inside)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab<c/ ", min_size=1))
-def test_text_without_a_tag_passes_whole(text: str) -> None:
+def test_text_without_a_tag_is_unchanged(text: str) -> None:
     assert split(*text) == ("", text)

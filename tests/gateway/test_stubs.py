@@ -36,18 +36,19 @@ from akash_gradio.gateway.passthrough.transport import HttpTransport
 from tests.stubs import BEHAVIORS, Ending, StubEndpoint, behaviors_with, entry, settings_for, wire
 from tests.stubs.behaviors import LIMIT_TOKENS, REQUEST_TOKENS, RETRY_AFTER_S
 
-PROMPT_CLOSE_S = 0.2
-"""How soon an upstream's connection has to be closed once the caller left."""
+CLOSE_S = 2.0
+"""How soon an upstream connection has to be closed. Far below the timeouts of 30 s, far above what
+a busy machine needs."""
 
 
 def ask(text: str = "Grüße", *, stream: bool = True, model: str = "m") -> ChatRequest:
-    said = Conversation(turns=(Turn(role=Role.USER, content=text),))
-    return ChatRequest(model=model, conversation=said, stream=stream)
+    conversation = Conversation(turns=(Turn(role=Role.USER, content=text),))
+    return ChatRequest(model=model, conversation=conversation, stream=stream)
 
 
 @dataclass
 class Reply:
-    """What came of a request, as far as it came."""
+    """The events of a request, as far as they came."""
 
     events: list[Event] = field(default_factory=list)
 
@@ -56,7 +57,7 @@ class Reply:
         return "".join(event.text for event in self.events if isinstance(event, TextDelta))
 
     @property
-    def thoughts(self) -> str:
+    def reasoning(self) -> str:
         return "".join(event.text for event in self.events if isinstance(event, ReasoningDelta))
 
     @property
@@ -69,7 +70,7 @@ class Reply:
         return sum(isinstance(event, kind) for event in self.events)
 
 
-async def put(
+async def send(
     gateway: Gateway,
     request: ChatRequest,
     reply: Reply | None = None,
@@ -86,12 +87,12 @@ async def put(
 
 @cache
 def network() -> HttpTransport:
-    """One for all tests, each of which closes it: reading the certificates takes a while."""
+    """One transport for all tests, each of which closes it: it loads certificates only once."""
     return HttpTransport()
 
 
-def patience(name: str) -> dict[str, object]:
-    """Short times only where they are waited for, so that a busy machine changes nothing."""
+def timeouts_for(name: str) -> dict[str, object]:
+    """Short timeouts only where a test waits for them, so that a busy machine has no effect."""
     if BEHAVIORS[name].error == "EndpointTimeout":
         return {}
     return {"FIRST_TOKEN_TIMEOUT": 20, "IDLE_TIMEOUT": 20}
@@ -101,12 +102,12 @@ def patience(name: str) -> dict[str, object]:
 async def pair(
     bad: str, **variables: object
 ) -> AsyncIterator[tuple[Gateway, StubEndpoint, StubEndpoint]]:
-    """A gateway over one that misbehaves and is asked first, and one that is perfect."""
+    """A gateway with an endpoint that misbehaves and is chosen first, and a perfect one."""
     async with StubEndpoint(bad) as first, StubEndpoint("perfect") as second:
         settings = settings_for(
             entry(first, name="bad", weight=1000),
             entry(second, name="good"),
-            **(patience(bad) | variables),
+            **(timeouts_for(bad) | variables),
         )
         async with open_gateway(settings, transport=network()) as gateway:
             yield gateway, first, second
@@ -117,14 +118,14 @@ async def pair(
 @asynccontextmanager
 async def alone(name: str, **variables: object) -> AsyncIterator[tuple[Gateway, StubEndpoint]]:
     async with StubEndpoint(name) as stub:
-        settings = settings_for(entry(stub, name="only"), **(patience(name) | variables))
+        settings = settings_for(entry(stub, name="only"), **(timeouts_for(name) | variables))
         async with open_gateway(settings, transport=network()) as gateway:
             yield gateway, stub
         await stub.wait_for_idle()
 
 
 class Clock:
-    """Seconds that pass when we say so."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -136,11 +137,11 @@ class Clock:
 # ---- before the first token ----
 
 
-@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
 @pytest.mark.parametrize("name", behaviors_with(Ending.NO_FIRST_TOKEN))
-async def test_hides_a_failure_before_the_first_token(name: str, stream: bool) -> None:
+async def test_a_failure_before_the_first_token_is_hidden(name: str, stream: bool) -> None:
     async with pair(name) as (gateway, bad, good):
-        reply = await put(gateway, ask(stream=stream))
+        reply = await send(gateway, ask(stream=stream))
     assert reply.text == wire.TEXT
     assert (reply.of(Started), reply.of(Retrying), reply.of(Finished)) == (1, 1, 1)
     failed, answered = reply.receipt.attempts
@@ -156,18 +157,18 @@ async def test_hides_a_failure_before_the_first_token(name: str, stream: bool) -
 @pytest.mark.parametrize(
     "name", [n for n in behaviors_with(Ending.NO_FIRST_TOKEN) if "Timeout" in BEHAVIORS[n].error]
 )
-async def test_hangs_up_on_an_endpoint_that_said_nothing_in_time(name: str) -> None:
+async def test_the_connection_to_an_endpoint_that_times_out_is_closed(name: str) -> None:
     async with pair(name) as (gateway, bad, _):
-        await put(gateway, ask())
-        await bad.wait_for_disconnect(PROMPT_CLOSE_S)
+        await send(gateway, ask())
+        await bad.wait_for_disconnect(CLOSE_S)
 
 
 @pytest.mark.parametrize("name", ["closed_port", "hangs_after_role", "html_with_200", "status_503"])
-async def test_says_that_nobody_answered_when_all_fail_alike(name: str) -> None:
+async def test_the_error_names_the_cause_when_all_endpoints_fail(name: str) -> None:
     async with alone(name, RETRY_ATTEMPTS=1) as (gateway, _):
         reply = Reply()
         with pytest.raises(AllEndpointsFailed) as raised:
-            await put(gateway, ask(), reply)
+            await send(gateway, ask(), reply)
     assert type(raised.value.cause).__name__ in BEHAVIORS[name].error.split()
     assert raised.value.receipt is not None
     assert len(raised.value.receipt.attempts) == 2
@@ -175,41 +176,41 @@ async def test_says_that_nobody_answered_when_all_fail_alike(name: str) -> None:
     assert reply.of(Started) == 0
 
 
-async def test_survives_a_crash_between_two_questions() -> None:
+async def test_a_crash_between_two_requests_is_hidden() -> None:
     async with StubEndpoint() as first, StubEndpoint() as second:
         entries = entry(first, name="a", weight=1000), entry(second, name="b")
         async with open_gateway(settings_for(*entries)) as gateway:
-            assert (await put(gateway, ask())).receipt.endpoint == "a"
+            assert (await send(gateway, ask())).receipt.endpoint == "a"
             first.kill()
-            assert (await put(gateway, ask())).receipt.endpoint == "b"
+            assert (await send(gateway, ask())).receipt.endpoint == "b"
             await first.listen()
-            assert (await put(gateway, ask())).receipt.endpoint == "a"
+            assert (await send(gateway, ask())).receipt.endpoint == "a"
 
 
-# ---- whole answers ----
+# ---- complete answers ----
 
 
 @pytest.mark.parametrize("name", sorted(set(behaviors_with(Ending.COMPLETE)) - {"echoes"}))
-async def test_reads_the_right_text_from_what_real_servers_send(name: str) -> None:
+async def test_the_text_of_every_kind_of_stream_is_read(name: str) -> None:
     async with alone(name, RETRY_ATTEMPTS=0) as (gateway, _):
-        reply = await put(gateway, ask())
+        reply = await send(gateway, ask())
     assert reply.text == BEHAVIORS[name].text
-    assert reply.thoughts == BEHAVIORS[name].reasoning
+    assert reply.reasoning == BEHAVIORS[name].reasoning
     assert reply.receipt.attempts[-1].outcome == "ok"
     assert reply.receipt.finish in {"stop", ""}
 
 
 @pytest.mark.parametrize("name", sorted(set(behaviors_with(Ending.COMPLETE)) - {"echoes"}))
-async def test_reads_the_right_text_where_no_stream_was_asked(name: str) -> None:
+async def test_the_text_of_every_complete_answer_is_read(name: str) -> None:
     async with alone(name, RETRY_ATTEMPTS=0) as (gateway, stub):
-        reply = await put(gateway, ask(stream=False))
+        reply = await send(gateway, ask(stream=False))
     assert reply.text == wire.TEXT
     assert not stub.chats[0].json.get("stream")
 
 
-async def test_reports_the_tokens_that_the_endpoint_counted() -> None:
+async def test_the_tokens_that_the_endpoint_reports_are_in_the_receipt() -> None:
     async with alone("perfect") as (gateway, _):
-        reply = await put(gateway, ask())
+        reply = await send(gateway, ask())
     assert Usage(13, len(wire.TOKENS), None) in reply.events
     assert reply.receipt.tokens_out is not None
     assert (reply.receipt.tokens_out.tokens, reply.receipt.tokens_out.reported) == (
@@ -223,13 +224,13 @@ async def test_reports_the_tokens_that_the_endpoint_counted() -> None:
 
 
 @pytest.mark.parametrize("name", behaviors_with(Ending.INTERRUPTED))
-async def test_delivers_what_was_said_and_says_that_it_broke_off(name: str) -> None:
+async def test_an_interrupted_answer_is_delivered_as_far_as_it_came(name: str) -> None:
     reply = Reply()
     async with pair(name) as (gateway, bad, good):
         with pytest.raises(ReplyInterrupted) as raised:
-            await put(gateway, ask(), reply)
+            await send(gateway, ask(), reply)
         if "hangs" in name or "comments" in name or "endless" in name:
-            await bad.wait_for_disconnect(PROMPT_CLOSE_S)
+            await bad.wait_for_disconnect(CLOSE_S)
     assert reply.text == BEHAVIORS[name].text
     assert (reply.of(Started), reply.of(Retrying), reply.of(Finished)) == (1, 0, 0)
     assert type(raised.value.cause).__name__ in BEHAVIORS[name].error.split()
@@ -238,24 +239,26 @@ async def test_delivers_what_was_said_and_says_that_it_broke_off(name: str) -> N
     assert (len(bad.chats), len(good.chats)) == (1, 0)
 
 
-async def test_breaks_off_when_the_endpoint_crashes() -> None:
+async def test_a_crash_interrupts_the_answer() -> None:
     async with alone("slow") as (gateway, stub):
         reply = Reply()
         with pytest.raises(ReplyInterrupted):
-            await put(gateway, ask(), reply, at_text=stub.kill)
+            await send(gateway, ask(), reply, at_text=stub.kill)
     assert reply.text
     assert wire.TEXT.startswith(reply.text)
 
 
-# ---- the request's fault ----
+# ---- invalid requests ----
 
 
-@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
 @pytest.mark.parametrize("name", behaviors_with(Ending.REQUEST_REFUSED))
-async def test_asks_nobody_else_when_the_request_is_at_fault(name: str, stream: bool) -> None:
+async def test_no_other_endpoint_is_tried_when_the_request_is_at_fault(
+    name: str, stream: bool
+) -> None:
     async with pair(name) as (gateway, bad, good):
         with pytest.raises(RequestRefused) as raised:
-            await put(gateway, ask(stream=stream))
+            await send(gateway, ask(stream=stream))
         assert gateway.endpoints()[0].state is EndpointState.READY
     assert type(raised.value).__name__ == BEHAVIORS[name].error
     assert raised.value.alias == "bad"
@@ -267,11 +270,11 @@ async def test_asks_nobody_else_when_the_request_is_at_fault(name: str, stream: 
         assert raised.value.detail == f"failed with {raised.value.upstream_status}"
 
 
-# ---- leaving ----
+# ---- cancellation ----
 
 
 async def cancelled(gateway: Gateway, stub: StubEndpoint, until: Callable[[Reply], bool]) -> float:
-    """Ask in a task, cancel it once `until` holds; when it was cancelled."""
+    """Send a request in a task, cancel it once `until` holds, and return when that was."""
     reply, reached = Reply(), asyncio.Event()
 
     async def consume() -> None:
@@ -285,11 +288,11 @@ async def cancelled(gateway: Gateway, stub: StubEndpoint, until: Callable[[Reply
     await stub.wait_for_requests()
     if not until(reply):
         await asyncio.wait_for(reached.wait(), 2)
-    left_at = time.monotonic()
+    cancelled_at = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    return left_at
+    return cancelled_at
 
 
 @pytest.mark.parametrize(
@@ -303,10 +306,10 @@ async def cancelled(gateway: Gateway, stub: StubEndpoint, until: Callable[[Reply
         ("slow", True),
     ],
 )
-async def test_hangs_up_at_once_when_the_caller_is_cancelled(name: str, begun: bool) -> None:
+async def test_cancellation_closes_the_connection(name: str, begun: bool) -> None:
     async with pair(name, FIRST_TOKEN_TIMEOUT=30, IDLE_TIMEOUT=30) as (gateway, bad, good):
-        left_at = await cancelled(gateway, bad, lambda reply: bool(reply.text) or not begun)
-        assert await bad.wait_for_disconnect(PROMPT_CLOSE_S) - left_at < PROMPT_CLOSE_S
+        cancelled_at = await cancelled(gateway, bad, lambda reply: bool(reply.text) or not begun)
+        assert await bad.wait_for_disconnect(CLOSE_S) - cancelled_at < CLOSE_S
         status = gateway.endpoints()[0]
         assert (status.in_flight, status.reason) == (0, "")
         assert status.state in {EndpointState.READY, EndpointState.UNKNOWN}
@@ -314,58 +317,58 @@ async def test_hangs_up_at_once_when_the_caller_is_cancelled(name: str, begun: b
 
 
 @pytest.mark.parametrize("name", ["slow", "hangs_in_the_middle"])
-async def test_hangs_up_at_once_when_the_caller_closes_the_stream(name: str) -> None:
+async def test_closing_the_stream_closes_the_connection(name: str) -> None:
     async with pair(name, FIRST_TOKEN_TIMEOUT=30, IDLE_TIMEOUT=30) as (gateway, bad, _):
         events = gateway.stream(ask())
         async for event in events:
             if isinstance(event, TextDelta):
                 break
-        left_at = time.monotonic()
+        cancelled_at = time.monotonic()
         await events.aclose()
-        assert await bad.wait_for_disconnect(PROMPT_CLOSE_S) - left_at < PROMPT_CLOSE_S
+        assert await bad.wait_for_disconnect(CLOSE_S) - cancelled_at < CLOSE_S
         assert gateway.endpoints()[0].in_flight == 0
 
 
-async def test_hangs_up_on_those_who_wait_when_the_gateway_closes() -> None:
+async def test_closing_the_gateway_closes_the_connection() -> None:
     async with StubEndpoint("hangs_after_role") as stub:
         settings = settings_for(entry(stub), FIRST_TOKEN_TIMEOUT=30)
         async with open_gateway(settings) as gateway:
-            waiting = asyncio.create_task(put(gateway, ask()))
+            waiting = asyncio.create_task(send(gateway, ask()))
             await stub.wait_for_requests()
         await stub.wait_for_idle()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
 
-# ---- resting, keys, joining ----
+# ---- pauses, keys, discovery ----
 
 
 @pytest.mark.parametrize(
     "name", ["retry_after_in_seconds", "retry_after_as_date", "retry_after_in_milliseconds"]
 )
-async def test_rests_an_endpoint_for_as_long_as_it_asked(name: str) -> None:
+async def test_an_endpoint_is_paused_for_as_long_as_it_requested(name: str) -> None:
     clock = Clock()
     async with StubEndpoint(name) as bad, StubEndpoint() as good:
         entries = entry(bad, name="bad", weight=1000), entry(good, name="good")
         async with open_gateway(settings_for(*entries), clock=clock) as gateway:
-            await put(gateway, ask())
+            await send(gateway, ask())
             assert gateway.endpoints()[0].state is EndpointState.RESTING
             clock.now += RETRY_AFTER_S - 1.5  # a date has whole seconds
-            await put(gateway, ask())
+            await send(gateway, ask())
             assert len(bad.chats) == 1
             clock.now += 1.6
-            await put(gateway, ask())
+            await send(gateway, ask())
             assert len(bad.chats) == 2
 
 
-async def test_sends_each_key_to_its_own_endpoint_only() -> None:
+async def test_each_key_is_sent_to_its_own_endpoint_only() -> None:
     async with StubEndpoint("status_500") as first, StubEndpoint(key="key-of-b-123456") as second:
         entries = (
             entry(first, name="a", weight=9, apiKey="key-of-a-123456", customHeaders={"X-A": "1"}),
             entry(second, name="b", apiKey="key-of-b-123456", customHeaders={"X-B": "2"}),
         )
         async with open_gateway(settings_for(*entries)) as gateway:
-            assert (await put(gateway, ask())).receipt.endpoint == "b"
+            assert (await send(gateway, ask())).receipt.endpoint == "b"
     assert {seen.headers["authorization"] for seen in first.chats} == {"Bearer key-of-a-123456"}
     assert {seen.headers["authorization"] for seen in second.chats} == {"Bearer key-of-b-123456"}
     for stub, sent in ((first, ("1", None)), (second, (None, "2"))):
@@ -374,22 +377,22 @@ async def test_sends_each_key_to_its_own_endpoint_only() -> None:
 
 
 @pytest.mark.parametrize("name", ["redirects_302", "redirects_307"])
-async def test_follows_no_endpoint_to_another_host(name: str) -> None:
+async def test_redirects_are_not_followed(name: str) -> None:
     async with pair(name) as (gateway, bad, _):
-        await put(gateway, ask())
+        await send(gateway, ask())
     assert all("/stolen" not in seen.path for seen in bad.requests)
 
 
-async def test_lets_an_endpoint_join_that_was_down_at_the_start() -> None:
+async def test_an_endpoint_that_was_down_at_the_start_joins_later() -> None:
     async with (
         StubEndpoint(listening=False) as late,
         open_gateway(settings_for(entry(late, models=None))) as gateway,
     ):
         with pytest.raises((NoEndpoint, UnknownModel)):
-            await put(gateway, ask())
+            await send(gateway, ask())
         await late.listen()
         await gateway.discover()
-        assert (await put(gateway, ask())).text == wire.TEXT
+        assert (await send(gateway, ask())).text == wire.TEXT
         (status,) = gateway.endpoints()
     assert status.models is not None
     assert [model.id for model in status.models] == ["m"]
@@ -398,40 +401,40 @@ async def test_lets_an_endpoint_join_that_was_down_at_the_start() -> None:
 @pytest.mark.parametrize(
     "name", ["hangs_before_headers", "html_with_200", "broken_json", "closed_port"]
 )
-async def test_starts_in_spite_of_an_endpoint_that_cannot_list_its_models(name: str) -> None:
+async def test_an_endpoint_that_cannot_list_its_models_does_not_delay_the_start(name: str) -> None:
     async with StubEndpoint(name, everywhere=True) as bad, StubEndpoint() as good:
         entries = entry(bad, models=None, weight=9), entry(good, models=None)
         async with open_gateway(settings_for(*entries)) as gateway, asyncio.timeout(15):
-            assert (await put(gateway, ask())).text == wire.TEXT
+            assert (await send(gateway, ask())).text == wire.TEXT
 
 
-# ---- many at once ----
+# ---- concurrency ----
 
 
-async def test_keeps_two_hundred_streams_apart() -> None:
-    questions = [f"№{number} 👩‍🚀 {'abcdefghij' * 8} {number * 7919}" for number in range(200)]
+async def test_two_hundred_streams_are_kept_apart() -> None:
+    prompts = [f"№{number} 👩‍🚀 {'abcdefghij' * 8} {number * 7919}" for number in range(200)]
     before = asyncio.all_tasks()
     async with StubEndpoint("echoes") as one, StubEndpoint("echoes") as two:
         entries = entry(one, name="one", weight=2), entry(two, name="two")
         settings = settings_for(*entries, FIRST_TOKEN_TIMEOUT=30, IDLE_TIMEOUT=30)
         async with open_gateway(settings) as gateway:
-            replies = await asyncio.gather(*(put(gateway, ask(text)) for text in questions))
+            replies = await asyncio.gather(*(send(gateway, ask(text)) for text in prompts))
             assert [status.in_flight for status in gateway.endpoints()] == [0, 0]
         await one.wait_for_idle()
         await two.wait_for_idle()
         assert one.max_connections > 50
-    assert [reply.text for reply in replies] == questions
+    assert [reply.text for reply in replies] == prompts
     assert all(len(reply.receipt.attempts) == 1 for reply in replies)
     assert abs(len(one.chats) - 2 * len(two.chats)) <= 2
     assert asyncio.all_tasks() == before
 
 
-async def test_leaves_no_task_behind_whatever_happened() -> None:
+async def test_no_task_is_left_over() -> None:
     before = asyncio.all_tasks()
     async with pair("hangs_before_headers") as (gateway, bad, _):
-        task = asyncio.create_task(put(gateway, ask()))
+        task = asyncio.create_task(send(gateway, ask()))
         await bad.wait_for_requests()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await put(gateway, ask())
+        await send(gateway, ask())
     assert asyncio.all_tasks() == before

@@ -196,13 +196,13 @@ class StubEndpoint:
         """Wait until a number of chat requests have been received."""
         await self._wait_until(lambda: len(self.chats) >= count, within_s, f"{count} requests")
 
-    async def wait_for_disconnect(self, within_s: float = 0.2) -> float:
+    async def wait_for_disconnect(self, within_s: float = 2.0) -> float:
         """Wait until a client disconnects during a request, and return the time."""
         await self._wait_until(lambda: self.closed_at is not None, within_s, "a disconnect")
         assert self.closed_at is not None
         return self.closed_at
 
-    async def wait_for_idle(self, within_s: float = 0.5) -> None:
+    async def wait_for_idle(self, within_s: float = 2.0) -> None:
         """Wait until no connection is open."""
         await self._wait_until(lambda: not self._writers, within_s, "all connections closed")
 
