@@ -738,7 +738,6 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     ),
 }
 """Texts of errors, by `UserError.code`, or by code and reason (`no_endpoint.busy`)."""
-"""Texts of the gateway's errors, by class name and reason."""
 
 REFUSED_STATUS: Final[Mapping[int, str]] = {
     401: "The endpoint rejected the API key ({alias}, 401).",
