@@ -82,7 +82,7 @@ class Page {
       branch: (index) => this.chats.branch(this.chat, index),
       chooseModel: (button, current, then) => this.models.choose(button, current, then),
       edit: (index, text, files) => this.session.edit(index, text, files),
-      showVersion: (index, shown) => this.session.chooseVersion(index, shown),
+      chooseVersion: (index, shown) => this.session.chooseVersion(index, shown),
       starter: (text) => this.#starter(text),
     });
   }

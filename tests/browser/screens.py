@@ -456,7 +456,7 @@ def history(sources: ScreenSources, visit: Visit, shot: Shot) -> None:
     if page.locator("#menu").is_visible():
         page.click("#menu")
     choose_chat_action(page, "Recipe: leek and potato soup", "Pin")
-    choose_chat_action(page, "خطة الرحلة", "Move to a folder")
+    choose_chat_action(page, "خطة الرحلة", "Move to folder")
     page.get_by_label("New folder").fill("Travel")
     page.keyboard.press("Enter")
     expect(page.locator("#history h2").first).to_have_text("Pinned")

@@ -35,14 +35,14 @@ def test_an_interrupted_answer_can_be_continued_and_is_marked(
     ask(page, "Go")
     upstream.stub.set_behavior(answering(" came", ", and then home."))
     assert len(upstream.stub.chats) == 1
-    last_answer(page).get_by_role("button", name="Continue").click()
+    last_answer(page).get_by_role("button", name="Continue", exact=True).click()
     expect(answer_text(page)).to_have_text("As far as I came, and then home.")
     wait_until_settled(page)
     expect(last_answer(page).locator(".receipt .flag").first).to_have_text("continued")
     question, begun, more = messages(upstream.stub)
     assert [question, begun, more[0]] == [("user", "Go"), ("assistant", "As far as I "), "user"]
     expect(last_answer(page).locator(".versions")).to_have_text("2/2")
-    expect(last_answer(page).get_by_role("button", name="Continue")).to_have_count(0)
+    expect(last_answer(page).get_by_role("button", name="Continue", exact=True)).to_have_count(0)
     reload_page(page)
     expect(answer_text(page)).to_have_text("As far as I came, and then home.")
     last_answer(page).get_by_label("Previous version").click()
@@ -58,10 +58,10 @@ def test_a_stopped_answer_can_be_continued_and_a_complete_one_cannot(
     expect(answer_text(page)).to_contain_text("word5")
     page.click("#send")
     wait_until_settled(page)
-    expect(last_answer(page).get_by_role("button", name="Continue")).to_be_visible()
+    expect(last_answer(page).get_by_role("button", name="Continue", exact=True)).to_be_visible()
     upstream.stub.set_behavior("echoes")
     ask(page, "Enough")
-    expect(page.get_by_role("button", name="Continue")).to_have_count(0)
+    expect(page.get_by_role("button", name="Continue", exact=True)).to_have_count(0)
 
 
 def test_regenerating_with_another_model_keeps_the_model_of_the_chat(
@@ -156,5 +156,5 @@ def test_a_reload_keeps_the_text_streamed_so_far(
     reload_page(page)
     expect(answer_text(page)).to_contain_text("word9")
     expect(last_answer(page).locator(".flag").first).to_have_text("stopped")
-    expect(last_answer(page).get_by_role("button", name="Continue")).to_be_visible()
+    expect(last_answer(page).get_by_role("button", name="Continue", exact=True)).to_be_visible()
     upstream.stub.wait_for_disconnect(within_s=2)
