@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tomllib
@@ -26,6 +25,7 @@ from akash_gradio.gateway import breaker, retries
 from akash_gradio.gateway.policies import Candidate, CurrentWeights, weighted
 from akash_gradio.web import texts
 from akash_gradio.web.routes import page_routes
+from tests.browser.servers import free_port
 from tests.documents import DOCS, ROOT, Fence, fences, text_of
 from tests.web.fakes import FakeChatGateway, make_deps
 
@@ -295,11 +295,6 @@ def test_the_image_contains_only_what_dockerignore_allows() -> None:
 
 
 # ── programs ─────────────────────────────────────────────────────────────────
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

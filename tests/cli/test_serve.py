@@ -20,16 +20,11 @@ import openai
 import pytest
 
 from akash_gradio import __version__
+from tests.browser.servers import free_port
 from tests.stubs import StubThread, wire
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 40.0
-
-
-def free_port() -> int:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        return int(reserved.getsockname()[1])
 
 
 def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:

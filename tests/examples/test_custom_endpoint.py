@@ -13,14 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser.servers import free_port
+
 SCRIPT = Path(__file__).parents[2] / "examples" / "custom_endpoint.py"
 KEY = {"authorization": "Bearer sesame"}
 LONG = "word " * 3000
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def start(port: int, **environment: str) -> subprocess.Popen[str]:
