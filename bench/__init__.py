@@ -1,1 +1,4 @@
-"""The benchmarks: `make bench`. Figures and targets: bench/results.md."""
+"""The benchmarks. Start reading at `run.py` (`make bench`); results are in bench/results.md.
+
+They may import anything of `akash_gradio`.
+"""

@@ -1,4 +1,4 @@
-// What the stand-in endpoint and the load client share: a clock, and bytes that grow.
+// Shared by the stand-in endpoint and the load client: a clock, and growing byte buffers.
 #pragma once
 #include <stdint.h>
 #include <stdio.h>

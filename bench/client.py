@@ -1,4 +1,4 @@
-"""The load client (`bench/load.c`) run once, and what it saw."""
+"""Runs the load client (`bench/load.c`) and returns what it measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from bench.programs import program
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where to ask. path: of the chat completions. headers: what this system wants besides."""
+    """Where the load client sends its requests.
+
+    Attributes:
+        port: The port on 127.0.0.1.
+        path: The path of the chat completions.
+        headers: Additional headers that the system needs.
+    """
 
     port: int
     path: str = "/v1/chat/completions"
@@ -24,8 +30,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Times:
-    """Milliseconds."""
+class TimesMs:
+    """The distribution of a time, in milliseconds."""
 
     p50: float
     p99: float
@@ -34,12 +40,15 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What the callers saw. Rates are of the measured window, tokens_in_all of the whole run.
+class LoadResult:
+    """What the load client measured. Rates are of the measured window.
 
-    silent: callers without a token in the window. failed: connections and statuses. wrong:
-    answers with a token missing, twice, foreign or in the wrong place, or without an end.
-    lag_ms: from the moment a token was made to the moment it was read.
+    Attributes:
+        silent: Callers without a token in the window.
+        failed: Failed connections and error statuses.
+        wrong: Answers with a missing, doubled, foreign or misplaced token, or without an end.
+        total_tokens: The tokens of the whole run.
+        lag_ms: From the creation of a token to its read.
     """
 
     callers: int
@@ -48,22 +57,26 @@ class Seen:
     failed: int
     wrong: int
     first_failure: str
-    tokens_in_all: int
+    total_tokens: int
     requests_per_s: float
     tokens_per_s: float
-    total_ms: Times | None
-    first_token_ms: Times | None
-    lag_ms: Times | None
+    total_ms: TimesMs | None
+    first_token_ms: TimesMs | None
+    lag_ms: TimesMs | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """Callers, each asking again when it is answered.
+class Load:
+    """A load of concurrent callers, each of which sends a request after every response.
 
-    rate: None asks for whole answers, else for streams of so many tokens a second, 0 of as
-    many as are taken. ramp_s: the callers begin spread over it. open_s: for so long at most
-    those are waited for that have no token yet. warmup_s: after it the window of `seconds`
-    begins.
+    Attributes:
+        callers: How many callers there are.
+        seconds: The length of the measured window.
+        tokens: The tokens of each answer.
+        rate: Tokens per second of a stream, 0 for as many as possible, None for whole responses.
+        ramp_s: The time over which the callers start.
+        open_s: The longest wait for callers without a token, before the warm-up.
+        warmup_s: The time before the measured window.
     """
 
     callers: int
@@ -75,35 +88,35 @@ class Ask:
     warmup_s: float = 0.0
 
 
-def start_load(target: Target, ask: Ask) -> subprocess.Popen[str]:
-    """Begin to ask; `finish_load` waits for what the callers saw. Raises NoCompiler."""
+def start_load(target: Target, load: Load) -> subprocess.Popen[str]:
+    """Start the load client; `finish_load` waits for its result. Raises NoCompiler."""
     command = [str(program("load")), "--port", str(target.port), "--path", target.path]
-    command += ["--callers", str(ask.callers), "--seconds", str(ask.seconds)]
-    command += ["--tokens", str(ask.tokens), "--ramp", str(ask.ramp_s)]
-    command += ["--open", str(ask.open_s), "--warmup", str(ask.warmup_s)]
-    if ask.rate is not None:
-        command += ["--stream", "--rate", str(ask.rate)]
+    command += ["--callers", str(load.callers), "--seconds", str(load.seconds)]
+    command += ["--tokens", str(load.tokens), "--ramp", str(load.ramp_s)]
+    command += ["--open", str(load.open_s), "--warmup", str(load.warmup_s)]
+    if load.rate is not None:
+        command += ["--stream", "--rate", str(load.rate)]
     for name, value in target.headers.items():
         command += ["--header", f"{name}: {value}"]
     return subprocess.Popen(pinned(command, LOAD_CORE), stdout=subprocess.PIPE, text=True)
 
 
-def finish_load(load: subprocess.Popen[str]) -> Seen:
-    """What it saw. Raises ValueError when the client itself failed."""
-    line, _ = load.communicate()
+def finish_load(process: subprocess.Popen[str]) -> LoadResult:
+    """Return the result of a load client. Raises ValueError if the client itself failed."""
+    line, _ = process.communicate()
     raw: dict[str, Any] = json.loads(line)
     for name in ("total_ms", "first_token_ms", "lag_ms"):
-        raw[name] = Times(**raw[name]) if raw[name] else None
-    return Seen(**raw)
+        raw[name] = TimesMs(**raw[name]) if raw[name] else None
+    return LoadResult(**raw)
 
 
-def run_load(target: Target, ask: Ask) -> Seen:
-    """`start_load` and `finish_load`."""
-    return finish_load(start_load(target, ask))
+def run_load(target: Target, load: Load) -> LoadResult:
+    """Run the load client to its end."""
+    return finish_load(start_load(target, load))
 
 
 def start_upstream() -> tuple[Running, int]:
-    """The stand-in endpoint, ready, and its port. Raises NoCompiler, DidNotStart."""
+    """Start the stand-in endpoint, and return it with its port. Raises NoCompiler, DidNotStart."""
     port = free_port()
     upstream = Running("upstream", [str(program("upstream")), str(port)], core=LOAD_CORE)
     wait_ready(upstream, Target(port=port, headers={}), within_s=5)
@@ -111,25 +124,25 @@ def start_upstream() -> tuple[Running, int]:
 
 
 def wait_ready(system: Running, target: Target, within_s: float) -> None:
-    """Wait until it answers a chat. Raises DidNotStart."""
-    until, said = time.monotonic() + within_s, "no answer"
+    """Wait until the system answers a chat. Raises DidNotStart."""
+    until, problem = time.monotonic() + within_s, "no response"
     while time.monotonic() < until:
         if not system.alive:
-            raise DidNotStart(system.last_words())
+            raise DidNotStart(system.last_log_line())
         try:
-            if (said := _ask_once(target)) == "":
+            if (problem := _send_chat(target)) == "":
                 return
         except (OSError, http.client.HTTPException) as error:
-            said = type(error).__name__
+            problem = type(error).__name__
         time.sleep(0.1)
-    raise DidNotStart(f"not ready in {within_s:g} s: {said}")
+    raise DidNotStart(f"not ready in {within_s:g} s: {problem}")
 
 
-def _ask_once(target: Target) -> str:
-    """One whole answer; "" when it is right, else the beginning of what came."""
+def _send_chat(target: Target) -> str:
+    """Send one request; return "" if the response is right, else the beginning of it."""
     connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=10)
-    question = {"role": "user", "content": "tokens=2 rate=0 tag=1"}
-    body = json.dumps({"model": "bench", "messages": [question]})
+    message = {"role": "user", "content": "tokens=2 rate=0 tag=1"}
+    body = json.dumps({"model": "bench", "messages": [message]})
     try:
         headers = {"content-type": "application/json", **target.headers}
         connection.request("POST", target.path, body, headers)

@@ -3,11 +3,11 @@
 //     load --port P [--path /v1/chat/completions] [--header 'name: value']… [--callers 1]
 //          [--stream] [--tokens 16] [--rate 0] [--ramp 0] [--open 0] [--warmup 0] [--seconds 5]
 //
-// Each caller asks again as soon as it is answered, over one connection. They begin spread
-// over --ramp seconds; for --open seconds at most those are waited for that have no token yet;
-// after --warmup more, all that happens in --seconds is measured, and
-// answers still running then are left. Numbers must come in order, none missing or twice,
-// under the caller's own tag, up to the [DONE]. Prints one line of JSON; times in ms.
+// Each caller sends its next request as soon as the response is complete, over one connection. The
+// callers start spread over --ramp seconds; for at most --open seconds the client waits for those
+// without a token; after --warmup more seconds, everything within --seconds is measured, and
+// unfinished answers are abandoned. The tokens must be in order, complete, without duplicates,
+// with the tag of the caller, and end with [DONE]. Prints one line of JSON; times are in ms.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,11 +32,11 @@ typedef struct {
     Framing framing;
     Buffer in, out;
     bool closes, first_seen, ever_seen, in_window_seen;
-    int64_t may_begin_ns, asked_ns;
-    size_t left;        // of the body, or of the chunk
-    bool in_chunk;      // BY_CHUNKS: `left` counts; else a size line comes
-    long tag, next;     // the number that must come next
-    int field;          // of a token: 0 none, 1 tag, 2 number, 3 time
+    int64_t may_start_ns, sent_ns;
+    size_t left;        // bytes of the body, or of the chunk
+    bool in_chunk;      // BY_CHUNKS: `left` counts; otherwise a size line follows
+    long tag, next;     // the number of the next token
+    int field;          // position in a token: 0 none, 1 tag, 2 number, 3 time
     int64_t values[3];
     char tail[TAIL_BYTES + 1];
 } Caller;
@@ -53,12 +53,12 @@ static struct {
     bool stream;
     const char *path;
     char headers[2048];
-} asked = {.callers = 1, .tokens = 16, .seconds = 5, .path = "/v1/chat/completions"};
+} options = {.callers = 1, .tokens = 16, .seconds = 5, .path = "/v1/chat/completions"};
 
 static int poller;
 static int64_t now, window_ns, end_ns;
 static int open_callers;
-static long answers, failed, wrong, tokens_in_window, tokens_in_all, last_tag;
+static long answers, failed, wrong, tokens_in_window, total_tokens, last_tag;
 static char first_failure[160];
 static Samples totals, first_tokens, lags;
 
@@ -74,7 +74,7 @@ static void add(Samples *samples, int64_t ns) {
 static void note(const char *what) {
     if (first_failure[0]) return;
     snprintf(first_failure, sizeof first_failure, "%s", what);
-    for (char *at = first_failure; *at; at++)  // it goes into JSON as it is
+    for (char *at = first_failure; *at; at++)  // printed as JSON without escaping
         if (*at == '"' || *at == '\\' || *at < ' ' || *at > '~') *at = ' ';
 }
 
@@ -89,10 +89,10 @@ static void fail(Caller *caller, const char *what) {
     note(what);
     failed++;
     disconnect(caller);
-    caller->may_begin_ns = now + REST_AFTER_FAILURE_MS * 1000000LL;
+    caller->may_start_ns = now + REST_AFTER_FAILURE_MS * 1000000LL;
 }
 
-// Asking.
+// Requests.
 
 static void watch(Caller *caller, int operation, uint32_t events) {
     struct epoll_event event = {.events = events, .data.ptr = caller};
@@ -105,27 +105,27 @@ static void send_question(Caller *caller) {
     int body_length = snprintf(body, sizeof body,
                                "{\"model\":\"bench\",\"stream\":%s,\"messages\":[{\"role\":\"user\","
                                "\"content\":\"tokens=%ld rate=%g tag=%ld\"}]}",
-                               asked.stream ? "true" : "false", asked.tokens, asked.rate,
+                               options.stream ? "true" : "false", options.tokens, options.rate,
                                caller->tag);
     int head_length = snprintf(head, sizeof head,
                                "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n%s"
                                "content-type: application/json\r\ncontent-length: %d\r\n\r\n",
-                               asked.path, asked.port, asked.headers, body_length);
+                               options.path, options.port, options.headers, body_length);
     caller->out.length = 0;
     append(&caller->out, head, (size_t)head_length);
     append(&caller->out, body, (size_t)body_length);
     caller->state = WAITING_HEAD;
     caller->next = caller->field = caller->first_seen = 0;
     memset(caller->tail, ' ', TAIL_BYTES);
-    // A question is smaller than any socket's buffer, which is empty between two of them.
+    // A request is smaller than the socket's buffer, which is empty between two requests.
     ssize_t sent = send(caller->socket, caller->out.bytes, caller->out.length, MSG_NOSIGNAL);
     if (sent != (ssize_t)caller->out.length) fail(caller, "could not send");
 }
 
 static void begin(Caller *caller) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)asked.port),
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options.port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    caller->asked_ns = now;
+    caller->sent_ns = now;
     if (caller->socket >= 0) {
         send_question(caller);
         return;
@@ -150,30 +150,30 @@ static void connected(Caller *caller) {
     send_question(caller);
 }
 
-// Listening.
+// Responses.
 
-static void token_came(Caller *caller) {
+static void check_token(Caller *caller) {
     if (caller->values[0] != caller->tag || caller->values[1] != caller->next) {
         char what[120];
-        snprintf(what, sizeof what, "token %ld of %ld came in the place of %ld of %ld",
+        snprintf(what, sizeof what, "token %ld of %ld instead of %ld of %ld",
                  (long)caller->values[1], (long)caller->values[0], caller->next, caller->tag);
         note(what);
         wrong++;
     }
     caller->next = caller->values[1] + 1;
-    tokens_in_all++;
+    total_tokens++;
     if (now >= window_ns) {
         tokens_in_window++;
         caller->in_window_seen = true;
     }
-    if (asked.stream) add(&lags, now - caller->values[2]);
-    if (!caller->first_seen) add(&first_tokens, now - caller->asked_ns);
+    if (options.stream) add(&lags, now - caller->values[2]);
+    if (!caller->first_seen) add(&first_tokens, now - caller->sent_ns);
     caller->first_seen = true;
     if (!caller->ever_seen) open_callers++;
     caller->ever_seen = true;
 }
 
-// Bytes of the body, cut anywhere: finds "#tag.number@time".
+// Parses bytes of the body, cut anywhere, for "#tag.number@time".
 static void read_body(Caller *caller, const char *bytes, size_t length) {
     static const char ends[] = {0, '.', '@'};
     for (const char *at = bytes, *end = bytes + length; at < end; at++) {
@@ -188,7 +188,7 @@ static void read_body(Caller *caller, const char *bytes, size_t length) {
         } else if (caller->field < 3 && *at == ends[caller->field]) {
             caller->field++;
         } else {
-            if (caller->field == 3) token_came(caller);
+            if (caller->field == 3) check_token(caller);
             caller->field = 0;
         }
     }
@@ -202,14 +202,14 @@ static void read_body(Caller *caller, const char *bytes, size_t length) {
 
 static void answer_ended(Caller *caller) {
     char what[160];
-    if (caller->next != asked.tokens || (asked.stream && !strstr(caller->tail, "[DONE]"))) {
+    if (caller->next != options.tokens || (options.stream && !strstr(caller->tail, "[DONE]"))) {
         snprintf(what, sizeof what, "an answer ended after %ld of %ld tokens with %.60s",
-                 caller->next, asked.tokens, caller->tail);
+                 caller->next, options.tokens, caller->tail);
         note(what);
         wrong++;
     }
     if (now >= window_ns) answers++;
-    add(&totals, now - caller->asked_ns);
+    add(&totals, now - caller->sent_ns);
     caller->state = IDLE;
     if (caller->closes) disconnect(caller);
     begin(caller);
@@ -217,7 +217,7 @@ static void answer_ended(Caller *caller) {
 
 static bool has(const char *head, const char *line) { return strcasestr(head, line) != NULL; }
 
-// Bytes of the head, 0 when it has not all come; a status that is no answer is a failure.
+// Returns the size of the head, 0 if it is incomplete; an error status is a failure.
 static size_t read_head(Caller *caller) {
     char *bytes = caller->in.bytes, *end = strstr(bytes, "\r\n\r\n");
     if (!end) return 0;
@@ -238,12 +238,12 @@ static size_t read_head(Caller *caller) {
     return (size_t)(end - bytes) + 4;
 }
 
-// How many bytes were taken; 0 when more must come first.
+// Returns how many bytes were consumed; 0 if more are needed.
 static size_t read_some(Caller *caller, const char *bytes, size_t length) {
     if (caller->framing == BY_CHUNKS && !caller->in_chunk) {
         const char *end = memmem(bytes, length, "\r\n", 2);
         if (!end) return 0;
-        caller->left = strtoul(bytes, NULL, 16) + 2;  // with the line end behind it
+        caller->left = strtoul(bytes, NULL, 16) + 2;  // with the line end after it
         if (caller->left == 2 && (size_t)(end - bytes) + 4 > length) return 0;
         caller->in_chunk = true;
         if (caller->left == 2) answer_ended(caller);
@@ -290,7 +290,7 @@ static void listen_to(Caller *caller) {
     }
 }
 
-// Telling.
+// The report.
 
 static int by_size(const void *a, const void *b) {
     float left = *(const float *)a, right = *(const float *)b;
@@ -316,11 +316,11 @@ static void print_samples(const char *name, Samples *samples) {
 static void print_all(const Caller *callers) {
     double window_s = (double)(now - window_ns) / 1e9;
     int silent = 0;
-    for (int i = 0; i < asked.callers; i++) silent += !callers[i].in_window_seen;
+    for (int i = 0; i < options.callers; i++) silent += !callers[i].in_window_seen;
     printf("{\"callers\":%d,\"silent\":%d,\"answers\":%ld,\"failed\":%ld,\"wrong\":%ld,"
-           "\"first_failure\":\"%s\",\"tokens_in_all\":%ld,\"requests_per_s\":%.1f,"
+           "\"first_failure\":\"%s\",\"total_tokens\":%ld,\"requests_per_s\":%.1f,"
            "\"tokens_per_s\":%.1f",
-           asked.callers, silent, answers, failed, wrong, first_failure, tokens_in_all,
+           options.callers, silent, answers, failed, wrong, first_failure, total_tokens,
            (double)answers / window_s, (double)tokens_in_window / window_s);
     print_samples("total_ms", &totals);
     print_samples("first_token_ms", &first_tokens);
@@ -329,31 +329,31 @@ static void print_all(const Caller *callers) {
 }
 
 static void read_options(int count, char **words) {
-    static const struct option options[] = {
+    static const struct option known[] = {
         {"port", 1, 0, 'p'},   {"path", 1, 0, 'a'},   {"header", 1, 0, 'h'}, {"callers", 1, 0, 'c'},
         {"stream", 0, 0, 's'}, {"tokens", 1, 0, 't'}, {"rate", 1, 0, 'r'},   {"ramp", 1, 0, 'm'},
         {"open", 1, 0, 'o'},   {"warmup", 1, 0, 'w'}, {"seconds", 1, 0, 'd'}, {0}};
-    for (int option; (option = getopt_long(count, words, "", options, NULL)) != -1;) {
-        size_t used = strlen(asked.headers);
+    for (int option; (option = getopt_long(count, words, "", known, NULL)) != -1;) {
+        size_t used = strlen(options.headers);
         switch (option) {
-            case 'p': asked.port = atoi(optarg); break;
-            case 'a': asked.path = optarg; break;
+            case 'p': options.port = atoi(optarg); break;
+            case 'a': options.path = optarg; break;
             case 'h':
-                snprintf(asked.headers + used, sizeof asked.headers - used, "%s\r\n", optarg);
+                snprintf(options.headers + used, sizeof options.headers - used, "%s\r\n", optarg);
                 break;
-            case 'c': asked.callers = atoi(optarg); break;
-            case 's': asked.stream = true; break;
-            case 't': asked.tokens = atol(optarg); break;
-            case 'r': asked.rate = atof(optarg); break;
-            case 'm': asked.ramp_s = atof(optarg); break;
-            case 'o': asked.open_s = atof(optarg); break;
-            case 'w': asked.warmup_s = atof(optarg); break;
-            case 'd': asked.seconds = atof(optarg); break;
+            case 'c': options.callers = atoi(optarg); break;
+            case 's': options.stream = true; break;
+            case 't': options.tokens = atol(optarg); break;
+            case 'r': options.rate = atof(optarg); break;
+            case 'm': options.ramp_s = atof(optarg); break;
+            case 'o': options.open_s = atof(optarg); break;
+            case 'w': options.warmup_s = atof(optarg); break;
+            case 'd': options.seconds = atof(optarg); break;
             default: exit(2);
         }
     }
-    if (!asked.port || asked.callers < 1) {
-        fprintf(stderr, "load: --port is needed, and --callers of 1 or more\n");
+    if (!options.port || options.callers < 1) {
+        fprintf(stderr, "load: --port and at least one of --callers are required\n");
         exit(2);
     }
 }
@@ -362,24 +362,24 @@ int main(int count, char **words) {
     read_options(count, words);
     signal(SIGPIPE, SIG_IGN);
     poller = epoll_create1(0);
-    Caller *callers = grown(NULL, (size_t)asked.callers * sizeof *callers);
-    int64_t began = now = now_ns();
-    int64_t waits_until_ns = began + (int64_t)((asked.ramp_s + asked.open_s) * 1e9);
-    int64_t warmup_ns = (int64_t)(asked.warmup_s * 1e9);
-    window_ns = began + (int64_t)(asked.ramp_s * 1e9) + warmup_ns;
-    end_ns = window_ns + (int64_t)(asked.seconds * 1e9);
-    for (int i = 0; i < asked.callers; i++) {
-        double share = (double)i / asked.callers;
+    Caller *callers = grown(NULL, (size_t)options.callers * sizeof *callers);
+    int64_t started_ns = now = now_ns();
+    int64_t open_until_ns = started_ns + (int64_t)((options.ramp_s + options.open_s) * 1e9);
+    int64_t warmup_ns = (int64_t)(options.warmup_s * 1e9);
+    window_ns = started_ns + (int64_t)(options.ramp_s * 1e9) + warmup_ns;
+    end_ns = window_ns + (int64_t)(options.seconds * 1e9);
+    for (int i = 0; i < options.callers; i++) {
+        double share = (double)i / options.callers;
         callers[i] = (Caller){.socket = -1,
-                              .may_begin_ns = began + (int64_t)(share * asked.ramp_s * 1e9)};
+                              .may_start_ns = started_ns + (int64_t)(share * options.ramp_s * 1e9)};
     }
     while ((now = now_ns()) < end_ns) {
-        if (open_callers < asked.callers && now < waits_until_ns && window_ns < now + warmup_ns) {
+        if (open_callers < options.callers && now < open_until_ns && window_ns < now + warmup_ns) {
             window_ns = now + warmup_ns;
-            end_ns = window_ns + (int64_t)(asked.seconds * 1e9);
+            end_ns = window_ns + (int64_t)(options.seconds * 1e9);
         }
-        for (int i = 0; i < asked.callers; i++)
-            if (callers[i].state == IDLE && callers[i].may_begin_ns <= now) begin(&callers[i]);
+        for (int i = 0; i < options.callers; i++)
+            if (callers[i].state == IDLE && callers[i].may_start_ns <= now) begin(&callers[i]);
         struct epoll_event events[256];
         int ready = epoll_wait(poller, events, 256, TICK_MS);
         for (int i = 0; i < ready; i++) {

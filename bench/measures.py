@@ -1,4 +1,4 @@
-"""What is measured of each system: a figure is a number with a name, None where it failed."""
+"""The measurements of each system. A figure is a named number, None if the measurement failed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bench.client import Ask, Seen, Target, finish_load, run_load, start_load
+from bench.client import Load, LoadResult, Target, finish_load, run_load, start_load
 from bench.systems import UnderTest
 
 TOKENS_PER_S: Final = 50.0
-"""Of one stream: about what a person is served."""
+"""The rate of one stream, similar to what a person receives."""
 HELD_LAG_MS: Final = 100.0
 HELD_SHARE: Final = 0.95
-"""Of the tokens due; below it the streams are not held, however fresh the tokens are."""
+"""The share of the expected tokens below which streams aren't held, however low the lag."""
 
 Figures = Mapping[str, float | None]
 Measure = Callable[[UnderTest, "Plan"], Figures]
@@ -22,7 +22,7 @@ Measure = Callable[[UnderTest, "Plan"], Figures]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How long each measurement takes, in seconds, and how far the search goes."""
+    """The length of each measurement, in seconds, and the extent of the search."""
 
     call_s: float
     stream_s: float
@@ -33,7 +33,7 @@ class Plan:
     cpu_streams: tuple[int, ...]
     memory_streams: tuple[int, ...]
     search_steps: int
-    most_streams: int
+    max_streams: int
 
 
 FULL: Final = Plan(
@@ -46,7 +46,7 @@ FULL: Final = Plan(
     cpu_streams=(20, 100),
     memory_streams=(100, 400),
     search_steps=6,
-    most_streams=1000,
+    max_streams=1000,
 )
 QUICK: Final = Plan(
     call_s=0.3,
@@ -58,107 +58,107 @@ QUICK: Final = Plan(
     cpu_streams=(20,),
     memory_streams=(20,),
     search_steps=1,
-    most_streams=32,
+    max_streams=32,
 )
 
 
 class WrongAnswers(Exception):
-    """A system lost, doubled or mixed up tokens, or failed requests. The text says the first."""
+    """A system lost, doubled or mixed up tokens, or failed requests. The message has the first."""
 
 
 def memory(system: UnderTest, plan: Plan) -> Figures:
-    """Megabytes at rest after the first answer, and the most while slow streams are open."""
+    """Measure the megabytes when idle after the first response, and the most with open streams."""
     process = system.process
     if process is None:
         return {}
     figures: dict[str, float | None] = {"memory_0": process.memory_mb()}
     for streams in plan.memory_streams:
         ramp_s = 2 * plan.ramp_s
-        ask = Ask(callers=streams, seconds=plan.hold_s, ramp_s=ramp_s, tokens=10_000, rate=3.0)
-        load, most = start_load(system.target, ask), 0.0
-        while load.poll() is None:
+        load = Load(callers=streams, seconds=plan.hold_s, ramp_s=ramp_s, tokens=10_000, rate=3.0)
+        client, most = start_load(system.target, load), 0.0
+        while client.poll() is None:
             most = max(most, process.memory_mb())
             time.sleep(0.1)
-        all_open = finish_load(load).silent <= streams // 20
+        all_open = finish_load(client).silent <= streams // 20
         figures[f"memory_{streams}"] = most if all_open else None
         process.settle()
     return figures
 
 
 def calls(system: UnderTest, plan: Plan) -> Figures:
-    """Whole answers: requests a second, milliseconds for one, and CPU for each."""
+    """Measure whole responses: requests per second, milliseconds and CPU of each."""
     figures: dict[str, float | None] = {}
     for callers in plan.callers:
-        ask = Ask(callers=callers, seconds=plan.call_s, warmup_s=plan.call_s / 5)
-        seen, cpu_s = _with_cpu(system, ask)
-        figures[f"requests_per_s_{callers}"] = seen.requests_per_s
-        if seen.total_ms:
-            figures[f"call_p50_{callers}"] = seen.total_ms.p50
-            figures[f"call_p99_{callers}"] = seen.total_ms.p99
-        if cpu_s is not None and seen.tokens_in_all:
-            answers = seen.tokens_in_all / ask.tokens
+        load = Load(callers=callers, seconds=plan.call_s, warmup_s=plan.call_s / 5)
+        result, cpu_s = _with_cpu(system, load)
+        figures[f"requests_per_s_{callers}"] = result.requests_per_s
+        if result.total_ms:
+            figures[f"call_p50_{callers}"] = result.total_ms.p50
+            figures[f"call_p99_{callers}"] = result.total_ms.p99
+        if cpu_s is not None and result.total_tokens:
+            answers = result.total_tokens / load.tokens
             figures[f"cpu_ms_per_call_{callers}"] = 1000 * cpu_s / answers
     return figures
 
 
 def first_token(system: UnderTest, plan: Plan) -> Figures:
-    """Milliseconds to the first token, 20 callers of short streams (10 tokens, 0.2 s)."""
+    """Measure the milliseconds to the first token: 20 short streams (10 tokens, 0.2 s)."""
     ramp_s = plan.ramp_s / 3
-    ask = Ask(callers=20, seconds=plan.stream_s, ramp_s=ramp_s, tokens=10, rate=TOKENS_PER_S)
-    times = _checked(system.target, ask).first_token_ms
+    load = Load(callers=20, seconds=plan.stream_s, ramp_s=ramp_s, tokens=10, rate=TOKENS_PER_S)
+    times = _checked(system.target, load).first_token_ms
     return {"first_p50": times.p50, "first_p99": times.p99} if times else {}
 
 
 def throughput(system: UnderTest, plan: Plan) -> Figures:
-    """Tokens a second when the endpoint sends them as fast as they are taken, 16 streams."""
+    """Measure tokens per second if the endpoint sends as fast as possible: 16 streams."""
     warmup_s = plan.call_s / 5
-    ask = Ask(callers=16, seconds=plan.call_s, warmup_s=warmup_s, tokens=2000, rate=0.0)
-    return {"tokens_per_s": _checked(system.target, ask).tokens_per_s}
+    load = Load(callers=16, seconds=plan.call_s, warmup_s=warmup_s, tokens=2000, rate=0.0)
+    return {"tokens_per_s": _checked(system.target, load).tokens_per_s}
 
 
 def cpu(system: UnderTest, plan: Plan) -> Figures:
-    """CPU seconds for 100 000 streamed tokens, at so many streams of 50 tokens a second."""
+    """Measure the CPU seconds of 100 000 tokens, in streams of 50 tokens per second."""
     if system.process is None:
         return {}
     figures: dict[str, float | None] = {}
     for streams in plan.cpu_streams:
-        ask = Ask(
+        load = Load(
             callers=streams,
             seconds=plan.stream_s,
             ramp_s=plan.ramp_s / 2,
             tokens=250,
             rate=TOKENS_PER_S,
         )
-        seen, cpu_s = _with_cpu(system, ask)
-        if cpu_s is not None and seen.tokens_in_all:
-            figures[f"cpu_s_{streams}"] = 100_000 * cpu_s / seen.tokens_in_all
+        result, cpu_s = _with_cpu(system, load)
+        if cpu_s is not None and result.total_tokens:
+            figures[f"cpu_s_{streams}"] = 100_000 * cpu_s / result.total_tokens
     return figures
 
 
 def streams_held(system: UnderTest, plan: Plan) -> Figures:
-    """The most streams of 50 tokens a second with p99 lag below 100 ms, to about an eighth.
+    """Find the most streams of 50 tokens per second with a p99 lag below 100 ms, within an eighth.
 
-    What opening them all left behind is caught up with before the lag is measured.
-    Doubling (or halving) from where the system is expected, then bisection.
+    The search doubles or halves from the expected number, then bisects. The backlog of
+    opening the streams is worked off before the lag is measured.
     """
     held, failed = 0, None
-    streams = min(system.system.first_streams, plan.most_streams)
+    streams = min(system.system.first_streams, plan.max_streams)
     for _ in range(plan.search_steps):
         if _holds(system, streams, plan):
             held = streams
         else:
             failed = streams
-        if held == plan.most_streams or (failed and failed - held <= max(1, held // 8)):
+        if held == plan.max_streams or (failed and failed - held <= max(1, held // 8)):
             break
         if failed is None:
-            streams = min(2 * held, plan.most_streams)
+            streams = min(2 * held, plan.max_streams)
         else:
             streams = (held + failed) // 2 if held else max(1, failed // 2)
     return {"streams_held": float(held)}
 
 
 def _holds(system: UnderTest, streams: int, plan: Plan) -> bool:
-    ask = Ask(
+    load = Load(
         callers=streams,
         seconds=plan.hold_s,
         ramp_s=plan.ramp_s,
@@ -167,22 +167,22 @@ def _holds(system: UnderTest, streams: int, plan: Plan) -> bool:
         tokens=100_000,
         rate=TOKENS_PER_S,
     )
-    seen = run_load(system.target, ask)
+    result = run_load(system.target, load)
     if system.process is not None:
         system.process.settle()
-    if seen.failed or seen.wrong or seen.lag_ms is None:
+    if result.failed or result.wrong or result.lag_ms is None:
         return False
-    # The window's ends cut one token off each stream.
-    due = streams * (TOKENS_PER_S * plan.hold_s - 1)
-    enough = seen.tokens_per_s * plan.hold_s >= HELD_SHARE * due
-    return enough and seen.lag_ms.p99 < HELD_LAG_MS
+    # The window cuts one token off each stream.
+    expected = streams * (TOKENS_PER_S * plan.hold_s - 1)
+    enough = result.tokens_per_s * plan.hold_s >= HELD_SHARE * expected
+    return enough and result.lag_ms.p99 < HELD_LAG_MS
 
 
 MEASURES: Final[tuple[tuple[str, Measure], ...]] = (
-    # Memory first: what the others leave behind would be counted.
+    # Memory first: the other measurements would leave some of theirs behind.
     ("memory", memory),
-    # Three times, of which the median is told: a second's weather moves these most, and Node's
-    # compiler needs some time for what it is asked often.
+    # Three times, of which the median is reported: they vary most, and Node's compiler needs
+    # some time to optimize.
     *(("whole answers", calls),) * 3,
     ("first token", first_token),
     ("tokens/s", throughput),
@@ -191,21 +191,21 @@ MEASURES: Final[tuple[tuple[str, Measure], ...]] = (
 )
 
 
-def _with_cpu(system: UnderTest, ask: Ask) -> tuple[Seen, float | None]:
-    """What was seen, and the CPU seconds of the system meanwhile."""
+def _with_cpu(system: UnderTest, load: Load) -> tuple[LoadResult, float | None]:
+    """Return the result, and the CPU seconds of the system meanwhile."""
     if system.process is None:
-        return _checked(system.target, ask), None
+        return _checked(system.target, load), None
     before = system.process.cpu_s()
-    seen = _checked(system.target, ask)
+    result = _checked(system.target, load)
     spent_s = system.process.cpu_s() - before
     system.process.settle()
-    return seen, spent_s
+    return result, spent_s
 
 
-def _checked(target: Target, ask: Ask) -> Seen:
-    """Raises WrongAnswers unless every answer was whole and right."""
-    seen = run_load(target, ask)
-    if seen.failed or seen.wrong:
-        counts = f"{seen.failed} failed, {seen.wrong} wrong"
-        raise WrongAnswers(f"{counts}: {seen.first_failure}")
-    return seen
+def _checked(target: Target, load: Load) -> LoadResult:
+    """Run a load. Raises WrongAnswers unless every answer was complete and right."""
+    result = run_load(target, load)
+    if result.failed or result.wrong:
+        counts = f"{result.failed} failed, {result.wrong} wrong"
+        raise WrongAnswers(f"{counts}: {result.first_failure}")
+    return result

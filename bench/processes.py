@@ -1,4 +1,4 @@
-"""Processes under test: pinned to a core, watched through /proc. Linux only."""
+"""Processes under test, pinned to a core and measured through /proc. Linux only."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from bench.programs import BUILD, ROOT
 
 SYSTEM_CORE: Final = 0
 LOAD_CORE: Final = 1
-"""For the stand-in endpoint and the load client."""
+"""The core of the stand-in endpoint and the load client."""
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class DidNotStart(Exception):
-    """A process ended, or was not ready in time. The text is its last words."""
+    """A process ended, or was not ready in time. The message is the last line of its log."""
 
 
 def pinned(command: list[str], core: int) -> list[str]:
-    """The command on one core; as it is where there is one core only, or no taskset."""
+    """Return the command pinned to a core, or unchanged without that core or taskset."""
     if shutil.which("taskset") is None or core not in os.sched_getaffinity(0):
         return command
     return ["taskset", "-c", str(core), *command]
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on just now."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 
 class Running:
-    """A process and its children, in a session of their own. Live state."""
+    """A running process and its children, in a session of their own."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Running:
         folder = BUILD / "run"
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / f"{name}.log"
-        # Not in the repository's folder: a .env there is for people's own use.
+        # Outside the repository's folder, whose .env belongs to the developer.
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 pinned(command, core),
@@ -73,46 +73,46 @@ class Running:
         return self._process.poll() is None
 
     def cpu_s(self) -> float:
-        """User and system seconds of the whole session so far, ended children included."""
+        """Return the user and system seconds of the session so far, with its ended children."""
         ticks = 0
         for fields in self._stats():
             ticks += sum(int(field) for field in fields[11:15])
         return ticks / _TICKS_PER_S
 
     def memory_mb(self) -> float:
-        """Resident megabytes (10^6 bytes) of the whole session."""
+        """Return the resident memory of the session, in megabytes (10^6 bytes)."""
         return sum(int(fields[21]) for fields in self._stats()) * _PAGE_BYTES / 1e6
 
     def _stats(self) -> Iterator[list[str]]:
-        """Of each process: the fields of /proc/PID/stat behind its name. Source: proc(5)."""
-        for place in Path("/proc").glob("[0-9]*/stat"):
+        """Yield the fields of /proc/PID/stat after the name, for each process. Source: proc(5)."""
+        for path in Path("/proc").glob("[0-9]*/stat"):
             try:
-                fields = place.read_text().rpartition(") ")[2].split()
+                fields = path.read_text().rpartition(") ")[2].split()
             except OSError:
-                continue  # it ended meanwhile
+                continue  # the process ended meanwhile
             if int(fields[3]) == self._process.pid:
                 yield fields
 
     def settle(self, within_s: float = 10.0) -> None:
-        """Wait until it has done what it was left with: it uses next to nothing, and waits."""
+        """Wait until the session is idle: it uses almost no CPU, and no process is runnable."""
         until, before = time.monotonic() + within_s, self.cpu_s()
         while time.monotonic() < until:
             time.sleep(0.2)
             now = self.cpu_s()
-            # On a busy machine it may use nothing because it isn't let: then it is runnable.
+            # On a busy machine it may use nothing while it waits for the CPU.
             if now - before <= 0.02 and not any(fields[0] == "R" for fields in self._stats()):
                 return
             before = now
 
     def pause(self) -> None:
-        """Stop it from running until `resume`: so it costs the others nothing."""
+        """Stop the session until `resume`, so that it uses no CPU."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End the whole session."""
+        """End the session."""
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGTERM)
         try:
@@ -121,10 +121,10 @@ class Running:
             self._signal(signal.SIGKILL)
             self._process.wait()
 
-    def last_words(self) -> str:
-        """The last line of its log, shortened."""
+    def last_log_line(self) -> str:
+        """Return the last line of the log, shortened."""
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        return lines[-1].strip()[:200] if lines else "it said nothing"
+        return lines[-1].strip()[:200] if lines else "the log is empty"
 
     def _signal(self, number: int) -> None:
         if self.alive:

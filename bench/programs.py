@@ -1,4 +1,4 @@
-"""The two small C programs, compiled when they are first wanted."""
+"""Compiles the two C programs when they are first needed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ BUILD: Final = ROOT / "build" / "bench"
 
 
 class NoCompiler(Exception):
-    """The programs can't be made here. The text says what to do."""
+    """The programs can't be compiled on this machine. The message says what to do."""
 
 
 def program(name: str) -> Path:
-    """The compiled `bench/NAME.c`, made anew when a source is newer. Raises NoCompiler."""
-    made = BUILD / name
+    """Return the path of the compiled `bench/NAME.c`, compiled again if a source changed.
+
+    Raises:
+        NoCompiler: There is no C compiler, or the program doesn't compile.
+    """
+    binary = BUILD / name
     sources = [ROOT / "bench" / f"{name}.c", ROOT / "bench" / "buffer.h"]
     newest = max(source.stat().st_mtime for source in sources)
-    if made.exists() and made.stat().st_mtime >= newest:
-        return made
+    if binary.exists() and binary.stat().st_mtime >= newest:
+        return binary
     compiler = shutil.which("cc")
     if compiler is None:
-        raise NoCompiler("the benchmark needs a C compiler: apt-get install gcc libc6-dev")
+        raise NoCompiler(
+            "The benchmark needs a C compiler. Install one: apt-get install gcc libc6-dev"
+        )
     BUILD.mkdir(parents=True, exist_ok=True)
-    command = [compiler, "-O2", "-Wall", "-Wextra", "-o", str(made), str(sources[0])]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise NoCompiler(f"{name}.c can't be compiled here (it needs Linux):\n{done.stderr}")
-    return made
+    command = [compiler, "-O2", "-Wall", "-Wextra", "-o", str(binary), str(sources[0])]
+    completed = subprocess.run(command, capture_output=True, text=True)
+    if completed.returncode:
+        raise NoCompiler(
+            f"{name}.c doesn't compile on this machine (it needs Linux):\n{completed.stderr}"
+        )
+    return binary

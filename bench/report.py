@@ -1,4 +1,4 @@
-"""Figures → tables, ratios and bench/results.md."""
+"""Formats the figures as tables, ratios and bench/results.md."""
 
 from __future__ import annotations
 
@@ -13,15 +13,26 @@ from typing import Final
 
 from bench.programs import ROOT
 
-OURS: Final = "akash_gradio"
+APP: Final = "akash_gradio"
 Row = tuple[str, ...]
 Table = Mapping[str, Mapping[str, float | None]]
-"""Name of a system, a reader or a page → its figures by name."""
+"""The figures of each system, reader or page, by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Everything that was measured. notes: what could not be, and why. took_s: part → seconds."""
+    """Everything that was measured.
+
+    Attributes:
+        gateways: Figures of the systems.
+        readers: Figures of the clients in one process.
+        pages: Figures of the pages.
+        errors: Errors of the receipts.
+        import_cpu_s: CPU seconds of importing the gateway.
+        versions: The versions of everything measured.
+        took_s: Seconds of each part.
+        notes: What could not be measured, and why.
+    """
 
     gateways: Table = field(default_factory=dict)
     readers: Table = field(default_factory=dict)
@@ -35,7 +46,14 @@ class Results:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column of a table. added: shown less what the endpoint itself takes."""
+    """A column of a table.
+
+    Attributes:
+        title: Its heading.
+        figure: The name of the figure.
+        digits: Digits after the decimal point.
+        added: Whether the figure of the endpoint itself is subtracted.
+    """
 
     title: str
     figure: str
@@ -67,7 +85,7 @@ STREAMS: Final = (
     Column(title="400", figure="memory_400", digits=0),
 )
 READERS: Final = (
-    Column(title="µs of CPU for each chunk", figure="cpu_us", digits=0),
+    Column(title="CPU µs per chunk", figure="cpu_us", digits=0),
     Column(title="tokens/s read", figure="tokens_per_s", digits=0),
 )
 PAGES: Final = (
@@ -89,7 +107,7 @@ CROWDS: Final = (
     Column(title="p99", figure="lag_p99_crowd_50", digits=0),
     Column(title="visitors held", figure="held", digits=0),
 )
-BEGINNINGS: Final = (
+LOADING: Final = (
     Column(title="first paint ms", figure="paint_ms", digits=0),
     Column(title="usable ms", figure="usable_ms", digits=0),
     Column(title="kB", figure="weight_kb", digits=0),
@@ -99,18 +117,18 @@ BEGINNINGS: Final = (
 ERRORS: Final = (
     Column(title="first token, ms off p50", figure="first_ms_p50"),
     Column(title="largest", figure="first_ms_max"),
-    Column(title="of 10 ms + 2 %", figure="first_share", digits=2),
+    Column(title="share of 10 ms + 2 %", figure="first_share", digits=2),
     Column(title="tokens/s, % off p50", figure="speed_percent_p50", digits=2),
     Column(title="largest", figure="speed_percent_max", digits=2),
 )
 
 
 def table(title: str, columns: Sequence[Column], figures: Table) -> str:
-    """A table in Markdown that can be read as it is; columns without a figure are left out."""
-    wanted = [c for c in columns if any(c.figure in row for row in figures.values())]
-    rows: list[Row] = [(title, *(column.title for column in wanted))]
-    for name, own in figures.items():
-        rows.append((name, *(_cell(column, own, figures.get("direct", {})) for column in wanted)))
+    """Return an aligned Markdown table without empty columns."""
+    shown = [c for c in columns if any(c.figure in row for row in figures.values())]
+    rows: list[Row] = [(title, *(column.title for column in shown))]
+    for name, row in figures.items():
+        rows.append((name, *(_cell(column, row, figures.get("direct", {})) for column in shown)))
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = [_line(row, widths) for row in rows]
     lines.insert(1, _line(tuple("-" * width for width in widths), widths))
@@ -125,21 +143,24 @@ def _line(row: Row, widths: Sequence[int]) -> str:
 
 
 def _cell(
-    column: Column, own: Mapping[str, float | None], direct: Mapping[str, float | None]
+    column: Column, row: Mapping[str, float | None], direct: Mapping[str, float | None]
 ) -> str:
-    value, base = own.get(column.figure), direct.get(column.figure)
+    value, base = row.get(column.figure), direct.get(column.figure)
     if value is None or (column.added and base is None):
         return "–"
     if column.added and base is not None:
-        value = value if own is direct else value - base
+        value = value if row is direct else value - base
     return f"{value:,.{column.digits}f}".replace(",", " ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """One target of the design. value: what was measured, None when it could not be.
+    """A performance target.
 
-    limit: the value must be at least (or, with at_most, at most) this.
+    Attributes:
+        what: What is measured.
+        value: The measured value, None if it could not be measured.
+        limit: The lower bound of the value; with at_most, the upper bound.
     """
 
     what: str
@@ -157,16 +178,16 @@ class Goal:
 
 
 def goals(results: Results) -> tuple[Goal, ...]:
-    """The targets, each against its baseline of the same run."""
+    """Return the targets, each relative to its baseline in the same run."""
     gateways, readers, pages = results.gateways, results.readers, results.pages
 
-    def ratio(figures: Table, figure: str, other: str, ours: str = OURS) -> float | None:
-        own = figures.get(ours, {}).get(figure)
+    def ratio(figures: Table, figure: str, other: str, system: str = APP) -> float | None:
+        own = figures.get(system, {}).get(figure)
         base = figures.get(other, {}).get(figure)
         return own / base if own is not None and base else None
 
     def added(figure: str) -> float | None:
-        own = gateways.get(OURS, {}).get(figure)
+        own = gateways.get(APP, {}).get(figure)
         base = gateways.get("direct", {}).get(figure)
         return None if own is None or base is None else own - base
 
@@ -177,13 +198,13 @@ def goals(results: Results) -> tuple[Goal, ...]:
         Goal(what="streams held, of bare's", value=ratio(gateways, held, "bare"), limit=3),
         *(
             Goal(
-                what=f"CPU per token at {streams} streams, of bare_asgi's, {says}",
-                value=ratio(gateways, f"cpu_s_{streams}", "bare_asgi", ours),
+                what=f"CPU per token at {streams} streams, of bare_asgi's, {setup}",
+                value=ratio(gateways, f"cpu_s_{streams}", "bare_asgi", system),
                 limit=1.3,
                 at_most=True,
             )
             for streams in (20, 100)
-            for ours, says in ((OURS, "one endpoint"), (two, "two endpoints"))
+            for system, setup in ((APP, "one endpoint"), (two, "two endpoints"))
         ),
         Goal(
             what="requests/s at 64, of LiteLLM's", value=ratio(gateways, per_s, "litellm"), limit=30
@@ -207,7 +228,7 @@ def goals(results: Results) -> tuple[Goal, ...]:
         ),
         Goal(
             what="memory at 400 streams",
-            value=gateways.get(OURS, {}).get("memory_400"),
+            value=gateways.get(APP, {}).get("memory_400"),
             limit=70,
             at_most=True,
             unit="MB",
@@ -247,10 +268,10 @@ def goals(results: Results) -> tuple[Goal, ...]:
     )
 
 
-def goals_table(found: Sequence[Goal]) -> str:
-    """The targets as a table."""
+def goals_table(targets: Sequence[Goal]) -> str:
+    """Return the targets as a table."""
     rows: list[Row] = [("target", "limit", "measured", "")]
-    for goal in found:
+    for goal in targets:
         sign = "≤" if goal.at_most else "≥"
         value = "–" if goal.value is None else f"{goal.value:.3g} {goal.unit}"
         rows.append((goal.what, f"{sign} {goal.limit:g} {goal.unit}", value, goal.verdict))
@@ -261,17 +282,17 @@ def goals_table(found: Sequence[Goal]) -> str:
 
 
 def tables(results: Results) -> str:
-    """All that was measured, as Markdown."""
+    """Return everything that was measured, as Markdown."""
     parts = []
     if results.gateways:
-        parts.append(table("whole answers", CALLS, results.gateways))
+        parts.append(table("whole responses", CALLS, results.gateways))
         parts.append(table("streams", STREAMS, results.gateways))
     if results.readers:
         parts.append(table("in process", READERS, results.readers))
     if results.pages:
         parts.append(table("the page", PAGES, results.pages))
-        parts.append(table("visitors at once", CROWDS, results.pages))
-        parts.append(table("a first visit", BEGINNINGS, results.pages))
+        parts.append(table("concurrent visitors", CROWDS, results.pages))
+        parts.append(table("a first visit", LOADING, results.pages))
     if results.errors:
         parts.append(table("errors of the receipts", ERRORS, results.errors))
     if results.import_cpu_s is not None:
@@ -282,7 +303,7 @@ def tables(results: Results) -> str:
 
 
 def document(results: Results, when: datetime, took_s: float, load: float) -> str:
-    """bench/results.md."""
+    """Return the text of bench/results.md."""
     versions = [f"- {name}: {found}" for name, found in results.versions.items()]
     return f"""# What was measured
 
@@ -293,19 +314,19 @@ Seconds: {", ".join(f"{part} {seconds}" for part, seconds in results.took_s.item
 
 Machine: {_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB, Linux \
 {platform.release()}; Python {platform.python_version()}. Load average at the start: {load:.1f} \
-(above 0.5 the figures say little; the ratios hold longer).
+(above 0.5 the figures are not reliable; the ratios are more robust).
 
-Repeat it: `make bench` on a machine that does nothing else. `.venv/bin/python -m bench.run --help`
-has parts of it.
+Repeat it: `make bench` on an otherwise idle machine. `.venv/bin/python -m bench.run --help`
+lists its parts.
 
-How: the system under test runs alone on core 0 (the others are stopped meanwhile), a stand-in
-endpoint and a load client in C (`bench/upstream.c`, `bench/load.c`) on core 1. Each token is
-numbered and time-stamped by the endpoint; the client checks that none is missing, doubled or
-foreign, and knows its lag. *Added* is a percentile less the same percentile of `direct`, whose
-own is given in its row. Streams are held while, once all are open (6 s are waited for the last),
-the p99 lag is below 100 ms and 95 % of the tokens come. Memory is resident memory while streams
-of 3 tokens a second are open. The page's visitors are held while the p99 lag is below 150 ms and
-every token comes; a first visit is Chromium's, on the other core, with nothing kept.
+Method: the system under test runs alone on core 0 (the others are paused), a stand-in endpoint and
+a load client in C (`bench/upstream.c`, `bench/load.c`) on core 1. The endpoint numbers and stamps
+each token; the client checks that none is missing, doubled or foreign, and measures its lag.
+*Added* is a percentile minus the same percentile of `direct`, whose row has its own value.
+Streams are held if, once all are open (within 6 s), the p99 lag is below 100 ms and 95 % of the
+tokens arrive. Memory is resident memory with open streams of 3 tokens per second. The visitors of
+a page are held if the p99 lag is below 150 ms and every token arrives; a first visit is by
+Chromium, on the other core, with an empty cache.
 
 {tables(results)}
 

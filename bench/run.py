@@ -1,4 +1,4 @@
-"""`make bench`: every measurement, system after system, and bench/results.md.
+"""Runs every measurement and writes bench/results.md (`make bench`).
 
 python -m bench.run [--quick] [--only NAME …] [--rounds N]
 """
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Final
 
-from bench import in_process, page, true_measures
+from bench import in_process, page, receipt_accuracy
 from bench.client import start_upstream, wait_ready
 from bench.measures import FULL, MEASURES, QUICK, Plan, WrongAnswers
 from bench.processes import DidNotStart
@@ -25,51 +25,57 @@ from bench.programs import BUILD, ROOT, NoCompiler
 from bench.report import Results, document, tables
 from bench.systems import SYSTEMS, NotInstalled, System, UnderTest, open_system
 
-PARTS: Final = ("in_process", "page", "true_measures")
+PARTS: Final = ("in_process", "page", "receipt_accuracy")
 QUICK_NAMES: Final = ("direct", "bare_asgi", "akash_gradio")
 
-Found = dict[str, dict[str, float | None]]
+FiguresByName = dict[str, dict[str, float | None]]
 
 
 def main() -> None:
-    """Measure what was asked, print it, and write it down when it was everything."""
-    asked = _read_options()
+    """Run the chosen measurements, print them, and write them to a file."""
+    options = _parse_options()
     when, began, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
     if load > 0.5:
-        print(f"The machine is busy (load average {load:.1f}): these figures will say little.")
+        print(f"The machine is busy (load average {load:.1f}): these figures are not reliable.")
     try:
-        results = _measure(asked)
+        results = _measure(options)
     except (NoCompiler, DidNotStart) as error:
         sys.exit(str(error))
-    took_s = time.monotonic() - began
+    elapsed_s = time.monotonic() - began
     print(f"\n{tables(results)}\n")
-    whole = not asked.quick and not asked.only
-    place = ROOT / "bench" / "results.md" if whole else BUILD / "results.md"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(document(results, when, took_s, load))
-    print(f"{took_s:.0f} s; written to {place.relative_to(ROOT)}")
+    complete = not options.quick and not options.only
+    path = ROOT / "bench" / "results.md" if complete else BUILD / "results.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(document(results, when, elapsed_s, load))
+    print(f"{elapsed_s:.0f} s; written to {path.relative_to(ROOT)}")
 
 
-def _read_options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     names = [*(system.name for system in SYSTEMS), *PARTS]
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="seconds; shows that all works")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="take seconds, to see that everything works",
+    )
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
-    parser.add_argument("--rounds", type=int, default=1, help="the median of so many is told")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="repeat the measurements and report the medians"
+    )
     return parser.parse_args()
 
 
-def _measure(asked: argparse.Namespace) -> Results:
-    names = asked.only or (QUICK_NAMES if asked.quick else None)
+def _measure(options: argparse.Namespace) -> Results:
+    names = options.only or (QUICK_NAMES if options.quick else None)
     chosen = [system for system in SYSTEMS if names is None or system.name in names]
-    plan = QUICK if asked.quick else FULL
+    plan = QUICK if options.quick else FULL
     notes: list[str] = []
     versions: dict[str, str] = {}
     took_s: Counter[str] = Counter()
     with ExitStack() as stack:
         upstream, port = start_upstream()
         stack.callback(upstream.stop)
-        gateways = _gateways(chosen, port, plan, asked.rounds, versions, notes, took_s)
+        gateways = _gateways(chosen, port, plan, options.rounds, versions, notes, took_s)
         readers, pages, errors = {}, {}, {}
         if names is None or "in_process" in names:
             with _timed("in process", took_s):
@@ -77,9 +83,9 @@ def _measure(asked: argparse.Namespace) -> Results:
         if names is None or "page" in names:
             with _timed("the page", took_s):
                 pages = page.measure(port, plan.stream_s, versions, notes)
-        if names is None or "true_measures" in names:
+        if names is None or "receipt_accuracy" in names:
             with _timed("receipts", took_s):
-                errors = true_measures.measure(port, notes)
+                errors = receipt_accuracy.measure(port, notes)
     return Results(
         gateways=gateways,
         readers=readers,
@@ -94,7 +100,7 @@ def _measure(asked: argparse.Namespace) -> Results:
 
 @contextmanager
 def _timed(part: str, took_s: Counter[str]) -> Iterator[None]:
-    """Adds its seconds, in which nothing need succeed."""
+    """Add the seconds of the block to a part, even if it fails."""
     began = time.monotonic()
     try:
         yield
@@ -110,8 +116,8 @@ def _gateways(
     versions: dict[str, str],
     notes: list[str],
     took_s: Counter[str],
-) -> Found:
-    """Each measurement over all the systems before the next, so that all have the same weather."""
+) -> FiguresByName:
+    """Run each measurement for all systems before the next, under the same conditions."""
     with ExitStack() as stack:
         running = []
         for system in systems:
@@ -127,26 +133,27 @@ def _gateways(
                 opened.process.settle()
                 opened.process.pause()
             running.append(opened)
-            versions[system.name] = f"{system.says}; {opened.version}"
-        heard: dict[str, list[Mapping[str, float | None]]] = {one.name: [] for one in running}
+            versions[system.name] = f"{system.description}; {opened.version}"
+        figures_of: dict[str, list[Mapping[str, float | None]]]
+        figures_of = {each.name: [] for each in running}
         for _ in range(rounds):
             for title, measure in MEASURES:
-                for one in running:
+                for opened in running:
                     try:
-                        with _timed(title, took_s), _awake(one):
-                            figures = measure(one, plan)
+                        with _timed(title, took_s), _awake(opened):
+                            figures = measure(opened, plan)
                     except (WrongAnswers, DidNotStart) as error:
-                        notes.append(f"`{one.name}`, {title}: {error}")
+                        notes.append(f"`{opened.name}`, {title}: {error}")
                         print(notes[-1], flush=True)
                         continue
-                    heard[one.name].append(figures)
-                    print(f"{title:14} {one.name:16} {_short(figures)}", flush=True)
-    return {name: _medians(rows) for name, rows in heard.items()}
+                    figures_of[opened.name].append(figures)
+                    print(f"{title:14} {opened.name:16} {_short(figures)}", flush=True)
+    return {name: _medians(rows) for name, rows in figures_of.items()}
 
 
 @contextmanager
 def _awake(system: UnderTest) -> Iterator[None]:
-    """It runs and answers, all others are stopped. Raises DidNotStart when it answers no more."""
+    """Let one system run while the others are paused. Raises DidNotStart if it doesn't respond."""
     if system.process is None:
         yield
         return
@@ -175,7 +182,7 @@ def _short(figures: Mapping[str, float | None]) -> str:
 
 
 def _import_cpu_s() -> float:
-    """CPU seconds that `import akash_gradio.gateway` adds to Python's own start."""
+    """Return the CPU seconds that `import akash_gradio.gateway` adds to Python's start."""
     return _cpu_of("import akash_gradio.gateway") - _cpu_of("pass")
 
 

@@ -1,9 +1,8 @@
-"""The systems under test: how each is installed, started and asked."""
+"""The systems under test: how each is installed, started and called."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -24,42 +23,52 @@ PORTKEY: Final = BUILD / "portkey"
 
 
 class NotInstalled(Exception):
-    """This peer can't be had here. The text says why."""
+    """A system can't be installed on this machine. The message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A command, and what it finds in its environment."""
+    """A command and its environment."""
 
     command: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def _nothing(_upstream: str) -> Mapping[str, str]:
+def _no_headers(_upstream: str) -> Mapping[str, str]:
     return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """One way from a caller to the stand-in endpoint.
+    """A system between a client and the stand-in endpoint.
 
-    says: what it is, for the report. start: from its port and the endpoint's base URL; None
-    for the endpoint itself. prepare: installs it where needed and returns its version; raises
-    NotInstalled. first_streams: where the search for how many it holds begins.
+    Attributes:
+        name: Its name in the report.
+        description: What it is, for the report.
+        prepare: Installs it if needed and returns its version; raises NotInstalled.
+        start: Returns the command for a port and the endpoint's base URL; None for the
+            endpoint itself.
+        headers: Returns additional headers for the endpoint's base URL.
+        first_streams: Where the search for the number of held streams begins.
+        ready_s: How long the start may take.
     """
 
     name: str
-    says: str
+    description: str
     prepare: Callable[[], str]
     start: Callable[[int, str], Start] | None
-    headers: Callable[[str], Mapping[str, str]] = _nothing
+    headers: Callable[[str], Mapping[str, str]] = _no_headers
     first_streams: int = 64
     ready_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnderTest:
-    """A system that runs. process: None for the endpoint itself, which is not measured."""
+    """A running system.
+
+    Attributes:
+        process: None for the endpoint itself, which is not measured.
+    """
 
     system: System
     version: str
@@ -72,13 +81,13 @@ class UnderTest:
 
 
 def open_system(system: System, upstream_port: int) -> UnderTest:
-    """Install and start it, and wait until it answers. Raises NotInstalled, DidNotStart."""
+    """Install and start a system, and wait until it responds. Raises NotInstalled, DidNotStart."""
     upstream = f"http://127.0.0.1:{upstream_port}/v1"
-    found = system.prepare()
+    system_version = system.prepare()
     headers = system.headers(upstream)
     if system.start is None:
         target = Target(port=upstream_port, headers=headers)
-        return UnderTest(system=system, version=found, process=None, target=target)
+        return UnderTest(system=system, version=system_version, process=None, target=target)
     port = free_port()
     start = system.start(port, upstream)
     process = Running(system.name, start.command, environment=start.environment)
@@ -88,10 +97,10 @@ def open_system(system: System, upstream_port: int) -> UnderTest:
     except BaseException:
         process.stop()
         raise
-    return UnderTest(system=system, version=found, process=process, target=target)
+    return UnderTest(system=system, version=system_version, process=process, target=target)
 
 
-# Pass-throughs of our own, in this environment.
+# Minimal pass-throughs, in this environment.
 
 
 def _libraries(*names: str) -> Callable[[], str]:
@@ -106,7 +115,7 @@ def _module(name: str) -> Callable[[int, str], Start]:
     return start
 
 
-# Ours.
+# Akash Gradio.
 
 
 def _own_version() -> str:
@@ -115,7 +124,7 @@ def _own_version() -> str:
     return f"{__version__}, {_libraries('uvicorn', 'uvloop', 'httptools', 'aiohttp')()}"
 
 
-def _ours(*weights: int) -> Callable[[int, str], Start]:
+def _akash_gradio(*weights: int) -> Callable[[int, str], Start]:
     def start(port: int, upstream: str) -> Start:
         endpoints = [
             {"name": f"e{number}", "url": upstream, "weight": weight, "models": ["bench"]}
@@ -134,29 +143,35 @@ def _ours(*weights: int) -> Callable[[int, str], Start]:
     return start
 
 
-# LiteLLM's proxy, in an environment of its own.
+# LiteLLM's proxy, in its own environment.
 
 
 def install_litellm() -> str:
-    """Its version, after it was installed where it wasn't. Raises NotInstalled."""
+    """Install LiteLLM if needed, and return its version. Raises NotInstalled."""
     return install_python(LITELLM, "litellm", "litellm[proxy]")
 
 
-def install_python(folder: Path, name: str, wanted: str) -> str:
-    """The version of a package in an environment of its own. Raises NotInstalled.
+def install_python(folder: Path, name: str, requirement: str) -> str:
+    """Install a package into its own environment if needed, and return its version.
 
-    The newest that can be had is installed, and the report says which it was.
+    Args:
+        folder: The environment.
+        name: The name of the distribution.
+        requirement: What pip installs, the newest version.
+
+    Raises:
+        NotInstalled: The installation failed.
     """
     python = str(folder / "bin" / "python")
-    ask = f"from importlib.metadata import version; print(version({name!r}))"
+    code = f"from importlib.metadata import version; print(version({name!r}))"
     try:
-        return _run([python, "-c", ask]).strip()
+        return _run([python, "-c", code]).strip()
     except NotInstalled:
-        print(f"installing {wanted} into {folder.relative_to(ROOT)} (once)", flush=True)
+        print(f"installing {requirement} into {folder.relative_to(ROOT)} (once)", flush=True)
     _run([sys.executable, "-m", "venv", str(folder)])
     pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    _run([*pip, wanted, "uvloop"])
-    return _run([python, "-c", ask]).strip()
+    _run([*pip, requirement, "uvloop"])
+    return _run([python, "-c", code]).strip()
 
 
 def _start_litellm(port: int, upstream: str) -> Start:
@@ -166,13 +181,13 @@ def _start_litellm(port: int, upstream: str) -> Start:
         "litellm_settings": {"telemetry": False},
         "general_settings": {"dangerously_permit_weak_or_unset_master_key": True},
     }
-    place = BUILD / "litellm.yaml"
-    place.write_text(json.dumps(config))  # which is YAML too
-    command = [str(LITELLM / "bin" / "litellm"), "--config", str(place)]
+    path = BUILD / "litellm.yaml"
+    path.write_text(json.dumps(config))  # JSON is valid YAML
+    command = [str(LITELLM / "bin" / "litellm"), "--config", str(path)]
     return Start(
         command=[*command, "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"],
         environment={
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks the network for prices
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise it fetches prices
             "LITELLM_LOG": "ERROR",
             "PYTHONPATH": "",
         },
@@ -185,7 +200,7 @@ def _start_litellm(port: int, upstream: str) -> Start:
 def _install_portkey() -> str:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
-        raise NotInstalled("it needs Node and npm")
+        raise NotInstalled("Node and npm are required")
     if not _portkey_server().exists():
         print("installing Portkey's gateway into build/bench/portkey (once)")
         PORTKEY.mkdir(parents=True, exist_ok=True)
@@ -221,38 +236,38 @@ def _portkey_headers(upstream: str) -> Mapping[str, str]:
 
 def _run(command: list[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ, cwd=ROOT)
+        completed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     except OSError as error:
         raise NotInstalled(str(error)) from error
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
+    if completed.returncode:
+        lines = completed.stderr.strip().splitlines() or ["no error message"]
         raise NotInstalled(f"{Path(command[0]).name}: {lines[-1][:200]}")
-    return done.stdout
+    return completed.stdout
 
 
 SYSTEMS: Final = (
     System(
         name="direct",
-        says="the stand-in endpoint itself, asked without anything between",
+        description="the stand-in endpoint itself, called directly",
         prepare=lambda: "C, epoll",
         start=None,
     ),
     System(
         name="bare",
-        says="Starlette's StreamingResponse over httpx, the pass-through to beat",
+        description="Starlette's StreamingResponse over httpx, the usual pass-through",
         prepare=_libraries("starlette", "httpx", "uvicorn"),
         start=_module("bench.peers.bare"),
     ),
     System(
         name="bare_asgi",
-        says="bare ASGI over the client that ours uses, without routing",
+        description="plain ASGI over the same HTTP client, without routing",
         prepare=_libraries("aiohttp", "uvicorn"),
         start=_module("bench.peers.bare_asgi"),
         first_streams=192,
     ),
     System(
         name="litellm",
-        says="LiteLLM's proxy, one worker, its model list of one",
+        description="LiteLLM's proxy, one worker, its model list of one",
         prepare=install_litellm,
         start=_start_litellm,
         first_streams=8,
@@ -260,7 +275,7 @@ SYSTEMS: Final = (
     ),
     System(
         name="portkey",
-        says="Portkey's gateway",
+        description="Portkey's gateway",
         prepare=_install_portkey,
         start=_start_portkey,
         headers=_portkey_headers,
@@ -268,16 +283,16 @@ SYSTEMS: Final = (
     ),
     System(
         name="akash_gradio",
-        says="ours, `serve --no-ui`, one endpoint",
+        description="`akash-gradio serve --no-ui`, one endpoint",
         prepare=_own_version,
-        start=_ours(1),
+        start=_akash_gradio(1),
         first_streams=192,
     ),
     System(
         name="akash_gradio_two",
-        says="ours, two weighted endpoints",
+        description="the same with two weighted endpoints",
         prepare=_own_version,
-        start=_ours(2, 1),
+        start=_akash_gradio(2, 1),
         first_streams=192,
     ),
 )

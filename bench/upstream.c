@@ -2,12 +2,12 @@
 //
 //     upstream PORT
 //
-// Speaks GET /v1/models and POST /v1/chat/completions on 127.0.0.1. The request's last
-// "tokens=100 rate=50 tag=7" says what is answered: 100 tokens, 50 a second (0: as fast as
-// they are taken), each "#7.12@0000123456789012 ": the tag, the token's number from 0, and the
-// nanoseconds of CLOCK_MONOTONIC when it was made, which every process of the machine can
-// compare with its own. Every 40 tokens end a paragraph. With "delay=0.3" it waits so many
-// seconds before the first token, or before the whole answer.
+// Serves GET /v1/models and POST /v1/chat/completions on 127.0.0.1. The last
+// "tokens=100 rate=50 tag=7" in a request determines the answer: 100 tokens, 50 per second (0: as
+// fast as possible), each "#7.12@0000123456789012 ": the tag, the number of the token from 0, and
+// its creation time in nanoseconds of CLOCK_MONOTONIC, which all processes of the machine share.
+// A paragraph ends every 40 tokens. "delay=0.3" is the number of seconds before the first token,
+// or before a whole response.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,37 +25,37 @@ enum { EVENT_BYTES = 512, BATCH_TOKENS = 64, PARAGRAPH_TOKENS = 40, INPUT_LIMIT 
 typedef struct Caller {
     int socket;
     Buffer in, out;
-    bool streaming, whole, paced, wants_usage, watches_output;
+    bool streaming, whole, paced, include_usage, watches_output;
     long tag, tokens, next;
-    int64_t began_ns, period_ns;
-    size_t place;  // in the heap, from 1; 0 while no token is due
+    int64_t started_ns, period_ns;
+    size_t position;  // in the heap, from 1; 0 while no token is due
 } Caller;
 
 static int poller;
 static Caller **heap;  // by the time of the next token; heap[0] is not used
 static size_t heap_length, heap_capacity;
 
-// The heap of callers whose next token has its time.
+// The heap of callers, ordered by the time of their next token.
 
 static int64_t due_ns(const Caller *caller) {
-    return caller->began_ns + caller->next * caller->period_ns;
+    return caller->started_ns + caller->next * caller->period_ns;
 }
 
-static void put_at(size_t place, Caller *caller) {
-    heap[place] = caller;
-    caller->place = place;
+static void put_at(size_t position, Caller *caller) {
+    heap[position] = caller;
+    caller->position = position;
 }
 
-static void settle(size_t place) {
-    Caller *caller = heap[place];
-    for (; place > 1 && due_ns(heap[place / 2]) > due_ns(caller); place /= 2)
-        put_at(place, heap[place / 2]);
-    for (size_t child; (child = 2 * place) <= heap_length; place = child) {
+static void settle(size_t position) {
+    Caller *caller = heap[position];
+    for (; position > 1 && due_ns(heap[position / 2]) > due_ns(caller); position /= 2)
+        put_at(position, heap[position / 2]);
+    for (size_t child; (child = 2 * position) <= heap_length; position = child) {
         if (child < heap_length && due_ns(heap[child + 1]) < due_ns(heap[child])) child++;
         if (due_ns(heap[child]) >= due_ns(caller)) break;
-        put_at(place, heap[child]);
+        put_at(position, heap[child]);
     }
-    put_at(place, caller);
+    put_at(position, caller);
 }
 
 static void schedule(Caller *caller) {
@@ -68,16 +68,16 @@ static void schedule(Caller *caller) {
 }
 
 static void unschedule(Caller *caller) {
-    size_t place = caller->place;
-    if (!place) return;
-    caller->place = 0;
+    size_t position = caller->position;
+    if (!position) return;
+    caller->position = 0;
     Caller *last = heap[heap_length--];
     if (last == caller) return;
-    put_at(place, last);
-    settle(place);
+    put_at(position, last);
+    settle(position);
 }
 
-// What is answered.
+// The responses.
 
 static void append_chunk(Buffer *out, const char *event, int length) {
     char size[16];
@@ -123,7 +123,7 @@ static int usage_text(char *text, const Caller *caller) {
 static void append_end(Caller *caller) {
     char usage[EVENT_BYTES / 2] = "\"choices\":[],";
     append_delta(caller, "", "\"stop\"");
-    if (caller->wants_usage) {
+    if (caller->include_usage) {
         usage_text(usage + strlen(usage), caller);
         append_event(caller, usage);
     }
@@ -174,7 +174,7 @@ static void watch(Caller *caller, bool output) {
     epoll_ctl(poller, EPOLL_CTL_MOD, caller->socket, &event);
 }
 
-// False when the caller is gone.
+// Returns false if the caller disconnected.
 static bool flush(Caller *caller) {
     Buffer *out = &caller->out;
     while (out->sent < out->length) {
@@ -205,7 +205,7 @@ static void make_tokens(Caller *caller) {
     caller->streaming = false;
 }
 
-// Make the tokens whose time has come, and send. False when the caller is gone.
+// Creates the tokens that are due, and sends them. Returns false if the caller disconnected.
 static bool pump(Caller *caller) {
     if (!flush(caller)) return false;
     while (caller->streaming && (caller->paced || !caller->out.length)) {
@@ -214,8 +214,8 @@ static bool pump(Caller *caller) {
         if (caller->paced) break;
     }
     bool has_time = caller->streaming && caller->paced;
-    if (has_time && !caller->place) schedule(caller);
-    else if (has_time) settle(caller->place);
+    if (has_time && !caller->position) schedule(caller);
+    else if (has_time) settle(caller->position);
     else unschedule(caller);
     return true;
 }
@@ -227,7 +227,7 @@ static bool says_true(const char *json, const char *field) {
     return found[strspn(found, "\": ")] == 't';
 }
 
-static double told(const char *json, const char *name, double otherwise) {
+static double number_after(const char *json, const char *name, double otherwise) {
     const char *last = NULL;
     for (const char *at = json; (at = strstr(at, name)); at += strlen(name)) last = at;
     return last ? strtod(last + strlen(name), NULL) : otherwise;
@@ -248,10 +248,10 @@ static void answer(Caller *caller, const char *head, const char *body) {
         append_whole(caller, "404 Not Found", missing, sizeof missing - 1);
         return;
     }
-    double rate = told(body, "rate=", 0);
-    caller->tokens = (long)told(body, "tokens=", 16);
-    caller->tag = (long)told(body, "tag=", 0);
-    double delay = told(body, "delay=", 0);
+    double rate = number_after(body, "rate=", 0);
+    caller->tokens = (long)number_after(body, "tokens=", 16);
+    caller->tag = (long)number_after(body, "tag=", 0);
+    double delay = number_after(body, "delay=", 0);
     caller->next = 0;
     caller->whole = !says_true(body, "\"stream\"");
     if (caller->whole && delay <= 0) {
@@ -260,15 +260,15 @@ static void answer(Caller *caller, const char *head, const char *body) {
     }
     caller->streaming = true;
     caller->paced = rate > 0 || delay > 0;
-    caller->wants_usage = says_true(body, "\"include_usage\"");
-    caller->began_ns = now_ns() + (int64_t)(1e9 * delay);
+    caller->include_usage = says_true(body, "\"include_usage\"");
+    caller->started_ns = now_ns() + (int64_t)(1e9 * delay);
     caller->period_ns = rate > 0 ? (int64_t)(1e9 / rate) : 0;
     if (caller->whole) return;
     append(&caller->out, stream, sizeof stream - 1);
     append_delta(caller, "\"role\":\"assistant\",\"content\":\"\"", "null");
 }
 
-// Bytes of the first whole request in the buffer, 0 when it has not all come.
+// Returns the size of the first complete request in the buffer, 0 if it is incomplete.
 static size_t request_length(const Buffer *in, size_t *head_length) {
     const char *end = strstr(in->bytes, "\r\n\r\n");
     if (!end) return 0;
@@ -286,7 +286,7 @@ static size_t request_length(const Buffer *in, size_t *head_length) {
     return *head_length;
 }
 
-// False when the caller is gone.
+// Returns false if the caller disconnected.
 static bool take_requests(Caller *caller) {
     Buffer *in = &caller->in;
     size_t head, whole;
@@ -335,7 +335,7 @@ static int listen_on(int port) {
 }
 
 static void send_due(void) {
-    int64_t now = now_ns();  // fixed, so that a late endpoint still takes new questions
+    int64_t now = now_ns();  // fixed, so that a late endpoint still accepts new requests
     while (heap_length && due_ns(heap[1]) <= now) {
         Caller *caller = heap[1];
         if (!pump(caller) || !take_requests(caller)) drop(caller);

@@ -1,1 +1,1 @@
-"""What is run beside ours to compare with."""
+"""Minimal pass-throughs and pages that the benchmarks compare with."""

@@ -1,4 +1,4 @@
-"""The pass-through that everybody writes first: Starlette's StreamingResponse over httpx."""
+"""The usual pass-through: Starlette's StreamingResponse over httpx."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from starlette.routing import Route
 
 
 def pass_through(upstream: str) -> Starlette:
-    """An app that asks `upstream` (a base URL ending in /v1) whatever it is asked."""
-    # As many connections as there are callers: httpx stops at a hundred by itself.
+    """Return an app that forwards requests to `upstream`, a base URL that ends in /v1."""
+    # One connection for each caller: the default limit of httpx is a hundred.
     client = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60)
 
     @asynccontextmanager
@@ -26,18 +26,18 @@ def pass_through(upstream: str) -> Starlette:
             yield
 
     async def chat(request: Request) -> Response:
-        question = client.build_request(
+        upstream_request = client.build_request(
             "POST",
             f"{upstream}/chat/completions",
             content=await request.body(),
             headers={"content-type": "application/json"},
         )
-        answer = await client.send(question, stream=True)
+        response = await client.send(upstream_request, stream=True)
         return StreamingResponse(
-            answer.aiter_raw(),
-            status_code=answer.status_code,
-            media_type=answer.headers["content-type"],
-            background=BackgroundTask(answer.aclose),
+            response.aiter_raw(),
+            status_code=response.status_code,
+            media_type=response.headers["content-type"],
+            background=BackgroundTask(response.aclose),
         )
 
     return Starlette(
@@ -46,13 +46,13 @@ def pass_through(upstream: str) -> Starlette:
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     uvicorn.run(
-        pass_through(asked.upstream), port=asked.port, log_level="warning", access_log=False
+        pass_through(options.upstream), port=options.port, log_level="warning", access_log=False
     )
 
 

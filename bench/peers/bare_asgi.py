@@ -1,7 +1,7 @@
-"""The least that can be done over the client that our gateway uses: bare ASGI, no routing.
+"""The minimum over the gateway's HTTP client: plain ASGI, without routing.
 
-aiohttp is asked as the gateway asks it, so that the difference between the two is the
-gateway's own work and nothing else.
+aiohttp is used as in the gateway, so that the difference between the two is the work of the
+gateway itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 
 class PassThrough:
-    """Asks `upstream` (a base URL ending in /v1) whatever it is asked."""
+    """Forwards requests to `upstream`, a base URL that ends in /v1."""
 
     def __init__(self, upstream: str) -> None:
         self._url = f"{upstream}/chat/completions"
@@ -24,20 +24,20 @@ class PassThrough:
         if scope["type"] != "http":
             return
         self._session = self._session or _session()
-        answer = await self._session.post(
+        response = await self._session.post(
             self._url,
             data=await _body(receive),
             headers={"content-type": "application/json"},
             allow_redirects=False,
         )
-        head = [(b"content-type", answer.headers["content-type"].encode())]
-        await send({"type": "http.response.start", "status": answer.status, "headers": head})
+        head = [(b"content-type", response.headers["content-type"].encode())]
+        await send({"type": "http.response.start", "status": response.status, "headers": head})
         try:
-            while packet := await answer.content.readany():
+            while packet := await response.content.readany():
                 await send({"type": "http.response.body", "body": packet, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
-            answer.release()
+            response.release()
 
 
 def _session() -> aiohttp.ClientSession:
@@ -58,14 +58,14 @@ async def _body(receive: Receive) -> bytes:
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     uvicorn.run(
-        PassThrough(asked.upstream),
-        port=asked.port,
+        PassThrough(options.upstream),
+        port=options.port,
         log_level="warning",
         access_log=False,
         lifespan="off",

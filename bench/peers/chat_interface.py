@@ -1,4 +1,4 @@
-"""The page that everybody writes first: `gr.ChatInterface`, each token yielded as it comes."""
+"""The usual page: `gr.ChatInterface`, which yields each token as it is received."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ import httpx
 
 
 def chat_page(upstream: str, turns: int) -> gr.ChatInterface:
-    """Its chat begins with so many turns. upstream: a base URL ending in /v1."""
+    """Return a page whose chat has a number of turns. upstream: a base URL that ends in /v1."""
     client = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60)
 
     async def answer(message: str, _history: list[Any]) -> AsyncIterator[str]:
-        question = [{"role": "user", "content": message}]
-        body = {"model": "bench", "stream": True, "messages": question}
-        said = ""
-        async with client.stream("POST", f"{upstream}/chat/completions", json=body) as reply:
-            async for line in reply.aiter_lines():
+        messages = [{"role": "user", "content": message}]
+        body = {"model": "bench", "stream": True, "messages": messages}
+        text = ""
+        async with client.stream("POST", f"{upstream}/chat/completions", json=body) as response:
+            async for line in response.aiter_lines():
                 if line.startswith("data: {"):
                     delta = json.loads(line[6:])["choices"][0]["delta"]
-                    said += delta.get("content") or ""
-                    yield said
+                    text += delta.get("content") or ""
+                    yield text
 
-    said_before: list[Any] = [
+    history: list[Any] = [
         {"role": ("user", "assistant")[number % 2], "content": f"Turn {number}. " + "word " * 80}
         for number in range(turns)
     ]
-    return gr.ChatInterface(answer, chatbot=gr.Chatbot(value=said_before), concurrency_limit=None)
+    return gr.ChatInterface(answer, chatbot=gr.Chatbot(value=history), concurrency_limit=None)
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--upstream", required=True)
     parser.add_argument("--turns", type=int, required=True)
-    asked = parser.parse_args()
-    page = chat_page(asked.upstream, asked.turns)
-    page.launch(server_port=asked.port, quiet=True, ssr_mode=False)
+    options = parser.parse_args()
+    page = chat_page(options.upstream, options.turns)
+    page.launch(server_port=options.port, quiet=True, ssr_mode=False)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from bench.client import Ask, Seen, Target, run_load, start_upstream
+from bench.client import Load, LoadResult, Target, run_load, start_upstream
 from bench.programs import NoCompiler, program
 
 TOKENS = 5
@@ -23,45 +23,45 @@ def upstream() -> Iterator[Target]:
     running.stop()
 
 
-def test_paced_streams_come_whole_in_order_and_fresh(upstream):
-    seen = run_load(upstream, Ask(callers=4, seconds=0.4, tokens=TOKENS, rate=100.0))
-    assert (seen.failed, seen.wrong, seen.silent, seen.first_failure) == (0, 0, 0, "")
-    assert seen.answers > 0
-    assert seen.lag_ms is not None
-    assert seen.lag_ms.p50 >= 0
-    assert seen.first_token_ms is not None
+def test_paced_streams_are_complete_in_order_and_without_lag(upstream: Target) -> None:
+    result = run_load(upstream, Load(callers=4, seconds=0.4, tokens=TOKENS, rate=100.0))
+    assert (result.failed, result.wrong, result.silent, result.first_failure) == (0, 0, 0, "")
+    assert result.answers > 0
+    assert result.lag_ms is not None
+    assert result.lag_ms.p50 >= 0
+    assert result.first_token_ms is not None
 
 
-def test_streams_as_fast_as_they_are_taken_come_whole(upstream):
-    seen = run_load(upstream, Ask(callers=4, seconds=0.3, tokens=3000, rate=0.0))
-    assert (seen.failed, seen.wrong, seen.first_failure) == (0, 0, "")
-    assert seen.answers > 0
+def test_streams_as_fast_as_possible_are_complete(upstream: Target) -> None:
+    result = run_load(upstream, Load(callers=4, seconds=0.3, tokens=3000, rate=0.0))
+    assert (result.failed, result.wrong, result.first_failure) == (0, 0, "")
+    assert result.answers > 0
 
 
-def test_whole_answers_come_whole(upstream):
-    seen = run_load(upstream, Ask(callers=4, seconds=0.2, warmup_s=0.1, tokens=TOKENS))
-    assert (seen.failed, seen.wrong, seen.first_failure) == (0, 0, "")
-    assert seen.answers > 0
-    assert seen.total_ms is not None
-    assert seen.total_ms.p50 <= seen.total_ms.p99 <= seen.total_ms.max
+def test_whole_responses_are_complete(upstream: Target) -> None:
+    result = run_load(upstream, Load(callers=4, seconds=0.2, warmup_s=0.1, tokens=TOKENS))
+    assert (result.failed, result.wrong, result.first_failure) == (0, 0, "")
+    assert result.answers > 0
+    assert result.total_ms is not None
+    assert result.total_ms.p50 <= result.total_ms.p99 <= result.total_ms.max
 
 
-def test_usage_is_told_when_it_is_asked_for(upstream):
-    question = {"role": "user", "content": f"tokens={TOKENS} rate=0 tag=3"}
-    body = {"stream": True, "messages": [question]}
+def test_usage_is_reported_if_requested(upstream: Target) -> None:
+    message = {"role": "user", "content": f"tokens={TOKENS} rate=0 tag=3"}
+    body = {"stream": True, "messages": [message]}
     url = f"http://127.0.0.1:{upstream.port}/v1/chat/completions"
     without = httpx.post(url, json=body).text
-    asked = httpx.post(url, json={**body, "stream_options": {"include_usage": True}}).text
+    requested = httpx.post(url, json={**body, "stream_options": {"include_usage": True}}).text
     assert "usage" not in without
-    assert f'"completion_tokens":{TOKENS}' in asked
-    assert asked.endswith("data: [DONE]\n\n")
+    assert f'"completion_tokens":{TOKENS}' in requested
+    assert requested.endswith("data: [DONE]\n\n")
 
 
-def test_a_status_that_is_no_answer_is_a_failure(upstream):
-    elsewhere = Target(port=upstream.port, path="/nowhere", headers={})
-    seen = run_load(elsewhere, Ask(callers=1, seconds=0.1))
-    assert seen.failed > 0
-    assert "404" in seen.first_failure
+def test_an_error_status_is_a_failure(upstream: Target) -> None:
+    wrong_path = Target(port=upstream.port, path="/nowhere", headers={})
+    result = run_load(wrong_path, Load(callers=1, seconds=0.1))
+    assert result.failed > 0
+    assert "404" in result.first_failure
 
 
 @pytest.mark.parametrize(
@@ -73,20 +73,20 @@ def test_a_status_that_is_no_answer_is_a_failure(upstream):
         ([0, 1, 2, 3], "[DONE]"),
         ([0, 1, 2, 3, 4], ""),
     ],
-    ids=["missing", "twice", "swapped", "cut", "without its end"],
+    ids=["missing", "twice", "swapped", "cut", "without end"],
 )
 @pytest.mark.usefixtures("upstream")
-async def test_the_client_sees_what_is_wrong(numbers, end):
-    assert (await _seen_of(numbers, end)).wrong > 0
+async def test_the_client_detects_wrong_answers(numbers: list[int], end: str) -> None:
+    assert (await _result_of(numbers, end)).wrong > 0
 
 
 @pytest.mark.usefixtures("upstream")
-async def test_the_client_reads_tokens_cut_anywhere():
-    assert (await _seen_of([0, 1, 2, 3, 4], "[DONE]")).wrong == 0
+async def test_the_client_reads_tokens_cut_anywhere() -> None:
+    assert (await _result_of([0, 1, 2, 3, 4], "[DONE]")).wrong == 0
 
 
-async def _seen_of(numbers: list[int], end: str) -> Seen:
-    """What the client sees of answers with these numbers, sent byte by byte."""
+async def _result_of(numbers: list[int], end: str) -> LoadResult:
+    """Return the client's result for answers with these numbers, sent byte by byte."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readuntil(b"\r\n\r\n"):
@@ -109,5 +109,5 @@ async def _seen_of(numbers: list[int], end: str) -> Seen:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         target = Target(port=server.sockets[0].getsockname()[1], headers={})
-        ask = Ask(callers=1, seconds=0.1, tokens=TOKENS, rate=0.0)
-        return await asyncio.to_thread(run_load, target, ask)
+        load = Load(callers=1, seconds=0.1, tokens=TOKENS, rate=0.0)
+        return await asyncio.to_thread(run_load, target, load)

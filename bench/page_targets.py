@@ -1,4 +1,4 @@
-"""The pages under test: how each is started, and asked as its own script asks."""
+"""The pages under test: how each is started, and the requests that its own script sends."""
 
 from __future__ import annotations
 
@@ -14,31 +14,38 @@ import httpx
 from bench.programs import ROOT
 
 Lines = Callable[[httpx.AsyncClient, str, int], AsyncGenerator[str, None]]
-"""A client, a message and how many turns came before it → the lines of the answer's stream."""
+"""Sends a message after a number of turns, and yields the lines of the answer's stream."""
 
 
 class WrongPage(Exception):
-    """A token came in the wrong place, or none came."""
+    """A token was in the wrong place or missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """A page: how it is started (port, endpoint's base URL, turns), when it is up, and asked.
+class PageTarget:
+    """A page under test.
 
-    shows: whether a line of its stream brings tokens. usable: a selector of the box, once a
-    message can be written.
+    Attributes:
+        name: Its name in the report.
+        description: What it is, for the report.
+        start: Returns the command and environment for a port, the endpoint's base URL and a
+            number of turns.
+        ready_path: A path that responds with 200 once the page is ready.
+        lines: Sends a message.
+        has_tokens: Returns whether a line of the stream contains tokens.
+        usable: A selector of the message box that matches once it can be used.
     """
 
     name: str
-    says: str
+    description: str
     start: Callable[[int, str, int], tuple[list[str], dict[str, str]]]
     ready_path: str
     lines: Lines
-    shows: Callable[[str], bool]
+    has_tokens: Callable[[str], bool]
     usable: str
 
 
-def _start_ours(port: int, upstream: str, _turns: int) -> tuple[list[str], dict[str, str]]:
+def _start_page(port: int, upstream: str, _turns: int) -> tuple[list[str], dict[str, str]]:
     endpoints = [{"url": upstream, "models": ["bench"]}]
     environment = {
         "ENDPOINTS": json.dumps(endpoints),
@@ -49,14 +56,16 @@ def _start_ours(port: int, upstream: str, _turns: int) -> tuple[list[str], dict[
     return [sys.executable, str(ROOT / "app.py")], environment
 
 
-async def _ours(client: httpx.AsyncClient, message: str, turns: int) -> AsyncGenerator[str, None]:
-    said = [
+async def _send_to_page(
+    client: httpx.AsyncClient, message: str, turns: int
+) -> AsyncGenerator[str, None]:
+    previous = [
         {"role": ("user", "assistant")[number % 2], "text": f"Turn {number}. " + "word " * 80}
         for number in range(turns)
     ]
-    body = {"model": "bench", "turns": [*said, {"role": "user", "text": message}]}
-    async with client.stream("POST", "/page/reply", json=body) as answer:
-        async for line in answer.aiter_lines():
+    body = {"model": "bench", "turns": [*previous, {"role": "user", "text": message}]}
+    async with client.stream("POST", "/page/reply", json=body) as response:
+        async for line in response.aiter_lines():
             yield line
 
 
@@ -65,16 +74,16 @@ def _start_chat_interface(port: int, upstream: str, turns: int) -> tuple[list[st
     return [*command, "--upstream", upstream, "--turns", str(turns)], {}
 
 
-async def _chat_interface(
+async def _send_to_chat_interface(
     client: httpx.AsyncClient, message: str, _turns: int
 ) -> AsyncGenerator[str, None]:
-    """What its own script does: keep the message, then run the answer's event, and hear of both."""
+    """Do what its own script does: submit the message, run the answer's event, and read both."""
     config = (await client.get("/config")).json()
-    keep, answer = _events(config)
+    submit, answer = _events(config)
     session = uuid.uuid4().hex
-    for event, data in ((keep, [message]), (answer, [None, None])):
-        joined = {"fn_index": event, "data": data, "session_hash": session}
-        (await client.post("/gradio_api/queue/join", json=joined)).raise_for_status()
+    for event, data in ((submit, [message]), (answer, [None, None])):
+        job = {"fn_index": event, "data": data, "session_hash": session}
+        (await client.post("/gradio_api/queue/join", json=job)).raise_for_status()
         parameters = {"session_hash": session}
         async with client.stream("GET", "/gradio_api/queue/data", params=parameters) as stream:
             async for line in stream.aiter_lines():
@@ -84,38 +93,38 @@ async def _chat_interface(
 
 
 def _events(config: dict[str, Any]) -> tuple[int, int]:
-    """The events of the text box's Enter and of the answer that follows it."""
+    """Return the events of the text box's submit and of the answer that follows it."""
     dependencies = config["dependencies"]
     boxes = {part["id"] for part in config["components"] if part["type"] == "textbox"}
     for entry in dependencies:
         targets = {tuple(target) for target in entry["targets"]}
         if any((box, "submit") in targets for box in boxes):
-            keep = int(entry["id"])
+            submit = int(entry["id"])
             break
     else:
-        raise WrongPage("no event of the text box")
-    echo = next(e for e in dependencies if e["trigger_after"] == keep)
+        raise WrongPage("the text box has no submit event")
+    echo = next(e for e in dependencies if e["trigger_after"] == submit)
     answer = next(e for e in dependencies if e["trigger_after"] == echo["id"])
-    return keep, int(answer["id"])
+    return submit, int(answer["id"])
 
 
-SITES: Final = (
-    Site(
+PAGES: Final = (
+    PageTarget(
         name="page",
-        says="ours, POST /page/reply",
-        start=_start_ours,
+        description="the page of Akash Gradio, POST /page/reply",
+        start=_start_page,
         ready_path="/page/boot",
-        lines=_ours,
-        shows=lambda line: line.startswith("data: "),
+        lines=_send_to_page,
+        has_tokens=lambda line: line.startswith("data: "),
         usable="#message",
     ),
-    Site(
+    PageTarget(
         name="chat_interface",
-        says="gr.ChatInterface, each token yielded",
+        description="gr.ChatInterface, which yields each token",
         start=_start_chat_interface,
         ready_path="/config",
-        lines=_chat_interface,
-        shows=lambda line: '"process_generating"' in line,
+        lines=_send_to_chat_interface,
+        has_tokens=lambda line: '"process_generating"' in line,
         usable="textarea:not([disabled])",
     ),
 )

@@ -1,9 +1,9 @@
-"""Which HTTP client? CPU time for each chunk of a stream, of four ways to read it.
+"""Compares HTTP clients by the CPU time of each chunk of a stream.
 
-`python -m bench.client_choice` starts an endpoint in one process and reads it from another,
-client after client, several rounds in turn. Absolute figures follow the machine and what
-else runs on it; the ratios within one run are what counts. docs/routing.md has a run.
-httpx2 and httpx-aiohttp are measured where they are installed; the app doesn't need them.
+`python -m bench.http_clients` starts an endpoint in one process and reads it from another,
+client after client, in several rounds. Absolute figures depend on the machine and its load;
+compare the ratios within one run. docs/routing.md has the results of a run. httpx2 and
+httpx-aiohttp are measured if they are installed; the app doesn't need them.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ HEAD = (
 BODY = b'{"model":"bench","messages":[{"role":"user","content":"hi"}],"stream":true}'
 
 Read = Callable[[str], AsyncGenerator[bytes, None]]
-"""A URL → the pieces of one answer, as the client hands them out."""
+"""Sends a request to a URL, and yields the pieces of the response as the client returns them."""
 
 
 async def serve(tokens: int, rate: float) -> None:
-    """Print a free port, then answer each connection with so many tokens at so many a second."""
+    """Print a free port, then respond to each connection with `tokens` at `rate` per second."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(HEAD)
         due = time.monotonic()
@@ -55,13 +55,13 @@ async def serve(tokens: int, rate: float) -> None:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1024)
+    server = await asyncio.start_server(respond, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 def with_httpx(transport: Any = None) -> Read:
-    """httpx as its documentation shows it, over a transport or its own."""
+    """httpx as in its documentation, over its own transport or another."""
     import httpx
 
     limits = httpx.Limits(max_connections=None)
@@ -69,7 +69,7 @@ def with_httpx(transport: Any = None) -> Read:
 
 
 def with_httpx_over_aiohttp() -> Read:
-    """The same, over aiohttp's connections."""
+    """httpx over aiohttp's connections."""
     import aiohttp
 
     over: Any = importlib.import_module("httpx_aiohttp")
@@ -81,14 +81,14 @@ def with_httpx_over_aiohttp() -> Read:
 
 
 def with_httpx2() -> Read:
-    """httpx's successor, its own transport."""
+    """httpx's successor, over its own transport."""
     httpx2: Any = importlib.import_module("httpx2")
     limits = httpx2.Limits(max_connections=None)
     return _with_client(httpx2.AsyncClient(timeout=60, limits=limits))
 
 
 def with_gateway() -> Read:
-    """The gateway's own: aiohttp's session, with what the gateway sends and how it fails."""
+    """The gateway's transport: aiohttp with its headers and error handling."""
     from akash_gradio.config.endpoints import EndpointSettings
     from akash_gradio.domain.chat import EMPTY_MAPPING
     from akash_gradio.gateway.passthrough.transport import HttpTransport
@@ -97,28 +97,28 @@ def with_gateway() -> Read:
 
     async def read(url: str) -> AsyncGenerator[bytes, None]:
         entry = EndpointSettings.model_validate({"name": "bench", "url": url})
-        answer = await transport.open(
+        response = await transport.open(
             entry, "/chat/completions", BODY, headers=EMPTY_MAPPING, connect_timeout_s=60
         )
-        while piece := await answer.read():
+        while piece := await response.read():
             yield piece
-        await answer.aclose()
+        await response.aclose()
 
     return read
 
 
 def _with_client(client: Any) -> Read:
     async def read(url: str) -> AsyncGenerator[bytes, None]:
-        asked = client.stream("POST", f"{url}/v1/chat/completions", content=BODY)
-        async with asked as response, aclosing(response.aiter_raw()) as pieces:
+        request = client.stream("POST", f"{url}/v1/chat/completions", content=BODY)
+        async with request as response, aclosing(response.aiter_raw()) as pieces:
             async for piece in pieces:
                 yield piece
 
     return read
 
 
-NOT_NEEDED = {"httpx2": "httpx2", "httpx over aiohttp": "httpx_aiohttp"}
-"""Client → the module that it is."""
+OPTIONAL = {"httpx2": "httpx2", "httpx over aiohttp": "httpx_aiohttp"}
+"""The modules of clients that may be missing."""
 CLIENTS: dict[str, Callable[[], Read]] = {
     "httpx": with_httpx,
     "httpx2": with_httpx2,
@@ -128,42 +128,42 @@ CLIENTS: dict[str, Callable[[], Read]] = {
 
 
 async def measure(name: str, url: str, streams: int) -> float:
-    """CPU microseconds of this process for each token, all streams at once."""
+    """Return the CPU microseconds of this process for each token, with concurrent streams."""
     read = CLIENTS[name]()
 
-    async def tokens_of_one() -> int:
+    async def read_stream() -> int:
         size = 0
         async with aclosing(read(url)) as pieces:
             async for piece in pieces:
                 size += len(piece)
         return size // len(EVENT)
 
-    await tokens_of_one()
-    began_s = time.process_time()
-    tokens = sum(await asyncio.gather(*(tokens_of_one() for _ in range(streams))))
-    return (time.process_time() - began_s) * 1e6 / tokens
+    await read_stream()
+    before_s = time.process_time()
+    tokens = sum(await asyncio.gather(*(read_stream() for _ in range(streams))))
+    return (time.process_time() - before_s) * 1e6 / tokens
 
 
-def in_a_process(*arguments: object) -> float:
-    """`measure` in a fresh interpreter."""
-    command = [sys.executable, "-m", "bench.client_choice", *map(str, arguments)]
+def measure_in_process(*arguments: object) -> float:
+    """Run `measure` in a new interpreter."""
+    command = [sys.executable, "-m", "bench.http_clients", *map(str, arguments)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def compare(streams: int, tokens: int, rate: float, rounds: int) -> None:
     """Measure every client, round after round, and print medians and ratios."""
-    missing = {n for n, module in NOT_NEEDED.items() if not importlib.util.find_spec(module)}
-    here = [name for name in CLIENTS if name not in missing]
-    command = [sys.executable, "-m", "bench.client_choice", "--serve"]
+    missing = {n for n, module in OPTIONAL.items() if not importlib.util.find_spec(module)}
+    installed = [name for name in CLIENTS if name not in missing]
+    command = [sys.executable, "-m", "bench.http_clients", "--serve"]
     command += ["--tokens", str(tokens), "--rate", str(rate)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        measured: dict[str, list[float]] = {name: [] for name in here}
+        measured: dict[str, list[float]] = {name: [] for name in installed}
         for _ in range(rounds):
-            for name in here:
+            for name in installed:
                 measured[name].append(
-                    in_a_process("--client", name, "--url", url, "--streams", streams)
+                    measure_in_process("--client", name, "--url", url, "--streams", streams)
                 )
         server.terminate()
     base = statistics.median(measured["httpx"])
@@ -176,7 +176,7 @@ def compare(streams: int, tokens: int, rate: float, rounds: int) -> None:
 
 
 def main() -> None:
-    """Read the command line."""
+    """Compare the clients, or run one of the processes that this needs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=50)
     parser.add_argument("--tokens", type=int, default=150, help="of each stream")
@@ -185,13 +185,13 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--client", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.serve:
-        uvloop.run(serve(asked.tokens, asked.rate))
-    elif asked.client:
-        print(uvloop.run(measure(asked.client, asked.url, asked.streams)))
+    options = parser.parse_args()
+    if options.serve:
+        uvloop.run(serve(options.tokens, options.rate))
+    elif options.client:
+        print(uvloop.run(measure(options.client, options.url, options.streams)))
     else:
-        compare(asked.streams, asked.tokens, asked.rate, asked.rounds)
+        compare(options.streams, options.tokens, options.rate, options.rounds)
 
 
 if __name__ == "__main__":
