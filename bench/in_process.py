@@ -129,36 +129,71 @@ class Candidate:
         reader: The function that opens it.
         python: An interpreter with the packages that it needs.
         prepare: Installs them if needed and returns the version; raises NotInstalled.
+        name: Its name in the report.
+        root: The checkout of this project whose module runs.
     """
 
     reader: Reader
     python: Path
     prepare: Callable[[], str]
+    name: str
+    root: Path = ROOT
 
 
 def _this_environment() -> str:
     return "in this environment"
 
 
-def _candidates() -> Iterator[Candidate]:
+def _candidates(against: Path | None) -> Iterator[Candidate]:
     python = Path(sys.executable)
     for reader in (gateway, httpx_bytes, httpx_lines):
-        yield Candidate(reader=reader, python=python, prepare=_this_environment)
+        yield Candidate(
+            reader=reader, python=python, prepare=_this_environment, name=reader.__name__
+        )
+    if against is not None:
+        yield Candidate(
+            reader=gateway,
+            python=python,
+            prepare=_this_environment,
+            name="gateway_before",
+            root=against.resolve(),
+        )
     yield Candidate(
         reader=openai,
         python=OPENAI / "bin" / "python",
         prepare=lambda: install_python(OPENAI, "openai", "openai"),
+        name="openai",
     )
-    yield Candidate(reader=litellm, python=LITELLM / "bin" / "python", prepare=install_litellm)
+    yield Candidate(
+        reader=litellm,
+        python=LITELLM / "bin" / "python",
+        prepare=install_litellm,
+        name="litellm",
+    )
 
 
 def measure(
-    port: int, seconds: float, versions: dict[str, str], notes: list[str]
+    port: int,
+    seconds: float,
+    versions: dict[str, str],
+    notes: list[str],
+    against: Path | None = None,
 ) -> dict[str, dict[str, float | None]]:
-    """Return the figures of each reader; add to versions and notes."""
+    """Measure all readers.
+
+    Args:
+        port: The port of the stand-in endpoint.
+        seconds: The length of each measurement.
+        versions: The versions of the readers are added to it.
+        notes: What could not be measured is added to it.
+        against: Another checkout of this project, whose gateway is measured too.
+
+    Returns:
+        The figures of each reader.
+    """
     figures: dict[str, dict[str, float | None]] = {}
-    for candidate in _candidates():
-        name = candidate.reader.__name__
+    for candidate in _candidates(against):
+        name = candidate.name
         try:
             versions[f"in process, {name}"] = candidate.prepare()
             figures[name] = _measure_one(candidate, port, seconds)
@@ -177,8 +212,8 @@ def _measure_one(candidate: Candidate, port: int, seconds: float) -> dict[str, f
             pinned([*command, str(port), str(seconds)], SYSTEM_CORE),
             capture_output=True,
             text=True,
-            cwd=ROOT,
-            env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            cwd=candidate.root,
+            env={**os.environ, "PYTHONPATH": str(candidate.root), "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
             timeout=seconds + MAX_START_S,
         )
     except subprocess.TimeoutExpired:

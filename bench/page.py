@@ -12,13 +12,14 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from statistics import quantiles
 from typing import Final
 
 import httpx
 
 from bench.page_load import NoBrowser, measure_load
-from bench.page_targets import PAGES, PageTarget, WrongPage
+from bench.page_targets import PAGES, PageTarget, WrongPage, earlier_pages
 from bench.processes import DidNotStart, Running, free_port
 
 Figures = dict[str, float | None]
@@ -48,12 +49,27 @@ class Received:
 
 
 def measure(
-    port: int, seconds: float, versions: dict[str, str], notes: list[str]
+    port: int,
+    seconds: float,
+    versions: dict[str, str],
+    notes: list[str],
+    against: Path | None = None,
 ) -> dict[str, Figures]:
-    """Return the figures of each page; add to versions and notes."""
+    """Measure all pages.
+
+    Args:
+        port: The port of the stand-in endpoint.
+        seconds: The length of each measurement.
+        versions: The versions of the pages are added to it.
+        notes: What could not be measured is added to it.
+        against: Another checkout of this project, whose page is measured too.
+
+    Returns:
+        The figures of each page.
+    """
     figures: dict[str, Figures] = {}
     upstream = f"http://127.0.0.1:{port}/v1"
-    for page in PAGES:
+    for page in (*PAGES, *earlier_pages(against)):
         versions[page.name] = f"{page.description}; gradio {version('gradio')}"
         figures[page.name] = {}
         for turns in TURNS:

@@ -6,7 +6,9 @@ import json
 import sys
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -45,15 +47,18 @@ class PageTarget:
     usable: str
 
 
-def _start_page(port: int, upstream: str, _turns: int) -> tuple[list[str], dict[str, str]]:
+def _start_page(
+    port: int, upstream: str, _turns: int, root: Path = ROOT
+) -> tuple[list[str], dict[str, str]]:
     endpoints = [{"url": upstream, "models": ["bench"]}]
     environment = {
         "ENDPOINTS": json.dumps(endpoints),
         "EMBEDDED": "off",
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
+        "PYTHONPATH": str(root),
     }
-    return [sys.executable, str(ROOT / "app.py")], environment
+    return [sys.executable, str(root / "app.py")], environment
 
 
 async def _send_to_page(
@@ -128,3 +133,18 @@ PAGES: Final = (
         usable="textarea:not([disabled])",
     ),
 )
+
+
+def earlier_pages(checkout: Path | None) -> tuple[PageTarget, ...]:
+    """Return the page of another checkout of this project, in this environment."""
+    if checkout is None:
+        return ()
+    root = checkout.resolve()
+    return (
+        replace(
+            PAGES[0],
+            name="page_before",
+            description=f"the same of another checkout, {checkout}",
+            start=partial(_start_page, root=root),
+        ),
+    )

@@ -129,7 +129,12 @@ def table(title: str, columns: Sequence[Column], figures: Table) -> str:
     rows: list[Row] = [(title, *(column.title for column in shown))]
     for name, row in figures.items():
         rows.append((name, *(_cell(column, row, figures.get("direct", {})) for column in shown)))
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[Row]) -> str:
+    """Return rows as a Markdown table with aligned columns; the first row is the heading."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]
     lines.insert(1, _line(tuple("-" * width for width in widths), widths))
     return "\n".join(lines)
@@ -268,6 +273,26 @@ def goals(results: Results) -> tuple[Goal, ...]:
     )
 
 
+def comparison_table(results: Results) -> str:
+    """Return the ratios to another checkout that was measured in the same run, "" without one."""
+    pairs = (
+        (results.gateways, APP, "akash_gradio_before"),
+        (results.readers, "gateway", "gateway_before"),
+        (results.pages, "page", "page_before"),
+    )
+    rows: list[Row] = [("figure", "now", "before", "ratio")]
+    for figures, name, earlier in pairs:
+        before = figures.get(earlier, {})
+        for figure, value in figures.get(name, {}).items():
+            base = before.get(figure)
+            if value is not None and base:
+                title = f"{name}, {figure}"
+                rows.append((title, f"{value:.4g}", f"{base:.4g}", f"{value / base:.3f}"))
+    if len(rows) == 1:
+        return ""
+    return _aligned(rows)
+
+
 def goals_table(targets: Sequence[Goal]) -> str:
     """Return the targets as a table."""
     rows: list[Row] = [("target", "limit", "measured", "")]
@@ -275,10 +300,7 @@ def goals_table(targets: Sequence[Goal]) -> str:
         sign = "≤" if goal.at_most else "≥"
         value = "–" if goal.value is None else f"{goal.value:.3g} {goal.unit}"
         rows.append((goal.what, f"{sign} {goal.limit:g} {goal.unit}", value, goal.verdict))
-    widths = [max(len(row[place]) for row in rows) for place in range(4)]
-    lines = [_line(row, widths) for row in rows]
-    lines.insert(1, _line(tuple("-" * width for width in widths), widths))
-    return "\n".join(lines)
+    return _aligned(rows)
 
 
 def tables(results: Results) -> str:
@@ -298,6 +320,8 @@ def tables(results: Results) -> str:
     if results.import_cpu_s is not None:
         parts.append(f"`import akash_gradio.gateway`: {results.import_cpu_s:.2f} CPU s")
     parts.append(goals_table(goals(results)))
+    if comparison := comparison_table(results):
+        parts.append(comparison)
     parts += [f"- {note}" for note in results.notes]
     return "\n\n".join(parts)
 

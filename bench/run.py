@@ -1,6 +1,6 @@
 """Runs every measurement and writes bench/results.md (`make bench`).
 
-python -m bench.run [--quick] [--only NAME …] [--rounds N]
+python -m bench.run [--quick] [--only NAME …] [--rounds N] [--against PATH]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -23,10 +24,10 @@ from bench.measures import FULL, MEASURES, QUICK, Plan, WrongAnswers
 from bench.processes import DidNotStart
 from bench.programs import BUILD, ROOT, NoCompiler
 from bench.report import Results, document, tables
-from bench.systems import SYSTEMS, NotInstalled, System, UnderTest, open_system
+from bench.systems import BEFORE, SYSTEMS, NotInstalled, System, UnderTest, earlier_systems, open_system
 
 PARTS: Final = ("in_process", "page", "receipt_accuracy")
-QUICK_NAMES: Final = ("direct", "bare_asgi", "akash_gradio")
+QUICK_NAMES: Final = ("direct", "bare_asgi", "akash_gradio", BEFORE)
 
 FiguresByName = dict[str, dict[str, float | None]]
 
@@ -34,16 +35,16 @@ FiguresByName = dict[str, dict[str, float | None]]
 def main() -> None:
     """Run the chosen measurements, print them, and write them to a file."""
     options = _parse_options()
-    when, began, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
+    when, started_at, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
     if load > 0.5:
         print(f"The machine is busy (load average {load:.1f}): these figures are not reliable.")
     try:
         results = _measure(options)
     except (NoCompiler, DidNotStart) as error:
         sys.exit(str(error))
-    elapsed_s = time.monotonic() - began
+    elapsed_s = time.monotonic() - started_at
     print(f"\n{tables(results)}\n")
-    complete = not options.quick and not options.only
+    complete = not (options.quick or options.only or options.against)
     path = ROOT / "bench" / "results.md" if complete else BUILD / "results.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(document(results, when, elapsed_s, load))
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 def _parse_options() -> argparse.Namespace:
-    names = [*(system.name for system in SYSTEMS), *PARTS]
+    names = [*(system.name for system in SYSTEMS), BEFORE, *PARTS]
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
     parser.add_argument(
         "--quick",
@@ -62,12 +63,19 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=1, help="repeat the measurements and report the medians"
     )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="PATH",
+        help=f"measure another checkout of this project in the same run, as {BEFORE}",
+    )
     return parser.parse_args()
 
 
 def _measure(options: argparse.Namespace) -> Results:
     names = options.only or (QUICK_NAMES if options.quick else None)
-    chosen = [system for system in SYSTEMS if names is None or system.name in names]
+    systems = [*SYSTEMS, *earlier_systems(options.against)]
+    chosen = [system for system in systems if names is None or system.name in names]
     plan = QUICK if options.quick else FULL
     notes: list[str] = []
     versions: dict[str, str] = {}
@@ -79,10 +87,12 @@ def _measure(options: argparse.Namespace) -> Results:
         readers, pages, errors = {}, {}, {}
         if names is None or "in_process" in names:
             with _timed("in process", took_s):
-                readers = in_process.measure(port, plan.stream_s, versions, notes)
+                readers = in_process.measure(
+                    port, plan.stream_s, versions, notes, options.against
+                )
         if names is None or "page" in names:
             with _timed("the page", took_s):
-                pages = page.measure(port, plan.stream_s, versions, notes)
+                pages = page.measure(port, plan.stream_s, versions, notes, options.against)
         if names is None or "receipt_accuracy" in names:
             with _timed("receipts", took_s):
                 errors = receipt_accuracy.measure(port, notes)
@@ -101,11 +111,11 @@ def _measure(options: argparse.Namespace) -> Results:
 @contextmanager
 def _timed(part: str, took_s: Counter[str]) -> Iterator[None]:
     """Add the seconds of the block to a part, even if it fails."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     try:
         yield
     finally:
-        took_s[part] += round(time.monotonic() - began)
+        took_s[part] += round(time.monotonic() - started_at)
 
 
 def _gateways(

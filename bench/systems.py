@@ -16,6 +16,8 @@ from bench.client import Target, wait_ready
 from bench.processes import Running, free_port
 from bench.programs import BUILD, ROOT
 
+BEFORE: Final = "akash_gradio_before"
+"""The name of another checkout of this project, measured in the same run."""
 PORTKEY_VERSION: Final = "1.15.2"
 LITELLM: Final = BUILD / "litellm"
 OPENAI: Final = BUILD / "openai"
@@ -124,7 +126,7 @@ def _own_version() -> str:
     return f"{__version__}, {_libraries('uvicorn', 'uvloop', 'httptools', 'aiohttp')()}"
 
 
-def _akash_gradio(*weights: int) -> Callable[[int, str], Start]:
+def _akash_gradio(*weights: int, root: Path = ROOT) -> Callable[[int, str], Start]:
     def start(port: int, upstream: str) -> Start:
         endpoints = [
             {"name": f"e{number}", "url": upstream, "weight": weight, "models": ["bench"]}
@@ -137,10 +139,26 @@ def _akash_gradio(*weights: int) -> Callable[[int, str], Start]:
                 "EMBEDDED": "off",
                 "GRADIO_SERVER_NAME": "127.0.0.1",
                 "GRADIO_SERVER_PORT": str(port),
+                "PYTHONPATH": str(root),
             },
         )
 
     return start
+
+
+def earlier_systems(checkout: Path | None) -> tuple[System, ...]:
+    """Return the system of another checkout of this project, in this environment."""
+    if checkout is None:
+        return ()
+    return (
+        System(
+            name=BEFORE,
+            description=f"the same of another checkout, {checkout}",
+            prepare=_own_version,
+            start=_akash_gradio(1, root=checkout.resolve()),
+            first_streams=192,
+        ),
+    )
 
 
 # LiteLLM's proxy, in its own environment.
