@@ -213,7 +213,11 @@ def _measure_one(candidate: Candidate, port: int, seconds: float) -> dict[str, f
             capture_output=True,
             text=True,
             cwd=candidate.root,
-            env={**os.environ, "PYTHONPATH": str(candidate.root), "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(candidate.root),
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            },
             timeout=seconds + MAX_START_S,
         )
     except subprocess.TimeoutExpired:

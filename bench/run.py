@@ -24,7 +24,15 @@ from bench.measures import FULL, MEASURES, QUICK, Plan, WrongAnswers
 from bench.processes import DidNotStart
 from bench.programs import BUILD, ROOT, NoCompiler
 from bench.report import Results, document, tables
-from bench.systems import BEFORE, SYSTEMS, NotInstalled, System, UnderTest, earlier_systems, open_system
+from bench.systems import (
+    BEFORE,
+    SYSTEMS,
+    NotInstalled,
+    System,
+    UnderTest,
+    earlier_systems,
+    open_system,
+)
 
 PARTS: Final = ("in_process", "page", "receipt_accuracy")
 QUICK_NAMES: Final = ("direct", "bare_asgi", "akash_gradio", BEFORE)
@@ -87,9 +95,7 @@ def _measure(options: argparse.Namespace) -> Results:
         readers, pages, errors = {}, {}, {}
         if names is None or "in_process" in names:
             with _timed("in process", took_s):
-                readers = in_process.measure(
-                    port, plan.stream_s, versions, notes, options.against
-                )
+                readers = in_process.measure(port, plan.stream_s, versions, notes, options.against)
         if names is None or "page" in names:
             with _timed("the page", took_s):
                 pages = page.measure(port, plan.stream_s, versions, notes, options.against)
