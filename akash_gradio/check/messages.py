@@ -583,7 +583,7 @@ VERDICTS: Final[Mapping[str, str]] = {
     "skipped": "skip",
 }
 COST: Final = (
-    "Checking {name}: at most {calls} requests, {tokens_in} tokens in and {tokens_out} out, "
+    "Checking {name}: at most {calls} calls, {tokens_in} tokens in and {tokens_out} out, "
     "in about {time}."
 )
 SUMMARY: Final = "{name}: {passed} passed, {warned} warned, {failed} failed, {skipped} not run"

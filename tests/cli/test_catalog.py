@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from akash_gradio.__main__ import main
 from akash_gradio.catalog.loader import Catalog, read_catalog
 from akash_gradio.check import messages
 from akash_gradio.check.catalog_check import ServedModels, catalog_notes
+from akash_gradio.cli.main import main
 from akash_gradio.domain.model import ModelCard
 from tests.stubs import StubThread
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.__main__ import main
 from akash_gradio.check import messages, report
 from akash_gradio.check.probe import Level
 from akash_gradio.check.probe_request import ProbeRequest, chat_request
 from akash_gradio.check.probes.registry import OBSERVATIONS, PROBES, cost_of, probes_of
 from akash_gradio.check.target import WRONG_KEY, Target
 from akash_gradio.cli.errors import MESSAGES
+from akash_gradio.cli.main import main
 from akash_gradio.config.endpoints import EndpointSettings
 from tests.check.helpers import KEY
 from tests.stubs import Behavior, StubThread
@@ -52,7 +52,7 @@ def test_the_cost_is_printed_first(capsys: Capsys) -> None:
         main(["check", "gpu-1", "--quick"], endpoints(stub))
     cost = cost_of(probes_of(Level.QUICK))
     first = capsys.readouterr().out.splitlines()[0]
-    assert f"at most {cost.calls} requests" in first
+    assert f"at most {cost.calls} calls" in first
     assert f"{cost.tokens_out:,} out" in first
 
 
