@@ -96,9 +96,9 @@ def _parse(path: Path) -> object:
     try:
         text = path.expanduser().read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise _FileError("save it as UTF-8 text") from None
+        raise _FileError("must be UTF-8 text") from None
     except OSError as error:
-        raise _FileError(f"the file can't be read ({error.strerror}); check its path") from None
+        raise _FileError(f"can't be read ({error.strerror}); check its path") from None
     if path.suffix.lower() == ".json" or _looks_like_json(text):
         return _parse_json(text)
     return _parse_toml(text)
@@ -114,9 +114,9 @@ def _parse_json(text: str) -> object:
         return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise _FileError(f"it is not valid JSON ({error.msg}); correct that line", place) from None
+        raise _FileError(f"is not valid JSON ({error.msg}); correct that line", place) from None
     except RecursionError:
-        raise _FileError("it is nested too deeply; put the entries in one list") from None
+        raise _FileError("is nested too deeply; put the entries in one list") from None
 
 
 def _parse_toml(text: str) -> object:
@@ -126,15 +126,15 @@ def _parse_toml(text: str) -> object:
         match = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
         place = match[1] if match else ""
         reason = str(error).split(" (at ")[0]
-        raise _FileError(f"it is not valid TOML ({reason}); correct that line", place) from None
+        raise _FileError(f"is not valid TOML ({reason}); correct that line", place) from None
     except RecursionError:
-        raise _FileError("it is nested too deeply; write [[models]] entries") from None
+        raise _FileError("is nested too deeply; write [[models]] entries") from None
 
 
 def _entries(data: object) -> list[Any]:
     entries = data.get("models") if isinstance(data, dict) else data
     if not isinstance(entries, list):
-        raise _FileError('write the entries as [[models]] or as {"models": […]}', "models")
+        raise _FileError('must be [[models]] entries or {"models": […]}', "models")
     return entries
 
 
@@ -146,7 +146,7 @@ def _read_entries(where: str, entries: list[Any], environment: Mapping[str, str]
         if not isinstance(result, ModelCard):
             problems.extend(result)
         elif result.id.casefold() in cards:
-            hint = "another entry has the same id, and the first one is used; remove one of them"
+            hint = "must be unique; another entry has this id, and the first one is used"
             problems.append(
                 Problem(where=f"{where}: entry {number}", field="id", value=result.id, hint=hint)
             )
@@ -166,7 +166,7 @@ def _read_entry(
     where: str, raw: object, environment: Mapping[str, str]
 ) -> ModelCard | list[Problem]:
     if not isinstance(raw, dict):
-        hint = 'write an entry with fields, at least id = "…"'
+        hint = 'must be an entry with fields, at least id = "…"'
         return [Problem(where=where, field="", value=type(raw).__name__, hint=hint)]
     fields, written, problems = _known_fields(where, raw)
     problems += _fill_variables(where, fields, environment)
@@ -192,7 +192,7 @@ def _known_fields(
         if name is None:
             problems.append(_unknown_field(where, str(key)))
         elif name in written:
-            hint = f"the same field is also set as {written[name]}; remove one of the two"
+            hint = f"is also set as {written[name]}; remove one of the two"
             problems.append(Problem(where=where, field=str(key), value="", hint=hint))
         elif value is not None:
             fields[name], written[name] = value, str(key)
@@ -204,8 +204,8 @@ def _unknown_field(where: str, key: str) -> Problem:
     by_lower = {spelling.lower(): GUIDE_NAMES[name] for spelling, name in SPELLINGS.items()}
     close = difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.6)
     known = ", ".join(GUIDE_NAMES.values())
-    guess = f"did you mean {by_lower[close[0]]}?" if close else f"the fields are {known}"
-    hint = f"there is no such field; {guess}"
+    suggestion = f"did you mean {by_lower[close[0]]}?" if close else f"the fields are {known}"
+    hint = f"is not a field; {suggestion}"
     return Problem(where=where, field=key[:_MAX_VALUE_LENGTH], value="", hint=hint)
 
 
@@ -351,35 +351,34 @@ SPELLINGS: Final = {spelling: name for name in GUIDE_NAMES for spelling in (name
 """Every accepted spelling of a field to our name."""
 
 _HINTS: Final = {
-    "id": 'set the id that requests use, for example "org/model"',
-    "name": "write one line of text, or remove it to derive the name from the id",
-    "description": "write a text of at most 1,000 characters",
-    "available": "write true or false, or remove it to show the model if an endpoint serves it",
-    "temperature": "write a number from 0 to 2",
-    "top_p": "write a number from 0 to 1",
-    "token_limit": "write the context window as a whole number of tokens, for example 32768",
-    "parameters": 'write the size as a text, for example "70B"',
-    "architecture": "write one line of text",
-    "hf_repo": 'write the Hugging Face repository as "org/name", not as a URL',
-    "about_content": "write a text of at most 20,000 characters",
-    "info_content": "write a text of at most 20,000 characters",
-    "thumbnail_id": "write the name of a picture in the thumbnails folder",
-    "deploy_url": "write a full URL that starts with https:// and contains no password",
-    "context_window_multiplier": "write a number above 0, for example 1.5",
-    "api_compatibility": 'write "openai-v1", the only supported value, or remove it',
-    "custom_headers": "write a table of header names and texts; Host, Connection, Content-Length "
-    "and Transfer-Encoding can't be set",
-    "reasoning": "write true or false",
-    "vision": "write true or false",
-    "starters": "write a list of at most 12 lines of text",
-    "prompt_price": "write US dollars per million tokens as a number, for example 0.25",
-    "completion_price": "write US dollars per million tokens as a number, for example 0.25",
-    "max_tokens": "write the maximum answer length as a whole number of tokens, for example 1024",
-    "seed": "write a whole number",
-    "stop": "write a list of at most 4 texts",
-    "presence_penalty": "write a number from -2 to 2",
-    "frequency_penalty": "write a number from -2 to 2",
-    "reasoning_efforts": "write a list of the efforts that the model supports, for example "
-    '["low", "medium", "high"]',
+    "id": 'must be set to the id that requests use, as in "org/model"',
+    "name": "must be one line of text; leave it out to derive the name from the id",
+    "description": "must be a text of at most 1,000 characters",
+    "available": "must be true or false; leave it out to show the model if an endpoint serves it",
+    "temperature": "must be a number from 0 to 2",
+    "top_p": "must be a number from 0 to 1",
+    "token_limit": "must be the context window as a whole number of tokens, as in 32768",
+    "parameters": 'must be the size as a text, as in "70B"',
+    "architecture": "must be one line of text",
+    "hf_repo": 'must be a Hugging Face repository as in "org/name", not a URL',
+    "about_content": "must be a text of at most 20,000 characters",
+    "info_content": "must be a text of at most 20,000 characters",
+    "thumbnail_id": "must be the name of a picture in the thumbnails folder",
+    "deploy_url": "must be a URL that starts with https:// and contains no password",
+    "context_window_multiplier": "must be a number above 0, as in 1.5",
+    "api_compatibility": 'must be "openai-v1", the only supported value, or left out',
+    "custom_headers": "must be a table of header names and texts; Host, Connection, "
+    "Content-Length and Transfer-Encoding can't be set",
+    "reasoning": "must be true or false",
+    "vision": "must be true or false",
+    "starters": "must be a list of at most 12 lines of text",
+    "prompt_price": "must be US dollars per million tokens as a number, as in 0.25",
+    "completion_price": "must be US dollars per million tokens as a number, as in 0.25",
+    "max_tokens": "must be the maximum answer length as a whole number of tokens, as in 1024",
+    "seed": "must be a whole number",
+    "stop": "must be a list of at most 4 texts",
+    "presence_penalty": "must be a number from -2 to 2",
+    "frequency_penalty": "must be a number from -2 to 2",
+    "reasoning_efforts": 'must be a list of supported efforts, as in ["low", "medium", "high"]',
 }
-"""Our name of each field to what to write instead of an invalid value."""
+"""Our name of each field to its hint, which completes "models.toml: id, field = value:"."""

@@ -91,7 +91,7 @@ class Thumbnails:
         if not thumbnail_id:
             return None
         if not _NAME.fullmatch(thumbnail_id) or ".." in thumbnail_id:
-            raise _PictureError(thumbnail_id, "write the name of a picture without a folder")
+            raise _PictureError(thumbnail_id, "must be the name of a picture without a folder")
         name = thumbnail_id
         if name.lower().endswith(_SUFFIXES):
             name = name.rsplit(".", maxsplit=1)[0]
@@ -105,7 +105,7 @@ class Thumbnails:
     def _inside(self, path: Path) -> Path:
         if not path.resolve().is_relative_to(self._folder.resolve()):
             raise _PictureError(
-                path.name, "the link leads out of the folder; put the picture itself there"
+                path.name, "is a link that leads out of the folder; put the picture itself there"
             )
         return path
 
@@ -133,9 +133,9 @@ def _read(path: Path) -> Picture:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError:
-        raise _PictureError(path.name, "the file can't be read; check its permissions") from None
+        raise _PictureError(path.name, "can't be read; check its permissions") from None
     if len(content) > MAX_BYTES:
-        raise _PictureError(path.name, "the picture is larger than 1 MB; reduce its size")
+        raise _PictureError(path.name, "must be at most 1 MB")
     if path.suffix == ".svg":
         return _read_svg(path.name, content)
     return _read_raster(path.name, content)
@@ -147,7 +147,7 @@ def _read_raster(name: str, content: bytes) -> Picture:
         with Image.open(io.BytesIO(content), formats=("PNG", "WEBP")) as image:
             if max(image.size) > MAX_EDGE_PX:
                 raise _PictureError(
-                    name, f"the picture is larger than {MAX_EDGE_PX} pixels; reduce its size"
+                    name, f"must be at most {MAX_EDGE_PX} pixels wide and high"
                 )
             picture = image.convert("RGBA")
     except (
@@ -163,7 +163,7 @@ def _read_raster(name: str, content: bytes) -> Picture:
         if isinstance(error, _PictureError):
             raise
         raise _PictureError(
-            name, "the file is not a complete PNG or WebP picture; save it again"
+            name, "is not a complete PNG or WebP picture; save it again"
         ) from None
     picture.thumbnail((EDGE_PX, EDGE_PX), Image.Resampling.LANCZOS)
     file = io.BytesIO()
@@ -176,23 +176,23 @@ def _read_svg(name: str, content: bytes) -> Picture:
     try:
         text = content.decode("utf-8-sig")
         if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
-            raise _PictureError(name, "remove the DOCTYPE")
+            raise _PictureError(name, "must not contain a DOCTYPE")
         root = ElementTree.fromstring(text)
         if root.tag != f"{_SVG}svg":
             raise _PictureError(
-                name, 'the root element must be <svg xmlns="http://www.w3.org/2000/svg">'
+                name, 'must have the root element <svg xmlns="http://www.w3.org/2000/svg">'
             )
         for count, element in enumerate(root.iter()):
             if count == _MAX_SVG_ELEMENTS:
                 raise _PictureError(
-                    name, f"the picture has more than {_MAX_SVG_ELEMENTS} elements; simplify it"
+                    name, f"must have at most {_MAX_SVG_ELEMENTS:,} elements"
                 )
             _check_element(name, element)
         content = ElementTree.tostring(root, encoding="utf-8")
     except UnicodeDecodeError:
-        raise _PictureError(name, "save it as UTF-8 text") from None
+        raise _PictureError(name, "must be UTF-8 text") from None
     except (ElementTree.ParseError, RecursionError):
-        raise _PictureError(name, "the file is not well-formed SVG; save it again") from None
+        raise _PictureError(name, "is not well-formed SVG; save it again") from None
     return Picture(content=content, media_type="image/svg+xml")
 
 
@@ -200,17 +200,17 @@ def _check_element(name: str, element: ElementTree.Element) -> None:
     """Raise for anything that could run, move, or send requests to another server."""
     tag = _local(element.tag)
     if tag in _ACTIVE_ELEMENTS:
-        raise _PictureError(name, f"remove the <{tag}> element")
+        raise _PictureError(name, f"must not contain a <{tag}> element")
     if tag == "style" and _EXTERNAL_CSS.search(element.text or ""):
-        raise _PictureError(name, "remove the URLs from <style>")
+        raise _PictureError(name, "must not contain URLs in <style>")
     for key, value in element.attrib.items():
         attribute = _local(key)
         if attribute.startswith("on"):
-            raise _PictureError(name, f"remove the attribute {attribute}")
+            raise _PictureError(name, f"must not contain the attribute {attribute}")
         if attribute in ("href", "src", "base") and not _is_internal(value):
-            raise _PictureError(name, f"remove the external {attribute}")
+            raise _PictureError(name, f"must not contain an external {attribute}")
         if "}" not in key and attribute not in ("href", "src") and _EXTERNAL_CSS.search(value):
-            raise _PictureError(name, f"remove the URL from {attribute}")
+            raise _PictureError(name, f"must not contain a URL in {attribute}")
 
 
 def _local(name: str) -> str:

@@ -91,7 +91,7 @@ def read_typescript(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[Pro
             problems += field_problems
         else:
             line = entry.line if isinstance(entry, NonLiteral) else 0
-            hint = "this entry is not an object of literals; add it by hand"
+            hint = "is not an object of literals; add it by hand"
             problems.append(_problem(f"line {line}" if line else f"entry {number}", "", hint))
     return tuple(kept), tuple(problems)
 
@@ -154,7 +154,7 @@ class _Parser:
         """Parse one value, up to the comma or bracket after it."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise TypeScriptError("it is nested too deeply", self._peek().line)
+            raise TypeScriptError("the values are nested too deeply", self._peek().line)
         first = self._peek()
         value = self._simple()
         while self._peek().text == "+" and isinstance(value, str):
@@ -273,10 +273,10 @@ def _fields(entry: Mapping[str, Any], number: int) -> tuple[dict[str, Any], list
     for key, value in entry.items():
         ours = SPELLINGS.get(key)
         if ours is None:
-            hint = "the catalog has no such field; it is left out"
+            hint = "is not a field of the catalog; it is left out"
             problems.append(_problem(where, key[:MAX_NAME_LENGTH], hint))
         elif not _is_literal(value):
-            hint = "the value is not a literal; add it by hand"
+            hint = "is not a literal; add it by hand"
             problems.append(_problem(where, key, hint))
         elif value is not None:
             fields[GUIDE_NAMES[ours]] = inspect.cleandoc(value) if _is_text(value) else value

@@ -590,15 +590,14 @@ SUMMARY: Final = "{name}: {passed} passed, {warned} warned, {failed} failed, {sk
 UNNAMED_ENDPOINT: Final = "endpoint"
 """The name in reports of an endpoint that is checked by its address."""
 
-CATALOG_CONTEXT_MISMATCH: Final = "the text says “{claims}”; correct the number or the text"
-CATALOG_NO_ENTRY: Final = "the endpoint serves this model, but the catalog has no entry; add one"
+CATALOG_CONTEXT_MISMATCH: Final = "contradicts the text, which says “{claims}”; correct one of them"
+CATALOG_NO_ENTRY: Final = "has no entry in the catalog; add one"
 CATALOG_NOT_SERVED: Final = (
-    "no endpoint serves this model; add an endpoint, or set available = false"
+    "is not served by any endpoint; add an endpoint, or set available = false"
 )
 CATALOG_THUMBNAIL_MISSING: Final = (
-    "this picture is not in assets/thumbnails (.svg, .png or .webp), so a monogram is shown; "
-    "add the file or remove thumbnailId"
+    "is not in assets/thumbnails (.svg, .png or .webp); until then a monogram is shown"
 )
 CATALOG_ENDPOINT_UNLISTED: Final = (
-    "its /v1/models can't be read, so its models are unknown; name them in ENDPOINTS"
+    "has no readable /v1/models, so its models are unknown; name them in ENDPOINTS"
 )

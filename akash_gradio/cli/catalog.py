@@ -19,7 +19,7 @@ from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.model import Problem
 
 THUMBNAILS: Final = ASSETS / "thumbnails"
-UNREADABLE: Final = "the file can't be read; check its path"
+UNREADABLE: Final = "can't be read; check its path"
 EXIT_ERRORS: Final = 1
 EXIT_MISUSED: Final = 2
 

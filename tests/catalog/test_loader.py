@@ -196,7 +196,7 @@ def test_a_problem_names_the_entry_the_field_and_the_value(read: Read) -> None:
     (problem,) = read([{"id": "llama", "token_limit": "32k"}]).problems
     assert str(problem) == (
         "mine.json: llama, token_limit = '32k': "
-        "write the context window as a whole number of tokens, for example 32768"
+        "must be the context window as a whole number of tokens, as in 32768"
     )
 
 

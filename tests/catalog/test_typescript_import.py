@@ -84,9 +84,9 @@ def test_values_that_are_not_literals_are_left_out_and_reported() -> None:
     lines = [str(problem) for problem in problems]
     assert any("line 2" in line for line in lines)
     for field in ("name", "tokenLimit", "description"):
-        assert any(f"a, {field}: the value is not a literal" in line for line in lines)
+        assert any(f"a, {field}: is not a literal" in line for line in lines)
     for field in ("icon", "render"):
-        assert any(f"a, {field}: the catalog has no such field" in line for line in lines)
+        assert any(f"a, {field}: is not a field of the catalog" in line for line in lines)
 
 
 @pytest.mark.parametrize(

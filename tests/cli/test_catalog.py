@@ -48,9 +48,9 @@ def test_every_error_is_printed_on_a_line_and_exits_with_1(capsys: Capsys, tmp_p
     assert main(["catalog", "check", written(tmp_path, INVALID)], {}) == 1
     output = capsys.readouterr().out
     for part in (
-        "models.toml: a, tokenLimit = 8192: the text says “context window of 128K”",
+        "models.toml: a, tokenLimit = 8192: contradicts the text, which says “context window of 128K”",
         "no-such-picture",
-        "another entry has the same id",
+        "another entry has this id",
         "models.toml: b, temperature = 3.5",
         "models.toml: b, hf_repo",
         "models.toml: b, deployUrl",
@@ -106,7 +106,7 @@ def test_import_prints_a_catalog_and_reports_what_it_left_out(
     catalog = tmp_path / "made.toml"
     catalog.write_text(printed.out)
     assert [card.id for card in read_catalog(catalog).cards] == ["a"]
-    assert "icon: the catalog has no such field" in printed.err
+    assert "icon: is not a field of the catalog" in printed.err
     assert "temperature = 9" in printed.err
 
 
