@@ -146,9 +146,7 @@ def _read_raster(name: str, content: bytes) -> Picture:
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "WEBP")) as image:
             if max(image.size) > MAX_EDGE_PX:
-                raise _PictureError(
-                    name, f"must be at most {MAX_EDGE_PX} pixels wide and high"
-                )
+                raise _PictureError(name, f"must be at most {MAX_EDGE_PX} pixels wide and high")
             picture = image.convert("RGBA")
     except (
         OSError,
@@ -162,9 +160,7 @@ def _read_raster(name: str, content: bytes) -> Picture:
     ) as error:  # raised by Pillow for damaged files
         if isinstance(error, _PictureError):
             raise
-        raise _PictureError(
-            name, "is not a complete PNG or WebP picture; save it again"
-        ) from None
+        raise _PictureError(name, "is not a complete PNG or WebP picture; save it again") from None
     picture.thumbnail((EDGE_PX, EDGE_PX), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     picture.save(file, "PNG")
@@ -184,9 +180,7 @@ def _read_svg(name: str, content: bytes) -> Picture:
             )
         for count, element in enumerate(root.iter()):
             if count == _MAX_SVG_ELEMENTS:
-                raise _PictureError(
-                    name, f"must have at most {_MAX_SVG_ELEMENTS:,} elements"
-                )
+                raise _PictureError(name, f"must have at most {_MAX_SVG_ELEMENTS:,} elements")
             _check_element(name, element)
         content = ElementTree.tostring(root, encoding="utf-8")
     except UnicodeDecodeError:
