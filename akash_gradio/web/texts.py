@@ -492,7 +492,7 @@ SETS: Final[Mapping[str, str]] = {
     "previous": "Previous rows",
     "next": "Next rows",
     "compare_with": "Compare with an earlier run",
-    "no_other_run": "none",
+    "no_other_run": "None",
     "changed": "{count} cells changed",
     "one_changed": "1 cell changed",
     "unchanged": "Nothing changed.",
