@@ -73,7 +73,7 @@ def boot_view(deps: WebDeps, scope: Scope) -> dict[str, Any]:
         "version": __version__,
         "diagrams": mermaid_script(),
         "ranges": dict(page.ranges),
-        "host": deps.operator.may_check(scope),
+        "is_operator": deps.operator.may_check(scope),
         "signed_in": page.signed_in(scope),
         "user": page.user(scope),
         "own_keys": {

@@ -103,7 +103,7 @@ class RunRoutes:
         names = self._names(run.journal.plan)
         html = await asyncio.to_thread(_run_html, run, names, body.first, earlier)
         failure = texts.SETS["failed_run"].format(reason=run.failure) if run.failure else ""
-        return JSONResponse({**progress, "title": run.title, "html": html, "fault": failure})
+        return JSONResponse({**progress, "title": run.title, "html": html, "error": failure})
 
     async def row(self, request: Request) -> ASGIApp:
         """Return the answers to one prompt as HTML."""

@@ -44,8 +44,8 @@ class Page {
   constructor(boot, store) {
     this.boot = boot;
     this.strings = boot.strings;
-    if (boot.host) this.views.check = new Check();
-    $("#go-check").hidden = !boot.host;
+    if (boot.is_operator) this.views.check = new Check();
+    $("#go-check").hidden = !boot.is_operator;
     drawDiagrams(this.strings, boot.diagrams);
     setRanges(boot.ranges);
     wireOwnKey(this.strings, boot.own_keys);

@@ -194,8 +194,8 @@ export class ChatSession {
 
   async #stream(body, signal, version) {
     const { thread, strings } = this.page;
-    const ask = version.continued ? api.continueAnswer : api.reply;
-    for await (const event of ask(body, signal)) {
+    const request = version.continued ? api.continueAnswer : api.reply;
+    for await (const event of request(body, signal)) {
       applyEvent(version, event, strings);
       if (event.type === "done") return;
       thread.keeping(() => thread.grow(version, event));

@@ -15,18 +15,18 @@ export function isPrivate() {
 export const setPrivate = (on) => localStorage.setItem(PRIVATE_MODE_KEY, on ? "nothing" : "chats");
 
 class Memory {
-  #safeLocalStorage = new Map();
+  #values = new Map();
 
   getItem(key) {
-    return this.#safeLocalStorage.get(key) ?? null;
+    return this.#values.get(key) ?? null;
   }
 
   setItem(key, value) {
-    this.#safeLocalStorage.set(key, value);
+    this.#values.set(key, value);
   }
 
   removeItem(key) {
-    this.#safeLocalStorage.delete(key);
+    this.#values.delete(key);
   }
 }
 

@@ -128,12 +128,12 @@ def test_nobody_else_reaches_it_or_is_shown_the_way(endpoint, stub, tmp_path, pa
     ):
         assert response.status_code == 403
         assert response.json()["error"]["code"] == "operator_only"
-    assert client.get("/page/boot").json()["host"] is False
+    assert client.get("/page/boot").json()["is_operator"] is False
     assert stub.requests == []
 
 
 def test_the_host_is_shown_the_way(client: TestClient) -> None:
-    assert client.get("/page/boot").json()["host"] is True
+    assert client.get("/page/boot").json()["is_operator"] is True
 
 
 def scope(client: str | None = "127.0.0.1", host: str = "localhost:7860", **headers: str):
