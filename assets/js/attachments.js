@@ -1,12 +1,11 @@
 // Files that are attached to a message: choosing, pasting, dropping and showing them.
 
 import * as api from "./api.js";
-import { brief } from "./context_bar.js";
 import { attachmentTokens } from "./context_plan.js";
 import { openDialog } from "./dialogs.js";
 import { $, announce, el, fill, icon, toast } from "./dom.js";
 import { FILES_LIMIT, FILE_LIMIT_BYTES, TEXT_LIMIT_BYTES, decodeText, hasPictures, kindOf, shortName } from "./files.js";
-import { formatMegabytes } from "./formatting.js";
+import { formatMegabytes, formatShortCount } from "./formatting.js";
 
 const LONG_PASTE = 10_000; // characters
 
@@ -180,7 +179,7 @@ export class Attachments {
 
 /** Build the chip of one file; clicking it shows the file. Without onremove it has no remove button. */
 export function chip(file, strings, onremove) {
-  const cost = fill(strings.file_cost, { tokens: brief(attachmentTokens(file)) });
+  const cost = fill(strings.file_cost, { tokens: formatShortCount(attachmentTokens(file)) });
   const preview = file.kind === "picture" ? el("img", { src: file.url, alt: "", width: 32, height: 32 }) : icon("file");
   const open = el("button", { type: "button", class: "chip-open", title: file.name, onclick: () => show(file, strings) },
     preview, el("span", { class: "chip-text" }, el("span", { class: "chip-name", dir: "auto" }, file.name), el("small", {}, cost)));

@@ -2,7 +2,7 @@
 
 import { $, el, fill } from "./dom.js";
 import { hasPictures } from "./files.js";
-import { formatCount } from "./formatting.js";
+import { formatContextLength, formatCount, formatShortCount } from "./formatting.js";
 import { safeLocalStorage } from "./safe_storage.js";
 import { upperBound } from "./ranges.js";
 import { attachmentTokens, addReport, planContext, ratioOf, answerReserve, systemTokens, tokensOf, turnTokens } from "./context_plan.js";
@@ -117,7 +117,7 @@ export class ContextBar {
   /** @param {string} note What else is left out, as a sentence. */
   #draw(plan, reported, note) {
     const { strings } = this;
-    const short = `${brief(plan.used)} / ${brief(plan.limit)}`;
+    const short = `${formatShortCount(plan.used)} / ${formatContextLength(plan.limit)}`;
     const button = $("#context");
     $("#context-text").textContent = short;
     button.classList.toggle("over", plan.over || plan.from > 0);
@@ -152,13 +152,13 @@ export class ContextBar {
     strip.replaceChildren();
     if (!over) return;
     const { strings, actions } = this;
-    const facts = { count: plan.from, model: model.name, limit: brief(plan.limit) };
+    const facts = { count: plan.from, model: model.name, limit: formatContextLength(plan.limit) };
     const sentence = plan.from ? (plan.from === 1 ? strings.context_left_one : strings.context_left_many) : strings.context_over;
     const text = plan.from && plan.over ? strings.context_left_over : sentence;
     strip.append(el("span", {}, fill(text, facts)));
     const longer = smallestFitting(models, plan);
     if (longer) {
-      const label = fill(strings.context_longer, { model: longer.name, limit: brief(longer.context_tokens) });
+      const label = fill(strings.context_longer, { model: longer.name, limit: formatContextLength(longer.context_tokens) });
       strip.append(el("button", { type: "button", onclick: () => actions.choose(longer.id) }, label));
     }
     if (plan.from) strip.append(el("button", { type: "button", onclick: () => actions.whole(true) }, strings.context_send_all));
@@ -170,11 +170,4 @@ export class ContextBar {
 function smallestFitting(models, plan) {
   const fitting = models.filter((one) => one.can_chat && one.state === "ready" && one.context_tokens >= plan.total);
   return fitting.sort((a, b) => a.context_tokens - b.context_tokens)[0];
-}
-
-/** Format a token count in thousands: 4,600 → "4.6K", 131,072 → "131K". */
-export function brief(tokens) {
-  if (tokens < 1000) return String(tokens);
-  if (tokens < 1_000_000) return `${+(tokens / 1000).toFixed(tokens < 10_000 ? 1 : 0)}K`;
-  return `${+(tokens / 1_000_000).toFixed(1)}M`;
 }

@@ -20,6 +20,21 @@ export function formatTokens(count, { estimated = false } = {}) {
   return `${estimated ? "≈ " : ""}${formatCount(count)} tok`;
 }
 
+/** A number of tokens in use, in thousands: 4600 → "4.6K". */
+export function formatShortCount(count) {
+  if (count < 1000) return String(count);
+  if (count < 1_000_000) return `${+(count / 1000).toFixed(count < 10_000 ? 1 : 0)}K`;
+  return `${+(count / 1_000_000).toFixed(1)}M`;
+}
+
+/** A context length as models are advertised: 131072 and 128000 → "128K". */
+export function formatContextLength(tokens) {
+  const thousand = tokens % 1024 === 0 && tokens % 1000 ? 1024 : 1000;
+  if (tokens < thousand) return String(tokens);
+  if (tokens < thousand ** 2) return `${Math.round(tokens / thousand)}K`;
+  return `${(tokens / thousand ** 2).toFixed(1).replace(/\.0$/, "")}M`;
+}
+
 /** A size in MB, without the unit: 1550000 → "1.6". */
 export function formatMegabytes(bytes) {
   return (bytes / 1e6).toFixed(1);

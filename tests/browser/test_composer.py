@@ -135,7 +135,7 @@ def test_all_messages_can_be_sent_despite_the_estimate(page: Page, stub: StubThr
 def test_a_model_with_a_longer_context_gets_the_whole_chat(page: Page, stub: StubThread) -> None:
     long_chat(page)
     page.fill("#message", "third " + "c" * 420)
-    page.get_by_role("button", name="Switch to Eyes (33K)").click()
+    page.get_by_role("button", name="Switch to Eyes (32K)").click()
     expect(page.locator(".turn.left-out")).to_have_count(0)
     expect(page.locator("#message")).to_have_value(re.compile("^third"))
     page.press("#message", "Enter")

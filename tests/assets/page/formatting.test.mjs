@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { formatSeconds, formatSpeed, formatTokens } from "../../../assets/js/formatting.js";
+import { formatContextLength, formatSeconds, formatSpeed, formatTokens } from "../../../assets/js/formatting.js";
 
 const CASES = JSON.parse(readFileSync(new URL("../../formatting_cases.json", import.meta.url)));
 const FORMATTERS = {
@@ -12,6 +12,7 @@ const FORMATTERS = {
   speed: formatSpeed,
   estimated_speed: (value) => formatSpeed(value, { estimated: true }),
   tokens: formatTokens,
+  context_length: formatContextLength,
   estimated_tokens: (value) => formatTokens(value, { estimated: true }),
 };
 
