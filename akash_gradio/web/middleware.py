@@ -52,7 +52,9 @@ STARTUP_PATH: Final = "/gradio_api/startup-events"
 """Requested by Gradio itself, to see that its server has started."""
 INFO_PATH: Final = "/gradio_api/info"
 """Requested by a Space's page on huggingface.co; it lists no endpoint that could be called."""
-OPEN_PATHS: Final = frozenset({"/", "/theme.css", "/favicon.ico", "/robots.txt", INFO_PATH})
+OPEN_PATHS: Final = frozenset(
+    {"/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon", INFO_PATH}
+)
 OPEN_PREFIXES: Final = ("/page/", "/assets/", "/static/")
 """With `OPEN_PATHS`, all that a browser requests. Gradio's other paths don't exist here:
 uploads, files, proxies, queues, its configuration and its sign-in."""

@@ -25,7 +25,7 @@ from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.gateway.passthrough.transport import HttpTransport
-from akash_gradio.quota.counters import LocalCounters
+from akash_gradio.quota.counters import Counters, LocalCounters
 from akash_gradio.quota.limiter import RateLimiter
 from tests.stubs import StubEndpoint, entry, settings_for
 
@@ -168,8 +168,16 @@ class Connection:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served]:
-    """A server with these settings, on a port of its own."""
+async def serving(
+    settings: Settings, *cards: ModelCard, counters: Counters | None = None
+) -> AsyncIterator[Served]:
+    """Run a server with these settings, on a port of its own.
+
+    Args:
+        settings: The settings.
+        cards: The catalog.
+        counters: Where the requests of API keys are counted.
+    """
     catalog = Catalog(cards=cards)
     metrics = Metrics(lambda model: model in {"m", "other-model", "spare"})
     receipts: asyncio.Queue[Receipt] = asyncio.Queue()
@@ -181,7 +189,7 @@ async def serving(settings: Settings, *cards: ModelCard) -> AsyncIterator[Served
     gateway = open_gateway(settings, catalog.get, transport=network(), on_receipt=note)
     metrics.watch(gateway.endpoints)
     auth = ApiKeyAuth(settings.gateway_keys, keys_configured=settings.gateway_keys_configured)
-    limiter = RateLimiter(LocalCounters())
+    limiter = RateLimiter(counters or LocalCounters())
     api = ApiDeps(gateway=gateway, catalog=catalog, auth=auth, limiter=limiter, metrics=metrics)
     app = App(
         settings=settings,

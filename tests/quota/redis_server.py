@@ -1,4 +1,4 @@
-"""A Redis of our own on a loopback port, that can be killed and started again."""
+"""A Redis server on a loopback port, which can be killed and started again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Self
 
 
 class RedisServer:
-    """Live. url: where it listens, running or not."""
+    """A Redis server.
+
+    Attributes:
+        url: Where it listens, even while it doesn't run.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -26,22 +30,22 @@ class RedisServer:
         self.kill()
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Start the server, and return when it accepts connections."""
         self._process = subprocess.Popen(
             ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--save", "",
              "--appendonly", "no", "--dir", str(self._folder)],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._process.stdout is not None
-        said = []
+        output = []
         for line in self._process.stdout:
-            said.append(line)
+            output.append(line)
             if "Ready to accept connections" in line:
                 return
-        raise AssertionError("".join(said))
+        raise AssertionError("".join(output))
 
     def kill(self) -> None:
-        """At once."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

@@ -1,9 +1,9 @@
-"""Two replicas' counters over a real Redis."""
+"""The counters of two replicas with one Redis."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -25,8 +25,8 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-class Pair:
-    """Two replicas. clock: of both, for when they look for a lost Redis again."""
+class Replicas:
+    """Two replicas. The clock decides when they try to reach a lost Redis again."""
 
     def __init__(self, url: str) -> None:
         self.clock = Clock()
@@ -37,71 +37,78 @@ class Pair:
 
 
 @pytest.fixture
-async def pair(redis: RedisServer) -> AsyncIterator[Pair]:
-    pair = Pair(redis.url)
+async def replicas(redis: RedisServer) -> AsyncIterator[Replicas]:
+    replicas = Replicas(redis.url)
     async with AsyncExitStack() as stack:
-        for shared, signer in zip((pair.one, pair.two), pair.signers, strict=True):
-            nothing: Callable[[], tuple[()]] = tuple
-            sharing = shared.open(signer, nothing, lambda *_: None)
-            await stack.enter_async_context(sharing)
-        yield pair
+        for counters, signer in zip((replicas.one, replicas.two), replicas.signers, strict=True):
+            await stack.enter_async_context(counters.open(signer, lambda: (), lambda *_: None))
+        yield replicas
 
 
-async def test_a_visitor_has_one_share_at_both_replicas(pair: Pair) -> None:
-    assert await pair.one.take("messages:ann", 3, 60) == 0.0
-    assert await pair.two.take("messages:ann", 3, 60) == 0.0
-    assert await pair.one.take("messages:ann", 3, 60) == 0.0
-    wait_s = await pair.two.take("messages:ann", 3, 60)
+async def test_uses_are_counted_for_both_replicas(replicas: Replicas) -> None:
+    assert await replicas.one.take("messages:ann", 3, 60) == 0.0
+    assert await replicas.two.take("messages:ann", 3, 60) == 0.0
+    assert await replicas.one.take("messages:ann", 3, 60) == 0.0
+    wait_s = await replicas.two.take("messages:ann", 3, 60)
     assert 50 < wait_s <= 60
-    assert await pair.two.take("messages:ben", 3, 60) == 0.0
+    assert await replicas.two.take("messages:ben", 3, 60) == 0.0
 
 
-async def test_a_days_sums_are_added_up_and_forgotten_at_their_end(pair: Pair) -> None:
-    pair.one.add("tokens:ann", 10, TOMORROW)
-    pair.two.add("tokens:ann", 5.5, TOMORROW)
-    pair.one.add("tokens:old", 7, time.time() - 10)
-    await pair.one.flush()
-    await pair.two.flush()
-    assert await pair.one.total("tokens:ann") == await pair.two.total("tokens:ann") == 15.5
-    assert await pair.two.total("tokens:old") == 0.0
+async def test_sums_are_added_for_both_replicas_and_expire(replicas: Replicas) -> None:
+    one, two = replicas.one, replicas.two
+    one.add("tokens:ann", 10, TOMORROW)
+    two.add("tokens:ann", 5.5, TOMORROW)
+    one.add("tokens:old", 7, time.time() - 10)
+    await one.flush()
+    await two.flush()
+    assert await one.total("tokens:ann") == await two.total("tokens:ann") == 15.5
+    assert await two.total("tokens:old") == 0.0
 
 
-async def test_a_cookie_of_one_replica_is_read_by_the_other(pair: Pair) -> None:
-    one, two = pair.signers
-    assert two.read("who", one.sign("who", "ann", TOMORROW), time.time()) == "ann"
+async def test_a_cookie_of_one_replica_is_valid_at_the_other(replicas: Replicas) -> None:
+    one, two = replicas.signers
+    assert two.read("purpose", one.sign("purpose", "ann", TOMORROW), time.time()) == "ann"
     assert one.opaque("user:ann") == two.opaque("user:ann")
-    assert Signer().read("who", one.sign("who", "ann", TOMORROW), time.time()) is None
+    assert Signer().read("purpose", one.sign("purpose", "ann", TOMORROW), time.time()) is None
 
 
-async def test_an_endpoint_that_is_down_at_one_replica_rests_at_the_other(pair: Pair) -> None:
-    down, well = endpoint_status("m", state=EndpointState.DOWN), endpoint_status("m", alias="us-1")
-    rested: list[str] = []
-
-    def rest(alias: str, _seconds: float) -> None:
-        rested.append(alias)
-
-    await pair.two.sync_endpoints(lambda: (endpoint_status("m"), well), rest)
-    assert rested == []
-    await pair.one.sync_endpoints(lambda: (down, well), rest)
-    assert rested == []
-    await pair.two.sync_endpoints(lambda: (endpoint_status("m"), well), rest)
-    assert rested == ["eu-1"]
-
-
-async def test_without_redis_each_replica_goes_on_alone_and_comes_back(
-    pair: Pair, redis: RedisServer, caplog: pytest.LogCaptureFixture
+async def test_an_endpoint_that_is_down_at_one_replica_is_paused_at_the_other(
+    replicas: Replicas,
 ) -> None:
-    pair.one.add("tokens:ann", 10, TOMORROW)
-    await pair.one.flush()
+    down, ready = endpoint_status("m", state=EndpointState.DOWN), endpoint_status("m", alias="us-1")
+    paused: list[str] = []
+
+    def pause(alias: str, _seconds: float) -> None:
+        paused.append(alias)
+
+    await replicas.two.sync_endpoints(lambda: (endpoint_status("m"), ready), pause)
+    assert paused == []
+    await replicas.one.sync_endpoints(lambda: (down, ready), pause)
+    assert paused == []
+    await replicas.two.sync_endpoints(lambda: (endpoint_status("m"), ready), pause)
+    assert paused == ["eu-1"]
+
+
+async def test_without_redis_each_replica_counts_for_itself_and_reconnects(
+    replicas: Replicas, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = replicas.one, replicas.two
+    one.add("tokens:ann", 10, TOMORROW)
+    await one.flush()
     redis.kill()
-    assert await pair.one.take("messages:ann", 1, 60) == 0.0
-    assert pair.one.alone
-    assert await pair.one.take("messages:ann", 1, 60) > 0.0
-    assert await pair.two.take("messages:ann", 1, 60) == 0.0
-    assert await pair.one.total("tokens:ann") == 10.0
+    assert await one.take("messages:ann", 1, 60) == 0.0
+    assert one.alone
+    assert await one.take("messages:ann", 1, 60) > 0.0
+    assert await one.wait_s("messages:ann", 1, 60) > 0.0
+    await one.release("messages:ann")
+    assert await one.take("messages:ann", 1, 60) == 0.0
+    await one.reset("messages:ann")
+    assert await one.take("messages:ann", 1, 60) == 0.0
+    assert await two.take("messages:ann", 1, 60) == 0.0
+    assert await one.total("tokens:ann") == 10.0
     assert [record.message for record in caplog.records].count("redis.lost") == 2
     redis.start()
-    pair.clock.now_s += RECONNECT_S + 1
-    assert await pair.one.take("messages:cas", 1, 60) == 0.0
-    assert not pair.one.alone
-    assert await pair.two.take("messages:cas", 1, 60) > 0.0
+    replicas.clock.now_s += RECONNECT_S + 1
+    assert await one.take("messages:cas", 1, 60) == 0.0
+    assert not one.alone
+    assert await two.take("messages:cas", 1, 60) > 0.0

@@ -69,7 +69,7 @@ def test_no_cache_stores_the_responses_of_the_pages_api() -> None:
         assert "cache-control" not in client().get(path).headers
 
 
-def test_over_tls_browsers_are_told_to_keep_using_it() -> None:
+def test_over_tls_browsers_must_keep_using_it() -> None:
     headers = client().get("/", headers={"x-forwarded-proto": "https"}).headers
     assert headers["strict-transport-security"] == "max-age=31536000"
 
@@ -110,7 +110,7 @@ def test_the_operator_chooses_which_sites_may_frame_the_page() -> None:
     assert page_policy(b"", "").endswith(b"frame-ancestors 'self'")
 
 
-def test_a_stream_asks_proxies_not_to_buffer_it() -> None:
+def test_proxies_must_not_buffer_a_stream() -> None:
     response = client().get("/page/stream")
     assert response.headers["x-accel-buffering"] == "no"
     assert response.text == "data: 0\n\ndata: 1\n\ndata: 2\n\n"
@@ -175,7 +175,7 @@ def test_paths_of_gradio_that_the_page_does_not_use_are_not_found() -> None:
         ("GET", "/gradio_api/proxy=http://169.254.169.254/"), ("POST", "/gradio_api/queue/join"),
         ("GET", "/gradio_api/heartbeat/x"), ("GET", "/gradio_api/dev/reload"),
         ("GET", "/gradio_api/startup-events"), ("GET", "/monitoring/summary"),
-        ("GET", "/config"), ("GET", "/config/"), ("GET", "/manifest.json"), ("GET", "/pwa_icon"),
+        ("GET", "/config"), ("GET", "/config/"), ("GET", "/pwa_icon/512"), ("GET", "/token"),
         ("POST", "/login"), ("GET", "/logout"), ("GET", "/svelte/x"), ("GET", "/x"),
     ):  # fmt: skip
         assert visitor.request(method, path).status_code == 404, path
@@ -184,8 +184,8 @@ def test_paths_of_gradio_that_the_page_does_not_use_are_not_found() -> None:
 
 def test_paths_that_a_browser_requests_are_open() -> None:
     for path in (
-        "/", "/theme.css", "/favicon.ico", "/robots.txt", "/gradio_api/info", "/assets/index.js",
-        "/static/fonts/x.woff2", "/page/boot",
+        "/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon",
+        "/gradio_api/info", "/assets/index.js", "/static/fonts/x.woff2", "/page/boot",
     ):  # fmt: skip
         assert client().get(path).status_code == 200, path
 
