@@ -74,7 +74,7 @@ def test_the_operator_signs_in_checks_an_endpoint_and_signs_out() -> None:
         client = TestClient(app.asgi(), "https://page.example", follow_redirects=False)
         check = {"endpoint": "stub", "level": "quick"}
 
-        assert client.get("/page/boot").json()["host"] is False
+        assert client.get("/page/boot").json()["is_operator"] is False
         assert client.get("/page/check").status_code == 403
         assert client.post("/page/check/run", json=check).status_code == 403
         assert not stub.requests
@@ -85,7 +85,7 @@ def test_the_operator_signs_in_checks_an_endpoint_and_signs_out() -> None:
         assert wrong.status_code == 401
         right = client.post("/page/sign-in?as=host", data={"secret": "host-only-7b2"})
         assert (right.status_code, right.headers["location"]) == (303, "../")
-        assert client.get("/page/boot").json()["host"] is True
+        assert client.get("/page/boot").json()["is_operator"] is True
         listed = client.get("/page/check").json()["endpoints"]
         assert listed == [{"alias": "stub", "models": ["m"]}]
         assert '"kind":"end"' in client.post("/page/check/run", json=check).text

@@ -9,7 +9,6 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from akash_gradio.domain.errors import UserError
 from akash_gradio.files.reader import FILE_LIMIT_BYTES, FileReader
 from akash_gradio.web.page_route import post, read_body
 
@@ -26,14 +25,7 @@ class FileRoutes:
 
     async def read(self, request: Request) -> ASGIApp:
         """Return a PDF's text, or a picture as a data URL."""
-        content = await _read_file(request)
+        content = await read_body(request, FILE_LIMIT_BYTES, error_code="file_too_large")
         is_pdf = request.path_params["kind"] == "pdf"
         read = self._files.read_pdf if is_pdf else self._files.read_picture
         return JSONResponse(dataclasses.asdict(await read(content)))
-
-
-async def _read_file(request: Request) -> bytes:
-    try:
-        return await read_body(request, FILE_LIMIT_BYTES)
-    except UserError as error:
-        raise UserError("file_too_large", error.facts, error.status) from None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.visitor import CROSS_SITE_ALLOWED
+from akash_gradio.http import body as http_body
+from akash_gradio.http.asgi import media_type
 from akash_gradio.web.errors import error_response
 from akash_gradio.web.schemas import BODY_LIMIT_BYTES
 
@@ -48,7 +50,7 @@ class PageHandler:
             response = await self._handler(request)
         except UserError as error:
             response = error_response(error)
-        except ClientDisconnect:
+        except http_body.ClientDisconnected:
             return
         await response(scope, receive, send)
 
@@ -65,23 +67,21 @@ def _check_origin(request: Request) -> None:
 
 
 def _check_media_type(request: Request, accepts: str) -> None:
-    if request.method == "POST":
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != accepts:
-            raise UserError("invalid_request", {"detail": f"Content-Type: {accepts}"}, 415)
+    if request.method == "POST" and media_type(request.headers.get("content-type", "")) != accepts:
+        raise UserError("invalid_request", {"detail": f"Content-Type: {accepts}"}, 415)
 
 
-async def read_body(request: Request, limit_bytes: int = BODY_LIMIT_BYTES) -> bytes:
+async def read_body(
+    request: Request, limit_bytes: int = BODY_LIMIT_BYTES, *, error_code: str = "chat_too_long"
+) -> bytes:
     """Read the request's body.
 
     Raises:
-        UserError: `chat_too_long`, as soon as more than the limit arrived.
+        UserError: `error_code`, as soon as more than the limit arrived.
+        ClientDisconnected: The client closed the connection.
     """
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit_bytes:
-            limit = f"{limit_bytes / 1_000_000:.1f}"
-            raise UserError("chat_too_long", {"limit": limit}, 413)
-        parts.append(part)
-    return b"".join(parts)
+    try:
+        return await http_body.read_body(request.receive, limit_bytes=limit_bytes)
+    except http_body.BodyTooLarge:
+        limit = f"{limit_bytes / 1_000_000:.1f}"
+        raise UserError(error_code, {"limit": limit}, 413) from None

@@ -1,4 +1,4 @@
-"""An answerer that plays a script, a visitor's side of ASGI, and one of each error."""
+"""A gateway that plays scripts, dependencies of the routes, an ASGI client, and every error."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from akash_gradio.web.notices import NoticeSource
 from akash_gradio.web.routes import page_routes
 
 Step = Event | Exception | Callable[[], Awaitable[Any]]
-"""What a script does next: yield the event, raise the error, or await what is called."""
+"""A step of a script: an event to yield, an error to raise, or a callable to await."""
 Script = Sequence[Step] | Callable[[ChatRequest], Iterable[Step]]
 
 
 class FakeChatGateway:
-    """Plays one script for each stream, the last one again and again; records who came and went."""
+    """Plays one script for each stream, the last one repeatedly, and records the requests."""
 
     def __init__(self, *scripts: Script, statuses: Sequence[EndpointStatus] = ()) -> None:
         self.scripts = list(scripts)
@@ -72,7 +72,7 @@ class FakeChatGateway:
 
 
 class Gate:
-    """Holds a script up. reached: it stands before the gate."""
+    """Blocks a script until it is opened; `reached` is set when the script waits."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
@@ -86,16 +86,16 @@ class Gate:
         self._open.set()
 
 
-class Naps:
-    """A sleep that lasts until `wake`. asked_s: how long each was to be."""
+class FakeSleep:
+    """A sleep that lasts until `wake`, and records the requested durations."""
 
     def __init__(self) -> None:
-        self.asked_s: list[float] = []
+        self.requested_s: list[float] = []
         self._asleep = asyncio.Event()
         self._wake = asyncio.Event()
 
     async def __call__(self, seconds: float) -> None:
-        self.asked_s.append(seconds)
+        self.requested_s.append(seconds)
         self._wake.clear()
         self._asleep.set()
         await self._wake.wait()
@@ -108,13 +108,13 @@ class Naps:
         self._wake.set()
 
 
-async def no_nap(_seconds: float) -> None:
-    """A sleep that only lets the others go first."""
+async def no_sleep(_seconds: float) -> None:
+    """A sleep that only yields to other tasks."""
     await asyncio.sleep(0)
 
 
 class Clock:
-    """A clock that stands still unless it is moved."""
+    """A clock that advances only when it is set."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
@@ -166,7 +166,7 @@ def with_receipt(error: errors.AkashGradioError, receipt: Receipt) -> errors.Aka
 
 
 def every_error() -> list[errors.AkashGradioError]:
-    """At least one of each class, with and without the facts that may be missing."""
+    """Return at least one error of each class, with and without optional facts."""
     failed: list[errors.EndpointError] = [
         errors.EndpointError("eu-1", "unknown fact"),
         *(
@@ -240,7 +240,7 @@ def endpoint_status(
 
 
 class Shown:
-    """What a page has after the events: it does what the page's script does."""
+    """Applies the events as the page's script does."""
 
     def __init__(self) -> None:
         self.text = {"answer": "", "reasoning": ""}
@@ -315,9 +315,10 @@ def make_page(deps: WebDeps) -> Starlette:
 
 
 class Visit:
-    """One POST to an ASGI app, whose visitor reads as it comes and may leave.
+    """One POST to an ASGI app by a client that can disconnect.
 
-    parts: of the body; the last one ends it. Without any it never comes.
+    Args:
+        parts: The parts of the body; without any, the body never ends.
     """
 
     def __init__(self, app: ASGIApp, path: str = "/", parts: Sequence[bytes] = (b"",)) -> None:
@@ -345,7 +346,7 @@ class Visit:
         self.refuses_after: int | None = None
 
     async def run(self) -> None:
-        """The whole request, as the server runs it."""
+        """Run the request as a server does."""
         await self._app(self._scope, self._to_app.get, self._send)
 
     def leave(self) -> None:
@@ -353,7 +354,7 @@ class Visit:
 
     async def _send(self, message: Message) -> None:
         if self.refuses_after is not None and len(self.messages) >= self.refuses_after:
-            raise OSError("the client is gone")
+            raise OSError("the client disconnected")
         self.messages.append(message)
         self._arrived.put_nowait(message)
 
@@ -386,5 +387,5 @@ def read_event(body: bytes) -> dict[str, Any]:
 
 
 def tasks_left() -> set[asyncio.Task[Any]]:
-    """Tasks that are still there beside the test's own."""
+    """Return the tasks that remain besides the test's own."""
     return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}

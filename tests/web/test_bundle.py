@@ -13,13 +13,13 @@ SCRIPTS = {
     "start.js": 'import { twice, Box as Crate } from "./numbers.js";\n'
     'import * as words from "./words.js";\n'
     "const mine = 21;\n"
-    "console.log(words.said, twice(mine), new Crate().held, await words.later());\n",
-    "numbers.js": 'import { said } from "./words.js";\n'
+    "console.log(words.text, twice(mine), new Crate().held, await words.later());\n",
+    "numbers.js": 'import { text } from "./words.js";\n'
     "const mine = 2;\n"
     "export function twice(value) {\n  return value * mine;\n}\n"
-    "export class Box {\n  held = said.length;\n}\n",
+    "export class Box {\n  held = text.length;\n}\n",
     "words.js": 'console.log("once");\n'
-    'export const said = "import { a } from here";\n'
+    'export const text = "import { a } from here";\n'
     "export async function later() {\n  return [...counted()].length;\n}\n"
     "export function* counted() {\n  yield* [1, 2, 3];\n}\n",
 }
@@ -32,14 +32,14 @@ def _written(folder: Path, scripts: dict[str, str]) -> Path:
 
 
 @pytest.mark.node
-def test_joined_scripts_do_what_they_did_apart(tmp_path: Path) -> None:
+def test_joined_scripts_behave_like_the_separate_ones(tmp_path: Path) -> None:
     folder = _written(tmp_path, {**SCRIPTS, "package.json": '{"type": "module"}'})
     joined = folder / "joined.mjs"
     joined.write_text(join_scripts(folder, "start"))
-    assert _said(joined) == _said(folder / "start.js") == "once\nimport { a } from here 42 22 3\n"
+    assert _text(joined) == _text(folder / "start.js") == "once\nimport { a } from here 42 22 3\n"
 
 
-def _said(script: Path) -> str:
+def _text(script: Path) -> str:
     node = shutil.which("node")
     assert node, "Node is missing: run tests/install_system.sh"
     done = subprocess.run([node, script], capture_output=True, text=True, timeout=60, check=True)
@@ -47,7 +47,7 @@ def _said(script: Path) -> str:
 
 
 @pytest.mark.node
-def test_the_pages_own_scripts_make_one_module(tmp_path: Path) -> None:
+def test_the_pages_scripts_can_be_joined(tmp_path: Path) -> None:
     joined = tmp_path / "page.mjs"
     joined.write_text(join_scripts(ASSETS / "js", "app"))
     node = shutil.which("node")
@@ -61,21 +61,21 @@ def test_the_pages_own_scripts_make_one_module(tmp_path: Path) -> None:
     [
         'import Default from "./words.js";',
         'import "./words.js";',
-        'import { said } from "https://elsewhere.example/words.js";',
+        'import { text } from "https://elsewhere.example/words.js";',
         "import {",
         "export default class {}",
         "export let changed = 1;",
-        "export { said };",
+        "export { text };",
         'export * from "./words.js";',
     ],
 )
-def test_what_can_not_be_joined_is_named(tmp_path: Path, line: str) -> None:
+def test_an_unsupported_form_is_reported_with_file_and_line(tmp_path: Path, line: str) -> None:
     folder = _written(tmp_path, {**SCRIPTS, "numbers.js": f"// One.\n{line}\n"})
     with pytest.raises(BundleError, match=r"numbers\.js, line 2: "):
         join_scripts(folder, "start")
 
 
-def test_scripts_that_import_each_other_are_named(tmp_path: Path) -> None:
+def test_scripts_that_import_each_other_are_reported(tmp_path: Path) -> None:
     words = 'import { Box } from "./numbers.js";\n' + SCRIPTS["words.js"]
     with pytest.raises(BundleError, match=r"numbers\.js imports itself"):
         join_scripts(_written(tmp_path, {**SCRIPTS, "words.js": words}), "start")

@@ -11,7 +11,15 @@ from akash_gradio.markdown.renderer import render
 from akash_gradio.web.continuation import INSTRUCTION, drop_partial_word, join_first_delta
 from akash_gradio.web.reply import reply
 from akash_gradio.web.schemas import parse_continuation
-from tests.web.fakes import STARTED, FakeChatGateway, chat_request, make_receipt, no_nap, shown
+from tests.web.fakes import (
+    STARTED,
+    FakeChatGateway,
+    Step,
+    chat_request,
+    make_receipt,
+    no_sleep,
+    shown,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +38,12 @@ from tests.web.fakes import STARTED, FakeChatGateway, chat_request, make_receipt
         ("", ""),
     ],
 )
-def test_a_last_word_that_may_be_half_is_left_to_the_model(text: str, begins: str):
+def test_a_last_word_that_may_be_incomplete_is_dropped(text: str, begins: str) -> None:
     assert drop_partial_word(text) == begins
 
 
 @pytest.mark.parametrize(
-    ("before", "text", "said"),
+    ("before", "text", "joined"),
     [
         ("I ", " came", "came"),
         ("I ", "came", "came"),
@@ -47,19 +55,21 @@ def test_a_last_word_that_may_be_half_is_left_to_the_model(text: str, begins: st
         ("富士", "山", "山"),
     ],
 )
-def test_the_parts_join_with_one_blank_where_one_belongs(before: str, text: str, said: str):
-    assert join_first_delta(before, text) == said
+def test_the_parts_are_joined_with_one_space_where_it_belongs(
+    before: str, text: str, joined: str
+) -> None:
+    assert join_first_delta(before, text) == joined
 
 
-def body(*said: tuple[str, str]) -> bytes:
-    turns = [{"role": role, "text": text} for role, text in said]
-    return json.dumps({"model": "m", "turns": turns}).encode()
+def body(*turns: tuple[str, str]) -> bytes:
+    items = [{"role": role, "text": text} for role, text in turns]
+    return json.dumps({"model": "m", "turns": items}).encode()
 
 
-def test_the_answer_as_far_as_it_came_stands_before_what_asks_to_go_on():
+def test_the_interrupted_answer_precedes_the_instruction() -> None:
     request, before = parse_continuation(body(("user", "Tell"), ("assistant", "Once upon a ti")))
-    said = [(turn.role, turn.content) for turn in request.conversation.turns]
-    assert said == [
+    contents = [(turn.role, turn.content) for turn in request.conversation.turns]
+    assert contents == [
         (Role.USER, "Tell"),
         (Role.ASSISTANT, "Once upon a "),
         (Role.USER, INSTRUCTION),
@@ -67,17 +77,22 @@ def test_the_answer_as_far_as_it_came_stands_before_what_asks_to_go_on():
     assert before == "Once upon a "
 
 
-@pytest.mark.parametrize("said", [[("user", "Tell")], [("user", "Tell"), ("assistant", " ")]])
-def test_only_an_answer_that_began_can_be_gone_on_with(said: list[tuple[str, str]]):
+@pytest.mark.parametrize("turns", [[("user", "Tell")], [("user", "Tell"), ("assistant", " ")]])
+def test_only_an_answer_with_text_can_be_continued(turns: list[tuple[str, str]]) -> None:
     with pytest.raises(UserError):
-        parse_continuation(body(*said))
+        parse_continuation(body(*turns))
 
 
-async def test_the_whole_answer_is_drawn_not_only_what_came_now():
+async def test_the_patches_contain_the_beginning_of_the_answer() -> None:
     before = "A list:\n\n- one\n- "
-    script = [STARTED, TextDelta(" two"), TextDelta("\n- three"), Finished("stop", make_receipt())]
+    script: list[Step] = [
+        STARTED,
+        TextDelta(" two"),
+        TextDelta("\n- three"),
+        Finished("stop", make_receipt()),
+    ]
     page = await shown(
-        reply(chat_request(), FakeChatGateway(script), beginning=before, sleep=no_nap)
+        reply(chat_request(), FakeChatGateway(script), beginning=before, sleep=no_sleep)
     )
     assert page.text["answer"] == "A list:\n\n- one\n- two\n- three"
     assert page.blocks["answer"] == list(render(page.text["answer"]))

@@ -11,7 +11,7 @@ from tests.web.fakes import Gate, Visit, tasks_left
 
 
 class Producer:
-    """Events from a list; a gate in it holds them up. closed: the generator has ended."""
+    """Yields a list of events, in which a gate blocks; `closed` is set when the generator ends."""
 
     def __init__(self, *steps: Any) -> None:
         self._steps = steps
@@ -34,7 +34,7 @@ def visit(producer: Producer) -> Visit:
     return Visit(EventStream(producer.events()))
 
 
-async def test_sends_each_event_as_it_comes_in_a_message_of_its_own():
+async def test_each_event_is_sent_at_once_in_its_own_message() -> None:
     gate = Gate()
     stream = visit(Producer({"n": 1}, gate, {"n": 2}))
     running = asyncio.ensure_future(stream.run())
@@ -51,7 +51,7 @@ async def test_sends_each_event_as_it_comes_in_a_message_of_its_own():
     assert stream.messages[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
 
-async def test_comments_keep_the_connection_open_while_nothing_comes():
+async def test_comments_keep_a_silent_connection_open() -> None:
     gate = Gate()
     stream = Visit(EventStream(Producer(gate, {"n": 1}).events(), heartbeat_s=0.001))
     running = asyncio.ensure_future(stream.run())
@@ -63,7 +63,7 @@ async def test_comments_keep_the_connection_open_while_nothing_comes():
 
 
 @pytest.mark.parametrize("silent_from", [0, 1])
-async def test_a_visitor_who_leaves_a_silent_endpoint_ends_it_at_once(silent_from: int):
+async def test_a_disconnect_closes_a_silent_stream_at_once(silent_from: int) -> None:
     gate = Gate()
     producer = Producer(*[{"n": 1}] * silent_from, gate)
     stream = visit(producer)
@@ -75,7 +75,7 @@ async def test_a_visitor_who_leaves_a_silent_endpoint_ends_it_at_once(silent_fro
     assert not tasks_left()
 
 
-async def test_a_visitor_who_left_before_the_first_event_costs_nothing():
+async def test_a_disconnect_before_the_first_event_starts_nothing() -> None:
     producer = Producer(Gate())
     stream = visit(producer)
     stream.leave()
@@ -84,7 +84,7 @@ async def test_a_visitor_who_left_before_the_first_event_costs_nothing():
     assert not tasks_left()
 
 
-async def test_a_client_that_is_gone_at_a_send_ends_it_quietly():
+async def test_a_failed_send_ends_the_stream_without_an_error() -> None:
     producer = Producer({"n": 1}, {"n": 2}, {"n": 3})
     stream = visit(producer)
     stream.refuses_after = 2
@@ -94,7 +94,7 @@ async def test_a_client_that_is_gone_at_a_send_ends_it_quietly():
     assert not tasks_left()
 
 
-async def test_ending_the_server_ends_the_producer():
+async def test_cancelling_the_response_closes_the_events() -> None:
     gate = Gate()
     producer = Producer({"n": 1}, gate)
     running = asyncio.ensure_future(visit(producer).run())
@@ -106,7 +106,7 @@ async def test_ending_the_server_ends_the_producer():
     assert not tasks_left()
 
 
-async def test_a_mistake_of_ours_reaches_the_server():
+async def test_an_unexpected_error_reaches_the_server() -> None:
     producer = Producer({"n": 1}, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         await visit(producer).run()
@@ -114,7 +114,7 @@ async def test_a_mistake_of_ours_reaches_the_server():
     assert not tasks_left()
 
 
-async def test_leaves_no_task_at_its_end():
+async def test_no_task_remains_at_the_end() -> None:
     producer = Producer({"n": 1})
     await visit(producer).run()
     assert producer.closed
@@ -122,7 +122,7 @@ async def test_leaves_no_task_at_its_end():
 
 
 @pytest.mark.parametrize("text", ["\udabc", "a\u2028b\u2029c", "é👋", "\n\n\r\0", "\x1b"])
-async def test_any_text_travels_as_ascii_on_one_line(text: str):
+async def test_any_text_is_sent_as_ascii_on_one_line(text: str) -> None:
     stream = visit(Producer({"text": text}))
     await stream.run()
     (body, _end) = stream.bodies

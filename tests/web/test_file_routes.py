@@ -34,7 +34,7 @@ def asking(model: str) -> dict[str, Any]:
     return {"model": model, "turns": [{"role": "user", "text": "", "attachments": [PICTURE]}]}
 
 
-def test_a_picture_comes_back_as_a_data_url(client: TestClient):
+def test_a_picture_is_returned_as_a_data_url(client: TestClient) -> None:
     out = io.BytesIO()
     Image.new("RGB", (30, 20), "red").save(out, "PNG")
     found = client.post("/page/file/picture", content=out.getvalue(), headers=BYTES).json()
@@ -42,13 +42,13 @@ def test_a_picture_comes_back_as_a_data_url(client: TestClient):
     assert found["url"].startswith("data:image/jpeg;base64,")
 
 
-def test_what_can_not_be_read_is_told_in_words(client: TestClient):
+def test_an_unreadable_file_is_an_error_with_a_code(client: TestClient) -> None:
     answer = client.post("/page/file/pdf", content=b"no pdf", headers=BYTES)
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "file_damaged"
 
 
-def test_a_file_past_the_limit_is_refused_with_the_limit(client: TestClient):
+def test_a_file_over_the_limit_is_rejected_with_the_limit(client: TestClient) -> None:
     content = b"0" * (FILE_LIMIT_BYTES + 1)
     answer = client.post("/page/file/pdf", content=content, headers=BYTES)
     assert answer.status_code == 413
@@ -63,19 +63,21 @@ def test_a_file_past_the_limit_is_refused_with_the_limit(client: TestClient):
         {**BYTES, "sec-fetch-site": "cross-site"},
     ],
 )
-def test_another_website_can_not_have_files_read(client: TestClient, headers: dict[str, str]):
+def test_other_websites_cannot_have_files_read(client: TestClient, headers: dict[str, str]) -> None:
     assert client.post("/page/file/pdf", content=b"x", headers=headers).status_code in (403, 415)
 
 
-def test_a_model_with_vision_gets_the_picture(client: TestClient, answerer: FakeChatGateway):
+def test_a_model_with_vision_gets_the_picture(
+    client: TestClient, answerer: FakeChatGateway
+) -> None:
     assert "A dot." in client.post("/page/reply", json=asking("eyes")).text
     (request,) = answerer.opened
     assert request.conversation.turns[0].pictures == (PICTURE["url"],)
 
 
-def test_pictures_for_a_model_without_vision_are_refused_before_it_is_asked(
+def test_pictures_for_a_model_without_vision_are_rejected_before_a_request(
     client: TestClient, answerer: FakeChatGateway
-):
+) -> None:
     answer = client.post("/page/reply", json=asking("blind"))
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "no_vision"

@@ -36,17 +36,17 @@ def client() -> Iterator[TestClient]:
         yield client
 
 
-def test_our_script_and_theme_stand_before_gradios_own(finished: str) -> None:
+def test_our_scripts_precede_gradios(finished: str) -> None:
     ours = finished.index(f"page/assets/js/page-{page_files().stamp}.js")
     assert finished.index("akash-gradio.theme") < ours < finished.index("./assets/index-")
 
 
-def test_our_styles_stand_behind_all_that_gradio_puts_into_the_head(finished: str) -> None:
+def test_our_styles_follow_those_that_gradio_adds_to_the_head(finished: str) -> None:
     sheet = f'<link rel="stylesheet" href="page/assets/css/page-{page_files().stamp}.css">'
     assert finished.index("<body") < finished.index(sheet) < finished.index("</body>")
 
 
-def test_an_outline_is_seen_before_gradio_draws_and_nothing_in_it_can_be_reached(
+def test_the_outline_is_visible_before_gradio_renders_and_not_focusable(
     finished: str,
 ) -> None:
     sheet, early, gradios = (
@@ -58,24 +58,24 @@ def test_an_outline_is_seen_before_gradio_draws_and_nothing_in_it_can_be_reached
     assert re.findall(r'<a |<button| id="(?!early)', outline) == []
 
 
-def test_the_page_has_one_viewport_and_it_is_ours(finished: str) -> None:
+def test_the_page_has_only_our_viewport(finished: str) -> None:
     (viewport,) = re.findall(r'<meta\s+name="viewport"[^>]*>', finished)
     assert "interactive-widget=resizes-content" in viewport
 
 
-def test_the_tab_has_an_icon_of_its_own_that_nobody_is_asked_for(finished: str) -> None:
+def test_the_tab_icon_needs_no_request(finished: str) -> None:
     (icon,) = re.findall(r'<link rel="icon" href="([^"]*)">', finished)
     kind, _, drawn = icon.partition(",")
     assert kind == "data:image/svg+xml"
     assert ElementTree.fromstring(unquote(drawn)).tag == "{http://www.w3.org/2000/svg}svg"
 
 
-def test_a_page_that_is_not_gradios_stays_as_it_is() -> None:
+def test_other_pages_are_not_changed() -> None:
     page = b'<!doctype html><head></head><body><script src="page/assets/js/sign_in.js"></script>'
     assert inject_page_assets(page) == page
 
 
-def test_each_file_that_is_named_ahead_is_there(finished: str) -> None:
+def test_every_preloaded_file_exists(finished: str) -> None:
     named = re.findall(r'<link [^>]*crossorigin href="\./assets/([^"]+)">', finished)
     assert len(named) == len(set(named)) > 40
     for name in named:
@@ -85,7 +85,7 @@ def test_each_file_that_is_named_ahead_is_there(finished: str) -> None:
         assert any(name.startswith(beginning) for name in scripts)
 
 
-def test_only_the_parts_of_the_page_are_named_ahead() -> None:
+def test_only_the_components_of_the_page_are_preloaded() -> None:
     entry = ENTRY.search(GRADIOS)
     assert entry is not None
     few = files_of_first_visit(entry[1], frozenset({"html"}), built_files())
@@ -93,14 +93,14 @@ def test_only_the_parts_of_the_page_are_named_ahead() -> None:
     assert set(few) < set(more)
 
 
-def test_a_gradio_that_is_built_in_another_way_names_nothing(tmp_path: Path) -> None:
+def test_an_unknown_build_of_gradio_preloads_nothing(tmp_path: Path) -> None:
     assert files_of_first_visit("index-other.js", frozenset(KINDS), tmp_path) == ()
     (tmp_path / "index-new.js").write_text("m.f=[]; import(`./Index-a.js`)")
     assert files_of_first_visit("index-new.js", frozenset(KINDS), tmp_path) == ()
 
 
 @pytest.mark.parametrize("accepted", ["br", "gzip", "identity"])
-def test_our_files_are_packed_and_kept_for_ever(client: TestClient, accepted: str) -> None:
+def test_our_files_are_compressed_and_cached_permanently(client: TestClient, accepted: str) -> None:
     files = page_files()
     for path, text in (("js/page-{}.js", files.script), ("css/page-{}.css", files.style)):
         for _ in range(2):
@@ -113,13 +113,13 @@ def test_our_files_are_packed_and_kept_for_ever(client: TestClient, accepted: st
             assert response.headers["vary"] == "accept-encoding"
 
 
-def test_a_page_of_another_version_gets_our_files_but_keeps_them_not(client: TestClient) -> None:
+def test_a_page_of_another_version_gets_our_files_without_caching_them(client: TestClient) -> None:
     response = client.get("/page/assets/js/page-0123456789ab.js")
     assert (response.status_code, response.content) == (200, page_files().script)
     assert response.headers["cache-control"] == "no-cache"
 
 
-def test_gradios_built_files_are_kept_for_ever_too(client: TestClient) -> None:
+def test_gradios_built_files_are_cached_permanently(client: TestClient) -> None:
     entry = ENTRY.search(GRADIOS)
     assert entry is not None
     font = next(built_files().glob("*.woff2")).name
@@ -134,5 +134,5 @@ def test_gradios_built_files_are_kept_for_ever_too(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "name", ["nothing.js", "..%2findex.html", "%2e%2e%5cindex.html", "..", "."]
 )
-def test_no_other_file_is_reached_by_gradios_address(client: TestClient, name: str) -> None:
+def test_no_other_file_is_served_on_gradios_route(client: TestClient, name: str) -> None:
     assert client.get(f"/assets/{name}").status_code == 404

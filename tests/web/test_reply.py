@@ -26,15 +26,16 @@ from tests.web.fakes import (
     STARTED,
     Clock,
     FakeChatGateway,
+    FakeSleep,
     Gate,
-    Naps,
     Shown,
+    Step,
     chat_request,
     endpoint_status,
     every_error,
     full_answer,
     make_receipt,
-    no_nap,
+    no_sleep,
     shown,
     tasks_left,
     with_receipt,
@@ -45,16 +46,18 @@ MARKDOWN = (
 )
 
 
-async def asked(
-    answerer: FakeChatGateway, request: ChatRequest | None = None, **more: Any
+async def page_after(
+    gateway: FakeChatGateway, request: ChatRequest | None = None, **more: Any
 ) -> Shown:
-    return await shown(reply(request or chat_request(), answerer, **({"sleep": no_nap} | more)))
+    return await shown(reply(request or chat_request(), gateway, **({"sleep": no_sleep} | more)))
 
 
-async def test_tells_what_happens_in_its_order():
+async def test_events_are_yielded_in_order() -> None:
     failed = Attempt(endpoint="a", model="m", reason="weighted", outcome="X", elapsed_ms=1.0)
-    script = [Retrying(failed, 1.25), STARTED, ReasoningDelta("hm"), TextDelta("Hi")]
-    page = await asked(FakeChatGateway([*script, Usage(1, 2), Finished("stop", make_receipt())]))
+    script: list[Step] = [Retrying(failed, 1.25), STARTED, ReasoningDelta("hm"), TextDelta("Hi")]
+    page = await page_after(
+        FakeChatGateway([*script, Usage(1, 2), Finished("stop", make_receipt())])
+    )
     assert page.events[0] == {"type": "retrying", "endpoint": "a", "wait_s": 1.2}
     assert page.events[1]["type"] == "started"
     assert (page.events[1]["endpoint"], page.events[1]["model"]) == ("eu-1", "m")
@@ -65,7 +68,7 @@ async def test_tells_what_happens_in_its_order():
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-async def test_patches_put_together_are_the_whole_answer(size: int):
+async def test_all_patches_together_are_the_whole_answer(size: int) -> None:
     pieces = [MARKDOWN[at : at + size] for at in range(0, len(MARKDOWN), size)]
 
     def script(_request: ChatRequest) -> list[Any]:
@@ -74,18 +77,24 @@ async def test_patches_put_together_are_the_whole_answer(size: int):
             steps += [ReasoningDelta(piece), TextDelta(piece), lambda: asyncio.sleep(0)]
         return [*steps, Finished("stop", make_receipt())]
 
-    page = await asked(FakeChatGateway(script))
+    page = await page_after(FakeChatGateway(script))
     for part in ("answer", "reasoning"):
         assert page.text[part] == MARKDOWN
         assert tuple(page.blocks[part]) == render(MARKDOWN)
 
 
 @pytest.mark.parametrize("end", ["\n", "   ", "\n\n\n", "\ud83d", "\r"])
-async def test_keeps_the_end_of_a_text_that_draws_nothing(end: str):
+async def test_text_that_renders_nothing_is_kept(end: str) -> None:
     gate = Gate()
-    script = [STARTED, TextDelta("Done."), gate, TextDelta(end), Finished("stop", make_receipt())]
+    script: list[Step] = [
+        STARTED,
+        TextDelta("Done."),
+        gate,
+        TextDelta(end),
+        Finished("stop", make_receipt()),
+    ]
     page = Shown()
-    async for event in reply(chat_request(), FakeChatGateway(script), sleep=no_nap):
+    async for event in reply(chat_request(), FakeChatGateway(script), sleep=no_sleep):
         page.take(event)
         if event["type"] == "patch":
             gate.open()
@@ -93,12 +102,12 @@ async def test_keeps_the_end_of_a_text_that_draws_nothing(end: str):
     assert tuple(page.blocks["answer"]) == render("Done." + end)
 
 
-async def test_a_burst_between_two_wake_ups_is_one_patch_for_each_part():
-    before, after, naps = Gate(), Gate(), Naps()
+async def test_a_burst_between_two_updates_is_one_patch_for_each_part() -> None:
+    before, after, naps = Gate(), Gate(), FakeSleep()
     burst: list[Any] = [ReasoningDelta("why "), *[ReasoningDelta("so ")] * 500]
     burst += [TextDelta("and ")] * 500
-    answerer = FakeChatGateway([STARTED, before, *burst, after, Finished("stop", make_receipt())])
-    events = reply(chat_request(), answerer, sleep=naps)
+    gateway = FakeChatGateway([STARTED, before, *burst, after, Finished("stop", make_receipt())])
+    events = reply(chat_request(), gateway, sleep=naps)
     assert (await anext(events))["type"] == "started"
     following = asyncio.ensure_future(anext(events))
     await naps.asleep()
@@ -110,11 +119,11 @@ async def test_a_burst_between_two_wake_ups_is_one_patch_for_each_part():
     assert [first["type"], second["part"], third["part"]] == ["thought", "reasoning", "answer"]
     assert second["text"] == "why " + "so " * 500
     assert third["text"] == "and " * 500
-    assert naps.asked_s == [UPDATE_INTERVAL_S]
+    assert naps.requested_s == [UPDATE_INTERVAL_S]
     await events.aclose()
 
 
-async def test_pauses_between_updates_so_that_twenty_a_second_are_the_most():
+async def test_there_are_at_most_twenty_updates_per_second() -> None:
     slept: list[float] = []
 
     async def nap(seconds: float) -> None:
@@ -124,65 +133,65 @@ async def test_pauses_between_updates_so_that_twenty_a_second_are_the_most():
     steps: list[Any] = [STARTED]
     for _ in range(30):
         steps += [TextDelta("word "), lambda: asyncio.sleep(0)]
-    page = await asked(FakeChatGateway([*steps, Finished("stop", make_receipt())]), sleep=nap)
+    page = await page_after(FakeChatGateway([*steps, Finished("stop", make_receipt())]), sleep=nap)
     assert page.types.count("patch") <= len(slept) + 1
     assert set(slept) == {UPDATE_INTERVAL_S}
     assert UPDATE_INTERVAL_S >= 1 / 20
 
 
-async def test_closing_between_two_events_closes_the_endpoint():
+async def test_closing_between_two_events_closes_the_upstream_call() -> None:
     gate = Gate()
-    answerer = FakeChatGateway([STARTED, gate])
-    events = reply(chat_request(), answerer, sleep=no_nap)
+    gateway = FakeChatGateway([STARTED, gate])
+    events = reply(chat_request(), gateway, sleep=no_sleep)
     await anext(events)
     await gate.reached.wait()
     await events.aclose()
-    assert answerer.closed == answerer.opened
+    assert gateway.closed == gateway.opened
     assert not tasks_left()
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_cancelling_while_the_endpoint_is_silent_closes_it(begun: bool):
+async def test_cancelling_during_silence_closes_the_upstream_call(begun: bool) -> None:
     gate = Gate()
-    answerer = FakeChatGateway([STARTED, TextDelta("a"), gate] if begun else [gate])
-    reading = asyncio.ensure_future(shown(reply(chat_request(), answerer, sleep=no_nap)))
+    gateway = FakeChatGateway([STARTED, TextDelta("a"), gate] if begun else [gate])
+    reading = asyncio.ensure_future(shown(reply(chat_request(), gateway, sleep=no_sleep)))
     await gate.reached.wait()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert len(answerer.closed) == 1
+    assert len(gateway.closed) == 1
     assert not tasks_left()
 
 
-async def test_cancelling_during_the_pause_closes_the_endpoint():
-    naps, gate = Naps(), Gate()
-    answerer = FakeChatGateway([STARTED, gate])
-    reading = asyncio.ensure_future(shown(reply(chat_request(), answerer, sleep=naps)))
+async def test_cancelling_between_updates_closes_the_upstream_call() -> None:
+    naps, gate = FakeSleep(), Gate()
+    gateway = FakeChatGateway([STARTED, gate])
+    reading = asyncio.ensure_future(shown(reply(chat_request(), gateway, sleep=naps)))
     await naps.asleep()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert len(answerer.closed) == 1
+    assert len(gateway.closed) == 1
     assert not tasks_left()
 
 
 @pytest.mark.parametrize("error", every_error(), ids=str)
-async def test_every_error_ends_with_words_and_its_receipt(error: errors.AkashGradioError):
+async def test_every_error_ends_with_a_text_and_its_receipt(error: errors.AkashGradioError) -> None:
     receipt = make_receipt(finish="failed", endpoint="")
-    page = await asked(FakeChatGateway([with_receipt(error, receipt)]))
-    said = page.done["error"]
+    page = await page_after(FakeChatGateway([with_receipt(error, receipt)]))
+    error_shown = page.done["error"]
     assert page.types == ["done"]
-    assert said["title"]
-    assert said["hint"]
-    assert isinstance(said["details"], str)
+    assert error_shown["title"]
+    assert error_shown["hint"]
+    assert isinstance(error_shown["details"], str)
     assert page.done["receipt"]["rows"]
 
 
-async def test_an_interrupted_answer_keeps_its_text_and_shows_its_receipt():
+async def test_an_interrupted_answer_keeps_its_text_and_shows_its_receipt() -> None:
     cause = errors.EndpointTimeout("eu-1", "idle", 30.0)
     receipt = make_receipt(finish="interrupted")
     error = with_receipt(errors.ReplyInterrupted("eu-1", cause), receipt)
-    page = await asked(
+    page = await page_after(
         FakeChatGateway([STARTED, ReasoningDelta("hm"), TextDelta("Half an"), error])
     )
     assert page.text == {"reasoning": "hm", "answer": "Half an"}
@@ -192,12 +201,12 @@ async def test_an_interrupted_answer_keeps_its_text_and_shows_its_receipt():
     assert page.done["thought_s"] is not None
 
 
-async def test_a_failure_of_ours_is_told_neutrally_and_logged_without_words(
+async def test_an_unexpected_error_has_a_general_text_and_is_logged_without_its_message(
     caplog: pytest.LogCaptureFixture,
-):
+) -> None:
     caplog.set_level(logging.DEBUG)
-    answerer = FakeChatGateway([STARTED, TextDelta("the answer"), KeyError("the prompt")])
-    page = await asked(answerer, chat_request("the prompt"))
+    gateway = FakeChatGateway([STARTED, TextDelta("the answer"), KeyError("the prompt")])
+    page = await page_after(gateway, chat_request("the prompt"))
     assert page.text["answer"] == "the answer"
     assert page.done["error"]["title"] == "Something went wrong on this server."
     assert "the prompt" not in str(page.done)
@@ -208,25 +217,25 @@ async def test_a_failure_of_ours_is_told_neutrally_and_logged_without_words(
     logged = str(record.__dict__)
     assert "the prompt" not in logged
     assert "the answer" not in logged
-    assert answerer.closed == answerer.opened
+    assert gateway.closed == gateway.opened
 
 
-async def test_a_reply_that_just_stops_is_not_waited_for():
-    page = await asked(FakeChatGateway([STARTED, TextDelta("Half")]))
+async def test_an_answer_without_an_end_is_an_error() -> None:
+    page = await page_after(FakeChatGateway([STARTED, TextDelta("Half")]))
     assert page.text["answer"] == "Half"
     assert page.done["error"]["title"]
 
 
-async def test_waits_for_a_model_that_is_starting_and_says_so_once():
-    naps = Naps()
-    answerer = FakeChatGateway([errors.NoEndpoint("m", "starting")], full_answer("Here I am."))
-    answerer.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
-    reading = asyncio.ensure_future(shown(reply(chat_request(), answerer, sleep=naps)))
+async def test_a_starting_model_is_awaited_and_reported_once() -> None:
+    naps = FakeSleep()
+    gateway = FakeChatGateway([errors.NoEndpoint("m", "starting")], full_answer("Here I am."))
+    gateway.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
+    reading = asyncio.ensure_future(shown(reply(chat_request(), gateway, sleep=naps)))
     for _ in range(6):
         await naps.asleep()
         naps.wake()
-    assert len(answerer.opened) == 1
-    answerer.statuses = (endpoint_status("m"),)
+    assert len(gateway.opened) == 1
+    gateway.statuses = (endpoint_status("m"),)
     while not reading.done():
         naps.wake()
         await asyncio.sleep(0)
@@ -234,30 +243,30 @@ async def test_waits_for_a_model_that_is_starting_and_says_so_once():
     assert page.types.count("starting") == 1
     assert page.text["answer"] == "Here I am."
     assert "error" not in page.done
-    assert STARTING_POLL_S in naps.asked_s
+    assert STARTING_POLL_S in naps.requested_s
 
 
-async def test_stops_waiting_when_the_model_will_not_start():
+async def test_waiting_ends_when_the_model_does_not_start() -> None:
     gone = errors.NoEndpoint("m", "none_configured")
-    answerer = FakeChatGateway([errors.NoEndpoint("m", "starting")], [gone])
-    page = await asked(answerer)
+    gateway = FakeChatGateway([errors.NoEndpoint("m", "starting")], [gone])
+    page = await page_after(gateway)
     assert page.types == ["starting", "done"]
     assert page.done["error"]["title"] == "No endpoint is configured."
-    assert len(answerer.opened) == 2
+    assert len(gateway.opened) == 2
 
 
-async def test_says_once_that_a_model_starts_however_often_it_is_asked():
+async def test_starting_is_reported_once_for_several_requests() -> None:
     starting = [errors.NoEndpoint("m", "starting")]
-    page = await asked(FakeChatGateway(starting, starting, starting, full_answer("Here.")))
+    page = await page_after(FakeChatGateway(starting, starting, starting, full_answer("Here.")))
     assert page.types.count("starting") == 1
     assert page.text["answer"] == "Here."
 
 
-async def test_leaving_while_a_model_starts_ends_the_wait():
-    naps = Naps()
-    answerer = FakeChatGateway([errors.NoEndpoint("m", "starting")])
-    answerer.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
-    reading = asyncio.ensure_future(shown(reply(chat_request(), answerer, sleep=naps)))
+async def test_closing_while_a_model_starts_ends_the_wait() -> None:
+    naps = FakeSleep()
+    gateway = FakeChatGateway([errors.NoEndpoint("m", "starting")])
+    gateway.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
+    reading = asyncio.ensure_future(shown(reply(chat_request(), gateway, sleep=naps)))
     await naps.asleep()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -265,52 +274,71 @@ async def test_leaving_while_a_model_starts_ends_the_wait():
     assert not tasks_left()
 
 
-async def test_measures_the_reasoning_until_the_first_word():
+async def test_reasoning_is_timed_until_the_first_text() -> None:
     clock = Clock()
-    script = [STARTED, clock.after(2), ReasoningDelta("a"), clock.after(11.96)]
+    script: list[Step] = [STARTED, clock.after(2), ReasoningDelta("a"), clock.after(11.96)]
     script += [ReasoningDelta("b"), clock.after(0.5), TextDelta("x"), clock.after(5)]
     script += [ReasoningDelta("c"), Finished("stop", make_receipt())]
-    page = await asked(FakeChatGateway(script), clock=clock)
+    page = await page_after(FakeChatGateway(script), clock=clock)
     assert [e["seconds"] for e in page.events if e["type"] == "thought"] == [12.5]
     assert page.done["thought_s"] == 12.5
     assert page.text["reasoning"] == "abc"
 
 
-async def test_measures_reasoning_that_never_came_to_an_answer():
+async def test_reasoning_without_an_answer_is_timed() -> None:
     clock = Clock()
-    script = [STARTED, ReasoningDelta("a"), clock.after(3), Finished("length", make_receipt())]
-    assert (await asked(FakeChatGateway(script), clock=clock)).done["thought_s"] == 3.0
+    script: list[Step] = [
+        STARTED,
+        ReasoningDelta("a"),
+        clock.after(3),
+        Finished("length", make_receipt()),
+    ]
+    assert (await page_after(FakeChatGateway(script), clock=clock)).done["thought_s"] == 3.0
 
 
-async def test_what_was_no_reasoning_becomes_the_answer():
-    script = [STARTED, ReasoningDelta("So **"), lambda: asyncio.sleep(0), ReasoningDelta("yes**")]
-    page = await asked(FakeChatGateway([*script, NotReasoning(), Finished("stop", make_receipt())]))
+async def test_text_that_was_no_reasoning_becomes_the_answer() -> None:
+    script: list[Step] = [
+        STARTED,
+        ReasoningDelta("So **"),
+        lambda: asyncio.sleep(0),
+        ReasoningDelta("yes**"),
+    ]
+    page = await page_after(
+        FakeChatGateway([*script, NotReasoning(), Finished("stop", make_receipt())])
+    )
     assert page.text == {"reasoning": "", "answer": "So **yes**"}
     assert page.blocks == {"reasoning": [], "answer": list(render("So **yes**"))}
     assert page.done["thought_s"] is None
 
 
-async def test_an_answer_without_reasoning_has_no_reasoning_time():
-    page = await asked(FakeChatGateway(full_answer("x")))
+async def test_an_answer_without_reasoning_has_no_reasoning_time() -> None:
+    page = await page_after(FakeChatGateway(full_answer("x")))
     assert page.done["thought_s"] is None
     assert "thought" not in page.types
 
 
-async def test_calls_a_fallback_by_the_name_that_people_read():
+async def test_a_fallback_is_shown_with_its_display_name() -> None:
     receipt = make_receipt(answering_model="org/small")
-    answerer = FakeChatGateway([Started("eu-1", "org/small"), Finished("stop", receipt)])
-    page = await asked(answerer, name_of={"org/small": "Small 8B"}.get)
+    gateway = FakeChatGateway([Started("eu-1", "org/small"), Finished("stop", receipt)])
+    page = await page_after(gateway, name_of={"org/small": "Small 8B"}.get)
     assert "fallback: Small 8B" in page.done["receipt"]["flags"]
 
 
-async def test_calls_the_model_of_an_error_by_the_name_that_people_read():
+async def test_an_error_shows_the_display_name_of_the_model() -> None:
     cause = errors.EndpointSilent("eu-1")
-    answerer = FakeChatGateway([errors.AllEndpointsFailed("org/big", cause)])
-    page = await asked(answerer, chat_request(model="org/big"), name_of={"org/big": "Big 70B"}.get)
+    gateway = FakeChatGateway([errors.AllEndpointsFailed("org/big", cause)])
+    page = await page_after(
+        gateway, chat_request(model="org/big"), name_of={"org/big": "Big 70B"}.get
+    )
     assert page.done["error"]["title"] == "Big 70B is unavailable."
 
 
-async def test_passes_over_what_the_page_does_not_show():
-    script = [STARTED, ToolCallDelta(0, name="f"), Usage(1), Finished("tool_calls", make_receipt())]
-    page = await asked(FakeChatGateway(script))
+async def test_events_that_the_page_does_not_show_are_ignored() -> None:
+    script: list[Step] = [
+        STARTED,
+        ToolCallDelta(0, name="f"),
+        Usage(1),
+        Finished("tool_calls", make_receipt()),
+    ]
+    page = await page_after(FakeChatGateway(script))
     assert page.types == ["started", "done"]

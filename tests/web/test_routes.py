@@ -49,13 +49,13 @@ READY = (endpoint_status("org/one", "found/by-chance", "org/off"),)
 
 
 @pytest.fixture
-def answerer() -> FakeChatGateway:
+def gateway() -> FakeChatGateway:
     return FakeChatGateway(full_answer("Hello", " there"), statuses=READY)
 
 
 @pytest.fixture
-def deps(answerer: FakeChatGateway, tmp_path: Path) -> WebDeps:
-    return make_deps(answerer, tmp_path, catalog=CATALOG, default_model="org/one")
+def deps(gateway: FakeChatGateway, tmp_path: Path) -> WebDeps:
+    return make_deps(gateway, tmp_path, catalog=CATALOG, default_model="org/one")
 
 
 @pytest.fixture
@@ -63,12 +63,12 @@ def client(deps: WebDeps) -> TestClient:
     return TestClient(make_page(deps))
 
 
-def asking(text: str = "Hello", model: str = "org/one", **more: Any) -> dict[str, Any]:
+def reply_request(text: str = "Hello", model: str = "org/one", **more: Any) -> dict[str, Any]:
     return {"model": model, "turns": [{"role": "user", "text": text}]} | more
 
 
-def told(response: Any, status: int) -> dict[str, Any]:
-    """The error in a response; it has this status and sentences."""
+def error_of(response: Any, status: int) -> dict[str, Any]:
+    """Return the error of a response, which must have this status and a text."""
     assert response.status_code == status
     error: dict[str, Any] = response.json()["error"]
     assert error["title"]
@@ -79,14 +79,14 @@ def told(response: Any, status: int) -> dict[str, Any]:
 # ── boot and models ─────────────────────────────────────────────────────────
 
 
-def test_boot_brings_the_words_and_the_first_model(client: TestClient):
+def test_boot_returns_the_texts_and_the_default_model(client: TestClient) -> None:
     boot = client.get("/page/boot").json()
     assert boot["strings"] == dict(texts.PAGE)
     assert boot["default_model"] == "org/one"
     assert boot["version"]
 
 
-def test_lists_the_shown_models_with_their_cards(client: TestClient):
+def test_the_shown_models_are_listed_with_their_cards(client: TestClient) -> None:
     view = client.get("/page/models").json()
     assert [model["id"] for model in view["models"]] == ["org/one", "found/by-chance", "org/two"]
     one, _found, two = view["models"]
@@ -97,9 +97,9 @@ def test_lists_the_shown_models_with_their_cards(client: TestClient):
     assert view["waking"] is False
 
 
-def test_models_that_did_not_change_are_not_sent_again(
-    client: TestClient, answerer: FakeChatGateway
-):
+def test_an_unchanged_model_list_is_not_sent_again(
+    client: TestClient, gateway: FakeChatGateway
+) -> None:
     first = client.get("/page/models")
     tag = first.headers["etag"]
     for known in (tag, f"W/{tag}", f'"other", {tag}'):
@@ -107,13 +107,13 @@ def test_models_that_did_not_change_are_not_sent_again(
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == tag
     assert client.get("/page/models", headers={"if-none-match": '"x"'}).status_code == 200
-    answerer.statuses = (endpoint_status("org/one", state=EndpointState.DOWN),)
+    gateway.statuses = (endpoint_status("org/one", state=EndpointState.DOWN),)
     changed = client.get("/page/models", headers={"if-none-match": tag})
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag
 
 
-def test_says_that_something_wakes_up(tmp_path: Path):
+def test_loading_of_the_embedded_model_is_reported(tmp_path: Path) -> None:
     stages = iter([Stage.FETCHING, Stage.FETCHING, Stage.READY, Stage.READY])
     deps = make_deps(FakeChatGateway(), tmp_path, progress=lambda: Progress(stage=next(stages)))
     client = TestClient(make_page(deps))
@@ -121,7 +121,7 @@ def test_says_that_something_wakes_up(tmp_path: Path):
     assert client.get("/page/models").json()["waking"] is False
 
 
-def test_mistakes_of_the_configuration_are_on_the_page(tmp_path: Path):
+def test_configuration_problems_are_shown(tmp_path: Path) -> None:
     problem = Problem(where="ENDPOINTS[1]", field="url", value="<b>x</b>", hint="write https://…")
     client = TestClient(make_page(make_deps(FakeChatGateway(), tmp_path, problems=(problem,))))
     (notice,) = client.get("/page/models").json()["notices"]
@@ -129,16 +129,16 @@ def test_mistakes_of_the_configuration_are_on_the_page(tmp_path: Path):
     assert "<b>x</b>" not in notice
 
 
-def test_two_hundred_models_are_listed(tmp_path: Path):
-    answerer = FakeChatGateway(statuses=(endpoint_status(*(f"org/m{n}" for n in range(200))),))
-    view = TestClient(make_page(make_deps(answerer, tmp_path))).get("/page/models").json()
+def test_two_hundred_models_are_listed(tmp_path: Path) -> None:
+    gateway = FakeChatGateway(statuses=(endpoint_status(*(f"org/m{n}" for n in range(200))),))
+    view = TestClient(make_page(make_deps(gateway, tmp_path))).get("/page/models").json()
     assert len(view["models"]) == 200
 
 
 # ── a model's panel ─────────────────────────────────────────────────────────
 
 
-def test_a_panel_shows_what_the_catalog_says(client: TestClient):
+def test_a_panel_shows_the_catalog_entry(client: TestClient) -> None:
     html = client.get("/page/panel", params={"model": "org/one"}).json()["html"]
     assert "About <strong>one</strong>." in html
     assert "eu-1" in html
@@ -147,17 +147,17 @@ def test_a_panel_shows_what_the_catalog_says(client: TestClient):
 @pytest.mark.parametrize(
     "query", ["?model=no/such", "", "?model=", "?model=org/off", "?model=%00", "?model=%ff%fe"]
 )
-def test_a_panel_of_no_model_is_a_sentence(client: TestClient, query: str):
-    assert "is not available here" in told(client.get(f"/page/panel{query}"), 404)["title"]
+def test_the_panel_of_an_unknown_model_is_an_error(client: TestClient, query: str) -> None:
+    assert "is not available here" in error_of(client.get(f"/page/panel{query}"), 404)["title"]
 
 
-def test_an_endless_id_is_not_repeated(client: TestClient):
-    error = told(client.get("/page/panel", params={"model": "m" * 10_000}), 404)
+def test_a_long_id_is_cut_in_the_error(client: TestClient) -> None:
+    error = error_of(client.get("/page/panel", params={"model": "m" * 10_000}), 404)
     assert len(error["title"]) < 400
 
 
-def test_braces_in_an_id_are_only_braces(client: TestClient):
-    error = told(client.get("/page/panel", params={"model": "{0.__class__}"}), 404)
+def test_braces_in_an_id_are_not_placeholders(client: TestClient) -> None:
+    error = error_of(client.get("/page/panel", params={"model": "{0.__class__}"}), 404)
     assert "{0.__class__}" in error["title"]
 
 
@@ -184,8 +184,8 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_html_in_what_people_configure_is_shown_as_text(text: str, tmp_path: Path):
-    facts = dict.fromkeys(
+def test_html_in_the_configuration_is_shown_as_text(text: str, tmp_path: Path) -> None:
+    facts: dict[str, Any] = dict.fromkeys(
         ("name", "description", "about_content", "info_content", "parameters", "architecture"),
         f"[x](javascript:alert(1)) {text}",
     )
@@ -226,7 +226,7 @@ def assert_harmless(html: str) -> None:
         "//a.example",
     ],
 )
-def test_only_a_plain_https_address_becomes_a_deploy_button(address: str, tmp_path: Path):
+def test_only_a_plain_https_address_becomes_a_deploy_button(address: str, tmp_path: Path) -> None:
     entries = [
         {"id": "org/bad", "available": True, "deployUrl": address},
         {"id": "org/good", "available": True, "deployUrl": "https://console.akash.network/x?a=b"},
@@ -246,7 +246,7 @@ def test_only_a_plain_https_address_becomes_a_deploy_button(address: str, tmp_pa
 # ── pictures ────────────────────────────────────────────────────────────────
 
 
-def test_a_model_has_a_picture_for_each_theme(client: TestClient):
+def test_a_model_has_a_picture_for_each_theme(client: TestClient) -> None:
     light, dark = (client.get(f"/page/thumbnail/{t}?model=org/one") for t in ("light", "dark"))
     for picture in (light, dark):
         assert picture.headers["content-type"] == "image/png"
@@ -260,12 +260,14 @@ def test_a_model_has_a_picture_for_each_theme(client: TestClient):
     ["", "no/such", "m" * 10_000, "../../../etc/passwd", "..%2f..%2fmodels.toml", "\0", "org/off"],
     ids=lambda model: repr(model[:12]),
 )
-def test_an_unknown_model_has_no_picture(client: TestClient, model: str):
+def test_an_unknown_model_has_no_picture(client: TestClient, model: str) -> None:
     for theme in ("light", "dark"):
-        assert told(client.get(f"/page/thumbnail/{theme}", params={"model": model}), 404)
+        assert error_of(client.get(f"/page/thumbnail/{theme}", params={"model": model}), 404)
 
 
-def test_pictures_of_unknown_models_take_no_memory(answerer: FakeChatGateway, tmp_path: Path):
+def test_pictures_of_unknown_models_take_no_memory(
+    gateway: FakeChatGateway, tmp_path: Path
+) -> None:
     drawn = []
 
     class Counting(Thumbnails):
@@ -273,7 +275,7 @@ def test_pictures_of_unknown_models_take_no_memory(answerer: FakeChatGateway, tm
             drawn.append(card.id)
             return super().picture(card, dark=dark)
 
-    deps = make_deps(answerer, tmp_path, catalog=CATALOG, thumbnails=Counting(tmp_path))
+    deps = make_deps(gateway, tmp_path, catalog=CATALOG, thumbnails=Counting(tmp_path))
     client = TestClient(make_page(deps))
     for model in ("invented-1", "invented-2", "org/one"):
         client.get("/page/thumbnail/light", params={"model": model})
@@ -283,8 +285,8 @@ def test_pictures_of_unknown_models_take_no_memory(answerer: FakeChatGateway, tm
 # ── answers ─────────────────────────────────────────────────────────────────
 
 
-def test_an_answer_is_streamed(client: TestClient, answerer: FakeChatGateway):
-    response = client.post("/page/reply", json=asking())
+def test_an_answer_is_streamed(client: TestClient, gateway: FakeChatGateway) -> None:
+    response = client.post("/page/reply", json=reply_request())
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
     shown = Shown()
     for line in response.content.split(b"\n\n")[:-1]:
@@ -292,14 +294,14 @@ def test_an_answer_is_streamed(client: TestClient, answerer: FakeChatGateway):
     assert shown.types[0] == "started"
     assert shown.text["answer"] == "Hello there"
     assert shown.done["receipt"]["line"][0] == "eu-1"
-    assert answerer.closed == answerer.opened
+    assert gateway.closed == gateway.opened
 
 
-def test_an_unknown_model_is_told_as_the_end_of_the_answer(tmp_path: Path):
+def test_an_unknown_model_is_reported_as_the_end_of_the_answer(tmp_path: Path) -> None:
     client = TestClient(
         make_page(make_deps(FakeChatGateway([errors.UnknownModel("no/such")]), tmp_path))
     )
-    response = client.post("/page/reply", json=asking(model="no/such"))
+    response = client.post("/page/reply", json=reply_request(model="no/such"))
     assert (
         "The model “no/such” is not available here."
         in read_event(response.content)["error"].values()
@@ -308,53 +310,65 @@ def test_an_unknown_model_is_told_as_the_end_of_the_answer(tmp_path: Path):
 
 @pytest.mark.parametrize("path", ["reply", "render"])
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"[" * 100_000], ids=lambda b: str(b[:4]))
-def test_what_is_not_asked_properly_is_a_sentence(client: TestClient, path: str, body: bytes):
-    asked = client.post(f"/page/{path}", content=body, headers={"content-type": "application/json"})
-    told(asked, 400)
+def test_an_invalid_body_is_rejected(client: TestClient, path: str, body: bytes) -> None:
+    response = client.post(
+        f"/page/{path}", content=body, headers={"content-type": "application/json"}
+    )
+    error_of(response, 400)
 
 
 @pytest.mark.parametrize("path", ["reply", "render"])
-def test_a_plain_form_of_another_website_is_not_read(client: TestClient, path: str):
-    told(client.post(f"/page/{path}", content=b"{}", headers={"content-type": "text/plain"}), 415)
+def test_a_form_of_another_website_is_rejected(client: TestClient, path: str) -> None:
+    error_of(
+        client.post(f"/page/{path}", content=b"{}", headers={"content-type": "text/plain"}), 415
+    )
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_another_website_may_not_ask(client: TestClient, answerer: FakeChatGateway, site: str):
+def test_a_cross_site_request_is_rejected(
+    client: TestClient, gateway: FakeChatGateway, site: str
+) -> None:
     headers = {"sec-fetch-site": site}
-    told(client.post("/page/reply", json=asking("x"), headers=headers), 403)
-    assert not answerer.opened
+    error_of(client.post("/page/reply", json=reply_request("x"), headers=headers), 403)
+    assert not gateway.opened
 
 
-def test_a_website_that_the_host_names_may_ask(deps: WebDeps, answerer: FakeChatGateway):
+def test_a_request_from_an_allowed_origin_is_accepted(
+    deps: WebDeps, gateway: FakeChatGateway
+) -> None:
     invited = TestClient(
         security_stack({"ALLOWED_ORIGINS": "https://friend.example"}).wrap(make_page(deps))
     )
     headers = {"sec-fetch-site": "cross-site", "origin": "https://friend.example"}
-    assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 200
-    assert len(answerer.opened) == 1
+    assert invited.post("/page/reply", json=reply_request("x"), headers=headers).status_code == 200
+    assert len(gateway.opened) == 1
     for origin in ("https://evil.example", ""):
         headers["origin"] = origin
-        assert invited.post("/page/reply", json=asking("x"), headers=headers).status_code == 403
-    assert len(answerer.opened) == 1
+        assert (
+            invited.post("/page/reply", json=reply_request("x"), headers=headers).status_code == 403
+        )
+    assert len(gateway.opened) == 1
 
 
-def test_a_model_that_is_not_available_is_not_asked(tmp_path: Path):
+def test_a_hidden_model_gets_no_request(tmp_path: Path) -> None:
     hidden = ModelCard(id="kept/back", name="Kept back", available=False)
-    answerer = FakeChatGateway([errors.UnknownModel("never asked")])
-    client = TestClient(make_page(make_deps(answerer, tmp_path, catalog=Catalog(cards=(hidden,)))))
-    told(client.post("/page/reply", json=asking(model="kept/back")), 404)
-    assert not answerer.opened
+    gateway = FakeChatGateway([errors.UnknownModel("never requested")])
+    client = TestClient(make_page(make_deps(gateway, tmp_path, catalog=Catalog(cards=(hidden,)))))
+    error_of(client.post("/page/reply", json=reply_request(model="kept/back")), 404)
+    assert not gateway.opened
 
 
-def test_a_message_of_two_megabytes_is_told_its_size(client: TestClient, answerer: FakeChatGateway):
-    error = told(client.post("/page/reply", json=asking("x" * 2_000_000)), 413)
+def test_the_error_of_a_long_message_contains_its_size(
+    client: TestClient, gateway: FakeChatGateway
+) -> None:
+    error = error_of(client.post("/page/reply", json=reply_request("x" * 2_000_000)), 413)
     assert "2.0 MB" in error["title"]
     assert "1.0 MB" in error["title"]
-    assert not answerer.opened
+    assert not gateway.opened
 
 
 @pytest.mark.parametrize("path", ["reply", "render"])
-async def test_a_body_over_the_limit_is_not_read_to_its_end(deps: WebDeps, path: str):
+async def test_a_body_over_the_limit_is_not_read_to_its_end(deps: WebDeps, path: str) -> None:
     parts = [b"x" * (BODY_LIMIT_BYTES // 4)] * 100
     visit = Visit(make_page(deps), f"/page/{path}", parts)
     await visit.run()
@@ -363,21 +377,23 @@ async def test_a_body_over_the_limit_is_not_read_to_its_end(deps: WebDeps, path:
     assert visit.unread_parts == 95
 
 
-async def test_a_visitor_who_leaves_ends_a_silent_answer_at_once(tmp_path: Path):
+async def test_a_disconnect_ends_a_silent_answer_at_once(tmp_path: Path) -> None:
     gate = Gate()
-    answerer = FakeChatGateway([STARTED, gate], statuses=READY)
+    gateway = FakeChatGateway([STARTED, gate], statuses=READY)
     visit = Visit(
-        make_page(make_deps(answerer, tmp_path)), "/page/reply", [json.dumps(asking()).encode()]
+        make_page(make_deps(gateway, tmp_path)),
+        "/page/reply",
+        [json.dumps(reply_request()).encode()],
     )
     running = asyncio.ensure_future(visit.run())
     await gate.reached.wait()
     visit.leave()
     await running
-    assert len(answerer.closed) == 1
+    assert len(gateway.closed) == 1
     assert not tasks_left()
 
 
-async def test_a_visitor_who_leaves_while_sending_is_forgotten(deps: WebDeps):
+async def test_a_disconnect_while_the_body_is_sent_leaves_nothing(deps: WebDeps) -> None:
     visit = Visit(make_page(deps), "/page/reply", ())
     visit.leave()
     await visit.run()
@@ -385,25 +401,29 @@ async def test_a_visitor_who_leaves_while_sending_is_forgotten(deps: WebDeps):
     assert not tasks_left()
 
 
-async def test_twenty_visitors_at_once_see_their_own_words_alone(tmp_path: Path):
+async def test_twenty_concurrent_visitors_receive_only_their_own_answers(tmp_path: Path) -> None:
     visitors = 20
     together = asyncio.Barrier(visitors)
 
     def echo(request: ChatRequest) -> list[Any]:
-        said = request.conversation.turns[-1].content
-        steps: list[Any] = [STARTED, ReasoningDelta(f"think {said}\n\n")]
-        for word in (request.conversation.system, *said.split()):
+        prompt = request.conversation.turns[-1].content
+        steps: list[Any] = [STARTED, ReasoningDelta(f"think {prompt}\n\n")]
+        for word in (request.conversation.system, *prompt.split()):
             steps += [together.wait, TextDelta(f"{word} ")]
-        return [*steps, Finished("stop", make_receipt(upstream_id=f"id-{said}"))]
+        return [*steps, Finished("stop", make_receipt(upstream_id=f"id-{prompt}"))]
 
-    answerer = FakeChatGateway(echo, statuses=READY)
-    app = make_page(make_deps(answerer, tmp_path, catalog=CATALOG))
+    gateway = FakeChatGateway(echo, statuses=READY)
+    app = make_page(make_deps(gateway, tmp_path, catalog=CATALOG))
     secrets = [f"secret-{number:02}-end" for number in range(visitors)]
     visits = [
         Visit(
             app,
             "/page/reply",
-            [json.dumps(asking(f"{s} **{s}** `{s}`", settings={"system": f"sys-{s}"})).encode()],
+            [
+                json.dumps(
+                    reply_request(f"{s} **{s}** `{s}`", settings={"system": f"sys-{s}"})
+                ).encode()
+            ],
         )
         for s in secrets
     ]
@@ -418,13 +438,13 @@ async def test_twenty_visitors_at_once_see_their_own_words_alone(tmp_path: Path)
         everything = b"".join(visit.bodies).decode()
         assert secret in everything
         assert not [other for other in secrets if other != secret and other in everything]
-    assert len(answerer.closed) == visitors
+    assert len(gateway.closed) == visitors
     assert not tasks_left()
 
 
 @pytest.mark.parametrize("accepted", ["br", "gzip", "identity"])
 @pytest.mark.parametrize("path", ["boot", "models"])
-def test_the_pages_tables_are_packed(client: TestClient, path: str, accepted: str):
+def test_boot_and_models_are_compressed(client: TestClient, path: str, accepted: str) -> None:
     response = client.get(f"/page/{path}", headers={"accept-encoding": accepted})
     assert response.headers.get("content-encoding", "identity") == accepted
     assert response.json() == client.get(f"/page/{path}").json()
@@ -436,13 +456,13 @@ def test_the_pages_tables_are_packed(client: TestClient, path: str, accepted: st
 # ── drawing, assets, methods ────────────────────────────────────────────────
 
 
-def test_kept_texts_are_drawn_as_they_were(client: TestClient):
+def test_stored_texts_are_rendered_as_before(client: TestClient) -> None:
     texts = ["**a**\nb", "", "```\nx\n```", "<script>"]
     blocks = client.post("/page/render", json={"texts": texts}).json()["blocks"]
     assert [tuple(drawn) for drawn in blocks] == [render(text) for text in texts]
 
 
-def test_the_pages_own_files_are_served(client: TestClient):
+def test_the_pages_files_are_served(client: TestClient) -> None:
     for path, kind in (("js/app.js", "javascript"), ("css/page.css", "text/css")):
         response = client.get(f"/page/assets/{path}")
         assert response.status_code == 200
@@ -465,5 +485,5 @@ def test_the_pages_own_files_are_served(client: TestClient):
         ("POST", "assets/js/app.js"),
     ],
 )
-def test_another_method_is_refused(client: TestClient, method: str, path: str):
+def test_other_methods_are_rejected(client: TestClient, method: str, path: str) -> None:
     assert client.request(method, f"/page/{path}").status_code == 405

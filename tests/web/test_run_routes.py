@@ -34,7 +34,7 @@ CATALOG = Catalog(
 PREVIEW = {"form": "html", "preview": True}
 
 
-def says(request: ChatRequest) -> list[Step]:
+def answer_prompt(request: ChatRequest) -> list[Step]:
     if request.model == "b" and "two" in prompt_text(request):
         cause = EndpointRefused("eu-1", 500, detail="at https://planted.example/v1")
         return [AllEndpointsFailed("b", cause)]
@@ -42,23 +42,23 @@ def says(request: ChatRequest) -> list[Step]:
 
 
 @pytest.fixture
-def answering() -> FakeGateway:
-    return FakeGateway(says, [endpoint("eu-1", "a", "b", "off")])
+def gateway() -> FakeGateway:
+    return FakeGateway(answer_prompt, [endpoint("eu-1", "a", "b", "off")])
 
 
 @pytest.fixture
-async def client(tmp_path: Path, answering: FakeGateway) -> AsyncIterator[httpx.AsyncClient]:
-    deps = make_deps(answering, tmp_path, catalog=CATALOG)
+async def client(tmp_path: Path, gateway: FakeGateway) -> AsyncIterator[httpx.AsyncClient]:
+    deps = make_deps(gateway, tmp_path, catalog=CATALOG)
     transport = httpx.ASGITransport(make_page(deps))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         yield client
 
 
-def asked(text: str = "one\ntwo", **more: Any) -> dict[str, Any]:
-    return {"set": {"text": text}, "candidates": named("a", "b"), **more}
+def run_body(text: str = "one\ntwo", **more: Any) -> dict[str, Any]:
+    return {"set": {"text": text}, "candidates": candidates("a", "b"), **more}
 
 
-def named(*models: str) -> list[dict[str, str]]:
+def candidates(*models: str) -> list[dict[str, str]]:
     return [{"model": model} for model in models]
 
 
@@ -69,8 +69,8 @@ async def post(client: httpx.AsyncClient, name: str, body: Any, status: int = 20
 
 
 async def finished(client: httpx.AsyncClient, **more: Any) -> str:
-    """The id of a run that has come to its end."""
-    begun = await post(client, "start", asked(**more))
+    """Run a prompt set to its end and return the id of the run."""
+    begun = await post(client, "start", run_body(**more))
     run: str = begun["run"]
     async with asyncio.timeout(20):
         while (await post(client, "status", {"run": run}))["state"] != "done":
@@ -78,35 +78,37 @@ async def finished(client: httpx.AsyncClient, **more: Any) -> str:
     return run
 
 
-async def test_a_set_is_read_and_its_mistakes_are_told(client: httpx.AsyncClient) -> None:
+async def test_a_prompt_set_is_validated_and_its_problems_are_reported(
+    client: httpx.AsyncClient,
+) -> None:
     assert await post(client, "validate", {"text": "one\ntwo"}) == {"prompts": 2, "checked": 0}
     written = "prompt,contains\none,1\ntwo,\n"
     assert await post(client, "validate", {"text": written, "name": "a.csv"}) == {
         "prompts": 2,
         "checked": 1,
     }
-    told = await post(client, "validate", {"text": 'prompt\n"one', "name": "a.csv"}, 400)
-    assert told["error"]["hint"] == "row 2, column 1: a quote is not closed"
+    body = await post(client, "validate", {"text": 'prompt\n"one', "name": "a.csv"}, 400)
+    assert body["error"]["hint"] == "row 2, column 1: a quote is not closed"
 
 
-async def test_the_forecast_says_calls_tokens_cost_and_time(client: httpx.AsyncClient) -> None:
-    told = await post(client, "forecast", asked(temperatures=[0.2, 0.9], repeats=2))
-    assert told["calls"] == 16
-    for said in (
+async def test_the_forecast_contains_calls_tokens_cost_and_time(client: httpx.AsyncClient) -> None:
+    body = await post(client, "forecast", run_body(temperatures=[0.2, 0.9], repeats=2))
+    assert body["calls"] == 16
+    for text in (
         "16 calls: 2 prompts × 4 lanes × 2 times\nabout",
         "tokens in",
         "$0.0",
         "Price unknown for Model B.",
     ):
-        assert said in told["text"]
+        assert text in body["text"]
 
 
-async def test_a_run_shows_its_table_and_a_row_its_answers(client: httpx.AsyncClient) -> None:
+async def test_a_run_has_a_table_and_a_row_has_its_answers(client: httpx.AsyncClient) -> None:
     run = await finished(client, contains="one")
-    look = await post(client, "status", {"run": run})
-    assert (look["done"], look["total"], look["text"]) == (4, 4, "4 of 4 · 1 failed")
-    assert look["title"] == "one"
-    for said in (
+    status = await post(client, "status", {"run": run})
+    assert (status["done"], status["total"], status["text"]) == (4, 4, "4 of 4 · 1 failed")
+    assert status["title"] == "one"
+    for text in (
         "2 of 2",
         "1 of 2",
         "no endpoint answered for",
@@ -115,26 +117,26 @@ async def test_a_run_shows_its_table_and_a_row_its_answers(client: httpx.AsyncCl
         "Model A",
         "one &lt;script",
     ):
-        assert said in look["html"]
-    assert "**" not in look["html"]
+        assert text in status["html"]
+    assert "**" not in status["html"]
     row = (await post(client, "row", {"run": run, "row": 0}))["html"]
-    for said in ("<strong>one</strong>", "contains “one”", "parameters sent", "Hm."):
-        assert said in row
+    for text in ("<strong>one</strong>", "contains “one”", "parameters sent", "Hm."):
+        assert text in row
     assert re.findall(r'data-go-row="(-?\d+)".*?( disabled)?>', row) == [
         ("-1", " disabled"),
         ("1", ""),
     ]
-    assert "<script" not in look["html"] + row
-    assert "planted" not in look["html"] + row
+    assert "<script" not in status["html"] + row
+    assert "planted" not in status["html"] + row
 
 
-def test_before_the_first_answer_a_lane_tells_how_many_there_will_be() -> None:
-    asked = plan("one", "two", repeats=2)
-    lines = lane_lines(asked, summarize(asked, lambda _number: None), {"a": "A", "b": "B"})
+def test_a_lane_without_answers_shows_the_total() -> None:
+    run_plan = plan("one", "two", repeats=2)
+    lines = lane_lines(run_plan, summarize(run_plan, lambda _number: None), {"a": "A", "b": "B"})
     assert [(line.answered, line.passed) for line in lines] == [("0 of 4", "–"), ("0 of 4", "–")]
 
 
-async def test_an_answer_that_nothing_was_demanded_of_has_no_mark(
+async def test_an_answer_without_checks_has_no_mark(
     client: httpx.AsyncClient,
 ) -> None:
     html = (await post(client, "status", {"run": await finished(client)}))["html"]
@@ -142,7 +144,7 @@ async def test_an_answer_that_nothing_was_demanded_of_has_no_mark(
     assert "✓" not in html
 
 
-async def test_a_report_is_previewed_and_downloaded(client: httpx.AsyncClient) -> None:
+async def test_a_report_can_be_previewed_and_downloaded(client: httpx.AsyncClient) -> None:
     run = await finished(client)
     shown = await post(client, "report", {"run": run, "form": "html", "preview": True})
     file = await client.post("/page/sets/report", json={"run": run, "form": "html"})
@@ -150,43 +152,43 @@ async def test_a_report_is_previewed_and_downloaded(client: httpx.AsyncClient) -
     assert shown["whole"]
     assert "Model A" in file.text
     assert "planted" not in file.text
-    told = json.loads(
+    body = json.loads(
         (await client.post("/page/sets/report", json={"run": run, "form": "json"})).text
     )
-    assert len(told["rows"]) == 4
+    assert len(body["rows"]) == 4
 
 
-async def test_a_run_is_compared_with_an_earlier_one(client: httpx.AsyncClient) -> None:
+async def test_a_run_can_be_compared_with_an_earlier_one(client: httpx.AsyncClient) -> None:
     before, now = await finished(client), await finished(client, text="one\ntwo!")
-    look = await post(client, "status", {"run": now, "earlier": before})
-    assert "2 cells changed" in look["html"]
-    assert "prompt changed" in look["html"]
+    status = await post(client, "status", {"run": now, "earlier": before})
+    assert "2 cells changed" in status["html"]
+    assert "prompt changed" in status["html"]
     same = await post(client, "status", {"run": now, "earlier": now})
     assert "Nothing changed." in same["html"]
 
 
-async def test_a_run_that_is_forgotten_while_it_is_looked_at_is_gone(tmp_path: Path) -> None:
-    answering = FakeGateway(says, [endpoint("eu-1", "a", "b")])
-    runs = open_run_store(tmp_path, answering, CATALOG.get)
-    transport = httpx.ASGITransport(make_page(make_deps(answering, tmp_path, runs=runs)))
+async def test_a_run_that_is_deleted_while_it_is_read_is_not_found(tmp_path: Path) -> None:
+    gateway = FakeGateway(answer_prompt, [endpoint("eu-1", "a", "b")])
+    runs = open_run_store(tmp_path, gateway, CATALOG.get)
+    transport = httpx.ASGITransport(make_page(make_deps(gateway, tmp_path, runs=runs)))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         run = await finished(client)
         found = await runs.find(run)
         assert found is not None
         found.journal.close()  # as `forget` does, between finding it and reading it
         for name, more in (("status", {"earlier": run}), ("row", {"row": 0}), ("report", PREVIEW)):
-            told = await post(client, name, {"run": run, **more}, 404)
-            assert told["error"]["code"] == "run_not_found"
+            body = await post(client, name, {"run": run, **more}, 404)
+            assert body["error"]["code"] == "run_not_found"
     await runs.close()
 
 
-async def test_a_run_is_stopped_gone_on_with_and_forgotten(client: httpx.AsyncClient) -> None:
+async def test_a_run_can_be_paused_stopped_resumed_and_deleted(client: httpx.AsyncClient) -> None:
     run = await finished(client)
     for action in ("pause", "stop", "resume"):
         await post(client, "action", {"run": run, "action": action})
     await post(client, "action", {"run": run, "action": "delete"})
-    told = await post(client, "status", {"run": run}, 404)
-    assert told["error"]["code"] == "run_not_found"
+    body = await post(client, "status", {"run": run}, 404)
+    assert body["error"]["code"] == "run_not_found"
 
 
 @pytest.mark.parametrize(
@@ -195,49 +197,49 @@ async def test_a_run_is_stopped_gone_on_with_and_forgotten(client: httpx.AsyncCl
         ("status", {"run": "x"}),
         ("status", {"run": "../votes.sqlite3x"}),
         ("validate", {"text": 1}),
-        ("start", asked(candidates=[])),
-        ("start", asked(candidates=[{"model": "a", "temperature": 3}])),
-        ("start", asked(candidates=[{"model": "a", "top_p": -1}])),
-        ("start", asked(candidates=[{"model": "a", "max_tokens": 0}])),
-        ("start", asked(candidates=[{"model": "a", "sead": 1}])),
-        ("start", asked(candidates=[{"model": "a", "stop": ["a"] * 5}])),
-        ("start", asked(candidates=[{"model": "a", "presence_penalty": 3}])),
-        ("start", asked(candidates=[{"model": "a", "reasoning_effort": "as \n"}])),
-        ("start", asked(temperatures=[3])),
-        ("start", asked(repeats=0)),
-        ("start", asked(candidates=named(*map(str, range(13))))),
-        ("start", asked(temperatures=[n / 10 for n in range(9)])),
-        ("start", asked(text="x\n" * 2000, repeats=100)),
+        ("start", run_body(candidates=[])),
+        ("start", run_body(candidates=[{"model": "a", "temperature": 3}])),
+        ("start", run_body(candidates=[{"model": "a", "top_p": -1}])),
+        ("start", run_body(candidates=[{"model": "a", "max_tokens": 0}])),
+        ("start", run_body(candidates=[{"model": "a", "sead": 1}])),
+        ("start", run_body(candidates=[{"model": "a", "stop": ["a"] * 5}])),
+        ("start", run_body(candidates=[{"model": "a", "presence_penalty": 3}])),
+        ("start", run_body(candidates=[{"model": "a", "reasoning_effort": "as \n"}])),
+        ("start", run_body(temperatures=[3])),
+        ("start", run_body(repeats=0)),
+        ("start", run_body(candidates=candidates(*map(str, range(13))))),
+        ("start", run_body(temperatures=[n / 10 for n in range(9)])),
+        ("start", run_body(text="x\n" * 2000, repeats=100)),
         ("action", {"run": "x" * 24, "action": "explode"}),
         ("report", {"run": "x" * 24, "form": "exe"}),
     ],
 )
-async def test_what_makes_no_sense_is_refused(
+async def test_an_invalid_request_is_rejected(
     client: httpx.AsyncClient, name: str, body: Any
 ) -> None:
     assert (await post(client, name, body, 400))["error"]["hint"]
 
 
-async def test_a_model_that_is_kept_from_visitors_is_not_asked(client: httpx.AsyncClient) -> None:
+async def test_a_withheld_model_gets_no_request(client: httpx.AsyncClient) -> None:
     for name in ("forecast", "start"):
-        told = await post(client, name, asked(candidates=named("a", "off")), 404)
-        assert told["error"]["code"] == "model_withheld"
+        body = await post(client, name, run_body(candidates=candidates("a", "off")), 404)
+        assert body["error"]["code"] == "model_withheld"
 
 
-async def test_another_website_may_not_begin_a_run(client: httpx.AsyncClient) -> None:
+async def test_another_website_cannot_start_a_run(client: httpx.AsyncClient) -> None:
     headers = {"sec-fetch-site": "cross-site"}
-    response = await client.post("/page/sets/start", json=asked(), headers=headers)
+    response = await client.post("/page/sets/start", json=run_body(), headers=headers)
     assert response.status_code == 403
 
 
-def test_the_defaults_of_a_run_send_nothing_of_their_own() -> None:
-    sent = RunRequest.model_validate({"set": {"text": "x"}, "candidates": named("a")})
+def test_a_run_without_settings_sends_no_parameters() -> None:
+    sent = RunRequest.model_validate({"set": {"text": "x"}, "candidates": candidates("a")})
     assert build_plan(sent).lanes == (Lane(model="a"),)
     assert (sent.temperatures, sent.max_tokens, sent.repeats) == ([], None, 1)
 
 
-async def test_a_candidate_is_asked_with_what_is_its_own(
-    client: httpx.AsyncClient, answering: FakeGateway
+async def test_a_candidate_is_called_with_its_own_settings(
+    client: httpx.AsyncClient, gateway: FakeGateway
 ) -> None:
     own: dict[str, object] = {
         "top_p": 0.5,
@@ -250,45 +252,45 @@ async def test_a_candidate_is_asked_with_what_is_its_own(
     candidates = [{"model": "a", "temperature": 0, **own}, {"model": "a"}]
     more = {"candidates": candidates, "temperatures": [0.7], "system": "Be kind.", "title": "Mine"}
     run = await finished(client, text="one", **more)
-    sent = sorted(answering.requests, key=lambda request: request.endpoint is None)
+    sent = sorted(gateway.requests, key=lambda request: request.endpoint is None)
     assert [
         (r.conversation.system, r.endpoint, r.sampling.temperature, r.sampling.top_p) for r in sent
     ] == [("Be brief.", "eu-1", 0, 0.5), ("Be kind.", None, 0.7, Default.CATALOG)]
-    asked_with = sent[0].sampling
-    assert (asked_with.max_tokens, asked_with.seed, asked_with.stop) == (9, 3, ("END",))
-    assert (asked_with.frequency_penalty, asked_with.reasoning_effort) == (-1, "low")
-    look = await post(client, "status", {"run": run})
-    assert look["title"] == "Mine"
-    for said in (
+    sampling = sent[0].sampling
+    assert (sampling.max_tokens, sampling.seed, sampling.stop) == (9, 3, ("END",))
+    assert (sampling.frequency_penalty, sampling.reasoning_effort) == (-1, "low")
+    status = await post(client, "status", {"run": run})
+    assert status["title"] == "Mine"
+    for text in (
         "Model A<small>temperature 0, top_p 0.5, max tokens 9, seed 3, stop &#34;END&#34;",
         "Be kind.",
     ):
-        assert said in look["html"]
+        assert text in status["html"]
 
 
-async def test_a_model_that_nobody_serves_is_told_before_the_start(
+async def test_the_forecast_names_models_without_an_endpoint(
     client: httpx.AsyncClient,
 ) -> None:
-    told = await post(client, "forecast", asked(candidates=named("a", "gone")))
-    assert "\nNo endpoint serves gone right now." in told["text"]
+    body = await post(client, "forecast", run_body(candidates=candidates("a", "gone")))
+    assert "\nNo endpoint serves gone right now." in body["text"]
 
 
-async def test_what_failed_is_asked_again_and_nothing_else(
-    client: httpx.AsyncClient, answering: FakeGateway
+async def test_retry_repeats_only_what_failed(
+    client: httpx.AsyncClient, gateway: FakeGateway
 ) -> None:
     run = await finished(client)
     assert (await post(client, "status", {"run": run}))["failed"] == 1
-    answering.script = lambda request: answer(request, "At last.")
-    before = len(answering.requests)
+    gateway.script = lambda request: answer(request, "At last.")
+    before = len(gateway.requests)
     await post(client, "action", {"run": run, "action": "retry"})
     async with asyncio.timeout(20):
-        while (look := await post(client, "status", {"run": run}))["state"] != "done":
+        while (status := await post(client, "status", {"run": run}))["state"] != "done":
             pass
-    assert [(r.model, prompt_text(r)) for r in answering.requests[before:]] == [("b", "two")]
-    assert (look["failed"], look["text"]) == (0, "4 of 4")
+    assert [(r.model, prompt_text(r)) for r in gateway.requests[before:]] == [("b", "two")]
+    assert (status["failed"], status["text"]) == (0, "4 of 4")
 
 
-async def test_the_report_shows_answers_as_they_are_read_on_the_page(
+async def test_the_report_renders_answers_like_the_page(
     client: httpx.AsyncClient,
 ) -> None:
     run = await finished(client)

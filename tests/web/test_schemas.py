@@ -16,10 +16,10 @@ from akash_gradio.web.schemas import (
 )
 
 
-def body(*said: str, **more: Any) -> bytes:
-    """A request with these turns, the visitor's first."""
+def body(*texts: str, **more: Any) -> bytes:
+    """Return a request with these turns, beginning with the visitor."""
     roles = ("user", "assistant")
-    turns = [{"role": roles[n % 2], "text": text} for n, text in enumerate(said or ("Hello",))]
+    turns = [{"role": roles[n % 2], "text": text} for n, text in enumerate(texts or ("Hello",))]
     return json.dumps({"model": "m", "turns": turns} | more).encode()
 
 
@@ -27,13 +27,17 @@ def with_settings(**values: Any) -> bytes:
     return body(settings=values)
 
 
-def fault(content: bytes) -> UserError:
+def error_of(content: bytes) -> UserError:
     with pytest.raises(UserError) as caught:
         parse_reply(content)
     return caught.value
 
 
-def test_reads_the_chat_and_its_system_prompt():
+def detail_of(content: bytes) -> str:
+    return str(error_of(content).facts["detail"])
+
+
+def test_the_chat_and_its_system_prompt_are_parsed() -> None:
     request = parse_reply(body("Hi", "Hello!", "Who?", settings={"system": "Be brief."}))
     turns = [(turn.role, turn.content) for turn in request.conversation.turns]
     assert turns == [(Role.USER, "Hi"), (Role.ASSISTANT, "Hello!"), (Role.USER, "Who?")]
@@ -41,7 +45,7 @@ def test_reads_the_chat_and_its_system_prompt():
     assert (request.model, request.stream, request.endpoint) == ("m", True, None)
 
 
-def test_leaves_everything_to_the_catalog_and_the_endpoint_when_nothing_is_set():
+def test_without_settings_the_defaults_apply() -> None:
     assert parse_reply(body()).sampling == Sampling()
 
 
@@ -49,19 +53,19 @@ def test_leaves_everything_to_the_catalog_and_the_endpoint_when_nothing_is_set()
     ("sent", "meant"),
     [(0, 0.0), (0.0, 0.0), (2, 2.0), ("catalog", Default.CATALOG), ("endpoint", Default.ENDPOINT)],
 )
-def test_a_parameter_has_three_states_and_nought_is_a_value(sent: Any, meant: Any):
+def test_a_parameter_has_three_states_and_zero_is_a_value(sent: Any, meant: Any) -> None:
     sampling = parse_reply(with_settings(temperature=sent)).sampling
     assert sampling.temperature == meant
     assert type(sampling.temperature) is type(meant)
     assert sampling.top_p is Default.CATALOG
 
 
-def test_top_p_may_be_nought_or_the_endpoints_own():
+def test_top_p_may_be_zero_or_the_endpoints_deerror_of() -> None:
     assert parse_reply(with_settings(top_p=0)).sampling.top_p == 0.0
     assert parse_reply(with_settings(top_p="endpoint")).sampling.top_p is Default.ENDPOINT
 
 
-def test_reads_the_other_settings_and_nought_is_a_seed():
+def test_the_other_settings_are_parsed_and_zero_is_a_seed() -> None:
     sent = with_settings(max_tokens=64, seed=0, stop=["END", "\n"], stream=False)
     request = parse_reply(sent)
     assert request.sampling.max_tokens == 64
@@ -75,17 +79,17 @@ PARAMETERS = [field.name for field in fields(Sampling) if field.name != "reasoni
 
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("state", list(Default))
-def test_every_parameter_may_be_the_catalogs_or_the_endpoints_own(name: str, state: Default):
+def test_every_parameter_may_have_either_deerror_of(name: str, state: Default) -> None:
     sampling = parse_reply(with_settings(**{name: state.value})).sampling
     assert sampling == replace(Sampling(), **{name: state})
 
 
-def test_what_older_pages_leave_empty_is_left_to_the_endpoint():
+def test_null_means_the_endpoints_deerror_of() -> None:
     sampling = parse_reply(with_settings(max_tokens=None, seed=None)).sampling
     assert (sampling.max_tokens, sampling.seed) == (Default.ENDPOINT,) * 2
 
 
-def test_reads_the_penalties_and_the_effort():
+def test_the_penalties_and_the_effort_are_parsed() -> None:
     sent = with_settings(presence_penalty=-2, frequency_penalty=0, reasoning_effort="high")
     sampling = parse_reply(sent).sampling
     assert (sampling.presence_penalty, sampling.frequency_penalty) == (-2.0, 0.0)
@@ -128,17 +132,17 @@ def test_reads_the_penalties_and_the_effort():
     ],
     ids=str,
 )
-def test_refuses_settings_of_another_kind(settings: Any):
-    found = fault(body(settings=settings))
-    assert (found.code, found.status) == ("invalid_request", 400)
-    assert found.facts["detail"].startswith("settings")
+def test_invalid_settings_are_rejected(settings: Any) -> None:
+    error = error_of(body(settings=settings))
+    assert (error.code, error.status) == ("invalid_request", 400)
+    assert str(error.facts["detail"]).startswith("settings")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000])
 @pytest.mark.parametrize("name", ["temperature", "top_p", "seed", "max_tokens"])
-def test_refuses_numbers_that_are_none(number: str, name: str):
+def test_numbers_that_are_not_finite_are_rejected(number: str, name: str) -> None:
     sent = b'{"model":"m","turns":[{"role":"user","text":"x"}],"settings":{"%s":%s}}'
-    assert fault(sent % (name.encode(), number.encode())).code == "invalid_request"
+    assert error_of(sent % (name.encode(), number.encode())).code == "invalid_request"
 
 
 @pytest.mark.parametrize(
@@ -162,10 +166,10 @@ def test_refuses_numbers_that_are_none(number: str, name: str):
     ],
     ids=lambda changes: str(changes)[:40],
 )
-def test_refuses_a_request_of_another_shape(changes: dict[str, Any]):
-    found = fault(body(**changes))
-    assert (found.code, found.status) == ("invalid_request", 400)
-    assert next(iter(changes)) in found.facts["detail"]
+def test_an_invalid_request_is_rejected(changes: dict[str, Any]) -> None:
+    error = error_of(body(**changes))
+    assert (error.code, error.status) == ("invalid_request", 400)
+    assert next(iter(changes)) in str(error.facts["detail"])
 
 
 @pytest.mark.parametrize(
@@ -185,44 +189,46 @@ def test_refuses_a_request_of_another_shape(changes: dict[str, Any]):
     ],
     ids=lambda content: str(content[:12]),
 )
-def test_refuses_what_is_no_json_or_a_bomb(content: bytes):
-    found = fault(content)
-    assert (found.code, found.status) == ("invalid_request", 400)
-    assert 0 < len(found.facts["detail"]) < 300
+def test_invalid_and_deeply_nested_json_is_rejected(content: bytes) -> None:
+    error = error_of(content)
+    assert (error.code, error.status) == ("invalid_request", 400)
+    assert 0 < len(str(error.facts["detail"])) < 300
 
 
-def test_the_fault_names_the_field_in_few_characters():
-    assert fault(with_settings(temperature=3)).facts["detail"].startswith("settings.temperature: ")
-    assert len(fault(body(**{"x" * 10_000: 1})).facts["detail"]) < 300
+def test_the_error_names_the_field_briefly() -> None:
+    assert detail_of(with_settings(temperature=3)).startswith("settings.temperature: ")
+    assert len(detail_of(body(**{"x" * 10_000: 1}))) < 300
 
 
-def test_the_fault_never_repeats_what_was_sent():
+def test_the_error_does_not_contain_what_was_sent() -> None:
     sent = body(settings={"system": ["the secret"], "seed": "the secret"})
-    assert "the secret" not in fault(sent).facts["detail"]
+    assert "the secret" not in detail_of(sent)
 
 
-def test_a_message_of_two_megabytes_is_told_its_size():
-    found = fault(body("x" * 2_000_000))
-    assert (found.code, found.status) == ("message_too_long", 413)
-    assert found.facts == {"size": "2.0", "limit": "1.0"}
+def test_the_error_of_a_long_message_contains_its_size() -> None:
+    error = error_of(body("x" * 2_000_000))
+    assert (error.code, error.status) == ("message_too_long", 413)
+    assert error.facts == {"size": "2.0", "limit": "1.0"}
 
 
-def test_the_size_of_a_message_is_its_bytes():
+def test_the_size_of_a_message_is_its_bytes() -> None:
     assert parse_reply(body("x" * MESSAGE_LIMIT_BYTES)).conversation.turns
-    assert fault(body("é" * (MESSAGE_LIMIT_BYTES // 2 + 1))).code == "message_too_long"
+    assert error_of(body("é" * (MESSAGE_LIMIT_BYTES // 2 + 1))).code == "message_too_long"
 
 
-def test_a_long_chat_before_a_short_message_is_accepted():
+def test_a_long_chat_before_a_short_message_is_accepted() -> None:
     request = parse_reply(body("x" * 900_000, "y" * 1_500_000, "And now?"))
     assert len(request.conversation.turns[1].content) == 1_500_000
 
 
-@pytest.mark.parametrize("said", [("Hi", "Hello!"), ("",), (" \n\t",), ("\0",), ("Hi", "", " \0 ")])
-def test_the_last_word_must_be_the_visitors(said: tuple[str, ...]):
-    assert fault(body(*said)).code == "empty_message"
+@pytest.mark.parametrize(
+    "texts", [("Hi", "Hello!"), ("",), (" \n\t",), ("\0",), ("Hi", "", " \0 ")]
+)
+def test_the_last_turn_must_be_a_prompt(texts: tuple[str, ...]) -> None:
+    assert error_of(body(*texts)).code == "empty_message"
 
 
-def test_questions_that_were_never_answered_stand_before_the_next_one():
+def test_unanswered_prompts_are_merged_with_the_next_one() -> None:
     turns = parse_reply(body("Hi", "", "Again", "Yes?", "One", "\0", "Two")).conversation.turns
     assert [turn.content for turn in turns] == ["Hi\n\nAgain", "Yes?", "One\n\nTwo"]
     assert [turn.role for turn in turns] == [Role.USER, Role.ASSISTANT, Role.USER]
@@ -243,38 +249,38 @@ def test_questions_that_were_never_answered_stand_before_the_next_one():
     ],
     ids=ascii,
 )
-def test_the_visitors_text_is_left_as_it_is(text: str):
+def test_the_visitors_text_is_not_changed(text: str) -> None:
     for ascii_only in (True, False):
         sent = {"model": "m", "turns": [{"role": "user", "text": text}]}
         content = json.dumps(sent, ensure_ascii=ascii_only).encode()
         assert parse_reply(content).conversation.turns[0].content == text
 
 
-def test_half_a_character_becomes_a_sign_and_the_rest_stays():
+def test_a_lone_surrogate_is_replaced_and_the_rest_stays() -> None:
     request = parse_reply(body("a \ud83d b", "\ude00", "\ud83d\ude00 é \\ud83d \ude00"))
-    said = [turn.content for turn in request.conversation.turns]
-    assert said == ["a \ufffd b", "\ufffd", "😀 é \\ud83d \ufffd"]
+    contents = [turn.content for turn in request.conversation.turns]
+    assert contents == ["a \ufffd b", "\ufffd", "😀 é \\ud83d \ufffd"]
 
 
-def test_halves_are_mended_wherever_text_may_stand():
+def test_lone_surrogates_are_replaced_in_every_field() -> None:
     request = parse_reply(body(model="m\ud83d", settings={"system": "\ud83d", "stop": ["\ud83d"]}))
     assert request.model == "m\ufffd"
     assert request.conversation.system == "\ufffd"
     assert request.sampling.stop == ("\ufffd",)
 
 
-def test_nul_is_taken_out():
+def test_nul_is_removed() -> None:
     request = parse_reply(body("a\0b", settings={"system": "\0c"}))
     assert request.conversation.turns[0].content == "ab"
     assert request.conversation.system == "c"
 
 
-def test_texts_to_draw_are_read_as_they_are():
+def test_texts_to_render_are_parsed_unchanged() -> None:
     assert parse_render(json.dumps({"texts": ["a", "", "\ud83d"]}).encode()) == ["a", "", "\ufffd"]
 
 
 @pytest.mark.parametrize("sent", [{}, {"texts": "a"}, {"texts": [1]}, {"texts": ["a"] * 201}])
-def test_refuses_texts_of_another_shape(sent: dict[str, Any]):
+def test_invalid_texts_are_rejected(sent: dict[str, Any]) -> None:
     with pytest.raises(UserError) as caught:
         parse_render(json.dumps(sent).encode())
     assert caught.value.code == "invalid_request"
@@ -287,7 +293,7 @@ def with_files(*files: Any, text: str = "What is this?") -> bytes:
     return body(turns=[{"role": "user", "text": text, "attachments": list(files)}])
 
 
-def test_files_stand_before_the_message_each_under_its_name():
+def test_files_precede_the_message_with_their_names() -> None:
     notes = {"kind": "text", "name": 'my "notes"<1>.md', "text": "# Notes\n"}
     table = {"kind": "text", "name": "a.csv", "text": "x,y"}
     (turn,) = parse_reply(with_files(notes, table)).conversation.turns
@@ -297,7 +303,7 @@ def test_files_stand_before_the_message_each_under_its_name():
     )
 
 
-def test_pictures_go_beside_the_words_and_may_go_alone():
+def test_pictures_may_come_with_or_without_text() -> None:
     picture = {"kind": "picture", "name": "dot.png", "url": DOT}
     for text in ("What is this?", ""):
         conversation = parse_reply(with_files(picture, text=text)).conversation
@@ -306,13 +312,13 @@ def test_pictures_go_beside_the_words_and_may_go_alone():
     assert not parse_reply(body("Hi")).conversation.has_pictures
 
 
-def test_pictures_of_questions_that_were_never_answered_stay_with_them():
+def test_pictures_of_unanswered_prompts_are_kept() -> None:
     picture = {"kind": "picture", "name": "dot.png", "url": DOT}
-    asked = [
+    turns = [
         {"role": "user", "text": "", "attachments": [picture]},
         {"role": "user", "text": "So?"},
     ]
-    (turn,) = parse_reply(body(turns=asked)).conversation.turns
+    (turn,) = parse_reply(body(turns=turns)).conversation.turns
     assert (turn.content, turn.pictures) == ("So?", (DOT,))
 
 
@@ -332,11 +338,11 @@ def test_pictures_of_questions_that_were_never_answered_stay_with_them():
     ],
     ids=str,
 )
-def test_refuses_files_of_another_shape(file: dict[str, str]):
-    assert fault(with_files(file)).code == "invalid_request"
+def test_invalid_files_are_rejected(file: dict[str, str]) -> None:
+    assert error_of(with_files(file)).code == "invalid_request"
 
 
-def test_refuses_more_files_than_a_message_may_have():
+def test_too_many_files_are_rejected() -> None:
     file = {"kind": "text", "name": "a", "text": "x"}
     assert parse_reply(with_files(*[file] * ATTACHMENT_LIMIT)).conversation.turns
-    assert fault(with_files(*[file] * (ATTACHMENT_LIMIT + 1))).code == "invalid_request"
+    assert error_of(with_files(*[file] * (ATTACHMENT_LIMIT + 1))).code == "invalid_request"

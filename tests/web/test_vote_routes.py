@@ -1,4 +1,4 @@
-"""Votes are kept where the host keeps any, ranked, told without false order, and taken away."""
+"""Votes are stored if the operator wants it, ranked without a false order, and exported."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from akash_gradio.web.vote_routes import (
 )
 from tests.web.fakes import Clock, FakeChatGateway, endpoint_status, make_deps, make_page
 
-ANSWERER = FakeChatGateway(statuses=[endpoint_status("m", "n")])
+GATEWAY = FakeChatGateway(statuses=[endpoint_status("m", "n")])
 
 
-def a_vote(number: int = 0, **more: Any) -> dict[str, Any]:
+def make_vote(number: int = 0, **more: Any) -> dict[str, Any]:
     vote = {"id": f"v{number}", "when": "2026-11-26T04:00:00Z", "a": "m", "b": "n", "outcome": "a"}
     return vote | more
 
 
-def visiting(tmp_path: Path, votes: Any = None) -> TestClient:
-    return TestClient(make_page(make_deps(ANSWERER, tmp_path, votes=votes)))
+def make_client(tmp_path: Path, votes: Any = None) -> TestClient:
+    return TestClient(make_page(make_deps(GATEWAY, tmp_path, votes=votes)))
 
 
 def post(client: TestClient, path: str, *votes: dict[str, Any]) -> Any:
@@ -42,21 +42,21 @@ def post(client: TestClient, path: str, *votes: dict[str, Any]) -> Any:
 
 
 @pytest.fixture
-def keeping(tmp_path: Path) -> TestClient:
-    return visiting(tmp_path, SqliteVotes(tmp_path / "votes.sqlite3"))
+def stored(tmp_path: Path) -> TestClient:
+    return make_client(tmp_path, SqliteVotes(tmp_path / "votes.sqlite3"))
 
 
-def test_a_host_that_keeps_votes_ranks_everybodys(keeping: TestClient):
-    assert post(keeping, "votes", a_vote(1)).json() == {"kept": True}
-    assert post(keeping, "votes", a_vote(1), a_vote(2)).json() == {"kept": True}
-    html = post(keeping, "ranking").json()["html"]
+def test_stored_votes_are_ranked_together(stored: TestClient) -> None:
+    assert post(stored, "votes", make_vote(1)).json() == {"kept": True}
+    assert post(stored, "votes", make_vote(1), make_vote(2)).json() == {"kept": True}
+    html = post(stored, "ranking").json()["html"]
     assert "2 votes. Votes of all visitors" in html
     assert "2 won, 0 lost, 0 tied" in html
     assert "No clear winner between" in html
 
 
-class Kept:
-    """Records what it is to keep."""
+class RecordingStore:
+    """Records the votes that are stored."""
 
     def __init__(self) -> None:
         self.votes: list[Vote] = []
@@ -69,8 +69,8 @@ class Kept:
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def store() -> RecordingStore:
+    return RecordingStore()
 
 
 @pytest.fixture
@@ -80,95 +80,101 @@ def clock() -> Clock:
 
 @pytest.fixture
 def visitor() -> dict[str, str]:
-    """Who asks next; nobody that the server knows while it is empty."""
+    """The current visitor; anonymous while it is empty."""
     return {}
 
 
 @pytest.fixture
-def booth(kept: Kept, clock: Clock, visitor: dict[str, str], tmp_path: Path) -> TestClient:
-    """The addresses of votes, each request from the visitor."""
-    deps = make_deps(ANSWERER, tmp_path, votes=kept).compare
+def client_of_store(
+    store: RecordingStore, clock: Clock, visitor: dict[str, str], tmp_path: Path
+) -> TestClient:
+    """A client of the routes, whose requests come from the current visitor."""
+    deps = make_deps(GATEWAY, tmp_path, votes=store).compare
     deps = replace(deps, limiter=RateLimiter(LocalCounters(clock)))
     votes = Starlette(routes=VoteRoutes(deps, clock).routes())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        CURRENT_VISITOR.set(Visitor(**visitor) if visitor else ANONYMOUS)
+        CURRENT_VISITOR.set(
+            Visitor(id=visitor["id"], network=visitor.get("network", "")) if visitor else ANONYMOUS
+        )
         await votes(scope, receive, send)
 
     return TestClient(app)
 
 
-def test_a_kept_vote_is_of_the_visitor_whom_the_server_knows(
-    booth: TestClient, kept: Kept, visitor: dict[str, str]
-):
-    post(booth, "votes", a_vote(1, visitor="made up"))
+def test_a_stored_vote_has_the_servers_id_of_its_visitor(
+    client_of_store: TestClient, store: RecordingStore, visitor: dict[str, str]
+) -> None:
+    post(client_of_store, "votes", make_vote(1, visitor="made up"))
     visitor["id"] = "known"
-    post(booth, "votes", a_vote(2, visitor="made up"))
-    assert [vote.visitor for vote in kept.votes] == ["made up", "known"]
+    post(client_of_store, "votes", make_vote(2, visitor="made up"))
+    assert [vote.visitor for vote in store.votes] == ["made up", "known"]
 
 
-def test_a_visitor_casts_so_many_votes_a_minute(
-    booth: TestClient, kept: Kept, clock: Clock, visitor: dict[str, str]
-):
+def test_votes_are_limited_by_visitor_and_network(
+    client_of_store: TestClient, store: RecordingStore, clock: Clock, visitor: dict[str, str]
+) -> None:
     visitor |= {"id": "ann", "network": "home"}
     for number in range(VOTE_LIMIT.limit):
-        assert post(booth, "votes", a_vote(number)).status_code == 200
-    refused = post(booth, "votes", a_vote(60))
-    assert (refused.status_code, len(kept.votes)) == (429, VOTE_LIMIT.limit)
+        assert post(client_of_store, "votes", make_vote(number)).status_code == 200
+    refused = post(client_of_store, "votes", make_vote(60))
+    assert (refused.status_code, len(store.votes)) == (429, VOTE_LIMIT.limit)
     assert refused.json()["error"]["code"] == "too_many_votes"
     for other in range(NETWORK_FACTOR - 1):  # with a new cookie each
         visitor["id"] = f"ann-{other}"
         for number in range(0, VOTE_LIMIT.limit, MAX_VOTES_PER_REQUEST):
-            votes = [a_vote(number + each) for each in range(MAX_VOTES_PER_REQUEST)]
-            assert post(booth, "votes", *votes).status_code == 200
+            votes = [make_vote(number + each) for each in range(MAX_VOTES_PER_REQUEST)]
+            assert post(client_of_store, "votes", *votes).status_code == 200
     visitor["id"] = "ann-again"
-    assert post(booth, "votes", a_vote(60)).status_code == 429
+    assert post(client_of_store, "votes", make_vote(60)).status_code == 429
     visitor["network"] = "elsewhere"
-    assert post(booth, "votes", a_vote(60)).status_code == 200
+    assert post(client_of_store, "votes", make_vote(60)).status_code == 200
     visitor |= {"id": "ann", "network": "home"}
     clock.now_s += 60
-    assert post(booth, "votes", a_vote(60)).status_code == 200
+    assert post(client_of_store, "votes", make_vote(60)).status_code == 200
 
 
-def test_a_vote_about_a_model_that_nobody_knows_is_not_kept(booth: TestClient, kept: Kept):
+def test_a_vote_for_an_unknown_model_is_not_stored(
+    client_of_store: TestClient, store: RecordingStore
+) -> None:
     for made_up in ("ghost", "ghost, temperature 0.2"):
-        refused = post(booth, "votes", a_vote(1), a_vote(2, b=made_up))
+        refused = post(client_of_store, "votes", make_vote(1), make_vote(2, b=made_up))
         assert refused.status_code == 404
         assert refused.json()["error"]["code"] == "vote_unknown_model"
-    assert kept.votes == []
-    assert post(booth, "votes", a_vote(1, b="m, temperature 0.2")).status_code == 200
+    assert store.votes == []
+    assert post(client_of_store, "votes", make_vote(1, b="m, temperature 0.2")).status_code == 200
 
 
-def test_everybodys_ranking_is_worked_out_every_five_seconds_at_most(
-    booth: TestClient, clock: Clock
-):
-    post(booth, "votes", a_vote(1))
-    assert "1 vote." in post(booth, "ranking").json()["html"]
-    post(booth, "votes", a_vote(2))
-    assert "1 vote." in post(booth, "ranking").json()["html"]
-    told = json.loads(post(booth, "export/json").json()["text"])
-    assert (len(told["votes"]), told["ranking"]["votes"]) == (1, 1)
+def test_the_ranking_of_stored_votes_is_computed_at_most_every_five_seconds(
+    client_of_store: TestClient, clock: Clock
+) -> None:
+    post(client_of_store, "votes", make_vote(1))
+    assert "1 vote." in post(client_of_store, "ranking").json()["html"]
+    post(client_of_store, "votes", make_vote(2))
+    assert "1 vote." in post(client_of_store, "ranking").json()["html"]
+    export = json.loads(post(client_of_store, "export/json").json()["text"])
+    assert (len(export["votes"]), export["ranking"]["votes"]) == (1, 1)
     clock.now_s += RANKING_MAX_AGE_S
-    assert "2 votes." in post(booth, "ranking").json()["html"]
+    assert "2 votes." in post(client_of_store, "ranking").json()["html"]
 
 
-def test_a_host_that_keeps_none_ranks_what_the_browser_sends(tmp_path: Path):
-    client = visiting(tmp_path)
-    assert post(client, "votes", a_vote()).json() == {"kept": False}
+def test_without_a_store_the_browsers_votes_are_ranked(tmp_path: Path) -> None:
+    client = make_client(tmp_path)
+    assert post(client, "votes", make_vote()).json() == {"kept": False}
     assert "No votes yet" in post(client, "ranking").json()["html"]
-    html = post(client, "ranking", a_vote()).json()["html"]
+    html = post(client, "ranking", make_vote()).json()["html"]
     assert "1 vote. This server does not store votes" in html
 
 
-def test_many_votes_are_an_order(tmp_path: Path):
-    html = post(visiting(tmp_path), "ranking", *(a_vote(n) for n in range(60))).json()["html"]
+def test_many_votes_determine_the_order(tmp_path: Path) -> None:
+    html = post(make_client(tmp_path), "ranking", *(make_vote(n) for n in range(60))).json()["html"]
     assert "Not enough votes" not in html
     assert html.index("<b>M</b>") < html.index("<b>N</b>")
 
 
-def test_a_label_is_shown_as_model_and_variant_and_never_as_html(tmp_path: Path):
-    vote = a_vote(a="m, temperature 0.2", b="<img src=x onerror=alert(1)>")
-    html = post(visiting(tmp_path), "ranking", vote).json()["html"]
+def test_a_label_is_escaped_and_split_into_model_and_variant(tmp_path: Path) -> None:
+    vote = make_vote(a="m, temperature 0.2", b="<img src=x onerror=alert(1)>")
+    html = post(make_client(tmp_path), "ranking", vote).json()["html"]
     assert "<small>temperature 0.2</small>" in html
     assert "<img" not in html
 
@@ -181,36 +187,36 @@ def test_a_label_is_shown_as_model_and_variant_and_never_as_html(tmp_path: Path)
         b"{}",
         b'{"votes": 3}',
         b'{"votes": [{}]}',
-        json.dumps({"votes": [a_vote(outcome="c")]}).encode(),
-        json.dumps({"votes": [a_vote(b="m")]}).encode(),
-        json.dumps({"votes": [a_vote(when="today")]}).encode(),
+        json.dumps({"votes": [make_vote(outcome="c")]}).encode(),
+        json.dumps({"votes": [make_vote(b="m")]}).encode(),
+        json.dumps({"votes": [make_vote(when="today")]}).encode(),
         b'{"votes": ' + b"[" * 100_000,
     ],
 )
-def test_what_is_no_vote_is_refused_in_words(keeping: TestClient, body: bytes):
-    answer = keeping.post(
+def test_an_invalid_vote_is_rejected_with_a_hint(stored: TestClient, body: bytes) -> None:
+    answer = stored.post(
         "/page/compare/votes", content=body, headers={"content-type": "application/json"}
     )
     assert answer.status_code == 400
     assert answer.json()["error"]["hint"]
-    assert "No votes yet" in post(keeping, "ranking").json()["html"]
+    assert "No votes yet" in post(stored, "ranking").json()["html"]
 
 
-def test_more_votes_than_one_question_gives_are_refused(keeping: TestClient):
-    votes = [a_vote(n) for n in range(MAX_VOTES_PER_REQUEST + 1)]
-    assert post(keeping, "votes", *votes).status_code == 400
+def test_more_votes_than_one_prompt_allows_are_rejected(stored: TestClient) -> None:
+    votes = [make_vote(n) for n in range(MAX_VOTES_PER_REQUEST + 1)]
+    assert post(stored, "votes", *votes).status_code == 400
 
 
-def test_export_as_csv_and_json_says_nothing_of_the_voters(tmp_path: Path):
-    client = visiting(tmp_path)
-    vote = a_vote(visitor="somebody", a="=cmd()", b="n")
+def test_the_exports_contain_nothing_about_the_voters(tmp_path: Path) -> None:
+    client = make_client(tmp_path)
+    vote = make_vote(visitor="a voter", a="=cmd()", b="n")
     csv = post(client, "export/csv", vote).json()["text"]
-    told = json.loads(post(client, "export/json", vote).json()["text"])
+    export = json.loads(post(client, "export/json", vote).json()["text"])
     assert csv.splitlines()[0] == "when,a,b,outcome,blind"
     assert "'=cmd()" in csv
-    assert told["votes"][0]["outcome"] == "a"
-    assert told["ranking"]["votes"] == 1
-    assert "somebody" not in csv + json.dumps(told)
+    assert export["votes"][0]["outcome"] == "a"
+    assert export["ranking"]["votes"] == 1
+    assert "a voter" not in csv + json.dumps(export)
 
 
 class Broken:
@@ -221,9 +227,9 @@ class Broken:
         raise VotesUnavailable("PostgreSQL", "OperationalError")
 
 
-def test_a_database_that_is_away_is_said_in_words(tmp_path: Path):
-    client = visiting(tmp_path, Broken())
+def test_an_unavailable_database_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    client = make_client(tmp_path, Broken())
     for path in ("votes", "ranking", "export/csv"):
-        answer = post(client, path, a_vote())
+        answer = post(client, path, make_vote())
         assert answer.status_code == 503
         assert "database" in answer.json()["error"]["hint"]
