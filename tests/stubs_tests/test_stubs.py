@@ -130,9 +130,9 @@ async def test_the_status_is_the_one_in_the_name(name: str) -> None:
 
 
 async def test_every_ending_has_a_behavior() -> None:
-    assert {animal.ending for animal in BEHAVIORS.values()} == set(Ending)
+    assert {behavior.ending for behavior in BEHAVIORS.values()} == set(Ending)
     assert all(
-        animal.error for animal in BEHAVIORS.values() if animal.ending is not Ending.COMPLETE
+        behavior.error for behavior in BEHAVIORS.values() if behavior.ending is not Ending.COMPLETE
     )
 
 
