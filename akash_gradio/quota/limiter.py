@@ -37,7 +37,7 @@ class RateLimit:
 class RateLimiter:
     """Counts uses by subject, in sliding windows.
 
-    A subject is whoever is limited: a visitor's id, a key's name, a network.
+    A subject is what is limited: a visitor's id, a key's name, a network.
     """
 
     def __init__(self, counters: Counters) -> None:

@@ -1,4 +1,4 @@
-"""The examples of docs/llm-gateway.md, and `/v1` for them, where one of two endpoints fails."""
+"""The examples of docs/llm-gateway.md, and a server for them with one failing endpoint."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.documents import DOCS, example
 from tests.stubs import StubEndpoint, entry, settings_for
 
 PAGE = DOCS / "llm-gateway.md"
-WRITTEN_URL = "http://localhost:7860/v1"
+DOCUMENTED_URL = "http://localhost:7860/v1"
 MODEL = "my-custom-model"
 
 
-def written(language: str, word: str, url: str) -> str:
-    """The example in this language with this word in it, asking this address."""
-    return example(PAGE, language, word).replace(WRITTEN_URL, url)
+def read_example(language: str, word: str, url: str) -> str:
+    """Return the example in this language that contains this word, with the server's URL."""
+    return example(PAGE, language, word).replace(DOCUMENTED_URL, url)
 
 
 @asynccontextmanager
 async def served_model() -> AsyncIterator[Served]:
-    """The model of the examples; the endpoint that fails is asked first."""
+    """Serve the model of the examples; the failing endpoint is called first."""
     async with StubEndpoint("status_500") as bad, StubEndpoint("perfect") as good:
         entries = [
             entry(bad, name="bad", weight=1000, models=[MODEL]),
@@ -35,8 +35,8 @@ async def served_model() -> AsyncIterator[Served]:
         assert len(bad.chats) == 1
 
 
-async def said(*command: str, url: str, folder: Path | None = None) -> str:
-    """What the command prints."""
+async def output_of(*command: str, url: str, folder: Path | None = None) -> str:
+    """Run a command and return what it prints."""
     environment = {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "any-word"}
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -45,6 +45,6 @@ async def said(*command: str, url: str, folder: Path | None = None) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, told = await process.communicate()
-    assert process.returncode == 0, told.decode()
-    return out.decode()
+    stdout, stderr = await process.communicate()
+    assert process.returncode == 0, stderr.decode()
+    return stdout.decode()

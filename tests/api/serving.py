@@ -1,4 +1,4 @@
-"""`/v1` on a loopback socket in this event loop, and a client that sees every byte."""
+"""`/v1` on a loopback socket in this event loop, and a client that reads every byte."""
 
 from __future__ import annotations
 
@@ -30,19 +30,26 @@ from akash_gradio.quota.limiter import RateLimiter
 from tests.stubs import StubEndpoint, entry, settings_for
 
 LONG_TIMEOUTS = {"FIRST_TOKEN_TIMEOUT": 20, "IDLE_TIMEOUT": 20}
-"""For whatever is not about time, so that a busy machine changes nothing."""
+"""For tests that are not about time, so that a busy machine changes nothing."""
 CHAT = "/v1/chat/completions"
 
 
 @cache
 def network() -> HttpTransport:
-    """One for all tests, each of which closes it: reading the certificates takes a while."""
+    """Return one transport for all tests: reading the certificates takes a while."""
     return HttpTransport()
 
 
 @dataclass
 class Served:
-    """A running `/v1`. url: of an OpenAI client's `base_url`. receipts: of each answer."""
+    """A running `/v1`.
+
+    Attributes:
+        port: Where it listens.
+        gateway: Its gateway.
+        metrics: Its metrics.
+        receipts: The receipt of each answer.
+    """
 
     port: int
     gateway: Gateway
@@ -51,11 +58,12 @@ class Served:
 
     @property
     def url(self) -> str:
+        """The `base_url` of an OpenAI client."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     @asynccontextmanager
     async def client(self, key: str = "any", **more: Any) -> AsyncIterator[AsyncOpenAI]:
-        """OpenAI's own, that doesn't hide an error by asking again."""
+        """Return OpenAI's client, which doesn't retry."""
         http = DefaultAsyncHttpxClient(verify=False, trust_env=False)  # no certificates to load
         options = {"max_retries": 0, "timeout": 20, **more}
         async with AsyncOpenAI(
@@ -67,7 +75,7 @@ class Served:
         return await Connection.to(self.port)
 
     async def ask(self, body: object, **headers: str) -> ReceivedResponse:
-        """One chat_body, one whole answer, on a connection of its own."""
+        """Send one request on a connection of its own, and return the whole response."""
         async with await self.connect() as connection:
             await connection.send("POST", CHAT, body, headers)
             return await connection.read_response()
@@ -80,7 +88,13 @@ class Served:
 
 @dataclass
 class ReceivedResponse:
-    """An answer. pieces: the chunks of its body as the server cut it."""
+    """A response.
+
+    Attributes:
+        status: HTTP status.
+        headers: Headers with names in lower case.
+        chunks: The chunks of the body, as the server sent them.
+    """
 
     status: int
     headers: dict[str, str]
@@ -96,14 +110,14 @@ class ReceivedResponse:
 
     @property
     def error(self) -> dict[str, Any]:
-        found = self.json["error"]
-        assert set(found) == {"message", "type", "param", "code"}
-        assert found["message"]
-        return dict(found)
+        error = self.json["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        assert error["message"]
+        return dict(error)
 
 
 class Connection:
-    """HTTP/1.1 by hand."""
+    """A client's connection, with HTTP/1.1 written by hand."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -122,14 +136,14 @@ class Connection:
         self, method: str, path: str, body: object, headers: Mapping[str, str] | None = None
     ) -> None:
         data = body if isinstance(body, bytes) else b"" if body is None else _json(body)
-        given = {"host": "127.0.0.1", "content-length": str(len(data)), **(headers or {})}
+        all_headers = {"host": "127.0.0.1", "content-length": str(len(data)), **(headers or {})}
         lines = [f"{method} {path} HTTP/1.1"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in given.items()]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in all_headers.items()]
         self._writer.write("\r\n".join([*lines, "", ""]).encode() + data)
         await self._writer.drain()
 
     async def send_chunked(self, path: str, chunks: list[bytes]) -> None:
-        """A body of no told length, as far as the server takes it."""
+        """Send a body without an announced length, as far as the server reads it."""
         head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n"
         self._writer.write(head.encode())
         for chunk in chunks:
@@ -137,15 +151,15 @@ class Connection:
             await self._writer.drain()
 
     async def read_response(self) -> ReceivedResponse:
-        """The whole answer."""
-        said = await self.read_head()
-        if said.headers.get("transfer-encoding") == "chunked":
+        """Read a whole response."""
+        response = await self.read_head()
+        if response.headers.get("transfer-encoding") == "chunked":
             while piece := await self.read_chunk():
-                said.chunks.append(piece)
+                response.chunks.append(piece)
         else:
-            length = int(said.headers.get("content-length", "0"))
-            said.chunks.append(await self._reader.readexactly(length))
-        return said
+            length = int(response.headers.get("content-length", "0"))
+            response.chunks.append(await self._reader.readexactly(length))
+        return response
 
     async def read_head(self) -> ReceivedResponse:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -155,15 +169,15 @@ class Connection:
         )
 
     async def read_chunk(self) -> bytes:
-        """The next chunk, b"" at the end."""
+        """Read the next chunk, b"" at the end."""
         size = int(await self._reader.readuntil(b"\r\n"), 16)
         data = await self._reader.readexactly(size + 2)
         return data[:-2]
 
     def disconnect(self) -> None:
-        """Leave without a word more."""
-        link = self._writer.get_extra_info("socket")
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        """Reset the connection."""
+        client_socket = self._writer.get_extra_info("socket")
+        client_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
 
@@ -182,11 +196,11 @@ async def serving(
     metrics = Metrics(lambda model: model in {"m", "other-model", "spare"})
     receipts: asyncio.Queue[Receipt] = asyncio.Queue()
 
-    def note(receipt: Receipt) -> None:
+    def observe(receipt: Receipt) -> None:
         metrics.observe(receipt)
         receipts.put_nowait(receipt)
 
-    gateway = open_gateway(settings, catalog.get, transport=network(), on_receipt=note)
+    gateway = open_gateway(settings, catalog.get, transport=network(), on_receipt=observe)
     metrics.watch(gateway.endpoints)
     auth = ApiKeyAuth(settings.gateway_keys, keys_configured=settings.gateway_keys_configured)
     limiter = RateLimiter(counters or LocalCounters())
@@ -215,7 +229,7 @@ async def serving(
 async def serving_pair(
     bad: object, **variables: object
 ) -> AsyncIterator[tuple[Served, StubEndpoint, StubEndpoint]]:
-    """One endpoint that misbehaves and is asked first, one that is perfect, `/v1` over both."""
+    """Serve one endpoint that misbehaves and is called first, and a perfect one."""
     async with StubEndpoint(bad) as first, StubEndpoint("perfect") as second:
         entries = entry(first, name="bad", weight=1000), entry(second, name="good")
         async with serving(settings_for(*entries, **(LONG_TIMEOUTS | variables))) as served:
@@ -226,11 +240,11 @@ async def serving_pair(
 async def serving_one(
     behavior: object = "perfect", fields: Mapping[str, Any] | None = None, **variables: object
 ) -> AsyncIterator[tuple[Served, StubEndpoint]]:
-    """One endpoint, asked once; fields: more of its entry."""
+    """Serve one endpoint without retries. `fields` are added to its entry."""
     async with StubEndpoint(behavior) as stub:
-        given = entry(stub, name="only", **(fields or {}))
+        only = entry(stub, name="only", **(fields or {}))
         options = LONG_TIMEOUTS | {"RETRY_ATTEMPTS": 0} | variables
-        async with serving(settings_for(given, **options)) as served:
+        async with serving(settings_for(only, **options)) as served:
             yield served, stub
 
 

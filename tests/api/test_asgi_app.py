@@ -1,4 +1,4 @@
-"""The addresses without a page, and without the framework that the page stands on."""
+"""`serve --no-ui`: the API without the page and its framework."""
 
 from __future__ import annotations
 
@@ -13,41 +13,45 @@ from akash_gradio.api.asgi_app import ApiApp
 from tests.api.serving import serving_one
 
 
-async def test_an_address_that_is_none_is_not_found() -> None:
+async def test_an_unknown_path_is_not_found() -> None:
     async with serving_one() as (served, _):
-        said = await served.get("/")
-    assert (said.status, said.body) == (404, b"Not Found")
+        response = await served.get("/")
+    assert (response.status, response.body) == (404, b"Not Found")
 
 
 class Server:
-    """The far end of the lifespan protocol. said: what the app told it."""
+    """The server's side of the lifespan protocol.
+
+    Attributes:
+        messages: What the app sent.
+    """
 
     def __init__(self) -> None:
-        self.said: list[dict[str, Any]] = []
-        self.ends = asyncio.Event()
-        self._asked = 0
+        self.messages: list[dict[str, Any]] = []
+        self._end = asyncio.Event()
+        self._received = 0
 
     async def receive(self) -> dict[str, Any]:
-        self._asked += 1
-        if self._asked > 1:
-            await self.ends.wait()
-        return {"type": "lifespan.startup" if self._asked == 1 else "lifespan.shutdown"}
+        self._received += 1
+        if self._received > 1:
+            await self._end.wait()
+        return {"type": "lifespan.startup" if self._received == 1 else "lifespan.shutdown"}
 
     async def send(self, message: Any) -> None:
-        self.said.append(message)
-        self.ends.set()
+        self.messages.append(message)
+        self._end.set()
 
 
-async def live(*, fails_to: str = "") -> tuple[Server, bool]:
-    """What the server heard, and whether the app failed besides."""
+async def run_lifespan(*, fails_at: str = "") -> tuple[Server, bool]:
+    """Return the server, and whether the app raised."""
     server = Server()
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
-        if fails_to == "start":
+        if fails_at == "start":
             raise OSError("secret")
         yield
-        if fails_to == "end":
+        if fails_at == "end":
             raise OSError("secret")
 
     try:
@@ -58,15 +62,17 @@ async def live(*, fails_to: str = "") -> tuple[Server, bool]:
 
 
 @pytest.mark.parametrize(
-    ("fails_to", "stages"),
+    ("fails_at", "stages"),
     [
         ("", ["startup.complete", "shutdown.complete"]),
         ("start", ["startup.failed"]),
         ("end", ["startup.complete", "shutdown.failed"]),
     ],
 )
-async def test_the_server_hears_how_it_began_and_ended(fails_to: str, stages: list[str]) -> None:
-    server, failed = await live(fails_to=fails_to)
-    assert [message["type"].removeprefix("lifespan.") for message in server.said] == stages
-    assert failed == bool(fails_to)
-    assert "secret" not in str(server.said)
+async def test_the_server_learns_whether_startup_and_shutdown_succeeded(
+    fails_at: str, stages: list[str]
+) -> None:
+    server, failed = await run_lifespan(fails_at=fails_at)
+    assert [message["type"].removeprefix("lifespan.") for message in server.messages] == stages
+    assert failed == bool(fails_at)
+    assert "secret" not in str(server.messages)

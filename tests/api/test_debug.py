@@ -1,4 +1,4 @@
-"""`DEBUG=true` tells what happened on the way to an answer."""
+"""What `DEBUG=true` logs on the way to an answer."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ import pytest
 from tests.api.serving import chat_body, serving_one, serving_pair
 
 
-async def test_tells_connections_choices_and_attempts(caplog: pytest.LogCaptureFixture) -> None:
+async def test_connections_and_attempts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "akash_gradio")
     async with serving_pair("status_500") as (served, _, _):
         await served.ask(chat_body(stream=True))
-    told = [vars(line) for line in caplog.records]
-    opened = [(each["endpoint"], each["status"]) for each in of(told, "connection.opened")]
-    assert opened == [("bad", 500), ("good", 200)]
-    chosen = [(each["endpoint"], each["model"]) for each in of(told, "attempt.begun")]
-    assert chosen == [("bad", "m"), ("good", "m")]
-    assert all(each["reason"] for each in of(told, "attempt.begun"))
-    (failed,) = of(told, "attempt.failed")
+    records = [vars(line) for line in caplog.records]
+    connections = [
+        (each["endpoint"], each["status"]) for each in select(records, "connection.opened")
+    ]
+    assert connections == [("bad", 500), ("good", 200)]
+    attempts = [(each["endpoint"], each["model"]) for each in select(records, "attempt.begun")]
+    assert attempts == [("bad", "m"), ("good", "m")]
+    assert all(each["reason"] for each in select(records, "attempt.begun"))
+    (failed,) = select(records, "attempt.failed")
     assert (failed["endpoint"], failed["outcome"]) == ("bad", "EndpointRefused")
 
 
 @pytest.mark.parametrize("name", ["html_with_200", "cuts_in_the_middle"])
-async def test_tells_what_could_not_be_read(name: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_malformed_responses_are_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "akash_gradio")
     async with serving_one(name) as (served, _):
         await served.ask(chat_body(stream=True))
-    (failed,) = of([vars(line) for line in caplog.records], "attempt.failed")
+    (failed,) = select([vars(line) for line in caplog.records], "attempt.failed")
     assert failed["endpoint"] == "only"
     assert failed["outcome"] in {"EndpointMalformed", "EndpointUnreachable"}
     assert failed["fact"]
 
 
-def of(told: list[dict[str, object]], event: str) -> list[dict[str, object]]:
-    return [each for each in told if each["message"] == event]
+def select(records: list[dict[str, object]], event: str) -> list[dict[str, object]]:
+    return [each for each in records if each["message"] == event]

@@ -17,24 +17,24 @@ from tests.api.serving import chat_body, serving, serving_one, serving_pair
 from tests.stubs import StubEndpoint, entry, settings_for
 
 
-async def test_lists_what_is_served_in_openais_shape() -> None:
+async def test_served_models_are_listed_in_openais_shape() -> None:
     cards = (
         ModelCard(id="m", name="Em", token_limit=4096),
-        ModelCard(id="nobody-serves-it", name="No", available=True),
+        ModelCard(id="not-served", name="No", available=True),
     )
     async with StubEndpoint() as stub:
-        settings = settings_for(entry(stub, models=["m", "org/found"]))
+        settings = settings_for(entry(stub, models=["m", "org/models"]))
         async with serving(settings, *cards) as served, served.client() as client:
-            found = [model async for model in await client.models.list()]
-            one = await client.models.retrieve("org/found")
-    assert [model.id for model in found] == ["m", "org/found"]
-    assert found[0].object == "model"
-    assert found[0].created > 1_700_000_000
-    assert (found[0].model_extra or {})["context_length"] == 4096
-    assert one == found[1]
+            models = [model async for model in await client.models.list()]
+            one = await client.models.retrieve("org/models")
+    assert [model.id for model in models] == ["m", "org/models"]
+    assert models[0].object == "model"
+    assert models[0].created > 1_700_000_000
+    assert (models[0].model_extra or {})["context_length"] == 4096
+    assert one == models[1]
 
 
-async def test_is_healthy_while_a_chat_could_be_answered() -> None:
+async def test_the_server_is_healthy_while_a_model_is_available() -> None:
     async with serving_one("status_401") as (served, _):
         good = await served.get("/healthz")
         assert (good.status, good.json) == (200, {"status": "ok", "models": 1})
@@ -44,22 +44,22 @@ async def test_is_healthy_while_a_chat_could_be_answered() -> None:
         assert bad.json == {"status": "unavailable", "reason": "every endpoint is down"}
 
 
-async def test_says_in_words_why_it_is_not() -> None:
+async def test_an_unhealthy_server_gives_the_reason() -> None:
     async with serving(read_settings({}, None)) as served:
-        gone = await served.get("/healthz")
-        assert (gone.status, gone.json["reason"]) == (503, "no endpoint is configured")
+        none = await served.get("/healthz")
+        assert (none.status, none.json["reason"]) == (503, "no endpoint is configured")
         served.gateway.expect_endpoint("this-computer", ("m",))
         loading = await served.get("/healthz", x_forwarded_for="203.0.113.5")
         assert "is loading" in loading.json["reason"]
-        told = await served.ask(chat_body())
-        assert (told.status, told.headers["retry-after"]) == (503, "5")
+        response = await served.ask(chat_body())
+        assert (response.status, response.headers["retry-after"]) == (503, "5")
         drained = EndpointSettings(url="https://a.test", name="a", models=("m",), weight=0)
         served.gateway.remove_endpoint("this-computer")
         served.gateway.put_endpoint(drained)
         assert "drained" in (await served.get("/healthz")).json["reason"]
 
 
-async def test_counts_what_happens() -> None:
+async def test_answers_attempts_and_tokens_are_counted() -> None:
     async with serving_pair("status_500") as (served, _, _):
         await served.ask(chat_body(stream=True))
         await served.ask({**chat_body(), "model": "unknown-" + "x" * 50})
@@ -86,20 +86,20 @@ async def test_counts_what_happens() -> None:
     assert number("endpoint_state", endpoint="good", state="down") == 0
 
 
-async def test_an_open_breaker_is_shown() -> None:
+async def test_an_open_breaker_is_a_metric() -> None:
     async with serving_one("status_500") as (served, _):
         for _ in range(3):
             await served.ask(chat_body())
         assert b'state{endpoint="only",state="down"} 1.0' in (await served.get("/metrics")).body
 
 
-async def test_numbers_are_not_for_everybody() -> None:
+async def test_metrics_are_not_public() -> None:
     async with serving_one() as (served, _):
         assert (await served.get("/metrics", x_forwarded_for="203.0.113.5")).status == 403
 
 
-@pytest.mark.parametrize("finish", ["stop", "length", "whatever an endpoint says"])
-def test_labels_are_bounded_whatever_an_endpoint_or_a_caller_says(finish: str) -> None:
+@pytest.mark.parametrize("finish", ["stop", "length", "whatever an endpoint sends"])
+def test_labels_are_bounded_whatever_an_endpoint_or_a_client_sends(finish: str) -> None:
     metrics = Metrics(lambda model: model == "m")
     attempt = Attempt(endpoint="a", model="m", reason="weighted", outcome="ok", elapsed_ms=1)
     for model in ("m", *(f"made-up-{number}" for number in range(50))):
@@ -121,11 +121,11 @@ def test_labels_are_bounded_whatever_an_endpoint_or_a_caller_says(finish: str) -
     assert 'tokens_total{direction="out",model="other",source="estimated"} 150.0' in page
 
 
-async def test_the_pages_answers_are_counted_too() -> None:
-    said = Conversation(turns=(Turn(role=Role.USER, content="hi"),))
+async def test_answers_of_the_page_are_counted_too() -> None:
+    conversation = Conversation(turns=(Turn(role=Role.USER, content="hi"),))
     async with serving_one() as (served, _):
-        asked = served.gateway.stream(ChatRequest(model="m", conversation=said))
-        async with aclosing(asked) as events:
+        stream = served.gateway.stream(ChatRequest(model="m", conversation=conversation))
+        async with aclosing(stream) as events:
             async for _event in events:
                 pass
         assert b'requests_total{model="m",outcome="answered"} 1.0' in served.metrics.export()

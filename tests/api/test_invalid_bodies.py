@@ -1,4 +1,4 @@
-"""Whatever is sent, a 4xx comes back and the server lives."""
+"""Invalid requests get a 4xx response, and the server keeps running."""
 
 from __future__ import annotations
 
@@ -54,24 +54,24 @@ BODIES: dict[str, bytes] = {
 }
 
 
-async def test_no_body_harms_the_server() -> None:
+async def test_every_invalid_body_is_refused() -> None:
     async with serving_one() as (served, stub):
         for name, body in BODIES.items():
-            said = await served.ask(body)
-            assert said.status == 400, name
-            assert said.error["type"] == "invalid_request_error", name
-            assert said.headers["content-type"] == "application/json", name
+            response = await served.ask(body)
+            assert response.status == 400, name
+            assert response.error["type"] == "invalid_request_error", name
+            assert response.headers["content-type"] == "application/json", name
         assert not stub.chats
         assert (await served.ask(GOOD)).status == 200
 
 
-async def test_a_field_of_the_wrong_type_is_named() -> None:
+async def test_the_error_names_a_field_of_the_wrong_type() -> None:
     async with serving_one() as (served, _):
         assert (await served.ask(packed(model=5))).error["param"] == "model"
         assert (await served.ask(packed(messages="hi"))).error["param"] == "messages"
 
 
-async def test_odd_bodies_that_are_well_formed_pass() -> None:
+async def test_unusual_but_valid_bodies_are_forwarded() -> None:
     async with serving_one() as (served, stub):
         twice = b'{"model":"x","model":"m","messages":[{"role":"user","content":"\\ud83d\\ude00"}]}'
         assert (await served.ask(twice)).status == 200
@@ -81,21 +81,21 @@ async def test_odd_bodies_that_are_well_formed_pass() -> None:
     assert stub.chats[2].json["seed"] == 2**63
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told at first", "without a length"])
-async def test_twenty_megabytes_are_too_large(told: bool) -> None:
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "without a length"])
+async def test_twenty_megabytes_are_too_large(announced: bool) -> None:
     mebibyte = b"x" * (1 << 20)
     async with serving_one() as (served, stub), await served.connect() as connection:
-        if told:
+        if announced:
             await connection.send("POST", CHAT, mebibyte, {"content-length": str(20 << 20)})
         else:
             await connection.send_chunked(CHAT, [mebibyte] * 11)
-        said = await connection.read_response()
-        assert (said.status, said.error["code"]) == (413, "request_too_large")
+        response = await connection.read_response()
+        assert (response.status, response.error["code"]) == (413, "request_too_large")
         assert not stub.chats
         assert (await served.ask(GOOD)).status == 200
 
 
-async def test_nine_megabytes_are_passed_on() -> None:
+async def test_nine_megabytes_are_forwarded() -> None:
     async with serving_one() as (served, stub):
         assert (await served.ask(chat_body("x" * 9_000_000))).status == 200
     assert len(stub.chats[0].json["messages"][0]["content"]) == 9_000_000
@@ -113,11 +113,11 @@ async def test_nine_megabytes_are_passed_on() -> None:
         ("GET", "/v1/models/a%2Fb", 404),
     ],
 )
-async def test_what_is_not_there_is_told_in_the_same_shape(
+async def test_unknown_paths_and_methods_have_the_same_shape_of_error(
     method: str, path: str, status: int
 ) -> None:
     async with serving_one() as (served, _), await served.connect() as connection:
         await connection.send(method, path, b"{}")
-        said = await connection.read_response()
-    assert said.status == status
-    assert said.error["type"] == "invalid_request_error"
+        response = await connection.read_response()
+    assert response.status == status
+    assert response.error["type"] == "invalid_request_error"

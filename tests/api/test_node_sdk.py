@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.examples import said, served_model, written
+from tests.api.examples import output_of, read_example, served_model
 from tests.api.serving import LONG_TIMEOUTS, serving
 from tests.stubs import StubEndpoint, entry, settings_for, wire
 
@@ -23,9 +23,9 @@ SCRIPT = Path(__file__).with_name("client.mjs")
 
 @pytest.fixture(scope="session")
 def node_folder() -> Path:
-    """A folder with the SDK installed and the script in it."""
+    """Return a folder with the SDK and the script."""
     npm = shutil.which("npm")
-    assert npm, "the Node SDK's test needs npm: apt-get install nodejs npm, or -m 'not node'"
+    assert npm, "The Node SDK's test needs npm: apt-get install nodejs npm, or -m 'not node'"
     folder = ROOT / "build" / "node"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "node_modules" / "openai").exists():
@@ -42,7 +42,7 @@ def node_folder() -> Path:
     return folder
 
 
-async def test_the_node_sdk_notices_nothing(node_folder: Path) -> None:
+async def test_the_node_sdk_works_with_misbehaving_endpoints(node_folder: Path) -> None:
     names = {"status_500": "m", "perfect": "m", "status_422": "refuses"}
     names |= {"cuts_in_the_middle": "breaks", "hangs_in_the_middle": "hangs"}
     stubs = {name: StubEndpoint(name) for name in names}
@@ -58,31 +58,31 @@ async def test_the_node_sdk_notices_nothing(node_folder: Path) -> None:
                 "node", SCRIPT.name, served.url, cwd=node_folder,
                 stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
-            out, told = await process.communicate()
-            assert process.returncode == 0, told.decode()
+            stdout, stderr = await process.communicate()
+            assert process.returncode == 0, stderr.decode()
             await stubs["hangs_in_the_middle"].wait_for_idle()
     finally:
         for stub in stubs.values():
             await stub.__aexit__()
-    seen = json.loads(out)
-    assert seen["whole"] == seen["streamed"] == wire.TEXT
-    assert seen["endpoint"] == "perfect"
-    assert seen["request_id"]
-    assert seen["usage"] == wire.USAGE
-    assert sorted(seen["models"]) == sorted(set(names.values()))
-    assert seen["one"] == "m"
-    assert seen["errors"] == {
+    results = json.loads(stdout)
+    assert results["whole"] == results["streamed"] == wire.TEXT
+    assert results["endpoint"] == "perfect"
+    assert results["request_id"]
+    assert results["usage"] == wire.USAGE
+    assert sorted(results["models"]) == sorted(set(names.values()))
+    assert results["one"] == "m"
+    assert results["errors"] == {
         "unknown": ["NotFoundError", 404, "model_not_found"],
         "bad": ["BadRequestError", 400, None],
         "refused": ["UnprocessableEntityError", 422, None],
         "broken": ["APIError", None, "reply_interrupted"],
     }
-    assert seen["left"]
+    assert results["disconnected"]
 
 
 async def test_the_documented_example_streams(node_folder: Path) -> None:
     async with served_model() as served:
         program = node_folder / "example.mjs"
-        program.write_text(written("js", "openai", served.url), encoding="utf-8")
-        heard = await said("node", program.name, url=served.url, folder=node_folder)
-    assert heard == wire.TEXT
+        program.write_text(read_example("js", "openai", served.url), encoding="utf-8")
+        text = await output_of("node", program.name, url=served.url, folder=node_folder)
+    assert text == wire.TEXT

@@ -1,4 +1,4 @@
-"""What `/v1/openapi.json` promises, held against the addresses and against what they answer."""
+"""Compares `/v1/openapi.json` with the routes and with their responses."""
 
 from __future__ import annotations
 
@@ -35,45 +35,45 @@ CHECKS = [
 ]
 
 
-def addresses() -> set[str]:
+def paths() -> set[str]:
     api: Any = object()
     return {path.replace(":path}", "}") for path in api_routes(api) if path != REST}
 
 
-def test_every_address_is_described_and_no_other() -> None:
-    assert set(openapi_description()["paths"]) == addresses()
+def test_every_route_is_described_and_no_other() -> None:
+    assert set(openapi_description()["paths"]) == paths()
     assert openapi_description()["info"]["version"] == __version__
 
 
-def asking() -> Any:
+def chat_operation() -> Any:
     load_all_checks()
     return schemathesis.openapi.from_dict(openapi_description())[CHAT]["POST"]
 
 
-def without_keys() -> dict[str, Any]:
-    """So that what is generated has the right key, and all else is looked at."""
-    described = openapi_description()
-    for operations in described["paths"].values():
+def description_without_security() -> dict[str, Any]:
+    """Return the description without security, so that generated requests keep the right key."""
+    description = openapi_description()
+    for operations in description["paths"].values():
         for operation in operations.values():
             operation["security"] = []
-    return described
+    return description
 
 
-def ask_everything(url: str, key: str) -> dict[str, set[int]]:
-    """Let schemathesis ask each address, rightly and wrongly; address → the statuses it gave."""
+def exercise_all(url: str, key: str) -> dict[str, set[int]]:
+    """Send valid and invalid requests to each route; return the statuses by path."""
     load_all_checks()
-    schema = schemathesis.openapi.from_dict(without_keys())
+    schema = schemathesis.openapi.from_dict(description_without_security())
     statuses: dict[str, set[int]] = {}
-    for found in schema.get_all_operations():
-        operation = found.ok()
+    for result in schema.get_all_operations():
+        operation = result.ok()  # type: ignore[union-attr]  # raises for an invalid one
         for mode in GenerationMode:
-            if operation.body or mode.is_positive:  # without a body nothing can be said wrongly
-                seen = ask_often(operation, mode, url, key)
+            if operation.body or mode.is_positive:  # without a body no request is invalid
+                seen = exercise(operation, mode, url, key)
                 statuses[operation.path] = statuses.get(operation.path, set()) | seen
     return statuses
 
 
-def ask_often(operation: Any, mode: GenerationMode, url: str, key: str) -> set[int]:
+def exercise(operation: Any, mode: GenerationMode, url: str, key: str) -> set[int]:
     seen = set()
 
     @settings(
@@ -85,7 +85,7 @@ def ask_often(operation: Any, mode: GenerationMode, url: str, key: str) -> set[i
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def asks(case: Any) -> None:
+    def send(case: Any) -> None:
         case.headers["authorization"] = f"Bearer {key}"
         model = case.body.get("model") if isinstance(case.body, dict) else None
         if isinstance(model, str) and model.strip():
@@ -95,14 +95,14 @@ def ask_often(operation: Any, mode: GenerationMode, url: str, key: str) -> set[i
         assert response.status_code < 500
         case.validate_response(response, checks=CHECKS)
 
-    asks()
+    send()
     return seen
 
 
-async def test_every_answer_is_one_that_was_described() -> None:
+async def test_every_response_matches_the_description() -> None:
     async with serving_one(GATEWAY_API_KEYS=KEY) as (served, _):
         url = served.url.removesuffix("/v1")
-        statuses = await asyncio.to_thread(ask_everything, url, KEY)
+        statuses = await asyncio.to_thread(exercise_all, url, KEY)
     assert statuses.pop(CHAT) >= {200, 400}
     assert statuses.pop("/v1/models/{model}") == {404}
     assert set.union(*statuses.values()) == {200}
@@ -118,11 +118,11 @@ async def test_every_answer_is_one_that_was_described() -> None:
         ("status_429", KEY, "m", 429),
     ],
 )
-async def test_a_failure_is_one_that_was_described(
+async def test_every_failure_matches_the_description(
     behavior: str, key: str, model: str, status: int
 ) -> None:
     async with serving_one(behavior, GATEWAY_API_KEYS=KEY) as (served, _):
-        case = asking().Case(
+        case = chat_operation().Case(
             body=chat_body() | {"model": model},
             headers={"authorization": f"Bearer {key}"},
             media_type="application/json",

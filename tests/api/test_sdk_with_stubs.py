@@ -1,4 +1,4 @@
-"""OpenAI's own SDK against `/v1` over every misbehaving endpoint: it notices nothing."""
+"""OpenAI's Python SDK against `/v1` with every misbehaving endpoint."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ TAGGED = {
     "think_tags_split": "<think>" + "".join(wire.REASONING) + "</think>" + wire.TEXT,
     "think_end_alone": "".join(wire.REASONING) + "</think>" + wire.TEXT,
 }
-"""`/v1` passes on what the endpoint says; a client knows its model."""
+"""`/v1` forwards what the endpoint sends; the client knows its model."""
 ANSWERING = sorted(set(behaviors_with(Ending.COMPLETE)) - {"echoes"})
 
 
-def patience(name: str) -> dict[str, object]:
+def timeouts(name: str) -> dict[str, Any]:
     if "Timeout" in BEHAVIORS[name].error:
         return {"FIRST_TOKEN_TIMEOUT": 0.8, "IDLE_TIMEOUT": 1.5}
     return {}
 
 
-async def streamed(client: AsyncOpenAI, into: list[str], **more: Any) -> dict[str, str]:
-    """The text, as far as it came, and the headers."""
+async def stream_into(client: AsyncOpenAI, into: list[str], **more: Any) -> dict[str, str]:
+    """Append the text to `into` as it arrives, and return the headers."""
     asking = client.chat.completions.with_raw_response
     raw = await asking.create(model="m", messages=MESSAGES, stream=True, **more)
     chunk: ChatCompletionChunk
     async for chunk in raw.parse():
         for choice in chunk.choices:
-            into.append(choice.delta.content or "")  # noqa: PERF401 - kept when it raises
+            into.append(choice.delta.content or "")  # noqa: PERF401 - keeps the text when it raises
     return dict(raw.headers)
 
 
-async def whole(client: AsyncOpenAI) -> tuple[str | None, dict[str, str]]:
+async def complete(client: AsyncOpenAI) -> tuple[str | None, dict[str, str]]:
     raw = await client.chat.completions.with_raw_response.create(model="m", messages=MESSAGES)
     return raw.parse().choices[0].message.content, dict(raw.headers)
 
 
 @pytest.mark.parametrize("name", behaviors_with(Ending.NO_FIRST_TOKEN))
-async def test_a_failure_before_the_first_token_is_invisible(name: str) -> None:
+async def test_a_failure_before_the_first_token_is_hidden(name: str) -> None:
     async with (
-        serving_pair(name, **patience(name)) as (served, bad, good),
+        serving_pair(name, **timeouts(name)) as (served, bad, good),
         served.client() as client,
     ):
         text: list[str] = []
-        headers = await streamed(client, text)
+        headers = await stream_into(client, text)
     assert "".join(text) == wire.TEXT
     assert (headers["x-endpoint"], headers["x-attempts"]) == ("good", "2")
     assert headers["x-accel-buffering"] == "no"
@@ -60,40 +60,40 @@ async def test_a_failure_before_the_first_token_is_invisible(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", behaviors_with(Ending.NO_FIRST_TOKEN))
-async def test_the_same_where_no_stream_is_asked(name: str) -> None:
-    options = dict.fromkeys(patience(name), 0.06)  # five times as long for a whole answer
+async def test_a_failure_before_a_whole_response_is_hidden(name: str) -> None:
+    options = dict.fromkeys(timeouts(name), 0.06)  # multiplied by five for a whole response
     async with serving_pair(name, **options) as (served, _bad, _good), served.client() as client:
-        text, headers = await whole(client)
+        text, headers = await complete(client)
     assert text == wire.TEXT
     assert (headers["x-endpoint"], headers["x-attempts"]) == ("good", "2")
 
 
 @pytest.mark.parametrize("name", ANSWERING)
-async def test_every_way_of_streaming_is_understood(name: str) -> None:
+async def test_the_sdk_reads_every_way_of_streaming(name: str) -> None:
     async with serving_one(name) as (served, _), served.client() as client:
         text: list[str] = []
-        await streamed(client, text)
+        await stream_into(client, text)
     assert "".join(text) == TAGGED.get(name, BEHAVIORS[name].text)
 
 
 @pytest.mark.parametrize("name", ["perfect", "float_usage", "whole_json_typed_as_stream"])
-async def test_a_whole_answer_is_understood(name: str) -> None:
+async def test_the_sdk_reads_a_whole_response(name: str) -> None:
     async with serving_one(name) as (served, stub), served.client() as client:
-        text, headers = await whole(client)
+        text, headers = await complete(client)
     assert text == wire.TEXT
     assert headers["content-type"] == "application/json"
     assert "stream" not in stub.chats[0].json
 
 
 @pytest.mark.parametrize("name", behaviors_with(Ending.INTERRUPTED))
-async def test_what_was_said_is_delivered_and_then_the_sdk_raises(name: str) -> None:
+async def test_an_interrupted_answer_is_delivered_before_the_sdk_raises(name: str) -> None:
     async with (
-        serving_pair(name, **patience(name)) as (served, _bad, good),
+        serving_pair(name, **timeouts(name)) as (served, _bad, good),
         served.client() as client,
     ):
         text: list[str] = []
         with pytest.raises(openai.APIError) as raised:
-            await streamed(client, text)
+            await stream_into(client, text)
         assert [status.in_flight for status in served.gateway.endpoints()] == [0, 0]
     assert "".join(text) == BEHAVIORS[name].text
     assert raised.value.code == "reply_interrupted"
@@ -102,7 +102,7 @@ async def test_what_was_said_is_delivered_and_then_the_sdk_raises(name: str) -> 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("name", behaviors_with(Ending.REQUEST_REFUSED))
-async def test_a_refusal_keeps_its_status_and_its_words(name: str, stream: bool) -> None:
+async def test_a_refused_request_keeps_its_status_and_message(name: str, stream: bool) -> None:
     kinds: dict[int, type[openai.APIStatusError]] = {
         400: openai.BadRequestError,
         413: openai.APIStatusError,
@@ -135,28 +135,28 @@ async def test_a_refusal_keeps_its_status_and_its_words(name: str, stream: bool)
         ("hangs_before_headers", openai.InternalServerError, 504),
     ],
 )
-async def test_when_nobody_answers_the_status_says_why(
+async def test_when_all_endpoints_fail_the_status_gives_the_reason(
     name: str, kind: type[openai.APIStatusError], status: int
 ) -> None:
-    async with serving_one(name, **patience(name)) as (served, _), served.client() as client:
+    async with serving_one(name, **timeouts(name)) as (served, _), served.client() as client:
         with pytest.raises(kind) as raised:
-            await streamed(client, [])
+            await stream_into(client, [])
         assert raised.value.status_code == status
         if status == 429:
             assert int(raised.value.response.headers["retry-after"]) >= 1
         if name == "retry_after_in_seconds":
             with pytest.raises(openai.RateLimitError) as again:
-                await streamed(client, [])
+                await stream_into(client, [])
             assert 1 <= int(again.value.response.headers["retry-after"]) <= 7
 
 
-async def test_endpoints_that_rest_after_failing_are_told_with_503_and_when_to_ask_again() -> None:
+async def test_while_all_endpoints_are_paused_the_status_is_503_with_retry_after() -> None:
     async with serving_one("status_500") as (served, stub), served.client() as client:
         for _ in range(3):
             with pytest.raises(openai.InternalServerError):
-                await whole(client)
+                await complete(client)
         with pytest.raises(openai.InternalServerError) as raised:
-            await whole(client)
+            await complete(client)
     assert raised.value.status_code == 503
     assert 1 <= int(raised.value.response.headers["retry-after"]) <= 5
     assert len(stub.chats) == 3

@@ -1,4 +1,4 @@
-"""Keys, headers, prompts and answers are planted everywhere; nothing that is shown has them."""
+"""Keys, headers, prompts and answers are planted everywhere, and nothing shown contains them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
 
 CALLER = "planted-key-of-a-caller"
 PROXY = "planted-proxy-key-of-all"
-WRONG = "planted-wrong-key-of-nobody"
+WRONG = "planted-wrong-key"
 UPSTREAM = "planted-key-of-the-endpoint"
 HEADER = "planted-header-value-77"
 CARD = "planted-card-header-88"
 PROMPT = "planted-prompt: my salary is 12345"
 ANSWER = ("planted-", "answer")
 SECRETS = (CALLER, PROXY, WRONG, UPSTREAM, HEADER, CARD, PROMPT, "planted-answer", "planted-")
-LOUD = f"key {UPSTREAM}, Authorization: Bearer {UPSTREAM}, x-planted: {HEADER}, x-card: {CARD}"
+ALL_SECRETS_TEXT = (
+    f"key {UPSTREAM}, Authorization: Bearer {UPSTREAM}, x-planted: {HEADER}, x-card: {CARD}"
+)
 
 
-async def answers(x: Exchange) -> None:
+async def answer(x: Exchange) -> None:
     await x.open_stream()
     for token in ANSWER:
         await x.send(wire.text_event(token))
@@ -36,22 +38,22 @@ async def answers(x: Exchange) -> None:
     await x.end()
 
 
-async def refuses_loudly(x: Exchange) -> None:
-    await x.reply(wire.to_json(wire.error(LOUD)), 400)
+async def refuse_with_secrets(x: Exchange) -> None:
+    await x.reply(wire.to_json(wire.error(ALL_SECRETS_TEXT)), 400)
 
 
-async def fails_loudly(x: Exchange) -> None:
-    await x.reply(wire.to_json(wire.error(LOUD)), 401)
+async def fail_with_secrets(x: Exchange) -> None:
+    await x.reply(wire.to_json(wire.error(ALL_SECRETS_TEXT)), 401)
 
 
-async def breaks_off_loudly(x: Exchange) -> None:
+async def interrupt_with_secrets(x: Exchange) -> None:
     await x.open_stream()
     await x.send(wire.text_event("a"))
-    await x.send(wire.event(wire.error(LOUD)))
+    await x.send(wire.event(wire.error(ALL_SECRETS_TEXT)))
     await x.end()
 
 
-async def broken_json_around_it(x: Exchange) -> None:
+async def malformed_json_around_the_answer(x: Exchange) -> None:
     await x.open_stream()
     await x.send(wire.text_event("a"))
     await x.send(b'data: {"choices": [{"delta": {"content": "planted-answer of\n\n')
@@ -60,38 +62,50 @@ async def broken_json_around_it(x: Exchange) -> None:
 
 @contextmanager
 def everything_logged(settings: Settings) -> Iterator[io.StringIO]:
-    """What every logger says at DEBUG: through our own handler, and bare with all its fields."""
+    """Collect all logs at DEBUG: through the server's handler, and unfiltered with all fields."""
     out = io.StringIO()
 
-    class Bare(logging.Handler):
+    class Unfiltered(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             out.write(f"{record.getMessage()} {record.__dict__!r}\n")
 
-    root, handlers = logging.getLogger(), [build_log_handler(settings, out), Bare(logging.DEBUG)]
-    ours = logging.getLogger("akash_gradio")
-    before = root.level, ours.level
+    root, handlers = (
+        logging.getLogger(),
+        [build_log_handler(settings, out), Unfiltered(logging.DEBUG)],
+    )
+    package = logging.getLogger("akash_gradio")
+    before = root.level, package.level
     for handler in handlers:
         root.addHandler(handler)
     root.setLevel(logging.DEBUG)
-    ours.setLevel(logging.DEBUG)
+    package.setLevel(logging.DEBUG)
     try:
         yield out
     finally:
         for handler in handlers:
             root.removeHandler(handler)
         root.setLevel(before[0])
-        ours.setLevel(before[1])
+        package.setLevel(before[1])
 
 
 @pytest.mark.parametrize(
-    "act", [answers, refuses_loudly, fails_loudly, breaks_off_loudly, broken_json_around_it]
+    "handler",
+    [
+        answer,
+        refuse_with_secrets,
+        fail_with_secrets,
+        interrupt_with_secrets,
+        malformed_json_around_the_answer,
+    ],
 )
-async def test_nothing_planted_is_shown(act: object, capfd: pytest.CaptureFixture[str]) -> None:
-    async with StubEndpoint(act) as stub:
-        given = entry(stub, apiKey=UPSTREAM, customHeaders={"X-Planted": HEADER})
+async def test_no_planted_secret_is_shown(
+    handler: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with StubEndpoint(handler) as stub:
+        only = entry(stub, apiKey=UPSTREAM, customHeaders={"X-Planted": HEADER})
         keys = json.dumps([{"name": "ann", "key": CALLER}])
-        more = {"GATEWAY_API_KEYS": keys, "PROXY_API_KEY": PROXY, "RETRY_ATTEMPTS": 1}
-        settings = settings_for(given, DEBUG=True, **more, **LONG_TIMEOUTS)
+        options = {"GATEWAY_API_KEYS": keys, "PROXY_API_KEY": PROXY, "RETRY_ATTEMPTS": 1}
+        settings = settings_for(only, DEBUG=True, **options, **LONG_TIMEOUTS)
         card = ModelCard(id="m", name="M", custom_headers={"X-Card": CARD})
         shown: list[ReceivedResponse] = []
         with everything_logged(settings) as log:
@@ -102,17 +116,17 @@ async def test_nothing_planted_is_shown(act: object, capfd: pytest.CaptureFixtur
                     "messages": [{"role": "user", "content": PROMPT}],
                     "user": PROMPT,
                 }
-                said = await served.ask(body, authorization=f"Bearer {CALLER}")
+                response = await served.ask(body, authorization=f"Bearer {CALLER}")
                 shown.append(await served.ask(body, authorization=f"Bearer {WRONG}"))
                 shown.append(await served.ask(b'{"' + PROMPT.encode()))
                 shown.append(await served.get("/healthz"))
                 shown.append(await served.get("/metrics"))
-    assert stub.chats[0].headers["x-card"] == CARD  # they were there to be found
-    if act is answers:
-        assert b"planted-" in said.body
-        said.chunks = []
+    assert stub.chats[0].headers["x-card"] == CARD  # the secrets were in use
+    if handler is answer:
+        assert b"planted-" in response.body
+        response.chunks = []
     everything = [log.getvalue(), *capfd.readouterr()]
-    for each in (said, *shown):
+    for each in (response, *shown):
         everything += [each.body.decode(), repr(each.headers)]
     for secret in SECRETS:
         for text in everything:
@@ -120,7 +134,7 @@ async def test_nothing_planted_is_shown(act: object, capfd: pytest.CaptureFixtur
     assert "attempt.begun" in log.getvalue()
 
 
-async def test_a_mistake_of_ours_is_told_without_a_word_of_what_was_asked() -> None:
+async def test_a_bug_is_logged_without_the_text_of_the_request() -> None:
     class Broken:
         def passthrough(self, request: object) -> object:
             raise ZeroDivisionError(PROMPT)
@@ -130,7 +144,7 @@ async def test_a_mistake_of_ours_is_told_without_a_word_of_what_was_asked() -> N
         with everything_logged(settings) as log:
             async with serving(settings) as served:
                 served.gateway.passthrough = Broken().passthrough  # type: ignore[method-assign,assignment]
-                said = await served.ask({"model": "m", "messages": [{"content": PROMPT}]})
-    assert (said.status, said.error["type"]) == (500, "server_error")
+                response = await served.ask({"model": "m", "messages": [{"content": PROMPT}]})
+    assert (response.status, response.error["type"]) == (500, "server_error")
     assert PROMPT not in log.getvalue()
     assert "ZeroDivisionError in passthrough" in log.getvalue()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.testclient import TestClient
@@ -25,7 +24,7 @@ from akash_gradio.web import texts
 from akash_gradio.web.security import SecurityStack
 from akash_gradio.web.sign_in_page import sign_in_html
 from tests.auth.provider import CLIENT_ID, CLIENT_SECRET, METADATA, URL, FakeProvider
-from tests.web.client import RecordedRequests, client, security_stack
+from tests.web.client import BrowserResponse, RecordedRequests, client, security_stack
 
 VARIABLES = {
     "SIGN_IN": "huggingface",
@@ -54,11 +53,11 @@ def state_of(location: str) -> str:
     return parse_qs(urlsplit(location).query)["state"][0]
 
 
-def sign_in(browser: TestClient, provider: FakeProvider, query: str = "") -> httpx.Response:
+def sign_in(browser: TestClient, provider: FakeProvider, query: str = "") -> BrowserResponse:
     return browser.get(provider.consent(start(browser, query)))
 
 
-def refusal_page(browser: TestClient, response: httpx.Response) -> str:
+def refusal_page(browser: TestClient, response: BrowserResponse) -> str:
     """Return the page that a refusal redirects to, after checking that no session was opened."""
     assert response.status_code == 303
     assert "ag_session" not in response.headers["set-cookie"]
@@ -118,7 +117,8 @@ async def test_limits_are_counted_by_user_name(provider: FakeProvider) -> None:
         raise AssertionError
 
     for cookie, address in zip(cookies, ("192.0.2.1", "192.0.2.2"), strict=True):
-        scope = cookie_scope(f"ag_session={cookie}") | {
+        scope = {
+            **cookie_scope(f"ag_session={cookie}"),
             "type": "http", "method": "GET", "path": "/", "query_string": b"",
             "client": (address, 1),
         }  # fmt: skip

@@ -5,7 +5,6 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -14,7 +13,7 @@ from akash_gradio.auth.signing import Signer
 from akash_gradio.domain.errors import LimitReached
 from akash_gradio.http.asgi import Message, Scope
 from akash_gradio.web import texts
-from tests.web.client import RecordedRequests, client, security_stack, small_app
+from tests.web.client import BrowserResponse, RecordedRequests, client, security_stack, small_app
 
 TOKEN, PASSWORD = "let-me-in-9f3", "host-only-7b2"
 GUESSES = 500
@@ -22,7 +21,7 @@ LOCKED = {"ACCESS_TOKEN": TOKEN, "ADMIN_PASSWORD": PASSWORD}
 ATTEMPTS = SIGN_IN_LIMIT.limit
 
 
-def sign_in(browser: TestClient, secret: str = TOKEN, **query: str) -> httpx.Response:
+def sign_in(browser: TestClient, secret: str = TOKEN, **query: str) -> BrowserResponse:
     return browser.post("/page/sign-in", params=query, data={"secret": secret})
 
 

@@ -60,7 +60,8 @@ async def test_uses_are_admitted_up_to_the_limit_in_any_window(
     with pytest.raises(LimitReached) as raised:
         await limiter.admit(LIMIT, "ann")
     error = raised.value
-    assert (error.reason, error.limit, error.retry_after_s) == ("test", 3, pytest.approx(40))
+    assert (error.reason, error.limit) == ("test", 3)
+    assert error.retry_after_s == pytest.approx(40)
     assert await limiter.wait_s(LIMIT, "ann") == pytest.approx(40)
     await limiter.admit(LIMIT, "ben")
     clock.now_s += 40

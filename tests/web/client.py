@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,6 +21,8 @@ from akash_gradio.web.errors import error_body
 from akash_gradio.web.security import SecurityStack, build_security_stack
 from akash_gradio.web.sign_in_page import sign_in_html
 
+BrowserResponse: TypeAlias = Any
+"""A response of `TestClient`: of httpx2 where it is installed, otherwise of httpx."""
 NO_VARIABLES: Mapping[str, str] = {}
 PAGE = (
     "<!doctype html><script>window.config = {};</script>"
