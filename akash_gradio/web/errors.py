@@ -107,7 +107,7 @@ def _facts_of(error: UserError, model_name: str) -> dict[str, object]:
         facts |= {"what": error.reason, "low": f"{error.low:g}", "high": f"{error.high:,.10g}"}
     if isinstance(error, errors.LimitReached):
         again_in = format_duration(error.retry_after_s)
-        facts |= {"most": f"{error.limit:,.0f}", "again_in": again_in}
+        facts |= {"limit": f"{error.limit:,.0f}", "again_in": again_in}
     return facts
 
 

@@ -50,8 +50,8 @@ def health_view(health: Health | None) -> HealthView:
     rates = [rate for rate in health.day if rate is not None]
     label = ""
     if rates:
-        least, most = f"{min(rates):.0f}", f"{max(rates):.0f}"
-        label = texts.HEALTH["day"].format(least=least, most=most)
+        lowest, highest = f"{min(rates):.0f}", f"{max(rates):.0f}"
+        label = texts.HEALTH["day"].format(lowest=lowest, highest=highest)
     return HealthView(numbers=" · ".join(parts), bars=_bars(health.day), label=label)
 
 
@@ -81,12 +81,12 @@ def capability_texts(capabilities: Capabilities | None) -> tuple[str, ...]:
 
 def _bars(day: Sequence[float | None]) -> str:
     """Return the SVG path of the bars, scaled to the day's highest value."""
-    most = max((rate for rate in day if rate is not None), default=0.0)
-    if most <= 0:
+    highest = max((rate for rate in day if rate is not None), default=0.0)
+    if highest <= 0:
         return ""
     step = WIDTH / len(day)
     heights = (
-        (index, MIN_BAR_HEIGHT + rate / most * (HEIGHT - MIN_BAR_HEIGHT))
+        (index, MIN_BAR_HEIGHT + rate / highest * (HEIGHT - MIN_BAR_HEIGHT))
         for index, rate in enumerate(day)
         if rate is not None
     )

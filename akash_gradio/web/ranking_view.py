@@ -27,7 +27,7 @@ class RankedLane:
     label: str
     name: str
     variant: str
-    place: int
+    rank: int
     rating: str
     interval: str
     at: float
@@ -103,7 +103,7 @@ def _rows(ranking: Ranking, name_of: Callable[[str], str]) -> tuple[RankedLane, 
             label=s.label,
             name=name_of(s.label.partition(", ")[0]),
             variant=s.label.partition(", ")[2],
-            place=s.place,
+            rank=s.place,
             rating=f"{s.rating:.0f}",
             interval=f"{s.low:.0f}–{s.high:.0f}",
             at=percent(s.rating),

@@ -616,11 +616,11 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     ),
     "limit_reached": ErrorText("You have reached the limit.", "Try again in {again_in}."),
     "limit_reached.messages": ErrorText(
-        "You sent too many messages: the limit is {most} per minute.",
+        "You sent too many messages: the limit is {limit} per minute.",
         "Try again in {again_in}. Your message is kept.",
     ),
     "limit_reached.tokens": ErrorText(
-        "You have used your {most} tokens for today.",
+        "You have used your {limit} tokens for today.",
         "The limit resets in {again_in}, at midnight UTC. Your chats are kept.",
     ),
     "limit_reached.app_tokens": ErrorText(
@@ -862,7 +862,7 @@ UNAVAILABLE_REASONS: Final[Mapping[str, str]] = {
 HEALTH: Final[Mapping[str, str]] = {
     "recent": "Last 15 minutes: time to the first token, and tokens per second",
     "failed": "{failed} of {requests} failed",
-    "day": "Last 24 hours: {least} to {most} tokens per second",
+    "day": "Last 24 hours: {lowest} to {highest} tokens per second",
 }
 """Texts of a model's health."""
 

@@ -40,8 +40,8 @@ def client(endpoint: Endpoint, tmp_path: Path) -> TestClient:
 def client_of(endpoint: Endpoint, folder: Path, **parts: Any) -> TestClient:
     checks = CheckService({"stub": endpoint}.get, Catalog())
     gateway = FakeChatGateway(statuses=(endpoint_status("m", alias="stub"),))
-    given = {"checks": checks, "is_operator": lambda _scope: True, **parts}
-    return TestClient(make_page(make_deps(gateway, folder, **given)))
+    options = {"checks": checks, "is_operator": lambda _scope: True, **parts}
+    return TestClient(make_page(make_deps(gateway, folder, **options)))
 
 
 def events(response: Any) -> list[dict[str, Any]]:

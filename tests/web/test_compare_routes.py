@@ -193,9 +193,9 @@ def test_stopping_an_unknown_comparison_returns_false(client: TestClient) -> Non
 
 def test_the_differences_of_two_answers_are_returned_in_spans(client: TestClient) -> None:
     sent = json.dumps({"a": "It was 1889 <b>", "b": "It was 1887 <b>"}).encode()
-    found = post(client, "/page/compare/diff", sent).json()
-    assert found["a"] == [["It was ", "same"], ["1889 ", "number"], ["<b>", "same"]]
-    assert 0 < found["common"] < 1
+    diff = post(client, "/page/compare/diff", sent).json()
+    assert diff["a"] == [["It was ", "same"], ["1889 ", "number"], ["<b>", "same"]]
+    assert 0 < diff["common"] < 1
 
 
 def test_other_websites_cannot_compare(client: TestClient) -> None:

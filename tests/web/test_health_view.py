@@ -22,13 +22,13 @@ CATALOG = Catalog(cards=(ModelCard(id="m", name="M"),))
 
 
 def make_listing(**facts: Any) -> Listing:
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "alias": "eu-1",
         "state": EndpointState.READY,
         "weight": 1,
         "priority": 1,
     }
-    status = EndpointStatus(**{**given, "models": (ServedModel(id="m"),), **facts})
+    status = EndpointStatus(**{**fields, "models": (ServedModel(id="m"),), **facts})
     (listing,) = list_models(CATALOG, (status,))
     return listing
 
@@ -73,15 +73,15 @@ def test_each_state_has_a_label(facts: dict[str, object], word: str) -> None:
 
 
 def test_the_start_of_downtime_is_sent_as_a_timestamp() -> None:
-    found = make_listing(state=EndpointState.DOWN, down_since=1_700_000_000)
-    assert 'data-since="1700000000"' in card_html(card_view(found))
-    assert panel_html(panel_view(found)).count('data-since="1700000000"') == 2
+    listing = make_listing(state=EndpointState.DOWN, down_since=1_700_000_000)
+    assert 'data-since="1700000000"' in card_html(card_view(listing))
+    assert panel_html(panel_view(listing)).count('data-since="1700000000"') == 2
     assert "data-since" not in card_html(card_view(make_listing()))
 
 
 def test_the_panel_shows_what_a_check_found() -> None:
-    found = {"m": Capabilities(stream_options=False, reasoning="end_tag", pictures=True)}
-    html = panel_html(panel_view(make_listing(capabilities=found)))
+    capabilities = {"m": Capabilities(stream_options=False, reasoning="end_tag", pictures=True)}
+    html = panel_html(panel_view(make_listing(capabilities=capabilities)))
     for text in ("no stream_options", "reasoning with an end tag only", "accepts pictures"):
         assert text in html
 

@@ -166,11 +166,11 @@ class Tags(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.items: list[tuple[str, dict[str, str | None]]] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.items.append((tag, dict(attrs)))
 
 
 HOSTILE = (
@@ -204,7 +204,7 @@ def test_html_in_the_configuration_is_shown_as_text(text: str, tmp_path: Path) -
 
 
 def assert_harmless(html: str) -> None:
-    for tag, attributes in Tags(html).found:
+    for tag, attributes in Tags(html).items:
         assert tag not in ("script", "iframe", "style", "object", "form", "base"), html
         assert not [name for name in attributes if name.startswith("on")], html
         for name in ("href", "src"):

@@ -173,9 +173,9 @@ async def test_a_run_that_is_deleted_while_it_is_read_is_not_found(tmp_path: Pat
     transport = httpx.ASGITransport(make_page(make_deps(gateway, tmp_path, runs=runs)))
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
         run = await finished(client)
-        found = await runs.find(run)
-        assert found is not None
-        found.journal.close()  # as `forget` does, between finding it and reading it
+        open_run = await runs.find(run)
+        assert open_run is not None
+        open_run.journal.close()  # as `delete` does between finding the run and reading it
         for name, more in (("status", {"earlier": run}), ("row", {"row": 0}), ("report", PREVIEW)):
             body = await post(client, name, {"run": run, **more}, 404)
             assert body["error"]["code"] == "run_not_found"

@@ -28,8 +28,8 @@ from tests.web.fakes import endpoint_status, every_error, make_receipt, with_rec
 
 def tree(kind: type[errors.AkashGradioError]) -> set[type[errors.AkashGradioError]]:
     """Return the class and all its subclasses in the domain package."""
-    found = {kind}.union(*(tree(below) for below in kind.__subclasses__()))
-    return {each for each in found if each.__module__ == errors.__name__}
+    classes = {kind}.union(*(tree(below) for below in kind.__subclasses__()))
+    return {each for each in classes if each.__module__ == errors.__name__}
 
 
 def test_every_error_has_its_own_text() -> None:
