@@ -165,6 +165,12 @@ def with_receipt(error: errors.AkashGradioError, receipt: Receipt) -> errors.Aka
     return error
 
 
+def error_classes(kind: type[errors.AkashGradioError]) -> set[type[errors.AkashGradioError]]:
+    """Return the class and all its subclasses in the domain package."""
+    classes = {kind}.union(*(error_classes(below) for below in kind.__subclasses__()))
+    return {each for each in classes if each.__module__ == errors.__name__}
+
+
 def every_error() -> list[errors.AkashGradioError]:
     """Return at least one error of each class, with and without optional facts."""
     failed: list[errors.EndpointError] = [
