@@ -542,7 +542,7 @@ RANKING: Final[Mapping[str, str]] = {
     "one of them is better. Many votes from one person count like votes from many people: with few "
     "voters, the ranking shows their preferences.",
     "csv": "Export votes (CSV)",
-    "json": "Export votes and ranking (JSON)",
+    "json": "Export ranking (JSON)",
 }
 """Texts of the ranking by votes."""
 
