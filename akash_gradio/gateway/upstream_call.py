@@ -75,6 +75,10 @@ class Phase(IntEnum):
     """The connection and the endpoint's slot were released."""
 
 
+# Python 3.11 looks members up in the class slowly, and each read of a body needs some.
+CONNECTING, WAITING, STREAMING, FINISHING, ENDED, BODY_ENDED, CLOSED = Phase
+
+
 class UpstreamCall:
     """One call of an endpoint.
 
@@ -106,7 +110,7 @@ class UpstreamCall:
         self.status: int | None = None
         self._transport, self._limits = transport, limits
         self._make_reader = make_reader
-        self._phase = Phase.CONNECTING
+        self._phase = CONNECTING
         self._deadline = Deadline(limits.first_token_timeout_s)
         self._headers: Mapping[str, str] = EMPTY_MAPPING
         self._response: UpstreamResponse | None = None
@@ -176,7 +180,7 @@ class UpstreamCall:
         reader, response, deadline = self._reader, self._response, self._deadline
         assert reader is not None
         assert response is not None
-        while self._phase < Phase.ENDED:
+        while self._phase < ENDED:
             data = b""
             if not reader.done:
                 deadline.begin()
@@ -186,7 +190,7 @@ class UpstreamCall:
                     data = await response.read()
                     deadline.end()
                     if not data:
-                        self._advance(Phase.BODY_ENDED)
+                        self._advance(BODY_ENDED)
                 except asyncio.CancelledError:
                     if not deadline.end():
                         raise
@@ -209,11 +213,11 @@ class UpstreamCall:
     async def aclose(self) -> None:
         """Release the connection and the slot; an unfinished response is cut off at once."""
         phase = self._phase
-        if phase is Phase.CLOSED:
+        if phase is CLOSED:
             return
-        self._advance(Phase.CLOSED)
+        self._advance(CLOSED)
         try:
-            if phase is Phase.ENDED and self._reader is not None and self._reader.done:
+            if phase is ENDED and self._reader is not None and self._reader.done:
                 await self._wait_for_body_end()
             if self._response is not None:
                 await self._response.aclose()
@@ -226,9 +230,9 @@ class UpstreamCall:
         if phase <= self._phase:
             return
         self._phase = phase
-        if phase is Phase.STREAMING:
+        if phase is STREAMING:
             self._deadline.renew(self._limits.idle_timeout_s)
-        elif phase is Phase.FINISHING:
+        elif phase is FINISHING:
             self._deadline.renew(USAGE_TIMEOUT_S)
 
     async def _read_to_first_token(self, body: bytes) -> None:
@@ -237,11 +241,11 @@ class UpstreamCall:
         if not 200 <= response.status < 300:
             raise await self._response_error(response)
         self._reader = self._make_reader(self.endpoint.alias, response.headers.get("content-type"))
-        self._advance(Phase.WAITING)
+        self._advance(WAITING)
         while items := await self.read_items():
             self.opening += items
             if any(map(_is_token, items)):
-                self._advance(Phase.STREAMING)
+                self._advance(STREAMING)
                 return
 
     async def _connect(self, body: bytes) -> UpstreamResponse:
@@ -264,20 +268,20 @@ class UpstreamCall:
 
     def _parse(self, data: bytes, reader: Reader) -> Sequence[StreamItem]:
         if not data:
-            self._advance(Phase.ENDED)
+            self._advance(ENDED)
             return reader.close()
         items = reader.feed(data)
         if reader.finish_reason is not None:
-            self._advance(Phase.FINISHING)
+            self._advance(FINISHING)
             if any(isinstance(item, Usage) for item in items):
                 self._deadline.shorten(END_TIMEOUT_S)
-        elif items and self._phase is Phase.STREAMING:
+        elif items and self._phase is STREAMING:
             self._deadline.renew(self._limits.idle_timeout_s)
         return items
 
     def _timeout_error(self) -> EndpointTimeout:
         alias, limits = self.endpoint.alias, self._limits
-        if self._phase < Phase.STREAMING:
+        if self._phase < STREAMING:
             return EndpointTimeout(alias, "first_token", limits.first_token_timeout_s)
         return EndpointTimeout(alias, "idle", limits.idle_timeout_s)
 

@@ -112,6 +112,10 @@ def streamed_reply(*texts: str, finish: str = "stop", tail: Sequence[Part] = (DO
     return FakeReply(parts=(ROLE, *(delta(text) for text in texts), delta(finish=finish), *tail))
 
 
+GREETING = streamed_reply("hello")
+"""What an endpoint without a script and a default replies."""
+
+
 def whole_reply(text: str) -> FakeReply:
     """Return a complete answer that isn't streamed."""
     choice = {"message": {"content": text}, "finish_reason": "stop"}
@@ -200,8 +204,7 @@ class FakeTransport:
             self.bodies.append(json.loads(body))
             self.headers.append(headers)
             queue = self._queues[alias]
-            default = self.defaults.get(alias, streamed_reply("hello"))
-            script = queue.popleft() if queue else default
+            script = queue.popleft() if queue else self.defaults.get(alias) or GREETING
         if isinstance(script, Hang):
             self.hanging.set()
             await wait_forever()
