@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from akash_gradio.domain.events import Event
 from akash_gradio.gateway.payload import Payload, build_payload
@@ -161,9 +161,9 @@ class ChatCodec:
             return partial(ReplyReader, starts_in_reasoning=True)
         return ReplyReader
 
-    def visible_items(self, items: Sequence[StreamItem]) -> Sequence[Event]:
-        """See `Codec.visible_items`."""
-        return cast("Sequence[Event]", items)  # a ReplyReader returns nothing else
+    def visible_items(self, items: Sequence[Any]) -> Sequence[Event]:
+        """See `Codec.visible_items`: a `ReplyReader` returns events only."""
+        return items
 
     def estimate_prompt_tokens(self) -> int:
         """See `Codec.estimate_prompt_tokens`."""
