@@ -97,7 +97,7 @@ class Codec(Protocol[ItemT_co]):
 
     @property
     def expects_whole_response(self) -> bool:
-        """Whether the first token comes with the last, and the timeout is longer for it."""
+        """Whether the first token arrives with the last, so that its timeout is longer."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""A timeout for many waits in turn, with one timer and without a task of its own."""
+"""A timeout for a sequence of waits, with a single timer and without a task."""
 
 from __future__ import annotations
 

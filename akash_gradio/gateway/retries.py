@@ -13,8 +13,8 @@ MAX_BACKOFF_S: Final = 30.0
 BUDGET_SHARE: Final = 0.2
 BUDGET_FLOOR: Final = 30
 BUDGET_WINDOW_S: Final = 10.0
-"""The budget is a fifth of the requests of 10 seconds, and 3 a second besides. Source:
-linkerd's retry budgets (ratio 0.2, 10 s, a floor of 10 a second)."""
+"""The budget is a fifth of the requests of 10 seconds, plus 3 per second. Source: linkerd's
+retry budgets (ratio 0.2, 10 s, at least 10 per second)."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 

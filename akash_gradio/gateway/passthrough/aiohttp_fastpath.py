@@ -1,7 +1,7 @@
 """Subclasses of aiohttp's connector, connection and body that do less for each packet.
 
-Between two tokens nothing is needed of what aiohttp records for each HTTP chunk, and no task
-needs to wake where the bytes only move on (`FastBody.pipe_to`). This module relies on private
+Between two tokens aiohttp's record of each HTTP chunk isn't needed, and no task has to wake if
+the bytes are only forwarded (`FastBody.pipe_to`). This module relies on private
 names of aiohttp, so requirements.txt allows one minor version; the tests notice a change.
 It is imported with the first session: importing aiohttp costs 0.2 s of CPU.
 """
@@ -54,7 +54,7 @@ class FastHandler(ResponseHandler):
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Resume as aiohttp does, but only after a pause: aiohttp would parse nothing each time."""
-        # After a pause the parser may hold bytes back although reading goes on.
+        # After a pause the parser may still hold bytes back.
         if self.was_paused:
             super().resume_reading(resume_parser)
 

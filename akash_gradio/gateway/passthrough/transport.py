@@ -1,4 +1,4 @@
-"""The HTTP transport to endpoints, over aiohttp. The only module that knows the HTTP client.
+"""The HTTP transport to endpoints, over aiohttp. No other module of the gateway uses the client.
 
 httpx contributes what it reads from the environment: certificates, and the parts of a proxy's
 address. Redirects aren't followed and no cookies or logins are kept, so a key can't reach
@@ -360,7 +360,7 @@ def _request_headers(
     The model's override ours, and the endpoint's override both. Secrets become text only
     here and in `redact_sent_secrets`.
     """
-    # A compressed stream arrives in lumps; a list of models may well be compressed.
+    # A compressed stream arrives in large pieces; a list of models can be compressed.
     headers = {"accept-encoding": "gzip, deflate, br" if body is None else "identity"}
     headers |= {
         name.lower(): value for name, value in model_headers.items() if _is_allowed(name, value)
