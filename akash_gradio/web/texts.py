@@ -331,7 +331,7 @@ PAGE: Final[Mapping[str, str]] = {
     "compare_message": "Send the same prompt to all lanes",
     "compare_send": "Send to all lanes",
     "compare_hint": "Enter to send to all lanes at the same time",
-    "compare_new": "New comparison",
+    "compare_new": "New",
     "compare_cleared": "Comparison cleared.",
     "compare_replaced": "The previous comparison was replaced.",
     "compare_without_files": "The files of this message stay in the chat. "
