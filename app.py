@@ -1,4 +1,4 @@
-"""Serves the page with the settings of the environment. What `make run` and a Space run."""
+"""Entry point of `make run` and of Spaces: serves the page, configured by the environment."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The composition root: `create_app` builds every part of the application once, from the settings.
 
-What only the page or a server needs is imported inside functions: `/v1` alone doesn't pay for it.
+Modules that only the page or a server needs are imported inside functions, so that `/v1` alone
+starts faster and takes less memory.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Page:
 
     Attributes:
         deps: What the page's routes use.
-        security: The middleware in front of every route, and what it knows about a request.
+        security: The middleware in front of every route; it also identifies who sent a request.
     """
 
     deps: WebDeps
@@ -341,7 +342,7 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 def api_server_config(app: App) -> uvicorn.Config:
-    """Return how uvicorn serves `/v1` alone; it uses uvloop if that is installed."""
+    """Return the uvicorn configuration that serves `/v1` alone, with uvloop if it is installed."""
     import uvicorn
 
     from akash_gradio.gateway.passthrough.uvicorn_protocol import PassthroughProtocol
@@ -375,7 +376,7 @@ def _serve_api(app: App) -> None:
     config = api_server_config(app)
     config.load()
     load_http_client(skip_certificates=True)
-    # The collector needn't visit what stays, and answers leave next to no cycles behind.
+    # Exclude permanent objects from garbage collection; answers create hardly any cycles.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     uvicorn.Server(config).run()
@@ -388,17 +389,17 @@ def _serve_page(app: App, page: Page) -> None:
     from akash_gradio.ui.blocks import build_ui
 
     blocks = build_ui(app.settings.parameter_ranges).queue(default_concurrency_limit=None)
-    load_http_client()  # now: Gradio waits 5 s for the server to start, on a busy machine too
+    load_http_client()  # before `launch`, which waits at most 5 s for the server to start
     app.announce()
     sigterm = watch_sigterm()
     blocks.launch(**_launch_options(app, page))
-    # The collector needn't visit what stays: that would halt every answer for a while.
+    # Exclude permanent objects: collecting them would pause every running answer.
     gc.freeze()
     serve_until_signaled(blocks.server, page.security.running, sigterm, HeadTimeoutProtocol)
 
 
 def _launch_options(app: App, page: Page) -> dict[str, Any]:
-    """Return the arguments of `Blocks.launch`: nothing is public that a visitor doesn't need."""
+    """Return the arguments of `Blocks.launch`; everything that visitors don't need is off."""
     from akash_gradio.ui.theme import page_theme
     from akash_gradio.web.templating import ICON
 

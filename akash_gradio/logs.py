@@ -14,7 +14,7 @@ from akash_gradio.domain.redaction import SecretFilter
 
 _PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _PARSED: Final = frozenset({"endpoints_text", "gateway_keys_text"})
-"""Settings that contain secrets but are none: what they contain is filtered instead."""
+"""Raw texts that contain several secrets. The parsed secrets are filtered, not the whole text."""
 
 
 class FactsFormatter(logging.Formatter):
@@ -41,7 +41,7 @@ class FactsFormatter(logging.Formatter):
         return self._time
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the entry; a traceback is indented, so that none of it passes for an entry."""
+        """Return the entry. A traceback is indented, so that no line of it looks like an entry."""
         entry = super().format(record)
         if "\n" not in entry:
             return entry

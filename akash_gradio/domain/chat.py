@@ -66,7 +66,7 @@ class Sampling:
         stop: Up to four strings.
         presence_penalty: -2 to 2.
         frequency_penalty: -2 to 2.
-        reasoning_effort: A level that the model knows, such as `low`.
+        reasoning_effort: A level that the model supports, such as `low`.
     """
 
     temperature: float | Default = Default.CATALOG
@@ -89,7 +89,7 @@ class ChatRequest:
 
     Attributes:
         model: The catalog id.
-        stream: Whether the endpoint is asked to stream; the events are the same either way.
+        stream: Whether to request a stream from the endpoint; the events are the same either way.
         endpoint: The alias of the endpoint to use, None to let the gateway choose.
         fallback: Whether another model may answer when all endpoints of this one fail; a
             comparison doesn't allow it.

@@ -6,7 +6,7 @@
         │   └── ContextExceeded       it is longer than the model's context
         ├── NotAllowed                the configuration forbids a model, a value or a length
         ├── LimitReached              a quota is used up until a known time
-        ├── UnknownModel              neither the catalog nor an endpoint knows the model
+        ├── UnknownModel              neither the catalog nor an endpoint has the model
         ├── NoEndpoint                the model is known, but no endpoint serves it now
         ├── AllEndpointsFailed        every endpoint and every fallback failed
         ├── ReplyInterrupted          the answer ended early, after its first token
@@ -283,7 +283,7 @@ class EndpointTimeout(EndpointError):
 
 
 class EndpointRefused(EndpointError):
-    """The endpoint responded with an HTTP status that another endpoint may not give.
+    """The endpoint responded with an error status; another endpoint may accept the request.
 
     Attributes:
         upstream_status: The HTTP status that the endpoint responded with.

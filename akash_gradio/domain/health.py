@@ -1,4 +1,4 @@
-"""How well a model was served lately, measured on real traffic."""
+"""The recent speed and failures of a model, measured on real traffic."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Figures of the last 15 minutes, and of a day in half hours.
+    """Measurements of the last 15 minutes, and of the last 24 hours in steps of half an hour.
 
     Attributes:
         first_token_s: Mean time to the first token, None without a measured answer.

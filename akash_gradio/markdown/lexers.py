@@ -1,8 +1,8 @@
 """Two small lexers that take linear time, for languages with braces.
 
 Pygments' lexers for Java, C#, Go, JavaScript, PowerShell and others take quadratic or cubic time
-on adversarial code, or on that of a model that repeats itself: seconds for a few kilobytes, which
-block the server. Measured with Pygments 2.21.
+on adversarial or very repetitive code: seconds for a few kilobytes, during which the server is
+blocked. Measured with Pygments 2.21.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Renders the markdown of an answer as HTML, block by block, also while it is streamed.
+"""Renders the markdown of an answer as HTML, block by block, complete or while it is streamed.
 
-`html.py` has the rules, and how the output is kept safe.
+`html.py` has the markdown rules and keeps the output safe.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from akash_gradio.markdown.math_text import math_line
 from akash_gradio.markdown.sanitize import as_text, visible
 
 FREE_TAIL: Final = 4_000
-"""An open tail up to this size is rendered at each patch, a longer one less and less often."""
+"""An open tail up to this size is rendered at each patch, a longer one progressively less often."""
 
 FREE_CODE: Final = 32_000
 """The same for an open code block, which is only escaped."""
@@ -80,8 +80,8 @@ def _inline_text(token: Token) -> str:
 class GrowingMarkdown:
     """Markdown that is streamed: one answer or its reasoning, used by one task.
 
-    A patch costs what the open tail costs, not the whole answer. The tail begins at the last line
-    from which the parser continues in the same way whatever follows: see `_settled`.
+    The cost of a patch depends on the open tail, not on the whole answer. The tail begins after the
+    last block that later text can't change: see `_settled`.
 
     Attributes:
         rendered_chars: The number of characters in all renderings together.
@@ -134,7 +134,7 @@ class GrowingMarkdown:
         return self._replace_from(self._settled, [block.html for block in renderer.blocks])
 
     def _take(self, *, hold: bool) -> str:
-        """Return what was added, cleaned. Half a line end or character waits for the other half."""
+        """Return the new text, normalized. Half a line end or surrogate pair is held back."""
         raw = "".join(self._waiting)
         held = raw[-1:] if hold and raw and (raw[-1] == "\r" or _is_half(raw[-1])) else ""
         self._waiting = [held] if held else []
@@ -195,8 +195,8 @@ def _size(text: str) -> int:
 def _is_too_soon(size: int, rendered: int, free: int) -> bool:
     """Return whether an open tail should grow more before it is rendered again.
 
-    The step grows with the square of the size, up to a quarter of it: short tails are updated
-    often, and all renderings together stay within a constant and five times the text.
+    The step grows with the square of the size, up to a quarter of it. Short tails are updated
+    often, and all renderings together have at most five times the text's length, plus a constant.
     """
     return size > free and size - rendered < min(rendered * rendered // _STEP, rendered // 4)
 
@@ -213,7 +213,7 @@ def _offset(text: str, line: int) -> int:
     return offset
 
 
-# ── What is settled ──────────────────────────────────────────────────────────────────────────
+# ── Settled blocks ──────────────────────────────────────────────────────────────────────────
 
 
 def _settled(renderer: BlockRenderer, text: str) -> tuple[int, int]:
@@ -255,7 +255,7 @@ class _Addition(NamedTuple):
 class _OpenFence:
     """A code block at the top level without its closing line yet.
 
-    It is shown without colors, and a last line that may become the closing one is held back.
+    It is shown without colors. A last line that may become the closing fence is held back.
 
     Args:
         source: The block from its opening line on.
@@ -281,7 +281,7 @@ class _OpenFence:
         return f"{self._opener}\n{''.join(self._code)}{self._held}"
 
     def add(self, text: str) -> _Addition:
-        """Return what of the text can be shown, and whether the block ended in it."""
+        """Return the part of the text that can be shown, and whether it closes the block."""
         shown = ""
         if self._inside_line:
             rest, newline, text = text.partition("\n")
@@ -308,14 +308,14 @@ class _OpenFence:
         return as_diagram(block, self._language, closed=False)
 
 
-# ── What is not shown yet ────────────────────────────────────────────────────────────────────
+# ── Text that is held back ────────────────────────────────────────────────────────────────────
 
-# A line that only begins a mark: it would appear briefly as a heading, a rule or a list.
+# A line with only the beginning of a mark would briefly appear as a heading, a rule or a list.
 _MARK_ONLY: Final = re.compile(r"[-+*_=>#|:~`$\\\[(!< \t]+|\d{1,9}[.)]?|(?:`{3,}|~{3,})[^`\n]*")
 
 
 def _drop_loose_end(text: str) -> str:
-    """Remove a last line that only begins a mark, and the first row of a table without a second."""
+    """Remove a last line with only a mark, and a first table row without a second row."""
     cut = text.rfind("\n") + 1
     line = text[cut:].strip(" \t")
     if _MARK_ONLY.fullmatch(line):

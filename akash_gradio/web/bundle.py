@@ -1,8 +1,8 @@
 """Joins the page's scripts into one module: a first visit loads one file instead of sixty.
 
-It needs no Node: each module becomes a function that is called at once and keeps its names to
-itself. Only the forms of import and export that our scripts use are supported, each on a line of
-its own. Anything else is a `BundleError`, which a test of all scripts finds.
+It needs no Node: each module becomes a function with its own scope that is called once. Only the
+forms of import and export that our scripts use are supported, each on a line of its own. Any other
+form raises `BundleError`; a test joins all scripts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the gallery shows of a model, and what its panel adds. Values only, no HTML."""
+"""View data of a model, for its card in the gallery and for its panel; not yet HTML."""
 
 from __future__ import annotations
 
@@ -85,12 +85,17 @@ class PanelView(CardView):
 
 
 def card_view(listing: Listing, health: Health | None = None) -> CardView:
-    """Return what the gallery shows of a model."""
+    """Build the view of a model's card.
+
+    Args:
+        listing: The model and the endpoints that serve it.
+        health: Its recent health, None if it had no requests.
+    """
     return CardView(**_card_fields(listing, health))
 
 
 def panel_view(listing: Listing, health: Health | None = None) -> PanelView:
-    """Return what a model's panel shows."""
+    """Build the view of a model's panel; see `card_view` for the arguments."""
     card = listing.card
     return PanelView(
         **_card_fields(listing, health),

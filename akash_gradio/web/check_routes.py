@@ -64,7 +64,9 @@ class CheckRoutes:
         return EventStream(_start(checks, _parse(await read_body(request))))
 
     def _checks_for(self, request: Request) -> CheckService:
-        """Return the check service for the operator. A check calls other machines.
+        """Return the check service if the request comes from the operator.
+
+        Visitors have no access, since a check sends requests to any address.
 
         Raises:
             UserError: `operator_only`.

@@ -29,7 +29,7 @@ from akash_gradio.web.vote_routes import parse_vote_list
 
 
 class CompareRoutes:
-    """`page/compare` and what is below it, except for votes. Knows this process's lanes alone."""
+    """`page/compare` and the routes below it, except for votes. Stops only this process's lanes."""
 
     def __init__(self, deps: CompareDeps) -> None:
         self._deps = deps

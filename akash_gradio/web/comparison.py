@@ -1,4 +1,4 @@
-"""Runs one prompt in several lanes and yields what the page shows of each."""
+"""Sends one prompt to several lanes and yields the page's events of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ class RunningComparisons:
 
     @contextmanager
     def register(self, run: str, runner: LaneRunner[PageEvent]) -> Iterator[None]:
-        """Make a comparison stoppable while this is held. An id in use keeps its comparison."""
+        """Register a comparison for the duration of the context, so that its lanes can be stopped.
+
+        An id that is in use stays with its first comparison.
+        """
         registered = self._runners.setdefault(run, runner)
         try:
             yield

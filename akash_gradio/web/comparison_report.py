@@ -1,4 +1,4 @@
-"""The report of a comparison. The browser has its contents, so they travel with the request."""
+"""Builds the report of a comparison from its contents, which the browser stores and sends."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Continuing an interrupted answer: the instruction to the model, and how the parts join.
 
-An assistant's turn in the last place is not continued by every endpoint: some reject it, some
-start over. So the answer is followed by a user's turn that requests the rest.
+Not every endpoint continues a conversation that ends with an assistant's turn: some reject it, some
+start over. So a user's turn that requests the rest follows the answer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SENTENCE_MARKS: Final = ".,;:!?"
 
 
 def drop_partial_word(text: str) -> str:
-    """Return the text without its last word, which may be incomplete; the model writes it anew."""
+    """Return the text without its last word, which may be incomplete; the model repeats it."""
     return _PARTIAL_WORD.sub("", text) or text
 
 

@@ -1,4 +1,4 @@
-"""What the routes of the page use: one small object for each feature, built once by `app.py`."""
+"""Dependencies of the page's routes: one small object for each feature, built once by `app.py`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CatalogView:
     health: Callable[[str], Health | None] = lambda _model: None
 
     def listings(self) -> tuple[Listing, ...]:
-        """Return every model with the endpoints that serve it; `shown` tells which are visible."""
+        """Return every model with the endpoints that serve it, hidden models too."""
         listings = list_models(self.catalog, self.endpoints())
         if self.allowed_models is None:
             return listings

@@ -1,4 +1,4 @@
-"""Renders every error that the page shows, with the texts of `texts.py`."""
+"""Converts errors to the JSON that the page shows, with the texts of `texts.py`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def error_response(error: UserError) -> JSONResponse:
 def error_body(code: str, **facts: str) -> dict[str, object]:
     """Return the JSON of an error that the security middleware reports.
 
-    `message` and `type` are for clients of `/v1`, whose requests pass through it too.
+    `message` and `type` are for clients of `/v1`, whose requests pass the middleware too.
     """
     view = error_view(UserError(code, facts))
     return {

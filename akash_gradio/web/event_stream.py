@@ -1,4 +1,4 @@
-"""Server-sent events as an ASGI response that notices a disconnect at once."""
+"""Server-sent events as an ASGI response that ends as soon as the client disconnects."""
 
 from __future__ import annotations
 

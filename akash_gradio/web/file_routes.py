@@ -1,4 +1,4 @@
-"""Route that reads an attached PDF or picture; nothing of the file is kept."""
+"""Route that reads an attached PDF or picture; the server doesn't store the file."""
 
 from __future__ import annotations
 

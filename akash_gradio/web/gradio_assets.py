@@ -1,7 +1,7 @@
 """Finds the files of Gradio's own build that a first visit needs.
 
-Gradio's page loads them one after another: each script imports the next, and the last one the
-components of the page. Named in the page, they are all loaded at once.
+Gradio's page loads them one after another: each script imports the next, and the last one imports
+the components of the page. With a preload tag for each file, the browser loads them in parallel.
 """
 
 from __future__ import annotations

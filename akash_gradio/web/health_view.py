@@ -1,4 +1,4 @@
-"""What a card shows of a model's health: recent numbers, a day in bars, and downtime."""
+"""View data of a model's health on its card: recent numbers, the last day in bars, downtime."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class HealthView:
 
 @lru_cache(maxsize=1024)
 def health_view(health: Health | None) -> HealthView:
-    """Return what a card shows of a model's health."""
+    """Build the view of a model's health, empty if it had no requests."""
     if health is None:
         return HealthView()
     parts = []

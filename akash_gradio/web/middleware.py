@@ -1,4 +1,4 @@
-"""The security middleware of the page: every request passes it. Bare ASGI, so streams pass too.
+"""The security middleware that every request passes. It is plain ASGI, so streams aren't buffered.
 
 Requests are refused in this order: cross-site requests, bodies that are too large, requests
 without a session, paths of Gradio that the page doesn't use. `/v1`, `/healthz` and `/metrics`
@@ -49,7 +49,7 @@ PUBLIC_PREFIX: Final = "/page/assets/"
 """Files that the sign-in page needs."""
 REPORT_PREFIXES: Final = ("/page/sets/", "/page/compare/")
 STARTUP_PATH: Final = "/gradio_api/startup-events"
-"""Requested by Gradio itself, to see that its server has started."""
+"""Requested by Gradio itself, to check that its server has started."""
 INFO_PATH: Final = "/gradio_api/info"
 """Requested by a Space's page on huggingface.co; it lists no endpoint that could be called."""
 OPEN_PATHS: Final = frozenset(
@@ -173,10 +173,9 @@ class SecurityMiddleware:
 class SecuredResponse:
     """Sends a response on with the page's security headers.
 
-    A response to a request whose body was given up is dropped, since the middleware sends its
-    own. HTML is held until it is complete, because its policy contains the hashes of its
-    scripts. Nothing else is held; reports aren't either, since they have no scripts and can be
-    long.
+    If reading the request's body failed, the app's response is dropped and the middleware sends an
+    error. HTML is buffered until it is complete, because its policy contains the hashes of its
+    scripts. Nothing else is buffered, reports included: they have no scripts and can be long.
 
     Attributes:
         started: Whether the status was sent.

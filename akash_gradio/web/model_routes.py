@@ -52,7 +52,7 @@ class ModelRoutes:
         return JSONResponse({"html": panel_html(view)})
 
     async def thumbnail(self, request: Request) -> ASGIApp:
-        """Return a model's picture. Unknown ids get none: drawn pictures stay in memory."""
+        """Return a model's picture, 404 for an unknown id: drawn pictures are cached in memory."""
         listing = find_model(self._deps.models, request.query_params.get("model", ""))
         dark = request.path_params["theme"] == "dark"
         picture = self._deps.thumbnails.picture(listing.card, dark=dark)
@@ -63,7 +63,7 @@ def find_model(models: CatalogView, model: str) -> Listing:
     """Return the visible model with this id.
 
     Raises:
-        UnknownModel: There is none. A long id is cut.
+        UnknownModel: There is none. The error contains at most 300 characters of the id.
     """
     listing = models.listing(model)
     if listing is None:

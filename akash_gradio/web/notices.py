@@ -1,4 +1,4 @@
-"""Notices above the gallery and the chat: problems, progress, missing keys, lost connections."""
+"""Builds the notices above the gallery and the chat: problems, progress, rejected keys, outages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSource:
-    """What notices are made from.
+    """Builds the current notices from the state of the app.
 
     Attributes:
         endpoints: Returns the state of every endpoint.
@@ -85,7 +85,8 @@ def hosting_notices(
     if is_space and not secrets:
         yield Notice(title=texts.NOTICES["duplicate"], body=texts.NOTICES["duplicate_hint"])
     if is_isolated:
-        yield Notice(title=texts.NOTICES["alone"], body=texts.NOTICES["alone_hint"], calm=True)
+        title, hint = texts.NOTICES["isolated"], texts.NOTICES["isolated_hint"]
+        yield Notice(title=title, body=hint, calm=True)
 
 
 def service_notices(

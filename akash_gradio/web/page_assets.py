@@ -1,4 +1,4 @@
-"""Makes a first visit fast: few and small files that the browser requests at once.
+"""Serves the page's scripts and styles as few, small files, and links them in Gradio's page.
 
 Our scripts are joined into one file and our styles into another. Both are named by their content,
 so browsers cache them permanently. Our tags are injected into Gradio's page before it is sent:
@@ -117,10 +117,11 @@ class CompressedFiles:
 
         Args:
             request: The browser's request.
-            name: The name of the file, which tells its type.
+            name: The name of the file, which determines its media type.
             read: Reads its content.
-            current: Whether the requested version is ours, so that the browser may cache it
-                permanently. It isn't while replicas are updated: then it gets our version.
+            current: Whether the browser requests this version, which it may then cache
+                permanently. While replicas are updated it may request another version; it gets
+                this one, without caching.
         """
         encoding = choose_encoding(request.headers.get("accept-encoding", ""))
         headers = {

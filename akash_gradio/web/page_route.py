@@ -1,4 +1,4 @@
-"""One route of the page's API: checks where a request comes from, and renders errors."""
+"""Routes of the page's API: each checks the origin and media type, and renders errors as JSON."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class PageHandler:
 
     Args:
         handler: Handles the request.
-        accepts: The media type of a POST. Never one that a plain form can send: for other types a
-            browser asks for permission before another website may send them.
+        accepts: The media type of a POST. It must not be one that an HTML form can send: for any
+            other type, browsers send a CORS preflight before a cross-site request.
     """
 
     def __init__(self, handler: Handler, *, accepts: str = "application/json") -> None:

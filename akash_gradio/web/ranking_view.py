@@ -1,4 +1,4 @@
-"""What the page shows of a ranking, and where it isn't certain yet. Values only, no HTML."""
+"""View data of a ranking, with the pairs whose order isn't certain yet; not yet HTML."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RankingView:
 
 
 def ranking_view(ranking: Ranking, name_of: Callable[[str], str], *, stored: bool) -> RankingView:
-    """Return what the page shows of a ranking.
+    """Build the view of a ranking.
 
     Args:
         ranking: The ranking.

@@ -1,4 +1,4 @@
-"""What the page shows of a receipt, and what its scripts compare. Values only, no HTML."""
+"""View data of a receipt: texts that the page shows, and numbers that its scripts compare."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNFINISHED: Final = ("length", "interrupted", "cancelled")
 def receipt_view(
     receipt: Receipt, name_of: Callable[[str], str] = str, cost: float | None = None
 ) -> dict[str, Any]:
-    """Return a receipt as the page shows it.
+    """Build the view of a receipt.
 
     Args:
         receipt: The receipt.

@@ -62,8 +62,8 @@ async def reply(
 ) -> AsyncGenerator[PageEvent, None]:
     """Request an answer and yield the page's events, at most every `UPDATE_INTERVAL_S` seconds.
 
-    One task collects the gateway's events; this generator wakes at its own pace and yields
-    everything since. An error becomes the last event. Closing the generator closes the upstream
+    A task collects the gateway's events; at each update this generator yields those that arrived
+    since the last one. An error becomes the last event. Closing the generator closes the upstream
     call.
 
     Args:
@@ -129,14 +129,14 @@ async def _stream(
 
 
 async def _wait_until_started(gateway: ChatGateway, sleep: Sleep) -> None:
-    """Wait until no endpoint is starting: each is ready, or was given up."""
+    """Wait until no endpoint is starting any more: each is ready or has failed."""
     await sleep(STARTING_POLL_S)
     while any(status.state is EndpointState.STARTING for status in gateway.endpoints()):
         await sleep(STARTING_POLL_S)
 
 
 class _Answer:
-    """Everything of an answer that arrived, and what the page has not received yet.
+    """An answer as received so far, and the events that the page has not received yet.
 
     Rendering happens in `drain`, so that a burst of events is rendered once.
     """
@@ -157,7 +157,7 @@ class _Answer:
 
     @property
     def ended(self) -> bool:
-        """Whether the last event is there."""
+        """Whether the last event has arrived."""
         return self._last is not None
 
     def add(self, event: Event) -> None:
@@ -236,7 +236,7 @@ class _Answer:
 
 
 class _Part:
-    """The answer or its reasoning, and how much of it the page has received."""
+    """The markdown of the answer or of its reasoning, and how much of it the page has received."""
 
     def __init__(self, beginning: str = "") -> None:
         self._markdown = GrowingMarkdown()

@@ -1,4 +1,4 @@
-"""A report as a response: a preview of its beginning, or the whole file."""
+"""Sends a report, as a preview of its beginning or as a file, and ranks its lanes by votes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compression and revalidation of responses that are built in memory."""
+"""Compresses responses that are built in memory, and adds ETags to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes of prompt sets: validating one, forecasting, starting and following a run, its report.
+"""Routes of prompt sets: validate a set; forecast, start, follow and change a run; its report.
 
 The id of a run is the only key to it. It travels in bodies, never in an address.
 """

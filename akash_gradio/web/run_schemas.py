@@ -42,7 +42,7 @@ class PromptSetRequest(_Schema):
 
     Attributes:
         text: The content.
-        name: The name of the file, which tells its format; "" for pasted text.
+        name: The name of the file, which determines its format; "" for pasted text.
     """
 
     text: str
@@ -74,7 +74,7 @@ class RunRequest(_Schema):
         set: The prompts.
         candidates: The models to compare.
         temperatures: Each candidate gets a lane for each of these.
-        max_tokens: The longest answer, None for the candidates' defaults.
+        max_tokens: Maximum length of an answer in tokens, None for the candidates' defaults.
         repeats: How often each prompt is sent to each lane.
         system: The system prompt.
         contains: A text that every answer must contain, "" for no such check.

@@ -1,4 +1,4 @@
-"""What the page shows of a run: its progress, lanes, table, answers and changes. No HTML."""
+"""View data of a run: its progress, lanes, table, answers and changes; not yet HTML."""
 
 from __future__ import annotations
 

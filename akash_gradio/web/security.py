@@ -1,4 +1,4 @@
-"""Builds the security middleware from the settings, and answers questions about a request."""
+"""Builds the security middleware from the settings; its parts identify who sent a request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SecurityStack:
     transform_html: Callable[[bytes], bytes] = bytes
 
     def wrap(self, app: ASGIApp) -> SecurityMiddleware:
-        """Return the app with the middleware in front; usable as Starlette's middleware class."""
+        """Wrap the app in the middleware; usable as Starlette's middleware class."""
         return SecurityMiddleware(
             app,
             self.rules,
@@ -79,7 +79,7 @@ def build_security_stack(
     """Build the parts; nothing is opened yet.
 
     Args:
-        settings: Who is allowed, and where proxies are trusted.
+        settings: The operator's settings: access, sign-in, trusted proxies, allowed origins.
         signer: Signs the cookies.
         limiter: Counts sign-in attempts.
         render_error: Returns the JSON of an error.

@@ -13,13 +13,12 @@ def sign_in_html(
     """Render the sign-in page.
 
     Args:
-        form: The secret that the form takes, as in `auth.sign_in`; so are `hub`, `fault`,
-            `wait_s` and `after`.
-        hub: Who may sign in with Hugging Face, "" if it isn't offered.
-        fault: The error of the last attempt, a key of `texts.SIGN_IN`, "" without one.
-        wait_s: Seconds until the next attempt is accepted, if there were too many.
+        form: The secret to enter, `token` or `password`; "" for no form.
+        hub: Who may sign in with Hugging Face, `everybody` or `named`; "" if it isn't offered.
+        fault: The error of the last attempt, a key of `texts.SIGN_IN`; "" without one.
+        wait_s: Seconds until the next attempt is accepted, after too many failed ones.
         after: The query of the page to open after signing in.
-        up: The relative address of the page.
+        up: The address of the page relative to this one.
     """
     error = texts.SIGN_IN[fault].format(wait=format_duration(wait_s)) if fault else ""
     return render_template(

@@ -35,7 +35,7 @@ def render_template(name: str, **values: Any) -> str:
 
 @cache
 def tab_icon() -> str:
-    """Return the link to the icon of the browser's tab, a data URL: it needs no request."""
+    """Return the tag of the browser tab's icon, as a data URL that needs no request."""
     return f'<link rel="icon" href="data:image/svg+xml,{quote(ICON.read_text("utf-8").strip())}">'
 
 

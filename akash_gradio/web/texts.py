@@ -706,7 +706,7 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     ),
     # ── middleware ──
     "body_too_large": ErrorText(
-        "This request is too large: the limit is {limit} MB.", "Send less."
+        "This request is too large: the limit is {limit} MB.", "Shorten it and send it again."
     ),
     "body_too_slow": ErrorText(
         "The request arrived too slowly.", "Check your connection and try again."
@@ -743,7 +743,7 @@ REFUSED_STATUS: Final[Mapping[int, str]] = {
     401: "The endpoint rejected the API key ({alias}, 401).",
     402: "The endpoint requires payment ({alias}, 402).",
     403: "The endpoint does not allow this with the API key ({alias}, 403).",
-    404: "The endpoint does not know this model ({alias}, 404).",
+    404: "The endpoint does not have this model ({alias}, 404).",
     429: "The endpoint's rate limit is reached ({alias}, 429).",
 }
 """Texts of an endpoint's error statuses."""
@@ -852,9 +852,9 @@ UNAVAILABLE_REASONS: Final[Mapping[str, str]] = {
     "down": "Its endpoints failed recently and are tried again soon.",
     "starting": "It is starting.",
     "busy": "Its endpoints have reached their limit of concurrent requests.",
-    "waking": "Its server is up and still loads the model.",
+    "waking": "Its server is running but still loading the model.",
     "resting": "Its endpoints requested a pause.",
-    "available_false": "The catalog says available = false.",
+    "available_false": "The catalog hides it (available = false).",
     "key": "The endpoint rejected the API key.",
 }
 """Why a model can't be used."""
@@ -991,13 +991,13 @@ EMBEDDED_REASONS: Final[Mapping[str, str]] = {
     "platform.",
     "no_libgomp": "the system library libgomp1 is missing (apt-get install libgomp1).",
     "no_avx2": "this processor does not support AVX2.",
-    "no_pip": "this Python has no pip to download the weights with.",
+    "no_pip": "this Python installation has no pip, which downloads the weights.",
     "download_failed": "its weights could not be downloaded.",
     "hash_mismatch": "the checksum of the downloaded weights was wrong, so they were deleted.",
     "disk_full": "the disk is too full for its weights.",
     "cache_unwritable": "the folder for its weights (CACHE_DIR) is not writable.",
-    "not_found": "the file in EMBEDDED_MODEL does not exist.",
-    "not_a_model": "the file in EMBEDDED_MODEL is not a GGUF model.",
+    "not_found": "the file named by EMBEDDED_MODEL does not exist.",
+    "not_a_model": "the file named by EMBEDDED_MODEL is not a GGUF model.",
     "load_failed": "it could not be loaded.",
     "keeps_crashing": "it crashed several times in a row.",
 }
@@ -1013,8 +1013,9 @@ NOTICES: Final[Mapping[str, str]] = {
     "duplicate": "This Space has no API key for hosted models",
     "duplicate_hint": "Duplicate this Space and set the secret HF_TOKEN to a token with "
     "permission to call Inference Providers. Nothing else is needed.",
-    "alone": "This replica counts on its own for now",
-    "alone_hint": "REDIS_URL can't be reached. Until it can, limits and sessions are not shared.",
+    "isolated": "Limits and sessions are not shared right now",
+    "isolated_hint": "This replica can't reach REDIS_URL and uses its own counts. "
+    "It reconnects automatically.",
     "all_down": "No endpoint is available right now",
     "all_down_hint": "They are retried automatically. Your messages are kept.",
 }
@@ -1030,7 +1031,7 @@ SIGN_IN: Final[Mapping[str, str]] = {
     "hub": "Sign in with Hugging Face",
     "hub_everybody": "Any account works. Only your user name is read.",
     "hub_named": "For users and organizations that the operator allows. "
-    "If Hugging Face asks, grant access to the organization.",
+    "Grant access to the organization if Hugging Face requests it.",
     "hub_tab": "Opens in a new tab; continue there.",
     "or": "or",
     "wrong": "Incorrect. Check it and try again.",

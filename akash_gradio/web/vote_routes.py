@@ -98,7 +98,7 @@ class VoteRoutes:
 
 
 class _RankingCache:
-    """Keeps the latest ranking, at least until the votes change and `max_age_s` has passed."""
+    """Caches the latest ranking until the votes change, and for at least `max_age_s`."""
 
     def __init__(self, clock: Callable[[], float], max_age_s: float) -> None:
         self._clock, self._max_age_s, self._expires = clock, max_age_s, 0.0
@@ -122,7 +122,7 @@ def _check_models(models: CatalogView, votes: Iterable[Vote]) -> None:
 
 
 def _with_visitor(vote: Vote) -> Vote:
-    """Return the vote under the server's id of the visitor, not under the one that was sent."""
+    """Return the vote with the server's id of the visitor instead of the one that was sent."""
     visitor = CURRENT_VISITOR.get().id
     return vote if visitor == ANONYMOUS.id else replace(vote, visitor=visitor)
 

@@ -86,7 +86,7 @@ def test_missing_weights_give_an_error_with_a_hint(
 ) -> None:
     page = open_page(visit(start_here("missing", EMBEDDED_MODEL=tmp_path / "absent.gguf")))
     notice = page.locator("[data-notices]:visible .notice")
-    expect(notice).to_contain_text("the file in EMBEDDED_MODEL does not exist")
+    expect(notice).to_contain_text("the file named by EMBEDDED_MODEL does not exist")
     expect(notice).to_contain_text("Set ENDPOINTS")
     open_chat(page, "absent")
     ask(page, "Is anybody there?")

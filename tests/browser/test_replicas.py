@@ -138,10 +138,10 @@ def test_replicas_share_limits_and_sessions_and_work_without_redis(
             redis.kill()
             assert "Hello" in reply_text(a, upstream.model, cookie)
             wait_until(lambda: "redis.lost" in a.log, 10, "the loss in the log")
-            assert "counts on its own" in got(a, "/page/models", cookie)
+            assert "not shared right now" in got(a, "/page/models", cookie)
             redis.start()
             wait_until(lambda: "redis.reconnected" in a.log, 20, "Redis found again")
-            assert "counts on its own" not in got(a, "/page/models", cookie)
+            assert "not shared right now" not in got(a, "/page/models", cookie)
 
 
 def signed_in(app: App) -> str:

@@ -60,7 +60,7 @@ def test_a_parameter_has_three_states_and_zero_is_a_value(sent: Any, meant: Any)
     assert sampling.top_p is Default.CATALOG
 
 
-def test_top_p_may_be_zero_or_the_endpoints_deerror_of() -> None:
+def test_top_p_may_be_zero_or_the_provider_default() -> None:
     assert parse_reply(with_settings(top_p=0)).sampling.top_p == 0.0
     assert parse_reply(with_settings(top_p="endpoint")).sampling.top_p is Default.ENDPOINT
 
@@ -79,12 +79,12 @@ PARAMETERS = [field.name for field in fields(Sampling) if field.name != "reasoni
 
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("state", list(Default))
-def test_every_parameter_may_have_either_deerror_of(name: str, state: Default) -> None:
+def test_every_parameter_may_have_either_default(name: str, state: Default) -> None:
     sampling = parse_reply(with_settings(**{name: state.value})).sampling
     assert sampling == replace(Sampling(), **{name: state})
 
 
-def test_null_means_the_endpoints_deerror_of() -> None:
+def test_null_means_the_provider_default() -> None:
     sampling = parse_reply(with_settings(max_tokens=None, seed=None)).sampling
     assert (sampling.max_tokens, sampling.seed) == (Default.ENDPOINT,) * 2
 
