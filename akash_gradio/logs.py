@@ -17,7 +17,7 @@ _PARSED: Final = frozenset({"endpoints_text", "gateway_keys_text"})
 """Raw texts that contain several secrets. The parsed secrets are filtered, not the whole text."""
 
 
-class FactsFormatter(logging.Formatter):
+class KeyValueFormatter(logging.Formatter):
     """Formats records as `12:01:05 INFO reply.finished endpoint=akash-eu-1 tokens=512`."""
 
     _second, _time = -1, ""
@@ -89,7 +89,7 @@ def build_log_handler(settings: Settings, stream: TextIO | None = None) -> loggi
         stream: Standard error by default.
     """
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
-    handler.setFormatter(FactsFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(KeyValueFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     handler.addFilter(SecretFilter(*_secrets(settings)))
     return handler
 

@@ -1,4 +1,6 @@
-"""The guide's custom endpoint in Python. Start: API_KEY=secret python examples/custom_endpoint.py
+"""An OpenAI-compatible endpoint, explained in docs/model-integration.md.
+
+Start it: API_KEY=secret python examples/custom_endpoint.py
 
 Then configure the app: ENDPOINTS='[{"url": "http://127.0.0.1:3000", "apiKey": "secret"}]'
 FastAPI and uvicorn come with gradio. PORT is respected. Put your own model in `answer`.
@@ -35,7 +37,7 @@ class CompletionRequest(BaseModel):
 
 
 async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str, None]:
-    """Yield the answer in pieces. Your model goes here; this one repeats the last message."""
+    """Yield the answer in pieces. Replace this with your model; it repeats the last message."""
     last = messages[-1].get("content", "")
     for word in re.findall(r"\S+\s*|\s+", f"I am an echo. You said: {last}"):
         yield word
@@ -43,7 +45,7 @@ async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str, None]:
 
 
 async def response_body(request: CompletionRequest) -> AsyncGenerator[str, None]:
-    """Yield the body. Starlette cancels this, and `answer`, when the client disconnects."""
+    """Yield the response body. Starlette cancels this, and so `answer`, on a disconnect."""
     kind = "chat.completion.chunk" if request.stream else "chat.completion"
     head = {"id": f"chatcmpl-{secrets.token_hex(8)}", "object": kind, "created": int(time.time())}
 

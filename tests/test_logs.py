@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from akash_gradio.config.settings import read_settings
-from akash_gradio.logs import FactsFormatter, build_log_handler, configure_logging
+from akash_gradio.logs import KeyValueFormatter, build_log_handler, configure_logging
 
 KEY = "correct-horse-battery"
 HEADER = "planted-header-value"
@@ -40,7 +40,7 @@ ENDPOINT = f'[{{"url":"https://h","apiKey":"{KEY}","customHeaders":{{"X-Org":"{H
 
 def line(message: str = "reply.finished", **facts: object) -> str:
     record = logging.makeLogRecord({"msg": message, "levelname": "INFO", **facts})
-    return FactsFormatter("%(levelname)s %(message)s").format(record)
+    return KeyValueFormatter("%(levelname)s %(message)s").format(record)
 
 
 def test_a_line_is_the_time_the_level_the_event_and_its_facts(

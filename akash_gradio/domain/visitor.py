@@ -37,7 +37,7 @@ class Visitor:
 CROSS_SITE_ALLOWED: Final = "akash_gradio.cross_site_allowed"
 """Key of the ASGI scope: True for a cross-site request from an origin that the operator allows."""
 
-ANONYMOUS: Final = Visitor(id="nobody")
+ANONYMOUS: Final = Visitor(id="anonymous")
 """The server's own requests, and all requests where visitors aren't distinguished."""
 
 CURRENT_VISITOR: Final[ContextVar[Visitor]] = ContextVar("visitor", default=ANONYMOUS)

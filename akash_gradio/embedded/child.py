@@ -59,7 +59,7 @@ class RunningServer:
             ServerCrashed: A restart may help.
             EmbeddedUnavailable: A restart can't help.
         """
-        raise _crash(await self._process.wait())
+        raise _exit_error(await self._process.wait())
 
 
 @asynccontextmanager
@@ -87,7 +87,7 @@ async def running_server(
         yield RunningServer(url, process, output)
     finally:
         try:
-            await _end(process)
+            await _stop(process)
         finally:
             output.cancel()
 
@@ -121,7 +121,7 @@ async def _send_parameters(process: Process, parameters: Parameters) -> dict[str
         pass  # it exited already; its status has the reason
     line = await process.stdout.readline()
     if not line:
-        raise _crash(await process.wait())
+        raise _exit_error(await process.wait())
     result: dict[str, str] = json.loads(line)
     return result
 
@@ -136,7 +136,7 @@ def _load_error(reason: Reason, detail: str, output: str) -> EmbeddedUnavailable
     return EmbeddedUnavailable(reason, detail)
 
 
-def _crash(status: int) -> ServerCrashed | EmbeddedUnavailable:
+def _exit_error(status: int) -> ServerCrashed | EmbeddedUnavailable:
     if status == -signal.SIGILL:
         detail = f"illegal instruction on {platform.machine()}"
         return EmbeddedUnavailable(Reason.NO_AVX2, detail)
@@ -154,7 +154,7 @@ async def _read_beginning(stream: asyncio.StreamReader) -> str:
     return output.decode(errors="replace")
 
 
-async def _end(process: Process) -> None:
+async def _stop(process: Process) -> None:
     """Close the child's input, which ends it; kill it when it takes more than half a second."""
     assert process.stdin is not None
     try:

@@ -30,7 +30,7 @@ def download(repo: str, filename: str, cache_dir: str) -> str:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils.tqdm import tqdm
 
-    class Bytes(tqdm):
+    class PrintedProgress(tqdm):
         """A progress bar that prints lines."""
 
         def update(self, n: float | None = 1) -> bool | None:
@@ -44,7 +44,7 @@ def download(repo: str, filename: str, cache_dir: str) -> str:
             """Do nothing: `update` prints."""
             return None
 
-    return str(hf_hub_download(repo, filename, cache_dir=cache_dir, tqdm_class=Bytes))
+    return str(hf_hub_download(repo, filename, cache_dir=cache_dir, tqdm_class=PrintedProgress))
 
 
 def _reason(error: Exception) -> str:

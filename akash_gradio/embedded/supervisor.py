@@ -97,17 +97,17 @@ class EmbeddedEndpoint:
             weights = await self._weights()
             await self._keep_serving(weights)
         except EmbeddedUnavailable as error:
-            self._show_unavailable(error)
+            self._report_unavailable(error)
 
     async def _weights(self) -> Weights:
         """Fetch the weights; retry while there is no connection."""
         while True:
             try:
-                return await self._fetch(self._show)
+                return await self._fetch(self._report)
             except EmbeddedUnavailable as error:
                 if error.reason is not Reason.DOWNLOAD_FAILED:
                     raise
-                self._show_unavailable(error)
+                self._report_unavailable(error)
             await self._sleep(DOWNLOAD_RETRY_S)
 
     async def _keep_serving(self, weights: Weights) -> None:
@@ -125,13 +125,13 @@ class EmbeddedEndpoint:
                     raise EmbeddedUnavailable(Reason.KEEPS_CRASHING, str(crash)) from None
                 if now - began > CRASH_WINDOW_S:
                     delay_s = 1.0
-            self._show(Progress(stage=Stage.RESTARTING))
+            self._report(Progress(stage=Stage.RESTARTING))
             await self._sleep(delay_s)
             delay_s = min(2 * delay_s, MAX_RESTART_DELAY_S)
 
     async def _serve(self, weights: Weights) -> None:
         """Run the child process from its start to its crash."""
-        self._show(Progress(stage=Stage.LOADING))
+        self._report(Progress(stage=Stage.LOADING))
         key = SecretStr(secrets.token_urlsafe(32))
         parameters = _parameters(weights, key)
         async with running_server(
@@ -139,7 +139,7 @@ class EmbeddedEndpoint:
         ) as child:
             self._on_ready(_endpoint(child.url, key, weights.model_id))
             try:
-                self._show(Progress(stage=Stage.READY))
+                self._report(Progress(stage=Stage.READY))
                 await child.wait_for_output_end()
             finally:
                 self._on_down()
@@ -151,12 +151,14 @@ class EmbeddedEndpoint:
         settings = self._settings
         return await fetch_weights(settings.embedded_model, settings.cache_dir, on_progress)
 
-    def _show_unavailable(self, error: EmbeddedUnavailable) -> None:
+    def _report_unavailable(self, error: EmbeddedUnavailable) -> None:
         fields = {"reason": str(error.reason), "detail": error.detail}
         logger.warning("embedded.unavailable", extra=fields)
-        self._show(Progress(stage=Stage.UNAVAILABLE, reason=str(error.reason), detail=error.detail))
+        self._report(
+            Progress(stage=Stage.UNAVAILABLE, reason=str(error.reason), detail=error.detail)
+        )
 
-    def _show(self, progress: Progress) -> None:
+    def _report(self, progress: Progress) -> None:
         self.progress = progress
         if self._on_progress is not None:
             self._on_progress(progress)

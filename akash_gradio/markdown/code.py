@@ -118,13 +118,13 @@ _LANGUAGE: Final = re.compile(r"\s*\{?\.?([A-Za-z][\w+#.-]{0,29})", re.ASCII)
 
 def code_block(code: str, info: str, *, highlighted: bool = True) -> str:
     """Render a block of code; `info` follows the opening fence and begins with the language."""
-    inner = highlight(code, language_of(info)) if highlighted else as_text(code)
+    inner = highlight(code, parse_language(info)) if highlighted else as_text(code)
     return code_head(info) + inner + CODE_TAIL
 
 
 def code_head(info: str) -> str:
     """Render everything before the code; `CODE_TAIL` ends the block."""
-    language = as_attribute(language_of(info) or "text")
+    language = as_attribute(parse_language(info) or "text")
     return (
         f'<div class="code"><div class="code-head"><span class="code-lang">{language}</span>'
         '<button type="button" class="code-copy" data-save>Save</button>'
@@ -133,7 +133,7 @@ def code_head(info: str) -> str:
     )
 
 
-def language_of(info: str) -> str:
+def parse_language(info: str) -> str:
     """Return the language after a fence in lower case, "" without one."""
     match = _LANGUAGE.match(info)
     return match.group(1).lower().rstrip(".-") if match else ""
@@ -173,7 +173,7 @@ def _runs(lexer: Lexer, code: str) -> list[tuple[str, str]]:
     ended = code if code.endswith("\n") else f"{code}\n"
     for start, kind, text in lexer.get_tokens_unprocessed(ended):
         text = text[: len(code) - start] if start + len(text) > len(code) else text
-        name = _class_of(kind)
+        name = _css_class(kind)
         if runs and runs[-1][0] == name:
             runs[-1] = (name, runs[-1][1] + text)
         elif text:
@@ -182,7 +182,7 @@ def _runs(lexer: Lexer, code: str) -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=512)
-def _class_of(kind: _TokenType) -> str:
+def _css_class(kind: _TokenType) -> str:
     ancestor: _TokenType | None = kind
     while ancestor is not None and ancestor is not Token:
         if ancestor in CLASSES:

@@ -22,7 +22,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline import link as link_rule
 from markdown_it.token import Token
 
-from akash_gradio.markdown.code import code_block, language_of
+from akash_gradio.markdown.code import code_block, parse_language
 from akash_gradio.markdown.diagrams import as_diagram
 from akash_gradio.markdown.math import math_block, math_inline, math_source, to_mathml
 from akash_gradio.markdown.sanitize import as_attribute, as_text
@@ -123,13 +123,13 @@ class BlockRenderer:
         is_open = token.type == "fence" and not token.meta.get("closed")
         if is_open and self._env["growing"] and token.map and token.map[1] >= self._lines:
             block = code_block(token.content, token.info, highlighted=False)
-            return as_diagram(block, language_of(token.info), closed=False)
+            return as_diagram(block, parse_language(token.info), closed=False)
         key = ("code", token.info, token.content, "" if is_open else "closed")
-        return self._recall(key) or self._keep(key, self._whole_code(token, is_open=is_open))
+        return self._recall(key) or self._keep(key, self._complete_code(token, is_open=is_open))
 
-    def _whole_code(self, token: Token, *, is_open: bool) -> str:
+    def _complete_code(self, token: Token, *, is_open: bool) -> str:
         block = code_block(token.content, token.info)
-        return block if is_open else as_diagram(block, language_of(token.info), closed=True)
+        return block if is_open else as_diagram(block, parse_language(token.info), closed=True)
 
     def _math(self, token: Token) -> str:
         if token.type == "math_open":
@@ -258,10 +258,10 @@ def _inline_html(tokens: Sequence[Token]) -> Iterator[str]:
         elif token.type == "link_close":
             yield closing.pop()
         else:
-            yield _word(token)
+            yield _inline_tag(token)
 
 
-def _word(token: Token) -> str:
+def _inline_tag(token: Token) -> str:
     if token.type == "text_special":
         return as_text(token.content)
     if token.type == "code_inline":

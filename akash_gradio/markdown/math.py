@@ -109,7 +109,7 @@ def safe_mathml(element: Element) -> str:
     Raises:
         ValueError: The element is not MathML, or LaTeX is left in it.
     """
-    tag, text = element.tag, text_of(element)
+    tag, text = element.tag, element_text(element)
     attributes = "".join(
         f' {name}="{as_attribute(value)}"'
         for name, value in element.attrib.items()
@@ -118,7 +118,7 @@ def safe_mathml(element: Element) -> str:
     return f"<{tag}{attributes}>{as_text(text)}{''.join(map(safe_mathml, element))}</{tag}>"
 
 
-def text_of(element: Element) -> str:
+def element_text(element: Element) -> str:
     """Return an element's own text, or raise ValueError as `safe_mathml` does."""
     tag, text = element.tag, _ENTITY.sub(_character, element.text or "")
     # An unknown command is returned as its own name, a stray alignment mark as itself.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from akash_gradio.markdown.math import convert, text_of
+from akash_gradio.markdown.math import convert, element_text
 
 _SUPERSCRIPTS: Final = str.maketrans("0123456789+-−=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱ")
 _SUBSCRIPTS: Final = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
@@ -42,7 +42,7 @@ def _text(element: Element) -> str:
         return " over ".join(parts)
     if (build := _BUILDERS.get(element.tag)) is not None:
         return build(parts)
-    return _sign(element.tag, text_of(element)) + "".join(parts)
+    return _sign(element.tag, element_text(element)) + "".join(parts)
 
 
 def _sign(tag: str, text: str) -> str:
@@ -57,33 +57,33 @@ def _sign(tag: str, text: str) -> str:
 def _fraction(parts: list[str]) -> str:
     above, below = parts
     sums = _SUM.search(_BRACKETS.sub("", above.strip()))
-    return f"{f'({above.strip()})' if sums else above}/{_grouped(below)}"
+    return f"{f'({above.strip()})' if sums else above}/{_in_brackets(below)}"
 
 
 def _root(parts: list[str]) -> str:
-    return f"√{_grouped(''.join(parts))}"
+    return f"√{_in_brackets(''.join(parts))}"
 
 
 def _nth_root(parts: list[str]) -> str:
-    return f"{_upper(['', parts[1]])}√{_grouped(parts[0])}"
+    return f"{_superscript(['', parts[1]])}√{_in_brackets(parts[0])}"
 
 
-def _lower(parts: list[str]) -> str:
+def _subscript(parts: list[str]) -> str:
     return _attach(parts[0], _script(parts[1], _SUBSCRIPTS, "_"))
 
 
-def _upper(parts: list[str]) -> str:
+def _superscript(parts: list[str]) -> str:
     if accent := _ACCENTS.get(parts[1].strip()):
         return parts[0] + accent * (len(parts[0]) == 1)
     return _attach(parts[0], _script(parts[1], _SUPERSCRIPTS, "^"))
 
 
-def _both(parts: list[str]) -> str:
-    return _upper([_lower(parts[:2]), parts[2]])
+def _both_scripts(parts: list[str]) -> str:
+    return _superscript([_subscript(parts[:2]), parts[2]])
 
 
 def _limits(parts: list[str]) -> str:
-    return f"{_both(parts) if len(parts) == 3 else _lower(parts)} "
+    return f"{_both_scripts(parts) if len(parts) == 3 else _subscript(parts)} "
 
 
 def _attach(base: str, script: str) -> str:
@@ -99,10 +99,10 @@ def _script(text: str, small: Mapping[int, int], mark: str) -> str:
         return text
     if len(text) <= 3 and all(ord(character) in small for character in text):
         return text.translate(small)
-    return mark + (text if len(text) == 1 else _grouped(text) if mark == "_" else f"({text})")
+    return mark + (text if len(text) == 1 else _in_brackets(text) if mark == "_" else f"({text})")
 
 
-def _grouped(text: str) -> str:
+def _in_brackets(text: str) -> str:
     """Put the text in brackets, unless it is a single term."""
     text = text.strip()
     return text if _ATOM.fullmatch(text) else f"({text})"
@@ -112,11 +112,11 @@ _BUILDERS: Final[Mapping[str, Callable[[list[str]], str]]] = {
     "mfrac": _fraction,
     "msqrt": _root,
     "mroot": _nth_root,
-    "msub": _lower,
+    "msub": _subscript,
     "munder": _limits,
-    "msup": _upper,
-    "mover": _upper,
-    "msubsup": _both,
+    "msup": _superscript,
+    "mover": _superscript,
+    "msubsup": _both_scripts,
     "munderover": _limits,
     "mtr": " ".join,
     "mtable": "; ".join,

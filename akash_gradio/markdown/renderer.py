@@ -12,22 +12,23 @@ from typing import Any, Final, NamedTuple
 
 from markdown_it.token import Token
 
-from akash_gradio.markdown.code import CODE_TAIL, code_head, language_of
+from akash_gradio.markdown.code import CODE_TAIL, code_head, parse_language
 from akash_gradio.markdown.diagrams import as_diagram
 from akash_gradio.markdown.html import BlockRenderer, is_too_complex, parser
 from akash_gradio.markdown.math_text import math_line
 from akash_gradio.markdown.sanitize import as_text, visible
 
-FREE_TAIL: Final = 4_000
+FREE_TAIL_CHARS: Final = 4_000
 """An open tail up to this size is rendered at each patch, a longer one progressively less often."""
 
-FREE_CODE: Final = 32_000
+FREE_CODE_CHARS: Final = 32_000
 """The same for an open code block, which is only escaped."""
 
-LINE_SIZE: Final = 60
+LINE_COST_CHARS: Final = 60
 """A line costs the parser about as much as this many characters."""
 
-_STEP: Final = 128_000
+_STEP_DIVISOR: Final = 128_000
+"""See `_is_too_soon`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class GrowingMarkdown:
         if self._fence is not None and not (addition := self._fence.add(new)).closed:
             return self._grow_code(self._fence, addition.shown)
         self._reopen_tail(new)
-        if _is_too_soon(_size(self._tail), self._rendered_size, FREE_TAIL):
+        if _is_too_soon(_size(self._tail), self._rendered_size, FREE_TAIL_CHARS):
             return None
         return self._render_growing()
 
@@ -170,7 +171,7 @@ class GrowingMarkdown:
     def _grow_code(self, fence: _OpenFence, shown: str) -> Patch | None:
         if not shown:
             return None
-        if _is_too_soon(fence.size_chars, self._rendered_size, FREE_CODE):
+        if _is_too_soon(fence.size_chars, self._rendered_size, FREE_CODE_CHARS):
             return None
         self._rendered_size = fence.size_chars
         return self._replace_from(self._settled, [fence.html()])
@@ -189,7 +190,7 @@ class GrowingMarkdown:
 
 
 def _size(text: str) -> int:
-    return len(text) + LINE_SIZE * text.count("\n")
+    return len(text) + LINE_COST_CHARS * text.count("\n")
 
 
 def _is_too_soon(size: int, rendered: int, free: int) -> bool:
@@ -198,7 +199,9 @@ def _is_too_soon(size: int, rendered: int, free: int) -> bool:
     The step grows with the square of the size, up to a quarter of it. Short tails are updated
     often, and all renderings together have at most five times the text's length, plus a constant.
     """
-    return size > free and size - rendered < min(rendered * rendered // _STEP, rendered // 4)
+    return size > free and size - rendered < min(
+        rendered * rendered // _STEP_DIVISOR, rendered // 4
+    )
 
 
 def _is_half(character: str) -> bool:
@@ -264,7 +267,7 @@ class _OpenFence:
     def __init__(self, source: str) -> None:
         self._opener, _, code = source.partition("\n")
         info = self._opener.lstrip(self._opener[0])
-        self._head, self._language = code_head(info), language_of(info)
+        self._head, self._language = code_head(info), parse_language(info)
         mark = re.escape(self._opener[0])
         length = len(self._opener) - len(self._opener.lstrip(self._opener[0]))
         self._closing = re.compile(rf"^ {{0,3}}{mark}{{{length},}}[ \t]*\n", re.MULTILINE)

@@ -61,8 +61,8 @@ class ChatRoutes:
             reply(
                 request,
                 self._deps.gateway,
-                name_of=models.name_of,
-                cost_of=models.cost_of,
+                display_name=models.display_name,
+                answer_cost=models.answer_cost,
                 beginning=beginning,
             )
         )

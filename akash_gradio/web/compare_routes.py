@@ -56,8 +56,8 @@ class CompareRoutes:
             deps.gateway,
             self._running,
             is_withheld=models.is_withheld,
-            name_of=models.name_of,
-            cost_of=models.cost_of,
+            display_name=models.display_name,
+            answer_cost=models.answer_cost,
         )
         return EventStream(events)
 
@@ -83,7 +83,7 @@ class CompareRoutes:
             raise UserError("empty_message")
         ranking = await plan_ranking(deps.votes, plan, parse_vote_list(body.votes))
         title = texts.PAGE["report_title"]
-        report = build_comparison_report(body, plan, deps.models.name_of, ranking, title)
+        report = build_comparison_report(body, plan, deps.models.display_name, ranking, title)
         return await report_response(report, body.form, preview=body.preview)
 
 

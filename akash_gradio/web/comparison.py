@@ -11,7 +11,7 @@ from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import UnknownModel
 from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.web.errors import error_view
-from akash_gradio.web.reply import CostOf, NameOf, PageEvent, no_cost, reply
+from akash_gradio.web.reply import AnswerCost, DisplayName, PageEvent, no_cost, reply
 
 
 class RunningComparisons:
@@ -46,8 +46,8 @@ async def compare(
     running: RunningComparisons,
     *,
     is_withheld: Callable[[str], bool] = lambda _model: False,
-    name_of: NameOf = str,
-    cost_of: CostOf = no_cost,
+    display_name: DisplayName = str,
+    answer_cost: AnswerCost = no_cost,
 ) -> AsyncGenerator[PageEvent, None]:
     """Yield the events of `reply` for every lane, each with the lane's letter as `lane`.
 
@@ -60,14 +60,14 @@ async def compare(
         gateway: Answers the requests.
         running: Where the comparison is registered.
         is_withheld: Whether a model is hidden from visitors; its lane ends with an error.
-        name_of: See `NameOf`.
-        cost_of: See `CostOf`.
+        display_name: See `DisplayName`.
+        answer_cost: See `AnswerCost`.
     """
 
     def start_lane(request: ChatRequest) -> AsyncGenerator[PageEvent, None]:
         if is_withheld(request.model):
             return _unknown_model(request.model)
-        return reply(request, gateway, name_of=name_of, cost_of=cost_of)
+        return reply(request, gateway, display_name=display_name, answer_cost=answer_cost)
 
     runner = LaneRunner({letter: partial(start_lane, request) for letter, request in lanes.items()})
     done: set[str] = set()

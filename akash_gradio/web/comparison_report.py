@@ -16,7 +16,7 @@ from akash_gradio.compare.reports.report import Report, ReportFormat
 from akash_gradio.compare.rows import OK, Row
 from akash_gradio.domain.receipt import Count, Receipt
 from akash_gradio.markdown.renderer import render
-from akash_gradio.web.schemas import SettingsSchema, clean, sampling_of
+from akash_gradio.web.schemas import SettingsSchema, build_sampling, clean
 
 STOPPED: Final = "Cancelled"
 FAILED: Final = "Failed"
@@ -108,7 +108,7 @@ def build_comparison_plan(body: ComparisonReportRequest) -> Plan:
         lanes=tuple(
             Lane(
                 model=lane.model,
-                sampling=sampling_of(lane.settings),
+                sampling=build_sampling(lane.settings),
                 system=clean(lane.settings.system),
                 endpoint=lane.endpoint,
             )
@@ -121,7 +121,7 @@ def build_comparison_plan(body: ComparisonReportRequest) -> Plan:
 def build_comparison_report(
     body: ComparisonReportRequest,
     plan: Plan,
-    name_of: Callable[[str], str],
+    display_name: Callable[[str], str],
     ranking: Ranking | None,
     title: str,
 ) -> Report:
@@ -132,7 +132,7 @@ def build_comparison_report(
         plan=plan,
         get_row=rows.__getitem__,
         created_at=datetime.now(UTC),
-        names={lane.model: name_of(lane.model) for lane in plan.lanes},
+        names={lane.model: display_name(lane.model) for lane in plan.lanes},
         ranking=ranking,
         render=render,
     )

@@ -68,15 +68,15 @@ class CatalogView:
             listing.card.id == model for listing in self.listings()
         )
 
-    def name_of(self, model: str) -> str:
+    def display_name(self, model: str) -> str:
         """Return a model's display name, or its id if it isn't known."""
-        return self.names().get(model, model)
+        return self.display_names().get(model, model)
 
-    def names(self) -> Mapping[str, str]:
+    def display_names(self) -> Mapping[str, str]:
         """Return the display names of all models by their ids."""
         return {listing.card.id: listing.card.name for listing in self.listings()}
 
-    def cost_of(self, receipt: Receipt) -> float | None:
+    def answer_cost(self, receipt: Receipt) -> float | None:
         """Return what an answer cost in US dollars, None without a price in the catalog."""
         return cost_of(receipt, self.catalog.get(receipt.answering_model))
 

@@ -27,8 +27,8 @@ def error_view(error: UserError, model_name: str = "") -> dict[str, Any]:
         `title` (what happened), `hint` (what to do), `details` (the endpoint's own message, ""
         without one), `retry` (whether to offer another attempt) and `code`.
     """
-    text = _text_of(error)
-    facts = _facts_of(error, model_name)
+    text = _error_text(error)
+    facts = _error_facts(error, model_name)
     return {
         "title": text.title.format_map(facts),
         "hint": text.hint.format_map(facts),
@@ -60,7 +60,7 @@ def failure_text(error: errors.EndpointError) -> str:
         return texts.REFUSED_STATUS[error.upstream_status].format(alias=error.alias)
     if isinstance(error, errors.EndpointMalformed) and error.reason == "cut":
         return texts.CONNECTION_LOST.format(alias=error.alias)
-    return texts.ERRORS[error.code].title.format_map(_facts_of_failure(error))
+    return texts.ERRORS[error.code].title.format_map(_failure_facts(error))
 
 
 def _can_retry(error: UserError) -> bool:
@@ -70,7 +70,7 @@ def _can_retry(error: UserError) -> bool:
     return error.code == "shutting_down"
 
 
-def _text_of(error: UserError) -> texts.ErrorText:
+def _error_text(error: UserError) -> texts.ErrorText:
     """Return the text of an error, or of its reason if that has a text of its own."""
     details = [str(getattr(error, "reason", ""))]
     if isinstance(error, errors.NotAllowed) and error.high:
@@ -81,7 +81,7 @@ def _text_of(error: UserError) -> texts.ErrorText:
     return texts.ERRORS[error.code]
 
 
-def _facts_of(error: UserError, model_name: str) -> dict[str, object]:
+def _error_facts(error: UserError, model_name: str) -> dict[str, object]:
     if not isinstance(error, errors.AkashGradioError):
         return dict(error.facts)
     facts: dict[str, object] = {
@@ -102,7 +102,7 @@ def _facts_of(error: UserError, model_name: str) -> dict[str, object]:
             requested=f"{error.requested_tokens:,}", limit=f"{error.limit_tokens:,}"
         )
     if isinstance(error, errors.EndpointError):
-        facts |= _facts_of_failure(error)
+        facts |= _failure_facts(error)
     if isinstance(error, errors.NotAllowed):
         facts |= {"what": error.reason, "low": f"{error.low:g}", "high": f"{error.high:,.10g}"}
     if isinstance(error, errors.LimitReached):
@@ -111,7 +111,7 @@ def _facts_of(error: UserError, model_name: str) -> dict[str, object]:
     return facts
 
 
-def _facts_of_failure(error: errors.EndpointError) -> dict[str, str]:
+def _failure_facts(error: errors.EndpointError) -> dict[str, str]:
     facts = {"alias": error.alias}
     if isinstance(error, errors.EndpointUnreachable):
         facts["reason"] = texts.UNREACHABLE.get(error.reason, error.reason)

@@ -20,17 +20,17 @@ class Notice:
     """A bar above the gallery and the chat.
 
     Attributes:
-        calm: Whether it informs instead of warning.
-        share: Percent done, None without a measure.
-        endless: Whether something is in progress that can't be measured.
+        is_info: Whether it informs instead of warning.
+        percent: Progress in percent, None if there is none or it can't be measured.
+        indeterminate: Whether there is progress that can't be measured.
     """
 
     title: str
     body: str = ""
     lines: tuple[str, ...] = ()
-    calm: bool = False
-    share: int | None = None
-    endless: bool = False
+    is_info: bool = False
+    percent: int | None = None
+    indeterminate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def hosting_notices(
         yield Notice(title=texts.NOTICES["duplicate"], body=texts.NOTICES["duplicate_hint"])
     if is_isolated:
         title, hint = texts.NOTICES["isolated"], texts.NOTICES["isolated_hint"]
-        yield Notice(title=title, body=hint, calm=True)
+        yield Notice(title=title, body=hint, is_info=True)
 
 
 def service_notices(
@@ -100,7 +100,7 @@ def service_notices(
         notices.append(_progress_notice(progress))
     elif progress is not None:
         notices.append(
-            Notice(title=texts.EMBEDDED["note"], body=texts.EMBEDDED["note_more"], calm=True)
+            Notice(title=texts.EMBEDDED["note"], body=texts.EMBEDDED["note_more"], is_info=True)
         )
     if not endpoints and progress is None and not problems:
         notices.append(Notice(title=texts.NOTICES["none"], body=texts.NOTICES["none_hint"]))
@@ -132,6 +132,6 @@ def _progress_notice(progress: Progress) -> Notice:
         done=f"{progress.done_bytes / MEGABYTE:.0f}", total=f"{progress.total_bytes / MEGABYTE:.0f}"
     )
     measured = progress.stage is Stage.FETCHING and progress.total_bytes > 0
-    share = min(100, 100 * progress.done_bytes // progress.total_bytes) if measured else None
+    percent = min(100, 100 * progress.done_bytes // progress.total_bytes) if measured else None
     body = texts.EMBEDDED["first_time"]
-    return Notice(title=title, body=body, calm=True, share=share, endless=not measured)
+    return Notice(title=title, body=body, is_info=True, percent=percent, indeterminate=not measured)

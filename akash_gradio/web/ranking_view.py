@@ -19,9 +19,9 @@ class RankedLane:
 
     Attributes:
         variant: The rest of the lane's label after the model, "" without any.
-        at: The rating in percent of the scale; `low` and `high` are the interval's ends.
+        position: The rating in percent of the scale; `low` and `high` are the interval's ends.
         record: Wins, losses and ties as text.
-        doubt: Why the next row may belong above this one, "" if it doesn't.
+        uncertainty: Why the next row may belong above this one, "" if the order is certain.
     """
 
     label: str
@@ -30,16 +30,16 @@ class RankedLane:
     rank: int
     rating: str
     interval: str
-    at: float
+    position: float
     low: float
     high: float
     record: str
-    doubt: str
+    uncertainty: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The row's lane against the column's.
+    """The votes between a row's lane and a column's lane.
 
     Attributes:
         share: Percent of wins, with half of the ties; None without votes.
@@ -68,12 +68,14 @@ class RankingView:
     left_out: str
 
 
-def ranking_view(ranking: Ranking, name_of: Callable[[str], str], *, stored: bool) -> RankingView:
+def ranking_view(
+    ranking: Ranking, display_name: Callable[[str], str], *, stored: bool
+) -> RankingView:
     """Build the view of a ranking.
 
     Args:
         ranking: The ranking.
-        name_of: Returns the display name of a model id.
+        display_name: Returns the display name of a model id.
         stored: Whether the server stores votes, instead of each browser.
     """
     count = ranking.votes
@@ -81,13 +83,13 @@ def ranking_view(ranking: Ranking, name_of: Callable[[str], str], *, stored: boo
     return RankingView(
         summary=w["one_vote"] if count == 1 else w["votes"].format(count=f"{count:,}"),
         where=w["kept_here"] if stored else w["kept_in_browser"],
-        rows=_rows(ranking, name_of),
+        rows=_rows(ranking, display_name),
         matrix=_matrix(ranking.standings, ranking.pairs),
         left_out=w["left_out"].format(count=ranking.left_out) if ranking.left_out else "",
     )
 
 
-def _rows(ranking: Ranking, name_of: Callable[[str], str]) -> tuple[RankedLane, ...]:
+def _rows(ranking: Ranking, display_name: Callable[[str], str]) -> tuple[RankedLane, ...]:
     standings = ranking.standings
     if not standings:
         return ()
@@ -101,37 +103,36 @@ def _rows(ranking: Ranking, name_of: Callable[[str], str]) -> tuple[RankedLane, 
     return tuple(
         RankedLane(
             label=s.label,
-            name=name_of(s.label.partition(", ")[0]),
+            name=display_name(s.label.partition(", ")[0]),
             variant=s.label.partition(", ")[2],
             rank=s.place,
             rating=f"{s.rating:.0f}",
             interval=f"{s.low:.0f}–{s.high:.0f}",
-            at=percent(s.rating),
+            position=percent(s.rating),
             low=percent(s.low),
             high=percent(s.high),
             record=texts.RANKING["record"].format(wins=s.wins, losses=s.losses, ties=s.ties),
-            doubt=_doubt(below.get(s.label), name_of),
+            uncertainty=_uncertainty(below.get(s.label), display_name),
         )
         for s in standings
     )
 
 
-def _doubt(pair: Neighbors | None, name_of: Callable[[str], str]) -> str:
+def _uncertainty(pair: Neighbors | None, display_name: Callable[[str], str]) -> str:
     if pair is None or pair.ordered:
         return ""
-    names = {"a": _full_name(pair.upper, name_of), "b": _full_name(pair.lower, name_of)}
+    names = {"a": _full_name(pair.upper, display_name), "b": _full_name(pair.lower, display_name)}
     if not pair.connected:
         return texts.RANKING["unconnected"].format(**names)
     if pair.more_votes is None:
         return texts.RANKING["too_close"].format(**names)
-    one = pair.more_votes == 1
-    text = texts.RANKING["one_more" if one else "more"]
+    text = texts.RANKING["one_more" if pair.more_votes == 1 else "more"]
     return text.format(count=f"{pair.more_votes:,}", **names)
 
 
-def _full_name(label: str, name_of: Callable[[str], str]) -> str:
+def _full_name(label: str, display_name: Callable[[str], str]) -> str:
     model, comma, variant = label.partition(", ")
-    return name_of(model) + comma + variant
+    return display_name(model) + comma + variant
 
 
 def _matrix(standings: Sequence[Standing], pairs: Sequence[Pair]) -> tuple[tuple[Cell, ...], ...]:

@@ -14,13 +14,13 @@ UNFINISHED: Final = ("length", "interrupted", "cancelled")
 
 
 def receipt_view(
-    receipt: Receipt, name_of: Callable[[str], str] = str, cost: float | None = None
+    receipt: Receipt, display_name: Callable[[str], str] = str, cost: float | None = None
 ) -> dict[str, Any]:
     """Build the view of a receipt.
 
     Args:
         receipt: The receipt.
-        name_of: Returns the display name of a model id.
+        display_name: Returns the display name of a model id.
         cost: US dollars, None without a known price.
 
     Returns:
@@ -30,7 +30,7 @@ def receipt_view(
     """
     return {
         "line": _receipt_line(receipt, cost),
-        "flags": _receipt_flags(receipt, name_of),
+        "flags": _receipt_flags(receipt, display_name),
         "rows": _receipt_rows(receipt, cost),
         "facts": _receipt_facts(receipt, cost),
         "attempts": [_attempt_view(attempt) for attempt in receipt.attempts],
@@ -75,12 +75,12 @@ def _receipt_line(receipt: Receipt, cost: float | None) -> list[str]:
     return [part for part in parts if part]
 
 
-def _receipt_flags(receipt: Receipt, name_of: Callable[[str], str]) -> list[str]:
+def _receipt_flags(receipt: Receipt, display_name: Callable[[str], str]) -> list[str]:
     flags = []
     if len(receipt.attempts) > 1:
         flags.append(texts.ATTEMPTS.format(count=len(receipt.attempts)))
     if receipt.fallback:
-        flags.append(texts.FALLBACK.format(model=name_of(receipt.answering_model)))
+        flags.append(texts.FALLBACK.format(model=display_name(receipt.answering_model)))
     if receipt.finish in texts.FINISH:
         flags.append(texts.FINISH[receipt.finish])
     if receipt.tokens_out is not None and not receipt.tokens_out.reported:

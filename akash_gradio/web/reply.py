@@ -39,10 +39,10 @@ STARTING_POLL_S: Final = 0.5
 PageEvent = dict[str, Any]
 """An event as JSON, with its `type`."""
 Sleep = Callable[[float], Awaitable[Any]]
-NameOf = Callable[[str], str]
+DisplayName = Callable[[str], str]
 """Returns the display name of a model id."""
-CostOf = Callable[[Receipt], float | None]
-"""Returns the cost of an answer in US dollars, None without a known price."""
+AnswerCost = Callable[[Receipt], float | None]
+"""Returns what an answer cost in US dollars, None without a known price."""
 
 
 def no_cost(_receipt: Receipt) -> float | None:
@@ -54,8 +54,8 @@ async def reply(
     request: ChatRequest,
     gateway: ChatGateway,
     *,
-    name_of: NameOf = str,
-    cost_of: CostOf = no_cost,
+    display_name: DisplayName = str,
+    answer_cost: AnswerCost = no_cost,
     beginning: str = "",
     clock: Callable[[], float] = time.monotonic,
     sleep: Sleep = asyncio.sleep,
@@ -69,14 +69,14 @@ async def reply(
     Args:
         request: The chat request.
         gateway: Answers it.
-        name_of: See `NameOf`.
-        cost_of: See `CostOf`.
+        display_name: See `DisplayName`.
+        answer_cost: See `AnswerCost`.
         beginning: What a continued answer begins with; the patches contain it too.
         clock: Monotonic seconds.
         sleep: Waits between updates.
     """
-    answer = _Answer(clock, name_of, cost_of, beginning)
-    collector = asyncio.ensure_future(_collect(request, gateway, answer, name_of, sleep))
+    answer = _Answer(clock, display_name, answer_cost, beginning)
+    collector = asyncio.ensure_future(_collect(request, gateway, answer, display_name, sleep))
     try:
         while not answer.drained:
             await answer.changed.wait()
@@ -90,13 +90,17 @@ async def reply(
 
 
 async def _collect(
-    request: ChatRequest, gateway: ChatGateway, answer: _Answer, name_of: NameOf, sleep: Sleep
+    request: ChatRequest,
+    gateway: ChatGateway,
+    answer: _Answer,
+    display_name: DisplayName,
+    sleep: Sleep,
 ) -> None:
     """Collect the gateway's events. The answer always ends, unless this is cancelled."""
     try:
         await _stream(request, gateway, answer, sleep)
     except AkashGradioError as error:
-        view = error_view(error, name_of(request.model))
+        view = error_view(error, display_name(request.model))
         answer.end(error.receipt, error=view)
     except Exception as error:
         # The error's text may contain the prompt: only its class and where it was raised are
@@ -104,7 +108,7 @@ async def _collect(
         frames = traceback.extract_tb(error.__traceback__)
         where = " ".join(f"{frame.name}:{frame.lineno}" for frame in frames[-5:])
         logger.error("reply.failed", extra={"kind": type(error).__name__, "where": where})
-        answer.end(None, error=error_view(AkashGradioError(), name_of(request.model)))
+        answer.end(None, error=error_view(AkashGradioError(), display_name(request.model)))
 
 
 async def _stream(
@@ -142,11 +146,15 @@ class _Answer:
     """
 
     def __init__(
-        self, clock: Callable[[], float], name_of: NameOf, cost_of: CostOf, beginning: str = ""
+        self,
+        clock: Callable[[], float],
+        display_name: DisplayName,
+        answer_cost: AnswerCost,
+        beginning: str = "",
     ) -> None:
         self.changed = asyncio.Event()
         self.drained = False
-        self._clock, self._name_of, self._cost_of = clock, name_of, cost_of
+        self._clock, self._display_name, self._answer_cost = clock, display_name, answer_cost
         self._began = clock()
         self._notifications: list[PageEvent] = []
         self._last: PageEvent | None = None
@@ -195,7 +203,7 @@ class _Answer:
         self._end_reasoning()
         view = None
         if receipt is not None:
-            view = receipt_view(receipt, self._name_of, self._cost_of(receipt))
+            view = receipt_view(receipt, self._display_name, self._answer_cost(receipt))
         self._last = {"type": "done", "receipt": view, "thought_s": self._reasoning_s, **fields}
         self.changed.set()
 

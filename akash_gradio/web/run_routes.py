@@ -81,7 +81,7 @@ class RunRoutes:
         estimate = await asyncio.to_thread(
             forecast, plan, cards, endpoints, per_endpoint=CALLS_PER_ENDPOINT
         )
-        text = _forecast_text(plan, estimate, unserved, self._models.name_of)
+        text = _forecast_text(plan, estimate, unserved, self._models.display_name)
         return JSONResponse({"calls": estimate.calls, "text": text})
 
     async def start(self, request: Request) -> ASGIApp:
@@ -154,8 +154,8 @@ class RunRoutes:
 
     def _names(self, plan: Plan) -> Mapping[str, str]:
         """Return the models' display names, for a thread: listings belong to the event loop."""
-        known = self._models.names()
-        return {lane.model: known.get(lane.model, lane.model) for lane in plan.lanes}
+        names = self._models.display_names()
+        return {lane.model: names.get(lane.model, lane.model) for lane in plan.lanes}
 
     async def _build_report(self, run: OpenRun) -> Report:
         plan = run.journal.plan
@@ -177,7 +177,7 @@ def _existing(run: OpenRun | None) -> OpenRun:
 
 
 def _forecast_text(
-    plan: Plan, estimate: Forecast, unserved: Sequence[str], name_of: Callable[[str], str]
+    plan: Plan, estimate: Forecast, unserved: Sequence[str], display_name: Callable[[str], str]
 ) -> str:
     """Return a line for the calls, one for what they take, and one for what isn't known."""
     t = texts.SETS
@@ -194,12 +194,12 @@ def _forecast_text(
         t["forecast_time"].format(time=format_duration(estimate.duration_s)),
     ]
     unknown = [
-        sentence.format(models=", ".join(map(name_of, models)))
+        sentence.format(models=", ".join(map(display_name, models)))
         for sentence, models in ((t["unpriced"], estimate.unpriced), (t["unserved"], unserved))
         if models
     ]
     calls = t["forecast_calls"].format(calls=f"{estimate.calls:,}", what=" × ".join(factors))
-    lines = [calls, " · ".join(each for each in usage if each != NOT_AVAILABLE), *unknown]
+    lines = [calls, " · ".join(part for part in usage if part != NOT_AVAILABLE), *unknown]
     return "\n".join(lines)
 
 

@@ -209,7 +209,7 @@ def _detail(row: Row | None) -> str:
     if row.receipt is None:
         return ""
     figures = (format_seconds(row.receipt.first_token_s), cells.receipt_speed(row.receipt))
-    return " · ".join(each for each in figures if each != NOT_AVAILABLE)
+    return " · ".join(figure for figure in figures if figure != NOT_AVAILABLE)
 
 
 @lru_cache(maxsize=4096)
@@ -247,7 +247,7 @@ def _full(lane: int, label: tuple[str, str], row: Row | None) -> FullCell:
         ok=row is not None and row.ok,
         pending=row is None,
         line=cells.summary_line(row) if row else "",
-        checks=tuple((each.passed, cells.describe_check(each)) for each in row.checks)
+        checks=tuple((check.passed, cells.describe_check(check)) for check in row.checks)
         if row
         else (),
         facts=tuple(cells.receipt_facts(row.receipt)) if row and row.receipt else (),
@@ -259,10 +259,10 @@ def changed_cells(before: OpenRun, now: OpenRun) -> tuple[tuple[ChangedCell, ...
     shown: list[ChangedCell] = []
     count = 0
     old, new = before.journal, now.journal
-    for each in changes(old.plan, old.row, new.plan, new.row):
+    for change in changes(old.plan, old.row, new.plan, new.row):
         count += 1
         if len(shown) < CHANGES_SHOWN:
-            shown.append(_changed(each, old.row, new.row))
+            shown.append(_changed(change, old.row, new.row))
     return tuple(shown), count
 
 

@@ -233,7 +233,7 @@ def _chat_request(request: ReplyRequest) -> ChatRequest:
     return ChatRequest(
         model=request.model,
         conversation=Conversation(turns=alternating, system=system),
-        sampling=sampling_of(request.settings),
+        sampling=build_sampling(request.settings),
         stream=request.settings.stream,
     )
 
@@ -273,7 +273,7 @@ def _merge_same_role(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     return tuple(merged)
 
 
-def sampling_of(settings: SettingsSchema) -> Sampling:
+def build_sampling(settings: SettingsSchema) -> Sampling:
     """Return the sampling parameters of a chat request."""
     values = {field.name: getattr(settings, field.name) for field in fields(Sampling)}
     return Sampling(**{name: _parameter(value) for name, value in values.items()})

@@ -73,7 +73,7 @@ class VoteRoutes:
         """Return the ranking as HTML."""
         votes = await self._votes(await read_body(request))
         _, ranking = await self._rankings.get(votes)
-        view = ranking_view(ranking, self._models.name_of, stored=self._store is not None)
+        view = ranking_view(ranking, self._models.display_name, stored=self._store is not None)
         return JSONResponse({"html": render_template("ranking", ranking=view)})
 
     async def export(self, request: Request) -> ASGIApp:

@@ -40,7 +40,7 @@ def test_a_space_without_a_key_names_the_secret_to_set() -> None:
 
 def test_an_isolated_replica_shows_a_notice() -> None:
     (notice,) = hosting_notices([], {}, is_isolated=True)
-    assert notice.calm
+    assert notice.is_info
     assert "REDIS_URL" in notice.body
 
 
@@ -52,7 +52,7 @@ def test_every_stage_of_the_embedded_model_has_a_notice(stage: Stage) -> None:
     (notice,) = service_notices((), (), Progress(stage=stage, reason="disk_full"))
     assert notice.title
     assert "{" not in notice.title + notice.body
-    assert notice.calm is (stage is not Stage.UNAVAILABLE)
+    assert notice.is_info is (stage is not Stage.UNAVAILABLE)
     assert notice_html(notice)
 
 
@@ -71,23 +71,23 @@ def test_every_text_of_a_failure_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("done", "total", "share", "endless"),
+    ("done", "total", "percent", "indeterminate"),
     [(0, 0, None, True), (5, 0, None, True), (0, 200, 0, False), (50, 200, 25, False),
      (300, 200, 100, False)],
 )  # fmt: skip
 def test_a_download_is_measured_when_its_size_is_known(
-    done: int, total: int, share: int | None, endless: bool
+    done: int, total: int, percent: int | None, indeterminate: bool
 ) -> None:
     progress = Progress(stage=Stage.FETCHING, done_bytes=done, total_bytes=total)
     (notice,) = service_notices((), (), progress)
-    assert (notice.share, notice.endless) == (share, endless)
+    assert (notice.percent, notice.indeterminate) == (percent, indeterminate)
 
 
 def test_problems_come_first_and_are_counted() -> None:
     first, second = service_notices((PROBLEM, PROBLEM), (), Progress(stage=Stage.LOADING))
     assert first.title == "The configuration has 2 errors"
     assert first.lines == (str(PROBLEM), str(PROBLEM))
-    assert second.calm
+    assert second.is_info
 
 
 def test_a_notice_reports_that_nothing_is_configured() -> None:

@@ -320,7 +320,7 @@ async def test_an_answer_without_reasoning_has_no_reasoning_time() -> None:
 async def test_a_fallback_is_shown_with_its_display_name() -> None:
     receipt = make_receipt(answering_model="org/small")
     gateway = FakeChatGateway([Started("eu-1", "org/small"), Finished("stop", receipt)])
-    page = await page_after(gateway, name_of={"org/small": "Small 8B"}.get)
+    page = await page_after(gateway, display_name={"org/small": "Small 8B"}.get)
     assert "fallback: Small 8B" in page.done["receipt"]["flags"]
 
 
@@ -328,7 +328,7 @@ async def test_an_error_shows_the_display_name_of_the_model() -> None:
     cause = errors.EndpointSilent("eu-1")
     gateway = FakeChatGateway([errors.AllEndpointsFailed("org/big", cause)])
     page = await page_after(
-        gateway, chat_request(model="org/big"), name_of={"org/big": "Big 70B"}.get
+        gateway, chat_request(model="org/big"), display_name={"org/big": "Big 70B"}.get
     )
     assert page.done["error"]["title"] == "Big 70B is unavailable."
 
