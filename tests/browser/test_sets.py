@@ -184,7 +184,7 @@ def test_a_file_error_names_its_position(page: Page, visit: NewVisitor) -> None:
     open_page(page, "/?view=sets")
     invalid = file_payload("a.csv", b'prompt,id\n"open,1\n', "text/csv")
     page.set_input_files("#set-file", files=[invalid])
-    expect(page.locator("#set-errors")).to_contain_text("row 2, column 1: a quote is never")
+    expect(page.locator("#set-errors")).to_contain_text("row 2, column 1: a quote is not closed")
     expect(page.locator("#set-start")).to_be_disabled()
     page.click("#set-clear")
     expect(page.locator("#set-errors")).to_be_hidden()
