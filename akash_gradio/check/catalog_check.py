@@ -26,7 +26,7 @@ MODEL_LIST_TIMEOUT_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModels:
-    """What the endpoints serve.
+    """The models that the endpoints serve.
 
     Attributes:
         by_endpoint: Endpoint alias to the catalog ids of its models.
@@ -38,7 +38,7 @@ class ServedModels:
 
 
 async def fetch_served_models(entries: Sequence[EndpointSettings]) -> ServedModels:
-    """Return what each endpoint serves: the configured models, else those in `/v1/models`."""
+    """Return each endpoint's models: the configured ones, else those in its `/v1/models`."""
     models: dict[str, tuple[str, ...]] = {}
     unlisted = []
     for entry in entries:
@@ -56,7 +56,7 @@ async def fetch_served_models(entries: Sequence[EndpointSettings]) -> ServedMode
 
 
 def catalog_errors(file_name: str, catalog: Catalog, thumbnails: Path) -> tuple[Problem, ...]:
-    """Return what is wrong in the catalog itself.
+    """Return the errors in the catalog itself.
 
     Args:
         file_name: Name of the catalog file, for the messages.

@@ -17,7 +17,7 @@ from akash_gradio.domain.receipt import Receipt
 
 INTERVAL_S: Final = 60.0
 IDLE_S: Final = 300.0
-"""An endpoint needs no probe within this time after a request, in seconds."""
+"""An endpoint is probed if its last request is longer ago than this, in seconds."""
 NOT_PROBED: Final = frozenset({EndpointState.DRAINED, EndpointState.STARTING})
 PROBE_CONVERSATION: Final = Conversation(turns=(Turn(role=Role.USER, content="Hello"),))
 
@@ -43,7 +43,7 @@ class HealthProber:
 
     Args:
         mode: What a probe sends.
-        gateway: Where the endpoints are.
+        gateway: The gateway with the endpoints.
         clock: Returns monotonic seconds.
         sleep: Sleeps for a number of seconds.
     """
@@ -90,7 +90,7 @@ class HealthProber:
             sampling=Sampling(max_tokens=1),
             endpoint=status.alias,
         )
-        with suppress(AkashGradioError):  # the gateway has recorded it
+        with suppress(AkashGradioError):  # the gateway has recorded the failure
             async with aclosing(self._gateway.stream(request)) as events:
                 async for _ in events:
                     pass

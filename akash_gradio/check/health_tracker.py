@@ -18,7 +18,7 @@ HALF_HOURS: Final = 48
 MAX_MODELS: Final = 1000
 """Upper bound of tracked models. Beyond it, the least recently used model is dropped."""
 IGNORED_OUTCOMES: Final = frozenset({"cancelled", "RequestRefused", "ContextExceeded"})
-"""Outcomes that say nothing about the endpoint."""
+"""Outcomes that count neither for nor against the endpoint."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Ring:
         self._intervals = [_Interval() for _ in range(count)]
 
     def current(self, now_s: float) -> _Interval:
-        """Return the interval of this moment, reset if its slot was used a round ago."""
+        """Return the current interval. Its slot is reset if it contains an earlier interval."""
         number = int(now_s // self._interval_s)
         slot = number % len(self._intervals)
         if self._intervals[slot].number != number:
@@ -77,11 +77,11 @@ class HealthTracker:
                 continue
             succeeded = attempt.outcome == "ok"
             self._cache.pop(attempt.model, None)
-            for ring in self._rings_of(attempt.model):
+            for ring in self._rings_for(attempt.model):
                 interval = ring.current(now_s)
                 interval.answered += succeeded
                 interval.failed += not succeeded
-                # Without a speed the answer came in one piece, and its first token says nothing.
+                # Without a speed, the answer arrived at once and its first token wasn't measured.
                 if succeeded and receipt.tokens_per_s is not None:
                     interval.measured += 1
                     interval.first_token_s += attempt.elapsed_ms / 1000
@@ -97,7 +97,7 @@ class HealthTracker:
             self._cache[model] = minute, _health(*rings, minute * MINUTE_S)
         return self._cache[model][1]
 
-    def _rings_of(self, model: str) -> tuple[_Ring, _Ring]:
+    def _rings_for(self, model: str) -> tuple[_Ring, _Ring]:
         if model not in self._rings:
             self._rings[model] = _Ring(MINUTE_S, MINUTES), _Ring(HALF_HOUR_S, HALF_HOURS)
             if len(self._rings) > MAX_MODELS:

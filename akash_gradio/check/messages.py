@@ -1,7 +1,7 @@
-"""All texts of the checker: what each probe tests, what it found, and how to fix it.
+"""All texts of the checker: what each probe tests, its findings, and how to fix them.
 
-Placeholders are filled by `str.format`. The codes of a probe are its own; `ANSWER_FAILURES` are
-shared by the two probes that request an answer, and `COMMON` by all.
+Placeholders are filled by `str.format`. Each probe has its own result codes; those in
+`ANSWER_FAILURES` are shared by the two probes that request an answer, those in `COMMON` by all.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ TITLES: Final[Mapping[str, str]] = {
 DESCRIPTIONS: Final[Mapping[str, str]] = {
     "reachable": "DNS, TCP, TLS, and how long the certificate is valid",
     "answers": "whether the server responds with HTTP",
-    "base-url": "whether the API is at this address, and if not, where it is",
+    "base-url": "whether the API is at this address, and if not, at which one",
     "key": "whether the API key is accepted",
     "wrong-key": "whether a chat request with a wrong key is rejected",
     "models": "whether `/v1/models` responds in OpenAI's format",
@@ -93,11 +93,11 @@ DESCRIPTIONS: Final[Mapping[str, str]] = {
     "cjk": "whether characters of three bytes are transmitted unchanged",
     "code-fences": "whether code fences, tabs, `<` and `&` are transmitted unchanged",
     "control-characters": "whether tabs, U+0001, U+2028 and U+200B are accepted",
-    "long-message": "whether 105 kB get past every proxy on the way",
+    "long-message": "whether a message of 105 kB passes every proxy",
     "overflow": "how a message beyond the context is refused, and whether the limit matches the "
     "catalog's `tokenLimit`",
-    "reasoning": "whether it is in its own field, between `<think>` tags, or before an end tag "
-    "only",
+    "reasoning": "whether reasoning is in its own field, between `<think>` tags, or before a lone "
+    "`</think>`",
     "pictures": "whether a small picture is accepted",
     "at-once": "whether eight parallel streams are answered (or `maxConcurrency`, if lower)",
     "cancel": "whether the next answer is as fast as usual after a client disconnected",
@@ -119,7 +119,7 @@ ANSWER_FAILURES: Final[Mapping[str, Message]] = {
     "same": Message("Not run: it fails in the same way as “Answer”."),
     "silent": Message(
         "The answer did not finish within {time}.",
-        "Check the server's log and load. A proxy in between may hold the answer back.",
+        "Check the server's log and load. A proxy in between may buffer the answer.",
     ),
     "closed": Message("The connection was closed before a response.", "Check the server's log."),
     "no_http": Message("The response is not HTTP.", "Check the port of the address."),
@@ -163,18 +163,18 @@ ANSWER_FAILURES: Final[Mapping[str, Message]] = {
         "Turn off compression for this path, at the server or the proxy in front of it.",
     ),
     "too_long": Message(
-        "The answer has a line without an end.", "Check the proxy in front of the server."
+        "A line of the answer is too long.", "Check the proxy in front of the server."
     ),
     "html": Message(
         "The response is a web page instead of an answer.",
-        "The address leads to a website, a sign-in or a proxy's error page. Use the API's address.",
+        "The address belongs to a website, a sign-in or an error page. Use the API's address.",
     ),
     "json": Message(
         "The answer contains invalid JSON.", "Fix the server: each event must be valid JSON."
     ),
     "error_body": Message(
         "The response has a success status but contains an error. {detail}",
-        "The error text says what failed. A server should respond with 4xx or 5xx.",
+        "See the error text. The server should respond with a 4xx or 5xx status.",
     ),
     "shape": Message(
         "The response is JSON, but not a chat completion.",
@@ -185,11 +185,11 @@ ANSWER_FAILURES: Final[Mapping[str, Message]] = {
     ),
 }
 
-_EXPLAINED: Final = "The error text says why. Repeat the request to see all of it."
+_EXPLAINED: Final = "The error text gives the reason. Repeat the request to see all of it."
 _BODY_LIMITS: Final = "Check the body size limits of the proxy and the server."
 _UTF8: Final = "Read and write bodies as UTF-8, at the server and at every proxy."
 _DISCONNECT: Final = (
-    "The server must stop when its client disconnects, and proxies must pass it on."
+    "The server must stop when its client disconnects. Proxies must forward the disconnect."
 )
 
 PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
@@ -198,12 +198,13 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         "proxy": Message("Not tested: the environment sends requests through a proxy."),
         "dns": Message("The name {host} is unknown.", "Check the spelling of the host."),
         "refused": Message(
-            "Nothing listens at {host}.",
-            "Start the server, let it listen on 0.0.0.0, and check the port.",
+            "No server is listening at {host}.",
+            "Start the server, make it listen on 0.0.0.0, and check the port.",
         ),
         "connect": Message("{host} can't be reached.", "Check the network, firewall and port."),
         "silent": Message(
-            "{host} does not respond: packets are lost.", "Check the address and the firewall."
+            "{host} does not respond; packets may be dropped.",
+            "Check the address and the firewall.",
         ),
         "tls": Message(
             "{host} does not support TLS.",
@@ -218,12 +219,12 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
     "answers": {
         "ok": Message("Responded with status {status}."),
         "silent": Message(
-            "The server accepts the connection but sends nothing for {time}.",
-            "It hangs, or is loading its model. Check its log.",
+            "The server accepted the connection but sent nothing for {time}.",
+            "It may be stuck, or still loading its model. Check its log.",
         ),
         "closed": Message(
-            "The server closes the connection without a response.",
-            "It crashes on the request, or the port belongs to another service. Check its log.",
+            "The server closed the connection without a response.",
+            "It may have crashed, or the port may belong to another service. Check its log.",
         ),
         "no_http": Message(
             "The response is not HTTP.", "The port belongs to another service. Check the port."
@@ -266,7 +267,7 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
             "Any key is accepted, but the endpoint can only be reached from a private network."
         ),
         "open": Message(
-            "Any key is accepted: everyone can use the endpoint at your cost.",
+            "Any key is accepted: anyone can use the endpoint at your cost.",
             "Start the server with a key (vLLM: --api-key).",
         ),
         "odd": Message(
@@ -308,14 +309,14 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         "ok": Message("Answered in {time}."),
         "streamed_unasked": Message(
             "The endpoint streams although no stream was requested.",
-            "The server must respect `stream: false`, also if `stream` is omitted.",
+            "The server must stream only if `stream` is true.",
         ),
     },
     "plain-shape": {
         "ok": Message("OpenAI's format, with finish reason {finish}."),
         "role": Message("The role of the answer is {role}.", "Send role: assistant."),
         "no_finish": Message(
-            "There is no finish reason, so a cut-off answer can't be detected.",
+            "There is no finish reason, so a truncated answer can't be detected.",
             "Send finish_reason: stop or length.",
         ),
         "fields": Message("Missing: {names}.", "Send these fields: some clients require them."),
@@ -364,7 +365,7 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         ),
     },
     "chunks": {
-        "ok": Message("All {count} have choices and a delta."),
+        "ok": Message("All {count} chunks have choices and a delta."),
         "no_choices": Message(
             "A chunk has no `choices`.", "Send an empty list if there are no choices."
         ),
@@ -376,7 +377,7 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         "ok": Message("Finish reason {finish}."),
         "role": Message("The role of the answer is {role}.", "Send role: assistant."),
         "missing": Message(
-            "There is no finish reason, so a cut-off answer can't be detected.",
+            "There is no finish reason, so a truncated answer can't be detected.",
             "Send finish_reason: stop or length in the last chunk.",
         ),
     },
@@ -412,7 +413,7 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
     "streams-live": {
         "ok": Message("{count} chunks of text over {time}."),
         "too_fast": Message("The answer took only {time}, too fast to measure or to matter."),
-        "fast": Message("The text arrives quickly, and the first token at once."),
+        "fast": Message("Not buffered: a longer answer also begins at once."),
         "lump": Message(
             "All text arrives at once at the end ({time}): a proxy buffers it.",
             "Turn off buffering (nginx: proxy_buffering off; others: X-Accel-Buffering: no) and "
@@ -428,7 +429,7 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
             "Use more or larger GPUs, or fewer parallel requests (maxConcurrency).",
         ),
         "slow": Message(
-            "{speed}, the first after {first}: slower than people read.",
+            "First token after {first}, then {speed}: slower than people read.",
             "Use a smaller or quantized model, or a larger GPU.",
         ),
     },
@@ -480,17 +481,17 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         "ok": Message("Refused with a clear error that names the limit, {limit} tokens."),
         "no_number": Message("Refused with a clear error that does not name the limit."),
         "unknown": Message(
-            "Not tested: neither the endpoint nor the catalog says how long the context is.",
+            "Not tested: neither the endpoint nor the catalog states the context length.",
             "Add tokenLimit to the model's catalog entry.",
         ),
         "too_large": Message("Not tested: {limit} tokens are too many for a check."),
         "catalog": Message(
-            "The limit is {limit} tokens, but the catalog says {catalog}.",
+            "The limit is {limit} tokens, but the catalog has {catalog}.",
             "Set tokenLimit = {exact} in the catalog.",
         ),
         "answered": Message(
             "A message of more than {limit} tokens is answered: the endpoint drops text silently, "
-            "and chats lose their beginning.",
+            "and long chats lose their first messages.",
             "Configure the server to refuse it (Ollama: raise num_ctx).",
         ),
         "unclear": Message(
@@ -509,8 +510,8 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         "reasoning": Message("In its own field, reasoning."),
         "tags": Message("Between <think> and </think>."),
         "end_alone": Message(
-            "Before </think> only, as the prompt contains the opening tag. The app treats "
-            "everything before it as reasoning from now on.",
+            "Before a lone </think>: the opening tag is part of the prompt. From now on the app "
+            "treats everything before </think> as reasoning.",
             "Turn on the server's reasoning parser (vLLM: --reasoning-parser).",
         ),
     },
@@ -518,31 +519,31 @@ PROBES: Final[Mapping[str, Mapping[str, Message]]] = {
         "taken": Message("Accepted."),
         "not_taken": Message("Not accepted."),
         "promised": Message(
-            "Not accepted, but the catalog says vision = true.",
+            "Not accepted, but the catalog has vision = true.",
             "Remove vision from the catalog entry, or load the model with vision.",
         ),
     },
     "at-once": {
-        "ok": Message("All {count} were answered, the slowest after {time}."),
+        "ok": Message("All {count} requests were answered, the slowest after {time}."),
         "busy": Message(
-            "{ok} of {count} were answered, the others rejected as too many (429).",
+            "{ok} of {count} requests were answered, the others rejected (429).",
             "Set maxConcurrency to {ok}.",
         ),
         "failed": Message(
-            "{ok} of {count} were answered ({status}). {detail}",
+            "{ok} of {count} requests were answered ({status}). {detail}",
             "Check the server's log, and set maxConcurrency to what it can handle.",
         ),
     },
     "cancel": {
-        "ok": Message("The next first token arrived after {now}, as usual."),
+        "ok": Message("The first token of the next answer arrived after {now}, as usual."),
         "no_stream": Message("Not tested: the long answer did not begin."),
         "goes_on": Message(
-            "After a disconnect the next first token took {now} instead of {usual}: the "
-            "server continues the abandoned answer.",
+            "After a disconnect, the next answer's first token took {now} instead of {usual}: "
+            "the server continues the abandoned answer.",
             _DISCONNECT,
         ),
         "blocked": Message(
-            "After a disconnect the next request is not answered.",
+            "After a disconnect, the next request is not answered.",
             _DISCONNECT,
         ),
     },
@@ -554,7 +555,7 @@ FAILED: Final = Message("Failed ({status}). {detail}", "Check the server's log."
 TEXT: Final[Mapping[str, Message]] = {
     "repeated": Message("Returned unchanged."),
     "answered": Message("Accepted and answered, but not repeated by the model."),
-    "misread": Message("Returned as if UTF-8 were another encoding.", _UTF8),
+    "misread": Message("Returned in the wrong encoding: UTF-8 was decoded as another one.", _UTF8),
     "lost": Message("Characters were lost.", _UTF8),
     "escaped": Message(
         "Returned with HTML escapes.",
@@ -565,7 +566,7 @@ TEXT_PROBES: Final = ("emoji", "cjk", "code-fences", "control-characters")
 
 
 def messages_of(probe: str) -> Mapping[str, Message]:
-    """Return all messages of a probe by their codes."""
+    """Return result code to message for one probe."""
     own = TEXT if probe in TEXT_PROBES else PROBES[probe]
     return {**COMMON, "refused": REFUSED, "failed": FAILED, **own}
 
@@ -586,11 +587,13 @@ COST: Final = (
     "Checking {name}: at most {calls} calls, {tokens_in} tokens in and {tokens_out} out, "
     "in about {time}."
 )
-SUMMARY: Final = "{name}: {passed} passed, {warned} warned, {failed} failed, {skipped} not run"
+SUMMARY: Final = "{name}: {passed} passed, {warned} warnings, {failed} failed, {skipped} not run"
 UNNAMED_ENDPOINT: Final = "endpoint"
 """The name in reports of an endpoint that is checked by its address."""
 
-CATALOG_CONTEXT_MISMATCH: Final = "contradicts the text, which says “{claims}”; correct one of them"
+CATALOG_CONTEXT_MISMATCH: Final = (
+    "contradicts the description, which mentions “{claims}”; correct one of them"
+)
 CATALOG_NO_ENTRY: Final = "has no entry in the catalog; add one"
 CATALOG_NOT_SERVED: Final = (
     "is not served by any endpoint; add an endpoint, or set available = false"

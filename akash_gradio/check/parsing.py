@@ -99,7 +99,7 @@ class StreamedAnswer:
         answer: The answer that the stream adds up to.
         chunks: The JSON objects of its events.
         done: Whether `[DONE]` was received.
-        framing_issues: Codes of the probe `framing` for what many clients can't read.
+        framing_issues: Result codes of the probe `framing` for what many clients can't read.
         token_times_s: When text arrived, in seconds after the request.
     """
 
@@ -152,7 +152,7 @@ def delta_of(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def failure_before_body(response: ProbeResponse) -> AnswerFailure | None:
-    """Return the failure that status and connection show, None if the body has to be read."""
+    """Return the failure that follows from status and connection; None if the body decides."""
     status = response.status
     if status is None:
         interruption = response.interruption
@@ -163,7 +163,7 @@ def failure_before_body(response: ProbeResponse) -> AnswerFailure | None:
     if not 200 <= status < 300:
         return _refused(response, status)
     if response.interruption in ("", "stopped", "cut", "silent"):
-        return None  # the reader knows more precisely how much was received
+        return None  # ReplyReader distinguishes these more precisely
     return AnswerFailure(code=response.interruption, status=status)
 
 

@@ -1,4 +1,4 @@
-"""What a probe is: a pure function that evaluates observations of an endpoint."""
+"""Defines probes, which evaluate responses, and observations, which request them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Evidence:
         return responses
 
     def last_response(self, observation: str) -> ProbeResponse:
-        """Return the response that counts where a refused request was repeated differently."""
+        """Return the last response of an observation that retries a refused request."""
         return self.responses(observation)[-1]
 
     @property
@@ -62,7 +62,7 @@ class Evidence:
 
 
 class ProbeContext(Protocol):
-    """What an observation may use."""
+    """The operations that an observation may use."""
 
     @property
     def evidence(self) -> Evidence:
@@ -78,17 +78,20 @@ class ProbeContext(Protocol):
         request: ProbeRequest,
         *,
         timeout_s: float = REQUEST_TIMEOUT_S,
-        enough: Callable[[bytes], bool] = lambda _chunk: False,
+        stop_when: Callable[[bytes], bool] = lambda _chunk: False,
     ) -> ProbeResponse:
         """Send a request within the endpoint's limits.
 
         Args:
             request: The request.
             timeout_s: Time limit for the whole response.
-            enough: Called with each chunk of the body; True stops reading.
+            stop_when: Called with each chunk of the body; True stops reading.
 
         Returns:
-            The response as far as it was received. Raises nothing except on cancellation.
+            The response as far as it was received.
+
+        Raises:
+            TimeoutError: All request slots of an endpoint that also serves chats stayed in use.
         """
         ...
 
@@ -127,7 +130,7 @@ class Probe:
         level: The lowest level that includes the probe.
         requires: Probes that must not have failed or been skipped.
         observations: Names of the observations it evaluates.
-        evaluate: Draws the conclusion.
+        evaluate: Returns the result.
     """
 
     name: str

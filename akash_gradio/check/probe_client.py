@@ -73,13 +73,19 @@ class ProbeClient:
         request: ProbeRequest,
         *,
         timeout_s: float,
-        enough: Callable[[bytes], bool] = lambda _chunk: False,
+        stop_when: Callable[[bytes], bool] = lambda _chunk: False,
     ) -> ProbeResponse:
-        """Send a request and read the response to its end, the timeout, or until it is enough.
+        """Send a request and read the response. Raises nothing except on cancellation.
 
-        Raises nothing except on cancellation.
+        Args:
+            request: The request.
+            timeout_s: Time limit for the whole response, in seconds.
+            stop_when: Called with each chunk of the body; True stops reading.
+
+        Returns:
+            The response as far as it was received.
         """
-        recorder = _ResponseRecorder(request, enough, self._clock)
+        recorder = _ResponseRecorder(request, stop_when, self._clock)
         try:
             async with asyncio.timeout(timeout_s):
                 await self._record(request, recorder)
@@ -126,10 +132,10 @@ class _ResponseRecorder:
     """Collects one response while it is received."""
 
     def __init__(
-        self, request: ProbeRequest, enough: Callable[[bytes], bool], clock: Callable[[], float]
+        self, request: ProbeRequest, stop_when: Callable[[bytes], bool], clock: Callable[[], float]
     ) -> None:
         self.interruption = ""
-        self._request, self._enough, self._clock = request, enough, clock
+        self._request, self._stop_when, self._clock = request, stop_when, clock
         self._started_at = clock()
         self._status: int | None = None
         self._headers: dict[str, str] = {}
@@ -149,7 +155,7 @@ class _ResponseRecorder:
             if self._size > MAX_BODY_BYTES:
                 self.interruption = "too_long"
                 return
-            if self._enough(raw):
+            if self._stop_when(raw):
                 self.interruption = "stopped"
                 return
 

@@ -54,9 +54,9 @@ class ProbeResponse:
         status: HTTP status, or None if no response head was received.
         headers: Response headers with lower-case names.
         chunks: The body as it was received.
-        interruption: Why the body is incomplete, "" if it is complete. `stopped` if the probe had
-            read enough, `silent` after the timeout, `closed` if the connection ended before a
-            response, `cut` if it ended within the body, `no_http`, `encoding` or `too_long`.
+        interruption: Why the body is incomplete, "" if it is complete: `stopped` by `stop_when`,
+            `silent` after the timeout, `closed` if the connection ended before a response, `cut`
+            if it ended within the body, `no_http`, `encoding` or `too_long`.
         seconds: Time from sending the request to the end.
     """
 

@@ -14,8 +14,8 @@ from akash_gradio.domain.chat import EMPTY_MAPPING
 class Verdict(StrEnum):
     """How a probe ended.
 
-    A warning is something the app copes with or visitors rarely meet. A failure is something
-    visitors will meet.
+    A warning is a problem that the app works around or that visitors rarely encounter. A failure
+    is a problem that visitors will encounter.
     """
 
     PASS = "pass"
@@ -26,14 +26,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """What a probe concluded.
+    """The result of one probe.
 
     Attributes:
         verdict: How the probe ended.
         code: Key of the probe's message in `messages.PROBES`.
         facts: Values that fill the message.
         request: The request that reproduces the finding.
-        learned: Fields of `Capabilities` that are known by this result.
+        learned: Fields of `Capabilities` that this result determines.
     """
 
     verdict: Verdict
@@ -44,20 +44,20 @@ class ProbeResult:
 
 
 def passed(request: ProbeRequest | None, code: str = "ok", **facts: object) -> ProbeResult:
-    """Return a result for something that works as it should."""
+    """Return the result of a passed probe."""
     return ProbeResult(verdict=Verdict.PASS, code=code, facts=facts, request=request)
 
 
 def warned(request: ProbeRequest | None, code: str, **facts: object) -> ProbeResult:
-    """Return a result for something the app copes with."""
+    """Return a warning, see `Verdict`."""
     return ProbeResult(verdict=Verdict.WARN, code=code, facts=facts, request=request)
 
 
 def failed(request: ProbeRequest | None, code: str, **facts: object) -> ProbeResult:
-    """Return a result for something the app can't work without."""
+    """Return a failure, see `Verdict`."""
     return ProbeResult(verdict=Verdict.FAIL, code=code, facts=facts, request=request)
 
 
 def skipped(code: str, **facts: object) -> ProbeResult:
-    """Return a result for a probe that wasn't run, or that couldn't reach a conclusion."""
+    """Return the result of a probe that wasn't run or was inconclusive."""
     return ProbeResult(verdict=Verdict.SKIPPED, code=code, facts=facts)

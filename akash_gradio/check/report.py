@@ -31,12 +31,12 @@ def cost_facts(level: Level) -> dict[str, str]:
 
 
 def announcement(name: str, level: Level) -> str:
-    """Return the line that is shown before a check, with its cost."""
+    """Return the line that is shown before a check of the endpoint `name`, with its cost."""
     return messages.COST.format(name=name, **cost_facts(level))
 
 
-def line(finding: Finding) -> str:
-    """Return one finding, with the fix and the curl command if it is a warning or a failure."""
+def format_finding(finding: Finding) -> str:
+    """Return a finding as text. Warnings and failures have a fix and a curl command below."""
     text = f"{messages.VERDICTS[finding.verdict]:<5}{finding.title:<26}{finding.message}"
     if finding.verdict not in (Verdict.WARN, Verdict.FAIL):
         return text
@@ -45,13 +45,13 @@ def line(finding: Finding) -> str:
 
 
 def counts(findings: Iterable[Finding]) -> dict[str, int]:
-    """Return how many findings have each verdict."""
+    """Return verdict to number of findings."""
     by_verdict = Counter(finding.verdict for finding in findings)
     return {verdict.value: by_verdict[verdict] for verdict in Verdict}
 
 
 def summary(name: str, findings: Iterable[Finding]) -> str:
-    """Return the last line of a report."""
+    """Return the last line of a report, with the number of findings per verdict."""
     by_verdict = counts(findings)
     return messages.SUMMARY.format(
         name=name,

@@ -51,7 +51,7 @@ class Finding:
         probe: Name of the probe.
         title: Display name of the probe.
         verdict: How the probe ended.
-        code: `probe.code`, the same whenever the same is found.
+        code: Stable identifier, the probe's name and the result's code: `speed.slow`.
         message: What was observed, and what it means.
         fix: What to change, "" if nothing needs to be changed.
         curl: Command that repeats the request, "" if there is none.
@@ -79,7 +79,7 @@ class Check:
         clock: Returns monotonic seconds.
 
     Attributes:
-        learned: Fields of `Capabilities` that the check found out, complete at the end.
+        learned: Fields of `Capabilities` that the results have determined so far.
     """
 
     def __init__(
@@ -135,23 +135,25 @@ class Check:
         request: ProbeRequest,
         *,
         timeout_s: float = REQUEST_TIMEOUT_S,
-        enough: Callable[[bytes], bool] = lambda _chunk: False,
+        stop_when: Callable[[bytes], bool] = lambda _chunk: False,
     ) -> ProbeResponse:
         """Send a request within the limits of the endpoint and of this check."""
         async with self._request_limit:
             if self._slots is None:
-                return await self._send(request, timeout_s, enough)
+                return await self._send(request, timeout_s, stop_when)
             async with asyncio.timeout(self._scale * SLOT_TIMEOUT_S):
                 await self._slots.acquire_slot()
             try:
-                return await self._send(request, timeout_s, enough)
+                return await self._send(request, timeout_s, stop_when)
             finally:
                 self._slots.release_slot()
 
     async def _send(
-        self, request: ProbeRequest, timeout_s: float, enough: Callable[[bytes], bool]
+        self, request: ProbeRequest, timeout_s: float, stop_when: Callable[[bytes], bool]
     ) -> ProbeResponse:
-        return await self._client.send(request, timeout_s=self._scale * timeout_s, enough=enough)
+        return await self._client.send(
+            request, timeout_s=self._scale * timeout_s, stop_when=stop_when
+        )
 
     async def _run(self, queue: asyncio.Queue[Finding | None]) -> None:
         probes = probes_of(self.level)
@@ -168,30 +170,30 @@ class Check:
             queue.put_nowait(None)
 
     async def _probe(self, probe: Probe, queue: asyncio.Queue[Finding | None]) -> None:
-        result = await self._result(probe)
+        result = await self._evaluate(probe)
         self._verdicts[probe.name].set_result(result.verdict)
         self.learned |= result.learned
         queue.put_nowait(self._finding(probe, result))
 
-    async def _result(self, probe: Probe) -> ProbeResult:
+    async def _evaluate(self, probe: Probe) -> ProbeResult:
         for required in probe.requires:
             if await self._verdicts[required] in (Verdict.FAIL, Verdict.SKIPPED):
                 return skipped("needs", need=messages.TITLES[required])
         try:
             for name in probe.observations:
-                await self._observed(name)
+                await self._ensure_observed(name)
         except TimeoutError:
             return skipped("busy") if self._slots is not None else failed(None, "silent")
         return probe.evaluate(self.evidence)
 
-    async def _observed(self, name: str) -> None:
+    async def _ensure_observed(self, name: str) -> None:
         if name not in self._observing:
             self._observing[name] = asyncio.create_task(self._observe(OBSERVATIONS[name]))
         await asyncio.shield(self._observing[name])
 
     async def _observe(self, observation: Observation) -> None:
         for earlier in observation.after:
-            await self._observed(earlier)
+            await self._ensure_observed(earlier)
         async with self._observation_limit:
             async with asyncio.timeout(self._scale * (observation.timeout_s + 1)):
                 self._results[observation.name] = await observation.observe(self)

@@ -20,7 +20,7 @@ from akash_gradio.domain.model import ServedModel
 
 
 class RunningEndpoint(SlotPool, Protocol):
-    """An endpoint that also serves chats, and stores what a check learns about it."""
+    """An endpoint that also serves chats, and stores the capabilities that a check determines."""
 
     entry: EndpointSettings
 
@@ -35,7 +35,7 @@ class RunningEndpoint(SlotPool, Protocol):
 
 
 class CheckService:
-    """Starts checks and knows which ones are running.
+    """Runs checks, at most one per endpoint at a time.
 
     Args:
         endpoint: Returns the running endpoint with an alias, or None.
@@ -73,7 +73,16 @@ class CheckService:
     def check_address(
         self, url: str, key: SecretStr | None, model: str | None, level: Level
     ) -> AsyncGenerator[Mapping[str, Any], None]:
-        """Check any address. Takes, returns and raises the same as `check_endpoint`.
+        """Check an address.
+
+        Args:
+            url: The base URL in any of the supported forms.
+            key: The endpoint's API key.
+            model: The endpoint's own id of the model, or None for the first listed model.
+            level: How much is checked.
+
+        Returns:
+            The same events as `check_endpoint`.
 
         Raises:
             CheckError: The address can't be used, or it is being checked already.

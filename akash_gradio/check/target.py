@@ -63,7 +63,7 @@ class Target:
     def curl(self, request: ProbeRequest) -> str:
         """Return the request as a shell command, with variables in place of secrets.
 
-        Secrets are replaced even where the endpoint has put them into the id of its model.
+        Secrets are replaced everywhere, even in a model id that the endpoint made up.
         """
         command = self._command(request)
         for secret in self._secrets():

@@ -14,7 +14,7 @@ from akash_gradio.domain.errors import UserError
 
 
 class CheckError(UserError):
-    """A check can't begin. Page and terminal have the texts of its codes."""
+    """A check can't start. The texts of its codes are in `web/texts.py` and `cli/errors.py`."""
 
 
 def target_of_address(
@@ -25,7 +25,7 @@ def target_of_address(
     Args:
         address: The base URL in any of the supported forms, with or without a scheme.
         key: The endpoint's API key.
-        model: The endpoint's own id of the model, or None for the first it lists.
+        model: The endpoint's own id of the model, or None for the first listed model.
         catalog: Where the model's entry is looked up.
         key_name: Environment variable that stands for the key in printed commands.
 

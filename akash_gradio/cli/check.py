@@ -48,7 +48,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     if options.json:
         document = json.dumps({"endpoints": reports}, ensure_ascii=False, indent=2)
         sys.stdout.write(document + "\n")
-    return 0 if all(one["ok"] for one in reports) else EXIT_FAILED
+    return 0 if all(endpoint_report["ok"] for endpoint_report in reports) else EXIT_FAILED
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -111,7 +111,7 @@ async def _check(target: Target, level: Level, *, quiet: bool) -> dict[str, Any]
         async for finding in findings:
             reported.append(finding)
             if not quiet:
-                sys.stdout.write(report.line(finding) + "\n")
+                sys.stdout.write(report.format_finding(finding) + "\n")
                 sys.stdout.flush()
     if not quiet:
         sys.stdout.write(report.summary(name, reported) + "\n")

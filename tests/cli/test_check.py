@@ -44,7 +44,7 @@ def test_a_healthy_endpoint_exits_with_0(capsys: Capsys) -> None:
     with StubThread(compliant(), key=KEY) as stub:
         assert main(["check", "gpu-1", "--quick"], endpoints(stub)) == 0
     output = capsys.readouterr().out
-    assert "18 passed, 0 warned, 0 failed, 0 not run" in output
+    assert "18 passed, 0 warnings, 0 failed, 0 not run" in output
 
 
 def test_the_cost_is_printed_first(capsys: Capsys) -> None:
@@ -255,6 +255,6 @@ def test_the_documentation_has_the_right_number_of_probes() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"{standard} probes in about 15 s ({full} with `--full`)" in readme
     text = (ROOT / "docs" / "checking.md").read_text(encoding="utf-8")
-    match = re.search(r"(\d+) passed, (\d+) warned, (\d+) failed, (\d+) not run", text)
+    match = re.search(r"(\d+) passed, (\d+) warnings, (\d+) failed, (\d+) not run", text)
     assert match is not None
     assert sum(map(int, match.groups())) == standard

@@ -20,7 +20,7 @@ _REASONING_MODEL: Final = re.compile(r"\br1\b|qwq|think|reason", re.IGNORECASE)
 
 
 async def _reasoning(context: ProbeContext) -> tuple[ProbeResponse, ...]:
-    """Send a small task if the catalog or the name says that the model reasons."""
+    """Send a small task if the catalog or the name identifies a reasoning model."""
     evidence = context.evidence
     card = evidence.target.card
     if not (card is not None and card.reasoning) and not _REASONING_MODEL.search(evidence.model):

@@ -29,26 +29,26 @@ async def send_chat(
     *messages: tuple[str, Any],
     tokens: int = FEW_TOKENS,
     timeout_s: float = REQUEST_TIMEOUT_S,
-    enough: Callable[[bytes], bool] = lambda _chunk: False,
+    stop_when: Callable[[bytes], bool] = lambda _chunk: False,
     **parameters: Any,
 ) -> ProbeResponse:
     """Send a chat whose answer is limited to a number of tokens.
 
     Args:
-        context: What the observation may use.
+        context: The context of the observation.
         messages: Pairs of role and content.
         tokens: Upper bound of the answer. It is sent in the field that the endpoint accepts.
         timeout_s: Time limit for the whole response.
-        enough: Called with each chunk of the body; True stops reading.
+        stop_when: Called with each chunk of the body; True stops reading.
         parameters: Further arguments of `chat_request`.
     """
     evidence = context.evidence
     plain = evidence.results.get("plain")
     # OpenAI's reasoning models refuse `max_tokens`; then `plain` has two responses.
-    newer = isinstance(plain, tuple) and len(plain) > 1
-    limit: dict[str, Any] = {"max_completion_tokens" if newer else "max_tokens": tokens}
+    was_retried = isinstance(plain, tuple) and len(plain) > 1
+    limit: dict[str, Any] = {"max_completion_tokens" if was_retried else "max_tokens": tokens}
     request = chat_request(evidence.model, *messages, **limit, **parameters)
-    return await context.send(request, timeout_s=timeout_s, enough=enough)
+    return await context.send(request, timeout_s=timeout_s, stop_when=stop_when)
 
 
 def answer_failed(
@@ -65,7 +65,7 @@ def answer_failed(
 
 
 def rejection(response: ProbeResponse, evidence: Evidence) -> ProbeResult | None:
-    """Return why a request failed that differs from the plain one only in what is probed.
+    """Return the failure of a request that differs from `plain` only in the probed feature.
 
     Returns:
         A warning, `busy` if the endpoint may answer later, or None if the request was accepted.

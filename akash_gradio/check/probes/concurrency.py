@@ -1,4 +1,4 @@
-"""Probes for parallel requests, and for whether a disconnect stops the work.
+"""Probes for parallel requests, and for whether a disconnect stops the generation.
 
 Their observations are exclusive: other requests would change what is measured.
 """
@@ -36,14 +36,14 @@ async def _parallel(context: ProbeContext) -> tuple[ProbeResponse, ...]:
 
 async def _disconnect(context: ProbeContext) -> tuple[ProbeResponse, ...]:
     """Disconnect from a long answer at its first token, then request a short one at once."""
-    left = await send_chat(
+    abandoned = await send_chat(
         context,
         COUNT_TO_300,
         tokens=LONG_TOKENS,
         stream=True,
-        enough=lambda chunk: b'"content":' in chunk,
+        stop_when=lambda chunk: b'"content":' in chunk,
     )
-    return left, await send_chat(context, COUNT_TO_300, tokens=SHORT_TOKENS, stream=True)
+    return abandoned, await send_chat(context, COUNT_TO_300, tokens=SHORT_TOKENS, stream=True)
 
 
 def _evaluate_parallel(evidence: Evidence) -> ProbeResult:
@@ -63,9 +63,9 @@ def _evaluate_parallel(evidence: Evidence) -> ProbeResult:
 
 
 def _evaluate_disconnect(evidence: Evidence) -> ProbeResult:
-    left, following = evidence.responses("disconnect")
-    if left.interruption != "stopped":
-        return skipped("busy" if left.status == 429 else "no_stream")
+    abandoned, following = evidence.responses("disconnect")
+    if abandoned.interruption != "stopped":
+        return skipped("busy" if abandoned.status == 429 else "no_stream")
     usual_times_s = parse_stream(evidence.last_response("stream")).token_times_s
     if not usual_times_s:
         return skipped("no_stream")
@@ -74,8 +74,8 @@ def _evaluate_disconnect(evidence: Evidence) -> ProbeResult:
         return skipped("busy") if following.status == 429 else warned(following.request, "blocked")
     facts = {"usual": format_seconds(usual_times_s[0]), "now": format_seconds(times_s[0])}
     if times_s[0] > SLOWDOWN_FACTOR * usual_times_s[0] + SLOWDOWN_S:
-        return warned(left.request, "goes_on", **facts)
-    return passed(left.request, **facts)
+        return warned(abandoned.request, "goes_on", **facts)
+    return passed(abandoned.request, **facts)
 
 
 OBSERVATIONS: Final = (

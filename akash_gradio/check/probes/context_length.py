@@ -18,7 +18,7 @@ NINE_TOKENS: Final = "1 2 3 4 5 6 7 8 9 "
 MARGIN: Final = 20
 """Repetitions of the nine tokens beyond the limit."""
 MAX_CONTEXT_TOKENS: Final = 200_000
-"""Larger contexts aren't probed: a message of a megabyte would tell nothing new."""
+"""Larger contexts aren't probed: a message of a megabyte would cost more than it shows."""
 
 
 async def _long(context: ProbeContext) -> ProbeResponse:

@@ -21,12 +21,12 @@ COUNT_TO_60: Final = ("user", "Count from 1 to 60, with commas between the numbe
 COUNT_TOKENS: Final = 64
 LONGER_FACTOR: Final = 4
 BURST_SHARE: Final = 0.05
-"""An answer whose text arrives within this share of its time came in one burst."""
+"""An answer is a burst if its text arrives within this share of its duration."""
 MIN_MEASURABLE_S: Final = 0.25
 """A shorter answer ends before a visitor could see it stream."""
 MIN_MEASURABLE_TOKENS: Final = 8
 LATE_FACTOR: Final = 1.5
-"""How much later the first text of a buffered answer arrives if the answer is longer."""
+"""Behind a buffering proxy, a longer answer's first text arrives later by at least this factor."""
 SLOW_FIRST_TOKEN_S: Final = 5.0
 SLOW_TOKENS_PER_S: Final = 10.0
 STREAM_OPTIONS: Final = {"include_usage": True}
