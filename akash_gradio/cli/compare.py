@@ -72,7 +72,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 async def _execute(options: Options, app: App) -> int:
     async with app.lifespan():
         await app.gateway.discover()
-        _check_models(options.plan, app)
+        _check_lanes(options.plan, app)
         if options.forecast_only:
             _print_forecast(_forecast(options, app, ()), options.plan)
             return EXIT_OK
@@ -90,21 +90,19 @@ async def _execute(options: Options, app: App) -> int:
             return _summarize(options, journal, state)
 
 
-def _check_models(plan: Plan, app: App) -> None:
-    """Reject unknown models and endpoints. They are typing errors here, but rows during a run."""
+def _check_lanes(plan: Plan, app: App) -> None:
+    """Reject unknown models and endpoints, which would make every call of their lanes fail."""
     endpoints = app.gateway.endpoints()
-    served = {model.id for each in endpoints for model in each.models or ()}
-    undiscovered = any(each.models is None for each in endpoints)
+    served = {model.id for endpoint in endpoints for model in endpoint.models or ()}
+    undiscovered = any(endpoint.models is None for endpoint in endpoints)
     for model in dict.fromkeys(lane.model for lane in plan.lanes):
         if model not in served and not undiscovered:
             available = ", ".join(sorted(served)[:20]) or "none"
             raise CommandError("model_not_served", model=model, available=available)
-    aliases = [each.alias for each in endpoints]
-    for endpoint in dict.fromkeys(lane.endpoint for lane in plan.lanes if lane.endpoint):
-        if endpoint not in aliases:
-            raise CommandError(
-                "endpoint_not_found", endpoint=endpoint, available=", ".join(aliases)
-            )
+    aliases = [endpoint.alias for endpoint in endpoints]
+    for alias in dict.fromkeys(lane.endpoint for lane in plan.lanes if lane.endpoint):
+        if alias not in aliases:
+            raise CommandError("endpoint_not_found", endpoint=alias, available=", ".join(aliases))
 
 
 def _forecast(options: Options, app: App, known: Iterable[int]) -> Forecast:
@@ -253,9 +251,9 @@ def _print_changes(path: Path, journal: Journal) -> None:
     with closing(Journal.open(path)) as earlier:
         changed = list(changes(earlier.plan, earlier.row, journal.plan, journal.row))
     _print(f"{_count(len(changed), 'cell')} changed since {path.name}.")
-    for each in changed:
-        repeat = f", repeat {each.repeat + 1}" if journal.plan.repeats > 1 else ""
-        sys.stdout.write(f"{each.prompt}, {each.lane}{repeat}: {', '.join(each.kinds)}\n")
+    for change in changed:
+        repeat = f", repeat {change.repeat + 1}" if journal.plan.repeats > 1 else ""
+        sys.stdout.write(f"{change.prompt}, {change.lane}{repeat}: {', '.join(change.kinds)}\n")
 
 
 def _count(count: int, noun: str) -> str:

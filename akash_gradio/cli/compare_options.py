@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from akash_gradio.cli.errors import CommandError
-from akash_gradio.compare.candidates import (
+from akash_gradio.compare.checks import Check, CheckKind, check_problem
+from akash_gradio.compare.lane_builder import (
     MAX_STOP_SEQUENCES,
     REASONING_EFFORT_PATTERN,
     Candidate,
     SharedSettings,
     build_lanes,
 )
-from akash_gradio.compare.checks import Check, CheckKind, check_problem
 from akash_gradio.compare.plan import MAX_CALLS, MAX_LANES, MAX_REPEATS, Lane, Plan
 from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.compare.prompt_set_reader import format_from_name, parse_prompt_set
@@ -61,7 +61,7 @@ def parse_arguments(arguments: Sequence[str]) -> Options:
     parsed = _parser().parse_args(arguments)
     checks = tuple(_check(text) for text in parsed.check)
     prompts = tuple(
-        replace(each, checks=(*each.checks, *checks)) for each in _prompts(parsed.prompts)
+        replace(prompt, checks=(*prompt.checks, *checks)) for prompt in _prompts(parsed.prompts)
     )
     plan = Plan(
         prompts=prompts,
@@ -213,7 +213,7 @@ def _prompts(path: Path) -> tuple[Prompt, ...]:
 
 
 def _lanes(parsed: argparse.Namespace) -> tuple[Lane, ...]:
-    models = dict.fromkeys(each.strip() for each in parsed.models.split(",") if each.strip())
+    models = dict.fromkeys(part.strip() for part in parsed.models.split(",") if part.strip())
     candidates = (*(Candidate(model=each) for each in models), *map(_candidate, parsed.lane))
     shared = SharedSettings(
         temperatures=parsed.temperature,

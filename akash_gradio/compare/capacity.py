@@ -17,16 +17,16 @@ def endpoint_shares(lane: Lane, endpoints: Sequence[EndpointStatus]) -> Mapping[
     """Return the expected share of a lane's calls per endpoint.
 
     Returns:
-        Endpoint alias → share, 1 in total. If no endpoint is known to serve the model, one entry
-        for the model itself, named "?" and its id.
+        Endpoint alias → share; the shares add up to 1. If no endpoint is known to serve the model,
+        the only key is "?" followed by the model's id.
     """
     if lane.endpoint is not None:
         return {lane.endpoint: 1.0}
-    serving = [each for each in endpoints if _serves(each, lane.model) and each.weight > 0]
-    available = [each for each in serving if each.state not in _UNAVAILABLE] or serving
-    priority = min((each.priority for each in available), default=0)
-    candidates = [each for each in available if each.priority == priority]
-    total = sum(each.weight for each in candidates)
+    serving = [e for e in endpoints if _serves(e, lane.model) and e.weight > 0]
+    available = [e for e in serving if e.state not in _UNAVAILABLE] or serving
+    priority = min((e.priority for e in available), default=0)
+    candidates = [e for e in available if e.priority == priority]
+    total = sum(e.weight for e in candidates)
     return {e.alias: e.weight / total for e in candidates} or {f"?{lane.model}": 1.0}
 
 
@@ -41,20 +41,20 @@ class EndpointLoads:
         self._per_endpoint = per_endpoint
         self._load: defaultdict[str, float] = defaultdict(float)
 
-    def fits(self, call: Mapping[str, float]) -> bool:
-        """Return whether another call fits. The first call of an endpoint always does."""
-        room = (
+    def fits(self, shares: Mapping[str, float]) -> bool:
+        """Return whether a call with these shares fits. An endpoint's first call always does."""
+        fits_each = (
             self._load[alias] + share <= self._per_endpoint + _ROUNDING
-            for alias, share in call.items()
+            for alias, share in shares.items()
         )
-        return all(room) or not any(self._load[alias] > _ROUNDING for alias in call)
+        return all(fits_each) or not any(self._load[alias] > _ROUNDING for alias in shares)
 
-    def add(self, call: Mapping[str, float]) -> None:
-        """Count a call that begins."""
-        for alias, share in call.items():
+    def add(self, shares: Mapping[str, float]) -> None:
+        """Count a call that starts."""
+        for alias, share in shares.items():
             self._load[alias] += share
 
-    def remove(self, call: Mapping[str, float]) -> None:
+    def remove(self, shares: Mapping[str, float]) -> None:
         """Stop counting a call that ended."""
-        for alias, share in call.items():
+        for alias, share in shares.items():
             self._load[alias] -= share

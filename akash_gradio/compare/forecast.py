@@ -1,14 +1,15 @@
-"""Estimates what a run will take before anything is spent: calls, tokens, dollars, time."""
+"""Estimates the calls, tokens, cost and duration of a run before it starts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from akash_gradio.compare.capacity import endpoint_shares
 from akash_gradio.compare.plan import Plan, Task
+from akash_gradio.compare.task import CardLookup
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.domain.tokens import TOKENS_PER_MESSAGE, estimate_tokens, utf8_length
@@ -45,7 +46,7 @@ class Forecast:
 
 def forecast(
     plan: Plan,
-    cards: Callable[[str], ModelCard | None],
+    get_card: CardLookup,
     endpoints: Sequence[EndpointStatus],
     *,
     per_endpoint: int,
@@ -55,7 +56,7 @@ def forecast(
 
     Args:
         plan: The run.
-        cards: Catalog id → card, for prices.
+        get_card: Looks up a model's card, for its prices.
         endpoints: The state of all endpoints, for their times to the first token.
         per_endpoint: Concurrent calls per endpoint.
         known: Numbers of the tasks that have a row already.
@@ -64,10 +65,10 @@ def forecast(
     cost, priced, unpriced = 0.0, False, dict[str, None]()
     work_s: defaultdict[str, float] = defaultdict(float)
     shares_of_lanes = [endpoint_shares(lane, endpoints) for lane in plan.lanes]
-    first_token_s = {each.alias: each.first_token_s for each in endpoints}
+    first_token_s = {endpoint.alias: endpoint.first_token_s for endpoint in endpoints}
     for number in (n for n in range(plan.calls) if n not in known):
         task = plan.task(number)
-        card = cards(task.lane.model)
+        card = get_card(task.lane.model)
         task_in, task_out = _tokens_in(task), _tokens_out(task, card)
         calls, tokens_in, tokens_out = calls + 1, tokens_in + task_in, tokens_out + task_out
         if card and card.prompt_price is not None and card.completion_price is not None:

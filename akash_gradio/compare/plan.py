@@ -85,7 +85,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A whole run.
+    """What a run consists of.
 
     Attributes:
         prompts: At least one.
@@ -125,7 +125,7 @@ class Plan:
     def vote_labels(self) -> frozenset[str]:
         """All labels under which votes may refer to the lanes.
 
-        The page's labels mention only that there is a system prompt, before everything else.
+        In labels of the page, "system prompt" without its text follows the model.
         """
         labels = {*self.labels, *(lane.model for lane in self.lanes)}
         for lane in self.lanes:
@@ -136,9 +136,9 @@ class Plan:
         return frozenset(labels)
 
     def order(self) -> list[int]:
-        """Return the task numbers in the order of their start.
+        """Return the task numbers in the order in which they are started.
 
-        Prompt after prompt; the order of the lanes is random for each prompt.
+        Prompts are in the order of the set; the lanes are shuffled for each prompt.
         """
         numbers: list[int] = []
         lanes = list(range(len(self.lanes)))
@@ -152,7 +152,7 @@ class Plan:
         return number % len(self.lanes)
 
     def task(self, number: int) -> Task:
-        """Return a task. If the lane has a seed, each repeat sends the next one."""
+        """Return the task with this number. A lane's seed is incremented by 1 at each repeat."""
         row, lane_index = divmod(number, len(self.lanes))
         repeat, prompt = divmod(row, len(self.prompts))
         lane = self.lanes[lane_index]
@@ -185,7 +185,7 @@ def _describe(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{name} {value:g}"
     if isinstance(value, list | tuple):
-        value = " ".join(json.dumps(each, ensure_ascii=False) for each in value)
+        value = " ".join(json.dumps(item, ensure_ascii=False) for item in value)
     return f"{name} {value}"
 
 
@@ -245,9 +245,9 @@ def sampling_dict(sampling: Sampling) -> dict[str, Any]:
     A parameter that isn't sent has the value `endpoint` or `catalog`, see `domain.chat.Default`.
     """
     return {
-        each.name: value.value if isinstance(value, Default) else value
-        for each in fields(Sampling)
-        if (value := getattr(sampling, each.name)) != each.default
+        parameter.name: value.value if isinstance(value, Default) else value
+        for parameter in fields(Sampling)
+        if (value := getattr(sampling, parameter.name)) != parameter.default
     }
 
 

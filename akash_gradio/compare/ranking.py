@@ -1,4 +1,4 @@
-"""Ranks lanes by votes, with confidence intervals, and says which orders the votes don't prove.
+"""Ranks lanes by votes, with confidence intervals, and tests which orders the votes prove.
 
 The model is Bradley-Terry, fitted by Newton's method (Hunter 2004, "MM algorithms for generalized
 Bradley-Terry models", gives the likelihood). A tie or "both bad" counts as half a win for each
@@ -35,8 +35,8 @@ RESAMPLES: Final = 1000
 MAX_LANES: Final = 50
 """Lanes that are ranked; those with the fewest votes are left out."""
 SIGNIFICANCE: Final = 0.01
-"""Probability that equal lanes are ordered at all, per look. It is low because people look
-often."""
+"""Probability, for one ranking, that any lanes of equal strength are ordered. It is low because a
+ranking is computed again after every few votes."""
 POWER: Final = 0.8
 """Probability that the reported number of missing votes is enough."""
 MAX_MISSING_VOTES: Final = 10_000
@@ -223,9 +223,9 @@ class _Fits:
 
         self._np = numpy
         self._labels = labels
-        at = {label: place for place, label in enumerate(labels)}
-        self._first = numpy.array([at[pair.a] for pair in pairs])
-        self._second = numpy.array([at[pair.b] for pair in pairs])
+        index = {label: position for position, label in enumerate(labels)}
+        self._first = numpy.array([index[pair.a] for pair in pairs])
+        self._second = numpy.array([index[pair.b] for pair in pairs])
         self._counts = numpy.array(
             [(p.a_wins, p.b_wins, p.ties + p.both_bad) for p in pairs], dtype=float
         )
@@ -257,8 +257,8 @@ class _Fits:
         ]
         low, high = np.quantile(np.concatenate(strengths), [0.025, 0.975], axis=0)
         return (
-            [CENTER + POINTS * float(each) for each in low],
-            [CENTER + POINTS * float(each) for each in high],
+            [CENTER + POINTS * float(strength) for strength in low],
+            [CENTER + POINTS * float(strength) for strength in high],
         )
 
     def tests(self) -> _Tests:
@@ -277,16 +277,17 @@ class _Fits:
             equal = self._strengths_if_equal(scores[0], batch)
             repeated = np.broadcast_to(scores, (len(batch), lanes, lanes))
             restricted = self._likelihood(repeated, equal)
-            ratios += [max(0.0, 2 * float(best - each)) for each in restricted]
+            ratios += [max(0.0, 2 * float(best - likelihood)) for likelihood in restricted]
         ratio = dict(zip(pairs, ratios, strict=True))
-        return _Tests(self._labels, [float(each) for each in free[0]], self._groups, ratio)
+        strengths = [float(strength) for strength in free[0]]
+        return _Tests(self._labels, strengths, self._groups, ratio)
 
     def _batches(self, rows: Array) -> Iterable[Array]:
         size = max(1, _MAX_ARRAY_SIZE // len(self._labels) ** 2)
         return (rows[start : start + size] for start in range(0, len(rows), size))
 
     def _scores(self, counts: Array, artificial_ties: float) -> Array:
-        """Return the wins of each lane against each, ties as halves: (fits, lanes, lanes)."""
+        """Return each lane's wins against each other lane, ties as halves: (fits, lanes, lanes)."""
         np, lanes = self._np, len(self._labels)
         ties = (counts[:, :, 2] + artificial_ties) / 2
         scores: Array = np.zeros((len(counts), lanes, lanes))
@@ -319,14 +320,14 @@ class _Fits:
         """Return the fitted strengths if the lanes of each pair are equal: (pairs, lanes)."""
         np, lanes = self._np, len(scores)
         fits = np.arange(len(pairs))
-        one, other = pairs[:, 0], pairs[:, 1]
+        first, second = pairs[:, 0], pairs[:, 1]
         merged = np.broadcast_to(scores, (len(pairs), lanes, lanes)).copy()
-        merged[fits, one] += merged[fits, other]
-        merged[fits, :, one] += merged[fits, :, other]
-        merged[fits, other] = merged[fits, :, other] = 0
-        merged[fits, one, one] = 0
+        merged[fits, first] += merged[fits, second]
+        merged[fits, :, first] += merged[fits, :, second]
+        merged[fits, second] = merged[fits, :, second] = 0
+        merged[fits, first, first] = 0
         strengths: Array = self._strengths(merged)
-        strengths[fits, other] = strengths[fits, one]
+        strengths[fits, second] = strengths[fits, first]
         return strengths
 
     def _likelihood(self, scores: Array, strengths: Array) -> Array:
@@ -349,9 +350,9 @@ class _Tests:
         self._ratio = ratio
         self._threshold = NormalDist().inv_cdf(1 - SIGNIFICANCE / len(ratio) / 2)
 
-    def better(self, one: int, other: int) -> bool:
-        """Return whether the votes prove that one lane is better than the other."""
-        return self._strengths[one] > self._strengths[other] and self._proven(one, other)
+    def better(self, lane: int, other: int) -> bool:
+        """Return whether the votes prove that a lane is better than the other."""
+        return self._strengths[lane] > self._strengths[other] and self._proven(lane, other)
 
     def neighbors(self, upper: int, lower: int) -> Neighbors:
         """Describe the order of two lanes."""
@@ -362,35 +363,38 @@ class _Tests:
             lower=self._labels[lower],
             ordered=ordered,
             connected=connected,
-            more_votes=None if ordered or not connected else self._missing(upper, lower),
+            more_votes=None if ordered or not connected else self._missing_votes(upper, lower),
         )
 
-    def _proven(self, one: int, other: int) -> bool:
-        return self._ratio_of(one, other) > self._threshold**2
+    def _proven(self, lane: int, other: int) -> bool:
+        return self._likelihood_ratio(lane, other) > self._threshold**2
 
-    def _ratio_of(self, one: int, other: int) -> float:
+    def _likelihood_ratio(self, lane: int, other: int) -> float:
         """Return the likelihood ratio, 0 if no chain of votes connects the lanes."""
-        return self._ratio.get((min(one, other), max(one, other)), 0.0)
+        return self._ratio.get((min(lane, other), max(lane, other)), 0.0)
 
-    def _missing(self, upper: int, lower: int) -> int | None:
-        """Each vote adds, on average, twice its divergence from a coin toss to the ratio."""
+    def _missing_votes(self, upper: int, lower: int) -> int | None:
+        """Estimate how many more votes prove the order, None for more than MAX_MISSING_VOTES.
+
+        On average, a vote adds twice its Kullback-Leibler divergence from a coin toss to the ratio.
+        """
         chance = 1 / (1 + math.exp(self._strengths[lower] - self._strengths[upper]))
         gain = 2 * (math.log(2) + sum(p * math.log(p) for p in (chance, 1 - chance) if p > 0))
         needed = (self._threshold + NormalDist().inv_cdf(POWER)) ** 2
-        missing = needed - self._ratio_of(upper, lower)
+        missing = needed - self._likelihood_ratio(upper, lower)
         if gain * MAX_MISSING_VOTES < missing:
             return None
         return max(1, math.ceil(missing / gain))
 
 
 def _chance(np: Any, strengths: Array) -> Array:
-    """Return the probability that each lane beats each: (fits, lanes, lanes)."""
+    """Return the probability that each lane beats each other lane: (fits, lanes, lanes)."""
     chance: Array = 1 / (1 + np.exp(strengths[:, None, :] - strengths[:, :, None]))
     return chance
 
 
 def _groups(lanes: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """Return the group number of each lane. Votes connect the lanes of a group."""
+    """Return the group number of each lane. Chains of votes connect the lanes of a group."""
     parents = list(range(lanes))
 
     def root(lane: int) -> int:
@@ -398,7 +402,7 @@ def _groups(lanes: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
             lane = parents[lane]
         return lane
 
-    for one, other in pairs:
-        parents[root(one)] = root(other)
+    for a, b in pairs:
+        parents[root(a)] = root(b)
     numbers: dict[int, int] = {}
     return [numbers.setdefault(root(lane), len(numbers)) for lane in range(lanes)]

@@ -23,7 +23,7 @@ class Row:
         began: When the request was sent: UTC, ISO 8601.
         answer: The text, as far as it arrived.
         reasoning: The reasoning, as far as it arrived.
-        error: What the error and the endpoint report, without addresses; "" if there is none.
+        error: The error's text and the endpoint's detail, without addresses; "" if there is none.
         receipt: Facts about the request. It names endpoints by their alias only.
         checks: Results of the prompt's checks.
         cost: US dollars; None without prices or token counts.
@@ -47,7 +47,7 @@ class Row:
     @property
     def passed(self) -> bool:
         """Whether the answer is complete and passed every check."""
-        return self.ok and all(each.passed for each in self.checks)
+        return self.ok and all(result.passed for result in self.checks)
 
 
 def row_dict(row: Row) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def row_dict(row: Row) -> dict[str, Any]:
         "reasoning": row.reasoning,
         "error": row.error,
         "receipt": receipt_dict(row.receipt) if row.receipt else None,
-        "checks": [[each.check.kind.value, each.check.value, each.passed] for each in row.checks],
+        "checks": [[c.check.kind.value, c.check.value, c.passed] for c in row.checks],
         "cost": row.cost,
     }
 
@@ -98,12 +98,12 @@ def receipt_dict(receipt: Receipt) -> dict[str, Any]:
 
 
 def _field_values(value: Receipt | Attempt | Count) -> dict[str, Any]:
-    return {each.name: getattr(value, each.name) for each in fields(value)}
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _receipt_from(data: Mapping[str, Any]) -> Receipt:
     values = _current_names(data)
-    values["attempts"] = tuple(Attempt(**_current_names(each)) for each in data["attempts"])
+    values["attempts"] = tuple(Attempt(**_current_names(a)) for a in data["attempts"])
     for name in _COUNTS:
         values[name] = Count(**data[name]) if data[name] else None
     return Receipt(**values)

@@ -18,7 +18,7 @@ from akash_gradio.compare.journal import Journal, JournalError
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.runner import Runner, RunState
 from akash_gradio.compare.summary import Summary, summarize
-from akash_gradio.compare.task import Cards
+from akash_gradio.compare.task import CardLookup
 from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
@@ -109,17 +109,21 @@ class RunStore:
     """
 
     def __init__(
-        self, folder: Path | None, gateway: ChatGateway, cards: Cards, closing: Callable[[], bool]
+        self,
+        folder: Path | None,
+        gateway: ChatGateway,
+        get_card: CardLookup,
+        closing: Callable[[], bool],
     ) -> None:
         """Create a store without touching the disk.
 
         Args:
             folder: Where the files are; None uses a temporary folder.
             gateway: Where requests are sent.
-            cards: For the prices of the models.
+            get_card: Looks up a model's card, for its prices.
             closing: Whether the server is shutting down; no call is started then.
         """
-        self._folder, self._gateway, self._cards = folder, gateway, cards
+        self._folder, self._gateway, self._get_card = folder, gateway, get_card
         self._closing = closing
         self.kept = folder is not None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -248,7 +252,7 @@ class RunStore:
         return run
 
     def _new_run(self, journal: Journal, visitor_id: str = "") -> OpenRun:
-        runner = Runner(journal, self._gateway, self._cards, closing=self._closing)
+        runner = Runner(journal, self._gateway, self._get_card, closing=self._closing)
         return OpenRun(journal, runner, visitor_id)
 
     @contextmanager
@@ -296,8 +300,8 @@ class RunStore:
 def open_run_store(
     data_dir: Path | None,
     gateway: ChatGateway,
-    cards: Cards,
+    get_card: CardLookup,
     closing: Callable[[], bool] = lambda: False,
 ) -> RunStore:
     """Return a store in DATA_DIR, or in a temporary folder. Touches nothing on the disk yet."""
-    return RunStore(data_dir / "runs" if data_dir else None, gateway, cards, closing)
+    return RunStore(data_dir / "runs" if data_dir else None, gateway, get_card, closing)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from akash_gradio.compare.capacity import EndpointLoads, endpoint_shares
 from akash_gradio.compare.journal import Journal
 from akash_gradio.compare.rows import OK
-from akash_gradio.compare.task import Cards, run_task
+from akash_gradio.compare.task import CardLookup, run_task
 from akash_gradio.domain.ports import ChatGateway
 
 CALLS_PER_ENDPOINT: Final = 4
@@ -63,25 +63,25 @@ class Runner:
         self,
         journal: Journal,
         gateway: ChatGateway,
-        cards: Cards,
+        get_card: CardLookup,
         *,
         per_endpoint: int = CALLS_PER_ENDPOINT,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         closing: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Read which tasks are left.
+        """Determine which tasks have no row yet.
 
         Args:
             journal: The plan, and where rows are written.
             gateway: Where requests are sent.
-            cards: For the prices of the models.
+            get_card: Looks up a model's card, for its prices.
             per_endpoint: Concurrent calls per endpoint.
             clock: Monotonic seconds.
             sleep: Pauses for some seconds.
             closing: No call is started while this returns True.
         """
-        self._journal, self._gateway, self._cards = journal, gateway, cards
+        self._journal, self._gateway, self._get_card = journal, gateway, get_card
         self._clock, self._sleep, self._closing = clock, sleep, closing
         self._loads = EndpointLoads(per_endpoint)
         outcomes = journal.outcomes()
@@ -104,9 +104,7 @@ class Runner:
         return pending
 
     async def run(self) -> RunState:
-        """Execute until every task has its row, or `stop` is called.
-
-        Cancelling this stops the run too.
+        """Execute tasks until each has a row or `stop` is called. Cancelling it stops the run too.
 
         Returns:
             DONE or STOPPED.
@@ -119,7 +117,7 @@ class Runner:
                 self._collect_finished()
                 if self._state is RunState.RUNNING and not self._closing():
                     self._start_calls()
-                if not self._tasks and (self._state is RunState.STOPPED or not self._left):
+                if not self._tasks and (self._state is RunState.STOPPED or not self._tasks_left):
                     break
                 await self._wait_for_change()
         finally:
@@ -127,7 +125,7 @@ class Runner:
         return self._state
 
     async def _wait_for_change(self) -> None:
-        """Wait until something changed, or the pause took too long."""
+        """Wait until a call ends or the state changes. Stop a run that is paused for too long."""
         try:
             async with asyncio.timeout(MAX_PAUSE_S if self._paused else None):
                 await self._changed.wait()
@@ -168,7 +166,7 @@ class Runner:
         return self._state is RunState.PAUSED
 
     @property
-    def _left(self) -> int:
+    def _tasks_left(self) -> int:
         return sum(map(len, self._pending.values()))
 
     def _remaining_s(self) -> float | None:
@@ -178,7 +176,7 @@ class Runner:
             return None
         current_s = self._clock() - self._running_since if self._state is RunState.RUNNING else 0.0
         running_s = self._running_s + current_s
-        return running_s / done * (self._left + len(self._tasks) / 2)
+        return running_s / done * (self._tasks_left + len(self._tasks) / 2)
 
     def _enter_running(self) -> None:
         self._state, self._running_since = RunState.RUNNING, self._clock()
@@ -191,36 +189,36 @@ class Runner:
         self._changed.set()
 
     def _start_calls(self) -> None:
-        """Start calls in the plan's order; a lane whose endpoint is full doesn't delay others."""
+        """Start calls in the plan's order; a lane whose endpoint is busy doesn't delay others."""
         endpoints = self._gateway.endpoints()
         lanes = self._journal.plan.lanes
-        calls = {
+        shares = {
             lane: endpoint_shares(lanes[lane], endpoints)
-            for lane, left in self._pending.items()
-            if left
+            for lane, positions in self._pending.items()
+            if positions
         }
-        while ready := [lane for lane in calls if self._loads.fits(calls[lane])]:
-            lane = min(ready, key=lambda each: self._pending[each][0])
-            self._start(self._order[self._pending[lane].popleft()], calls[lane])
+        while ready := [lane for lane in shares if self._loads.fits(shares[lane])]:
+            lane = min(ready, key=lambda index: self._pending[index][0])
+            self._start(self._order[self._pending[lane].popleft()], shares[lane])
             if not self._pending[lane]:
-                del calls[lane]
+                del shares[lane]
 
-    def _start(self, number: int, call: Mapping[str, float]) -> None:
-        self._loads.add(call)
+    def _start(self, number: int, shares: Mapping[str, float]) -> None:
+        self._loads.add(shares)
         task = asyncio.create_task(self._execute(number))
-        self._tasks[task] = call
+        self._tasks[task] = shares
         task.add_done_callback(lambda _task: self._changed.set())
 
     async def _execute(self, number: int) -> None:
         task = self._journal.plan.task(number)
         stream = self._journal.plan.stream
-        row = await run_task(task, self._gateway, self._cards, stream=stream, sleep=self._sleep)
+        row = await run_task(task, self._gateway, self._get_card, stream=stream, sleep=self._sleep)
         await self._journal.add(row)
         self._done += 1  # only when the row can be read
         self._failed += not row.ok
 
     def _collect_finished(self) -> None:
-        """Forget finished calls. Raises what a call raised other than a gateway error: a bug."""
+        """Remove finished calls and re-raise unexpected exceptions (gateway errors are rows)."""
         for task in [task for task in self._tasks if task.done()]:
             self._loads.remove(self._tasks.pop(task))
             if not task.cancelled() and (error := task.exception()) is not None:

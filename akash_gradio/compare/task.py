@@ -1,4 +1,4 @@
-"""Executes one task and returns its row. Calls share no state."""
+"""Executes one task of a run and returns its row. Tasks share no state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_WAIT_S: Final = 300.0
 its visitor's rate limit."""
 BUSY_PAUSE_S: Final = 1.0
 """Pause before a busy or starting endpoint is tried again."""
-Cards = Callable[[str], ModelCard | None]
+CardLookup = Callable[[str], ModelCard | None]
 """Catalog id → card."""
 _ADDRESS: Final = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.I)
 
@@ -38,17 +38,17 @@ _ADDRESS: Final = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.I)
 async def run_task(
     task: Task,
     gateway: ChatGateway,
-    cards: Cards,
+    get_card: CardLookup,
     *,
     stream: bool = True,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
 ) -> Row:
-    """Send the task's request, again after temporary errors, and return the result.
+    """Send the task's request, retrying after temporary errors, and return the result.
 
     Args:
         task: What to send.
         gateway: Where to send it.
-        cards: For the prices of the model that answered.
+        get_card: Looks up a model's card, for its prices.
         stream: Whether to request a stream.
         sleep: Pauses for some seconds.
 
@@ -67,8 +67,8 @@ async def run_task(
                 waited_s += pause_s
                 await sleep(pause_s)
                 continue
-            return answer.row(task, cards, began, error)
-        return answer.row(task, cards, began)
+            return answer.row(task, get_card, began, error)
+        return answer.row(task, get_card, began)
 
 
 class _Answer:
@@ -92,7 +92,7 @@ class _Answer:
                     self._receipt = event.receipt
 
     def row(
-        self, task: Task, cards: Cards, began: str, error: AkashGradioError | None = None
+        self, task: Task, get_card: CardLookup, began: str, error: AkashGradioError | None = None
     ) -> Row:
         text = "".join(self._text)
         receipt = error.receipt if error else self._receipt
@@ -105,7 +105,7 @@ class _Answer:
             error=_describe(error) if error else "",
             receipt=receipt,
             checks=tuple(CheckResult(check=c, passed=passes(c, text)) for c in task.prompt.checks),
-            cost=cost_of(receipt, cards(receipt.answering_model)) if receipt else None,
+            cost=cost_of(receipt, get_card(receipt.answering_model)) if receipt else None,
         )
 
 

@@ -129,11 +129,11 @@ def describe_field(info: FieldInfo) -> str:
         return f"must be a whole number{_range(limits)}"
     if float in types:
         return f"must be a number{_range(limits)}"
-    for each in types:
-        if isinstance(each, type) and issubclass(each, Enum):
-            return f"must be {_either([str(member.value) for member in each])}"
-    for each in types:
-        origin = get_origin(each)
+    for accepted in types:
+        if isinstance(accepted, type) and issubclass(accepted, Enum):
+            return f"must be {_either([str(member.value) for member in accepted])}"
+    for accepted in types:
+        origin = get_origin(accepted)
         if origin is dict:
             return 'must be an object with string values: {"name": "value"}'
         if origin is tuple:
@@ -158,16 +158,16 @@ def _types_and_limits(annotation: Any, metadata: list[Any]) -> tuple[list[Any], 
     """Return the types of a union without None, and the limits of all its levels."""
     limits = list(_flat(metadata))
     if get_origin(annotation) is Annotated:
-        inner, *more = get_args(annotation)
-        types, deeper = _types_and_limits(inner, more)
-        return types, [*limits, *deeper]
+        inner, *inner_metadata = get_args(annotation)
+        types, inner_limits = _types_and_limits(inner, inner_metadata)
+        return types, [*limits, *inner_limits]
     if get_origin(annotation) in (Union, UnionType):
         types = []
         for part in get_args(annotation):
             if part is not NoneType:
-                part_types, deeper = _types_and_limits(part, [])
+                part_types, part_limits = _types_and_limits(part, [])
                 types += part_types
-                limits += deeper
+                limits += part_limits
         return types, limits
     return [annotation], limits
 

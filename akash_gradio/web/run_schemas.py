@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from akash_gradio.compare.candidates import (
+from akash_gradio.compare.checks import Check, CheckKind
+from akash_gradio.compare.lane_builder import (
     MAX_STOP_SEQUENCES,
     REASONING_EFFORT_PATTERN,
     Candidate,
     SharedSettings,
     build_lanes,
 )
-from akash_gradio.compare.checks import Check, CheckKind
 from akash_gradio.compare.plan import MAX_CALLS, MAX_LANES, MAX_REPEATS, Plan
 from akash_gradio.compare.prompt_set import MAX_PROMPT_CHARACTERS, Prompt
 from akash_gradio.compare.prompt_set_reader import SetFormat, format_from_name, parse_prompt_set

@@ -1,4 +1,4 @@
-"""The report as one HTML file without scripts or requests, for light, dark and paper."""
+"""The report as one HTML file without scripts or requests, for light and dark screens and print."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Bar:
         hue: Index of its color.
         value: The figure as text.
         length: Length of the bar.
-        low: Start of the thin line that shows the spread.
+        low: Start of the thin line from the 10th to the 90th percentile.
         high: End of that line.
     """
 
@@ -207,7 +207,7 @@ def _cell(render: Render | None, labels: Sequence[str], lane: int, row: Row) -> 
         row=row,
         blocks=() if render is None else tuple(render(row.answer)),
         line=cells.summary_line(row),
-        checks=tuple((each.passed, cells.describe_check(each)) for each in row.checks),
+        checks=tuple((result.passed, cells.describe_check(result)) for result in row.checks),
         facts=tuple(cells.receipt_facts(row.receipt)) if row.receipt else (),
     )
 
@@ -217,17 +217,17 @@ def _verdict(pair: Neighbors) -> str:
         return f"{pair.upper} is better than {pair.lower}."
     if not pair.connected:
         return f"No votes connect {pair.upper} and {pair.lower}."
-    more = f"About {pair.more_votes} more votes are needed." if pair.more_votes else ""
-    return f"No clear winner between {pair.upper} and {pair.lower} yet. {more}".rstrip()
+    needed = f"About {pair.more_votes} more votes are needed." if pair.more_votes else ""
+    return f"No clear winner between {pair.upper} and {pair.lower} yet. {needed}".rstrip()
 
 
 def _matrix(ranking: Ranking) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return each lane with its score against each lane, in the order of the ranking."""
+    """Return each lane's label and its scores against all lanes, in the order of the ranking."""
     pairs = {(pair.a, pair.b): pair for pair in ranking.pairs}
-    labels = [each.label for each in ranking.standings]
+    labels = [standing.label for standing in ranking.standings]
     return tuple(
-        (one, tuple(_score(pairs.get((one, other)), pairs.get((other, one))) for other in labels))
-        for one in labels
+        (label, tuple(_score(pairs.get((label, o)), pairs.get((o, label))) for o in labels))
+        for label in labels
     )
 
 

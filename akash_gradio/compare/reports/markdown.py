@@ -49,10 +49,11 @@ def _ranking(report: Report) -> Iterator[str]:
     yield f"\n## Votes\n\n{report.ranking.votes} votes\n\n"
     yield "| place | lane | rating | 95 % interval | won | lost | tied |\n"
     yield "| --- | --- | --- | --- | --- | --- | --- |\n"
-    for each in report.ranking.standings:
+    for standing in report.ranking.standings:
         yield (
-            f"| {each.place} | {_line(each.label)} | {each.rating:.0f} "
-            f"| {each.low:.0f} to {each.high:.0f} | {each.wins} | {each.losses} | {each.ties} |\n"
+            f"| {standing.place} | {_line(standing.label)} | {standing.rating:.0f} "
+            f"| {standing.low:.0f} to {standing.high:.0f} "
+            f"| {standing.wins} | {standing.losses} | {standing.ties} |\n"
         )
 
 

@@ -64,7 +64,7 @@ class VoteStore(Protocol):
     """A store of votes. Both methods raise VotesUnavailable."""
 
     async def add(self, vote: Vote) -> None:
-        """Store a vote. One whose id is already stored changes nothing."""
+        """Store a vote. A vote whose id is already stored is ignored."""
         ...
 
     async def all(self) -> tuple[Vote, ...]:
@@ -100,13 +100,13 @@ def parse_votes(data: Iterable[Any]) -> tuple[Vote, ...]:
         data: The parsed JSON.
 
     Raises:
-        ValueError: A vote is invalid. Names the field.
+        ValueError: A vote is invalid. The message names the field.
     """
     try:
         sent = _SENT_VOTES.validate_python(list(data))
     except ValidationError as error:
         raise ValueError(_first_problem(error)) from None
-    return tuple(_vote(each) for each in sent)
+    return tuple(_vote(vote) for vote in sent)
 
 
 def _vote(sent: _SentVote) -> Vote:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from akash_gradio.compare.candidates import Candidate, SharedSettings, build_lanes
+from akash_gradio.compare.lane_builder import Candidate, SharedSettings, build_lanes
 from akash_gradio.compare.plan import Lane
 from akash_gradio.domain.chat import Sampling
 
