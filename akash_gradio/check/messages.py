@@ -592,7 +592,7 @@ UNNAMED_ENDPOINT: Final = "endpoint"
 """The name in reports of an endpoint that is checked by its address."""
 
 CATALOG_CONTEXT_MISMATCH: Final = (
-    "contradicts the description, which mentions “{claims}”; correct one of them"
+    "contradicts the text, which mentions “{claims}”; correct one of them"
 )
 CATALOG_NO_ENTRY: Final = "has no entry in the catalog; add one"
 CATALOG_NOT_SERVED: Final = (

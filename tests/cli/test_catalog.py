@@ -48,7 +48,7 @@ def test_every_error_is_printed_on_a_line_and_exits_with_1(capsys: Capsys, tmp_p
     assert main(["catalog", "check", written(tmp_path, INVALID)], {}) == 1
     output = capsys.readouterr().out
     for part in (
-        "a, tokenLimit = 8192: contradicts the text, which says “context window of 128K”",
+        "a, tokenLimit = 8192: contradicts the text, which mentions “context window of 128K”",
         "no-such-picture",
         "another entry has this id",
         "models.toml: b, temperature = 3.5",
