@@ -169,13 +169,13 @@ class OAuthLogin:
             raise SignInError("hub_denied" if error == "access_denied" else "hub_down")
         network = self._visitors.network_id(scope)
         try:
-            await self._sessions.begin_attempt(network)
+            await self._sessions.begin_oauth_attempt(network)
         except LimitReached:
             raise SignInError("hub_often") from None
         account = await self._provider.account(code, pending.verifier, self._redirect_uri(scope))
         if not self._allow_list.admits(account):
             raise SignInError("hub_refused")
-        await self._sessions.forgive_attempts(network)
+        await self._sessions.reset_oauth_attempts(network)
         logger.info("sign_in.passed", extra={"outcome": "hub"})
         session = self._sessions.cookie(scope, Session(user=account.preferred_username))
         location = f"../../../{pending.return_query}"

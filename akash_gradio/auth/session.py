@@ -23,7 +23,10 @@ SESSION_S: Final = 7 * 86_400
 USER_SESSION_S: Final = 86_400
 """Length of an account's session, in seconds: a user who left an organization loses access."""
 SIGN_IN_LIMIT: Final = RateLimit("sign-in", limit=10, window_s=300.0)
-"""Wrong attempts of one network."""
+"""Wrong attempts of one network with the access token or the password."""
+OAUTH_LIMIT: Final = RateLimit("oauth", limit=10, window_s=300.0)
+"""Failed sign-ins of one network with an account. They are counted separately: otherwise a visitor
+with an account could reset the wrong guesses of the password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,36 +106,39 @@ class SessionAuth:
         return not self.required or self.session(scope) is not None
 
     async def wait_s(self, network: str) -> float:
-        """Return the seconds until a network may try again, 0.0 for now."""
+        """Return the seconds until a network may try another secret, 0.0 for now."""
         return await self._limiter.wait_s(SIGN_IN_LIMIT, network)
 
-    async def begin_attempt(self, network: str) -> None:
-        """Count an attempt as wrong until it turns out right, so that many at once all count.
+    async def begin_oauth_attempt(self, network: str) -> None:
+        """Count a sign-in with an account as failed until `reset_oauth_attempts`.
+
+        So attempts that are made at the same time all count.
+
+        Raises:
+            LimitReached: The network had too many failed attempts.
+        """
+        await self._limiter.admit(OAUTH_LIMIT, network)
+
+    async def reset_oauth_attempts(self, network: str) -> None:
+        """Forget the failed sign-ins of a network, after a successful one."""
+        await self._limiter.reset(OAUTH_LIMIT, network)
+
+    async def try_secret(self, network: str, secret: str) -> Session | None:
+        """Return a session for the token or the password, None for a wrong secret.
+
+        The secret is compared with both in constant time. The attempt counts as wrong until it
+        turns out right, so that attempts that are made at the same time all count.
 
         Raises:
             LimitReached: The network had too many wrong attempts.
         """
         await self._limiter.admit(SIGN_IN_LIMIT, network)
-
-    async def forgive_attempts(self, network: str) -> None:
-        """Forget the wrong attempts of a network, after a right one."""
-        await self._limiter.reset(SIGN_IN_LIMIT, network)
-
-    async def try_secret(self, network: str, secret: str) -> Session | None:
-        """Return a session for the token or the password, None for a wrong secret.
-
-        The secret is compared with both in constant time.
-
-        Raises:
-            LimitReached: The network had too many wrong attempts.
-        """
-        await self.begin_attempt(network)
         is_token = _equal(secret, self._token) and bool(self._token)
         is_password = _equal(secret, self._password) and bool(self._password)
         if not (is_token or is_password):
             return None
         if is_password or not self._password:
-            await self.forgive_attempts(network)
+            await self._limiter.reset(SIGN_IN_LIMIT, network)
         else:  # otherwise the token would allow endless guesses of the password
             await self._limiter.release(SIGN_IN_LIMIT, network)
         return Session(operator=is_password)

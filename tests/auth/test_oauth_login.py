@@ -14,7 +14,13 @@ from starlette.testclient import TestClient
 from akash_gradio.auth.http_client import MAX_RESPONSE_BYTES
 from akash_gradio.auth.oauth_login import COOKIE_MAX_AGE_S, AllowList, OAuthLogin
 from akash_gradio.auth.openid_provider import Client, Provider
-from akash_gradio.auth.session import SIGN_IN_LIMIT, USER_SESSION_S, Session, SessionAuth
+from akash_gradio.auth.session import (
+    OAUTH_LIMIT,
+    SIGN_IN_LIMIT,
+    USER_SESSION_S,
+    Session,
+    SessionAuth,
+)
 from akash_gradio.auth.sign_in import SignIn
 from akash_gradio.auth.signing import Signer
 from akash_gradio.config.settings import read_settings
@@ -26,6 +32,7 @@ from akash_gradio.web.sign_in_page import sign_in_html
 from tests.auth.provider import CLIENT_ID, CLIENT_SECRET, METADATA, URL, FakeProvider
 from tests.web.client import BrowserResponse, RecordedRequests, client, security_stack
 
+PASSWORD = "host-only-7b2"
 VARIABLES = {
     "SIGN_IN": "huggingface",
     "OAUTH_CLIENT_ID": CLIENT_ID,
@@ -217,12 +224,28 @@ def test_a_state_can_be_used_once(provider: FakeProvider) -> None:
 
 def test_guessed_codes_are_refused_and_limited(provider: FakeProvider) -> None:
     guesser = client(stack=stack_with(provider))
-    for number in range(SIGN_IN_LIMIT.limit + 3):
+    for number in range(OAUTH_LIMIT.limit + 3):
         state = state_of(start(guesser))
         response = guesser.get(f"/page/sign-in/hub/back?code=guess-{number}&state={state}")
         assert response.status_code == 303
     assert texts.SIGN_IN["hub_often"] in refusal_page(guesser, response)
-    assert provider.requested_paths.count("/oauth/token") == SIGN_IN_LIMIT.limit
+    assert provider.requested_paths.count("/oauth/token") == OAUTH_LIMIT.limit
+
+
+def test_an_account_does_not_allow_endless_guesses_of_the_password(provider: FakeProvider) -> None:
+    guesser = client(stack=stack_with(provider, ADMIN_PASSWORD=PASSWORD))
+    for number in range(SIGN_IN_LIMIT.limit):
+        assert "ag_session" in sign_in(guesser, provider).headers["set-cookie"]
+        response = guesser.post("/page/sign-in", data={"secret": f"guess-{number}"})
+        assert response.status_code == 401
+    assert guesser.post("/page/sign-in", data={"secret": PASSWORD}).status_code == 429
+
+
+def test_refused_codes_do_not_lock_the_operator_out(provider: FakeProvider) -> None:
+    operator = client(stack=stack_with(provider, ADMIN_PASSWORD=PASSWORD))
+    for number in range(OAUTH_LIMIT.limit):
+        operator.get(f"/page/sign-in/hub/back?code=x{number}&state={state_of(start(operator))}")
+    assert operator.post("/page/sign-in", data={"secret": PASSWORD}).status_code == 303
 
 
 def test_a_code_is_useless_without_its_verifier(provider: FakeProvider) -> None:
