@@ -19,7 +19,7 @@ def completion_to_chunks(completion: Mapping[str, Any], *, usage: bool) -> Itera
     """
     common = {k: v for k, v in completion.items() if k not in ("choices", "usage", "object")}
     common["object"] = "chat.completion.chunk"
-    choices = [choice for choice in completion["choices"] if isinstance(choice, dict)]
+    choices = completion["choices"] or []
     for position, choice in enumerate(choices):
         rest = {k: v for k, v in choice.items() if k not in ("delta", "message", "text")}
         delta = {"role": "assistant", **delta_from_choice(choice)}

@@ -219,9 +219,10 @@ class ReceiptRecorder:
         if tokens_out is None or self._first_token_at is None or self._reads < 2:
             return None
         seconds = self._last_token_at - self._first_token_at
-        if seconds < MIN_MEASURED_S:
+        output_bytes = self._answer_bytes + self._reasoning_bytes
+        if seconds < MIN_MEASURED_S or not output_bytes:
             return None
-        first_read = self._first_read_bytes / (self._answer_bytes + self._reasoning_bytes)
+        first_read = self._first_read_bytes / output_bytes
         return tokens_per_s(tokens_out.tokens * (1 - first_read), seconds)
 
 

@@ -72,6 +72,15 @@ def test_one_packet_read_in_pieces_has_no_speed(seconds: float) -> None:
     assert recorder.receipt("stop").tokens_per_s is None
 
 
+def test_tool_calls_without_a_name_or_arguments_have_no_speed() -> None:
+    clock = Clock()
+    recorder = answering_recorder(clock)
+    for number in range(2):
+        recorder.record_items([ToolCallDelta(number, id=f"call-{number}")])
+        clock.now += 1
+    assert recorder.receipt("tool_calls").tokens_per_s is None
+
+
 def test_an_answer_in_one_read_has_no_speed() -> None:
     clock = Clock()
     recorder = answering_recorder(clock)

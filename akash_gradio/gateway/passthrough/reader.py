@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from akash_gradio.domain.errors import EndpointMalformed
 from akash_gradio.domain.events import Event
 from akash_gradio.gateway.completion_assembly import (
     CompletionAssembler,
@@ -171,7 +172,9 @@ class _ChunkParser(ReplyReader):
         super()._handle_chunk(text, value, events)
         assert isinstance(value, dict)  # otherwise it raised an error
         for choice in value.get("choices") or ():
-            if isinstance(choice, dict) and choice.get("finish_reason"):
+            if not _is_well_formed(choice):
+                raise EndpointMalformed(self._alias, "shape")
+            if choice.get("finish_reason"):
                 index = choice.get("index")
                 self.finished_choices.add(index if type(index) is int else 0)
         if self._body is None:
@@ -291,6 +294,19 @@ class _ModelRenamer:
             if field in text:
                 replacement = f'"model"{colon}{json.dumps(self._rename, ensure_ascii=False)}'
                 self._replacement = field.encode(), replacement.encode()
+
+
+def _is_well_formed(choice: object) -> bool:
+    """Return whether a choice can be converted; `ReplyReader` has checked the first one alone."""
+    if not isinstance(choice, dict):
+        return False
+    for output in (choice.get("delta"), choice.get("message")):
+        if not isinstance(output, dict | None):
+            return False
+        calls = (output or {}).get("tool_calls")
+        if not isinstance(calls, list | None) or not all(isinstance(c, dict) for c in calls or ()):
+            return False
+    return True
 
 
 def _with_required_fields(chunk: Mapping[str, Any]) -> Mapping[str, Any]:

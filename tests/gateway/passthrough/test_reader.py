@@ -272,6 +272,26 @@ def test_an_invalid_response_is_an_error_here_too(
         read(parts)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "other",
+    [
+        None, "text", {"index": 1, "delta": "text"}, {"index": 1, "message": ["text"]},
+        {"index": 1, "delta": {"tool_calls": "f"}}, {"index": 1, "delta": {"tool_calls": [1]}},
+    ],
+)  # fmt: skip
+def test_a_malformed_choice_behind_a_valid_one_is_malformed(other: object, stream: bool) -> None:
+    valid = {"index": 0, "delta": {"content": "a"}, "finish_reason": None}
+    with pytest.raises(EndpointMalformed) as error:
+        read([event({**chunk(None), "choices": [valid, other]}), DONE], stream=stream)
+    assert error.value.reason == "shape"
+
+
+def test_a_whole_response_with_null_for_its_choices_is_an_empty_answer() -> None:
+    with pytest.raises(EndpointSilent):
+        read([b'{"choices": null}'])
+
+
 def test_text_before_an_error_in_the_same_read_is_forwarded() -> None:
     reader = make_reader()
     assert raw_bytes(reader.feed(text_event("a") + event(wire.error("no")))) == text_event("a")
