@@ -20,7 +20,7 @@ from akash_gradio.http.asgi import (
     send_redirect,
     send_response,
 )
-from akash_gradio.http.body import BodyError, read_body
+from akash_gradio.http.body import BodyTooLarge, ClientDisconnected, read_body
 
 SIGN_IN_PATH: Final = "/page/sign-in"
 SIGN_OUT_PATH: Final = "/page/sign-out"
@@ -175,10 +175,10 @@ def return_query(scope: Scope) -> str:
 
 
 async def _read_form(receive: Receive) -> dict[str, str]:
-    """Return the fields of a form, {} for a body that can't be one."""
+    """Return the fields of a form; none for a body that is too long or incomplete."""
     try:
         body = await read_body(receive, limit_bytes=MAX_FORM_BYTES)
-    except BodyError:
+    except (BodyTooLarge, ClientDisconnected):
         return {}
     fields = (pair.partition("=") for pair in body.decode("latin-1").split("&"))
     return {unquote_plus(name): unquote_plus(value) for name, _, value in fields}

@@ -229,6 +229,30 @@ def test_the_right_secret_resets_the_wrong_attempts(
         assert sign_in(visitor, secret).status_code == 303
 
 
+def sign_in_scope(address: str = "198.51.100.7") -> Scope:
+    return {
+        "type": "http", "method": "POST", "path": "/page/sign-in", "headers": [],
+        "query_string": b"", "scheme": "http", "client": (address, 1),
+    }  # fmt: skip
+
+
+async def test_a_form_that_stops_coming_is_no_attempt() -> None:
+    stack, statuses = security_stack(LOCKED), list[int]()
+    app = stack.wrap(small_app(RecordedRequests()))
+
+    async def receive() -> Message:
+        raise TimeoutError
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    for _ in range(ATTEMPTS):
+        await app(sign_in_scope(), receive, send)
+    assert statuses == [408] * ATTEMPTS
+    assert sign_in(client(stack=stack, address="198.51.100.7")).status_code == 303
+
+
 async def test_five_hundred_guesses_at_once_are_ten_attempts() -> None:
     app, statuses = security_stack(LOCKED).wrap(small_app(RecordedRequests())), list[int]()
     all_waiting = asyncio.Barrier(GUESSES)
@@ -242,11 +266,7 @@ async def test_five_hundred_guesses_at_once_are_ten_attempts() -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        scope = {
-            "type": "http", "method": "POST", "path": "/page/sign-in", "headers": [],
-            "query_string": b"", "scheme": "http", "client": ("198.51.100.7", 1),
-        }  # fmt: skip
-        await app(scope, receive, send)
+        await app(sign_in_scope(), receive, send)
 
     async with asyncio.TaskGroup() as group:
         for number in range(GUESSES):
