@@ -19,7 +19,13 @@ class Counters(Protocol):
     """Sliding windows and sums, by name."""
 
     async def take(self, name: str, limit: int, window_s: float, *, amount: int = 1) -> float:
-        """Count `amount` uses, all or none, if there are at most `limit` in the window then.
+        """Count `amount` uses if the window then holds at most `limit`; otherwise count none.
+
+        Args:
+            name: Of the window.
+            limit: Most uses in the window.
+            window_s: Length of the window in seconds.
+            amount: Number of uses.
 
         Returns:
             0.0 when they were counted, else the seconds until they can be.
@@ -30,8 +36,8 @@ class Counters(Protocol):
         """Return what `take` would for one use, without counting it."""
         ...
 
-    async def release(self, name: str) -> None:
-        """Take back the latest use in the window of this name."""
+    async def release(self, name: str, *, amount: int = 1) -> None:
+        """Take back the latest uses in the window of this name."""
         ...
 
     async def reset(self, name: str) -> None:
@@ -77,10 +83,11 @@ class LocalCounters:
         """See `Counters.wait_s`."""
         return _wait_s(self._windows.get(name, deque()), limit - 1, window_s, self._clock())
 
-    async def release(self, name: str) -> None:
+    async def release(self, name: str, *, amount: int = 1) -> None:
         """See `Counters.release`."""
-        if self._windows.get(name):
-            self._windows[name].pop()
+        uses = self._windows.get(name, deque())
+        for _ in range(min(amount, len(uses))):
+            uses.pop()
 
     async def reset(self, name: str) -> None:
         """See `Counters.reset`."""

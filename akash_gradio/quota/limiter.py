@@ -52,13 +52,13 @@ class RateLimiter:
             limit: The limit.
             subject: Who is limited.
             amount: Number of uses.
-            factor: How many times the limit the subject has.
+            factor: How many times the limit this subject has.
 
         Raises:
-            LimitReached: The uses exceed the limit.
+            LimitReached: The uses exceed the limit; nothing was counted.
         """
-        key, most = _key(limit, subject), limit.limit * factor
-        wait_s = await self._counters.take(key, most, limit.window_s, amount=amount)
+        key, scaled_limit = _key(limit, subject), limit.limit * factor
+        wait_s = await self._counters.take(key, scaled_limit, limit.window_s, amount=amount)
         if wait_s > 0:
             raise LimitReached(limit.name, limit=limit.limit, retry_after_s=wait_s)
 
@@ -72,20 +72,31 @@ class RateLimiter:
     ) -> None:
         """Count uses of a visitor and, where it is known, of the visitor's network.
 
+        Args:
+            limit: The limit of one visitor.
+            visitor: Who is limited.
+            amount: Number of uses.
+            network_factor: How many times the limit the network has.
+
         Raises:
-            LimitReached: The visitor or the network exceeds its limit.
+            LimitReached: The visitor or the network exceeds its limit; nothing was counted.
         """
         await self.admit(limit, visitor.id, amount=amount)
-        if visitor.network:
+        if not visitor.network:
+            return
+        try:
             await self.admit(limit, visitor.network, amount=amount, factor=network_factor)
+        except LimitReached:
+            await self.release(limit, visitor.id, amount=amount)
+            raise
 
     async def wait_s(self, limit: RateLimit, subject: str) -> float:
         """Return the seconds until the subject's next use is admitted, 0.0 for now."""
         return await self._counters.wait_s(_key(limit, subject), limit.limit, limit.window_s)
 
-    async def release(self, limit: RateLimit, subject: str) -> None:
-        """Take back the subject's latest use."""
-        await self._counters.release(_key(limit, subject))
+    async def release(self, limit: RateLimit, subject: str, *, amount: int = 1) -> None:
+        """Take back the subject's latest uses."""
+        await self._counters.release(_key(limit, subject), amount=amount)
 
     async def reset(self, limit: RateLimit, subject: str) -> None:
         """Forget all uses of the subject."""

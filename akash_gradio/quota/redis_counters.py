@@ -108,10 +108,10 @@ class RedisCounters:
         wait_s = await self._take(name, limit, window_s, 1, "")
         return await self._local.wait_s(name, limit, window_s) if wait_s is None else wait_s
 
-    async def release(self, name: str) -> None:
+    async def release(self, name: str, *, amount: int = 1) -> None:
         """See `Counters.release`."""
-        await self._local.release(name)
-        await self._run(self._client.zremrangebyrank, PREFIX + name, -1, -1)
+        await self._local.release(name, amount=amount)
+        await self._run(self._client.zremrangebyrank, PREFIX + name, -amount, -1)
 
     async def reset(self, name: str) -> None:
         """See `Counters.reset`."""

@@ -90,6 +90,20 @@ async def test_a_network_has_ten_times_the_limit_of_a_visitor(limiter: RateLimit
     await limiter.admit_visitor(LIMIT, Visitor(id="elsewhere", network="other"))
 
 
+async def test_a_use_refused_for_the_network_does_not_count_for_the_visitor(
+    limiter: RateLimiter, clock: Clock
+) -> None:
+    for number in range(NETWORK_FACTOR):
+        await limiter.admit_visitor(LIMIT, Visitor(id=f"new-{number}", network="home"), amount=3)
+    clock.now_s += 50
+    ann = Visitor(id="ann", network="home")
+    for _ in range(3):
+        with pytest.raises(LimitReached):
+            await limiter.admit_visitor(LIMIT, ann, amount=2)
+    clock.now_s += 10
+    await limiter.admit_visitor(LIMIT, ann, amount=3)
+
+
 async def test_uses_can_be_released_and_reset(limiter: RateLimiter) -> None:
     for _ in range(5):
         await limiter.admit(LIMIT, "ann")
@@ -130,7 +144,8 @@ async def test_replicas_share_all_operations_of_the_limiter(replicas: Replicas) 
         assert 50 < await limiter.wait_s(LIMIT, "ann") <= 60
         with pytest.raises(LimitReached):
             await limiter.admit(LIMIT, "ann")
-    await two.release(LIMIT, "ann")
+    await two.release(LIMIT, "ann", amount=2)
+    await one.admit(LIMIT, "ann")
     assert await one.wait_s(LIMIT, "ann") == 0.0
     with pytest.raises(LimitReached):
         await one.admit(LIMIT, "ann", amount=2)
