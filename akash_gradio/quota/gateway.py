@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final, Protocol
 
@@ -136,10 +136,12 @@ class QuotaGateway:
         self, run: Callable[[], AsyncGenerator[Any, None]], visitor: Visitor
     ) -> AsyncGenerator[Any, None]:
         answer = run()  # first, so that a request that isn't allowed counts as no message
-        await self._admit(visitor)
-        acquired = False
-        self._running.update(_subjects(visitor))
+        subjects, acquired = _subjects(visitor), False
+        # Counted before the first await, so that each of many requests at once sees the others.
+        running = {subject: self._running[subject] for subject in subjects}
+        self._running.update(subjects)
         try:
+            await self._admit(visitor, running)
             async with aclosing(self._concurrency.acquire()) as positions:
                 waited = False
                 async for position in positions:
@@ -152,32 +154,40 @@ class QuotaGateway:
                 async for event in events:
                     yield event
         finally:
-            self._running.subtract(_subjects(visitor))
+            self._running.subtract(subjects)
             self._running += Counter()  # removes those at 0
             if acquired:
                 self._concurrency.release()
 
-    async def _admit(self, visitor: Visitor) -> None:
-        """Check the budgets, then count one message. Raises LimitReached.
+    async def _admit(self, visitor: Visitor, running: Mapping[str, int]) -> None:
+        """Check the budgets, then count one message.
 
         Requests with a visitor's own key use none of the operator's tokens.
+
+        Args:
+            visitor: The sender.
+            running: Number of other requests, by subject.
+
+        Raises:
+            LimitReached: A limit of the visitor or of the server is reached.
         """
         limits = self._limits
         if self._own_keys is None or visitor.own_key is None:
-            await self._check_budgets(visitor)
+            await self._check_budgets(running)
         if limits.messages_per_minute is not None:
             rate = RateLimit("messages", limits.messages_per_minute)
             await self._limiter.admit_visitor(rate, visitor, network_factor=limits.network_factor)
 
-    async def _check_budgets(self, visitor: Visitor) -> None:
+    async def _check_budgets(self, running: Mapping[str, int]) -> None:
         limits = self._limits
         await self._check_budget("app-tokens", "app_tokens", limits.app_tokens_per_day)
         await self._check_budget("app-cost", "app_cost", limits.app_cost_per_day)
         if limits.tokens_per_day is None:
             return
-        for subject, factor in zip(_subjects(visitor), (1, limits.network_factor), strict=False):
+        factors = (1, limits.network_factor)
+        for (subject, requests), factor in zip(running.items(), factors, strict=False):
             budget = limits.tokens_per_day * factor
-            expected = self._running[subject] * self._expected_tokens()
+            expected = requests * self._expected_tokens()
             await self._check_budget(f"tokens:{subject}", "tokens", budget, expected)
 
     async def _check_budget(
