@@ -233,7 +233,7 @@ def _variant(error: UserError) -> str:
         return ".detail" if facts["detail"] else ""
     if error.code in ("limit_reached", "no_endpoint"):
         return f".{facts['reason']}"
-    if error.code == "not_allowed" and facts["high"]:
+    if error.code == "not_allowed" and (facts["low"] or facts["high"]):
         return ".length" if facts["reason"] == "length" else ".range"
     if error.code == "all_endpoints_failed":
         return f".{error.status}"

@@ -143,5 +143,5 @@ def check_content_length(scope: Mapping[str, Any], limit: int) -> None:
 
 
 def _check_content_length(value: str, limit: int) -> None:
-    if value.isdigit() and int(value[:20]) > limit:
+    if value.isdecimal() and int(value[:20]) > limit:
         raise BodyTooLarge(limit)

@@ -75,6 +75,9 @@ def test_messages_contain_the_facts() -> None:
     assert message(NotAllowed("top_p", low=0.5, high=1)) == (
         "`top_p` must be from 0.5 to 1 on this server."
     )
+    assert message(NotAllowed("presence_penalty", low=-2, high=0)) == (
+        "`presence_penalty` must be from -2 to 0 on this server."
+    )
     assert message(RequestRefused("eu-1", 400, "bad {braces}")) == "bad {braces}"
     assert "`" + "x" * 200 + "`" in message(UnknownModel("x" * 999))
     unreachable = EndpointUnreachable("eu-1", "dns")

@@ -52,6 +52,11 @@ async def test_an_announced_length_past_the_limit_is_refused_before_reading() ->
     assert await read_body(receive, limit_bytes=7, content_length="no number") == b"1"
 
 
+async def test_an_announced_length_that_only_looks_like_a_number_is_ignored() -> None:
+    receive, _ = receive_from(part(b"1"))
+    assert await read_body(receive, limit_bytes=7, content_length="\xb2") == b"1"
+
+
 async def test_a_disconnect_before_the_end_is_reported() -> None:
     receive, _ = receive_from(part(b"1", more=True), DISCONNECT)
     with pytest.raises(ClientDisconnected):
