@@ -58,7 +58,7 @@ class RankingView:
         where: Where the votes are stored.
         rows: The lanes, best first.
         matrix: The cells of each row, in the same order.
-        left_out: How many votes are not ranked, "" for none.
+        left_out: A sentence about the lanes with too few votes to be ranked, "" if there are none.
     """
 
     summary: str

@@ -396,7 +396,7 @@ SETS: Final[Mapping[str, str]] = {
     "copy_candidate": "Duplicate this model",
     "remove_candidate": "Remove this model",
     "own": "Settings for this model",
-    "as_all": "same as all",
+    "as_all": "as for all models",
     "endpoint": "Endpoint",
     "any_endpoint": "Any endpoint",
     "parameters": "Settings for all models",
@@ -647,7 +647,7 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     "endpoint_malformed": ErrorText("{alias} sent an invalid response ({what}).", "Try again."),
     "endpoint_silent": ErrorText("{alias} sent an empty answer.", "Try again."),
     # ── requests to the page's API ──
-    "invalid_request": ErrorText("The server can't read this request.", "{detail}"),
+    "invalid_request": ErrorText("This request is invalid.", "{detail}"),
     "cross_site": ErrorText(
         "This request came from another website.", "Open this page directly and try again."
     ),
@@ -695,7 +695,9 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
         "The run could not be saved on the server.",
         "Ask the operator to check the server's disk: {reason}.",
     ),
-    "too_many_votes": ErrorText("You voted {limit} times in one minute.", "Try again in a minute."),
+    "too_many_votes": ErrorText(
+        "You can cast up to {limit} votes per minute.", "Try again in a minute."
+    ),
     "vote_unknown_model": ErrorText(
         "This vote is for a model that is not available here.",
         "Vote for answers of the models shown.",
@@ -875,7 +877,7 @@ CAPABILITIES: Final[Mapping[str, str]] = {
     "tags": "reasoning in tags",
     "end_tag": "reasoning with an end tag only",
 }
-"""What was observed of an endpoint."""
+"""How an endpoint serves a model, where that differs from the default."""
 
 CHECK: Final[Mapping[str, str]] = {
     "title": "Check an endpoint",
@@ -1024,9 +1026,9 @@ NOTICES: Final[Mapping[str, str]] = {
 SIGN_IN: Final[Mapping[str, str]] = {
     "title": "Sign in",
     "token": "Access token",
-    "token_hint": "The operator of this page gives you one.",
+    "token_hint": "You get it from the operator of this page.",
     "password": "Operator password",
-    "password_hint": "The ADMIN_PASSWORD of this installation.",
+    "password_hint": "The value of ADMIN_PASSWORD on this server.",
     "go": "Continue",
     "hub": "Sign in with Hugging Face",
     "hub_everybody": "Any account works. Only your user name is read.",
