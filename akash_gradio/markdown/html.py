@@ -413,8 +413,8 @@ def _break_tag(state: StateInline, silent: bool) -> bool:
 
 # ── The end of a paragraph that is still growing ──────────────────────────────────────────────────
 
-_LOOSE_LINK: Final = re.compile(r"!?\[([^\[\]\n]{0,300})\]\([^()\s]{0,2000}$")
-_LOOSE_MARK: Final = re.compile(r"(?:(?<![^\s(\[\"'])[*_~`]{1,3}|!?\[|\\)$")
+_INCOMPLETE_LINK: Final = re.compile(r"!?\[([^\[\]\n]{0,300})\]\([^()\s]{0,2000}$")
+_INCOMPLETE_MARK: Final = re.compile(r"(?:(?<![^\s(\[\"'])[*_~`]{1,3}|!?\[|\\)$")
 _CODE_SPAN: Final = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _BACKTICKS: Final = re.compile(r"`+")
 _COMPLETE_LIMIT_CHARS: Final = 4_000
@@ -424,7 +424,7 @@ def _complete_marks(content: str) -> str:
     """Close open bold and code in a growing paragraph, and show an incomplete link as text."""
     if len(content) > _COMPLETE_LIMIT_CHARS:
         return content
-    content = _LOOSE_MARK.sub("", _LOOSE_LINK.sub(r"\1", content)).rstrip()
+    content = _INCOMPLETE_MARK.sub("", _INCOMPLETE_LINK.sub(r"\1", content)).rstrip()
     bare = _CODE_SPAN.sub("", content)
     if backticks := _BACKTICKS.search(bare):
         return content + backticks.group()

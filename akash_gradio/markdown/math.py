@@ -212,10 +212,10 @@ def math_inline(state: StateInline, silent: bool) -> bool:
     """
     mark = state.src[state.pos : state.pos + 2]
     if mark in _INLINE:
-        return _delimited(state, mark, silent)
+        return _parse_delimited(state, mark, silent)
     if mark[:1] != "$":
         return False
-    content = _dollars(state.src, state.pos, state.posMax)
+    content = _dollar_content(state.src, state.pos, state.posMax)
     if content is None:
         return False
     if not silent:
@@ -224,7 +224,7 @@ def math_inline(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def _delimited(state: StateInline, opener: str, silent: bool) -> bool:
+def _parse_delimited(state: StateInline, opener: str, silent: bool) -> bool:
     begin = state.pos + 2
     limit = min(state.posMax, begin + LIMIT_CHARS)
     end = state.src.find(_INLINE[opener], begin, limit)
@@ -254,7 +254,7 @@ def _push_inline(state: StateInline, kind: str, content: str, markup: str) -> No
     token.content, token.markup = content, markup
 
 
-def _dollars(src: str, start: int, end: int) -> str | None:
+def _dollar_content(src: str, start: int, end: int) -> str | None:
     """Return the text up to the next dollar sign, or None if it is a price or a variable."""
     if start and (_ASCII_WORD.match(src[start - 1]) or src[start - 1] == "$"):
         return None

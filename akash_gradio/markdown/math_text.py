@@ -42,10 +42,10 @@ def _text(element: Element) -> str:
         return " over ".join(parts)
     if (build := _BUILDERS.get(element.tag)) is not None:
         return build(parts)
-    return _sign(element.tag, element_text(element)) + "".join(parts)
+    return _symbol(element.tag, element_text(element)) + "".join(parts)
 
 
-def _sign(tag: str, text: str) -> str:
+def _symbol(tag: str, text: str) -> str:
     text = _INVISIBLE.sub("", text)
     if tag == "mo" and _RELATION.fullmatch(text):
         return f" {text} "

@@ -151,7 +151,7 @@ class GrowingMarkdown:
         self._tail, self._fence, self._rendered_size = self._fence.source, None, 0
 
     def _render_growing(self) -> Patch | None:
-        shown = _drop_loose_end(self._tail)
+        shown = _drop_incomplete_end(self._tail)
         renderer = BlockRenderer(shown, growing=True, memo=self._memo)
         self._memo = renderer.memo
         self.rendered_chars += len(shown)
@@ -317,7 +317,7 @@ class _OpenFence:
 _MARK_ONLY: Final = re.compile(r"[-+*_=>#|:~`$\\\[(!< \t]+|\d{1,9}[.)]?|(?:`{3,}|~{3,})[^`\n]*")
 
 
-def _drop_loose_end(text: str) -> str:
+def _drop_incomplete_end(text: str) -> str:
     """Remove a last line with only a mark, and a first table row without a second row."""
     cut = text.rfind("\n") + 1
     line = text[cut:].strip(" \t")

@@ -55,7 +55,7 @@ class ChatRoutes:
     def _stream(self, request: ChatRequest, beginning: str = "") -> EventStream:
         models = self._deps.models
         if models.is_withheld(request.model):
-            raise UnknownModel(request.model[:300])
+            raise UnknownModel(request.model)
         check_vision(models, request)
         return EventStream(
             reply(

@@ -84,5 +84,5 @@ async def compare(
 
 
 async def _unknown_model(model: str) -> AsyncGenerator[PageEvent, None]:
-    error = error_view(UnknownModel(model[:300]), model[:300])
+    error = error_view(UnknownModel(model), model)
     yield {"type": "done", "receipt": None, "thought_s": None, "error": error}

@@ -16,7 +16,7 @@ from akash_gradio.compare.reports.report import Report, ReportFormat
 from akash_gradio.compare.rows import OK, Row
 from akash_gradio.domain.receipt import Count, Receipt
 from akash_gradio.markdown.renderer import render
-from akash_gradio.web.schemas import SettingsSchema, build_sampling, clean
+from akash_gradio.web.schemas import SettingsSchema, build_sampling, remove_nul
 
 STOPPED: Final = "Cancelled"
 FAILED: Final = "Failed"
@@ -102,14 +102,14 @@ def build_comparison_plan(body: ComparisonReportRequest) -> Plan:
     longest = max(body.lanes, key=lambda lane: len(lane.turns))
     return Plan(
         prompts=tuple(
-            Prompt(id=f"question {number}", text=clean(turn.prompt))
+            Prompt(id=f"question {number}", text=remove_nul(turn.prompt))
             for number, turn in enumerate(longest.turns, 1)
         ),
         lanes=tuple(
             Lane(
                 model=lane.model,
                 sampling=build_sampling(lane.settings),
-                system=clean(lane.settings.system),
+                system=remove_nul(lane.settings.system),
                 endpoint=lane.endpoint,
             )
             for lane in body.lanes
@@ -149,8 +149,8 @@ def _row(lanes: Sequence[ComparedLaneSchema], plan: Plan, number: int) -> Row | 
         number=number,
         outcome=FAILED if answer.failed else STOPPED if answer.stopped else OK,
         began=answer.requested_at.astimezone(UTC).isoformat(timespec="seconds"),
-        answer=clean(answer.text),
-        reasoning=clean(answer.reasoning),
+        answer=remove_nul(answer.text),
+        reasoning=remove_nul(answer.reasoning),
         error=answer.failed,
         receipt=_receipt(answer.facts, lanes[lane].model) if answer.facts else None,
         cost=answer.facts.cost if answer.facts else None,

@@ -72,11 +72,11 @@ def _can_retry(error: UserError) -> bool:
 
 def _error_text(error: UserError) -> texts.ErrorText:
     """Return the text of an error, or of its reason if that has a text of its own."""
-    details = [str(getattr(error, "reason", ""))]
+    reasons = [str(getattr(error, "reason", ""))]
     if isinstance(error, errors.NotAllowed) and error.high:
-        details.append("value")
-    for detail in details:
-        if text := texts.ERRORS.get(f"{error.code}.{detail}"):
+        reasons.append("value")
+    for reason in reasons:
+        if text := texts.ERRORS.get(f"{error.code}.{reason}"):
             return text
     return texts.ERRORS[error.code]
 

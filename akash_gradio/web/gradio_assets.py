@@ -29,7 +29,7 @@ def built_files() -> Path:
 
 
 @lru_cache(maxsize=8)
-def files_of_first_visit(entry: str, kinds: frozenset[str], folder: Path) -> tuple[str, ...]:
+def first_visit_files(entry: str, kinds: frozenset[str], folder: Path) -> tuple[str, ...]:
     """Return the files that Gradio's page loads after its entry script, in that order.
 
     Args:

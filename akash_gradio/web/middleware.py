@@ -64,8 +64,8 @@ RenderError = Callable[..., dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the operator allows.
+class OriginRules:
+    """Other sites that may send requests to the page or show it in a frame.
 
     Attributes:
         allowed_origins: Origins in lower case, besides the page's own, whose pages may send
@@ -84,7 +84,7 @@ class SecurityMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        rules: Rules,
+        rules: OriginRules,
         render_error: RenderError,
         running: RunningRequests,
         visitors: Visitors,
@@ -185,7 +185,7 @@ class SecuredResponse:
         self,
         scope: Scope,
         send: Send,
-        rules: Rules,
+        rules: OriginRules,
         body: BoundedReceive,
         visitors: Visitors,
         transform_html: Callable[[bytes], bytes],

@@ -26,7 +26,7 @@ from akash_gradio.config.paths import ASSETS
 from akash_gradio.http.compression import STATIC_QUALITY, choose_encoding, compress
 from akash_gradio.web import texts
 from akash_gradio.web.bundle import join_scripts
-from akash_gradio.web.gradio_assets import ENTRY, built_files, files_of_first_visit
+from akash_gradio.web.gradio_assets import ENTRY, built_files, first_visit_files
 from akash_gradio.web.templating import render_template, tab_icon
 
 CACHE_PERMANENTLY: Final = "public, max-age=31536000, immutable"
@@ -157,7 +157,7 @@ def _inject(html: bytes) -> bytes:
         return html
     files = page_files()
     style = f"page/assets/css/page-{files.stamp}.css"
-    names = files_of_first_visit(entry[1], frozenset(_KIND.findall(text)), built_files())
+    names = first_visit_files(entry[1], frozenset(_KIND.findall(text)), built_files())
     head = "\n".join(
         (
             f'<meta name="description" content="{escape(texts.PAGE["title"])}">',

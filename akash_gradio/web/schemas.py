@@ -172,7 +172,7 @@ def parse_continuation(body: bytes) -> tuple[ChatRequest, str]:
     """
     request = parse_body(ReplyRequest, body)
     *turns, last = request.turns
-    beginning = drop_partial_word(clean(last.text))
+    beginning = drop_partial_word(remove_nul(last.text))
     if last.role != "assistant" or not beginning.strip():
         raise UserError("empty_message")
     answer = last.model_copy(update={"text": beginning})
@@ -221,7 +221,7 @@ def parse_render(body: bytes) -> list[str]:
 
 
 def _chat_request(request: ReplyRequest) -> ChatRequest:
-    size = len(clean(request.turns[-1].text).encode())
+    size = len(remove_nul(request.turns[-1].text).encode())
     if size > MESSAGE_LIMIT_BYTES:
         facts = {"size": _megabytes(size), "limit": _megabytes(MESSAGE_LIMIT_BYTES)}
         raise UserError("message_too_long", facts, 413)
@@ -229,7 +229,7 @@ def _chat_request(request: ReplyRequest) -> ChatRequest:
     if request.turns[-1].role != "user" or _is_empty(turns[-1]):
         raise UserError("empty_message")
     alternating = _merge_same_role(turn for turn in turns if not _is_empty(turn))
-    system = clean(request.settings.system)
+    system = remove_nul(request.settings.system)
     return ChatRequest(
         model=request.model,
         conversation=Conversation(turns=alternating, system=system),
@@ -240,14 +240,14 @@ def _chat_request(request: ReplyRequest) -> ChatRequest:
 
 def _turn(turn: TurnSchema) -> Turn:
     """Return the turn as the model reads it: each file under its name, then the message."""
-    files = [_file(item) for item in turn.attachments if isinstance(item, TextAttachment)]
+    files = [_file_text(item) for item in turn.attachments if isinstance(item, TextAttachment)]
     pictures = (item.url for item in turn.attachments if isinstance(item, PictureAttachment))
     texts = [*files, turn.text] if turn.text.strip() or not files else files
-    content = clean("\n\n".join(texts))
+    content = remove_nul("\n\n".join(texts))
     return Turn(role=Role(turn.role), content=content, pictures=tuple(pictures))
 
 
-def _file(attachment: TextAttachment) -> str:
+def _file_text(attachment: TextAttachment) -> str:
     name = re.sub(r'[\s"<>]+', " ", attachment.name).strip()
     return f'<file name="{name}">\n{attachment.text.strip()}\n</file>'
 
@@ -304,7 +304,7 @@ def _replace_lone_surrogates(body: bytes) -> bytes:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
-def clean(text: str) -> str:
+def remove_nul(text: str) -> str:
     """Return the text without NUL, which many servers treat as its end."""
     return text.replace("\0", "")
 

@@ -17,7 +17,7 @@ from akash_gradio.config.settings import Settings
 from akash_gradio.http.asgi import ASGIApp
 from akash_gradio.http.shutdown import RunningRequests
 from akash_gradio.quota.limiter import RateLimiter
-from akash_gradio.web.middleware import RenderError, Rules, SecurityMiddleware
+from akash_gradio.web.middleware import OriginRules, RenderError, SecurityMiddleware
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class SecurityStack:
     """The parts of the security middleware.
 
     Attributes:
-        rules: What the operator allows.
+        rules: Other sites that may send requests to the page or show it in a frame.
         render_error: Returns the JSON of an error.
         running: The requests in progress, which a shutdown waits for.
         visitors: Identifies visitors.
@@ -33,7 +33,7 @@ class SecurityStack:
         transform_html: Applied to each HTML page before it is sent.
     """
 
-    rules: Rules
+    rules: OriginRules
     render_error: RenderError
     running: RunningRequests
     visitors: Visitors
@@ -105,7 +105,7 @@ def build_security_stack(
         oauth = OAuthLogin(
             provider, allow_list, sessions, signer, visitors, hosts=settings.space_hosts
         )
-    rules = Rules(
+    rules = OriginRules(
         allowed_origins=frozenset(settings.allowed_origins),
         frame_ancestors=" ".join(settings.frame_ancestors),
     )

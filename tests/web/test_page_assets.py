@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from akash_gradio.web.gradio_assets import ENTRY, built_files, files_of_first_visit
+from akash_gradio.web.gradio_assets import ENTRY, built_files, first_visit_files
 from akash_gradio.web.page_assets import (
     CACHE_PERMANENTLY,
     bundle_routes,
@@ -88,15 +88,15 @@ def test_every_preloaded_file_exists(finished: str) -> None:
 def test_only_the_components_of_the_page_are_preloaded() -> None:
     entry = ENTRY.search(GRADIOS)
     assert entry is not None
-    few = files_of_first_visit(entry[1], frozenset({"html"}), built_files())
-    more = files_of_first_visit(entry[1], frozenset({"html", "slider", "nothing"}), built_files())
+    few = first_visit_files(entry[1], frozenset({"html"}), built_files())
+    more = first_visit_files(entry[1], frozenset({"html", "slider", "nothing"}), built_files())
     assert set(few) < set(more)
 
 
 def test_an_unknown_build_of_gradio_preloads_nothing(tmp_path: Path) -> None:
-    assert files_of_first_visit("index-other.js", frozenset(KINDS), tmp_path) == ()
+    assert first_visit_files("index-other.js", frozenset(KINDS), tmp_path) == ()
     (tmp_path / "index-new.js").write_text("m.f=[]; import(`./Index-a.js`)")
-    assert files_of_first_visit("index-new.js", frozenset(KINDS), tmp_path) == ()
+    assert first_visit_files("index-new.js", frozenset(KINDS), tmp_path) == ()
 
 
 @pytest.mark.parametrize("accepted", ["br", "gzip", "identity"])
