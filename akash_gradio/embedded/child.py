@@ -68,6 +68,11 @@ async def running_server(
 ) -> AsyncIterator[RunningServer]:
     """Start the child process, wait until the model is loaded, and end the process on exit.
 
+    Args:
+        command: The command line of `embedded.server`.
+        parameters: Sent to its standard input.
+        load_timeout_s: Seconds after which loading is abandoned.
+
     Raises:
         ServerCrashed: Another attempt may help.
         EmbeddedUnavailable: Another attempt can't help.

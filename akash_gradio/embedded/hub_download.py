@@ -26,7 +26,16 @@ def main(repo: str, filename: str, cache_dir: str) -> int:
 
 
 def download(repo: str, filename: str, cache_dir: str) -> str:
-    """Return the file's path in the hub's cache; it is downloaded only if it isn't there."""
+    """Download a file of a repository unless it is in the cache.
+
+    Args:
+        repo: The repository, such as `org/model`.
+        filename: The path of the file in the repository.
+        cache_dir: The folder of the hub's cache.
+
+    Returns:
+        The path of the file in the cache.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils.tqdm import tqdm
 

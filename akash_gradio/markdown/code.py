@@ -117,7 +117,16 @@ _LANGUAGE: Final = re.compile(r"\s*\{?\.?([A-Za-z][\w+#.-]{0,29})", re.ASCII)
 
 
 def code_block(code: str, info: str, *, highlighted: bool = True) -> str:
-    """Render a block of code; `info` follows the opening fence and begins with the language."""
+    """Render a block of code.
+
+    Args:
+        code: The code.
+        info: The text after the opening fence, which begins with the language.
+        highlighted: Whether to color the code.
+
+    Returns:
+        Safe HTML.
+    """
     inner = highlight(code, parse_language(info)) if highlighted else as_text(code)
     return code_head(info) + inner + CODE_TAIL
 

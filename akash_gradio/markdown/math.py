@@ -67,7 +67,16 @@ def to_mathml(source: str, *, display: bool) -> str | None:
 
 
 def convert(source: str, serialize: Callable[[Element], str], *, display: bool) -> str | None:
-    """Convert LaTeX to MathML and serialize that. Return None for unsupported LaTeX."""
+    """Convert LaTeX to MathML and serialize it.
+
+    Args:
+        source: The LaTeX without its delimiters.
+        serialize: Returns the text of the MathML; it may raise any error.
+        display: Whether it is a block.
+
+    Returns:
+        The result of `serialize`, or None for LaTeX that isn't supported.
+    """
     if not source.strip() or len(source) > LIMIT_CHARS or _UNSUPPORTED.search(source):
         return None
     # The converter's errors have no common base class, and deep nesting exhausts the stack.

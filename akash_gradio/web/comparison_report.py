@@ -125,7 +125,17 @@ def build_comparison_report(
     ranking: Ranking | None,
     title: str,
 ) -> Report:
-    """Return the report. A lane that joined later has its answers beside their own prompts."""
+    """Build the report of a comparison.
+
+    The answers of a lane that joined later belong to the last prompts.
+
+    Args:
+        body: The lanes with their answers.
+        plan: From `build_comparison_plan`.
+        display_name: Returns the display name of a model id.
+        ranking: The ranking of the lanes, None without votes.
+        title: The title of the report.
+    """
     rows = [_row(body.lanes, plan, number) for number in range(plan.calls)]
     return Report(
         title=title,

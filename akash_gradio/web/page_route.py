@@ -76,6 +76,11 @@ async def read_body(
 ) -> bytes:
     """Read the request's body.
 
+    Args:
+        request: The request.
+        limit_bytes: Largest accepted body.
+        error_code: Code of the error for a larger one.
+
     Raises:
         UserError: `error_code`, as soon as more than the limit arrived.
         ClientDisconnected: The client closed the connection.

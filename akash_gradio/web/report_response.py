@@ -26,7 +26,17 @@ _MEDIA_TYPES: Final = {
 
 
 async def report_response(report: Report, form: ReportFormat, *, preview: bool) -> ASGIApp:
-    """Return the report as a file, or as a preview: `{"text", "whole"}`."""
+    """Return the response with a report.
+
+    Args:
+        report: The report.
+        form: The format of the file.
+        preview: Whether to return only the beginning.
+
+    Returns:
+        The file as a stream; or for a preview JSON with `text`, and `whole`: whether that is the
+        whole report.
+    """
     parts = write_report(report, form)
     if preview:
         text, whole = await asyncio.to_thread(_preview, parts)

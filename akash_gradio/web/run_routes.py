@@ -179,7 +179,7 @@ def _existing(run: OpenRun | None) -> OpenRun:
 def _forecast_text(
     plan: Plan, estimate: Forecast, unserved: Sequence[str], display_name: Callable[[str], str]
 ) -> str:
-    """Return a line for the calls, one for what they take, and one for what isn't known."""
+    """Return a line with the number of calls, one with their usage, and one for each unknown."""
     t = texts.SETS
     factors = [
         _counted(len(plan.prompts), t["read_one"], t["read"]),

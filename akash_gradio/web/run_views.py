@@ -131,7 +131,13 @@ def progress_view(progress: Progress) -> dict[str, object]:
 def lane_lines(
     plan: Plan, summaries: Sequence[Summary], names: Mapping[str, str]
 ) -> tuple[LaneLine, ...]:
-    """Return the lanes with their results so far; `names` are display names by model id."""
+    """Build the rows of the table of lanes.
+
+    Args:
+        plan: The plan of the run.
+        summaries: The results so far, one for each lane.
+        names: Display names by model id.
+    """
     lines = zip(_name_lanes(plan, names), summaries, strict=True)
     total = count_rows(plan)
     return tuple(
@@ -167,7 +173,13 @@ def count_rows(plan: Plan) -> int:
 
 
 def table_rows(plan: Plan, get_row: RowLookup, first: int) -> Iterator[TableRow]:
-    """Yield the rows of one page of the table; `first` is the number of its first row."""
+    """Yield the rows of one page of the table.
+
+    Args:
+        plan: The plan of the run.
+        get_row: Returns an answer by its number, None while it is pending.
+        first: The number of the first row, from 0.
+    """
     width = len(plan.lanes)
     for number in range(first, min(first + ROWS_SHOWN, count_rows(plan))):
         task = plan.task(number * width)
@@ -228,7 +240,17 @@ def _shorten(text: str) -> str:
 def full_row(
     plan: Plan, get_row: RowLookup, number: int, names: Mapping[str, str]
 ) -> tuple[str, tuple[FullCell, ...]]:
-    """Return the prompt of a row and its answers. Rendering takes CPU time: call it in a thread."""
+    """Build the view of one row. Rendering takes CPU time: call it in a thread.
+
+    Args:
+        plan: The plan of the run.
+        get_row: Returns an answer by its number, None while it is pending.
+        number: The number of the row, from 0.
+        names: Display names by model id.
+
+    Returns:
+        The prompt, and the answers of the lanes.
+    """
     width = len(plan.lanes)
     lanes = enumerate(_name_lanes(plan, names))
     cells = (_full(lane, label, get_row(number * width + lane)) for lane, label in lanes)

@@ -30,7 +30,7 @@ def test_every_state_has_a_text_and_no_text_is_unused() -> None:
 
 
 def test_every_reason_of_a_listing_has_a_text_unless_the_state_suffices() -> None:
-    """`not_used_yet` and `slow` say no more than the state's own word."""
+    """`not_used_yet` and `slow` add nothing to the text of the state."""
     reasons = set(re.findall(r"`(\w+)`", (Listing.__doc__ or "").partition("reason:")[2]))
     source = Path(listing_module.__file__).read_text(encoding="utf-8")
     assert all(f'"{reason}"' in source for reason in reasons)

@@ -1,4 +1,4 @@
-"""The routes of the checker: for the operator alone, and without a secret in a response."""
+"""The routes of the checker are for the operator only, and no response contains a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Votes are stored if the operator wants it, ranked without a false order, and exported."""
+"""Votes are stored if the operator configures a store, ranked only where proven, and exported."""
 
 from __future__ import annotations
 
