@@ -1,6 +1,6 @@
-"""The variables for a page that visitors reach: who may use it, from where, and how much.
+"""The access settings: who may use the page, from where, and how much.
 
-They are a part of `settings.Settings`. By default none restricts a page on one's own computer.
+They are a part of `settings.Settings`. By default, none of them restricts access.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from akash_gradio.domain.model import Problem
 
 
 def variable(name: str, default: Any, description: str, *aliases: str, **limits: Any) -> Any:
-    """Return a field that an environment variable sets.
+    """Return a field that is set by an environment variable.
 
     Args:
         name: The variable.
+        default: The value if the variable is not set.
         description: Its text in the documentation, one or two sentences in Markdown.
         aliases: Variables that are read if the first is not set.
         limits: Arguments of `pydantic.Field`, such as `ge`.
@@ -55,7 +56,7 @@ class AccessSettings(BaseSettings):
         "ALLOWED_ORIGINS",
         (),
         "Other origins that may send requests: a comma-separated list of `https://host`. Behind a "
-        "proxy that changes the `Host` header: the page's own origin.",
+        "proxy that changes the `Host` header, include the page's own origin.",
     )
     frame_ancestors: Annotated[tuple[str, ...], NoDecode] = variable(
         "FRAME_ANCESTORS",
@@ -77,7 +78,7 @@ class AccessSettings(BaseSettings):
     admin_password: SecretStr | None = variable(
         "ADMIN_PASSWORD",
         None,
-        "Password of the operator, for what only the operator may see (`page/sign-in?as=host`).",
+        "Password for the pages that only the operator may use. Sign in at `page/sign-in?as=host`.",
     )
     sign_in: str | None = variable(
         "SIGN_IN",
@@ -88,7 +89,7 @@ class AccessSettings(BaseSettings):
     allowed_users: Annotated[tuple[str, ...], NoDecode] = variable(
         "ALLOWED_USERS",
         (),
-        "Hugging Face users who may sign in: a comma-separated list. By default everyone may.",
+        "Hugging Face users who may sign in: a comma-separated list. By default, all may sign in.",
     )
     allowed_orgs: Annotated[tuple[str, ...], NoDecode] = variable(
         "ALLOWED_ORGS",
@@ -197,7 +198,7 @@ class AccessSettings(BaseSettings):
     @field_validator("allowed_users", "allowed_orgs", "space_hosts", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
-        """Never return () for a variable that is set: a list without names admits no one."""
+        """Never return () for a variable that is set: an empty list must not admit everyone."""
         if not isinstance(value, str):
             return value
         return tuple(_account_name(part) for part in value.split(",") if part.strip()) or ("",)
@@ -272,7 +273,7 @@ class AccessSettings(BaseSettings):
 
 
 def sign_in_problems(settings: AccessSettings) -> tuple[Problem, ...]:
-    """Return what keeps visitors from signing in; the page stays locked until it is fixed."""
+    """Return the problems that prevent signing in. Until they are fixed, the page stays locked."""
     if not settings.requires_sign_in:
         return ()
     hints = {}

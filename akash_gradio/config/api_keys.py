@@ -19,10 +19,10 @@ WHERE: Final = "GATEWAY_API_KEYS"
 
 
 class KeyLimits(BaseModel):
-    """What one key may use.
+    """The limits of one key.
 
     Attributes:
-        requests_per_minute: None for any number.
+        requests_per_minute: Upper bound of requests in a minute; None for no limit.
     """
 
     model_config = ConfigDict(
@@ -36,7 +36,7 @@ class GatewayKey(BaseModel):
     """The key of an API client.
 
     Attributes:
-        name: Names the client in logs and metrics.
+        name: The client's name in logs and metrics.
         models: The only model ids that it may use; None for all.
     """
 

@@ -1,4 +1,4 @@
-"""Reads `ENDPOINTS` entry by entry, so that a mistake in one leaves the others usable."""
+"""Reads `ENDPOINTS` entry by entry, so that an invalid entry doesn't affect the others."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class EndpointSettings(BaseModel):
 
     Attributes:
         url: The base URL, which ends in its version (`https://host/v1`) without a slash.
-        weight: Its share of the requests among the endpoints of its priority; 0 drains it.
+        weight: Its relative share of the requests among the endpoints of its priority; 0 drains it.
         priority: Lower ones are used first.
         models: The catalog ids that it serves; None for those that its `/v1/models` lists.
-        name: Its alias in logs, receipts and metrics.
-        max_concurrency: How many requests it gets at a time; None for any number.
+        name: Its alias in logs, receipts and metrics, unique among the endpoints.
+        max_concurrency: Upper bound of concurrent requests; None for no limit.
         custom_headers: Headers of every request to it.
         model_map: Maps catalog ids to the endpoint's own ids.
     """
@@ -173,7 +173,16 @@ def read_endpoints(
 def read_short_form(
     url: str, key: SecretStr | None, model: str | None
 ) -> tuple[tuple[EndpointSettings, ...], tuple[Problem, ...]]:
-    """Read the one endpoint of API_ENDPOINT, API_KEY and DEFAULT_MODEL."""
+    """Read the single endpoint of API_ENDPOINT, API_KEY and DEFAULT_MODEL.
+
+    Args:
+        url: API_ENDPOINT.
+        key: API_KEY.
+        model: DEFAULT_MODEL.
+
+    Returns:
+        The endpoint, or the problems of its variables.
+    """
     models = [model] if model else None
     entry = {"name": "endpoint-1", "url": url, "apiKey": key, "models": models}
     try:

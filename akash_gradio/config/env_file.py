@@ -13,7 +13,7 @@ from dotenv.parser import parse_stream
 from akash_gradio.config import messages
 from akash_gradio.domain.model import Problem
 
-# The guide writes `ENDPOINTS=[` and one entry per line; dotenv would keep the bracket alone.
+# docs/model-integration.md has `ENDPOINTS=[` and one entry per line. dotenv reads only `[`.
 _LIST_START: Final = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(?=\[)", re.M)
 _NEXT_VARIABLE: Final = re.compile(r"^[ \t]*(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=", re.M)
 
@@ -22,10 +22,10 @@ def read_env_file(path: Path | None) -> tuple[dict[str, str], tuple[Problem, ...
     """Read a `.env` file.
 
     Args:
-        path: None, or a file that doesn't exist, yields nothing.
+        path: The file. For None, or a file that doesn't exist, nothing is returned.
 
     Returns:
-        Each variable's value as written, `$NAME` left alone, and what could not be read.
+        Each variable's value, in which `$NAME` is not replaced, and the problems.
     """
     if path is None or not path.is_file():
         return {}, ()

@@ -1,4 +1,4 @@
-"""Settings that need an optional dependency of the package."""
+"""Reports settings whose optional dependency is not installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ def missing_extras(
 ) -> tuple[Problem, ...]:
     """Return a problem for each setting whose extra is not installed."""
     needs = [
-        (settings.redis_url, "REDIS_URL", "redis", "redis", "each replica counts on its own"),
+        (
+            settings.redis_url,
+            "REDIS_URL",
+            "redis",
+            "redis",
+            "each replica has its own limits and sessions",
+        ),
         (settings.database_url, "DATABASE_URL", "psycopg", "postgres", "no vote is stored"),
     ]
     return tuple(

@@ -1,4 +1,4 @@
-"""The wording of every mistake in the configuration: what is wrong, and what to write instead.
+"""The texts of all problems in the configuration: what is wrong, and how to fix it.
 
 A hint completes "ENDPOINTS[2], url …", so most begin with "must".
 """
@@ -21,16 +21,16 @@ NOT_ASCII: Final = "must consist of ASCII letters, digits and punctuation, witho
 NAME_TAKEN: Final = "must be unique; another entry has this name"
 NO_SUCH_USER: Final = "must be a full path: there is no user with the name after the ~"
 SET_VARIABLE: Final = "set the variable {name}"
-UNSET_REFERENCE: Final = "refers to a variable, because it begins with $, but that is not set"
+UNSET_REFERENCE: Final = "begins with $ and so refers to a variable, which is not set"
 USING_DEFAULT: Final = "{hint}; using the default, {default}"
 IGNORED: Final = "{hint}; the value is ignored"
 
 # .env
-UNREADABLE_ENV_FILE: Final = "must be UTF-8 text that this user may read"
+UNREADABLE_ENV_FILE: Final = "must be UTF-8 text that this process may read"
 NOT_A_VARIABLE: Final = "line {line} must be NAME=value: check its quotes, or start it with #"
 
 # ENDPOINTS and the short form
-ENDPOINTS_WIN: Final = "is ignored because ENDPOINTS is set; unset one of them"
+IGNORED_WITH_ENDPOINTS: Final = "is ignored because ENDPOINTS is set; unset one of them"
 UNREADABLE_FILE: Final = "must be the path of a file that can be read"
 INVALID_JSON: Final = 'must be JSON{place}, as in [{{"url": "https://host/v1", "apiKey": "…"}}]'
 NOT_A_LIST: Final = "must be a list: [{…}]"
@@ -45,7 +45,7 @@ ENDPOINT_NAME: Final = (
 )
 HEADER_NAME: Final = "must have names of letters, digits and -"
 LINE_BREAK: Final = "must not contain a line break"
-NOT_SENDABLE: Final = "contains a character that a header can't carry; copy it again"
+NOT_SENDABLE: Final = "contains a character that is not allowed in a header; copy it again"
 
 # URLs
 URL_SCHEME: Final = "must start with https:// or http://"
@@ -86,7 +86,7 @@ _MIN_MIXED_CHARS: Final = 8
 
 
 def describe_value(value: object) -> str:
-    """Return a value as a problem may show it: "" for whatever could be a key."""
+    """Return a value as a problem may show it; "" for anything that could be a key."""
     if isinstance(value, str):
         return repr(value) if _is_harmless(value) else ""
     if value is None or isinstance(value, bool):
@@ -98,7 +98,7 @@ def describe_value(value: object) -> str:
 
 
 def describe_type(value: object) -> str:
-    """Return the name of a JSON value's type, with its article."""
+    """Return the type of a JSON value with an article, as in "an object"."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Where the files that come with the package are."""
+"""Locations of the files that are shipped with the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`"$NAME"` in the place of a secret: the environment variable NAME holds it."""
+"""Parses `"$NAME"`, which refers to the environment variable NAME in place of a secret."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _REFERENCE: Final = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.AS
 
 
 def parse_reference(value: object) -> str | None:
-    """Return the variable that a value names as `$NAME` or `${NAME}`, or None."""
+    """Return NAME for a value `$NAME` or `${NAME}`, None for any other value."""
     match = _REFERENCE.fullmatch(value.strip()) if isinstance(value, str) else None
     return (match[1] or match[2]) if match else None
 
 
 def missing_variable(where: str, field: str, name: str) -> Problem:
-    """Return the problem that the variable a value names is not set."""
+    """Return the problem of a value that refers to a variable that is not set."""
     if name.isupper():
         hint = messages.SET_VARIABLE.format(name=name)
         return Problem(where=where, field=field, value=f"${name}", hint=hint)

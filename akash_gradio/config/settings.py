@@ -1,4 +1,4 @@
-"""Every environment variable, in one frozen class that is read once.
+"""The settings: every environment variable, in one frozen class that is read once.
 
 `make docs` writes `.env.example` and the table of `docs/configuration.md` from it.
 """
@@ -55,7 +55,7 @@ class EmbeddedMode(StrEnum):
 
 
 class Settings(AccessSettings):
-    """The environment's and `.env`'s values. Use `read_settings`, which never raises.
+    """The values of the environment and of `.env`. Create it with `read_settings`.
 
     Attributes:
         endpoints: Filled by `read_settings` from ENDPOINTS, the short form or HF_TOKEN.
@@ -99,18 +99,18 @@ class Settings(AccessSettings):
     retry_delay_ms: int = _variable(
         "RETRY_DELAY",
         1000,
-        "Milliseconds before all endpoints are tried again; doubled each time.",
+        "Milliseconds to wait before all endpoints are tried again; doubled each time.",
         ge=0,
         le=30_000,
     )
     connect_timeout_s: float = _variable(
-        "CONNECT_TIMEOUT", 5.0, "Seconds to connect to an endpoint.", gt=0, le=300
+        "CONNECT_TIMEOUT", 5.0, "Maximum seconds to connect to an endpoint.", gt=0, le=300
     )
     first_token_timeout_s: float = _variable(
-        "FIRST_TOKEN_TIMEOUT", 60.0, "Seconds to wait for the first token.", gt=0, le=3600
+        "FIRST_TOKEN_TIMEOUT", 60.0, "Maximum seconds until the first token.", gt=0, le=3600
     )
     idle_timeout_s: float = _variable(
-        "IDLE_TIMEOUT", 30.0, "Seconds to wait between two tokens.", gt=0, le=3600
+        "IDLE_TIMEOUT", 30.0, "Maximum seconds between two tokens.", gt=0, le=3600
     )
     routing: Routing = _variable(
         "ROUTING",
@@ -141,7 +141,7 @@ class Settings(AccessSettings):
     proxy_key: SecretStr | None = _variable(
         "PROXY_API_KEY",
         None,
-        "One more API key for `/v1`, under the name that the older gateway uses.",
+        "Another API key for `/v1`, for deployments that already set this variable.",
     )
     debug: bool = _variable(
         "DEBUG", False, "`true` logs connections, routing and parsing; never keys or prompts."
@@ -208,7 +208,7 @@ class Settings(AccessSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use the arguments alone: `read_settings` collects them."""
+        """Use only the arguments, which `read_settings` collects."""
         return (init_settings,)
 
     @field_validator("fallback_models", mode="before")
@@ -243,20 +243,22 @@ class Settings(AccessSettings):
     @property
     def endpoints_configured(self) -> bool:
         """Whether an endpoint is configured, validly or not."""
-        return self._names_endpoints or self.on_inference_providers
+        return self._has_endpoint_variables or self.on_inference_providers
 
     @property
     def on_inference_providers(self) -> bool:
-        """Whether the endpoint is Hugging Face's, on a Space that has nothing but a token."""
-        return bool(self.space_id) and self.hf_token is not None and not self._names_endpoints
+        """Whether Hugging Face is the endpoint: on a Space with a token and no other endpoint."""
+        return (
+            bool(self.space_id) and self.hf_token is not None and not self._has_endpoint_variables
+        )
 
     @property
-    def _names_endpoints(self) -> bool:
+    def _has_endpoint_variables(self) -> bool:
         return self.endpoints_text is not None or self.api_endpoint is not None
 
     @property
     def secret_names(self) -> dict[str, str]:
-        """Maps each endpoint's alias to the variable that holds its key."""
+        """Endpoint alias → the variable that contains its key."""
         name = "ENDPOINTS"
         if self.on_inference_providers:
             name = "HF_TOKEN"
@@ -280,15 +282,15 @@ class Settings(AccessSettings):
 INFERENCE_PROVIDERS: Final = "https://router.huggingface.co/v1"
 
 _FILLED: Final = frozenset({"endpoints", "gateway_keys", "problems"})
-"""Fields that `read_settings` fills, which are no variables."""
+"""Fields that `read_settings` fills; they have no environment variable."""
 
 
 def variables() -> dict[str, str]:
     """Map each field to the name of its environment variable."""
-    return {field: names[0] for field, names in _names().items()}
+    return {field: names[0] for field, names in _variable_names().items()}
 
 
-def _names() -> dict[str, tuple[str, ...]]:
+def _variable_names() -> dict[str, tuple[str, ...]]:
     """Map each field to every variable that sets it; the first one set wins."""
     names = {}
     for field, info in Settings.model_fields.items():
@@ -302,11 +304,14 @@ def _names() -> dict[str, tuple[str, ...]]:
 def read_settings(
     environment: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
 ) -> Settings:
-    """Read the settings. An invalid value is replaced by its default and becomes a problem.
+    """Read the settings. Raises nothing: problems are a field of the settings.
 
     Args:
-        environment: The process's by default.
-        env_file: Its variables apply where the environment's are unset or blank.
+        environment: The environment variables; None reads `os.environ`.
+        env_file: A file with variables that apply where the environment's are unset or blank.
+
+    Returns:
+        The settings. An invalid value is replaced by its default.
     """
     from_file, problems = read_env_file(env_file)
     environment = os.environ if environment is None else environment
@@ -316,7 +321,7 @@ def read_settings(
         for name, value in source.items()
         if value.strip()
     }
-    names = _names_set(values)
+    names = _variables_set(values)
     known: dict[str, Any] = {field: values[name].strip() for field, name in names.items()}
     try:
         settings = Settings(**known)
@@ -331,10 +336,10 @@ def read_settings(
     return settings.model_copy(update=filled)
 
 
-def _names_set(values: Mapping[str, str]) -> dict[str, str]:
+def _variables_set(values: Mapping[str, str]) -> dict[str, str]:
     """Map each field that is set to the variable that sets it."""
     names = {}
-    for field, choices in _names().items():
+    for field, choices in _variable_names().items():
         name = next((name for name in choices if name in values), None)
         if name is not None:
             names[field] = name
@@ -345,7 +350,9 @@ def _problems(
     error: ValidationError, names: Mapping[str, str], known: Mapping[str, str]
 ) -> dict[str, Problem]:
     """Map each invalid field to its problem."""
-    fields = {name: field for field, choices in _names().items() for name in (field, *choices)}
+    fields = {
+        name: field for field, choices in _variable_names().items() for name in (field, *choices)
+    }
     problems: dict[str, Problem] = {}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         field = fields[str(item["loc"][0])]
@@ -370,7 +377,7 @@ def _endpoints(
     if settings.endpoints_text is not None:
         endpoints, problems = read_endpoints(settings.endpoints_text.get_secret_value(), values)
         if settings.api_endpoint is not None:
-            problems += (_problem("API_ENDPOINT", messages.ENDPOINTS_WIN),)
+            problems += (_problem("API_ENDPOINT", messages.IGNORED_WITH_ENDPOINTS),)
         return endpoints, problems
     if settings.on_inference_providers:
         entry = {"name": "hugging-face", "url": INFERENCE_PROVIDERS, "apiKey": "$HF_TOKEN"}

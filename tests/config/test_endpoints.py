@@ -163,7 +163,7 @@ def test_another_shape_is_one_problem(text: str, problem: str) -> None:
         ({"customHeaders": {"a": "b\r\nc"}}, "customHeaders: must not contain a line break"),
         ({"apiKey": 5}, "apiKey: must be a string"),
         ({"apiKey": "a\nb"}, "apiKey: must not contain a line break"),
-        ({"apiKey": "a\u2026"}, "apiKey: contains a character that a header can't carry"),
+        ({"apiKey": "a\u2026"}, "apiKey: contains a character that is not allowed in a header"),
         ({"name": ""}, "name = '': must begin with a letter"),
         ({"name": " a"}, "name = ' a': must begin with a letter"),
         ({"name": "a/b"}, "name = 'a/b': must begin with a letter"),
@@ -223,7 +223,7 @@ def test_a_header_whose_variable_is_not_set_is_reported_by_its_field() -> None:
 
 def test_a_password_that_begins_with_a_dollar_is_not_shown() -> None:
     assert problem_with(apiKey="$uperSecret") == (
-        "ENDPOINTS[1], apiKey: refers to a variable, because it begins with $, but that is not set"
+        "ENDPOINTS[1], apiKey: begins with $ and so refers to a variable, which is not set"
     )
 
 

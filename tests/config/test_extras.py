@@ -11,7 +11,7 @@ def test_a_setting_without_its_extra_names_what_to_install() -> None:
     problems = [str(problem) for problem in missing_extras(settings, lambda _module: False)]
     assert problems == [
         'REDIS_URL: needs an extra: pip install "akash-gradio[redis]"; '
-        "until then each replica counts on its own",
+        "until then each replica has its own limits and sessions",
         'DATABASE_URL: needs an extra: pip install "akash-gradio[postgres]"; '
         "until then no vote is stored",
     ]

@@ -287,7 +287,7 @@ def test_endpoints_wins_over_the_short_form_with_a_problem() -> None:
         ),
         (
             {"API_ENDPOINT": "https://h", "API_KEY": f"{KEY}…"},
-            "API_KEY: contains a character that a header can't carry; copy it again",
+            "API_KEY: contains a character that is not allowed in a header; copy it again",
         ),
     ],
 )
