@@ -1,7 +1,7 @@
-"""Writes money, durations, token counts and speeds as text, the same on every surface.
+"""Formats money, durations, token counts and speeds, in the same way on every surface.
 
-`assets/js/formatting.js` does the same in the browser; `tests/formatting_cases.json` is the
-table that both are tested against.
+`assets/js/formatting.js` does the same in the browser; both are tested
+against the table in `tests/formatting_cases.json`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import math
 from typing import Final
 
 NOT_AVAILABLE: Final = "–"
-"""Stands for a value that wasn't measured or isn't known."""
+"""Replaces a value that wasn't measured or isn't known."""
 
 
 def format_seconds(value: float | None) -> str:
-    """Write a measured time with three significant digits: `0.41 s`, `12.3 s`, `125 s`."""
+    """Format a measured time with three significant digits: `0.41 s`, `12.3 s`, `125 s`."""
     if value is None:
         return NOT_AVAILABLE
     digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
@@ -22,7 +22,7 @@ def format_seconds(value: float | None) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Write a wait or an estimate, rounded up: `12 s`, `3 min`, `5 h 20 min`. Never `0 s`."""
+    """Format a wait or an estimate, rounded up: `12 s`, `3 min`, `5 h 20 min`. Never `0 s`."""
     whole_s = max(1, math.ceil(seconds))
     if whole_s < 90:
         return f"{whole_s} s"
@@ -34,7 +34,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_cost(dollars: float | None, *, estimated: bool = False) -> str:
-    """Write US dollars: cents, or two significant digits below ten cents.
+    """Format US dollars: cents, or two significant digits below ten cents.
 
     Args:
         dollars: The sum; None if it isn't known.
@@ -53,7 +53,7 @@ def format_cost(dollars: float | None, *, estimated: bool = False) -> str:
 
 
 def format_speed(tokens_per_s: float | None, *, estimated: bool = False) -> str:
-    """Write tokens per second: `87 tok/s`, `4.2 tok/s`, `≈ 87 tok/s` if they are estimated."""
+    """Format tokens per second: `87 tok/s`, `4.2 tok/s`, `≈ 87 tok/s` if they are estimated."""
     if tokens_per_s is None:
         return NOT_AVAILABLE
     digits = 1 if tokens_per_s < 9.95 else 0
@@ -61,12 +61,12 @@ def format_speed(tokens_per_s: float | None, *, estimated: bool = False) -> str:
 
 
 def format_tokens(count: int | None, *, estimated: bool = False) -> str:
-    """Write a number of tokens: `1,234 tok`, `≈ 1,234 tok` if it is estimated."""
+    """Format a number of tokens: `1,234 tok`, `≈ 1,234 tok` if it is estimated."""
     return NOT_AVAILABLE if count is None else _approximate(f"{count:,} tok", estimated)
 
 
 def format_context_length(tokens: int) -> str:
-    """Write a context length as models are advertised: 131072 and 128000 are both `128K`."""
+    """Format a context length as models are advertised: 131072 and 128000 are both `128K`."""
     thousand = 1024 if tokens % 1024 == 0 and tokens % 1000 else 1000
     if tokens < thousand:
         return str(tokens)

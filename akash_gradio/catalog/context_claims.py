@@ -24,14 +24,14 @@ def contradictions(text: str, token_limit: int) -> tuple[str, ...]:
     claims: dict[str, None] = {}
     for pattern in _CLAIMS:
         for match in pattern.finditer(text):
-            meanings = _meanings(match[1], (match[2] or "").lower())
+            readings = _possible_tokens(match[1], (match[2] or "").lower())
             tolerance = _TOLERANCE * token_limit
-            if meanings and all(abs(tokens - token_limit) > tolerance for tokens in meanings):
+            if readings and all(abs(tokens - token_limit) > tolerance for tokens in readings):
                 claims[match.group().strip()] = None
     return tuple(claims)
 
 
-def _meanings(number: str, unit: str) -> list[float]:
+def _possible_tokens(number: str, unit: str) -> list[float]:
     value = float(number.replace(",", ""))
     if not unit and value < 1000:  # "a context of 8" isn't a number of tokens
         return []

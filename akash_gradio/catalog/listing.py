@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from akash_gradio.catalog.loader import Catalog
-from akash_gradio.catalog.model_names import readable_name, size_in
+from akash_gradio.catalog.model_names import model_size, readable_name
 from akash_gradio.domain.model import ModelCard, ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 
@@ -17,7 +17,7 @@ SLOW_FIRST_TOKEN_S: Final = 5.0
 
 
 class ListingState(StrEnum):
-    """The current state of a model: that of the best endpoint that serves it."""
+    """The current state of a model, which is that of its best endpoint."""
 
     READY = "ready"
     SLOW = "slow"
@@ -85,11 +85,11 @@ def list_models(catalog: Catalog, endpoints: Sequence[EndpointStatus]) -> tuple[
         (_listing(_discovered(by_endpoint), by_endpoint) for by_endpoint in served.values()),
         key=lambda listing: (listing.card.name.casefold(), listing.card.id),
     )
-    return tuple(sorted([*entries, *discovered], key=_rank))
+    return tuple(sorted([*entries, *discovered], key=_sort_group))
 
 
 def _by_id(endpoints: Sequence[EndpointStatus]) -> dict[str, list[_Served]]:
-    """Return model id to the endpoints that serve it, each once, with their own model."""
+    """Return model id to the endpoints that serve it, each with its entry for the model."""
     served: dict[str, list[_Served]] = {}
     for endpoint in endpoints:
         listed: dict[str, ServedModel] = {}
@@ -124,11 +124,11 @@ def _hidden(card: ModelCard, served: list[_Served], reason: str) -> Listing:
 
 def _listing(card: ModelCard, served: list[_Served]) -> Listing:
     endpoints = tuple(endpoint for endpoint, _ in served)
-    state, reason = _health(endpoints)
+    state, reason = _state(endpoints)
     return Listing(card=card, endpoints=endpoints, shown=True, state=state, reason=reason)
 
 
-def _health(endpoints: tuple[EndpointStatus, ...]) -> tuple[ListingState, str]:
+def _state(endpoints: tuple[EndpointStatus, ...]) -> tuple[ListingState, str]:
     states = [EndpointState.DRAINED if e.weight == 0 else e.state for e in endpoints]
     best = next(state for state in _STATES if state in states)
     best_endpoints = [e for e, state in zip(endpoints, states, strict=True) if state is best]
@@ -147,7 +147,7 @@ def _discovered(served: list[_Served]) -> ModelCard:
     return ModelCard(
         id=model_id,
         name=readable_name(model_id),
-        parameters=size_in(model_id),
+        parameters=model_size(model_id),
         token_limit=_smallest_limit(served),
         discovered=True,
     )
@@ -158,7 +158,7 @@ def _smallest_limit(served: list[_Served]) -> int | None:
     return min((m.token_limit for _, m in served if m.token_limit is not None), default=None)
 
 
-def _rank(listing: Listing) -> int:
+def _sort_group(listing: Listing) -> int:
     if not listing.shown:
         return 2
     return 1 if listing.state is ListingState.UNSERVED else 0

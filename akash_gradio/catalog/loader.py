@@ -39,7 +39,7 @@ _MAX_VALUE_LENGTH: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """The described models in the order of the file, and the problems of the file."""
+    """The entries in the order of the file, and the problems of the file."""
 
     cards: tuple[ModelCard, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -50,11 +50,11 @@ class Catalog:
 
 
 def read_catalog(path: Path | None, environment: Mapping[str, str] | None = None) -> Catalog:
-    """Read a catalog. Raises nothing: an invalid entry becomes a problem and is left out.
+    """Read a catalog. Raises nothing: an invalid entry becomes a problem and is omitted.
 
     Args:
-        path: TOML (`[[models]]`) or JSON (a list, or `{"models": […]}`). None, or a file that
-            can't be read, gives the shipped catalog.
+        path: TOML (`[[models]]`) or JSON (a list, or `{"models": […]}`). For None, or a
+            file that can't be read, the shipped catalog is returned.
         environment: Where the `"$NAME"` values of customHeaders are looked up.
     """
     environment = environment or {}
@@ -180,9 +180,11 @@ def _read_entry(
 def _known_fields(
     where: str, raw: dict[Any, Any]
 ) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
-    """Return the values by our names, our names to the written ones, and unknown fields.
+    """Normalize the spelling of the fields. A JSON null counts as a missing field.
 
-    A JSON null counts as a missing field.
+    Returns:
+        Field name to value, field name to the spelling in the file, and a problem for each
+        unknown or repeated field.
     """
     fields: dict[str, Any] = {}
     written: dict[str, str] = {}
@@ -201,9 +203,9 @@ def _known_fields(
 
 def _unknown_field(where: str, key: str) -> Problem:
     # The value isn't shown: it may be an API key in the wrong place.
-    by_lower = {spelling.lower(): GUIDE_NAMES[name] for spelling, name in SPELLINGS.items()}
+    by_lower = {spelling.lower(): DOCUMENTED_NAMES[name] for spelling, name in SPELLINGS.items()}
     close = difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.6)
-    known = ", ".join(GUIDE_NAMES.values())
+    known = ", ".join(DOCUMENTED_NAMES.values())
     suggestion = f"did you mean {by_lower[close[0]]}?" if close else f"the fields are {known}"
     hint = f"is not a field; {suggestion}"
     return Problem(where=where, field=key[:_MAX_VALUE_LENGTH], value="", hint=hint)
@@ -238,7 +240,7 @@ def _field_problems(
     return [
         Problem(
             where=where,
-            field=written.get(name, GUIDE_NAMES[name]),
+            field=written.get(name, DOCUMENTED_NAMES[name]),
             value="" if name == "custom_headers" or "@" in shown else shown[:_MAX_VALUE_LENGTH],
             hint=_HINTS[name],
         )
@@ -304,7 +306,7 @@ _Price = Annotated[float, Field(ge=0, le=100_000)]
 
 
 class _Entry(BaseModel):
-    """One entry of the file under our names. `ModelCard` documents the fields."""
+    """One entry of the file. `ModelCard` documents the fields."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, str_strip_whitespace=True, allow_inf_nan=False
@@ -342,13 +344,15 @@ class _Entry(BaseModel):
     reasoning_efforts: Annotated[tuple[_Effort, ...], Field(strict=False, max_length=8)] = ()
 
 
-GUIDE_NAMES: Final = {
+DOCUMENTED_NAMES: Final = {
     name: name if name in ("top_p", "hf_repo") else to_camel(name) for name in _Entry.model_fields
 }
-"""Our name of a field to its name in the guide."""
+"""Field name to its spelling in `docs/model-integration.md`."""
 
-SPELLINGS: Final = {spelling: name for name in GUIDE_NAMES for spelling in (name, to_camel(name))}
-"""Every accepted spelling of a field to our name."""
+SPELLINGS: Final = {
+    spelling: name for name in DOCUMENTED_NAMES for spelling in (name, to_camel(name))
+}
+"""Every accepted spelling to its field name."""
 
 _HINTS: Final = {
     "id": 'must be set to the id that requests use, as in "org/model"',
@@ -381,4 +385,4 @@ _HINTS: Final = {
     "frequency_penalty": "must be a number from -2 to 2",
     "reasoning_efforts": 'must be a list of supported efforts, as in ["low", "medium", "high"]',
 }
-"""Our name of each field to its hint, which completes "models.toml: id, field = value:"."""
+"""Field name to its hint, which completes "models.toml: id, field = value:"."""

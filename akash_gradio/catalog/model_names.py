@@ -19,14 +19,14 @@ _TOTAL: Final = re.compile(
 def readable_name(model_id: str) -> str:
     """Return a display name: `meta-llama/Llama-3.3-70B-Instruct` → `Llama 3.3 70B Instruct`.
 
-    The id itself is returned if nothing readable is left of it.
+    If the id contains no words, it is returned unchanged.
     """
     last = model_id.rstrip("/").rsplit("/", maxsplit=1)[-1].removesuffix(".gguf")
     words = [_readable_word(word) for word in re.split(r"[-_:\s]+", last) if word]
     return " ".join(words) or model_id
 
 
-def size_in(model_id: str) -> str:
+def model_size(model_id: str) -> str:
     """Return the size in a model id, "" if it contains none.
 
     `Llama-3.3-70B` → `70B`; `Qwen3-235B-A22B` → `235B (22B active)`. `8x7B` and `17B-128E` are

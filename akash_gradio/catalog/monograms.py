@@ -60,7 +60,7 @@ def draw_monogram(card: ModelCard, *, dark: bool) -> bytes:
 
 
 def maker(card: ModelCard) -> str:
-    """Return the maker in lower case: the organization of the id or repository, or a word."""
+    """Return the maker in lower case: the organization in the id, else the name's first word."""
     for path in (card.id, card.hf_repo):
         if "/" in path:
             return path.split("/", maxsplit=1)[0].casefold()

@@ -65,7 +65,7 @@ class Thumbnails:
         return picture
 
     def problems(self, cards: Iterable[ModelCard]) -> tuple[Problem, ...]:
-        """Return the problems of the pictures that these entries name."""
+        """Return the problems of the pictures that these entries refer to."""
         problems: dict[Problem, None] = {}
         for card in cards:
             for dark in (False, True):
@@ -99,13 +99,13 @@ class Thumbnails:
             for suffix in _SUFFIXES:
                 path = self._folder / f"{stem}{suffix}"
                 if path.is_file():
-                    return self._inside(path)
+                    return self._require_inside(path)
         return None
 
-    def _inside(self, path: Path) -> Path:
+    def _require_inside(self, path: Path) -> Path:
         if not path.resolve().is_relative_to(self._folder.resolve()):
             raise _PictureError(
-                path.name, "is a link that leads out of the folder; put the picture itself there"
+                path.name, "is a link to a file outside the folder; copy the picture into it"
             )
         return path
 
@@ -142,7 +142,7 @@ def _read(path: Path) -> Picture:
 
 
 def _read_raster(name: str, content: bytes) -> Picture:
-    """Redraw the picture at 128 pixels, which removes everything but the colors."""
+    """Redraw the picture at 128 pixels, which removes all metadata."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "WEBP")) as image:
             if max(image.size) > MAX_EDGE_PX:
@@ -191,7 +191,7 @@ def _read_svg(name: str, content: bytes) -> Picture:
 
 
 def _check_element(name: str, element: ElementTree.Element) -> None:
-    """Raise for anything that could run, move, or send requests to another server."""
+    """Reject scripts, animations, and references to other servers."""
     tag = _local(element.tag)
     if tag in _ACTIVE_ELEMENTS:
         raise _PictureError(name, f"must not contain a <{tag}> element")

@@ -1,6 +1,6 @@
-"""Converts catalog entries from TypeScript, as in the guide, to TOML.
+"""Converts the catalog entries of a `models.ts` to TOML.
 
-Only literals are read: nothing in the file is executed. Other values are left out and reported.
+Only literals are read: nothing in the file is executed. Other values are omitted and reported.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from akash_gradio.catalog.loader import GUIDE_NAMES, SPELLINGS
+from akash_gradio.catalog.loader import DOCUMENTED_NAMES, SPELLINGS
 from akash_gradio.domain.model import Problem
 
 MAX_NAME_LENGTH: Final = 40
@@ -73,7 +73,7 @@ def read_typescript(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[Pro
         text: A file with `export const models = [ … ]`, or a single `{ … }` entry.
 
     Returns:
-        The entries under the guide's field names, and problems for what was left out.
+        The entries with the documented spelling of the fields, and problems for what was omitted.
 
     Raises:
         TypeScriptError: The file contains no list of models, or it is malformed.
@@ -82,22 +82,22 @@ def read_typescript(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[Pro
     start = _start_of_list(tokens)
     value = _Parser(tokens, start).value()
     entries = value if isinstance(value, list) else [value]
-    kept: list[Mapping[str, Any]] = []
+    converted: list[Mapping[str, Any]] = []
     problems: list[Problem] = []
     for number, entry in enumerate(entries, start=1):
         if isinstance(entry, dict):
             fields, field_problems = _fields(entry, number)
-            kept.append(fields)
+            converted.append(fields)
             problems += field_problems
         else:
             line = entry.line if isinstance(entry, NonLiteral) else 0
             hint = "is not an object of literals; add it by hand"
             problems.append(_problem(f"line {line}" if line else f"entry {number}", "", hint))
-    return tuple(kept), tuple(problems)
+    return tuple(converted), tuple(problems)
 
 
 def as_toml(entries: tuple[Mapping[str, Any], ...]) -> str:
-    """Return the entries as a catalog file, with the guide's field names."""
+    """Return the entries as the text of a catalog file."""
     blocks = []
     for entry in entries:
         lines = [f"{name} = {_toml(value)}" for name, value in entry.items()]
@@ -110,10 +110,10 @@ def _tokens(text: str) -> Iterator[_Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise TypeScriptError("a string or a number has no end", line)
+            raise TypeScriptError("a string or a number is not terminated", line)
         kind = match.lastgroup or ""
         if kind == "mark" and match.group() in "'\"`":
-            raise TypeScriptError("a string has no end", line)
+            raise TypeScriptError("a string is not terminated", line)
         if kind != "blank":
             yield _Token(kind, match.group(), line)
         line += match.group().count("\n")
@@ -121,7 +121,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _start_of_list(tokens: list[_Token]) -> int:
-    """Return where the list named `models` begins, else the first list of objects or object."""
+    """Return the index of the list named `models`, else of the first list of objects or object."""
     for index, token in enumerate(tokens):
         if token.text == "models" and (start := _after_assignment(tokens, index)) is not None:
             return start
@@ -221,7 +221,7 @@ class _Parser:
             raise TypeScriptError(f"a comma or {closing} is missing", token.line)
 
     def _skip(self) -> None:
-        """Skip a value that isn't a literal, with all its brackets."""
+        """Skip a value that isn't a literal, including nested brackets."""
         depth = 0
         while (token := self._peek()).text:
             if depth == 0 and token.text in (",", ";", *_CLOSING):
@@ -265,21 +265,21 @@ def _unescaped(text: str) -> str:
 
 
 def _fields(entry: Mapping[str, Any], number: int) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the entry under the guide's field names, in the written order."""
-    name = entry.get("id")
-    where = name if isinstance(name, str) else f"entry {number}"
+    """Return the entry with the documented spelling of the fields, in the order of the file."""
+    model_id = entry.get("id")
+    where = model_id if isinstance(model_id, str) else f"entry {number}"
     fields: dict[str, Any] = {}
     problems = []
     for key, value in entry.items():
-        ours = SPELLINGS.get(key)
-        if ours is None:
-            hint = "is not a field of the catalog; it is left out"
+        name = SPELLINGS.get(key)
+        if name is None:
+            hint = "is not a field of the catalog; it is omitted"
             problems.append(_problem(where, key[:MAX_NAME_LENGTH], hint))
         elif not _is_literal(value):
             hint = "is not a literal; add it by hand"
             problems.append(_problem(where, key, hint))
         elif value is not None:
-            fields[GUIDE_NAMES[ours]] = inspect.cleandoc(value) if _is_text(value) else value
+            fields[DOCUMENTED_NAMES[name]] = inspect.cleandoc(value) if _is_text(value) else value
     return fields, problems
 
 

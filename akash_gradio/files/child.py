@@ -22,7 +22,7 @@ CPU_LIMIT_S: Final = 20
 MAX_TEXT_CHARACTERS: Final = 1_000_000
 MAX_PAGES: Final = 500
 MAX_PIXELS: Final = 60_000_000
-"""More than today's cameras produce; 250 MB when decoded."""
+"""More than cameras produce; 250 MB when decoded."""
 MAX_EDGE_PIXELS: Final = 1568
 """Vision models shrink larger pictures themselves."""
 PICTURE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
@@ -34,7 +34,7 @@ _ERROR_CODES: Final = {
     "FileNotDecryptedError": "file_locked",
     "LimitReachedError": "file_too_heavy",
 }
-"""Class names of pypdf's errors → codes. By name, so that pictures are read without pypdf."""
+"""Class name of a pypdf error → code. Names, because reading a picture doesn't import pypdf."""
 
 
 def limit_resources() -> None:
@@ -60,12 +60,12 @@ def read_pdf(content: bytes) -> Result:
     if reader.is_encrypted and not reader.decrypt(""):
         raise UnreadableFile("file_locked")
     texts: list[str] = []
-    left = MAX_TEXT_CHARACTERS
+    remaining = MAX_TEXT_CHARACTERS
     for page in reader.pages[:MAX_PAGES]:
         text = page.extract_text().strip().encode("utf-8", "replace").decode()
-        if len(text) > left:
+        if len(text) > remaining:
             break
-        left -= len(text)
+        remaining -= len(text)
         texts.append(text)
     if not any(texts):
         for page in reader.pages[: len(texts)]:
@@ -87,10 +87,10 @@ def decompress(page: PageObject) -> None:
 
 
 def read_picture(content: bytes) -> Result:
-    """Convert the first frame to an upright, shrunken JPEG without metadata.
+    """Convert the first frame to an upright, downscaled JPEG without metadata.
 
     Raises:
-        UnreadableFile: The file is no picture, or too large.
+        UnreadableFile: The file is not a picture, or too large.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -120,7 +120,7 @@ READERS: Final[dict[str, Callable[[bytes], Result]]] = {"pdf": read_pdf, "pictur
 
 
 def read(kind: str, content: bytes) -> Result:
-    """Return the file's content, or `{"error": code}` whatever a hostile file makes a reader raise.
+    """Return the file's content, or `{"error": code}` for any exception of a reader.
 
     Args:
         kind: A key of READERS.

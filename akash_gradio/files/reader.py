@@ -1,7 +1,8 @@
 """Reads an attached file in a child process with limits, and returns plain values.
 
-A visitor's file may be broken, or built to exhaust memory or time. So none is opened in the
-server's own process: the child has limits for both, and no secret in its environment.
+A visitor's file may be damaged, or crafted to exhaust memory or time. Files are therefore never
+opened in the server's process. The child's memory and time are limited, and its environment
+contains no secrets.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from akash_gradio.files.errors import UnreadableFile
 FILE_LIMIT_BYTES: Final = 20_000_000
 TIMEOUT_S: Final = 30.0
 MAX_CHILDREN: Final = 2
-"""Children that run at once; other files wait."""
+"""Upper bound of concurrent children; other files wait."""
 MAX_WAITING: Final = 16
-"""Files that are being read or wait; more are rejected."""
+"""Upper bound of files that are being read or wait; further ones are rejected."""
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -39,9 +40,9 @@ class Document:
     """The text of a PDF.
 
     Attributes:
-        text: The text.
-        pages: Pages of the file.
-        read_pages: Pages that the text is from.
+        text: The text of the first pages.
+        pages: Number of pages in the file.
+        read_pages: Number of pages that were read.
     """
 
     text: str
@@ -51,7 +52,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture, upright, shrunken and without metadata.
+    """A picture, upright, downscaled and without metadata.
 
     Attributes:
         url: A JPEG as a data URL.
@@ -65,7 +66,7 @@ class Picture:
 
 
 class FileReader:
-    """Reads files, a limited number at once. Use it on one event loop."""
+    """Reads files, a limited number at a time. Use it on one event loop only."""
 
     def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
@@ -81,7 +82,7 @@ class FileReader:
         return Document(**await self._read(Kind.PDF, content))
 
     async def read_picture(self, content: bytes) -> Picture:
-        """Check and shrink a picture.
+        """Validate and downscale a picture.
 
         Raises:
             UnreadableFile: The file can't be used.

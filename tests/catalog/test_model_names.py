@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from akash_gradio.catalog.model_names import readable_name, size_in
+from akash_gradio.catalog.model_names import model_size, readable_name
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ from akash_gradio.catalog.model_names import readable_name, size_in
     ],
 )
 def test_name_and_size_are_derived_from_the_id(model_id: str, name: str, size: str) -> None:
-    assert (readable_name(model_id), size_in(model_id)) == (name, size)
+    assert (readable_name(model_id), model_size(model_id)) == (name, size)

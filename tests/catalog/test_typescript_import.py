@@ -95,7 +95,7 @@ def test_values_that_are_not_literals_are_left_out_and_reported() -> None:
         ("export const x = 1;", 0, "the file has no list of models"),
         ("", 0, "the file has no list of models"),
         ("const models = [\n{ id: 'a' ", 2, "ends within a list"),
-        ("const models = [\n{ id: 'a\n' }]", 2, "string has no end"),
+        ("const models = [\n{ id: 'a\n' }]", 2, "string is not terminated"),
         ("const models = " + "[" * 200, 1, "nested too deeply"),
     ],
 )
