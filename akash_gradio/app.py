@@ -291,7 +291,7 @@ def _with_page(app: App) -> App:
         catalog=catalog,
         endpoints=gateway.endpoints,
         allowed_models=frozenset(settings.allowed_models) or None,
-        health=app.health.of,
+        health=app.health.get,
     )
     notices = NoticeSource(
         endpoints=gateway.endpoints,

@@ -87,7 +87,7 @@ class HealthTracker:
                     interval.first_token_s += attempt.elapsed_ms / 1000
                     interval.tokens_per_s += receipt.tokens_per_s
 
-    def of(self, model: str) -> Health | None:
+    def get(self, model: str) -> Health | None:
         """Return the health of a model by its catalog id, None if it hasn't been used."""
         rings = self._rings.get(model)
         if rings is None:

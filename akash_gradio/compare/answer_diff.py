@@ -1,4 +1,4 @@
-"""Compares two answers: prose by words, code by lines; numbers that differ are marked apart."""
+"""Compares two answers: prose by words, code by lines. Differing numbers have their own mark."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Block = tuple[int, int, int]
 
 
 class Mark(StrEnum):
-    """How a piece of a text relates to the other text."""
+    """How a span of a text relates to the other text."""
 
     SAME = "same"
     ONLY = "only"
@@ -32,7 +32,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A piece of a text. The pieces of a text, joined, are the text."""
+    """A part of a text. The spans of a text, joined, are the text."""
 
     text: str
     mark: Mark
@@ -40,11 +40,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
-    """Two texts in pieces.
+    """The difference of two texts.
 
     Attributes:
-        a: The pieces of the first text.
-        b: The pieces of the second text.
+        a: The spans of the first text.
+        b: The spans of the second text.
         common: Share of tokens in common parts, 0 to 1.
     """
 
@@ -70,8 +70,8 @@ class _Token:
         return self.key[:1].isdigit()
 
 
-def diff(a: str, b: str) -> Diff:
-    """Compare two answers: prose by words, fenced code by lines, very long texts by lines."""
+def diff_answers(a: str, b: str) -> Diff:
+    """Compare two answers: prose by words, fenced code and very long texts by lines."""
     left, right, limit = _lines(a), _lines(b), MAX_LINES
     if len(a) + len(b) < MAX_CHARACTERS:
         words = _tokens(a), _tokens(b)
@@ -121,7 +121,7 @@ def _line(line: str) -> _Token:
 
 
 def _common_blocks(left: Sequence[_Token], right: Sequence[_Token], limit: int) -> list[Block]:
-    """Return the common parts in order; the last one is empty and at the ends."""
+    """Return the common parts in order; the last is empty, at the ends of both texts."""
     a, b = [token.key for token in left], [token.key for token in right]
     head = _common_prefix(zip(a, b, strict=False))
     tail = _common_prefix(zip(reversed(a[head:]), reversed(b[head:]), strict=False))
@@ -166,7 +166,7 @@ def _same(tokens: Sequence[_Token]) -> list[Span]:
 
 
 def _different(tokens: Sequence[_Token], others: Sequence[_Token]) -> list[Span]:
-    """Mark numbers apart if the other text has numbers here too, but not the same one."""
+    """Mark a number as NUMBER if the other text has numbers here too, but not this one."""
     numbers = {token.key for token in others if token.is_number}
     return [
         Span(

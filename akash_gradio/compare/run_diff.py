@@ -1,4 +1,4 @@
-"""Compares a run with an earlier one and reports the cells that changed."""
+"""Compares a run with an earlier one and yields the cells that changed."""
 
 from __future__ import annotations
 
@@ -33,36 +33,48 @@ class Change:
         lane: The lane's label.
         repeat: From 0.
         kinds: What changed, at least one.
-        before: Task number in the earlier run, None if it has no such cell.
-        now: Task number in the current run, None if it has no such cell.
+        earlier_number: Task number in the earlier run, None if it has no such cell.
+        number: Task number in the current run, None if it has no such cell.
     """
 
     prompt: str
     lane: str
     repeat: int
     kinds: tuple[ChangeKind, ...]
-    before: int | None
-    now: int | None
+    earlier_number: int | None
+    number: int | None
 
 
-def changes(before: Plan, before_row: RowLookup, now: Plan, now_row: RowLookup) -> Iterator[Change]:
+def diff_runs(
+    earlier_plan: Plan, get_earlier_row: RowLookup, plan: Plan, get_row: RowLookup
+) -> Iterator[Change]:
     """Yield the changed cells in the order of the current plan, then those that are gone.
 
     Cells are matched by prompt id, lane label and repeat. A task without a row yet is skipped.
+
+    Args:
+        earlier_plan: The plan of the earlier run.
+        get_earlier_row: Looks up a row of the earlier run.
+        plan: The plan of the current run.
+        get_row: Looks up a row of the current run.
     """
-    old_labels, labels = before.labels, now.labels
-    earlier = {_key(before, old_labels, number): number for number in range(before.calls)}
-    for number in range(now.calls):
-        key = _key(now, labels, number)
-        old_number = earlier.pop(key, None)
-        if (row := now_row(number)) is None:
+    earlier_labels, labels = earlier_plan.labels, plan.labels
+    unmatched = {
+        _key(earlier_plan, earlier_labels, number): number for number in range(earlier_plan.calls)
+    }
+    for number in range(plan.calls):
+        key = _key(plan, labels, number)
+        earlier_number = unmatched.pop(key, None)
+        if (row := get_row(number)) is None:
             continue
-        old_row = before_row(old_number) if old_number is not None else None
-        kinds = _differences(row, old_row, before, now) if old_row else (ChangeKind.NEW,)
+        earlier_row = get_earlier_row(earlier_number) if earlier_number is not None else None
+        kinds: tuple[ChangeKind, ...] = (ChangeKind.NEW,)
+        if earlier_row is not None:
+            kinds = _differences(row, earlier_row, earlier_plan, plan)
         if kinds:
-            yield _change(key, kinds, old_number if old_row else None, number)
-    for key, number in earlier.items():
-        if before_row(number) is not None:
+            yield _change(key, kinds, earlier_number if earlier_row else None, number)
+    for key, number in unmatched.items():
+        if get_earlier_row(number) is not None:
             yield _change(key, (ChangeKind.GONE,), number, None)
 
 
@@ -75,18 +87,29 @@ def _key(plan: Plan, labels: Sequence[str], number: int) -> _Key:
 
 
 def _change(
-    key: _Key, kinds: tuple[ChangeKind, ...], before: int | None, now: int | None
+    key: _Key, kinds: tuple[ChangeKind, ...], earlier_number: int | None, number: int | None
 ) -> Change:
     prompt, lane, repeat = key
-    return Change(prompt=prompt, lane=lane, repeat=repeat, kinds=kinds, before=before, now=now)
+    return Change(
+        prompt=prompt,
+        lane=lane,
+        repeat=repeat,
+        kinds=kinds,
+        earlier_number=earlier_number,
+        number=number,
+    )
 
 
-def _differences(row: Row, old_row: Row, before: Plan, now: Plan) -> tuple[ChangeKind, ...]:
-    old_prompt, prompt = before.task(old_row.number).prompt, now.task(row.number).prompt
+def _differences(
+    row: Row, earlier_row: Row, earlier_plan: Plan, plan: Plan
+) -> tuple[ChangeKind, ...]:
+    earlier_prompt = earlier_plan.task(earlier_row.number).prompt
+    prompt = plan.task(row.number).prompt
     changed = {
-        ChangeKind.PROMPT: (old_prompt.text, old_prompt.system) != (prompt.text, prompt.system),
-        ChangeKind.ANSWER: row.answer.split() != old_row.answer.split(),
-        ChangeKind.OUTCOME: row.outcome != old_row.outcome,
-        ChangeKind.CHECKS: row.checks != old_row.checks,
+        ChangeKind.PROMPT: (earlier_prompt.text, earlier_prompt.system)
+        != (prompt.text, prompt.system),
+        ChangeKind.ANSWER: row.answer.split() != earlier_row.answer.split(),
+        ChangeKind.OUTCOME: row.outcome != earlier_row.outcome,
+        ChangeKind.CHECKS: row.checks != earlier_row.checks,
     }
     return tuple(kind for kind, is_changed in changed.items() if is_changed)

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from akash_gradio.compare.answer_diff import Span, diff
+from akash_gradio.compare.answer_diff import Span, diff_answers
 from akash_gradio.domain.errors import UserError
 from akash_gradio.web import texts
 from akash_gradio.web.chat_routes import check_vision
@@ -70,7 +70,7 @@ class CompareRoutes:
         """Return two answers in spans: common, in one of them, or a different number."""
         a, b = parse_diff(await read_body(request))
         # In a thread: long texts take a second.
-        result = await asyncio.to_thread(diff, a, b)
+        result = await asyncio.to_thread(diff_answers, a, b)
         common = round(result.common, 3)
         return JSONResponse({"a": _spans(result.a), "b": _spans(result.b), "common": common})
 

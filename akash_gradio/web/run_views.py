@@ -10,7 +10,7 @@ from typing import Final
 from akash_gradio.compare import cells
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.rows import Row
-from akash_gradio.compare.run_diff import Change, changes
+from akash_gradio.compare.run_diff import Change, diff_runs
 from akash_gradio.compare.run_store import OpenRun
 from akash_gradio.compare.runner import Progress
 from akash_gradio.compare.summary import RowLookup, Summary
@@ -276,24 +276,25 @@ def _full(lane: int, label: tuple[str, str], row: Row | None) -> FullCell:
     )
 
 
-def changed_cells(before: OpenRun, now: OpenRun) -> tuple[tuple[ChangedCell, ...], int]:
+def changed_cells(earlier: OpenRun, current: OpenRun) -> tuple[tuple[ChangedCell, ...], int]:
     """Return the first CHANGES_SHOWN changes between two runs, and the number of all."""
     shown: list[ChangedCell] = []
     count = 0
-    old, new = before.journal, now.journal
-    for change in changes(old.plan, old.row, new.plan, new.row):
+    old, new = earlier.journal, current.journal
+    for change in diff_runs(old.plan, old.row, new.plan, new.row):
         count += 1
         if len(shown) < CHANGES_SHOWN:
             shown.append(_changed(change, old.row, new.row))
     return tuple(shown), count
 
 
-def _changed(change: Change, before: RowLookup, now: RowLookup) -> ChangedCell:
+def _changed(change: Change, get_earlier_row: RowLookup, get_row: RowLookup) -> ChangedCell:
     repeat = f", {texts.SETS['repeat'].format(count=change.repeat + 1)}" if change.repeat else ""
+    earlier_number, number = change.earlier_number, change.number
     return ChangedCell(
         prompt=change.prompt + repeat,
         lane=change.lane,
         what=", ".join(texts.SETS[f"change_{kind.value}"] for kind in change.kinds),
-        before=_excerpt(before(change.before)) if change.before is not None else "",
-        now=_excerpt(now(change.now)) if change.now is not None else "",
+        before=_excerpt(get_earlier_row(earlier_number)) if earlier_number is not None else "",
+        now=_excerpt(get_row(number)) if number is not None else "",
     )

@@ -38,13 +38,13 @@ def receipt(
 
 
 def health_of(tracker: HealthTracker, model: str = "m") -> Health:
-    health = tracker.of(model)
+    health = tracker.get(model)
     assert health is not None
     return health
 
 
 def test_an_unused_model_has_no_health(tracker: HealthTracker) -> None:
-    assert tracker.of("m") is None
+    assert tracker.get("m") is None
 
 
 def test_first_token_and_speed_are_means_of_the_last_15_minutes(
@@ -107,5 +107,5 @@ def test_a_day_is_kept_in_half_hours_and_then_dropped(tracker: HealthTracker, cl
 def test_memory_does_not_grow_with_the_number_of_models(tracker: HealthTracker) -> None:
     for number in range(MAX_MODELS + 50):
         tracker.observe(receipt(model=f"m{number}"))
-    kept = [n for n in range(MAX_MODELS + 50) if tracker.of(f"m{n}") is not None]
+    kept = [n for n in range(MAX_MODELS + 50) if tracker.get(f"m{n}") is not None]
     assert (len(kept), kept[0]) == (MAX_MODELS, 50)

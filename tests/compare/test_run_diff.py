@@ -6,7 +6,7 @@ from typing import Any
 from akash_gradio.compare.checks import Check, CheckKind, CheckResult
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.rows import Row
-from akash_gradio.compare.run_diff import ChangeKind, changes
+from akash_gradio.compare.run_diff import ChangeKind, diff_runs
 from tests.compare.fakes import plan
 
 
@@ -29,8 +29,8 @@ def row(number: int, **more: Any) -> Row:
 def changed(
     before: Plan, before_rows: dict[int, Row], now: Plan, now_rows: dict[int, Row]
 ) -> list[Any]:
-    result = changes(before, before_rows.get, now, now_rows.get)
-    return [(each.prompt, each.lane, [kind.value for kind in each.kinds]) for each in result]
+    result = diff_runs(before, before_rows.get, now, now_rows.get)
+    return [(c.prompt, c.lane, [kind.value for kind in c.kinds]) for c in result]
 
 
 PLAN = plan("one", "two")

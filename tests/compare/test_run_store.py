@@ -84,7 +84,7 @@ async def test_a_run_in_a_folder_outlives_the_server(
 
 async def test_without_a_folder_runs_end_with_the_server(gate: asyncio.Event) -> None:
     runs = open_run_store(None, FakeGateway(), lambda _model: None)
-    assert not runs.kept
+    assert not runs.is_persistent
     run_id = await runs.start(plan(), "T")
     await until_done(runs, run_id)
     await runs.close()
