@@ -13,23 +13,25 @@ from typing import Final
 from akash_gradio.catalog.loader import SHIPPED_CATALOG, read_catalog
 from akash_gradio.catalog.typescript_import import TypeScriptError, as_toml, read_typescript
 from akash_gradio.check.catalog_check import catalog_errors, catalog_notes, fetch_served_models
-from akash_gradio.cli.errors import CommandError, error_message
+from akash_gradio.cli.errors import EXIT_FAILED, EXIT_USAGE, CommandError, error_message
 from akash_gradio.config.paths import ASSETS
 from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.model import Problem
 
 THUMBNAILS: Final = ASSETS / "thumbnails"
 UNREADABLE: Final = "can't be read; check its path"
-EXIT_ERRORS: Final = 1
-EXIT_MISUSED: Final = 2
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Check or import a catalog.
 
+    Args:
+        arguments: The command line after `catalog`.
+        environment: The environment variables.
+
     Returns:
-        The exit status: 0 without errors (notes are allowed), 1 with errors, 2 if the command
-        can't be run or a file can't be read.
+        The exit status: 0 without errors (notes are allowed), EXIT_FAILED with errors, EXIT_USAGE
+        if a file can't be read.
     """
     options = _parse(arguments)
     try:
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return _check(options, environment)
     except CommandError as error:
         sys.stderr.write(f"{error_message(error)}\n")
-        return EXIT_MISUSED
+        return EXIT_USAGE
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -77,11 +79,11 @@ def _check(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             sys.stdout.write("\n".join([title, *(f"  {problem}" for problem in problems)]) + "\n")
     models = len(catalog.cards)
     sys.stdout.write(f"{name}: {models} models, {len(errors)} errors, {len(notes)} notes\n")
-    return EXIT_ERRORS if errors else 0
+    return EXIT_FAILED if errors else 0
 
 
 def _import(path: Path) -> int:
-    """Write TOML to standard output, and what was left out or is wrong to standard error."""
+    """Write TOML to standard output, and problems to standard error."""
     try:
         entries, problems = read_typescript(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError):
@@ -91,14 +93,14 @@ def _import(path: Path) -> int:
         raise CommandError("file_not_read", path=place, reason=error.reason) from None
     toml = as_toml(entries)
     sys.stdout.write(toml)
-    errors = (*problems, *_problems_of(toml))
+    errors = (*problems, *_catalog_problems(toml))
     for problem in errors:
         sys.stderr.write(f"{problem}\n")
-    return EXIT_ERRORS if errors else 0
+    return EXIT_FAILED if errors else 0
 
 
-def _problems_of(toml: str) -> tuple[Problem, ...]:
-    """Return the problems of the new catalog."""
+def _catalog_problems(toml: str) -> tuple[Problem, ...]:
+    """Read the converted catalog and return its problems."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / SHIPPED_CATALOG
         path.write_text(toml, encoding="utf-8")

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -19,19 +19,20 @@ from akash_gradio.check.probe import Level
 from akash_gradio.check.runner import Check, Finding
 from akash_gradio.check.target import Target
 from akash_gradio.check.target_lookup import target_of_address, target_of_endpoint
-from akash_gradio.cli.errors import CommandError, error_message
+from akash_gradio.cli.errors import EXIT_FAILED, EXIT_USAGE, CommandError, error_message
 from akash_gradio.config.settings import Settings, read_settings
 from akash_gradio.domain.errors import UserError
-
-EXIT_FAILED: Final = 1
-EXIT_MISUSED: Final = 2
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Check the endpoints and print each finding as soon as it is known.
 
+    Args:
+        arguments: The command line after `check`.
+        environment: The environment variables.
+
     Returns:
-        The exit status: 0 if nothing failed, 1 if something did, 2 if the command can't be run.
+        The exit status: 0 if no probe failed, EXIT_FAILED or EXIT_USAGE.
     """
     options = _parse(arguments)
     settings = read_settings(environment)
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         targets = _targets(options, settings, catalog, environment)
     except UserError as error:
         sys.stderr.write(f"{error_message(error)}\n")
-        return EXIT_MISUSED
+        return EXIT_USAGE
     level = Level.QUICK if options.quick else Level.FULL if options.full else Level.STANDARD
     reports = [asyncio.run(_check(target, level, quiet=options.json)) for target in targets]
     if options.json:
@@ -55,11 +56,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="akash-gradio check",
         description="Check whether an endpoint works with this app, and what to change if not.",
-        epilog="Exit status: 0 nothing failed, 1 something failed, 2 wrong usage.",
+        epilog="Exit status: 0 no probe failed, 1 a probe failed, 2 wrong usage.",
     )
     add = parser.add_argument
     add("endpoint", nargs="?", default="all",
-        help="an address, the name of an endpoint in ENDPOINTS, or all (default)")  # fmt: skip
+        help="an address, the name of an endpoint in ENDPOINTS, or all (default: all)")  # fmt: skip
     add("--model", help="the model to use (default: the first configured or listed)")
     add("--key-env", metavar="NAME", help="environment variable with the API key for an address")
     level = parser.add_mutually_exclusive_group()

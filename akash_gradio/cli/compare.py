@@ -1,4 +1,4 @@
-"""`akash-gradio compare`: runs a prompt set from the terminal and writes a report."""
+"""The command `compare`: runs a prompt set and writes reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 
 from akash_gradio.app import App, create_app
 from akash_gradio.cli.compare_options import Options, parse_arguments
-from akash_gradio.cli.errors import CommandError, error_message
+from akash_gradio.cli.errors import EXIT_FAILED, EXIT_USAGE, CommandError, error_message
 from akash_gradio.compare.forecast import Forecast, forecast
 from akash_gradio.compare.journal import Journal, JournalError
 from akash_gradio.compare.plan import Plan
@@ -23,7 +23,7 @@ from akash_gradio.compare.prompt_set import PromptSetError
 from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.reports.factory import write_report
 from akash_gradio.compare.reports.report import Report, ReportFormat
-from akash_gradio.compare.run_diff import changes
+from akash_gradio.compare.run_diff import diff_runs
 from akash_gradio.compare.runner import Progress, Runner, RunState
 from akash_gradio.compare.votes.factory import open_vote_store
 from akash_gradio.compare.votes.store import VotesUnavailable
@@ -32,12 +32,8 @@ from akash_gradio.formatting import format_cost, format_duration
 from akash_gradio.logs import configure_logging
 from akash_gradio.markdown.renderer import render
 
-EXIT_OK: Final = 0
-EXIT_FAILED: Final = 1
-"""A call has no complete answer, or an answer failed a check."""
-EXIT_USAGE: Final = 2
 EXIT_STOPPED: Final = 130
-"""What a shell reports after Ctrl-C."""
+"""The run was stopped. A shell reports the same status after Ctrl-C."""
 PROGRESS_INTERVAL_S: Final = 2.0
 
 
@@ -45,15 +41,16 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a prompt set and write its report.
 
     Args:
-        arguments: What follows `compare` on the command line.
-        environment: Where the settings come from.
+        arguments: The command line after `compare`.
+        environment: The environment variables.
 
     Returns:
-        The exit status.
+        The exit status: 0 if all calls were answered and all checks passed, EXIT_FAILED if not,
+        EXIT_USAGE or EXIT_STOPPED.
     """
     settings = read_settings(environment)
     configure_logging(settings)
-    if not settings.debug:  # the report has a receipt for each call
+    if not settings.debug:  # the reports contain what is logged at INFO, the receipts
         logging.getLogger("akash_gradio").setLevel(logging.WARNING)
     try:
         options = parse_arguments(arguments)
@@ -75,7 +72,7 @@ async def _execute(options: Options, app: App) -> int:
         _check_lanes(options.plan, app)
         if options.forecast_only:
             _print_forecast(_forecast(options, app, ()), options.plan)
-            return EXIT_OK
+            return 0
         with closing(_open_journal(options)) as journal:
             if options.retry_failed:
                 _print(f"Retrying {_count(journal.delete_failed(), 'failed call')}.")
@@ -130,13 +127,13 @@ def _print_forecast(estimate: Forecast, plan: Plan) -> None:
         _print(f"No prices for {', '.join(estimate.unpriced)}.")
 
 
-def run_file(out: Path) -> Path:
-    """Return the file beside the first report that stores the run."""
-    return out.with_suffix(".run")
+def run_file(report_path: Path) -> Path:
+    """Return the path of the run file: beside the first report, with the extension `.run`."""
+    return report_path.with_suffix(".run")
 
 
 def _open_journal(options: Options) -> Journal:
-    path = run_file(options.outs[0])
+    path = run_file(options.report_paths[0])
     if options.again:
         path.unlink(missing_ok=True)
     if not path.exists():
@@ -162,7 +159,7 @@ async def _run(runner: Runner) -> RunState:
 
 @asynccontextmanager
 async def _progress_shown(runner: Runner) -> AsyncIterator[None]:
-    """Update one line on a terminal; elsewhere, print a line at intervals."""
+    """Show the progress: on a terminal in one line, otherwise as a new line at intervals."""
     is_terminal = sys.stderr.isatty()
     start_of_line, end = ("\r\x1b[K", "") if is_terminal else ("", "\n")
 
@@ -204,13 +201,13 @@ async def _write_reports(options: Options, journal: Journal, app: App) -> None:
         ranking=await _ranking(options.plan, app.settings),
         render=render,
     )
-    for out in options.outs:
-        report_format = ReportFormat(out.suffix[1:].lower())
-        draft = out.with_name(f"{out.name}.part")
+    for path in options.report_paths:
+        report_format = ReportFormat(path.suffix[1:].lower())
+        draft = path.with_name(f"{path.name}.part")
         with draft.open("w", encoding="utf-8", newline="") as file:
             file.writelines(write_report(report, report_format))
-        draft.replace(out)
-        _print(f"Wrote {out}")
+        draft.replace(path)
+        _print(f"Wrote {path}")
 
 
 async def _ranking(plan: Plan, settings: Settings) -> Ranking | None:
@@ -244,12 +241,12 @@ def _summarize(options: Options, journal: Journal, state: RunState) -> int:
         _print(f"{_count(times, 'call')} failed: {error}")
     if errors:
         _print("To retry these, run the same command with --retry-failed.")
-    return EXIT_FAILED if failed_checks or errors else EXIT_OK
+    return EXIT_FAILED if failed_checks or errors else 0
 
 
 def _print_changes(path: Path, journal: Journal) -> None:
     with closing(Journal.open(path)) as earlier:
-        changed = list(changes(earlier.plan, earlier.row, journal.plan, journal.row))
+        changed = list(diff_runs(earlier.plan, earlier.row, journal.plan, journal.row))
     _print(f"{_count(len(changed), 'cell')} changed since {path.name}.")
     for change in changed:
         repeat = f", repeat {change.repeat + 1}" if journal.plan.repeats > 1 else ""

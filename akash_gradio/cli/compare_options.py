@@ -31,17 +31,17 @@ class Options:
 
     Attributes:
         plan: The plan of the run.
-        outs: The reports to write, at least one.
+        report_paths: The reports to write, at least one.
         title: Heading of the reports.
         per_endpoint: Concurrent calls per endpoint.
         earlier: The run to compare with.
         forecast_only: Whether to print only the forecast.
-        again: Whether to discard what an earlier start has stored.
+        again: Whether to discard the answers of an earlier start.
         retry_failed: Whether to repeat the failed calls of an earlier start.
     """
 
     plan: Plan
-    outs: tuple[Path, ...]
+    report_paths: tuple[Path, ...]
     title: str
     per_endpoint: int
     earlier: Path | None
@@ -72,15 +72,15 @@ def parse_arguments(arguments: Sequence[str]) -> Options:
     )
     if plan.calls > MAX_CALLS:
         raise CommandError("too_many_calls", calls=plan.calls, limit=MAX_CALLS)
-    outs = tuple(parsed.out)
-    for out in outs:
-        if out.suffix[1:].lower() not in set(ReportFormat):
-            raise CommandError("report_format", path=out)
-        if not out.absolute().parent.is_dir():
-            raise CommandError("folder_not_found", path=out.parent)
+    report_paths = tuple(parsed.out)
+    for path in report_paths:
+        if path.suffix[1:].lower() not in set(ReportFormat):
+            raise CommandError("report_format", path=path)
+        if not path.absolute().parent.is_dir():
+            raise CommandError("folder_not_found", path=path.parent)
     return Options(
         plan=plan,
-        outs=outs,
+        report_paths=report_paths,
         title=parsed.title or parsed.prompts.stem,
         per_endpoint=parsed.concurrency,
         earlier=parsed.earlier,
@@ -93,10 +93,10 @@ def parse_arguments(arguments: Sequence[str]) -> Options:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="akash-gradio compare",
-        description="Send the prompts of a set to several models and write a report. A run that "
-        "was stopped continues where it was; calls that are done are not repeated.",
-        epilog="Exit status: 0 all calls answered and all checks passed, 1 not all, 2 wrong "
-        "usage, 130 stopped.",
+        description="Send the prompts of a set to several models and write a report. The same "
+        "command continues a run that was stopped, without repeating completed calls.",
+        epilog="Exit status: 0 all calls answered and all checks passed, 1 a call or a check "
+        "failed, 2 wrong usage, 130 stopped.",
     )
     add = parser.add_argument
     add("--models", default="", help="comma-separated model ids; each is a lane")
@@ -109,26 +109,31 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", required=True, type=Path, action="append", metavar="FILE",
         help=".html, .md, .csv or .json; repeatable")  # fmt: skip
     add("--repeats", type=_whole(1, MAX_REPEATS), default=1,
-        help="how often to send each prompt (1)")  # fmt: skip
+        help="how often to send each prompt (default: 1)")  # fmt: skip
     add("--temperature", type=_numbers(0, 2), default=(), metavar="T[,T…]",
-        help="for lanes without their own; several values make a lane each")  # fmt: skip
-    add("--top-p", type=_numbers(0, 1), default=(), metavar="P[,P…]", help="likewise")
-    add("--max-tokens", type=_whole(1, 1_000_000), help="maximum length of an answer")
+        help="for lanes without their own; one lane is created per value")  # fmt: skip
+    add("--top-p", type=_numbers(0, 1), default=(), metavar="P[,P…]",
+        help="for lanes without their own; one lane is created per value")  # fmt: skip
+    add(
+        "--max-tokens",
+        type=_whole(1, 1_000_000),
+        help="maximum answer length, for lanes without their own",
+    )
     add("--seed", type=_whole(0, 2**31 - 1),
-        help="sent to the endpoints, plus 1 at each repeat; also fixes the order "
-        "of the calls")  # fmt: skip
+        help="sent to the endpoints, incremented by 1 at each repeat; also determines the "
+        "order of the calls")  # fmt: skip
     add("--system", default="", help="system prompt for prompts without their own")
     add("--check", action="append", default=[], metavar="KIND[=VALUE]",
         help=f"check every answer; repeatable. Kinds: {', '.join(CheckKind)}")  # fmt: skip
     add("--concurrency", type=_whole(1, 64), default=CALLS_PER_ENDPOINT,
-        help=f"concurrent calls per endpoint ({CALLS_PER_ENDPOINT})")  # fmt: skip
+        help=f"concurrent calls per endpoint (default: {CALLS_PER_ENDPOINT})")  # fmt: skip
     add("--no-stream", action="store_true", help="request complete answers instead of streams")
     add("--earlier", type=Path, metavar="FILE.run", help="compare with an earlier run")
     add("--forecast", action="store_true", help="print the forecast without sending anything")
     add("--again", action="store_true", help="discard the answers of an earlier start")
     add("--retry-failed", action="store_true",
         help="repeat the failed calls of an earlier start and keep the rest")  # fmt: skip
-    add("--title", help="heading of the report (the name of the prompt set)")
+    add("--title", help="heading of the report (default: the name of the prompt set)")
     return parser
 
 
@@ -190,7 +195,7 @@ _LANE_SETTINGS: Final[dict[str, Callable[[str], Any]]] = {
     "system": str,
     "endpoint": str,
 }
-"""The settings of a single lane → the parser of each."""
+"""Name of a lane's setting → its parser."""
 
 
 def _check(text: str) -> Check:

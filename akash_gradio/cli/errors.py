@@ -1,4 +1,4 @@
-"""The terminal's texts for errors, keyed by their codes."""
+"""Exit statuses of the commands, and the terminal's texts for errors, keyed by their codes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Final
 
 from akash_gradio.domain.errors import UserError
 
+EXIT_FAILED: Final = 1
+"""The command was executed and found failures or errors."""
+EXIT_USAGE: Final = 2
+"""The command couldn't be executed as it was written. argparse uses the same status."""
+
 
 class CommandError(UserError):
-    """The command line asks for something that can't be done. The code is a key of MESSAGES."""
+    """The command can't be executed as it was written. The code is a key of MESSAGES."""
 
     def __init__(self, code: str, **facts: object) -> None:
         super().__init__(code, facts)
@@ -25,7 +30,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "file_not_read": "{path}: {reason}.",
     "invalid_check": "--check {text}: {problem}.",
     "invalid_lane": "--lane {text}: {problem}.",
-    "other_run": "{path} belongs to another run. Choose another --out, or add --again to replace "
+    "other_run": "{path} stores a different run. Choose another --out, or add --again to replace "
     "it.",
     "invalid_prompt_set": "The prompt set can't be used:\n{detail}",
     "run_not_found": "{file}: there is no such file.",
@@ -38,11 +43,11 @@ MESSAGES: Final[Mapping[str, str]] = {
     "key_variable_unset": "The environment variable {name} (--key-env) is not set.",
     "no_endpoints": "No endpoint is configured. Pass an address to check, or set ENDPOINTS (or "
     "API_ENDPOINT and API_KEY).",
-    "votes_unavailable": "The votes are left out: {store} is not available ({reason}).",
+    "votes_unavailable": "The votes are omitted: {store} is not available ({reason}).",
 }
 
 
 def error_message(error: UserError) -> str:
-    """Return the text of an error, that of its `reason` if there is one."""
-    by_reason = MESSAGES.get(f"{error.code}.{error.facts.get('reason')}")
-    return (by_reason or MESSAGES[error.code]).format_map(error.facts)
+    """Return the text of an error. `code.reason` takes precedence over `code`."""
+    specific = MESSAGES.get(f"{error.code}.{error.facts.get('reason')}")
+    return (specific or MESSAGES[error.code]).format_map(error.facts)

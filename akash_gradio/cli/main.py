@@ -18,7 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "compare": "run a prompt set against several models and write a report",
     "catalog": "check the catalog of models, or create one from a models.ts file",
 }
-"""Each subcommand with its help. Its module in this package has a `main` and is imported on use."""
+"""Subcommand → help. Each is a module of this package with a function `main`, imported on use."""
 
 
 def main(
@@ -27,8 +27,8 @@ def main(
     """Run a subcommand.
 
     Args:
-        arguments: Those of the command line by default.
-        environment: The process's by default.
+        arguments: The command line without the program's name; None reads `sys.argv`.
+        environment: The environment variables; None reads `os.environ`.
 
     Returns:
         The exit status.

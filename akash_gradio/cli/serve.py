@@ -1,4 +1,4 @@
-"""`akash-gradio serve`: the page and `/v1`, or `/v1` alone with `--no-ui`."""
+"""The command `serve`: serves the page and `/v1`, or `/v1` alone with `--no-ui`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from akash_gradio.app import create_app
-from akash_gradio.cli.run import add_address, with_address
+from akash_gradio.cli.run import add_address_options, apply_address_options
 from akash_gradio.config.settings import read_settings
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Serve until the process is ended.
+    """Serve until the process is terminated.
 
     Args:
-        arguments: What follows `serve` on the command line.
-        environment: Where the settings come from.
+        arguments: The command line after `serve`.
+        environment: The environment variables.
     """
     parser = argparse.ArgumentParser(
         prog="akash-gradio serve", description="Serve the page and /v1, or /v1 alone."
     )
     parser.add_argument("--no-ui", action="store_true", help="serve /v1 alone, without the page")
-    add_address(parser)
+    add_address_options(parser)
     options = parser.parse_args(arguments)
-    settings = with_address(read_settings(environment), options)
+    settings = apply_address_options(read_settings(environment), options)
     create_app(settings, page=not options.no_ui, environment=environment).launch()

@@ -1,4 +1,4 @@
-"""A run on disk: its plan and each row as soon as it exists. One SQLite file per run."""
+"""The file of a run: its plan, and each row as soon as it exists. One SQLite file per run."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Journal:
             self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", values)
 
     async def add(self, row: Row) -> None:
-        """Write a row. It is on disk when this returns, also when this is cancelled."""
+        """Write a row. It is on disk when this returns, even if this is cancelled."""
         writing = asyncio.ensure_future(asyncio.to_thread(self._add, row))
         try:
             await asyncio.shield(writing)
@@ -186,7 +186,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 @contextmanager
 def _journal_errors(path: Path) -> Iterator[None]:
-    """Turn the database's errors into JournalError."""
+    """Convert the database's errors to JournalError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

@@ -21,7 +21,7 @@ class Candidate:
 
     Attributes:
         model: Catalog id.
-        temperature: 0 to 2. This and the following: None uses the shared setting.
+        temperature: 0 to 2. In this and all following fields, None uses the shared setting.
         top_p: 0 to 1.
         max_tokens: Upper bound of an answer's length.
         seed: Sent to the endpoint.
@@ -48,11 +48,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedSettings:
-    """Settings of all candidates without their own. None sends the catalog's value.
+    """Settings for the candidates without their own. None sends the catalog's value.
 
     Attributes:
-        temperatures: One lane is built for each, for every candidate without its own.
-        top_ps: Likewise.
+        temperatures: Every candidate without its own gets a lane for each value.
+        top_ps: Every candidate without its own gets a lane for each value.
         max_tokens: Upper bound of an answer's length.
         seed: Sent to the endpoints.
         system: System prompt.
@@ -66,7 +66,7 @@ class SharedSettings:
 
 
 _NEVER_SHARED: Final = ("stop", "presence_penalty", "frequency_penalty", "reasoning_effort")
-"""Settings that only a candidate has."""
+"""Settings of a candidate that `SharedSettings` doesn't have."""
 
 
 def build_lanes(candidates: tuple[Candidate, ...], shared: SharedSettings) -> tuple[Lane, ...]:

@@ -18,10 +18,10 @@ class Prompt:
     """One prompt of a set.
 
     Attributes:
-        id: As given, or the number of its row.
+        id: The id in the set, else the number of its row.
         text: The user's message.
         system: System prompt; "" uses the lane's.
-        checks: What every answer has to pass.
+        checks: The checks that every answer has to pass.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The runs of the page. Each is a file that only its unguessable id opens."""
+"""Stores the page's runs, a file for each. Its unguessable id is all that is needed to open it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class OpenRun:
         journal: The file.
         runner: Executes it.
         visitor_id: Id of the visitor who started it, "" if it was only opened.
-        title: As named by its owner.
+        title: The title that its owner entered.
         began: When it was created: UTC, ISO 8601.
         failure: Why it ended early, "" if it didn't.
     """
@@ -67,8 +67,8 @@ class OpenRun:
     def summaries(self) -> tuple[Summary, ...]:
         """Return the summary of each lane.
 
-        Summarizing reads all rows. While a run is active, the result may therefore be older, so
-        that this takes at most a twentieth of the time.
+        Summarizing reads all rows. While a run is active, a cached result is returned, so that
+        summarizing takes at most a twentieth of the time.
         """
         done, now = self.runner.progress.done, time.monotonic()
         if done != self._summarized_done and (now >= self._summarize_at or not self.is_active):
@@ -83,7 +83,7 @@ class OpenRun:
         return self._task is not None and not self._task.done()
 
     def start(self) -> None:
-        """Execute it in a task of its own."""
+        """Start the run in a new asyncio task."""
         self._task = asyncio.create_task(self._execute())
 
     async def _execute(self) -> None:
@@ -95,7 +95,7 @@ class OpenRun:
             self.failure = type(error).__name__
 
     async def stop(self) -> None:
-        """Stop it, and wait until it has ended."""
+        """Stop the run, and wait until it has ended."""
         self.runner.stop()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
@@ -105,7 +105,7 @@ class RunStore:
     """Creates, finds, resumes and deletes runs.
 
     Attributes:
-        kept: Whether runs outlive the server.
+        is_persistent: Whether runs outlive the server.
     """
 
     def __init__(
@@ -121,11 +121,11 @@ class RunStore:
             folder: Where the files are; None uses a temporary folder.
             gateway: Where requests are sent.
             get_card: Looks up a model's card, for its prices.
-            closing: Whether the server is shutting down; no call is started then.
+            closing: Returns whether the server is shutting down; then no call is started.
         """
         self._folder, self._gateway, self._get_card = folder, gateway, get_card
         self._closing = closing
-        self.kept = folder is not None
+        self.is_persistent = folder is not None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._open: dict[str, OpenRun] = {}
         self._starting: dict[str, str] = {}
@@ -257,13 +257,13 @@ class RunStore:
 
     @contextmanager
     def _reserve(self, run_id: str) -> Iterator[str]:
-        """Reserve a place for a run until it is active, and yield its visitor's id."""
+        """Reserve a slot for a run until it is active, and yield its visitor's id."""
         visitor_id = CURRENT_VISITOR.get().id
         active = [run.visitor_id for run in self._open.values() if run.is_active]
-        taken = [*active, *self._starting.values()]
-        if len(taken) >= MAX_ACTIVE_RUNS:
+        visitor_ids = [*active, *self._starting.values()]
+        if len(visitor_ids) >= MAX_ACTIVE_RUNS:
             raise TooManyRuns
-        if visitor_id != ANONYMOUS.id and taken.count(visitor_id) >= MAX_RUNS_PER_VISITOR:
+        if visitor_id != ANONYMOUS.id and visitor_ids.count(visitor_id) >= MAX_RUNS_PER_VISITOR:
             raise TooManyRuns(of_visitor=True)
         self._starting[run_id] = visitor_id
         try:
@@ -303,5 +303,5 @@ def open_run_store(
     get_card: CardLookup,
     closing: Callable[[], bool] = lambda: False,
 ) -> RunStore:
-    """Return a store in DATA_DIR, or in a temporary folder. Touches nothing on the disk yet."""
+    """Return a store in DATA_DIR, or in a temporary folder, without touching the disk."""
     return RunStore(data_dir / "runs" if data_dir else None, gateway, get_card, closing)

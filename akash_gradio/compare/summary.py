@@ -1,4 +1,4 @@
-"""Figures that summarize the rows of a lane."""
+"""Computes the figures of a lane from its rows."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_every_command_error_has_a_text() -> None:
         (JournalError(Path("r.run"), "not_a_run"), "r.run is not the file of a run."),
         (JournalError(Path("r.run"), "missing"), "r.run: there is no such file."),
         (JournalError(Path("r.run"), "OperationalError"), "r.run can't be used (OperationalError)"),
-        (VotesUnavailable("SQLite", "OSError"), "The votes are left out: SQLite"),
+        (VotesUnavailable("SQLite", "OSError"), "The votes are omitted: SQLite"),
         (
             PromptSetError(SetProblem(row=2, column="1", message="a quote is not closed")),
             "The prompt set can't be used:\nrow 2, column 1: a quote is not closed",

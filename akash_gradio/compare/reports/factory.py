@@ -1,4 +1,4 @@
-"""Writes a report in any format."""
+"""Selects the writer of a report by its format."""
 
 from __future__ import annotations
 

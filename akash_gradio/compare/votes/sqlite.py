@@ -24,7 +24,7 @@ _ResultT = TypeVar("_ResultT")
 
 
 class SqliteVotes:
-    """A VoteStore that opens its file for each call, in a thread: none is held while idle."""
+    """A VoteStore that opens its file for each call, in a thread, so that no file stays open."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
