@@ -64,7 +64,7 @@ def read_catalog(path: Path | None, environment: Mapping[str, str] | None = None
         entries = _entries(_parse(path))
     except _FileError as error:
         hint = f"{error.hint}; until then the shipped catalog is used"
-        problem = Problem(where=path.name, field=error.field, value="", hint=hint)
+        problem = Problem(where=path.name, field=error.field, hint=hint)
         shipped = _read_shipped(environment)
         return Catalog(cards=shipped.cards, problems=(problem, *shipped.problems))
     return _read_entries(path.name, entries, environment)
@@ -167,7 +167,7 @@ def _read_entry(
 ) -> ModelCard | list[Problem]:
     if not isinstance(raw, dict):
         hint = 'must be an entry with fields, at least id = "…"'
-        return [Problem(where=where, field="", value=type(raw).__name__, hint=hint)]
+        return [Problem(where=where, value=type(raw).__name__, hint=hint)]
     fields, written, problems = _known_fields(where, raw)
     problems += _fill_variables(where, fields, environment)
     try:
@@ -195,7 +195,7 @@ def _known_fields(
             problems.append(_unknown_field(where, str(key)))
         elif name in written:
             hint = f"is also set as {written[name]}; remove one of the two"
-            problems.append(Problem(where=where, field=str(key), value="", hint=hint))
+            problems.append(Problem(where=where, field=str(key), hint=hint))
         elif value is not None:
             fields[name], written[name] = value, str(key)
     return fields, written, problems
@@ -208,7 +208,7 @@ def _unknown_field(where: str, key: str) -> Problem:
     known = ", ".join(DOCUMENTED_NAMES.values())
     suggestion = f"did you mean {by_lower[close[0]]}?" if close else f"the fields are {known}"
     hint = f"is not a field; {suggestion}"
-    return Problem(where=where, field=key[:_MAX_VALUE_LENGTH], value="", hint=hint)
+    return Problem(where=where, field=key[:_MAX_VALUE_LENGTH], hint=hint)
 
 
 def _fill_variables(

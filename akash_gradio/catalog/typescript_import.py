@@ -92,7 +92,7 @@ def read_typescript(text: str) -> tuple[tuple[Mapping[str, Any], ...], tuple[Pro
         else:
             line = entry.line if isinstance(entry, NonLiteral) else 0
             hint = "is not an object of literals; add it by hand"
-            problems.append(_problem(f"line {line}" if line else f"entry {number}", "", hint))
+            problems.append(Problem(where=f"line {line}" if line else f"entry {number}", hint=hint))
     return tuple(converted), tuple(problems)
 
 
@@ -274,10 +274,10 @@ def _fields(entry: Mapping[str, Any], number: int) -> tuple[dict[str, Any], list
         name = SPELLINGS.get(key)
         if name is None:
             hint = "is not a field of the catalog; it is omitted"
-            problems.append(_problem(where, key[:MAX_NAME_LENGTH], hint))
+            problems.append(Problem(where=where, field=key[:MAX_NAME_LENGTH], hint=hint))
         elif not _is_literal(value):
             hint = "is not a literal; add it by hand"
-            problems.append(_problem(where, key, hint))
+            problems.append(Problem(where=where, field=key, hint=hint))
         elif value is not None:
             fields[DOCUMENTED_NAMES[name]] = inspect.cleandoc(value) if _is_text(value) else value
     return fields, problems
@@ -317,7 +317,3 @@ def _toml_text(text: str) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _problem(where: str, field: str, hint: str) -> Problem:
-    return Problem(where=where, field=field, value="", hint=hint)

@@ -64,21 +64,21 @@ def catalog_errors(file_name: str, catalog: Catalog, thumbnails: Path) -> tuple[
         thumbnails: Folder of the thumbnails.
     """
     context_errors = [
-        _problem(
-            f"{file_name}: {card.id}",
-            "tokenLimit",
-            str(card.token_limit),
-            messages.CATALOG_CONTEXT_MISMATCH.format(claims=", ".join(claims)),
+        Problem(
+            where=f"{file_name}: {card.id}",
+            field="tokenLimit",
+            value=str(card.token_limit),
+            hint=messages.CATALOG_CONTEXT_MISMATCH.format(claims=", ".join(claims)),
         )
         for card in catalog.cards
         if (claims := _context_contradictions(card))
     ]
     missing = [
-        _problem(
-            f"{file_name}: {card.id}",
-            "thumbnailId",
-            card.thumbnail_id,
-            messages.CATALOG_THUMBNAIL_MISSING,
+        Problem(
+            where=f"{file_name}: {card.id}",
+            field="thumbnailId",
+            value=card.thumbnail_id,
+            hint=messages.CATALOG_THUMBNAIL_MISSING,
         )
         for card in catalog.cards
         if card.thumbnail_id and not any(thumbnails.glob(f"{escape(card.thumbnail_id)}.*"))
@@ -88,20 +88,26 @@ def catalog_errors(file_name: str, catalog: Catalog, thumbnails: Path) -> tuple[
 
 
 def catalog_notes(file_name: str, catalog: Catalog, served: ServedModels) -> tuple[Problem, ...]:
-    """Return the differences between the catalog and what the endpoints serve."""
+    """Return the differences between the catalog and what the endpoints serve.
+
+    Args:
+        file_name: Name of the catalog file, for the messages.
+        catalog: The catalog as it was read.
+        served: The models that the endpoints serve.
+    """
     described = {card.id for card in catalog.cards}
     notes = [
-        _problem(alias, "", "", messages.CATALOG_ENDPOINT_UNLISTED) for alias in served.unlisted
+        Problem(where=alias, hint=messages.CATALOG_ENDPOINT_UNLISTED) for alias in served.unlisted
     ]
     for alias, models in served.by_endpoint.items():
         notes += [
-            _problem(alias, "", model, messages.CATALOG_NO_ENTRY)
+            Problem(where=alias, value=model, hint=messages.CATALOG_NO_ENTRY)
             for model in models
             if model not in described
         ]
     all_served = {model for models in served.by_endpoint.values() for model in models}
     notes += [
-        _problem(f"{file_name}: {card.id}", "", "", messages.CATALOG_NOT_SERVED)
+        Problem(where=f"{file_name}: {card.id}", hint=messages.CATALOG_NOT_SERVED)
         for card in catalog.cards
         if card.id not in all_served and card.available is not False
     ]
@@ -113,7 +119,3 @@ def _context_contradictions(card: ModelCard) -> tuple[str, ...]:
         return ()
     text = "\n".join((card.description, card.about_content, card.info_content))
     return contradictions(text, card.token_limit)
-
-
-def _problem(where: str, field: str, value: str, hint: str) -> Problem:
-    return Problem(where=where, field=field, value=value, hint=hint)

@@ -281,7 +281,7 @@ def sign_in_problems(settings: AccessSettings) -> tuple[Problem, ...]:
         hints["SIGN_IN"] = messages.SIGN_IN
     if not settings.oauth_client_id:
         hints["OAUTH_CLIENT_ID"] = messages.OAUTH_CLIENT
-    return tuple(Problem(where=where, field="", value="", hint=hints[where]) for where in hints)
+    return tuple(Problem(where=where, hint=hints[where]) for where in hints)
 
 
 def _account_name(text: str) -> str:

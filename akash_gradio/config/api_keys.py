@@ -82,9 +82,9 @@ def read_keys(
         try:
             items = json.loads(text)
         except (ValueError, RecursionError):
-            return (), (_problem(WHERE, "", messages.INVALID_KEYS_JSON),)
+            return (), (Problem(where=WHERE, hint=messages.INVALID_KEYS_JSON),)
         if not isinstance(items, list):
-            return (), (_problem(WHERE, "", messages.KEYS_NOT_A_LIST),)
+            return (), (Problem(where=WHERE, hint=messages.KEYS_NOT_A_LIST),)
     return _read_items(items, environment)
 
 
@@ -97,7 +97,9 @@ def _read_items(
         place = f"{WHERE}[{number}]"
         fields = {"key": item} if isinstance(item, str) else item
         if not isinstance(fields, dict):
-            problems.append(_problem(place, "", messages.NOT_A_KEY, describe_type(item)))
+            problems.append(
+                Problem(where=place, value=describe_type(item), hint=messages.NOT_A_KEY)
+            )
             continue
         fields = {"name": f"key-{number}", **fields}
         variable = parse_reference(fields.get("key"))
@@ -112,9 +114,11 @@ def _read_items(
             problems += _item_problems(place, error)
             continue
         if any(key.key == other.key for other in keys.values()):
-            problems.append(_problem(place, "key", messages.DUPLICATE_KEY))
+            problems.append(Problem(where=place, field="key", hint=messages.DUPLICATE_KEY))
         elif key.name in keys:
-            problems.append(_problem(place, "name", messages.NAME_TAKEN, key.name))
+            problems.append(
+                Problem(where=place, field="name", value=key.name, hint=messages.NAME_TAKEN)
+            )
         else:
             keys[key.name] = key
     return tuple(keys.values()), tuple(problems)
@@ -133,22 +137,22 @@ def _item_problems(place: str, error: ValidationError) -> list[Problem]:
         field, known = (path[0] if path else ""), {**fields, **limits}
         if item["type"] == "extra_forbidden":
             names = ", ".join(limits if len(path) > 1 else fields)
-            problem = _problem(place, "", messages.UNKNOWN_KEY_FIELD.format(names=names))
+            problem = Problem(where=place, hint=messages.UNKNOWN_KEY_FIELD.format(names=names))
         elif item["type"] == "missing":
-            problem = _problem(place, field, messages.REQUIRED)
+            problem = Problem(where=place, field=field, hint=messages.REQUIRED)
         elif item["type"] == "value_error":
-            problem = _problem(place, field, item["msg"].removeprefix("Value error, "))
+            problem = Problem(
+                where=place, field=field, hint=item["msg"].removeprefix("Value error, ")
+            )
         elif field == "key":
-            problem = _problem(place, field, describe_field(fields["key"]))
+            problem = Problem(where=place, field=field, hint=describe_field(fields["key"]))
         elif path == ["limits"]:
             value = describe_type(item["input"])
-            problem = _problem(place, field, messages.KEY_LIMITS, value)
+            problem = Problem(where=place, field=field, value=value, hint=messages.KEY_LIMITS)
         else:
             hint = describe_field(known[path[-1]]) if path[-1] in known else messages.INVALID
-            problem = _problem(place, ".".join(path), hint, describe_value(item["input"]))
+            problem = Problem(
+                where=place, field=".".join(path), value=describe_value(item["input"]), hint=hint
+            )
         problems.setdefault(".".join(path), problem)
     return list(problems.values())
-
-
-def _problem(where: str, field: str, hint: str, value: str = "") -> Problem:
-    return Problem(where=where, field=field, value=value, hint=hint)

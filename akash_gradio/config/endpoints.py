@@ -154,7 +154,7 @@ def read_endpoints(
             text = path.expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError, RuntimeError):
             name = path.name if re.fullmatch(r"[\w.-]{1,60}", path.name) else ""
-            return (), (_problem(where, "", name, messages.UNREADABLE_FILE),)
+            return (), (Problem(where=where, value=name, hint=messages.UNREADABLE_FILE),)
         where = path.name
     try:
         entries = json.loads(text)
@@ -162,11 +162,11 @@ def read_endpoints(
         place = ""
         if isinstance(error, json.JSONDecodeError):
             place = f" (line {error.lineno}, column {error.colno})"
-        return (), (_problem(where, "", "", messages.INVALID_JSON.format(place=place)),)
+        return (), (Problem(where=where, hint=messages.INVALID_JSON.format(place=place)),)
     if not isinstance(entries, list):
-        return (), (_problem(where, "", describe_type(entries), messages.NOT_A_LIST),)
+        return (), (Problem(where=where, value=describe_type(entries), hint=messages.NOT_A_LIST),)
     if not entries:
-        return (), (_problem(where, "", "[]", messages.EMPTY_LIST),)
+        return (), (Problem(where=where, value="[]", hint=messages.EMPTY_LIST),)
     return _read_entries(where, entries, environment)
 
 
@@ -190,7 +190,9 @@ def read_short_form(
     except ValidationError as error:
         variables = {"url": "API_ENDPOINT", "apiKey": "API_KEY", "models": "DEFAULT_MODEL"}
         problems = _entry_problems("", error)
-        return (), tuple(_problem(variables[p.field], "", p.value, p.hint) for p in problems)
+        return (), tuple(
+            Problem(where=variables[p.field], value=p.value, hint=p.hint) for p in problems
+        )
 
 
 def _unquote(text: str) -> str:
@@ -208,7 +210,9 @@ def _read_entries(
     for number, entry in enumerate(entries, start=1):
         place = f"{where}[{number}]"
         if not isinstance(entry, dict):
-            problems.append(_problem(place, "", describe_type(entry), messages.NOT_AN_ENTRY))
+            problems.append(
+                Problem(where=place, value=describe_type(entry), hint=messages.NOT_AN_ENTRY)
+            )
             continue
         filled, missing = _resolve_references(entry, environment)
         if missing:
@@ -222,7 +226,9 @@ def _read_entries(
             problems.extend(_entry_problems(place, error))
             continue
         if endpoint.name in endpoints or endpoint.name == EMBEDDED_ALIAS:
-            problems.append(_problem(place, "name", endpoint.name, messages.NAME_TAKEN))
+            problems.append(
+                Problem(where=place, field="name", value=endpoint.name, hint=messages.NAME_TAKEN)
+            )
             continue
         endpoints[endpoint.name] = endpoint
     return tuple(endpoints.values()), tuple(problems)
@@ -267,11 +273,18 @@ def _entry_problems(place: str, error: ValidationError) -> list[Problem]:
         if item["type"] == "extra_forbidden":
             problem = _unknown_field(place, field, list(fields))
         elif item["type"] == "missing":
-            problem = _problem(place, field, "", messages.REQUIRED)
+            problem = Problem(where=place, field=field, hint=messages.REQUIRED)
         elif item["type"] == "value_error":
-            problem = _problem(place, field, value, item["msg"].removeprefix("Value error, "))
+            problem = Problem(
+                where=place,
+                field=field,
+                value=value,
+                hint=item["msg"].removeprefix("Value error, "),
+            )
         else:
-            problem = _problem(place, field, value, describe_field(fields[field]))
+            problem = Problem(
+                where=place, field=field, value=value, hint=describe_field(fields[field])
+            )
         problems.setdefault(field, problem)
     return list(problems.values())
 
@@ -284,8 +297,6 @@ def _unknown_field(place: str, field: str, known: list[str]) -> Problem:
     if close:
         suggestion = messages.DID_YOU_MEAN.format(name=by_folded[close[0]])
     shown = field if re.fullmatch(r"[A-Za-z_-]{1,40}", field) else ""
-    return _problem(place, shown, "", messages.UNKNOWN_FIELD.format(suggestion=suggestion))
-
-
-def _problem(where: str, field: str, value: str, hint: str) -> Problem:
-    return Problem(where=where, field=field, value=value, hint=hint)
+    return Problem(
+        where=place, field=shown, hint=messages.UNKNOWN_FIELD.format(suggestion=suggestion)
+    )

@@ -32,7 +32,7 @@ def read_env_file(path: Path | None) -> tuple[dict[str, str], tuple[Problem, ...
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
-        return {}, (_problem(path.name, messages.UNREADABLE_ENV_FILE),)
+        return {}, (Problem(where=path.name, hint=messages.UNREADABLE_ENV_FILE),)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lists, rest = _split_off_lists(text)
     plain, problems = _read_plain(path.name, rest)
@@ -71,11 +71,7 @@ def _read_plain(where: str, text: str) -> tuple[dict[str, str], tuple[Problem, .
         if binding.error or (binding.key is not None and binding.value is None):
             written = binding.original.string
             line = binding.original.line + written[: -len(written.lstrip())].count("\n")
-            problems.append(_problem(where, messages.NOT_A_VARIABLE.format(line=line)))
+            problems.append(Problem(where=where, hint=messages.NOT_A_VARIABLE.format(line=line)))
         elif binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value
     return values, tuple(problems)
-
-
-def _problem(where: str, hint: str) -> Problem:
-    return Problem(where=where, field="", value="", hint=hint)

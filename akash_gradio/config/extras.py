@@ -32,8 +32,6 @@ def missing_extras(
     return tuple(
         Problem(
             where=variable,
-            field="",
-            value="",
             hint=messages.MISSING_EXTRA.format(extra=extra, consequence=consequence),
         )
         for value, variable, module, extra, consequence in needs

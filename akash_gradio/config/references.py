@@ -18,9 +18,15 @@ def parse_reference(value: object) -> str | None:
 
 
 def missing_variable(where: str, field: str, name: str) -> Problem:
-    """Return the problem of a value that refers to a variable that is not set."""
+    """Return the problem of a value that refers to a variable that is not set.
+
+    Args:
+        where: The variable or file, and the entry, that contains the value.
+        field: The field that contains the value.
+        name: The variable that the value refers to.
+    """
     if name.isupper():
         hint = messages.SET_VARIABLE.format(name=name)
         return Problem(where=where, field=field, value=f"${name}", hint=hint)
     # The value may be a password that begins with $, so it is not shown.
-    return Problem(where=where, field=field, value="", hint=messages.UNSET_REFERENCE)
+    return Problem(where=where, field=field, hint=messages.UNSET_REFERENCE)

@@ -364,7 +364,6 @@ def _problems(
         text = messages.USING_DEFAULT if default else messages.IGNORED
         problems[field] = Problem(
             where=names[field],
-            field="",
             value=describe_value(known[field]),
             hint=text.format(hint=hint, default=default),
         )
@@ -377,7 +376,7 @@ def _endpoints(
     if settings.endpoints_text is not None:
         endpoints, problems = read_endpoints(settings.endpoints_text.get_secret_value(), values)
         if settings.api_endpoint is not None:
-            problems += (_problem("API_ENDPOINT", messages.IGNORED_WITH_ENDPOINTS),)
+            problems += (Problem(where="API_ENDPOINT", hint=messages.IGNORED_WITH_ENDPOINTS),)
         return endpoints, problems
     if settings.on_inference_providers:
         entry = {"name": "hugging-face", "url": INFERENCE_PROVIDERS, "apiKey": "$HF_TOKEN"}
@@ -400,12 +399,8 @@ def _keys(
         try:
             proxy = GatewayKey(name="PROXY_API_KEY", key=settings.proxy_key)
         except ValidationError:
-            problems += (_problem("PROXY_API_KEY", messages.NOT_ASCII),)
+            problems += (Problem(where="PROXY_API_KEY", hint=messages.NOT_ASCII),)
         else:
             if all(proxy.key != key.key for key in keys):
                 keys += (proxy,)
     return keys, problems
-
-
-def _problem(where: str, hint: str) -> Problem:
-    return Problem(where=where, field="", value="", hint=hint)

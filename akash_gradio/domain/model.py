@@ -89,18 +89,18 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A mistake in the configuration or the catalog.
+    """A problem in the configuration or the catalog.
 
     Attributes:
         where: The variable or file, and the entry: `ENDPOINTS[2]`, `models.toml: llama-3`.
         field: The field, "" for the whole entry.
-        value: The value as written, shortened; never a secret.
-        hint: What to write instead, one sentence.
+        value: The value as written, shortened, "" to not show it; never a secret.
+        hint: What is wrong, or what to write instead. It completes a sentence about the field.
     """
 
     where: str
-    field: str
-    value: str
+    field: str = ""
+    value: str = ""
     hint: str
 
     def __str__(self) -> str:
