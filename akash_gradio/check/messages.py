@@ -572,7 +572,13 @@ def messages_of(probe: str) -> Mapping[str, Message]:
 
 
 def render(probe: str, code: str, facts: Mapping[str, object]) -> tuple[str, str]:
-    """Return the text and the fix of a result, filled with its facts."""
+    """Return the text and the fix of a result.
+
+    Args:
+        probe: Name of the probe.
+        code: The result's code.
+        facts: Values for the placeholders.
+    """
     text, fix = messages_of(probe)[code]
     return text.format_map(facts).strip(), fix.format_map(facts).strip()
 

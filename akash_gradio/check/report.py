@@ -65,7 +65,14 @@ def summary(name: str, findings: Iterable[Finding]) -> str:
 def as_json(
     name: str, model: str, findings: Iterable[Finding], capabilities: Capabilities
 ) -> dict[str, Any]:
-    """Return the report of one endpoint as a JSON object."""
+    """Return the report of one endpoint as a JSON object.
+
+    Args:
+        name: Name of the endpoint.
+        model: The model that was used, without secrets.
+        findings: All findings of the check.
+        capabilities: The capabilities that the check determined.
+    """
     all_findings = list(findings)
     return {
         "endpoint": name,

@@ -137,7 +137,7 @@ class Check:
         timeout_s: float = REQUEST_TIMEOUT_S,
         stop_when: Callable[[bytes], bool] = lambda _chunk: False,
     ) -> ProbeResponse:
-        """Send a request within the limits of the endpoint and of this check."""
+        """Send a request within the limits of the endpoint and of this check. See ProbeContext."""
         async with self._request_limit:
             if self._slots is None:
                 return await self._send(request, timeout_s, stop_when)

@@ -107,7 +107,11 @@ class Journal:
             self._database.close()
 
     def fact(self, name: str, default: Any = None) -> Any:
-        """Return a value that `create` or `set_facts` stored."""
+        """Return a value that `create` or `set_facts` stored, else the default.
+
+        Raises:
+            JournalError: The file can't be read, or has no plan.
+        """
         with self._lock, _journal_errors(self._path):
             query = "SELECT value FROM facts WHERE name = ?"
             stored = self._database.execute(query, (name,)).fetchone()

@@ -303,5 +303,12 @@ def open_run_store(
     get_card: CardLookup,
     closing: Callable[[], bool] = lambda: False,
 ) -> RunStore:
-    """Return a store in DATA_DIR, or in a temporary folder, without touching the disk."""
+    """Return a store in DATA_DIR, or in a temporary folder, without touching the disk.
+
+    Args:
+        data_dir: The setting DATA_DIR.
+        gateway: Where requests are sent.
+        get_card: Looks up a model's card, for its prices.
+        closing: Returns whether the server is shutting down; then no call is started.
+    """
     return RunStore(data_dir / "runs" if data_dir else None, gateway, get_card, closing)

@@ -54,7 +54,13 @@ async def send_chat(
 def answer_failed(
     response: ProbeResponse, failure: AnswerFailure, evidence: Evidence
 ) -> ProbeResult:
-    """Return the failure of a request that should have been answered."""
+    """Return the result for a request that should have been answered.
+
+    Args:
+        response: The response to the request.
+        failure: Why it contains no usable answer.
+        evidence: What has been observed so far; its target redacts secrets.
+    """
     return failed(
         response.request,
         failure.code,
