@@ -30,7 +30,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "file_not_read": "{path}: {reason}.",
     "invalid_check": "--check {text}: {problem}.",
     "invalid_lane": "--lane {text}: {problem}.",
-    "other_run": "{path} stores a different run. Choose another --out, or add --again to replace "
+    "other_run": "{path} belongs to another run. Choose another --out, or add --again to replace "
     "it.",
     "invalid_prompt_set": "The prompt set can't be used:\n{detail}",
     "run_not_found": "{file}: there is no such file.",
