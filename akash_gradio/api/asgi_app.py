@@ -20,7 +20,7 @@ class ApiApp:
     """Dispatches requests to the routes of the API, and runs the lifespan protocol."""
 
     def __init__(self, routes: Mapping[str, ASGIApp], lifespan: Lifespan) -> None:
-        """Take the routes.
+        """Initialize the app.
 
         Args:
             routes: An app for each path pattern, see `routes.api_routes`.
@@ -35,9 +35,9 @@ class ApiApp:
         }
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Dispatch to a route with this path.
+        """Dispatch to the route of the path.
 
-        This is no coroutine function, because every token would pass it.
+        This is not a coroutine function, so that the events of a stream pass one frame less.
         """
         app = self._exact.get(scope.get("path", ""), self._dispatch_other)
         return app(scope, receive, send)

@@ -44,7 +44,7 @@ class HttpCall:
     def send_chunk(self, body: bytes) -> Awaitable[None]:
         """Send a part of the body.
 
-        This is no coroutine function, because every token passes here.
+        This is not a coroutine function, so that the events of a stream pass one frame less.
         """
         return self._send({"type": "http.response.body", "body": body, "more_body": True})
 

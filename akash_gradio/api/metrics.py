@@ -130,7 +130,7 @@ class _EndpointCollector(Collector):
         )
         for endpoint in self._endpoints():
             in_flight.add_metric([endpoint.alias], endpoint.in_flight)
-            for each in EndpointState:
-                state.add_metric([endpoint.alias, each.value], float(endpoint.state is each))
+            for known in EndpointState:
+                state.add_metric([endpoint.alias, known.value], float(endpoint.state is known))
         yield in_flight
         yield state

@@ -83,7 +83,7 @@ class _Handlers:
         self._started_at = int(time.time())
 
     def complete(self, call: HttpCall) -> Awaitable[None]:
-        """No coroutine function, since every token would pass it."""
+        # Not a coroutine function, so that the events of a stream pass one frame less.
         deps = self._deps
         return complete(call, deps.gateway, deps.auth, deps.limiter)
 
@@ -93,7 +93,7 @@ class _Handlers:
     async def get_model(self, call: HttpCall) -> None:
         models = self._models(call)
         model_id = call.scope["path_params"]["model"]
-        model = next((each for each in models if each["id"] == model_id), None)
+        model = next((model for model in models if model["id"] == model_id), None)
         if model is None:
             raise UnknownModel(model_id)
         await call.respond_json(model)
@@ -143,7 +143,7 @@ class _Route:
             await call.fail(error)
         except (ClientDisconnected, OSError):
             return
-        except Exception as error:  # a bug; the client learns nothing of it, the log its place
+        except Exception as error:  # a bug: log where it is, and send no detail
             logger.error("api.failed", extra={"request": call.id, "outcome": _location(error)})
             await call.fail(internal_error())
 

@@ -1,4 +1,4 @@
-"""Authenticates API clients by their keys, or by coming from this machine without any keys."""
+"""Authenticates API clients: by their keys or, where none are configured, as local requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ApiKeyAuth:
     def __init__(
         self, keys: Iterable[GatewayKey], *, keys_configured: bool, behind_proxy: bool = False
     ) -> None:
-        """Take the keys.
+        """Initialize the authentication.
 
         Args:
             keys: The valid keys.

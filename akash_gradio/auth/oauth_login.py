@@ -1,7 +1,7 @@
 """Sign-in with Hugging Face: `page/sign-in/hub`, and the path that the provider returns to.
 
-What has to be remembered in between (the state, the PKCE verifier, where to go afterwards) is
-in a signed cookie, so that any replica can finish what another one started.
+A signed cookie holds what the second request needs (the state, the PKCE verifier, and where to
+redirect afterwards), so that any replica can complete a sign-in that another one started.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ START_PATH: Final = f"{SIGN_IN_PATH}/hub"
 CALLBACK_PATH: Final = f"{START_PATH}/back"
 COOKIE: Final = "ag_hub"
 COOKIE_MAX_AGE_S: Final = 600
-"""Time to sign in at the provider, with a password and a second factor, in seconds."""
+"""Time that a visitor has to sign in at the provider, in seconds."""
 SCOPES: Final = "openid profile"
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
@@ -75,7 +75,7 @@ class AllowList:
 
 
 class _PendingLogin(NamedTuple):
-    """What is remembered between the two requests.
+    """The contents of the cookie between the two requests.
 
     Attributes:
         state: OAuth's state, "" where no sign-in was started.
@@ -102,12 +102,12 @@ class OAuthLogin:
         hosts: tuple[str, ...] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take the parts.
+        """Initialize the routes.
 
         Args:
             provider: Hugging Face.
             allow_list: The accounts that may sign in.
-            sessions: Opens sessions, and limits the attempts of a network.
+            sessions: Opens sessions, and limits the failed sign-ins of a network.
             signer: Signs the cookie.
             visitors: Identifies networks.
             hosts: The page's own hosts where they are known. Otherwise the request's Host
@@ -182,7 +182,7 @@ class OAuthLogin:
         await send_redirect(send, location, [session, _expired_cookie(scope)])
 
     def _pending(self, scope: Scope) -> _PendingLogin:
-        """Return what this browser started; it is empty after the cookie has expired."""
+        """Return the sign-in that this browser started, an empty one if there is none."""
         text = self._signer.read(COOKIE, read_cookie(scope, COOKIE), self._clock())
         return _PendingLogin(*text.split(" ", 2)) if text else _PendingLogin()
 

@@ -84,7 +84,7 @@ class Provider:
     """The provider of sign-in."""
 
     def __init__(self, url: str, client: Client, fetch: Fetch) -> None:
-        """Take the parts.
+        """Initialize the provider; nothing is requested yet.
 
         Args:
             url: The issuer, without a slash at its end.

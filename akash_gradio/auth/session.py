@@ -61,7 +61,7 @@ class SessionAuth:
         limiter: RateLimiter | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take the secrets.
+        """Initialize the sessions.
 
         Args:
             signer: Signs the cookies.
@@ -102,7 +102,7 @@ class SessionAuth:
         return Session(user=user, operator=kind == "host")
 
     def admits(self, scope: Mapping[str, Any]) -> bool:
-        """Return whether a request may go on."""
+        """Return whether a request has a session, or needs none."""
         return not self.required or self.session(scope) is not None
 
     async def wait_s(self, network: str) -> float:

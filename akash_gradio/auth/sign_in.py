@@ -74,7 +74,7 @@ class SignIn:
         render: RenderSignIn,
         oauth: OAuthRoutes | None = None,
     ) -> None:
-        """Take the parts.
+        """Initialize the routes.
 
         Args:
             sessions: Opens and reads sessions.

@@ -24,7 +24,11 @@ class Signer:
     """
 
     def __init__(self, secret: str = "") -> None:
-        """Take a secret; "" creates a random one, so that nothing signed outlives the process."""
+        """Initialize the signer.
+
+        Args:
+            secret: The secret; "" creates a random one, which is lost when the process ends.
+        """
         self.fixed = bool(secret)
         self._secret = secret.encode() if secret else secrets.token_bytes(SECRET_BYTES)
 

@@ -35,7 +35,7 @@ class Visitors:
         sets_cookies: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take the settings.
+        """Initialize the identification.
 
         Args:
             signer: Signs the cookies.

@@ -97,7 +97,7 @@ class Breaker:
             self._close()
 
     def abandoned(self, probe: bool) -> None:
-        """Record that the client disconnected before the outcome; the next request is a probe."""
+        """Record the end of a probe without an outcome; the next request becomes the probe."""
         if probe:
             self._probing = False
 

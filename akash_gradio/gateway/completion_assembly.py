@@ -91,30 +91,30 @@ class CompletionAssembler:
         }
 
 
-def _merge(target: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for name, value in more.items():
+def _merge(target: dict[str, Any], update: Mapping[str, Any]) -> None:
+    for name, value in update.items():
         target[name] = _combine(name, target.get(name), value)
 
 
-def _combine(name: str, before: Any, more: Any) -> Any:
+def _combine(name: str, before: Any, value: Any) -> Any:
     """Combine a field's value so far with its value in the next chunk."""
-    if more is None or before is None:
-        return before if more is None else more
-    if isinstance(before, str) and isinstance(more, str):
-        return more or before if name in _REPEATED else before + more
-    if isinstance(before, dict) and isinstance(more, dict):
+    if value is None or before is None:
+        return before if value is None else value
+    if isinstance(before, str) and isinstance(value, str):
+        return value or before if name in _REPEATED else before + value
+    if isinstance(before, dict) and isinstance(value, dict):
         merged = dict(before)
-        _merge(merged, more)
+        _merge(merged, value)
         return merged
-    if isinstance(before, list) and isinstance(more, list):
-        return _combine_lists(before, more)
-    return more
+    if isinstance(before, list) and isinstance(value, list):
+        return _combine_lists(before, value)
+    return value
 
 
-def _combine_lists(before: list[Any], more: list[Any]) -> list[Any]:
+def _combine_lists(before: list[Any], items: list[Any]) -> list[Any]:
     """Merge items with the same index; append the others."""
     combined = list(before)
-    for item in more:
+    for item in items:
         index = item.get("index") if isinstance(item, dict) else None
         same = [
             i for i, old in enumerate(combined) if index is not None and old.get("index") == index

@@ -80,13 +80,13 @@ class _Brotli:
         self._error: type[Exception] = brotli.error
 
     def __call__(self, data: bytes) -> Iterator[bytes]:
-        more = True
-        while more:
+        has_more = True
+        while has_more:
             try:
                 piece = self._stream.process(data, output_buffer_limit=MAX_PIECE_BYTES)
             except self._error:
                 raise InvalidEncoding("br") from None
             data = b""
-            more = len(piece) >= MAX_PIECE_BYTES or not self._stream.can_accept_more_data()
+            has_more = len(piece) >= MAX_PIECE_BYTES or not self._stream.can_accept_more_data()
             if piece:
                 yield piece

@@ -30,7 +30,12 @@ _LOADING: Final = re.compile(r"\b(?:loading|starting|waking|warming)\b", re.IGNO
 
 @dataclass(frozen=True, slots=True)
 class _MissingModel:
-    """A model that the endpoint doesn't have, and until when that is assumed."""
+    """A model that the endpoint doesn't have.
+
+    Attributes:
+        until: When it may be requested again, as `now` of the endpoint's methods.
+        error: The response that said so.
+    """
 
     until: float
     error: EndpointError
@@ -112,7 +117,7 @@ class Endpoint:
         self._breaker.abandoned(probe)
 
     async def acquire_slot(self) -> None:
-        """Wait for a slot for the checker, and take it; one slot is left for the next chat."""
+        """Wait for a slot for the checker, and occupy it; one slot stays free for chats."""
         limit = self.entry.max_concurrency
         while limit is not None and self.in_flight >= max(1, limit - 1):
             self._freed.clear()
@@ -187,9 +192,9 @@ class Endpoint:
         """Pause it because another replica found it down."""
         self._breaker.rest(now, seconds)
 
-    def is_usage_rejection(self, refusal: RequestRefused) -> bool:
+    def is_usage_rejection(self, error: RequestRefused) -> bool:
         """Return whether it rejected `stream_options`, which then aren't sent any more."""
-        detail = refusal.detail.lower()
+        detail = error.detail.lower()
         if not self.accepts_usage or not ("stream_options" in detail or "include_usage" in detail):
             return False
         self.accepts_usage = False
@@ -254,7 +259,7 @@ class Endpoint:
         if self.accepts_usage:
             return dict(self._learned)
         models = {model.id: Capabilities() for model in self.models or ()} | self._learned
-        return {name: replace(each, stream_options=False) for name, each in models.items()}
+        return {name: replace(known, stream_options=False) for name, known in models.items()}
 
     def _state(self, now: float) -> EndpointState:
         if self.drained:

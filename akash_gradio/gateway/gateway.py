@@ -46,7 +46,7 @@ from akash_gradio.gateway.receipt_recorder import ReceiptRecorder
 from akash_gradio.gateway.request_state import RequestState, Step
 from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
 from akash_gradio.gateway.transport import Transport
-from akash_gradio.gateway.upstream_call import Limits, UpstreamCall
+from akash_gradio.gateway.upstream_call import Timeouts, UpstreamCall
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -114,13 +114,13 @@ class Gateway:
         self._epoch_s = time.time() - clock()
         self._pool = EndpointPool(settings.endpoints, settings.routing)
         self._retry_budget = RetryBudget()
-        self._limits = Limits(
+        self._timeouts = Timeouts(
             connect_timeout_s=settings.connect_timeout_s,
             first_token_timeout_s=settings.first_token_timeout_s,
             idle_timeout_s=settings.idle_timeout_s,
         )
-        self._whole_response_limits = replace(
-            self._limits,
+        self._whole_response_timeouts = replace(
+            self._timeouts,
             first_token_timeout_s=WHOLE_RESPONSE_FACTOR * settings.first_token_timeout_s,
         )
         rounds = range(1, settings.retry_attempts + 1)
@@ -303,9 +303,9 @@ class Gateway:
         payload = codec.encode(endpoint, model, card)
         if state.has_attempts and not state.repeating:
             self._retry_budget.spend(self._clock())
-        limits = self._whole_response_limits if codec.expects_whole_response else self._limits
+        timeouts = self._whole_response_timeouts if codec.expects_whole_response else self._timeouts
         make_reader = codec.reader_factory(endpoint, model)
-        call = UpstreamCall(endpoint, model, self._transport, limits, make_reader)
+        call = UpstreamCall(endpoint, model, self._transport, timeouts, make_reader)
         reason = state.start_attempt(
             endpoint.alias,
             model,
@@ -385,7 +385,7 @@ class Gateway:
             for endpoint in self._candidates(state, model)
         ]
         blocked = [(wait_s, cause) for wait_s, cause in waits if wait_s > 0 and cause is not None]
-        wait_s, cause = min(blocked, key=lambda each: each[0], default=(None, None))
+        wait_s, cause = min(blocked, key=lambda block: block[0], default=(None, None))
         if len(blocked) < len(waits):
             wait_s = None
         cause = state.last_failure or cause
@@ -438,7 +438,10 @@ class Gateway:
         """Request the models of an endpoint without traffic, only to see whether it responds."""
         endpoint = self._pool.get(alias)
         if endpoint is not None:
-            connect_s, rest_s = self._limits.connect_timeout_s, self._settings.retry_delay_ms / 1000
+            connect_s, rest_s = (
+                self._timeouts.connect_timeout_s,
+                self._settings.retry_delay_ms / 1000,
+            )
             await probe_endpoint(endpoint, self._transport, self._clock, connect_s, rest_s)
 
     def put_endpoint(self, entry: EndpointSettings) -> None:
@@ -456,7 +459,7 @@ class Gateway:
         self._pool.remove(alias)
 
     def rest_endpoint(self, alias: str, seconds: float) -> None:
-        """Call an endpoint no more for a while, since another replica found it down."""
+        """Pause an endpoint that another replica reported as down."""
         self._pool.rest(alias, self._clock(), seconds)
 
     async def discover(self) -> None:
@@ -466,7 +469,7 @@ class Gateway:
             await asyncio.wait(lists)
 
     def _discover(self, *, again: bool) -> set[asyncio.Task[None]]:
-        return self._pool.discover(self._transport, self._limits.connect_timeout_s, again=again)
+        return self._pool.discover(self._transport, self._timeouts.connect_timeout_s, again=again)
 
     async def _keep_discovering(self, endpoint_added: asyncio.Event) -> None:
         while True:

@@ -178,7 +178,7 @@ class ChunkReader:
     def _read_content(self, text: str, complete: bool, events: list[Event]) -> None:
         text = self._joiner.feed("text", text)
         if text:
-            split = self._splitter.whole if complete else self._splitter.feed
+            split = self._splitter.feed_complete if complete else self._splitter.feed
             self._emit(*split(text), events)
 
     def _emit(self, reasoning: str, text: str, events: list[Event]) -> None:

@@ -32,8 +32,8 @@ def weighted(candidates: Sequence[Candidate], weights: CurrentWeights) -> str:
     """Choose by smooth weighted round robin.
 
     In a full cycle (as many choices as the sum of the weights) each candidate is chosen exactly
-    `weight` times, and not in a row. An absent endpoint keeps its current weight, and its share
-    is divided among the others by their weights.
+    `weight` times, spread over the cycle. An absent endpoint keeps its current weight, and its
+    share is divided among the others by their weights.
     Source: nginx, ngx_http_upstream_round_robin.c (2012).
 
     Args:
@@ -53,9 +53,13 @@ def weighted(candidates: Sequence[Candidate], weights: CurrentWeights) -> str:
 
 
 def least_busy(candidates: Sequence[Candidate], weights: CurrentWeights) -> str:
-    """Choose the fewest requests in flight per weight; break ties by weighted round robin."""
-    least = min(candidate.in_flight / candidate.weight for candidate in candidates)
-    tied = [each for each in candidates if each.in_flight / each.weight == least]
+    """Choose the candidate with the fewest requests in flight per weight.
+
+    Ties are broken by `weighted`.
+    """
+    loads = [candidate.in_flight / candidate.weight for candidate in candidates]
+    least = min(loads)
+    tied = [candidate for candidate, load in zip(candidates, loads, strict=True) if load == least]
     return weighted(tied, weights)
 
 

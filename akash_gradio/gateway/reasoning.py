@@ -1,9 +1,9 @@
 """Splits a model's text into reasoning and answer: `<think>…</think>` at its start.
 
-A tag counts only before any other text, so that an answer *about* the tag isn't split.
+A tag counts only before any other text, so that an answer that mentions the tag isn't split.
 
-Some chat templates open the tag in the prompt, so that the response holds only `</think>`. In a
-stream the text before it has been shown by then and can't be taken back: only the tag is dropped,
+Some chat templates open the tag in the prompt, so that the response contains only `</think>`. In
+a stream the text before it has been shown by then and can't be withdrawn: only the tag is dropped,
 once, unless it is in code or follows a `<think>`. For an endpoint that is known to do this,
 `starts_in_reasoning` is set; a complete answer doesn't need it. If the tag never comes, the model
 didn't reason, and `answered_at_once` is true at the end.
@@ -78,7 +78,7 @@ class ThinkSplitter:
             text = self._drop_end_tag(text)
         return reasoning, text
 
-    def whole(self, text: str) -> tuple[str, str]:
+    def feed_complete(self, text: str) -> tuple[str, str]:
         """Return the reasoning and the answer of a complete text, also with an end tag alone."""
         if self._after_start is not _State.AFTER_REASONING:
             self._after_start = _State.REASONING if _has_end_tag_alone(text) else _State.TEXT

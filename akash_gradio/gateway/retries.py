@@ -13,8 +13,8 @@ MAX_BACKOFF_S: Final = 30.0
 BUDGET_SHARE: Final = 0.2
 BUDGET_FLOOR: Final = 30
 BUDGET_WINDOW_S: Final = 10.0
-"""The budget is a fifth of the requests of 10 seconds, plus 3 per second. Source: linkerd's
-retry budgets (ratio 0.2, 10 s, at least 10 per second)."""
+"""Within 10 seconds there may be 30 retries, and one more for every five requests. Source:
+linkerd's retry budgets (ratio 0.2, 10 s, at least 10 retries per second)."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
@@ -22,8 +22,8 @@ _NUMBER: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 class RetryBudget:
     """Limits retries to a share of the recent requests, so that an outage isn't doubled by them.
 
-    First attempts are free and earn a fifth of a retry; every further attempt costs one, at
-    whichever endpoint. All times are seconds of one monotonic clock.
+    A first attempt costs nothing and earns a fifth of a retry; each further attempt costs one,
+    whichever endpoint it calls. All times are seconds of one monotonic clock.
     """
 
     def __init__(self) -> None:

@@ -42,8 +42,8 @@ ERROR_BODY_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Timeouts of a call.
+class Timeouts:
+    """The timeouts of a call.
 
     Attributes:
         connect_timeout_s: Seconds to connect.
@@ -88,7 +88,7 @@ class UpstreamCall:
         endpoint: The endpoint to call.
         model: The catalog id of the model that is called.
         transport: The network.
-        limits: The timeouts.
+        timeouts: The timeouts.
         make_reader: Creates the reader of the response.
 
     Attributes:
@@ -102,16 +102,16 @@ class UpstreamCall:
         endpoint: Endpoint,
         model: str,
         transport: Transport,
-        limits: Limits,
+        timeouts: Timeouts,
         make_reader: ReaderFactory,
     ) -> None:
         self.endpoint, self.model = endpoint, model
         self.opening: list[StreamItem] = []
         self.status: int | None = None
-        self._transport, self._limits = transport, limits
+        self._transport, self._timeouts = transport, timeouts
         self._make_reader = make_reader
         self._phase = CONNECTING
-        self._deadline = Deadline(limits.first_token_timeout_s)
+        self._deadline = Deadline(timeouts.first_token_timeout_s)
         self._headers: Mapping[str, str] = EMPTY_MAPPING
         self._response: UpstreamResponse | None = None
         self._reader: Reader | None = None
@@ -165,7 +165,7 @@ class UpstreamCall:
         """
         assert self._reader is not None
         self._forwarder = _Forwarder(
-            sink, self._reader, self._deadline, self._limits.idle_timeout_s, on_forwarded
+            sink, self._reader, self._deadline, self._timeouts.idle_timeout_s, on_forwarded
         )
 
     async def read_items(self) -> Sequence[StreamItem]:
@@ -231,7 +231,7 @@ class UpstreamCall:
             return
         self._phase = phase
         if phase is STREAMING:
-            self._deadline.renew(self._limits.idle_timeout_s)
+            self._deadline.renew(self._timeouts.idle_timeout_s)
         elif phase is FINISHING:
             self._deadline.renew(USAGE_TIMEOUT_S)
 
@@ -256,7 +256,7 @@ class UpstreamCall:
                     CHAT_PATH,
                     body,
                     headers=self._headers,
-                    connect_timeout_s=self._limits.connect_timeout_s,
+                    connect_timeout_s=self._timeouts.connect_timeout_s,
                 )
         except DeadlineExceeded:
             raise self._timeout_error() from None
@@ -276,14 +276,14 @@ class UpstreamCall:
             if any(isinstance(item, Usage) for item in items):
                 self._deadline.shorten(END_TIMEOUT_S)
         elif items and self._phase is STREAMING:
-            self._deadline.renew(self._limits.idle_timeout_s)
+            self._deadline.renew(self._timeouts.idle_timeout_s)
         return items
 
     def _timeout_error(self) -> EndpointTimeout:
-        alias, limits = self.endpoint.alias, self._limits
+        alias, timeouts = self.endpoint.alias, self._timeouts
         if self._phase < STREAMING:
-            return EndpointTimeout(alias, "first_token", limits.first_token_timeout_s)
-        return EndpointTimeout(alias, "idle", limits.idle_timeout_s)
+            return EndpointTimeout(alias, "first_token", timeouts.first_token_timeout_s)
+        return EndpointTimeout(alias, "idle", timeouts.idle_timeout_s)
 
     async def _response_error(self, response: UpstreamResponse) -> EndpointRefused | RequestRefused:
         """Return the error for a status that is no success, with as much text as was received."""

@@ -37,8 +37,8 @@ def media_type(value: str) -> str:
 def is_https(scope: Mapping[str, Any]) -> bool:
     """Return whether the browser's connection uses TLS, possibly up to a proxy.
 
-    X-Forwarded-Proto is believed from anyone: a client that lies gets a cookie that it can't
-    use.
+    X-Forwarded-Proto is trusted from any client: one that forges it only gets a cookie that it
+    can't use.
     """
     forwarded = header(scope, "x-forwarded-proto").split(",")[0].strip().lower()
     return (forwarded or scope.get("scheme", "http")) == "https"

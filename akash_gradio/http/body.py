@@ -52,7 +52,7 @@ class BoundedReceive:
     def __init__(
         self, receive: Receive, limit: int, *, max_pause_s: float | None = MAX_PAUSE_S
     ) -> None:
-        """Wrap `receive`.
+        """Initialize the wrapper.
 
         Args:
             receive: The server's.

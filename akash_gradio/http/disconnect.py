@@ -70,7 +70,9 @@ async def cancel_on_disconnect(work: Coroutine[Any, Any, None], receive: Receive
 async def cancel_on_connection_lost(
     work: Coroutine[Any, Any, None], connection: DisconnectNotifier
 ) -> None:
-    """Do the same by a callback of the connection, without a second task and `receive`.
+    """Await the work, and cancel it when the connection reports that the client disconnected.
+
+    Does the same as `cancel_on_disconnect`, without a second task and without `receive`.
 
     Raises:
         BaseException: Whatever the work raises, except its cancellation after a disconnect.

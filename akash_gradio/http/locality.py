@@ -15,10 +15,10 @@ _PROXY_PREFIX: Final = b"x-forwarded-"
 def is_local_request(scope: Mapping[str, Any]) -> bool:
     """Return whether a request comes from this machine, directly, and is meant for it.
 
-    The peer must be a loopback address. A request with a proxy's header may come from
-    anywhere. A `Host` other than this machine's means DNS rebinding: a website whose name
-    resolves to 127.0.0.1. An `Origin` other than this machine's means a page of another site
-    in a browser on this machine.
+    The peer must be a loopback address, and there must be no header of a proxy, behind which
+    the client may be anywhere. A `Host` other than this machine's means DNS rebinding: a website
+    whose name resolves to 127.0.0.1. An `Origin` other than this machine's means a page of another
+    site in a browser on this machine.
 
     Args:
         scope: The ASGI scope of the request, with header names in lower case.

@@ -1,4 +1,4 @@
-"""Detects cross-site requests by their Origin: cookies prove nothing, browsers send them too."""
+"""Detects cross-site requests by their Origin: browsers send cookies with these requests too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from akash_gradio.http.asgi import header
 
 
 def is_cross_site(scope: Mapping[str, Any], allowed: frozenset[str]) -> bool:
-    """Return whether another site's page sends the request. Without Origin no page does.
+    """Return whether another site's page sends the request.
+
+    A request without an Origin isn't sent by a page.
 
     Args:
         scope: The ASGI scope of the request.

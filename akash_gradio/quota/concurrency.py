@@ -26,7 +26,7 @@ class ConcurrencyLimiter:
     """
 
     def __init__(self, max_running: int | None, max_waiting: int) -> None:
-        """Start with all slots free.
+        """Initialize the limiter with all slots free.
 
         Args:
             max_running: Number of slots, None for no limit.

@@ -57,7 +57,7 @@ class LocalCounters:
     """Counters of this process."""
 
     def __init__(self, clock: Callable[[], float] = time.time, max_names: int = MAX_NAMES) -> None:
-        """Start with nothing counted.
+        """Initialize the counters with nothing counted.
 
         Args:
             clock: Unix time in seconds.

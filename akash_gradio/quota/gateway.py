@@ -55,7 +55,7 @@ class UsageMeter:
     def __init__(
         self, counters: Counters, find_card: FindCard, clock: Callable[[], float] = time.time
     ) -> None:
-        """Start with what the counters hold.
+        """Initialize the meter; the sums continue those in the counters.
 
         Args:
             counters: Where the sums are kept.

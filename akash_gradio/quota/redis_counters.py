@@ -1,7 +1,7 @@
 """Shares counters, the cookies' secret and endpoint failures between replicas, through Redis.
 
-While Redis can't be reached each replica goes on with its own counts, and reconnects by
-itself. Needs Redis 6 or later.
+While Redis can't be reached each replica counts for itself; it reconnects automatically. Needs
+Redis 6 or later.
 """
 
 from __future__ import annotations

@@ -130,8 +130,8 @@ def _is_integer(value: object) -> bool:
 
 
 def _intersection(
-    one: frozenset[str] | None, other: frozenset[str] | None
+    first: frozenset[str] | None, second: frozenset[str] | None
 ) -> frozenset[str] | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one & other
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second

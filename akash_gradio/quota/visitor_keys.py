@@ -35,7 +35,7 @@ FindCard = Callable[[str], ModelCard | None]
 def accepts_visitor_keys(endpoint: EndpointSettings) -> bool:
     """Return whether visitors may use their own keys at one of the operator's endpoints.
 
-    An endpoint without a key would accept any made-up one, and a drained one gets no calls.
+    Not at an endpoint that has no key, since it would accept any; nor at a drained one.
     """
     return endpoint.api_key is not None and endpoint.weight > 0
 
@@ -50,7 +50,7 @@ class VisitorKeys:
         on_receipt: Callable[[Receipt], None],
         allowed: AddressFilter = is_public,
     ) -> None:
-        """Take the operator's settings.
+        """Initialize the streams.
 
         Args:
             settings: The endpoints, and whether visitors may give URLs.

@@ -20,7 +20,7 @@ def split(*texts: str) -> tuple[str, str]:
 
 def test_the_final_channel_is_the_answer_and_the_rest_is_reasoning() -> None:
     assert split(REASONING + ANSWER) == ("Hm <b>.", "Yes | no.")
-    assert ThinkSplitter().whole(REASONING + ANSWER) == ("Hm <b>.", "Yes | no.")
+    assert ThinkSplitter().feed_complete(REASONING + ANSWER) == ("Hm <b>.", "Yes | no.")
     assert split("<|start|>assistant" + REASONING + ANSWER) == ("Hm <b>.", "Yes | no.")
 
 

@@ -67,12 +67,12 @@ def test_text_without_the_expected_end_tag_was_the_answer(text: str, at_once: bo
 
 def test_a_complete_answer_with_an_end_tag_alone_is_split() -> None:
     splitter = ThinkSplitter()
-    assert splitter.whole("So: yes.</think>\n\nYes.") == ("So: yes.", "Yes.")
+    assert splitter.feed_complete("So: yes.</think>\n\nYes.") == ("So: yes.", "Yes.")
 
 
 @pytest.mark.parametrize("text", ["Write `</think>` there.", "Plain.", "See <think>x</think>"])
 def test_a_complete_answer_without_reasoning_is_unchanged(text: str) -> None:
-    assert ThinkSplitter(starts_in_reasoning=True).whole(text) == ("", text)
+    assert ThinkSplitter(starts_in_reasoning=True).feed_complete(text) == ("", text)
 
 
 def test_reasoning_in_its_own_field_ends_with_the_text() -> None:
