@@ -99,7 +99,7 @@ def test_the_page_knows_who_signed_in() -> None:
     _, page = build(SIGN_IN="huggingface", OAUTH_CLIENT_ID="client-1")
     _, cookie = page.security.sign_in.sessions.cookie(LOCAL, Session(user="Ann"))
     scope = {**LOCAL, "headers": [(b"cookie", cookie.partition(";")[0].encode())]}
-    views = [boot_view(page.deps, each) for each in (LOCAL, scope)]
+    views = [boot_view(page.deps, request_scope) for request_scope in (LOCAL, scope)]
     assert [(v["signed_in"], v["user"]) for v in views] == [(False, ""), (True, "Ann")]
 
 

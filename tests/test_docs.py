@@ -129,16 +129,16 @@ def test_every_catalog_example_is_valid(fence: Fence, tmp_path: Path) -> None:
 
 
 def endpoint_examples() -> list[Any]:
-    found = []
+    examples = []
     for page in PAGES:
         for fence in fences(page):
             starts = [m.end() for m in re.finditer(r"ENDPOINTS='?(?=\[)", fence.text)]
             if fence.language == "json" and '"url"' in fence.text:
                 starts.append(0)
-            found += [
+            examples += [
                 pytest.param(fence.text[start:], id=f"{page.name}:{fence.line}") for start in starts
             ]
-    return found
+    return examples
 
 
 @pytest.mark.parametrize("text", endpoint_examples())
@@ -215,9 +215,9 @@ def test_the_worked_examples_of_routing_are_correct(title: str, weights: tuple[i
     ]
     turns: CurrentWeights = {}
     for row in table(DOCS / "routing.md", f"eights {title}"):
-        before = [turns.get(one.alias, 0) + one.weight for one in among]
+        before = [turns.get(candidate.alias, 0) + candidate.weight for candidate in among]
         chosen = weighted(among, turns)
-        after = [turns[one.alias] for one in among]
+        after = [turns[candidate.alias] for candidate in among]
         assert row[1:] == [*map(str, before), chosen, *map(str, after)]
     assert all(value == 0 for value in turns.values())
 
@@ -243,7 +243,7 @@ def test_quoted_texts_of_the_page_are_verbatim() -> None:
 
 
 def test_every_error_in_troubleshooting_is_one_of_the_pages() -> None:
-    titles = [*(one.title for one in texts.ERRORS.values()), *texts.REFUSED_STATUS.values()]
+    titles = [*(error.title for error in texts.ERRORS.values()), *texts.REFUSED_STATUS.values()]
     for row in table(DOCS / "model-integration.md", "### Requests fail"):
         parts = [part.strip(" .") for part in re.split(r"\([^)]*\)|…", row[0])]
         assert any(all(part in title for part in parts) for title in titles), row[0]

@@ -21,8 +21,8 @@ from akash_gradio.domain.errors import (
 
 def subclasses(kind: type[AkashGradioError]) -> Iterator[type[AkashGradioError]]:
     yield kind
-    for each in kind.__subclasses__():
-        yield from subclasses(each)
+    for subclass in kind.__subclasses__():
+        yield from subclasses(subclass)
 
 
 def test_every_error_has_a_code_of_its_own() -> None:

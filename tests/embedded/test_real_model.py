@@ -92,7 +92,7 @@ async def test_it_lists_its_one_model(
     client: httpx.AsyncClient, endpoint: EndpointSettings
 ) -> None:
     listed = (await client.get("/models")).json()["data"]
-    assert [each["id"] for each in listed] == [MODEL] == list(endpoint.models or ())
+    assert [model["id"] for model in listed] == [MODEL] == list(endpoint.models or ())
 
 
 async def test_no_page_and_no_slots_are_served(

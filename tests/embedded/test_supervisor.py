@@ -64,7 +64,7 @@ class RecordingGateway:
 
     @property
     def endpoints(self) -> list[EndpointSettings]:
-        return [each for each in self.calls if isinstance(each, EndpointSettings)]
+        return [call for call in self.calls if isinstance(call, EndpointSettings)]
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ async def test_after_a_crash_it_restarts_with_growing_delays(
     await enough.wait()
     await stop(task)
     assert clock.slept_s == [1, 2, 4, 8, 16, 30, 30]
-    assert [each == "down" for each in gateway.calls][:4] == [False, True, False, True]
+    assert [call == "down" for call in gateway.calls][:4] == [False, True, False, True]
     assert recorder.stages[:5] == ["loading", "ready", "restarting", "loading", "ready"]
 
 

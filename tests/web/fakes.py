@@ -168,7 +168,7 @@ def with_receipt(error: errors.AkashGradioError, receipt: Receipt) -> errors.Aka
 def error_classes(kind: type[errors.AkashGradioError]) -> set[type[errors.AkashGradioError]]:
     """Return the class and all its subclasses in the domain package."""
     classes = {kind}.union(*(error_classes(below) for below in kind.__subclasses__()))
-    return {each for each in classes if each.__module__ == errors.__name__}
+    return {error for error in classes if error.__module__ == errors.__name__}
 
 
 def every_error() -> list[errors.AkashGradioError]:
@@ -245,7 +245,7 @@ def endpoint_status(
     return EndpointStatus(alias=alias, state=state, models=served, **(facts | more))
 
 
-class Shown:
+class RecordedPage:
     """Applies the events as the page's script does."""
 
     def __init__(self) -> None:
@@ -274,8 +274,8 @@ class Shown:
         return self.events[-1]
 
 
-async def shown(events: AsyncGenerator[dict[str, Any], None]) -> Shown:
-    page = Shown()
+async def record_page(events: AsyncGenerator[dict[str, Any], None]) -> RecordedPage:
+    page = RecordedPage()
     async with aclosing(events):
         async for event in events:
             page.take(event)
@@ -320,7 +320,7 @@ def make_page(deps: WebDeps) -> Starlette:
     return Starlette(routes=page_routes(deps))
 
 
-class Visit:
+class ClientRequest:
     """One POST to an ASGI app by a client that can disconnect.
 
     Args:
@@ -355,7 +355,7 @@ class Visit:
         """Run the request as a server does."""
         await self._app(self._scope, self._to_app.get, self._send)
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         self._to_app.put_nowait({"type": "http.disconnect"})
 
     async def _send(self, message: Message) -> None:

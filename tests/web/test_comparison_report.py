@@ -20,7 +20,9 @@ def answer(text: str = "Paris.", **more: Any) -> dict[str, Any]:
 
 
 def lane(model: str, *answers: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
-    turns = [{"prompt": f"Q{number}?", "answer": each} for number, each in enumerate(answers, 1)]
+    turns = [
+        {"prompt": f"Q{number}?", "answer": answer} for number, answer in enumerate(answers, 1)
+    ]
     return {"model": model, "turns": turns} | more
 
 

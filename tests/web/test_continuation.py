@@ -18,7 +18,7 @@ from tests.web.fakes import (
     chat_request,
     make_receipt,
     no_sleep,
-    shown,
+    record_page,
 )
 
 
@@ -91,7 +91,7 @@ async def test_the_patches_contain_the_beginning_of_the_answer() -> None:
         TextDelta("\n- three"),
         Finished("stop", make_receipt()),
     ]
-    page = await shown(
+    page = await record_page(
         reply(chat_request(), FakeChatGateway(script), beginning=before, sleep=no_sleep)
     )
     assert page.text["answer"] == "A list:\n\n- one\n- two\n- three"

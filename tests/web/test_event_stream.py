@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from akash_gradio.web.event_stream import EventStream
-from tests.web.fakes import Gate, Visit, tasks_left
+from tests.web.fakes import ClientRequest, Gate, tasks_left
 
 
 class Producer:
@@ -30,13 +30,13 @@ class Producer:
             self.closed = True
 
 
-def visit(producer: Producer) -> Visit:
-    return Visit(EventStream(producer.events()))
+def stream_request(producer: Producer) -> ClientRequest:
+    return ClientRequest(EventStream(producer.events()))
 
 
 async def test_each_event_is_sent_at_once_in_its_own_message() -> None:
     gate = Gate()
-    stream = visit(Producer({"n": 1}, gate, {"n": 2}))
+    stream = stream_request(Producer({"n": 1}, gate, {"n": 2}))
     running = asyncio.ensure_future(stream.run())
     start, first = await stream.next_message(), await stream.next_message()
     assert start["status"] == 200
@@ -53,7 +53,7 @@ async def test_each_event_is_sent_at_once_in_its_own_message() -> None:
 
 async def test_comments_keep_a_silent_connection_open() -> None:
     gate = Gate()
-    stream = Visit(EventStream(Producer(gate, {"n": 1}).events(), heartbeat_s=0.001))
+    stream = ClientRequest(EventStream(Producer(gate, {"n": 1}).events(), heartbeat_s=0.001))
     running = asyncio.ensure_future(stream.run())
     _start, *comments = [await stream.next_message() for _ in range(3)]
     assert [comment["body"] for comment in comments] == [b": waiting\n\n"] * 2
@@ -66,10 +66,10 @@ async def test_comments_keep_a_silent_connection_open() -> None:
 async def test_a_disconnect_closes_a_silent_stream_at_once(silent_from: int) -> None:
     gate = Gate()
     producer = Producer(*[{"n": 1}] * silent_from, gate)
-    stream = visit(producer)
+    stream = stream_request(producer)
     running = asyncio.ensure_future(stream.run())
     await gate.reached.wait()
-    stream.leave()
+    stream.disconnect()
     await running
     assert producer.closed
     assert not tasks_left()
@@ -77,8 +77,8 @@ async def test_a_disconnect_closes_a_silent_stream_at_once(silent_from: int) -> 
 
 async def test_a_disconnect_before_the_first_event_starts_nothing() -> None:
     producer = Producer(Gate())
-    stream = visit(producer)
-    stream.leave()
+    stream = stream_request(producer)
+    stream.disconnect()
     await stream.run()
     assert not stream.events
     assert not tasks_left()
@@ -86,7 +86,7 @@ async def test_a_disconnect_before_the_first_event_starts_nothing() -> None:
 
 async def test_a_failed_send_ends_the_stream_without_an_error() -> None:
     producer = Producer({"n": 1}, {"n": 2}, {"n": 3})
-    stream = visit(producer)
+    stream = stream_request(producer)
     stream.refuses_after = 2
     await stream.run()
     assert producer.closed
@@ -97,7 +97,7 @@ async def test_a_failed_send_ends_the_stream_without_an_error() -> None:
 async def test_cancelling_the_response_closes_the_events() -> None:
     gate = Gate()
     producer = Producer({"n": 1}, gate)
-    running = asyncio.ensure_future(visit(producer).run())
+    running = asyncio.ensure_future(stream_request(producer).run())
     await gate.reached.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -109,21 +109,21 @@ async def test_cancelling_the_response_closes_the_events() -> None:
 async def test_an_unexpected_error_reaches_the_server() -> None:
     producer = Producer({"n": 1}, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        await visit(producer).run()
+        await stream_request(producer).run()
     assert producer.closed
     assert not tasks_left()
 
 
 async def test_no_task_remains_at_the_end() -> None:
     producer = Producer({"n": 1})
-    await visit(producer).run()
+    await stream_request(producer).run()
     assert producer.closed
     assert not tasks_left()
 
 
 @pytest.mark.parametrize("text", ["\udabc", "a\u2028b\u2029c", "é👋", "\n\n\r\0", "\x1b"])
 async def test_any_text_is_sent_as_ascii_on_one_line(text: str) -> None:
-    stream = visit(Producer({"text": text}))
+    stream = stream_request(Producer({"text": text}))
     await stream.run()
     (body, _end) = stream.bodies
     assert body.isascii()

@@ -26,7 +26,7 @@ def gradio_paths() -> list[str]:
     for route in App.create_app(build_ui({})).routes:
         router = getattr(route, "original_router", None)  # FastAPI includes routers lazily
         routes = router.routes if router is not None else [route]
-        paths += [each.path for each in routes if isinstance(each, Route)]
+        paths += [route.path for route in routes if isinstance(route, Route)]
     return paths
 
 

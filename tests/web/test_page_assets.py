@@ -88,9 +88,11 @@ def test_every_preloaded_file_exists(finished: str) -> None:
 def test_only_the_components_of_the_page_are_preloaded() -> None:
     entry = ENTRY.search(GRADIOS)
     assert entry is not None
-    few = first_visit_files(entry[1], frozenset({"html"}), built_files())
-    more = first_visit_files(entry[1], frozenset({"html", "slider", "nothing"}), built_files())
-    assert set(few) < set(more)
+    some_files = first_visit_files(entry[1], frozenset({"html"}), built_files())
+    more_files = first_visit_files(
+        entry[1], frozenset({"html", "slider", "nothing"}), built_files()
+    )
+    assert set(some_files) < set(more_files)
 
 
 def test_an_unknown_build_of_gradio_preloads_nothing(tmp_path: Path) -> None:

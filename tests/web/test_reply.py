@@ -28,7 +28,7 @@ from tests.web.fakes import (
     FakeChatGateway,
     FakeSleep,
     Gate,
-    Shown,
+    RecordedPage,
     Step,
     chat_request,
     endpoint_status,
@@ -36,7 +36,7 @@ from tests.web.fakes import (
     full_answer,
     make_receipt,
     no_sleep,
-    shown,
+    record_page,
     tasks_left,
     with_receipt,
 )
@@ -48,8 +48,10 @@ MARKDOWN = (
 
 async def page_after(
     gateway: FakeChatGateway, request: ChatRequest | None = None, **more: Any
-) -> Shown:
-    return await shown(reply(request or chat_request(), gateway, **({"sleep": no_sleep} | more)))
+) -> RecordedPage:
+    return await record_page(
+        reply(request or chat_request(), gateway, **({"sleep": no_sleep} | more))
+    )
 
 
 async def test_events_are_yielded_in_order() -> None:
@@ -93,7 +95,7 @@ async def test_text_that_renders_nothing_is_kept(end: str) -> None:
         TextDelta(end),
         Finished("stop", make_receipt()),
     ]
-    page = Shown()
+    page = RecordedPage()
     async for event in reply(chat_request(), FakeChatGateway(script), sleep=no_sleep):
         page.take(event)
         if event["type"] == "patch":
@@ -154,7 +156,7 @@ async def test_closing_between_two_events_closes_the_upstream_call() -> None:
 async def test_cancelling_during_silence_closes_the_upstream_call(begun: bool) -> None:
     gate = Gate()
     gateway = FakeChatGateway([STARTED, TextDelta("a"), gate] if begun else [gate])
-    reading = asyncio.ensure_future(shown(reply(chat_request(), gateway, sleep=no_sleep)))
+    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, sleep=no_sleep)))
     await gate.reached.wait()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -166,7 +168,7 @@ async def test_cancelling_during_silence_closes_the_upstream_call(begun: bool) -
 async def test_cancelling_between_updates_closes_the_upstream_call() -> None:
     naps, gate = FakeSleep(), Gate()
     gateway = FakeChatGateway([STARTED, gate])
-    reading = asyncio.ensure_future(shown(reply(chat_request(), gateway, sleep=naps)))
+    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, sleep=naps)))
     await naps.asleep()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -230,7 +232,7 @@ async def test_a_starting_model_is_awaited_and_reported_once() -> None:
     naps = FakeSleep()
     gateway = FakeChatGateway([errors.NoEndpoint("m", "starting")], full_answer("Here I am."))
     gateway.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
-    reading = asyncio.ensure_future(shown(reply(chat_request(), gateway, sleep=naps)))
+    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, sleep=naps)))
     for _ in range(6):
         await naps.asleep()
         naps.wake()
@@ -266,7 +268,7 @@ async def test_closing_while_a_model_starts_ends_the_wait() -> None:
     naps = FakeSleep()
     gateway = FakeChatGateway([errors.NoEndpoint("m", "starting")])
     gateway.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
-    reading = asyncio.ensure_future(shown(reply(chat_request(), gateway, sleep=naps)))
+    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, sleep=naps)))
     await naps.asleep()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -25,10 +25,10 @@ from akash_gradio.web.schemas import BODY_LIMIT_BYTES
 from tests.web.client import security_stack
 from tests.web.fakes import (
     STARTED,
+    ClientRequest,
     FakeChatGateway,
     Gate,
-    Shown,
-    Visit,
+    RecordedPage,
     endpoint_status,
     full_answer,
     make_deps,
@@ -195,10 +195,11 @@ def test_html_in_the_configuration_is_shown_as_text(text: str, tmp_path: Path) -
     client = TestClient(make_page(deps))
     cards = client.get("/page/models").json()["models"]
     panels = [
-        client.get(f"/page/panel?model={quote(one['id'], safe='')}").json()["html"] for one in cards
+        client.get(f"/page/panel?model={quote(card['id'], safe='')}").json()["html"]
+        for card in cards
     ]
     assert len(cards) == 2
-    for html in (*(one["html"] for one in cards), *panels):
+    for html in (*(card["html"] for card in cards), *panels):
         assert_harmless(html)
         assert "7*7" in html or "7*7" not in text
 
@@ -288,12 +289,12 @@ def test_pictures_of_unknown_models_take_no_memory(
 def test_an_answer_is_streamed(client: TestClient, gateway: FakeChatGateway) -> None:
     response = client.post("/page/reply", json=reply_request())
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-    shown = Shown()
+    page = RecordedPage()
     for line in response.content.split(b"\n\n")[:-1]:
-        shown.take(read_event(line + b"\n\n"))
-    assert shown.types[0] == "started"
-    assert shown.text["answer"] == "Hello there"
-    assert shown.done["receipt"]["line"][0] == "eu-1"
+        page.take(read_event(line + b"\n\n"))
+    assert page.types[0] == "started"
+    assert page.text["answer"] == "Hello there"
+    assert page.done["receipt"]["line"][0] == "eu-1"
     assert gateway.closed == gateway.opened
 
 
@@ -370,34 +371,34 @@ def test_the_error_of_a_long_message_contains_its_size(
 @pytest.mark.parametrize("path", ["reply", "render"])
 async def test_a_body_over_the_limit_is_not_read_to_its_end(deps: WebDeps, path: str) -> None:
     parts = [b"x" * (BODY_LIMIT_BYTES // 4)] * 100
-    visit = Visit(make_page(deps), f"/page/{path}", parts)
-    await visit.run()
-    assert visit.status == 413
-    assert f"{BODY_LIMIT_BYTES / 1e6:.1f} MB" in json.loads(visit.bodies[0])["error"]["title"]
-    assert visit.unread_parts == 95
+    request = ClientRequest(make_page(deps), f"/page/{path}", parts)
+    await request.run()
+    assert request.status == 413
+    assert f"{BODY_LIMIT_BYTES / 1e6:.1f} MB" in json.loads(request.bodies[0])["error"]["title"]
+    assert request.unread_parts == 95
 
 
 async def test_a_disconnect_ends_a_silent_answer_at_once(tmp_path: Path) -> None:
     gate = Gate()
     gateway = FakeChatGateway([STARTED, gate], statuses=READY)
-    visit = Visit(
+    request = ClientRequest(
         make_page(make_deps(gateway, tmp_path)),
         "/page/reply",
         [json.dumps(reply_request()).encode()],
     )
-    running = asyncio.ensure_future(visit.run())
+    running = asyncio.ensure_future(request.run())
     await gate.reached.wait()
-    visit.leave()
+    request.disconnect()
     await running
     assert len(gateway.closed) == 1
     assert not tasks_left()
 
 
 async def test_a_disconnect_while_the_body_is_sent_leaves_nothing(deps: WebDeps) -> None:
-    visit = Visit(make_page(deps), "/page/reply", ())
-    visit.leave()
-    await visit.run()
-    assert visit.messages == []
+    request = ClientRequest(make_page(deps), "/page/reply", ())
+    request.disconnect()
+    await request.run()
+    assert request.messages == []
     assert not tasks_left()
 
 
@@ -415,8 +416,8 @@ async def test_twenty_concurrent_visitors_receive_only_their_own_answers(tmp_pat
     gateway = FakeChatGateway(echo, statuses=READY)
     app = make_page(make_deps(gateway, tmp_path, catalog=CATALOG))
     secrets = [f"secret-{number:02}-end" for number in range(visitors)]
-    visits = [
-        Visit(
+    requests = [
+        ClientRequest(
             app,
             "/page/reply",
             [
@@ -427,15 +428,15 @@ async def test_twenty_concurrent_visitors_receive_only_their_own_answers(tmp_pat
         )
         for s in secrets
     ]
-    await asyncio.gather(*(visit.run() for visit in visits))
-    for secret, visit in zip(secrets, visits, strict=True):
-        shown = Shown()
-        for event in visit.events:
-            shown.take(event)
-        assert shown.text["answer"] == f"sys-{secret} {secret} **{secret}** `{secret}` "
-        assert tuple(shown.blocks["answer"]) == render(shown.text["answer"])
-        assert shown.done["receipt"]
-        everything = b"".join(visit.bodies).decode()
+    await asyncio.gather(*(request.run() for request in requests))
+    for secret, request in zip(secrets, requests, strict=True):
+        page = RecordedPage()
+        for event in request.events:
+            page.take(event)
+        assert page.text["answer"] == f"sys-{secret} {secret} **{secret}** `{secret}` "
+        assert tuple(page.blocks["answer"]) == render(page.text["answer"])
+        assert page.done["receipt"]
+        everything = b"".join(request.bodies).decode()
         assert secret in everything
         assert not [other for other in secrets if other != secret and other in everything]
     assert len(gateway.closed) == visitors

@@ -126,9 +126,9 @@ def test_no_text_is_empty_or_has_double_spaces() -> None:
             return [value]
         if isinstance(value, tuple):
             return list(value)
-        return [each for one in getattr(value, "values", list)() for each in sentences(one)]
+        return [text for item in getattr(value, "values", list)() for text in sentences(item)]
 
     tables = [value for name, value in vars(texts).items() if name.isupper()]
-    for sentence in [each for table in tables for each in sentences(table)]:
+    for sentence in [text for table in tables for text in sentences(table)]:
         assert sentence.strip(), tables
         assert "  " not in sentence, sentence

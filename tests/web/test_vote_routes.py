@@ -123,7 +123,7 @@ def test_votes_are_limited_by_visitor_and_network(
     for other in range(NETWORK_FACTOR - 1):  # with a new cookie each
         visitor["id"] = f"ann-{other}"
         for number in range(0, VOTE_LIMIT.limit, MAX_VOTES_PER_REQUEST):
-            votes = [make_vote(number + each) for each in range(MAX_VOTES_PER_REQUEST)]
+            votes = [make_vote(number + offset) for offset in range(MAX_VOTES_PER_REQUEST)]
             assert post(client_of_store, "votes", *votes).status_code == 200
     visitor["id"] = "ann-again"
     assert post(client_of_store, "votes", make_vote(60)).status_code == 429
