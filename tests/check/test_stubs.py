@@ -144,14 +144,14 @@ async def test_an_endpoint_without_an_answer_gives_exactly_one_failure(name: str
     async with StubEndpoint(name) as stub:
         findings = await check(target(stub), **_options(FAILURES.get(name, "")))
     assert problem_codes(findings) == {FAILURES.get(name, "plain.status")}
-    assert all(one.fix for one in findings if one.verdict is Verdict.FAIL)
-    assert [one for one in findings if one.code.endswith(".needs")]
+    assert all(finding.fix for finding in findings if finding.verdict is Verdict.FAIL)
+    assert [finding for finding in findings if finding.code.endswith(".needs")]
 
 
 async def test_a_compliant_endpoint_passes_all_probes() -> None:
     async with StubEndpoint(compliant(), key=KEY) as stub:
         findings = await check(target(stub))
-    assert {one.verdict for one in findings} == {Verdict.PASS}
-    assert {one.code for one in findings if one.code.endswith(".repeated")} == {
+    assert {finding.verdict for finding in findings} == {Verdict.PASS}
+    assert {finding.code for finding in findings if finding.code.endswith(".repeated")} == {
         "emoji.repeated", "cjk.repeated", "code-fences.repeated", "control-characters.repeated",
     }  # fmt: skip

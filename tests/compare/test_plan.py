@@ -84,7 +84,7 @@ def test_a_plan_survives_json(each: Plan) -> None:
 
 def test_another_plan_has_another_fingerprint() -> None:
     plans = [plan(), plan("one"), plan(models="ba"), plan(repeats=2), plan(seed=1), FULL]
-    assert len({each.fingerprint for each in plans}) == len(plans)
+    assert len({other.fingerprint for other in plans}) == len(plans)
 
 
 def test_a_label_names_what_distinguishes_the_lanes() -> None:

@@ -156,7 +156,7 @@ def test_a_problem_has_its_row_and_column(
 
 def test_up_to_ten_problems_are_reported_together() -> None:
     result = problems("prompt,regex\n" + "x,(\n" * 30, CSV)
-    assert [each.partition(",")[0] for each in result] == [f"row {n}" for n in range(2, 12)]
+    assert [problem.partition(",")[0] for problem in result] == [f"row {n}" for n in range(2, 12)]
 
 
 def test_a_row_of_100_kb_and_10_000_rows_are_read() -> None:

@@ -45,8 +45,8 @@ def simulate_votes(
 
 def orders(ranking: Ranking) -> bool:
     """Return whether any two lanes are ordered."""
-    return any(each.ordered for each in ranking.neighbors) or any(
-        each.place > 1 for each in ranking.standings
+    return any(pair.ordered for pair in ranking.neighbors) or any(
+        standing.place > 1 for standing in ranking.standings
     )
 
 
@@ -61,9 +61,9 @@ def test_the_intervals_contain_95_percent_of_the_true_strengths(votes: int, ties
     inside = total = 0
     for seed in range(400):
         ranking = rank(simulate_votes(strengths, votes, chance, ties), seed=seed, resamples=200)
-        for each in ranking.standings:
-            known = CENTER + POINTS * strengths[int(each.label[1:])]
-            inside += each.low <= known <= each.high
+        for standing in ranking.standings:
+            known = CENTER + POINTS * strengths[int(standing.label[1:])]
+            inside += standing.low <= known <= standing.high
             total += 1
     assert 0.93 <= inside / total <= 0.97
 
@@ -92,16 +92,16 @@ def test_the_reported_number_of_missing_votes_is_enough_in_80_percent_of_cases()
 
 def test_clear_votes_give_an_order() -> None:
     ranking = rank(simulate_votes((1.0, 0.0, -1.0), 600, random.Random(1)))
-    assert [each.label for each in ranking.standings] == ["m0", "m1", "m2"]
-    assert [each.place for each in ranking.standings] == [1, 2, 3]
-    assert [(each.ordered, each.more_votes) for each in ranking.neighbors] == [(True, None)] * 2
-    for each in ranking.standings:
-        assert each.low < each.rating < each.high
+    assert [standing.label for standing in ranking.standings] == ["m0", "m1", "m2"]
+    assert [standing.place for standing in ranking.standings] == [1, 2, 3]
+    assert [(pair.ordered, pair.more_votes) for pair in ranking.neighbors] == [(True, None)] * 2
+    for standing in ranking.standings:
+        assert standing.low < standing.rating < standing.high
 
 
 def test_two_equal_lanes_share_a_place() -> None:
     ranking = rank(simulate_votes((0.8, 0.8, -1.6), 400, random.Random(2)))
-    assert [each.place for each in ranking.standings] == [1, 1, 3]
+    assert [standing.place for standing in ranking.standings] == [1, 1, 3]
     close, clear = ranking.neighbors
     assert (close.ordered, clear.ordered) == (False, True)
     assert close.more_votes is None or close.more_votes > 100
@@ -133,7 +133,10 @@ def test_each_pair_is_counted_once_regardless_of_its_order() -> None:
     counts = [(p.a, p.b, p.a_wins, p.b_wins, p.ties, p.both_bad) for p in ranking.pairs]
     assert counts == [("a", "b", 2, 1, 1, 1), ("a", "c", 0, 1, 0, 0)]
     assert ranking.votes == 6
-    record = {each.label: (each.wins, each.losses, each.ties) for each in ranking.standings}
+    record = {
+        standing.label: (standing.wins, standing.losses, standing.ties)
+        for standing in ranking.standings
+    }
     assert record == {"a": (2, 2, 2), "b": (1, 2, 2), "c": (1, 0, 0)}
 
 
@@ -156,15 +159,15 @@ def test_without_a_vote_between_two_lanes_there_is_no_ranking(votes: list[Vote])
 
 def test_lanes_without_a_chain_of_votes_are_not_ordered() -> None:
     ranking = rank([vote("a", "b", A)] * 30 + [vote("c", "d", A)] * 5)
-    assert {each.label: each.place for each in ranking.standings} == {
+    assert {standing.label: standing.place for standing in ranking.standings} == {
         "a": 1,
         "c": 1,
         "d": 1,
         "b": 2,
     }
-    apart = [each for each in ranking.neighbors if not each.connected]
+    apart = [pair for pair in ranking.neighbors if not pair.connected]
     assert apart
-    assert all(not each.ordered and each.more_votes is None for each in apart)
+    assert all(not pair.ordered and pair.more_votes is None for pair in apart)
 
 
 def test_the_same_votes_give_the_same_ranking() -> None:
@@ -186,9 +189,9 @@ def test_any_votes_give_finite_ratings(
     cast: list[tuple[str, str, Outcome]],
 ) -> None:
     ranking = rank([vote(a, b, outcome) for a, b, outcome in cast], resamples=50)
-    ratings = [each.rating for each in ranking.standings]
+    ratings = [standing.rating for standing in ranking.standings]
     assert ratings == sorted(ratings, reverse=True)
-    for each in ranking.standings:
-        assert all(math.isfinite(x) for x in (each.rating, each.low, each.high))
-        assert each.low <= each.high
+    for standing in ranking.standings:
+        assert all(math.isfinite(x) for x in (standing.rating, standing.low, standing.high))
+        assert standing.low <= standing.high
     assert len(ranking.neighbors) == max(0, len(ratings) - 1)

@@ -200,10 +200,10 @@ async def test_the_summaries_of_a_finished_run_cover_all_rows(
     run_id = await runs.start(plan("one", "two"), "T")
     run = await runs.find(run_id)
     assert run is not None
-    assert [each.finished for each in run.summaries()] == [0, 0]
+    assert [summary.finished for summary in run.summaries()] == [0, 0]
     gate.set()
     await until_done(runs, run_id)
-    assert [each.answered for each in run.summaries()] == [2, 2]
+    assert [summary.answered for summary in run.summaries()] == [2, 2]
 
 
 @contextmanager
@@ -219,8 +219,8 @@ async def test_the_limit_holds_for_runs_that_start_together(
     results = await asyncio.gather(
         *(runs.start(plan(), "T") for _ in range(5 * MAX_ACTIVE_RUNS)), return_exceptions=True
     )
-    assert sum(isinstance(each, str) for each in results) == MAX_ACTIVE_RUNS
-    assert sum(isinstance(each, TooManyRuns) for each in results) == 4 * MAX_ACTIVE_RUNS
+    assert sum(isinstance(result, str) for result in results) == MAX_ACTIVE_RUNS
+    assert sum(isinstance(result, TooManyRuns) for result in results) == 4 * MAX_ACTIVE_RUNS
 
 
 async def test_active_runs_are_limited_per_visitor(runs: RunStore, gate: asyncio.Event) -> None:

@@ -60,7 +60,7 @@ async def test_a_row_has_the_answer_its_receipt_checks_and_cost() -> None:
     assert (row.number, row.outcome, row.answer, row.reasoning) == (7, "ok", "Paris", "hm")
     assert row.receipt is not None
     assert row.receipt.tokens_per_s == 80.0
-    assert [each.passed for each in row.checks] == [True, False]
+    assert [result.passed for result in row.checks] == [True, False]
     assert row.cost == pytest.approx(12e-6 + 100 * 10e-6)
     assert (row.ok, row.passed) == (True, False)
     assert gateway.closed == 1

@@ -43,5 +43,5 @@ def test_the_json_of_votes_has_the_ranking_and_no_visitor_ids() -> None:
     text = votes_json([CAST], rank([CAST]))
     data = json.loads(text)
     assert data["votes"][0]["a"] == "=HYPERLINK(1)"
-    assert [each["label"] for each in data["ranking"]["standings"]] == [CAST.a, CAST.b]
+    assert [standing["label"] for standing in data["ranking"]["standings"]] == [CAST.a, CAST.b]
     assert "who-voted" not in text + votes_csv([CAST])
