@@ -62,12 +62,12 @@ class Served:
         return f"http://127.0.0.1:{self.port}/v1"
 
     @asynccontextmanager
-    async def client(self, key: str = "any", **more: Any) -> AsyncIterator[AsyncOpenAI]:
+    async def client(self, key: str = "any", **options: Any) -> AsyncIterator[AsyncOpenAI]:
         """Return OpenAI's client, which doesn't retry."""
         http = DefaultAsyncHttpxClient(verify=False, trust_env=False)  # no certificates to load
-        options = {"max_retries": 0, "timeout": 20, **more}
+        arguments = {"max_retries": 0, "timeout": 20, **options}
         async with AsyncOpenAI(
-            base_url=self.url, api_key=key, http_client=http, **options
+            base_url=self.url, api_key=key, http_client=http, **arguments
         ) as client:
             yield client
 
@@ -248,8 +248,8 @@ async def serving_one(
             yield served, stub
 
 
-def chat_body(text: str = "Grüße", **more: Any) -> dict[str, Any]:
-    return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
+def chat_body(text: str = "Grüße", **fields: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}], **fields}
 
 
 def _json(value: object) -> bytes:

@@ -13,12 +13,14 @@ async def test_connections_and_attempts_are_logged(caplog: pytest.LogCaptureFixt
         await served.ask(chat_body(stream=True))
     records = [vars(line) for line in caplog.records]
     connections = [
-        (each["endpoint"], each["status"]) for each in select(records, "connection.opened")
+        (record["endpoint"], record["status"]) for record in select(records, "connection.opened")
     ]
     assert connections == [("bad", 500), ("good", 200)]
-    attempts = [(each["endpoint"], each["model"]) for each in select(records, "attempt.begun")]
+    attempts = [
+        (record["endpoint"], record["model"]) for record in select(records, "attempt.begun")
+    ]
     assert attempts == [("bad", "m"), ("good", "m")]
-    assert all(each["reason"] for each in select(records, "attempt.begun"))
+    assert all(record["reason"] for record in select(records, "attempt.begun"))
     (failed,) = select(records, "attempt.failed")
     assert (failed["endpoint"], failed["outcome"]) == ("bad", "EndpointRefused")
 
@@ -35,4 +37,4 @@ async def test_malformed_responses_are_logged(name: str, caplog: pytest.LogCaptu
 
 
 def select(records: list[dict[str, object]], event: str) -> list[dict[str, object]]:
-    return [each for each in records if each["message"] == event]
+    return [record for record in records if record["message"] == event]

@@ -26,12 +26,12 @@ async def test_served_models_are_listed_in_openais_shape() -> None:
         settings = settings_for(entry(stub, models=["m", "org/models"]))
         async with serving(settings, *cards) as served, served.client() as client:
             models = [model async for model in await client.models.list()]
-            one = await client.models.retrieve("org/models")
+            model = await client.models.retrieve("org/models")
     assert [model.id for model in models] == ["m", "org/models"]
     assert models[0].object == "model"
     assert models[0].created > 1_700_000_000
     assert (models[0].model_extra or {})["context_length"] == 4096
-    assert one == models[1]
+    assert model == models[1]
 
 
 async def test_the_server_is_healthy_while_a_model_is_available() -> None:

@@ -12,8 +12,8 @@ from tests.api.serving import CHAT, chat_body, serving_one
 GOOD = chat_body()
 
 
-def packed(**more: Any) -> bytes:
-    return json.dumps({**GOOD, **more}).encode()
+def body_with(**fields: Any) -> bytes:
+    return json.dumps({**GOOD, **fields}).encode()
 
 
 BODIES: dict[str, bytes] = {
@@ -26,31 +26,31 @@ BODIES: dict[str, bytes] = {
     "a number": b"5",
     "two values": b"{}{}",
     "deep lists": b"[" * 100_000,
-    "deep and closed": packed(x=0).replace(b'"x": 0', b'"x": ' + b"[" * 50_000 + b"]" * 50_000),
+    "deep and closed": body_with(x=0).replace(b'"x": 0', b'"x": ' + b"[" * 50_000 + b"]" * 50_000),
     "deep objects": b'{"a":' * 100_000,
-    "a huge integer": packed(x=0).replace(b'"x": 0', b'"seed": ' + b"9" * 100_000),
-    "a huge float": packed(x=0).replace(b'"x": 0', b'"temperature": 1e999'),
-    "NaN": packed(temperature=float("nan")),
-    "Infinity": packed(temperature=float("-inf")),
-    "half a character": packed(messages=[{"role": "user", "content": "\ud83d"}]),
-    "the other half": packed(user="\ude00"),
-    "half a character as a name": packed(**{"\udfff": 1}),
-    "no UTF-8": packed(user="x").replace(b'"x"', b'"\xff\xfe"'),
+    "a huge integer": body_with(x=0).replace(b'"x": 0', b'"seed": ' + b"9" * 100_000),
+    "a huge float": body_with(x=0).replace(b'"x": 0', b'"temperature": 1e999'),
+    "NaN": body_with(temperature=float("nan")),
+    "Infinity": body_with(temperature=float("-inf")),
+    "half a character": body_with(messages=[{"role": "user", "content": "\ud83d"}]),
+    "the other half": body_with(user="\ude00"),
+    "half a character as a name": body_with(**{"\udfff": 1}),
+    "no UTF-8": body_with(user="x").replace(b'"x"', b'"\xff\xfe"'),
     "UTF-16": json.dumps(GOOD).encode("utf-16"),
-    "a control character": packed(user="x").replace(b'"x"', b'"\x00"'),
+    "a control character": body_with(user="x").replace(b'"x"', b'"\x00"'),
     "no model": json.dumps({"messages": GOOD["messages"]}).encode(),
-    "no name": packed(model=" "),
-    "a model that is a number": packed(model=5),
+    "no name": body_with(model=" "),
+    "a model that is a number": body_with(model=5),
     "no messages": json.dumps({"model": "m"}).encode(),
-    "messages empty": packed(messages=[]),
-    "messages a text": packed(messages="hi"),
-    "a message that is a text": packed(messages=["hi"]),
-    "stream a text": packed(stream="yes"),
-    "stream a number": packed(stream=1),
-    "stream options a list": packed(stream=True, stream_options=[]),
-    "n a text": packed(n="2"),
-    "n zero": packed(n=0),
-    "n without end": packed(n=10**9),
+    "messages empty": body_with(messages=[]),
+    "messages a text": body_with(messages="hi"),
+    "a message that is a text": body_with(messages=["hi"]),
+    "stream a text": body_with(stream="yes"),
+    "stream a number": body_with(stream=1),
+    "stream options a list": body_with(stream=True, stream_options=[]),
+    "n a text": body_with(n="2"),
+    "n zero": body_with(n=0),
+    "n without end": body_with(n=10**9),
 }
 
 
@@ -67,16 +67,16 @@ async def test_every_invalid_body_is_refused() -> None:
 
 async def test_the_error_names_a_field_of_the_wrong_type() -> None:
     async with serving_one() as (served, _):
-        assert (await served.ask(packed(model=5))).error["param"] == "model"
-        assert (await served.ask(packed(messages="hi"))).error["param"] == "messages"
+        assert (await served.ask(body_with(model=5))).error["param"] == "model"
+        assert (await served.ask(body_with(messages="hi"))).error["param"] == "messages"
 
 
 async def test_unusual_but_valid_bodies_are_forwarded() -> None:
     async with serving_one() as (served, stub):
         twice = b'{"model":"x","model":"m","messages":[{"role":"user","content":"\\ud83d\\ude00"}]}'
         assert (await served.ask(twice)).status == 200
-        assert (await served.ask(b"\xef\xbb\xbf" + packed())).status == 200
-        assert (await served.ask(packed(x=[[[[[1]]]]], seed=2**63))).status == 200
+        assert (await served.ask(b"\xef\xbb\xbf" + body_with())).status == 200
+        assert (await served.ask(body_with(x=[[[[[1]]]]], seed=2**63))).status == 200
     assert stub.chats[0].json["messages"][0]["content"] == "😀"
     assert stub.chats[2].json["seed"] == 2**63
 

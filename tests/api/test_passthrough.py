@@ -87,8 +87,8 @@ async def test_tool_calls_work_with_the_sdk() -> None:
     tools: Any = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
 
     async def handler(x: Exchange) -> None:
-        def call(**more: Any) -> bytes:
-            return event(chunk({"tool_calls": [{"index": 0, **more}]}))
+        def call(**fields: Any) -> bytes:
+            return event(chunk({"tool_calls": [{"index": 0, **fields}]}))
 
         first = call(id="call_1", type="function", function={"name": "f", "arguments": ""})
         arguments = [call(function={"arguments": part}) for part in ('{"a"', ":1}")]
@@ -124,8 +124,8 @@ async def test_only_the_client_sets_sampling_parameters() -> None:
 async def test_the_clients_key_is_sent_to_no_endpoint() -> None:
     async with StubEndpoint(key="key-of-the-endpoint") as stub:
         given = entry(stub, apiKey="key-of-the-endpoint")
-        async with serving(settings_for(given, GATEWAY_API_KEYS="key-of-the-caller")) as served:
-            response = await served.ask(chat_body(), authorization="Bearer key-of-the-caller")
+        async with serving(settings_for(given, GATEWAY_API_KEYS="key-of-the-client")) as served:
+            response = await served.ask(chat_body(), authorization="Bearer key-of-the-client")
     assert response.status == 200
     assert stub.chats[0].headers["authorization"] == "Bearer key-of-the-endpoint"
 
@@ -155,8 +155,8 @@ async def test_usage_is_sent_only_if_it_is_requested(name: str, requested: bool)
         stream = await client.chat.completions.create(
             model="m", messages=MESSAGES, stream=True, **options
         )
-        chunks = [each async for each in stream]
-    usages = [each.usage for each in chunks if each.usage]
+        chunks = [chunk async for chunk in stream]
+    usages = [chunk.usage for chunk in chunks if chunk.usage]
     assert len(usages) == requested
     if usages:
         assert chunks[-1].choices == []
@@ -205,10 +205,10 @@ async def test_each_response_has_its_own_id() -> None:
 async def test_an_interrupted_answer_ends_with_one_error_and_nothing_after_it() -> None:
     async with serving_one("cuts_in_the_middle") as (served, _):
         response = await served.ask(chat_body(stream=True))
-    *words, last, nothing = response.body.split(b"\n\n")
-    assert (response.status, nothing) == (200, b"")
-    assert words
-    assert not [event for event in words if b'"error"' in event]
+    *events, last, rest = response.body.split(b"\n\n")
+    assert (response.status, rest) == (200, b"")
+    assert events
+    assert not [event for event in events if b'"error"' in event]
     error = json.loads(last.removeprefix(b"data: "))["error"]
     assert (error["type"], error["code"]) == ("server_error", "reply_interrupted")
 

@@ -27,10 +27,10 @@ def timeouts(name: str) -> dict[str, Any]:
     return {}
 
 
-async def stream_into(client: AsyncOpenAI, into: list[str], **more: Any) -> dict[str, str]:
+async def stream_into(client: AsyncOpenAI, into: list[str], **fields: Any) -> dict[str, str]:
     """Append the text to `into` as it arrives, and return the headers."""
     asking = client.chat.completions.with_raw_response
-    raw = await asking.create(model="m", messages=MESSAGES, stream=True, **more)
+    raw = await asking.create(model="m", messages=MESSAGES, stream=True, **fields)
     chunk: ChatCompletionChunk
     async for chunk in raw.parse():
         for choice in chunk.choices:

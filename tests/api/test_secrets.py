@@ -126,8 +126,8 @@ async def test_no_planted_secret_is_shown(
         assert b"planted-" in response.body
         response.chunks = []
     everything = [log.getvalue(), *capfd.readouterr()]
-    for each in (response, *shown):
-        everything += [each.body.decode(), repr(each.headers)]
+    for received in (response, *shown):
+        everything += [received.body.decode(), repr(received.headers)]
     for secret in SECRETS:
         for text in everything:
             assert secret not in text

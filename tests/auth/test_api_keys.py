@@ -156,7 +156,7 @@ async def test_a_key_for_some_models_lists_and_uses_only_those() -> None:
                 return await served.ask(body, authorization=f"Bearer {key}")
 
             listed = await served.get("/v1/models", authorization="Bearer key-of-some")
-            assert [each["id"] for each in listed.json["data"]] == ["m"]
+            assert [model["id"] for model in listed.json["data"]] == ["m"]
             hidden = await served.get("/v1/models/org/deep", authorization="Bearer key-of-some")
             assert (hidden.status, hidden.error["code"]) == (404, "model_not_found")
             shown = await served.get("/v1/models/org/deep", authorization="Bearer key-of-few")

@@ -153,9 +153,9 @@ class Chaos:
     async def run(self) -> Tally:
         before = asyncio.all_tasks()
         async with AsyncExitStack() as stack:
-            for each in self._endpoints:
-                await stack.enter_async_context(each.stub)
-            entries = [entry(each.stub, name=each.name) for each in self._endpoints]
+            for endpoint in self._endpoints:
+                await stack.enter_async_context(endpoint.stub)
+            entries = [entry(endpoint.stub, name=endpoint.name) for endpoint in self._endpoints]
             times = {"FIRST_TOKEN_TIMEOUT": 1.5, "IDLE_TIMEOUT": 1.5, "RETRY_DELAY": 10}
             settings = settings_for(*entries, RETRY_ATTEMPTS=8, **times)
             async with serving(settings) as served:
@@ -167,11 +167,11 @@ class Chaos:
                 await self._settle(served, idle)
                 self.tally.objects = _count_objects() - objects
                 self.tally.grown_mib = _memory_mib() - mib
-                in_flight = sum(each.in_flight for each in served.gateway.endpoints())
-            for each in self._endpoints:
+                in_flight = sum(status.in_flight for status in served.gateway.endpoints())
+            for endpoint in self._endpoints:
                 with suppress(AssertionError):
-                    await each.stub.wait_for_idle(2)
-            still_open = sum(each.stub.open_connections for each in self._endpoints)
+                    await endpoint.stub.wait_for_idle(2)
+            still_open = sum(endpoint.stub.open_connections for endpoint in self._endpoints)
             self.tally.connections = in_flight + still_open
         self.tally.tasks = len(asyncio.all_tasks() - before)
         return self.tally
@@ -193,12 +193,12 @@ class Chaos:
         next request to the same endpoint, and asyncio keeps a cancelled timer, with the context
         and so the visitor of its request, until cancelled timers are the majority.
         """
-        for each in self._endpoints:
-            await each.enter("healthy")
-            each.stub.drop_connections()
-            await each.stub.wait_for_idle(5)
-            await served.gateway.probe_endpoint(each.name)
-            each.stub.drop_connections()
+        for endpoint in self._endpoints:
+            await endpoint.enter("healthy")
+            endpoint.stub.drop_connections()
+            await endpoint.stub.wait_for_idle(5)
+            await served.gateway.probe_endpoint(endpoint.name)
+            endpoint.stub.drop_connections()
         if leftover := asyncio.all_tasks() - idle:
             await asyncio.wait(leftover, timeout=5)
         loop = asyncio.get_running_loop()
@@ -211,8 +211,8 @@ class Chaos:
         """Drop what the stubs and the test server record: it would count as growth."""
         while not served.receipts.empty():
             served.receipts.get_nowait()
-        for each in self._endpoints:
-            each.stub.requests.clear()
+        for endpoint in self._endpoints:
+            endpoint.stub.requests.clear()
 
     async def _change_modes(self, served: Served) -> None:
         while True:
@@ -271,8 +271,8 @@ def _parse(body: bytes) -> tuple[list[str], bool, bool]:
     text, failed = "", False
     events = body.split(b"\n\n")[:-1]
     complete = bool(events) and events[-1] == b"data: [DONE]"
-    for each in events[:-1] if complete else events:
-        value = json.loads(each.removeprefix(b"data: "))
+    for event in events[:-1] if complete else events:
+        value = json.loads(event.removeprefix(b"data: "))
         failed = failed or "error" in value
         for choice in value.get("choices", ()):
             text += choice["delta"].get("content") or ""
@@ -281,7 +281,9 @@ def _parse(body: bytes) -> tuple[list[str], bool, bool]:
 
 def _count_objects() -> int:
     gc.collect()
-    return sum(str(type(each).__module__).startswith("akash_gradio") for each in gc.get_objects())
+    return sum(
+        str(type(instance).__module__).startswith("akash_gradio") for instance in gc.get_objects()
+    )
 
 
 def _memory_mib() -> int:

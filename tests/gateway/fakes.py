@@ -82,12 +82,12 @@ def event(**fields: Any) -> bytes:
     return b"data: " + json.dumps({"object": "chat.completion.chunk", **fields}).encode() + b"\n\n"
 
 
-def delta(text: str = "", *, finish: str | None = None, **more: Any) -> bytes:
+def delta(text: str = "", *, finish: str | None = None, **fields: Any) -> bytes:
     content = {"content": text} if text else {}
     return event(
         id="up-1",
         system_fingerprint="fp",
-        choices=[{"index": 0, "delta": {**content, **more}, "finish_reason": finish}],
+        choices=[{"index": 0, "delta": {**content, **fields}, "finish_reason": finish}],
     )
 
 
@@ -226,14 +226,14 @@ def make_settings(*entries: Mapping[str, Any], **variables: object) -> Settings:
     return settings
 
 
-def entry_for(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "models": ["m"], **more}
+def entry_for(name: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "models": ["m"], **fields}
 
 
-def chat_request(model: str = "m", **more: Any) -> ChatRequest:
+def chat_request(model: str = "m", **fields: Any) -> ChatRequest:
     conversation = Conversation(turns=(Turn(role=Role.USER, content="What is it?"),))
     defaults = {"model": model, "conversation": conversation, "sampling": Sampling()}
-    return ChatRequest(**{**defaults, **more})
+    return ChatRequest(**{**defaults, **fields})
 
 
 async def collect(
@@ -242,8 +242,8 @@ async def collect(
     """Return every event; `into` keeps those before an error."""
     events = [] if into is None else into
     async with aclosing(gateway.stream(request)) as stream:
-        async for each in stream:
-            events.append(each)
+        async for event in stream:
+            events.append(event)
     return events
 
 
@@ -257,7 +257,7 @@ async def error_from(gateway: Gateway, request: ChatRequest) -> AkashGradioError
 
 
 def text_of(events: Sequence[Event]) -> str:
-    return "".join(each.text for each in events if isinstance(each, TextDelta))
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
 def receipt_of(events: Sequence[Event]) -> Receipt:

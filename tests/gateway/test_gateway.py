@@ -70,18 +70,18 @@ class Harness:
             sleep=self.clock.sleep,
         )
 
-    async def ask(self, model: str = "m", **more: Any) -> list[Event]:
-        return list(await collect(self.gateway, chat_request(model, **more)))
+    async def ask(self, model: str = "m", **fields: Any) -> list[Event]:
+        return list(await collect(self.gateway, chat_request(model, **fields)))
 
-    async def fail(self, model: str = "m", **more: Any) -> Any:
-        return await error_from(self.gateway, chat_request(model, **more))
+    async def fail(self, model: str = "m", **fields: Any) -> Any:
+        return await error_from(self.gateway, chat_request(model, **fields))
 
     def status(self, alias: str) -> EndpointStatus:
-        return next(each for each in self.gateway.endpoints() if each.alias == alias)
+        return next(status for status in self.gateway.endpoints() if status.alias == alias)
 
 
 def waits(events: list[Event]) -> list[float]:
-    return [each.wait_s for each in events if isinstance(each, Retrying)]
+    return [event.wait_s for event in events if isinstance(event, Retrying)]
 
 
 def receipt_from(error: AkashGradioError) -> Receipt:
@@ -90,7 +90,7 @@ def receipt_from(error: AkashGradioError) -> Receipt:
 
 
 def outcomes(attempts: tuple[Attempt, ...]) -> list[tuple[str, str, str]]:
-    return [(each.endpoint, each.reason, each.outcome) for each in attempts]
+    return [(attempt.endpoint, attempt.reason, attempt.outcome) for attempt in attempts]
 
 
 # ---- answers ----
@@ -277,7 +277,7 @@ async def test_a_failure_before_the_first_token_fails_over(failure: Any) -> None
     harness.network.enqueue("a", failure)
     events = await harness.ask()
     assert text_of(events) == "hello"
-    assert [type(each) for each in events] == [Retrying, Started, TextDelta, Finished]
+    assert [type(event) for event in events] == [Retrying, Started, TextDelta, Finished]
     assert waits(events) == [0]
     assert (harness.network.opened, harness.clock.slept) == (["a", "b"], [])
     assert harness.status("a").in_flight == 0
@@ -494,7 +494,9 @@ async def test_an_endpoint_is_skipped_after_three_failures_and_probed_later() ->
     del harness.network.defaults["a"]
     harness.clock.now += 10
     receipts = [receipt_of(await harness.ask()) for _ in range(4)]
-    assert ("a", "probe", "ok") in [each for one in receipts for each in outcomes(one.attempts)]
+    assert ("a", "probe", "ok") in [
+        outcome for receipt in receipts for outcome in outcomes(receipt.attempts)
+    ]
     assert harness.status("a").state is EndpointState.READY
 
 
@@ -555,7 +557,7 @@ async def test_the_fallback_answers_with_its_own_defaults_after_the_model_failed
         ("a", "retry", "EndpointUnreachable"),
         ("b", "fallback", "ok"),
     ]
-    assert [each["temperature"] for each in harness.network.bodies] == [0.1, 0.1, 0.9]
+    assert [body["temperature"] for body in harness.network.bodies] == [0.1, 0.1, 0.9]
     assert harness.network.headers[-1] == {"X-N": "n"}
     assert receipt.sent == {"temperature": 0.9}
 
@@ -576,7 +578,7 @@ async def test_fallbacks_are_tried_in_order_with_all_their_endpoints() -> None:
         entry_for("d", models=["o"]),
     )
     harness = Harness(*entries, FALLBACK_MODEL="n, o", RETRY_ATTEMPTS=2, RETRY_DELAY=0)
-    harness.network.defaults = {each: error_reply(401) for each in "abc"}
+    harness.network.defaults = {alias: error_reply(401) for alias in "abc"}
     await harness.ask()
     assert harness.network.opened == ["a", "b", "c", "d"]
 
@@ -681,7 +683,7 @@ async def test_usage_is_requested_until_an_endpoint_rejects_it() -> None:
     harness.network.enqueue("a", error_reply(400, "Unknown field: stream_options"))
     events = await harness.ask()
     await harness.ask()
-    assert [type(each) for each in events] == [Retrying, Started, TextDelta, Finished]
+    assert [type(event) for event in events] == [Retrying, Started, TextDelta, Finished]
     assert [("stream_options" in body) for body in harness.network.bodies] == [True, False, False]
     assert harness.network.bodies[0]["stream_options"] == {"include_usage": True}
 
@@ -715,7 +717,7 @@ async def test_a_cancelled_request_is_closed_and_does_not_count_as_a_failure(
         await asking
     assert harness.network.closed == ([] if script is HANGS else ["a"])
     assert (harness.status("a").in_flight, harness.status("a").reason) == (0, "")
-    (line,) = [each for each in caplog.records if each.message == "reply.finished"]
+    (line,) = [record for record in caplog.records if record.message == "reply.finished"]
     assert line.outcome == "cancelled"  # type: ignore[attr-defined]
 
 
@@ -735,7 +737,7 @@ async def test_closing_the_stream_at_a_retry_releases_everything() -> None:
     async with aclosing(harness.gateway.stream(chat_request())) as stream:
         assert isinstance(await anext(stream), Retrying)
     assert harness.network.opened == ["a"]
-    assert [each.in_flight for each in harness.gateway.endpoints()] == [0, 0]
+    assert [status.in_flight for status in harness.gateway.endpoints()] == [0, 0]
 
 
 async def test_an_abandoned_probe_does_not_keep_the_breaker_open() -> None:
@@ -781,7 +783,7 @@ async def test_closing_the_gateway_ends_all_tasks() -> None:
 
 
 def listing(*ids: str) -> FakeReply:
-    body = '{"data": [' + ",".join(f'{{"id": "{each}", "max_model_len": 4096}}' for each in ids)
+    body = '{"data": [' + ",".join(f'{{"id": "{name}", "max_model_len": 4096}}' for name in ids)
     return FakeReply(parts=((body + "]}").encode(),), headers={"content-type": "application/json"})
 
 
@@ -827,7 +829,7 @@ async def test_models_have_catalog_names_and_requests_have_the_endpoints_own() -
     harness.network.model_lists["a"] = listing("org/m-awq", "other")
     await harness.ask()
     assert harness.network.bodies[0]["model"] == "org/m-awq"
-    assert [each.id for each in harness.status("a").models or ()] == ["m", "other"]
+    assert [model.id for model in harness.status("a").models or ()] == ["m", "other"]
 
 
 async def test_a_number_that_is_not_finite_is_rejected_before_any_call() -> None:
@@ -842,10 +844,10 @@ async def test_one_line_is_logged_with_facts_and_without_text(
 ) -> None:
     caplog.set_level(logging.DEBUG, "akash_gradio.gateway")
     await Harness(entry_for("a")).ask()
-    (line,) = [vars(each) for each in caplog.records if each.message == "reply.finished"]
+    (line,) = [vars(record) for record in caplog.records if record.message == "reply.finished"]
     assert (line["endpoint"], line["model"], line["outcome"]) == ("a", "m", "stop")
     assert line["tokens_out"] == 1
-    everything = "".join(repr(vars(each)) for each in caplog.records)
+    everything = "".join(repr(vars(record)) for record in caplog.records)
     assert "hello" not in everything
     assert "What is it?" not in everything
 

@@ -19,16 +19,16 @@ CARD = ModelCard(id="m", name="M", temperature=0.6, top_p=0.95)
 
 
 def payload_for(
-    request: ChatRequest | None = None, entry: EndpointSettings = ENTRY, **more: Any
+    request: ChatRequest | None = None, entry: EndpointSettings = ENTRY, **fields: Any
 ) -> Payload:
     return build_payload(
-        request or request_with(), **{"model": "m", "card": CARD, "entry": entry, **more}
+        request or request_with(), **{"model": "m", "card": CARD, "entry": entry, **fields}
     )
 
 
-def request_with(**more: Any) -> ChatRequest:
+def request_with(**fields: Any) -> ChatRequest:
     conversation = Conversation(turns=(Turn(role=Role.USER, content="Hi"),))
-    return ChatRequest(**{"model": "m", "conversation": conversation, **more})
+    return ChatRequest(**{"model": "m", "conversation": conversation, **fields})
 
 
 def body(payload: Payload) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def test_an_extra_that_json_cannot_represent_is_refused() -> None:
 def test_any_text_is_sent_as_utf_8(text: str) -> None:
     conversation = Conversation(turns=(Turn(role=Role.USER, content=text),))
     sent = body(payload_for(request_with(conversation=conversation)))["messages"][0]["content"]
-    if not any("\ud800" <= each <= "\udfff" for each in text):
+    if not any("\ud800" <= character <= "\udfff" for character in text):
         assert sent == text
 
 
@@ -149,8 +149,8 @@ def test_pictures_are_sent_as_parts_before_the_text() -> None:
     )
     picture = {"type": "image_url", "image_url": {"url": url}}
     assert [
-        one["content"]
-        for one in body(payload_for(request_with(conversation=conversation)))["messages"]
+        message["content"]
+        for message in body(payload_for(request_with(conversation=conversation)))["messages"]
     ] == [
         [picture, {"type": "text", "text": "What?"}],
         "A dot.",

@@ -13,8 +13,8 @@ weights = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 def candidates(*weights: int, in_flight: tuple[int, ...] = ()) -> list[Candidate]:
     busy = in_flight or (0,) * len(weights)
     return [
-        Candidate(alias=f"e{number}", weight=weight, in_flight=each)
-        for number, (weight, each) in enumerate(zip(weights, busy, strict=True))
+        Candidate(alias=f"e{number}", weight=weight, in_flight=calls)
+        for number, (weight, calls) in enumerate(zip(weights, busy, strict=True))
     ]
 
 
@@ -35,17 +35,17 @@ def test_a_full_cycle_chooses_each_exactly_weight_times(sizes: list[int], offset
     among, cycle = candidates(*sizes), sum(sizes)
     choices(weighted, among, current, offset)
     chosen = Counter(choices(weighted, among, current, cycle))
-    assert chosen == {each.alias: each.weight for each in among}
+    assert chosen == {candidate.alias: candidate.weight for candidate in among}
 
 
 @given(weights)
 def test_a_cycle_is_spread_evenly(sizes: list[int]) -> None:
     among, cycle = candidates(*sizes), sum(sizes)
     chosen = choices(weighted, among, {}, cycle)
-    for each in among:
+    for candidate in among:
         for length in range(1, cycle + 1):
-            fair = length * each.weight / cycle
-            assert abs(chosen[:length].count(each.alias) - fair) < len(among)
+            fair = length * candidate.weight / cycle
+            assert abs(chosen[:length].count(candidate.alias) - fair) < len(among)
 
 
 @given(st.lists(st.integers(1, 12), min_size=2, max_size=6), st.data())
@@ -54,10 +54,10 @@ def test_the_share_of_an_absent_candidate_is_divided_by_weight(
 ) -> None:
     among = candidates(*sizes)
     out = data.draw(st.sampled_from(among))
-    rest = [each for each in among if each is not out]
+    rest = [candidate for candidate in among if candidate is not out]
     current: CurrentWeights = {}
     choices(weighted, among, current, data.draw(st.integers(0, sum(sizes))) * sum(sizes))
-    cycle = sum(each.weight for each in rest)
+    cycle = sum(candidate.weight for candidate in rest)
     assert Counter(choices(weighted, rest, current, cycle)) == {e.alias: e.weight for e in rest}
 
 
@@ -67,10 +67,10 @@ def test_an_absence_shifts_the_others_by_less_than_a_cycle(sizes: list[int], off
     among = candidates(*sizes)
     choices(weighted, among, current, offset)
     rest = among[1:]
-    rounds, cycle = 20, sum(each.weight for each in rest)
+    rounds, cycle = 20, sum(candidate.weight for candidate in rest)
     chosen = Counter(choices(weighted, rest, current, rounds * cycle))
-    for each in rest:
-        assert abs(chosen[each.alias] - rounds * each.weight) <= len(among)
+    for candidate in rest:
+        assert abs(chosen[candidate.alias] - rounds * candidate.weight) <= len(among)
     assert "e0" not in chosen
 
 

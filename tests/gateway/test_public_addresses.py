@@ -44,7 +44,7 @@ class FakeResolver:
     async def resolve(self, host: str, port: int, family: Any) -> list[dict[str, Any]]:
         self.calls += 1
         addresses = self.results.pop(0)
-        return [{"hostname": host, "host": one, "port": port} for one in addresses]
+        return [{"hostname": host, "host": address, "port": port} for address in addresses]
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -60,7 +60,7 @@ async def test_a_name_that_resolves_differently_later_has_no_effect() -> None:
     lookup = FakeResolver(["8.8.8.8"], ["127.0.0.1"])
     resolver = checked_resolver(is_public, lookup)  # type: ignore[arg-type]
     results = await resolver.resolve("rebinds.example", 443)
-    assert [one["host"] for one in results] == ["8.8.8.8"]  # and these are connected to
+    assert [result["host"] for result in results] == ["8.8.8.8"]  # and these are connected to
     assert lookup.calls == 1
     with pytest.raises(OSError, match="not allowed"):
         await resolver.resolve("rebinds.example", 443)

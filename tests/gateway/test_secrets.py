@@ -119,7 +119,7 @@ async def visible_output(gateway: Gateway) -> str:
             parts.extend([without_text(event) async for event in events])
     except AkashGradioError as error:
         parts += [*traceback.format_exception(error), repr(error), repr(error.receipt)]
-        parts += [repr(vars(each)) for each in causes(error)]
+        parts += [repr(vars(cause)) for cause in causes(error)]
     return "\n".join([*parts, repr(gateway.endpoints()), repr(gateway)])
 
 

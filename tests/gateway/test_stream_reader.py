@@ -49,7 +49,7 @@ def answer(content: object, **fields: object) -> bytes:
 
 def read(*reads: bytes, reader: ReplyReader | None = None) -> list[Event]:
     reader = reader or ReplyReader("a", "text/event-stream")
-    events = [each for data in reads for each in reader.feed(data)]
+    events = [event for data in reads for event in reader.feed(data)]
     return events + reader.close()
 
 
@@ -688,6 +688,6 @@ def test_an_event_with_the_same_frame_needs_no_parser() -> None:
 
     reader._handle_chunk = record  # type: ignore[method-assign]
     chunks = [delta("one"), delta("two"), delta("three"), delta('"'), delta("four")]
-    events = [each for chunk in chunks for each in reader.feed(chunk)]
+    events = [event for chunk in chunks for event in reader.feed(chunk)]
     assert events == [TextDelta(word) for word in ("one", "two", "three", '"', "four")]
     assert len(parsed) == 2

@@ -209,7 +209,7 @@ async def test_replicas_share_the_limit_of_votes(replicas: Replicas, tmp_path: P
 
     async def status(number: int) -> int:
         vote = {"when": "2026-11-26T04:00:00Z", "a": "m", "b": "n", "outcome": "a"}
-        votes = [{**vote, "id": f"v{number}-{each}"} for each in range(6)]
+        votes = [{**vote, "id": f"v{number}-{item}"} for item in range(6)]
         client = clients[number % 2]
         return (await client.post("/page/compare/votes", json={"votes": votes})).status_code
 

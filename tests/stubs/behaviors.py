@@ -51,13 +51,13 @@ def completes(**fields: Any) -> Callable[[Handler], Handler]:
     """Register a valid way of streaming. Without `stream` it sends a plain answer."""
 
     def add(handler: Handler) -> Handler:
-        async def either(x: Exchange) -> None:
+        async def respond(x: Exchange) -> None:
             if wants_stream(x):
                 await handler(x)
             else:
                 await x.reply(to_json(completion("".join(x.stub.tokens))))
 
-        _add(handler.__name__, either, Ending.COMPLETE, **fields)
+        _add(handler.__name__, respond, Ending.COMPLETE, **fields)
         return handler
 
     return add
@@ -343,8 +343,13 @@ async def usage_on_every_chunk(x: Exchange) -> None:
 
 @completes()
 async def null_deltas(x: Exchange) -> None:
-    nothing = {"role": "assistant", "content": None, "tool_calls": None, "reasoning_content": None}
-    empty = event(chunk(nothing, usage=None))
+    no_output = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": None,
+        "reasoning_content": None,
+    }
+    empty = event(chunk(no_output, usage=None))
     no_delta = event({**chunk(None), "choices": [{"index": 0, "delta": None}]})
     await send_stream(x, empty, no_delta, *map(text_event, TOKENS), empty, finish_event(), DONE)
 

@@ -21,13 +21,13 @@ from tests.stubs.wire import DONE, chunk, event, role_event, stream_body, text_e
 PLAIN = stream_body().removesuffix(DONE)
 
 
-def make_reader(**more: Any) -> PassthroughReader:
-    return PassthroughReader("a", None, **{"stream": True, "include_usage": False, **more})
+def make_reader(**options: Any) -> PassthroughReader:
+    return PassthroughReader("a", None, **{"stream": True, "include_usage": False, **options})
 
 
-def read(parts: Iterable[bytes], **more: Any) -> list[StreamItem]:
+def read(parts: Iterable[bytes], **options: Any) -> list[StreamItem]:
     """Return all items of a reader that is fed like by an upstream call."""
-    reader = make_reader(**more)
+    reader = make_reader(**options)
     items: list[StreamItem] = []
     for part in parts:
         if reader.done:
@@ -40,8 +40,8 @@ def raw_bytes(items: Iterable[StreamItem]) -> bytes:
     return b"".join(item.data for item in items if isinstance(item, RawChunk))
 
 
-def forward(*parts: bytes, **more: Any) -> bytes:
-    return raw_bytes(read(parts, **more))
+def forward(*parts: bytes, **options: Any) -> bytes:
+    return raw_bytes(read(parts, **options))
 
 
 def values(data: bytes) -> list[Any]:
@@ -99,8 +99,8 @@ def test_plain_events_are_not_parsed_after_the_first_token() -> None:
             DONE,
         ]
     )
-    assert [each.text for each in items if isinstance(each, TextDelta)] == ["a"]
-    assert sum(each.unparsed_events for each in items if isinstance(each, RawChunk)) == 3
+    assert [item.text for item in items if isinstance(item, TextDelta)] == ["a"]
+    assert sum(item.unparsed_events for item in items if isinstance(item, RawChunk)) == 3
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_whole_response_becomes_a_stream() -> None:
     }  # fmt: skip
     assert last["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
     assert (usage["choices"], usage["usage"]) == ([], wire.USAGE)
-    assert all(each["object"] == "chat.completion.chunk" and each["x"] for each in chunks)
+    assert all(value["object"] == "chat.completion.chunk" and value["x"] for value in chunks)
 
 
 def test_a_whole_response_is_forwarded_unchanged() -> None:
@@ -200,8 +200,8 @@ def test_a_whole_response_is_forwarded_unchanged() -> None:
 
 
 def test_a_stream_becomes_a_whole_response() -> None:
-    def call(**more: Any) -> bytes:
-        return event(chunk({"tool_calls": [{"index": 0, **more}]}))
+    def call(**options: Any) -> bytes:
+        return event(chunk({"tool_calls": [{"index": 0, **options}]}))
 
     parts = [
         role_event(), event(chunk({"reasoning_content": "hm"})), text_event("a"), text_event("b"),

@@ -70,8 +70,8 @@ class Server:
             self.disconnected.set()
 
     async def send(self, *data: bytes) -> None:
-        for each in data:
-            self.writer.write(each)
+        for part in data:
+            self.writer.write(part)
         await self.writer.drain()
 
 
@@ -102,8 +102,8 @@ async def open_transport() -> AsyncIterator[HttpTransport]:
         await transport.aclose()
 
 
-def entry(port: int, **more: Any) -> EndpointSettings:
-    return EndpointSettings(name="a", url=f"http://127.0.0.1:{port}/v1", **more)
+def entry(port: int, **fields: Any) -> EndpointSettings:
+    return EndpointSettings(name="a", url=f"http://127.0.0.1:{port}/v1", **fields)
 
 
 async def post(transport: HttpTransport, to: EndpointSettings, **headers: str) -> UpstreamResponse:

@@ -28,8 +28,8 @@ port, count = map(int, sys.argv[1:])
 idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
 print("open", flush=True)
 sys.stdin.read()
-for each in idle:  # reset, so that no port stays in TIME_WAIT
-    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+for connection in idle:  # reset, so that no port stays in TIME_WAIT
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 """
 """Opens idle connections in a process of its own, with a limit of open files of its own."""
 REQUEST = b"GET / HTTP/1.1\r\nhost: page\r\n\r\n"
