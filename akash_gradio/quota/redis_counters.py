@@ -60,6 +60,15 @@ Arguments: window in milliseconds, limit, amount, and a prefix for the members, 
 nothing. Returns the milliseconds to wait, 0 when the uses fit.
 """
 
+ADD: Final = """
+redis.call('INCRBYFLOAT', KEYS[1], ARGV[1])
+redis.call('EXPIREAT', KEYS[1], ARGV[2])
+"""
+"""Adds to a sum and sets its end, at once: a used-up budget without an end would stay used up.
+
+Arguments: the amount, and the Unix time in seconds at which the sum is forgotten.
+"""
+
 
 class SharedSecret(Protocol):
     """A secret that the replicas agree on: `auth.signing.Signer`."""
@@ -199,8 +208,7 @@ class RedisCounters:
     async def _send_additions(self) -> None:
         while True:
             name, amount, until = await self._pending.get()
-            await self._run(self._client.incrbyfloat, PREFIX + name, amount)
-            await self._run(self._client.expireat, PREFIX + name, int(until))
+            await self._run(self._client.eval, ADD, 1, PREFIX + name, amount, int(until))
             self._pending.task_done()
 
     async def _synchronize(

@@ -6,13 +6,20 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from akash_gradio.auth.signing import Signer
 from akash_gradio.domain.ports import EndpointState
 from akash_gradio.quota.counters import LocalCounters
-from akash_gradio.quota.redis_counters import RECONNECT_S, open_redis_counters
+from akash_gradio.quota.redis_counters import (
+    PREFIX,
+    RECONNECT_S,
+    RedisCounters,
+    open_redis_counters,
+)
 from tests.quota.redis_server import RedisServer
 from tests.web.fakes import Clock, endpoint_status
 
@@ -63,6 +70,31 @@ async def test_sums_are_added_for_both_replicas_and_expire(replicas: Replicas) -
     await two.flush()
     assert await one.total("tokens:ann") == await two.total("tokens:ann") == 15.5
     assert await two.total("tokens:old") == 0.0
+
+
+class LosesConnection:
+    """A client of Redis that loses the connection at each command of one name."""
+
+    def __init__(self, client: Any, command: str) -> None:
+        self._client, self._command = client, command
+
+    def __getattr__(self, name: str) -> Any:
+        async def lose(*_arguments: object) -> None:
+            raise ConnectionError
+
+        return lose if name == self._command else getattr(self._client, name)
+
+
+async def test_a_sum_expires_even_if_the_connection_is_lost_after_adding(
+    redis: RedisServer,
+) -> None:
+    client = Redis.from_url(redis.url, protocol=2)
+    unstable: Any = LosesConnection(client, "expireat")
+    counters = RedisCounters(unstable, LocalCounters())
+    async with counters.open(Signer(), lambda: (), lambda *_: None):
+        counters.add("tokens:ann", 10, TOMORROW)
+        await counters.flush()
+        assert await client.ttl(f"{PREFIX}tokens:ann") > 0
 
 
 async def test_a_cookie_of_one_replica_is_valid_at_the_other(replicas: Replicas) -> None:
