@@ -85,7 +85,7 @@ class ApiKeyAuth:
         return not self._behind_proxy and is_local_request(scope)
 
     def _find(self, key: str) -> ApiClient | None:
-        """Compare with every key in constant time, whichever matches."""
+        """Compare with every key, so that the time doesn't depend on which one matches."""
         digest, match = _digest(key), None
         for known, client in self._clients:
             if hmac.compare_digest(known, digest):

@@ -68,7 +68,7 @@ class SessionAuth:
             token: The access token, "" if none is configured.
             password: The operator's password, "" if none is configured.
             allow_list: A fingerprint of the accounts that may sign in, "" if none may.
-            limiter: Counts wrong attempts; one of its own by default.
+            limiter: Counts attempts; a separate one in this process by default.
             clock: Unix time in seconds.
         """
         self._signer, self._clock = signer, clock

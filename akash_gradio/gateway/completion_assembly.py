@@ -36,7 +36,7 @@ def completion_to_chunks(completion: Mapping[str, Any], *, usage: bool) -> Itera
 
 
 def delta_from_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a choice as a delta, also where the server names it differently."""
+    """Return the content of a choice as a delta, whichever field the server uses for it."""
     delta = choice.get("delta")
     if isinstance(delta, dict):
         return delta

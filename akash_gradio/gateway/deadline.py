@@ -19,7 +19,7 @@ class Deadline:
     for less on the hot path (`with` calls them through C).
 
     `asyncio.timeout` around each read would arm and disarm a timer for each chunk. This timer
-    is armed once; when it fires, it checks whether the time was extended meanwhile, and
+    is armed once; when it fires, it checks whether the time has been extended, and
     cancels only the task that is waiting just then.
 
     Args:

@@ -75,7 +75,7 @@ def error_from_response(
 def error_from_body(
     alias: str, body: ErrorBody
 ) -> EndpointMalformed | EndpointRefused | RequestRefused:
-    """Return the error for an error object that came with status 200 or inside a stream."""
+    """Return the error for an error object in a response with status 200 or in a stream."""
     if body.status is not None:
         return _error_for_status(alias, body.status, body, None)
     if body.too_long:

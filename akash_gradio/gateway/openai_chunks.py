@@ -35,7 +35,7 @@ class ChunkReader:
         finish_reason: None until the endpoint sends one.
         upstream_id: The answer's id, "" until the endpoint sends one; likewise `fingerprint` and
             `model`.
-        has_output: Whether any text, reasoning or tool call came.
+        has_output: Whether any text, reasoning or tool call was received.
     """
 
     def __init__(self, alias: str, *, starts_in_reasoning: bool = False) -> None:
@@ -88,11 +88,11 @@ class ChunkReader:
                 self._emit(REPLACEMENT, "", events)
             elif isinstance(channel, int):
                 events.append(ToolCallDelta(channel, arguments=REPLACEMENT))
-        at_once = self._splitter.answered_at_once and self.finish_reason != "length"
+        untagged = self._splitter.reasoning_is_untagged and self.finish_reason != "length"
         reasoning, text = self._splitter.close()
         if self.has_output or reasoning.strip() or text.strip():
             self._emit(reasoning, text, events)
-            if at_once:
+            if untagged:
                 events.append(NotReasoning())
 
     def _raise_if_error(self, chunk: object) -> None:

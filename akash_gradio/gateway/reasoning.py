@@ -3,10 +3,10 @@
 A tag counts only before any other text, so that an answer that mentions the tag isn't split.
 
 Some chat templates open the tag in the prompt, so that the response contains only `</think>`. In
-a stream the text before it has been shown by then and can't be withdrawn: only the tag is dropped,
+a stream the text before it was already shown and can't be withdrawn: only the tag is dropped,
 once, unless it is in code or follows a `<think>`. For an endpoint that is known to do this,
-`starts_in_reasoning` is set; a complete answer doesn't need it. If the tag never comes, the model
-didn't reason, and `answered_at_once` is true at the end.
+`starts_in_reasoning` is set; a complete answer doesn't need it. If the tag is missing, the model
+didn't reason, and `reasoning_is_untagged` is true at the end.
 
 An answer that begins with a marker of gpt-oss's channels is split by these (`harmony.py`).
 """
@@ -34,9 +34,9 @@ class _State(Enum):
     AFTER_REASONING = auto()
     """Reasoning ended: line breaks before the answer are dropped."""
     TEXT = auto()
-    """An answer in which an end tag without a start tag may come."""
+    """An answer that may contain an end tag without a start tag."""
     PLAIN = auto()
-    """An answer in which nothing is looked for any more."""
+    """An answer in which no more tags are recognized."""
     CHANNELS = auto()
 
 
@@ -85,11 +85,11 @@ class ThinkSplitter:
         return self.feed(text)
 
     def expect_answer(self) -> None:
-        """Note that reasoning came in its own field: the text starts with the answer."""
+        """Note that reasoning has its own field, so that the text starts with the answer."""
         self._after_start = _State.AFTER_REASONING
 
     @property
-    def answered_at_once(self) -> bool:
+    def reasoning_is_untagged(self) -> bool:
         """Whether all text so far was taken for reasoning, without any tag."""
         return self._state is _State.REASONING and not self._tagged
 

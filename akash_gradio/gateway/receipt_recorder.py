@@ -25,7 +25,7 @@ from akash_gradio.domain.tokens import (
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 
 MIN_MEASURED_S: Final = 0.001
-"""Seconds from the first token to the last below which they came together, in one packet."""
+"""Shortest time from the first token to the last that counts; below it they were in one packet."""
 
 
 def estimate_prompt_tokens(texts: Iterable[str]) -> int:
@@ -44,7 +44,7 @@ class ReceiptRecorder:
     """Times and counts one request.
 
     One attempt is open at a time, from `start_attempt` to `fail_attempt` or
-    `record_first_token`; after that `record_items` takes whatever is received.
+    `record_first_token`; after that `record_items` takes what is received.
 
     Args:
         model: The catalog id of the requested model.
@@ -213,7 +213,7 @@ class ReceiptRecorder:
     def _speed(self, tokens_out: Count | None) -> float | None:
         """Return the tokens per second from the first token to the last.
 
-        What came in the first read took none of that time, so it isn't counted; nor is the
+        Tokens of the first read took none of that time, so they aren't counted; nor is the
         time after the last token, for the usage.
         """
         if tokens_out is None or self._first_token_at is None or self._reads < 2:

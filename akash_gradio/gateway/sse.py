@@ -44,7 +44,7 @@ class SSEDecoder:
         max_event_bytes: Largest data of one event accepted.
 
     Attributes:
-        recognized: Whether a field, a comment or an event came yet.
+        recognized: Whether a field, a comment or an event was received.
     """
 
     def __init__(

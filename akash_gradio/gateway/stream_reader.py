@@ -2,7 +2,7 @@
 
 The body decides how it is read, not its headers: an event stream, a complete JSON answer, or
 something that doesn't follow the protocol. The events don't depend on how the bytes are divided
-into reads; an error comes after the events of the bytes before it.
+into reads; an error follows the events of the bytes before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from akash_gradio.gateway.sse import ErrorData, EventTooLarge, SSEDecoder
 MAX_BODY_BYTES: Final = 16 << 20
 
 _DECODER: Final = json.JSONDecoder()
-"""Used for each token: `json.loads` would look for blanks around the value again."""
+"""Used for each token: `json.loads` would also skip blanks around the value."""
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"
 """What may precede the body: blank lines to keep the connection alive, a byte-order mark."""
 _VALID_WITHOUT_OUTPUT: Final = frozenset(
@@ -90,7 +90,7 @@ class ReplyReader:
 
     @property
     def has_output(self) -> bool:
-        """Whether any text, reasoning or tool call came."""
+        """Whether any text, reasoning or tool call was received."""
         return self._chunks.has_output
 
     @property

@@ -23,7 +23,7 @@ def repair_surrogates(text: str) -> str:
 
 
 class SurrogateJoiner:
-    """Holds the first half of a character until its second half comes, per channel."""
+    """Holds the first half of a character until its second half is received, per channel."""
 
     def __init__(self) -> None:
         self._halves: dict[Hashable, str] = {}
@@ -40,7 +40,7 @@ class SurrogateJoiner:
         return repair_surrogates(text)
 
     def close(self) -> list[Hashable]:
-        """Return the channels whose second half never came; each needs one U+FFFD."""
+        """Return the channels whose second half is missing; each needs one U+FFFD."""
         channels = list(self._halves)
         self._halves.clear()
         return channels

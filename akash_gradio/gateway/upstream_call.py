@@ -204,7 +204,7 @@ class UpstreamCall:
         return ()
 
     def interruption(self, error: EndpointError | RequestRefused) -> EndpointError:
-        """Return the error that interrupted the answer; a rejection amid it is malformed."""
+        """Return the error that interrupted the answer; a rejection within it is malformed."""
         redact_sent_secrets(error, self.endpoint.entry, self._headers)
         if isinstance(error, RequestRefused):
             return EndpointMalformed(error.alias, "error_body", error.detail)
@@ -286,7 +286,7 @@ class UpstreamCall:
         return EndpointTimeout(alias, "idle", timeouts.idle_timeout_s)
 
     async def _response_error(self, response: UpstreamResponse) -> EndpointRefused | RequestRefused:
-        """Return the error for a status that is no success, with as much text as was received."""
+        """Return the error for a status other than success, with the text received in time."""
         self._deadline.shorten(ERROR_BODY_TIMEOUT_S)
         body = bytearray()
         with suppress(DeadlineExceeded, EndpointError), self._deadline:

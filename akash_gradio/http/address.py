@@ -9,10 +9,10 @@ from typing import Any
 
 
 def address_error(host: str, port: int) -> str:
-    """Find out whether a server could listen on an address.
+    """Check whether a server can listen on an address.
 
     Returns:
-        One sentence that says why not and what to change; "" if it could.
+        "" if it can; otherwise a sentence with the reason and what to change.
     """
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

@@ -34,7 +34,7 @@ class BodyTooLarge(BodyError):
 
 
 class BodyTooSlow(BodyError):
-    """No part of the body came within the longest pause."""
+    """No part of the body was received within the longest pause."""
 
 
 class ClientDisconnected(BodyError):
@@ -69,7 +69,7 @@ class BoundedReceive:
 
         Raises:
             BodyTooLarge: The parts so far exceed the limit.
-            BodyTooSlow: Nothing came within the longest pause.
+            BodyTooSlow: Nothing was received within the longest pause.
         """
         if self._complete:
             return await self._receive()

@@ -27,11 +27,11 @@ class DisconnectNotifier(Protocol):
 async def cancel_on_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> None:
     """Await the work, and cancel it when `receive` reports that the client has disconnected.
 
-    Starlette's StreamingResponse notices a disconnect at its next send, which may never come
-    while an endpoint is silent. The request's body must have been read.
+    Starlette's StreamingResponse notices a disconnect only at its next send, which may never
+    happen while an endpoint is silent. The request's body must have been read.
 
-    The work runs in a task of its own and this one waits for `receive`, not the other way
-    round: so a token wakes only the work, and not the server's layers around it.
+    The work runs in a separate task, and the current task waits for `receive`, rather than the
+    other way round. So a token wakes only the work, and not the server's layers around it.
 
     Raises:
         BaseException: Whatever the work raises, except its cancellation after a disconnect.

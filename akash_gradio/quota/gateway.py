@@ -27,8 +27,9 @@ from akash_gradio.quota.request_limits import MAX_TOKENS, RequestLimits
 from akash_gradio.quota.visitor_keys import VisitorKeys
 
 EXPECTED_TOKENS: Final = 1000
-"""Tokens of a running answer where `max_tokens` has no upper limit. They count as used until
-its receipt comes, so that many requests at once can't exceed a budget by much."""
+"""Tokens of a running answer where `max_tokens` has no upper limit. They count as used
+until its receipt is recorded, so that a visitor's concurrent requests can't exceed a budget by
+much."""
 
 FindCard = Callable[[str], ModelCard | None]
 

@@ -64,7 +64,7 @@ ADD: Final = """
 redis.call('INCRBYFLOAT', KEYS[1], ARGV[1])
 redis.call('EXPIREAT', KEYS[1], ARGV[2])
 """
-"""Adds to a sum and sets its end, at once: a used-up budget without an end would stay used up.
+"""Adds to a sum and sets its expiry in one step: without an expiry a budget would stay used up.
 
 Arguments: the amount, and the Unix time in seconds at which the sum is forgotten.
 """

@@ -30,7 +30,7 @@ class RequestLimits:
         tokens_per_day: Tokens of one visitor in a day (UTC).
         app_tokens_per_day: Tokens of all visitors together in a day (UTC).
         app_cost_per_day: Cost of all visitors together in a day (UTC), in US dollars.
-        max_running: Answers at once.
+        max_running: Most answers in progress.
         max_waiting: Longest waiting queue.
         network_factor: How many times one visitor's limit all visitors of a network have
             together.

@@ -49,7 +49,7 @@ class Tally:
     """The outcome of a run.
 
     Attributes:
-        complete: Answers that came whole.
+        complete: Complete answers.
         interrupted: Answers that ended with an error event.
         disconnected: Answers whose client disconnected.
         lost: Answers without tokens or an end that should be there.
@@ -267,7 +267,7 @@ class Chaos:
 
 
 def _parse(body: bytes) -> tuple[list[str], bool, bool]:
-    """Return the tokens, whether an error event came, and whether `[DONE]` came, as the last."""
+    """Return the tokens, whether there was an error event, and whether `[DONE]` was last."""
     text, failed = "", False
     events = body.split(b"\n\n")[:-1]
     complete = bool(events) and events[-1] == b"data: [DONE]"

@@ -62,7 +62,7 @@ def test_text_inside_the_tag_from_the_start_is_reasoning() -> None:
 def test_text_without_the_expected_end_tag_was_the_answer(text: str, at_once: bool) -> None:
     splitter = ThinkSplitter(starts_in_reasoning=True)
     splitter.feed(text)
-    assert splitter.answered_at_once is at_once
+    assert splitter.reasoning_is_untagged is at_once
 
 
 def test_a_complete_answer_with_an_end_tag_alone_is_split() -> None:

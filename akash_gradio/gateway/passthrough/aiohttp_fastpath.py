@@ -29,7 +29,7 @@ class FastHandler(ResponseHandler):
     """One connection.
 
     Attributes:
-        received_at: When bytes last came, in monotonic seconds. With many concurrent
+        received_at: When bytes were last received, in monotonic seconds. With many concurrent
             responses the last reader runs tens of milliseconds later.
         was_paused: Whether reading was ever paused.
         pipe: The body that is piped now, and its sink.
@@ -40,7 +40,7 @@ class FastHandler(ResponseHandler):
     pipe: tuple[FastBody, Sink] | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes from the endpoint; none when aiohttp continues with bytes it held back."""
+        """Parse bytes from the endpoint; none when aiohttp continues with what it buffered."""
         if data:
             self.received_at = time.monotonic()
         super().data_received(data)
@@ -126,7 +126,7 @@ class FastBody(StreamReader):
     def write_to(self, sink: Sink) -> None:
         """Write the buffer to the sink of `pipe_to`; called when the connection received bytes."""
         if self._waiter is None or not self._buffer:
-            return  # woken by the end or an error, or the bytes held nothing of the body
+            return  # woken by the end or an error, or the bytes contained nothing of the body
         try:
             written = sink.try_write(b"".join(self._buffer))
         except Exception as error:

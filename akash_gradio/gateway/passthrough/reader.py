@@ -146,7 +146,7 @@ class PassthroughReader:
         return [*early, *events, *self._output.take()]
 
     def _update_state(self) -> None:
-        """Copy the parser's state: it is read after each read, and seldom changes."""
+        """Copy the parser's state: it is needed after each read, and rarely changes."""
         self.done = self._parser.done
         if len(self._parser.finished_choices) >= self._choices:
             self.finish_reason = self._parser.finish_reason

@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 KEEPALIVE_S: Final = 4.0
 """Seconds that an idle connection is kept: below the 5 s of uvicorn and Node, so that a
-request seldom meets a connection that is just being closed."""
+request rarely uses a connection that the server is closing."""
 
 UNREAD_BYTES: Final = 128 * 1024
 """Unread bytes of one response above which no more are read from its endpoint."""
@@ -75,7 +75,7 @@ def load_http_client(*, skip_certificates: bool = False) -> None:
 
 @contextmanager
 def _without_certificates() -> Iterator[None]:
-    """Let OpenSSL find no certificates: a context that is created meanwhile trusts none."""
+    """Let OpenSSL find no certificates: a context created within the block trusts none."""
     before = {name: os.environ.get(name) for name in _CERTIFICATE_VARIABLES}
     os.environ.update(dict.fromkeys(_CERTIFICATE_VARIABLES, os.devnull))
     try:
@@ -176,7 +176,7 @@ class HttpTransport:
             return
         from yarl import URL
 
-        host = URL(url).raw_host or ""  # as aiohttp reads it: U+3002 is a dot by then
+        host = URL(url).raw_host or ""  # as aiohttp reads it: it has converted U+3002 to a dot
         is_literal = ":" in host or host.replace(".", "").isdigit()
         if is_literal and not self._allowed(host):
             raise OSError("this address is not allowed")
