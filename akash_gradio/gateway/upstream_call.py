@@ -157,16 +157,19 @@ class UpstreamCall:
             raise
 
     def forward_to(self, sink: Sink, on_forwarded: Callable[[int], None]) -> None:
-        """Write plain events directly to the sink from now on; `read_items` leaves them out.
+        """Write plain events directly to the sink until the finish reason.
+
+        `read_items` leaves these events out.
 
         Args:
             sink: Receives the bytes.
             on_forwarded: Called with the number of events after each write.
         """
         assert self._reader is not None
-        self._forwarder = _Forwarder(
-            sink, self._reader, self._deadline, self._timeouts.idle_timeout_s, on_forwarded
-        )
+        if self._phase < FINISHING:
+            self._forwarder = _Forwarder(
+                sink, self._reader, self._deadline, self._timeouts.idle_timeout_s, on_forwarded
+            )
 
     async def read_items(self) -> Sequence[StreamItem]:
         """Return the next items; none at the end.
@@ -234,6 +237,7 @@ class UpstreamCall:
             self._deadline.renew(self._timeouts.idle_timeout_s)
         elif phase is FINISHING:
             self._deadline.renew(USAGE_TIMEOUT_S)
+            self._forwarder = None  # it would extend the deadline with each event
 
     async def _read_to_first_token(self, body: bytes) -> None:
         response = self._response = await self._connect(body)
