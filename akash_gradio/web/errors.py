@@ -73,7 +73,7 @@ def _can_retry(error: UserError) -> bool:
 def _error_text(error: UserError) -> texts.ErrorText:
     """Return the text of an error, or of its reason if that has a text of its own."""
     reasons = [str(getattr(error, "reason", ""))]
-    if isinstance(error, errors.NotAllowed) and error.high:
+    if isinstance(error, errors.NotAllowed) and (error.low or error.high):
         reasons.append("value")
     for reason in reasons:
         if text := texts.ERRORS.get(f"{error.code}.{reason}"):

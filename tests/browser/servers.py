@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -115,23 +117,27 @@ def _text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, list | dict) else str(value)
 
 
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw")) % 10
-_PORTS = iter(range(20_000 + 1_000 * _WORKER, 21_000 + 1_000 * _WORKER))
+_PORTS = iter(range(20_000, 32_000))
+"""Below the ephemeral ports of the system, which it could assign in between."""
+_reserved: list[IO[str]] = []
 
 
 def free_port() -> int:
-    """Return a free port that no other test worker uses.
+    """Return a free port that no other test process uses, of this run or of another.
 
-    A port chosen by the system could be given to two programs that start at the same time. Each
-    worker counts through a range of its own, below the system's ephemeral ports.
+    A lock file reserves the port until this process ends.
     """
     for port in _PORTS:
-        with socket.socket() as reserved:
-            try:
-                reserved.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+        lock = (Path(tempfile.gettempdir()) / f"akash-gradio-test-port-{port}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        _reserved.append(lock)
+        return port
     raise AssertionError("no port is left")
 
 

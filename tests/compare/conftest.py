@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.browser.servers import free_port
 
 PLANTED = "planted-Zq81xTnpW0"
 """A password that must not appear in any message."""
@@ -21,11 +22,6 @@ def program(name: str) -> str:
     """Return the path of a PostgreSQL program, which Debian keeps off the search path."""
     paths = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     return str(paths[-1]) if paths else name
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

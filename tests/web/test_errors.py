@@ -105,3 +105,5 @@ def test_a_reached_limit_shows_when_it_is_reset() -> None:
     assert "in 13 s" in view["hint"]
     view = error_view(errors.NotAllowed("temperature", low=0, high=1.2), "m")
     assert view["title"] == "temperature must be between 0 and 1.2."
+    view = error_view(errors.NotAllowed("presence_penalty", low=-2, high=0), "m")
+    assert view["title"] == "presence_penalty must be between -2 and 0."
