@@ -17,7 +17,8 @@ from akash_gradio.compare.votes.store import (
     parse_votes,
 )
 from akash_gradio.config.settings import Settings, read_settings
-from tests.compare.conftest import PLANTED, free_port
+from tests.browser.servers import free_port
+from tests.compare.conftest import PLANTED
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
