@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from akash_gradio.api.chat_completions import complete
+from akash_gradio.api.chat_completions import PassthroughBackend, complete
 from akash_gradio.api.errors import internal_error
 from akash_gradio.api.http_call import HttpCall
 from akash_gradio.api.metrics import CONTENT_TYPE, Metrics
@@ -18,7 +18,6 @@ from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.errors import UnknownModel, UserError
 from akash_gradio.domain.ports import EndpointStatus
-from akash_gradio.gateway import PassthroughItem, PassthroughRequest
 from akash_gradio.http.asgi import ASGIApp, Receive, Scope, Send
 from akash_gradio.http.body import ClientDisconnected
 from akash_gradio.quota.limiter import RateLimiter
@@ -30,12 +29,8 @@ GET: Final = frozenset({"GET", "HEAD"})
 POST: Final = frozenset({"POST"})
 
 
-class ChatBackend(Protocol):
+class ApiBackend(PassthroughBackend, Protocol):
     """What the API serves: a `Gateway`, or a `QuotaGateway` in front of it."""
-
-    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
-        """See `Gateway.passthrough`."""
-        ...
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
         """Return the current state of every endpoint."""
@@ -54,7 +49,7 @@ class ApiDeps:
         metrics: Metrics for Prometheus.
     """
 
-    gateway: ChatBackend
+    gateway: ApiBackend
     catalog: Catalog
     auth: ApiKeyAuth
     limiter: RateLimiter

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import LimitReached
@@ -32,6 +32,7 @@ until its receipt is recorded, so that a visitor's concurrent requests can't exc
 much."""
 
 FindCard = Callable[[str], ModelCard | None]
+ItemT = TypeVar("ItemT")
 
 
 class ChatBackend(Protocol):
@@ -126,7 +127,7 @@ class QuotaGateway:
             return self._admit_and_run(lambda: own_keys.stream(check(request), own_key), visitor)
         return self._admit_and_run(lambda: self._backend.stream(check(request)), visitor)
 
-    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[Any, None]:
+    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
         """See `Gateway.passthrough`. Raises the same as `stream`."""
         check = self._limits.check_passthrough
         return self._admit_and_run(
@@ -134,8 +135,8 @@ class QuotaGateway:
         )
 
     async def _admit_and_run(
-        self, run: Callable[[], AsyncGenerator[Any, None]], visitor: Visitor
-    ) -> AsyncGenerator[Any, None]:
+        self, run: Callable[[], AsyncGenerator[ItemT, None]], visitor: Visitor
+    ) -> AsyncGenerator[ItemT | Queued, None]:
         answer = run()  # first, so that a request that isn't allowed counts as no message
         subjects, acquired = _subjects(visitor), False
         # Counted before the first await, so that each of many requests at once sees the others.

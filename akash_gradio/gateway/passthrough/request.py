@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from akash_gradio.domain.events import Event, Finished, Retrying, Started
+from akash_gradio.domain.events import Event, Finished, Queued, Retrying, Started
 from akash_gradio.gateway.passthrough.sink import Sink
 from akash_gradio.gateway.payload import Payload, encode_json, sampling_parameters
 
@@ -75,7 +75,7 @@ class RawChunk:
 
 StreamItem: TypeAlias = Event | RawChunk
 """What a reader returns: parsed events, and bytes for the client."""
-PassthroughItem: TypeAlias = Retrying | Started | bytes | Finished
+PassthroughItem: TypeAlias = Queued | Retrying | Started | bytes | Finished
 """What `Gateway.passthrough` yields."""
 
 
