@@ -171,9 +171,11 @@ class _ChunkParser(ReplyReader):
     def _handle_chunk(self, text: str, value: object, events: list[Event]) -> None:
         super()._handle_chunk(text, value, events)
         assert isinstance(value, dict)  # otherwise it raised an error
-        for choice in value.get("choices") or ():
-            if not _is_well_formed(choice):
-                raise EndpointMalformed(self._alias, "shape")
+        choices = value.get("choices") or ()
+        # The base class has checked the first one. Until the first token every event passes here.
+        if len(choices) > 1 and not all(map(_is_well_formed, choices)):
+            raise EndpointMalformed(self._alias, "shape")
+        for choice in choices:
             if choice.get("finish_reason"):
                 index = choice.get("index")
                 self.finished_choices.add(index if type(index) is int else 0)
@@ -297,14 +299,18 @@ class _ModelRenamer:
 
 
 def _is_well_formed(choice: object) -> bool:
-    """Return whether a choice can be converted; `ReplyReader` has checked the first one alone."""
+    """Return whether a choice can be converted."""
     if not isinstance(choice, dict):
         return False
     for output in (choice.get("delta"), choice.get("message")):
-        if not isinstance(output, dict | None):
+        if output is None:
+            continue
+        if not isinstance(output, dict):
             return False
-        calls = (output or {}).get("tool_calls")
-        if not isinstance(calls, list | None) or not all(isinstance(c, dict) for c in calls or ()):
+        calls = output.get("tool_calls")
+        if calls is not None and not (
+            isinstance(calls, list) and all(isinstance(call, dict) for call in calls)
+        ):
             return False
     return True
 
