@@ -92,7 +92,7 @@ class Codec(Protocol[ItemT_co]):
 
     @property
     def stream(self) -> bool:
-        """Whether the endpoint is asked for a stream."""
+        """Whether the request is for a stream."""
         ...
 
     @property

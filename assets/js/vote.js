@@ -71,7 +71,7 @@ export function storeVotes(votes) {
   }
 }
 
-/** Return a random id of this browser, so that its votes can be told apart from others. */
+/** Return a random id of this browser, which distinguishes its votes from others. */
 function visitor() {
   const known = safeLocalStorage.getItem(VISITOR) ?? Math.random().toString(36).slice(2, 14);
   try {
