@@ -150,12 +150,16 @@ def wait_until(condition: Callable[[], Any], within_s: float, what: str) -> None
 
 
 def alive(process_id: int) -> bool:
-    """Return whether the process runs. A zombie does not."""
+    """Return whether the process runs. A zombie does not, once its last thread has ended.
+
+    Until then its sockets are open, and its port still accepts connections.
+    """
+    process = Path(f"/proc/{process_id}")
     try:
-        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list((process / "task").iterdir())) > 1
     except OSError:
         return False
-    return state != "Z"
 
 
 def _parents() -> Iterator[tuple[int, int]]:
