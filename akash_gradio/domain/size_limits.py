@@ -1,0 +1,54 @@
+"""Upper bounds of what visitors and endpoints may send, each with its reason.
+
+Everything that grows with the bytes of visitors or endpoints has its bound here. The name ends with
+the unit: `_BYTES` as received, `_CHARACTERS` of a text.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# ── Requests of the page ─────────────────────────────────────────────────────────────────────
+
+CHAT_BODY_BYTES: Final = 16_000_000
+"""Body of a request of the page. The whole chat travels with each message, with its pictures: ten
+pictures of 1.5 MB fit."""
+
+CHAT_TEXT_CHARACTERS: Final = 4_000_000
+"""All texts of one chat request. A context of a million tokens, the longest that is common, has
+about four million characters."""
+
+MESSAGE_BYTES: Final = 1_000_000
+"""Text of one message in UTF-8. A browser's text field becomes slow with more."""
+
+ATTACHMENTS: Final = 10
+"""Files of one message. The composer shows them in one row."""
+
+TURNS: Final = 2_000
+"""Turns of a chat. A request of many tiny turns costs more than its bytes."""
+
+PARSED_INLINE_BYTES: Final = 50_000
+"""A longer body is parsed in a worker: the costliest JSON of this size takes 2 ms."""
+
+# ── Answers of endpoints ─────────────────────────────────────────────────────────────────────
+
+ANSWER_CHARACTERS: Final = 2_000_000
+"""Text and reasoning of one answer together. No model writes more than about 260 000 tokens, which
+have a million characters; an endpoint that never stops is cut here."""
+
+# ── Rendering ────────────────────────────────────────────────────────────────────────────────
+
+RENDERED_TEXTS: Final = 200
+"""Texts of one request to render. The page asks for the turns that it shows, at most 60."""
+
+RENDERED_CHARACTERS: Final = 4_000_000
+"""All texts of one request to render. The page sends several requests for more."""
+
+FORMATTED_COST_CHARACTERS: Final = 1_000_000
+"""Cost of the text that one request formats, in characters of prose; a line adds 60. More is shown
+as plain text. An answer of 100 000 tokens in 10 000 lines costs as much."""
+
+OPEN_BLOCK_COST_CHARACTERS: Final = 40_000
+"""Cost of a block that is still growing. What follows is shown as plain text until the answer is
+complete, because rendering a block costs its whole length each time. A list of 300 items costs as
+much."""
