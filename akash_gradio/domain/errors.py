@@ -2,7 +2,7 @@
 
     UserError                         a code, its facts, and the status of an HTTP response
     └── AkashGradioError              leaves the gateway, or a quota before it
-        ├── RequestRefused            the request is at fault; no other endpoint is tried
+        ├── RequestRefused            the request is at fault; other requests are not affected
         │   └── ContextExceeded       it is longer than the model's context
         ├── NotAllowed                the configuration forbids a model, a value or a length
         ├── LimitReached              a quota is used up until a known time
@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
+from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.domain.receipt import Receipt
 
 
@@ -94,14 +95,27 @@ class RequestRefused(AkashGradioError):
         alias: The endpoint's public name.
         upstream_status: The HTTP status that it responded with.
         detail: Its own message, at most 500 characters, "" when it sent none.
+        upstream_code: Its own error code, "" when it sent none.
+        param: The argument that it names as the cause, "" when it names none.
+        kind: What the refusal means, None when the response wasn't classified.
     """
 
     code = "request_refused"
     status = 400
 
-    def __init__(self, alias: str, upstream_status: int, detail: str = "") -> None:
+    def __init__(
+        self,
+        alias: str,
+        upstream_status: int,
+        detail: str = "",
+        *,
+        upstream_code: str = "",
+        param: str = "",
+        kind: FailureKind | None = None,
+    ) -> None:
         super().__init__(f"{alias} refused the request with {upstream_status}")
         self.alias, self.upstream_status, self.detail = alias, upstream_status, detail
+        self.upstream_code, self.param, self.kind = upstream_code, param, kind
         if upstream_status < 500:  # some servers send 500 for what is the request's fault
             self.status = upstream_status
 
@@ -122,10 +136,19 @@ class ContextExceeded(RequestRefused):
         upstream_status: int,
         detail: str = "",
         *,
+        upstream_code: str = "",
+        param: str = "",
         limit_tokens: int | None = None,
         requested_tokens: int | None = None,
     ) -> None:
-        super().__init__(alias, upstream_status, detail)
+        super().__init__(
+            alias,
+            upstream_status,
+            detail,
+            upstream_code=upstream_code,
+            param=param,
+            kind=FailureKind.TOO_LONG,
+        )
         self.limit_tokens, self.requested_tokens = limit_tokens, requested_tokens
 
 
@@ -290,6 +313,8 @@ class EndpointRefused(EndpointError):
         retry_after_s: Seconds of delay that it requested, None when it didn't.
         detail: Its own message, at most 500 characters, with anything that looks like a key
             removed.
+        upstream_code: Its own error code, "" when it sent none.
+        kind: What the refusal means, None when the response wasn't classified.
     """
 
     code = "endpoint_refused"
@@ -301,11 +326,13 @@ class EndpointRefused(EndpointError):
         *,
         retry_after_s: float | None = None,
         detail: str = "",
+        upstream_code: str = "",
+        kind: FailureKind | None = None,
     ) -> None:
         super().__init__(alias, f"status {upstream_status}")
         self.upstream_status, self.retry_after_s = upstream_status, retry_after_s
-        self.detail = detail
-        if upstream_status == 429:
+        self.detail, self.upstream_code, self.kind = detail, upstream_code, kind
+        if upstream_status == 429 or kind is FailureKind.QUOTA:
             self.status = 429
 
 

@@ -1,25 +1,31 @@
 """Decides what a failed attempt means: whose fault it is, and what the gateway does about it.
 
-The only module of the gateway that looks at the status of a failure. `gateway`, `endpoint` and
-`breaker` follow the `Verdict`.
+`failure_rules` turns an error response into a `FailureKind` when it is read; `judge` turns any
+failure of an attempt into a `Verdict`. `gateway`, `endpoint` and `breaker` follow the verdict and
+look at no status themselves.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal
 
 from akash_gradio.domain.errors import (
+    ContextExceeded,
     EndpointError,
     EndpointRefused,
+    EndpointSilent,
     EndpointTimeout,
     EndpointUnreachable,
     RequestRefused,
 )
+from akash_gradio.domain.failure_kinds import FailureKind
 
 MODEL_MISSING_S: Final = 60.0
-"""How long a model isn't requested from an endpoint that doesn't have it."""
+"""How long a model isn't requested from an endpoint that doesn't have it, or denies it."""
+LOADING_S: Final = 5.0
+"""When a server that is starting is called again, unless it says when."""
 
 
 class Scope(StrEnum):
@@ -45,10 +51,11 @@ class Verdict:
         scope: What is at fault.
         fail_over: Whether another endpoint may do better. If False, the request ends.
         repeat_here: Whether the request may be sent to the same endpoint again, after a pause.
-        rest_s: Seconds for which the scope gets no requests, None for no rest.
-        breaker: How it counts: `down` (found it unusable; with `Scope.ACCOUNT` a single one
-            opens the breaker), `error` (it works, but failed), or None (not at all: the
-            response shows that the server works).
+        rest_s: Seconds for which the scope gets no requests, None when nothing is known. With
+            `breaker` `down` an only endpoint is called nevertheless.
+        breaker: How it counts: `down` (found it unusable; with `Scope.ACCOUNT` or `rest_s` the
+            first one opens the breaker of the scope, otherwise several in a row do), `error` (it
+            works, but failed) or None (not at all).
     """
 
     scope: Scope
@@ -58,28 +65,104 @@ class Verdict:
     breaker: Literal["down", "error"] | None = None
 
 
-def judge(error: EndpointError | RequestRefused, *, default_rest_s: float) -> Verdict:
-    """Return what a failed attempt means.
+_OF_REQUEST: Final = Verdict(scope=Scope.REQUEST)
+_OF_MODEL: Final = Verdict(scope=Scope.MODEL, rest_s=MODEL_MISSING_S, breaker="down")
+_OF_ACCOUNT: Final = Verdict(scope=Scope.ACCOUNT, breaker="down")
+_OF_ENDPOINT: Final = Verdict(scope=Scope.ENDPOINT, repeat_here=True, breaker="error")
+
+VERDICTS: Final[dict[FailureKind, Verdict]] = {
+    FailureKind.INVALID: replace(_OF_REQUEST, fail_over=False),
+    FailureKind.TOO_LONG: _OF_REQUEST,  # see `may_do_better`
+    FailureKind.MODERATED: _OF_REQUEST,
+    FailureKind.BLOCKED: _OF_REQUEST,
+    FailureKind.UNSUPPORTED: _OF_REQUEST,
+    FailureKind.OVER_LIMIT: _OF_REQUEST,
+    FailureKind.TEMPLATE: _OF_REQUEST,
+    FailureKind.MODEL_MISSING: _OF_MODEL,
+    FailureKind.MODEL_DENIED: _OF_MODEL,
+    FailureKind.KEY: _OF_ACCOUNT,
+    FailureKind.CREDIT: _OF_ACCOUNT,
+    FailureKind.QUOTA: _OF_ACCOUNT,
+    FailureKind.FORBIDDEN: Verdict(scope=Scope.ENDPOINT, breaker="down"),
+    FailureKind.RATE_LIMIT: Verdict(scope=Scope.ENDPOINT, repeat_here=True),
+    FailureKind.MODEL_RATE_LIMIT: Verdict(scope=Scope.MODEL, repeat_here=True),
+    FailureKind.BUSY: Verdict(scope=Scope.ENDPOINT, repeat_here=True),
+    FailureKind.WRONG_URL: Verdict(scope=Scope.ENDPOINT, breaker="down"),
+    FailureKind.LOADING: Verdict(
+        scope=Scope.ENDPOINT, repeat_here=True, rest_s=LOADING_S, breaker="down"
+    ),
+    FailureKind.TIMEOUT: replace(_OF_ENDPOINT, repeat_here=False),
+    FailureKind.SERVER: _OF_ENDPOINT,
+}
+"""What each kind of error response means; a delay that the endpoint named replaces `rest_s`."""
+
+TIMEOUTS: Final[dict[str, Verdict]] = {
+    "connect": Verdict(scope=Scope.NETWORK, breaker="down"),
+    "first_token": Verdict(scope=Scope.MODEL, breaker="down"),
+    "idle": Verdict(scope=Scope.MODEL, breaker="error"),
+    "request": Verdict(scope=Scope.REQUEST, fail_over=False),
+}
+"""What a timeout means, by its stage. None is repeated at the same endpoint."""
+
+KIND_OF_STATUS: Final[dict[int, FailureKind]] = {
+    400: FailureKind.INVALID,
+    401: FailureKind.KEY,
+    402: FailureKind.CREDIT,
+    403: FailureKind.FORBIDDEN,
+    404: FailureKind.MODEL_MISSING,
+    405: FailureKind.WRONG_URL,
+    408: FailureKind.TIMEOUT,
+    410: FailureKind.MODEL_MISSING,
+    413: FailureKind.OVER_LIMIT,
+    418: FailureKind.BLOCKED,
+    422: FailureKind.INVALID,
+    429: FailureKind.RATE_LIMIT,
+    451: FailureKind.MODERATED,
+    501: FailureKind.UNSUPPORTED,
+    504: FailureKind.TIMEOUT,
+    522: FailureKind.TIMEOUT,  # Cloudflare: connection timed out
+    524: FailureKind.TIMEOUT,  # Cloudflare: no response in time
+} | dict.fromkeys((301, 302, 303, 307, 308), FailureKind.WRONG_URL)
+"""The kind where neither code nor message says more; `SERVER` for any other status."""
+
+
+def judge(error: EndpointError | RequestRefused) -> Verdict:
+    """Return what a failed attempt means."""
+    if isinstance(error, RequestRefused | EndpointRefused):
+        verdict = VERDICTS[kind_of(error)]
+        delay_s = error.retry_after_s if isinstance(error, EndpointRefused) else None
+        if delay_s is None or verdict.scope is Scope.REQUEST or verdict is _OF_MODEL:
+            return verdict
+        return replace(verdict, rest_s=delay_s)
+    if isinstance(error, EndpointTimeout):
+        return TIMEOUTS.get(error.stage, TIMEOUTS["first_token"])
+    if isinstance(error, EndpointUnreachable):
+        return Verdict(scope=Scope.NETWORK, repeat_here=True, breaker="down")
+    if isinstance(error, EndpointSilent):
+        return replace(_OF_ENDPOINT, scope=Scope.MODEL)
+    return _OF_ENDPOINT
+
+
+def kind_of(error: EndpointRefused | RequestRefused) -> FailureKind:
+    """Return the kind of a refusal; where the response wasn't classified, by its status."""
+    if error.kind is not None:
+        return error.kind
+    if isinstance(error, ContextExceeded):
+        return FailureKind.TOO_LONG
+    if isinstance(error, RequestRefused):
+        return FailureKind.INVALID
+    return KIND_OF_STATUS.get(error.upstream_status, FailureKind.SERVER)
+
+
+def may_do_better(error: EndpointError | RequestRefused, token_limit: int | None) -> bool:
+    """Return whether an endpoint with this context may answer what another one refused.
 
     Args:
-        error: The failure.
-        default_rest_s: How long to pause after a rate limit without a delay, in seconds.
+        error: The refusal.
+        token_limit: The context that the endpoint reports for the model, None when unknown.
     """
-    if isinstance(error, RequestRefused):
-        return Verdict(scope=Scope.REQUEST, fail_over=False)
-    if isinstance(error, EndpointRefused):
-        return _judge_status(error.upstream_status, error.retry_after_s, default_rest_s)
-    if isinstance(error, EndpointUnreachable | EndpointTimeout):
-        return Verdict(scope=Scope.NETWORK, repeat_here=True, breaker="down")
-    return Verdict(scope=Scope.ENDPOINT, repeat_here=True, breaker="error")
-
-
-def _judge_status(status: int, retry_after_s: float | None, default_rest_s: float) -> Verdict:
-    if status in (401, 403):
-        return Verdict(scope=Scope.ACCOUNT, rest_s=retry_after_s, breaker="down")
-    if status == 404:
-        return Verdict(scope=Scope.MODEL, rest_s=MODEL_MISSING_S)
-    if status == 429:
-        rest_s = default_rest_s if retry_after_s is None else retry_after_s
-        return Verdict(scope=Scope.ENDPOINT, repeat_here=True, rest_s=rest_s)
-    return Verdict(scope=Scope.ENDPOINT, repeat_here=True, rest_s=retry_after_s, breaker="error")
+    if not isinstance(error, ContextExceeded) or token_limit is None:
+        return True
+    if error.requested_tokens is not None:
+        return token_limit >= error.requested_tokens
+    return error.limit_tokens is None or token_limit > error.limit_tokens
