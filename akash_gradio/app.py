@@ -10,7 +10,7 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -28,13 +28,14 @@ from akash_gradio.config.endpoints import EMBEDDED_ALIAS
 from akash_gradio.config.extras import is_installed, missing_extras
 from akash_gradio.config.paths import ASSETS
 from akash_gradio.config.settings import Settings
-from akash_gradio.domain.model import Problem
+from akash_gradio.domain.model import ModelCard, Problem
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.embedded.progress import terminal_progress
 from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import embedded_model_id
 from akash_gradio.gateway import Gateway, open_gateway
+from akash_gradio.gateway.callables import FunctionEndpoint, FunctionTransport
 from akash_gradio.gateway.passthrough.transport import load_http_client
 from akash_gradio.http.address import address_error, browser_host
 from akash_gradio.logs import configure_logging, drop_unused_record_fields
@@ -47,8 +48,11 @@ from akash_gradio.quota.visitor_keys import VisitorKeys, accepts_visitor_keys
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
+    from gradio import Blocks
     from starlette.types import ASGIApp
 
+    from akash_gradio.gateway.transport import Transport
     from akash_gradio.web.deps import WebDeps
     from akash_gradio.web.security import SecurityStack
 
@@ -152,14 +156,58 @@ class App:
         else:
             _serve_page(self, self.page)
 
+    def start(self) -> RunningPage:
+        """Serve the page in a thread, and return once it responds.
+
+        Raises:
+            OSError: The address can't be listened on, for example because the port is in use.
+        """
+        assert self.page is not None
+        configure_logging(self.settings)
+        for problem in self.problems:
+            sys.stderr.write(f"Configuration: {problem}\n")
+        if error := address_error(self.settings.server_name, self.settings.server_port):
+            raise OSError(error)
+        self.announce()
+        return RunningPage(_launch_blocks(self, self.page), self.url)
+
+    @property
+    def url(self) -> str:
+        """The address that a browser on this machine opens."""
+        host, port = browser_host(self.settings.server_name), self.settings.server_port
+        return f"http://{host}:{port}"
+
     def announce(self, path: str = "") -> None:
         """Print the address that a browser or a client opens."""
-        host, port = browser_host(self.settings.server_name), self.settings.server_port
-        sys.stderr.write(f"Akash Gradio: http://{host}:{port}{path}\n")
+        sys.stderr.write(f"Akash Gradio: {self.url}{path}\n")
+
+
+class RunningPage:
+    """A page that is served in a thread.
+
+    Args:
+        blocks: Gradio's Blocks, launched.
+        url: The page's address.
+    """
+
+    def __init__(self, blocks: Blocks, url: str) -> None:
+        self.url = url
+        self._blocks = blocks
+
+    def close(self) -> None:
+        """Stop serving: running answers are interrupted, and the port is freed."""
+        from akash_gradio.http.server import stop_server
+
+        stop_server(self._blocks.server, grace_s=0)
+        self._blocks.close(verbose=False)
 
 
 def create_app(
-    settings: Settings, *, page: bool = True, environment: Mapping[str, str] | None = None
+    settings: Settings,
+    *,
+    page: bool = True,
+    environment: Mapping[str, str] | None = None,
+    cards: Sequence[ModelCard] = (),
 ) -> App:
     """Build the application; nothing is opened yet.
 
@@ -167,10 +215,13 @@ def create_app(
         settings: From `read_settings`.
         page: Whether to build the page; `/v1` alone takes a third of the memory.
         environment: Where the catalog's `"$NAME"` values are looked up; the process's by default.
+        cards: Models of a Python program, before those of the catalog.
     """
     catalog = read_catalog(
         settings.catalog_file, os.environ if environment is None else environment
     )
+    if cards:
+        catalog = catalog.with_cards(cards)
     metrics, health = Metrics(), HealthTracker()
     local, secret = LocalCounters(), settings.session_secret
     problems = [*settings.problems, *catalog.problems, *missing_extras(settings)]
@@ -187,8 +238,10 @@ def create_app(
         if settings.limited:
             usage.observe(receipt)
 
-    cards = {card.id: card for card in catalog.cards}
-    gateway = open_gateway(settings, cards.get, on_receipt=observe)
+    card_by_id = {card.id: card for card in catalog.cards}
+    gateway = open_gateway(
+        settings, card_by_id.get, transport=_transport(settings), on_receipt=observe
+    )
     health_prober = HealthProber(settings.health_probe, gateway)
     offers_own_keys = settings.own_keys is not OwnKeysMode.OFF
     own_keys = VisitorKeys(settings, catalog.get, metrics.observe) if offers_own_keys else None
@@ -218,6 +271,14 @@ def create_app(
         problems=tuple(problems),
     )
     return _with_page(app) if page else app
+
+
+def _transport(settings: Settings) -> Transport | None:
+    if not any(isinstance(entry, FunctionEndpoint) for entry in settings.endpoints):
+        return None
+    from akash_gradio.gateway.passthrough.transport import HttpTransport
+
+    return FunctionTransport(HttpTransport())
 
 
 def _is_known(model: str, catalog: Catalog, gateway: Gateway) -> bool:
@@ -383,19 +444,68 @@ def _serve_api(app: App) -> None:
 
 
 def _serve_page(app: App, page: Page) -> None:
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
-    from akash_gradio.gateway.passthrough.uvicorn_protocol import HeadTimeoutProtocol
     from akash_gradio.http.server import serve_until_signaled, watch_sigterm
-    from akash_gradio.ui.blocks import build_ui
 
-    blocks = build_ui(app.settings.parameter_ranges).queue(default_concurrency_limit=None)
-    load_http_client()  # before `launch`, which waits at most 5 s for the server to start
     app.announce()
     sigterm = watch_sigterm()
-    blocks.launch(**_launch_options(app, page))
+    blocks = _launch_blocks(app, page)
     # Exclude permanent objects: collecting them would pause every running answer.
     gc.freeze()
-    serve_until_signaled(blocks.server, page.security.running, sigterm, HeadTimeoutProtocol)
+    serve_until_signaled(blocks.server, page.security.running, sigterm)
+
+
+def _launch_blocks(app: App, page: Page) -> Blocks:
+    from akash_gradio.gateway.passthrough.uvicorn_protocol import HeadTimeoutProtocol
+    from akash_gradio.http.server import raise_file_limit
+
+    blocks = _build_blocks(app)
+    load_http_client()  # before `launch`, which waits at most 5 s for the server to start
+    blocks.launch(**_launch_options(app, page))
+    raise_file_limit()
+    blocks.server.config.http_protocol_class = HeadTimeoutProtocol
+    return blocks
+
+
+def _build_blocks(app: App) -> Blocks:
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+    from akash_gradio.ui.blocks import build_ui
+
+    blocks = build_ui(app.settings.parameter_ranges)
+    blocks.queue(default_concurrency_limit=None)
+    return blocks
+
+
+def mount_page(app: App, parent: FastAPI, path: str) -> None:
+    """Serve the page below a path of another app, which starts and ends it.
+
+    Args:
+        app: The application.
+        parent: The app that serves.
+        path: Where, without a `/` at its end.
+    """
+    assert app.page is not None
+    import gradio
+
+    from akash_gradio.ui.theme import page_theme
+
+    gradio.mount_gradio_app(
+        parent,
+        _build_blocks(app),
+        path,
+        theme=page_theme(),
+        footer_links=[],
+        ssr_mode=False,
+        run_history=False,
+        enable_monitoring=False,
+        show_error=False,
+        max_file_size="1kb",
+        app_kwargs={
+            **_starlette_options(app, app.page),
+            "docs_url": None,
+            "redoc_url": None,
+            "openapi_url": None,
+        },
+    )
 
 
 def _launch_options(app: App, page: Page) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -47,6 +47,12 @@ class Catalog:
     def get(self, model_id: str) -> ModelCard | None:
         """Return the entry with exactly this id, or None."""
         return next((card for card in self.cards if card.id == model_id), None)
+
+    def with_cards(self, cards: Sequence[ModelCard]) -> Catalog:
+        """Return a catalog with these entries first; an entry of the same id is replaced."""
+        ids = {card.id for card in cards}
+        others = (card for card in self.cards if card.id not in ids)
+        return Catalog(cards=(*cards, *others), problems=self.problems)
 
 
 def read_catalog(path: Path | None, environment: Mapping[str, str] | None = None) -> Catalog:

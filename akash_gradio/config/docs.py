@@ -1,18 +1,29 @@
-"""Writes `.env.example` and the table of `docs/configuration.md` from the settings: `make docs`."""
+"""Writes what is derived from the settings: `make docs`.
+
+These are `.env.example`, the table of `docs/configuration.md`, and the keyword arguments of the
+Python API (`python_api/keywords.py`).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Final
+from textwrap import wrap
+from types import NoneType
+from typing import Any, Final, get_args, get_origin
 
+from pydantic import SecretStr
+
+from akash_gradio.config.keywords import keyword_names
 from akash_gradio.config.messages import format_default
 from akash_gradio.config.settings import Settings, variables
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ENV_EXAMPLE: Final = ROOT / ".env.example"
 PAGE: Final = ROOT / "docs" / "configuration.md"
+KEYWORDS: Final = ROOT / "akash_gradio" / "python_api" / "keywords.py"
 BEGIN: Final = "<!-- variables: written by `make docs` -->"
 END: Final = "<!-- end of variables -->"
 
@@ -119,8 +130,61 @@ def _rows(names: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
         yield name, format_default(fields[name].default), fields[name].description or ""
 
 
+def keywords_module() -> str:
+    """Return the module of the Python API that types every setting as a keyword argument."""
+    lines = [
+        '"""The settings as keyword arguments. Written by `make docs`, see config/docs.py."""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from collections.abc import Mapping, Sequence",
+        "from pathlib import Path",
+        "from typing import Literal, TypedDict",
+        "",
+        "",
+        "class SettingsKeywords(TypedDict, total=False):",
+        '    """Every setting, with the meaning and the default of its environment variable."""',
+        "",
+    ]
+    names = variables()
+    for keyword, field in keyword_names().items():
+        info = Settings.model_fields[field]
+        lines.append(f"    {keyword}: {_keyword_type(info.annotation)}")
+        text = f"`{names[field]}`: {info.description or ''}".replace("\\", "\\\\")
+        text = text.replace('"', "'")
+        body = wrap(text, 93, break_long_words=False, break_on_hyphens=False)
+        if len(body) == 1 and len(body[0]) <= 90:
+            lines.append(f'    """{body[0]}"""')
+        else:
+            lines.append(f'    """{body[0]}')
+            lines += [f"    {line}" for line in body[1:]]
+            lines.append('    """')
+    return "\n".join([*lines, ""])
+
+
+def _keyword_type(annotation: Any) -> str:
+    """Return the type of a keyword: what a program writes instead of an environment's text."""
+    options = get_args(annotation) if NoneType in get_args(annotation) else (annotation,)
+    (kind,) = [option for option in options if option is not NoneType]
+    if get_origin(kind) is tuple:
+        written = "str | Sequence[str]"
+    elif get_origin(kind) is dict:
+        written = "Mapping[str, Sequence[float]]"
+    elif isinstance(kind, type) and issubclass(kind, Enum):
+        values: Iterable[str] = (f'"{member.value}"' for member in kind)
+        written = f"Literal[{', '.join(values)}]"
+    elif kind is SecretStr:
+        written = "str"
+    elif kind is Path:
+        written = "str | Path"
+    else:
+        written = str(kind.__name__)
+    return f"{written} | None"
+
+
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
+    KEYWORDS.write_text(keywords_module(), encoding="utf-8")
     ENV_EXAMPLE.write_text(env_example(), encoding="utf-8")
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 

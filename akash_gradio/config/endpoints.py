@@ -59,6 +59,15 @@ class EndpointSettings(BaseModel):
     custom_headers: dict[str, SecretStr] = Field(default_factory=dict)
     model_map: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def running_calls(self) -> int:
+        """Calls that still run although their requests ended; only a Python function has some."""
+        return 0
+
+    def accepts_parameter(self, _name: str) -> bool:
+        """Return whether a sampling parameter may be sent to it."""
+        return True
+
     @field_validator("url")
     @classmethod
     def _normalize_url(cls, url: str) -> str:
@@ -168,6 +177,22 @@ def read_endpoints(
     if not entries:
         return (), (Problem(where=where, value="[]", hint=messages.EMPTY_LIST),)
     return _read_entries(where, entries, environment)
+
+
+def read_endpoint(
+    entry: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[EndpointSettings | None, tuple[Problem, ...]]:
+    """Read one entry of a Python program.
+
+    Args:
+        entry: The fields of `ENDPOINTS`.
+        environment: Where `"$NAME"` is looked up.
+
+    Returns:
+        The endpoint, or its problems.
+    """
+    endpoints, problems = _read_entries("endpoint", [dict(entry)], environment)
+    return (endpoints[0] if endpoints else None), problems
 
 
 def read_short_form(

@@ -28,6 +28,7 @@ from akash_gradio.config.api_keys import GatewayKey, read_keys
 from akash_gradio.config.endpoints import EndpointSettings, read_endpoints, read_short_form
 from akash_gradio.config.env_file import read_env_file
 from akash_gradio.config.messages import describe_field, describe_value, format_default
+from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.model import Problem
 
 
@@ -302,13 +303,16 @@ def _variable_names() -> dict[str, tuple[str, ...]]:
 
 
 def read_settings(
-    environment: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")
+    environment: Mapping[str, str] | None = None,
+    env_file: Path | None = Path(".env"),
+    overrides: Mapping[str, str] = EMPTY_MAPPING,
 ) -> Settings:
     """Read the settings. Raises nothing: problems are a field of the settings.
 
     Args:
         environment: The environment variables; None reads `os.environ`.
         env_file: A file with variables that apply where the environment's are unset or blank.
+        overrides: Values by field, as a variable would hold them, that win over both.
 
     Returns:
         The settings. An invalid value is replaced by its default.
@@ -321,8 +325,11 @@ def read_settings(
         for name, value in source.items()
         if value.strip()
     }
-    names = _variables_set(values)
-    known: dict[str, Any] = {field: values[name].strip() for field, name in names.items()}
+    names = _variables_set(values) | {field: variables()[field] for field in overrides}
+    known: dict[str, Any] = {
+        field: overrides[field] if field in overrides else values[name].strip()
+        for field, name in names.items()
+    }
     try:
         settings = Settings(**known)
     except ValidationError as error:

@@ -84,7 +84,7 @@ class Endpoint:
     def busy(self) -> bool:
         """Whether it is at its maximum concurrency."""
         limit = self.entry.max_concurrency
-        return limit is not None and self.in_flight >= limit
+        return limit is not None and max(self.in_flight, self.entry.running_calls) >= limit
 
     def serves(self, model: str) -> bool:
         """Return whether it lists the model."""

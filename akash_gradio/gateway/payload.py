@@ -60,7 +60,8 @@ def build_payload(
         "stream": request.stream,
     }
     body |= {k: v for k, v in request.extra.items() if k not in RESERVED_FIELDS}
-    body |= _parameters(request.sampling, card, body)
+    parameters = _parameters(request.sampling, card, body)
+    body |= {name: value for name, value in parameters.items() if entry.accepts_parameter(name)}
     _set_stream_options(body, include_usage=request.stream and ask_usage)
     return Payload(body=encode_json(body, entry.name), sent=sampling_parameters(body))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import threading
 from contextlib import suppress
@@ -38,7 +37,6 @@ def serve_until_signaled(
     server: uvicorn.Server,
     running: RunningRequests,
     signaled: threading.Event,
-    protocol: type[asyncio.Protocol],
 ) -> None:
     """Block the main thread until SIGTERM or Ctrl+C, then close the server.
 
@@ -48,14 +46,20 @@ def serve_until_signaled(
         server: The server, which already runs in another thread.
         running: The requests in progress.
         signaled: The event from `watch_sigterm`.
-        protocol: The protocol of new connections.
     """
-    raise_file_limit()
-    server.config.http_protocol_class = protocol
     with suppress(KeyboardInterrupt):
         signaled.wait()
         wait_for_requests(running)
-    server.config.timeout_graceful_shutdown = 1
+    stop_server(server)
+
+
+def stop_server(server: uvicorn.Server, grace_s: int = 1) -> None:
+    """Close a server that runs in another thread, and wait for its end.
+
+    Args:
+        grace_s: Seconds that running requests may take to end.
+    """
+    server.config.timeout_graceful_shutdown = grace_s
     server.should_exit = True
     thread = getattr(server, "thread", None)
     if thread is not None:
