@@ -25,6 +25,7 @@ export class History {
     Object.assign(this, { strings, store, actions });
     this.entries = [];
     this.waiting = new Map(); // chat → the promise of its next write
+    this.writing = new Set(); // the chats whose write has started
     this.queue = Promise.resolve();
     this.tabs = new Tabs((message) => this.#receive(message));
   }
@@ -62,17 +63,24 @@ export class History {
   save(chat) {
     if (this.waiting.has(chat)) return this.waiting.get(chat);
     this.#show(entryOf(chat));
-    const done = this.#queued(() => {
+    const done = this.#queued(async () => {
       this.waiting.delete(chat);
-      return chat.removed ? null : this.#write(chat);
+      if (chat.removed) return;
+      this.writing.add(chat);
+      try {
+        await this.#write(chat);
+      } finally {
+        this.writing.delete(chat);
+      }
     });
     this.waiting.set(chat, done);
     return done;
   }
 
-  /** Save what is not written yet, because the page may end before a write completes. */
+  /** Save what is not written yet, because the page may end before a write completes: a write that
+   *  has started reads first, and what it wants to write after that is lost with the page. */
   saveOnExit(growing) {
-    for (const chat of new Set([...this.waiting.keys(), ...growing])) {
+    for (const chat of new Set([...this.waiting.keys(), ...this.writing, ...growing])) {
       if (chat.removed || !chat.turns.length) continue;
       const { base = [] } = chat;
       this.store.saveOnExit({ id: `${chat.id} ${newId()}`, entry: entryOf(chat), body: bodyOf(chat), base });
