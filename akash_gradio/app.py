@@ -406,7 +406,7 @@ def api_server_config(app: App) -> uvicorn.Config:
     """Return the uvicorn configuration that serves `/v1` alone, with uvloop if it is installed."""
     import uvicorn
 
-    from akash_gradio.gateway.passthrough.uvicorn_protocol import PassthroughProtocol
+    from akash_gradio.http.server_protocol import DirectProtocol
     from akash_gradio.http.shutdown import SHUTDOWN_GRACE_S
 
     return uvicorn.Config(
@@ -414,7 +414,7 @@ def api_server_config(app: App) -> uvicorn.Config:
         interface="asgi3",
         host=app.settings.server_name,
         port=app.settings.server_port,
-        http=PassthroughProtocol,
+        http=DirectProtocol,
         access_log=False,
         log_level="warning",
         lifespan="on",
@@ -455,14 +455,14 @@ def _serve_page(app: App, page: Page) -> None:
 
 
 def _launch_blocks(app: App, page: Page) -> Blocks:
-    from akash_gradio.gateway.passthrough.uvicorn_protocol import HeadTimeoutProtocol
     from akash_gradio.http.server import raise_file_limit
+    from akash_gradio.http.server_protocol import ServerProtocol
 
     blocks = _build_blocks(app)
     load_http_client()  # before `launch`, which waits at most 5 s for the server to start
     blocks.launch(**_launch_options(app, page))
     raise_file_limit()
-    blocks.server.config.http_protocol_class = HeadTimeoutProtocol
+    blocks.server.config.http_protocol_class = ServerProtocol
     return blocks
 
 

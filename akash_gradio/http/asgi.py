@@ -14,6 +14,8 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Headers: TypeAlias = Iterable[tuple[str, str]]
 """Header lines to send; several may have one name (`set-cookie`)."""
+CONNECTION_EXTENSION: Final = "akash_gradio.connection"
+"""The key of the `ClientConnection` in the scope's extensions, see gateway/passthrough/sink.py."""
 NO_STORE: Final = ("cache-control", "no-store")
 
 

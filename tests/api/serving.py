@@ -142,6 +142,11 @@ class Connection:
         self._writer.write("\r\n".join([*lines, "", ""]).encode() + data)
         await self._writer.drain()
 
+    async def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self._writer.write(data)
+        await self._writer.drain()
+
     async def send_chunked(self, path: str, chunks: list[bytes]) -> None:
         """Send a body without an announced length, as far as the server reads it."""
         head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -293,3 +293,28 @@ async def test_a_paused_client_slows_the_endpoint_down_and_misses_nothing() -> N
             pieces.append(piece)
         connection.disconnect()
     assert b"".join(pieces) == role_event() + b"".join(words) + wire.finish_event() + DONE
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_part_of_the_next_request_does_not_change_the_answer(stream: bool) -> None:
+    gate = asyncio.Event()
+
+    async def wait(x: Exchange) -> None:
+        await gate.wait()
+        if stream:
+            await send_stream(x, role_event(), text_event("a"), wire.finish_event(), DONE)
+        else:
+            await x.reply(b'{"choices":[{"message":{"content":"a"}}]}')
+
+    async with serving_one(wait) as (served, stub), await served.connect() as connection:
+        await connection.send("POST", CHAT, chat_body(stream=stream))
+        await stub.wait_for_requests()
+        await connection.send_bytes(b"GET /v1/mod")
+        await asyncio.sleep(0)
+        gate.set()
+        answer = await connection.read_response()
+        await connection.send_bytes(b"els HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        models = await connection.read_response()
+    assert (answer.status, models.status) == (200, 200)
+    assert b'"a"' in answer.body
+    assert models.json["data"][0]["id"] == "m"

@@ -2,19 +2,18 @@
 
 Bytes flow through sinks only: the upstream body (`aiohttp_fastpath.FastBody`) writes to the
 forwarder of the upstream call, which writes to the client's connection
-(`uvicorn_protocol.PassthroughProtocol`).
+(a request of `http.server_protocol`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from akash_gradio.http.asgi import CONNECTION_EXTENSION
 from akash_gradio.http.disconnect import DisconnectNotifier
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
-EXTENSION: Final = "akash_gradio.connection"
-"""The key of the `ClientConnection` in the scope's extensions."""
 
 
 class Sink(Protocol):
@@ -54,5 +53,5 @@ class ClientConnection(Sink, DisconnectNotifier, Protocol):
 
 def client_connection(scope: Mapping[str, Any]) -> ClientConnection | None:
     """Return the connection that the server offers in an ASGI scope, or None."""
-    connection: ClientConnection | None = (scope.get("extensions") or {}).get(EXTENSION)
+    connection: ClientConnection | None = (scope.get("extensions") or {}).get(CONNECTION_EXTENSION)
     return connection

@@ -1,3 +1,5 @@
+"""The server's HTTP protocol over loopback sockets: limits, and direct writes to the client."""
+
 from __future__ import annotations
 
 import asyncio
@@ -12,12 +14,8 @@ import pytest
 import uvicorn
 
 from akash_gradio.gateway.passthrough.sink import client_connection
-from akash_gradio.gateway.passthrough.uvicorn_protocol import (
-    MAX_HEAD_BYTES,
-    HeadTimeoutProtocol,
-    PassthroughProtocol,
-)
 from akash_gradio.http.server import raise_file_limit
+from akash_gradio.http.server_protocol import MAX_HEAD_BYTES, DirectProtocol, ServerProtocol
 
 MANY = 10_000
 IDLERS = """
@@ -35,7 +33,7 @@ for connection in idle:  # reset, so that no port stays in TIME_WAIT
 REQUEST = b"GET / HTTP/1.1\r\nhost: page\r\n\r\n"
 
 
-class ShortTimeoutProtocol(HeadTimeoutProtocol):
+class ShortTimeoutProtocol(ServerProtocol):
     head_timeout_s = 0.1
 
 
@@ -58,7 +56,7 @@ class App:
 
 
 @asynccontextmanager
-async def started(app: App, protocol: type[HeadTimeoutProtocol]) -> AsyncIterator[uvicorn.Server]:
+async def started(app: App, protocol: type[ServerProtocol]) -> AsyncIterator[uvicorn.Server]:
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
@@ -121,17 +119,17 @@ async def test_ten_thousand_open_connections_do_not_block_others_and_are_all_rel
     app, full, empty = App(), asyncio.Event(), asyncio.Event()
     app.gate.set()
 
-    class CountingProtocol(HeadTimeoutProtocol):
+    class CountingProtocol(ServerProtocol):
         head_timeout_s = 120.0  # none is closed meanwhile, even on a busy machine
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            if len(self.connections) == MANY:
+            if len(self._server_state.connections) == MANY:
                 full.set()
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
-            if not self.connections:
+            if not self._server_state.connections:
                 empty.set()
 
     async with started(app, CountingProtocol) as server, asyncio.timeout(30):
@@ -179,18 +177,6 @@ async def test_a_slow_second_head_is_closed() -> None:
         writer.close()
 
 
-def pipelining(second: asyncio.Event) -> type[PassthroughProtocol]:
-    """Return a protocol that sets `second` when a pipelined request was received."""
-
-    class PipeliningProtocol(PassthroughProtocol):
-        def on_message_complete(self) -> None:
-            super().on_message_complete()
-            if self.pipeline:
-                second.set()
-
-    return PipeliningProtocol
-
-
 class WritingApp(App):
     """Writes its response to the connection itself.
 
@@ -230,7 +216,7 @@ CHUNKS = b"4\r\nnow \r\n7\r\nand now\r\n1\r\n.\r\n0\r\n\r\n"
 async def test_a_response_that_has_begun_can_be_written_to_the_connection() -> None:
     app = WritingApp()
     app.gate.set()
-    async with started(app, PassthroughProtocol) as server:
+    async with started(app, DirectProtocol) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         for _ in range(2):
             writer.write(REQUEST)
@@ -240,27 +226,10 @@ async def test_a_response_that_has_begun_can_be_written_to_the_connection() -> N
     assert not app.disconnected.is_set()
 
 
-async def test_a_response_with_a_pipelined_request_behind_it_goes_through_send() -> None:
-    app, second = WritingApp(), asyncio.Event()
-
-    async with started(app, pipelining(second)) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
-        writer.write(REQUEST)
-        await app.called.wait()
-        writer.write(REQUEST)
-        await second.wait()
-        app.gate.set()
-        first = await reader.readuntil(b"0\r\n\r\n")
-        assert first.endswith(b"4\r\nnow \r\n1\r\n.\r\n0\r\n\r\n")
-        assert (await reader.readuntil(b"0\r\n\r\n")).endswith(CHUNKS)
-        writer.close()
-    assert app.written == [False, True, False, False, False, True, True, False]
-
-
 async def test_a_disconnect_before_the_callback_was_set_is_reported_too() -> None:
     app, lost = WritingApp(), asyncio.Event()
 
-    class LosingProtocol(PassthroughProtocol):
+    class LosingProtocol(DirectProtocol):
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             lost.set()
@@ -287,7 +256,7 @@ async def test_a_write_is_refused_while_the_client_does_not_read() -> None:
             await send({"type": "http.response.body", "body": b"z"})
 
     app = LargeResponse()
-    async with started(app, PassthroughProtocol) as server:
+    async with started(app, DirectProtocol) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         writer.write(REQUEST)
         await reader.readuntil(b"\r\n\r\n1000000\r\n")
@@ -299,7 +268,7 @@ async def test_a_write_is_refused_while_the_client_does_not_read() -> None:
 
 async def request_and_disconnect(app: WritingApp) -> None:
     """Return when the app was notified of the disconnect."""
-    async with started(app, PassthroughProtocol) as server, asyncio.timeout(20):
+    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
         _, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         writer.write(REQUEST)
         await app.called.wait()
@@ -362,7 +331,7 @@ async def responses_to(*requests: bytes) -> tuple[list[bytes], list[bool]]:
     app = RespondingApp()
     app.gate.set()
     responses = []
-    async with started(app, PassthroughProtocol) as server, asyncio.timeout(20):
+    async with started(app, DirectProtocol) as server, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
         for request in requests:
             writer.write(request)
@@ -388,19 +357,3 @@ async def test_responses_to_head_and_to_connection_close_go_through_send() -> No
     responses, written = await responses_to(head, last)
     assert written == [False, False]
     assert b"connection: close\r\n" in responses[1]
-
-
-async def test_a_whole_response_with_a_pipelined_request_behind_it_goes_through_send() -> None:
-    app, second = RespondingApp(), asyncio.Event()
-
-    async with started(app, pipelining(second)) as server, asyncio.timeout(20):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
-        writer.write(REQUEST)
-        await app.called.wait()
-        writer.write(REQUEST)
-        await second.wait()
-        app.gate.set()
-        for _ in range(2):
-            assert (await reader.readuntil(b"whole")).startswith(b"HTTP/1.1 200 OK\r\n")
-        writer.close()
-    assert app.written == [False, True]
