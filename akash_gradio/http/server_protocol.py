@@ -137,9 +137,8 @@ class ServerProtocol(asyncio.Protocol):
 
     # The transport's callbacks.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer of the first head."""
-        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._server = _address(transport.get_extra_info("sockname"))
         self._client = _address(transport.get_extra_info("peername"))
