@@ -120,7 +120,7 @@ async def test_ten_thousand_open_connections_do_not_block_others_and_are_all_rel
     app.gate.set()
 
     class CountingProtocol(ServerProtocol):
-        head_timeout_s = 120.0  # none is closed meanwhile, even on a busy machine
+        head_timeout_s = 600.0  # none is closed meanwhile, even on a busy machine
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -132,7 +132,7 @@ async def test_ten_thousand_open_connections_do_not_block_others_and_are_all_rel
             if not self._server_state.connections:
                 empty.set()
 
-    async with started(app, CountingProtocol) as server, asyncio.timeout(30):
+    async with started(app, CountingProtocol) as server, asyncio.timeout(120):
         port = port_of(server)
         command = (sys.executable, "-c", IDLERS, str(port), str(MANY))
         idlers = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
