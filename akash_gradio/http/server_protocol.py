@@ -576,7 +576,7 @@ class _Request:
     def _send_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.started = True
         lines = [_STATUS_LINES[status]]
-        has_length = says_close = False
+        has_length = has_close = False
         for name, value in (*self._connection.default_headers, *headers):
             name = name.lower()
             if _INVALID_NAME(name) or _INVALID_VALUE(value):
@@ -586,7 +586,7 @@ class _Request:
             elif name == b"transfer-encoding":
                 continue  # chosen below, as HTTP/1.0 has none
             elif name == b"connection" and b"close" in value.lower():
-                says_close, self.keep_alive = True, False
+                has_close, self.keep_alive = True, False
             lines.append(b"%b: %b\r\n" % (name, value))
         has_body = self.scope["method"] != "HEAD" and status not in (204, 304)
         if not has_body:
@@ -599,7 +599,7 @@ class _Request:
             self.keep_alive = False  # the client may or may not send the body now
         if self._chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
-        if not self.keep_alive and not says_close:
+        if not self.keep_alive and not has_close:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
         self._connection.transport.write(b"".join(lines))
