@@ -13,13 +13,14 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from akash_gradio.api.asgi_app import ApiApp
 from akash_gradio.api.metrics import Metrics
 from akash_gradio.api.routes import ApiDeps, api_routes
 from akash_gradio.auth.api_keys import ApiKeyAuth
-from akash_gradio.auth.signing import Signer
+from akash_gradio.auth.signing import Signer, stored_secret
 from akash_gradio.catalog.loader import Catalog, read_catalog
 from akash_gradio.check.health_probe import HealthProber
 from akash_gradio.check.health_tracker import HealthTracker
@@ -39,7 +40,7 @@ from akash_gradio.gateway.callables import FunctionEndpoint, FunctionTransport
 from akash_gradio.gateway.passthrough.transport import load_http_client
 from akash_gradio.http.address import address_error, browser_host
 from akash_gradio.logs import configure_logging, drop_unused_record_fields
-from akash_gradio.quota.counters import LocalCounters
+from akash_gradio.quota.counters import DAY_S, LocalCounters
 from akash_gradio.quota.gateway import ChatBackend, QuotaGateway, UsageMeter
 from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.quota.redis_counters import RedisCounters, open_redis_counters
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from akash_gradio.web.deps import WebDeps
     from akash_gradio.web.security import SecurityStack
 
+SIGNING_SECRET_FILE: Final = "signing-secret"
+"""Name of the file in DATA_DIR."""
 KEEP_ALIVE_S: Final = 75
 """An idle connection is kept longer than clients and proxies keep theirs."""
 GC_THRESHOLD: Final = 5000
@@ -117,6 +120,8 @@ class App:
             if self.health_prober is not None:
                 probing = asyncio.create_task(self.health_prober.run())
                 stack.push_async_callback(_cancel, probing)
+            if self.page is not None and self.settings.data_dir is not None:
+                self._adopt_stored_secret(self.settings.data_dir)
             if self.shared is not None:
                 gateway = self.gateway
                 sharing = self.shared.open(self.signer, gateway.endpoints, gateway.rest_endpoint)
@@ -125,8 +130,14 @@ class App:
                 supervising = asyncio.create_task(self.embedded.run())
                 stack.push_async_callback(_cancel, supervising)
             if self.page is not None:
-                stack.push_async_callback(self.page.deps.runs.runs.close)
+                await stack.enter_async_context(self.page.deps.runs.runs)
             yield
+
+    def _adopt_stored_secret(self, data_dir: Path) -> None:
+        """Keep the identity of visitors, who own the runs in this folder, over restarts."""
+        secret = None if self.signer.fixed else stored_secret(data_dir / SIGNING_SECRET_FILE)
+        if secret is not None:
+            self.signer.adopt(secret)
 
     def asgi(self) -> ASGIApp:
         """Return the ASGI app: `/v1`, and the page's own routes unless there is no page.
@@ -317,6 +328,7 @@ def _with_page(app: App) -> App:
 
     from akash_gradio.catalog.thumbnails import Thumbnails
     from akash_gradio.check.service import CheckService
+    from akash_gradio.compare.run_limits import StorageLimits
     from akash_gradio.compare.run_store import open_run_store
     from akash_gradio.compare.votes.factory import open_vote_store
     from akash_gradio.files.reader import FileReader
@@ -374,7 +386,13 @@ def _with_page(app: App) -> App:
         signed_in=security.signed_in,
         user=security.user,
     )
-    runs = open_run_store(settings.data_dir, gateway, catalog.get, lambda: security.running.closing)
+    storage = StorageLimits(
+        total_bytes=settings.run_storage_mb * 1_000_000,
+        max_age_s=settings.run_retention_days * DAY_S,
+    )
+    runs = open_run_store(
+        settings.data_dir, gateway, catalog.get, lambda: security.running.closing, storage
+    )
     has_password_or_proxy = settings.admin_password or settings.behind_proxy
     operator = OperatorDeps(
         endpoints=gateway.endpoints,
@@ -385,7 +403,7 @@ def _with_page(app: App) -> App:
         page=page_deps,
         chat=ChatDeps(gateway=gateway, models=models),
         compare=CompareDeps(gateway=gateway, models=models, limiter=app.limiter, votes=votes),
-        runs=RunDeps(runs=runs, models=models, votes=votes),
+        runs=RunDeps(runs=runs, models=models, limiter=app.limiter, votes=votes),
         operator=operator,
         files=FileReader(),
     )

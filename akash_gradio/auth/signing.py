@@ -6,9 +6,13 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import secrets
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
 from typing import Any, Final
 
 from akash_gradio.http.asgi import header, is_https
@@ -67,6 +71,29 @@ class Signer:
     def _signature(self, purpose: str, text: str) -> str:
         message = f"{purpose}\0{text}".encode()
         return _encode(hmac.new(self._secret, message, hashlib.sha256).digest())
+
+
+def stored_secret(path: Path) -> bytes | None:
+    """Return the secret in a file that only this user can read, after creating it if needed.
+
+    Args:
+        path: The file. Processes that create it at once get the same secret.
+
+    Returns:
+        None if it can't be read or created.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as file:
+                file.write(secrets.token_bytes(SECRET_BYTES))
+                file.flush()
+                with suppress(FileExistsError):
+                    os.link(file.name, path)
+        secret = path.read_bytes()
+    except OSError:
+        return None
+    return secret if len(secret) == SECRET_BYTES else None
 
 
 def set_cookie(

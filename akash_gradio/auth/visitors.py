@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from akash_gradio.auth.signing import Signer, read_cookie, set_cookie
-from akash_gradio.domain.visitor import OwnKey, Visitor
+from akash_gradio.domain.visitor import OwnKey, Visitor, VisitorKind
 from akash_gradio.http.asgi import header
 
 COOKIE: Final = "ag_visitor"
@@ -21,18 +21,13 @@ MAX_OWN_ENDPOINT_LENGTH: Final = 300
 
 
 class Visitors:
-    """Identifies the visitor of a request.
-
-    Attributes:
-        sets_cookies: Whether visitors get a cookie; there is no need where nothing is counted.
-    """
+    """Identifies the visitor of a request."""
 
     def __init__(
         self,
         signer: Signer,
         *,
         proxies: int = 0,
-        sets_cookies: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Initialize the identification.
@@ -40,11 +35,9 @@ class Visitors:
         Args:
             signer: Signs the cookies.
             proxies: Number of trusted proxies, each of which appends to X-Forwarded-For.
-            sets_cookies: Whether visitors get a cookie.
             clock: Unix time in seconds.
         """
-        self._signer, self._proxies, self.sets_cookies = signer, proxies, sets_cookies
-        self._clock = clock
+        self._signer, self._proxies, self._clock = signer, proxies, clock
 
     def visitor(self, scope: Mapping[str, Any], user: str = "") -> Visitor:
         """Return the visitor of a request.
@@ -55,16 +48,17 @@ class Visitors:
         """
         own_key = _own_key(scope)
         if user:
-            return Visitor(id=self._signer.opaque(f"user:{user}"), own_key=own_key)
+            user_id = self._signer.opaque(f"user:{user}")
+            return Visitor(id=user_id, kind=VisitorKind.USER, own_key=own_key)
         network = self.network_id(scope)
         cookie_id = self._read_cookie(scope)
         if cookie_id:
-            return Visitor(id=cookie_id, network=network, own_key=own_key)
+            return Visitor(id=cookie_id, network=network, kind=VisitorKind.COOKIE, own_key=own_key)
         return Visitor(id=network, own_key=own_key)
 
     def new_cookie(self, scope: Mapping[str, Any]) -> tuple[str, str] | None:
-        """Return the header that identifies a new visitor from now on, None if not needed."""
-        if not self.sets_cookies or self._read_cookie(scope):
+        """Return the header that identifies a new visitor from now on, None for a known one."""
+        if self._read_cookie(scope):
             return None
         expires = self._clock() + COOKIE_MAX_AGE_S
         value = self._signer.sign(COOKIE, secrets.token_urlsafe(16), expires)

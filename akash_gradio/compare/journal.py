@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,19 +24,25 @@ CREATE TABLE IF NOT EXISTS rows (
 """
 
 
+_ERRORS: Final = {
+    "missing": ("run_not_found", 404),
+    "closed": ("run_elsewhere", 409),
+    "too_large": ("run_too_large", 413),
+}
+"""Reason → code and HTTP status; others have the code `run_not_saved`."""
+
+
 class JournalError(UserError):
     """The file can't be used.
 
     Attributes:
         path: The file.
         reason: `busy` (another process uses it), `not_a_run`, `missing`, `closed` (and maybe
-            removed), or the class name of the database's error.
+            removed), `too_large`, or the class name of the database's error.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        code, status = "run_not_saved", 503
-        if reason in ("missing", "closed"):
-            code, status = "run_not_found", 404
+        code, status = _ERRORS.get(reason, ("run_not_saved", 503))
         super().__init__(code, {"file": path.name, "reason": reason}, status)
         self.path, self.reason = path, reason
 
@@ -47,40 +54,53 @@ class Journal:
 
     Attributes:
         plan: The plan of the run.
+        used_at: When it was used last, in monotonic seconds.
     """
 
-    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
-        self._path, self._database = path, database
+    def __init__(
+        self, path: Path, database: sqlite3.Connection, max_bytes: int | None = None
+    ) -> None:
+        self._path, self._database, self._max_bytes = path, database, max_bytes
         self._lock = threading.RLock()
+        self.used_at = time.monotonic()
         self.plan = plan_from(self.fact("plan"))
 
     @classmethod
-    def create(cls, path: Path, plan: Plan, **facts: Any) -> Self:
+    def create(cls, path: Path, plan: Plan, *, max_bytes: int | None = None, **facts: Any) -> Self:
         """Create a run file.
 
         Args:
             path: The file, which must not exist. Its folder is created.
             plan: The plan of the run.
+            max_bytes: Largest size of the file, None for no limit.
             **facts: More values to store with the run, of JSON's types.
 
         Raises:
             JournalError: The file can't be created.
         """
-        with _journal_errors(path):
+        with journal_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         database = _connect(path, "rwc")
-        with _journal_errors(path), database:
-            database.executescript(_TABLES)
-            stored = {"plan": plan_dict(plan), "fingerprint": plan.fingerprint, **facts}
-            database.executemany(
-                "INSERT INTO facts VALUES (?, ?)",
-                [(name, json.dumps(value)) for name, value in stored.items()],
-            )
-        return cls(path, database)
+        try:
+            with journal_errors(path), database:
+                database.executescript(_TABLES)
+                stored = {"plan": plan_dict(plan), "fingerprint": plan.fingerprint, **facts}
+                database.executemany(
+                    "INSERT INTO facts VALUES (?, ?)",
+                    [(name, json.dumps(value)) for name, value in stored.items()],
+                )
+            return cls(path, database, max_bytes)
+        except BaseException:
+            database.close()
+            raise
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, max_bytes: int | None = None) -> Self:
         """Open an existing run file.
+
+        Args:
+            path: The file.
+            max_bytes: Largest size of the file, None for no limit.
 
         Raises:
             JournalError: The file is missing, in use, or no run.
@@ -89,8 +109,8 @@ class Journal:
             raise JournalError(path, "missing")
         database = _connect(path, "rw")
         try:
-            with _journal_errors(path):
-                return cls(path, database)
+            with journal_errors(path):
+                return cls(path, database, max_bytes)
         except BaseException:
             database.close()
             raise
@@ -112,7 +132,7 @@ class Journal:
         Raises:
             JournalError: The file can't be read, or has no plan.
         """
-        with self._lock, _journal_errors(self._path):
+        with self._using():
             query = "SELECT value FROM facts WHERE name = ?"
             stored = self._database.execute(query, (name,)).fetchone()
         if stored is None and name == "plan":
@@ -122,11 +142,15 @@ class Journal:
     def set_facts(self, **facts: Any) -> None:
         """Store more values with the run, of JSON's types."""
         values = [(name, json.dumps(value)) for name, value in facts.items()]
-        with self._lock, _journal_errors(self._path), self._database:
+        with self._using(), self._database:
             self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", values)
 
     async def add(self, row: Row) -> None:
-        """Write a row. It is on disk when this returns, even if this is cancelled."""
+        """Write a row. It is on disk when this returns, even if this is cancelled.
+
+        Raises:
+            JournalError: It can't be written; `too_large` if the file would exceed its limit.
+        """
         writing = asyncio.ensure_future(asyncio.to_thread(self._add, row))
         try:
             await asyncio.shield(writing)
@@ -136,10 +160,17 @@ class Journal:
 
     def _add(self, row: Row) -> None:
         text = json.dumps(row_dict(row))
-        with self._lock, _journal_errors(self._path), self._database:
+        with self._using(), self._database:
+            if self._max_bytes is not None and self._size_bytes() + len(text) > self._max_bytes:
+                raise JournalError(self._path, "too_large")
             self._database.execute(
                 "INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (row.number, row.outcome, text)
             )
+
+    def _size_bytes(self) -> int:
+        pages: int = self._database.execute("PRAGMA page_count").fetchone()[0]
+        page_bytes: int = self._database.execute("PRAGMA page_size").fetchone()[0]
+        return pages * page_bytes
 
     def delete_failed(self) -> int:
         """Delete the rows without a complete answer, so that they are tried again.
@@ -147,17 +178,17 @@ class Journal:
         Returns:
             The number of deleted rows.
         """
-        with self._lock, _journal_errors(self._path), self._database:
+        with self._using(), self._database:
             return self._database.execute("DELETE FROM rows WHERE outcome != ?", (OK,)).rowcount
 
     def outcomes(self) -> Mapping[int, str]:
         """Return task number → outcome for every task with a row."""
-        with self._lock, _journal_errors(self._path):
+        with self._using():
             return dict(self._database.execute("SELECT number, outcome FROM rows"))
 
     def row(self, number: int) -> Row | None:
         """Return the row of a task, None if it has none yet."""
-        with self._lock, _journal_errors(self._path):
+        with self._using():
             query = "SELECT row FROM rows WHERE number = ?"
             stored = self._database.execute(query, (number,)).fetchone()
         return row_from(json.loads(stored[0])) if stored else None
@@ -168,14 +199,20 @@ class Journal:
             if (row := self.row(number)) is not None:
                 yield row
 
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        with self._lock, journal_errors(self._path):
+            yield
+            self.used_at = time.monotonic()
+
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    with _journal_errors(path):
+    with journal_errors(path):
         database = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=0, check_same_thread=False
         )
     try:
-        with _journal_errors(path):
+        with journal_errors(path):
             # Exclusive: no second process runs the same plan, and WAL then works on a network
             # drive too. Source: sqlite.org/wal.html, "Use of WAL Without Shared-Memory".
             database.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -189,8 +226,8 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _journal_errors(path: Path) -> Iterator[None]:
-    """Convert the database's errors to JournalError."""
+def journal_errors(path: Path) -> Iterator[None]:
+    """Convert errors of the database and of the file system to JournalError."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

@@ -118,8 +118,8 @@ class AccessSettings(BaseSettings):
     session_secret: SecretStr | None = variable(
         "SESSION_SECRET",
         None,
-        "Secret that signs the cookies. Without it, sessions end with the process. Replicas need "
-        "the same value, or `REDIS_URL`.",
+        "Secret that signs the cookies. Without it, one is created in `DATA_DIR`, if that is set; "
+        "otherwise sessions end with the process. Replicas need the same value, or `REDIS_URL`.",
     )
     visitor_messages_per_minute: int | None = variable(
         "VISITOR_MESSAGES_PER_MINUTE", None, "Messages per visitor in any 60 seconds.", ge=1

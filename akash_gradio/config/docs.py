@@ -82,7 +82,14 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "PARAMETER_RANGES",
         "OWN_KEYS",
     ),
-    "Storage and replicas": ("DATA_DIR", "CACHE_DIR", "DATABASE_URL", "REDIS_URL"),
+    "Storage and replicas": (
+        "DATA_DIR",
+        "RUN_STORAGE_MB",
+        "RUN_RETENTION_DAYS",
+        "CACHE_DIR",
+        "DATABASE_URL",
+        "REDIS_URL",
+    ),
     "Hugging Face Spaces": ("HF_TOKEN", "SPACE_ID"),
 }
 """The order of the documentation. Every variable is in exactly one section."""

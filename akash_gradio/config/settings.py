@@ -172,6 +172,19 @@ class Settings(AccessSettings):
         "Folder for votes and prompt-set runs. Without it, votes stay in each browser and runs "
         "end with the server.",
     )
+    run_storage_mb: int = _variable(
+        "RUN_STORAGE_MB",
+        2000,
+        "Disk space for prompt-set runs. A network gets at most a quarter of it, a visitor an "
+        "eighth and a run a 32nd; a run that doesn't fit is rejected.",
+        ge=32,
+    )
+    run_retention_days: int = _variable(
+        "RUN_RETENTION_DAYS",
+        90,
+        "Days after which a prompt-set run is deleted, counted from its last change.",
+        ge=1,
+    )
     database_url: SecretStr | None = _variable(
         "DATABASE_URL",
         None,

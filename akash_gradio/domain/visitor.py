@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 
@@ -19,6 +20,17 @@ class OwnKey:
     endpoint: str = field(repr=False)
 
 
+class VisitorKind(StrEnum):
+    """What identifies a visitor."""
+
+    ADDRESS = "address"
+    """A network address, which several people may share."""
+    COOKIE = "cookie"
+    """A signed cookie. A new one is free, so networks have limits too."""
+    USER = "user"
+    """An account that the visitor signed in with."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
     """A visitor of the page, or an API client of `/v1`.
@@ -26,11 +38,13 @@ class Visitor:
     Attributes:
         id: What usage is counted under: opaque, never a plain name or address.
         network: An id shared by all visitors of one address, "" where there is none.
+        kind: What the id is derived from.
         own_key: The visitor's own API key, if they entered one.
     """
 
     id: str
     network: str = ""
+    kind: VisitorKind = VisitorKind.ADDRESS
     own_key: OwnKey | None = None
 
 

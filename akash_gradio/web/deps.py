@@ -113,11 +113,13 @@ class RunDeps:
     Attributes:
         runs: The runs of prompt sets.
         models: The models that a run may use.
+        limiter: Counts the runs that each visitor starts.
         votes: Stores votes, for the ranking in a report; None if browsers keep their own.
     """
 
     runs: RunStore
     models: CatalogView
+    limiter: RateLimiter
     votes: VoteStore | None = None
 
 

@@ -1,13 +1,16 @@
 """Routes of prompt sets: validate a set; forecast, start, follow and change a run; its report.
 
-The id of a run is the only key to it. It travels in bodies, never in an address.
+A run of an account belongs to that account. Other runs are open to who knows the id, which travels
+in bodies, never in an address.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -15,13 +18,15 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from akash_gradio.compare.forecast import Forecast, forecast
+from akash_gradio.compare.open_run import OpenRun
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.reports.report import Report
-from akash_gradio.compare.run_store import OpenRun
 from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
-from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.errors import LimitReached, UserError
+from akash_gradio.domain.visitor import CURRENT_VISITOR
 from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration
 from akash_gradio.markdown.renderer import render
+from akash_gradio.quota.limiter import RateLimit
 from akash_gradio.web import run_views, texts
 from akash_gradio.web.deps import RunDeps
 from akash_gradio.web.page_route import post, read_body
@@ -39,13 +44,17 @@ from akash_gradio.web.run_schemas import (
 from akash_gradio.web.schemas import parse_body
 from akash_gradio.web.templating import render_template
 
+START_LIMIT: Final = RateLimit("runs", limit=10)
+"""Runs that a visitor starts, resumes or retries per minute: each writes to the disk."""
+
 
 class RunRoutes:
     """The routes below `page/sets`."""
 
     def __init__(self, deps: RunDeps) -> None:
         self._runs, self._models, self._votes = deps.runs, deps.models, deps.votes
-        self._actions: Mapping[str, Callable[[OpenRun, str], Awaitable[None]]] = {
+        self._limiter = deps.limiter
+        self._actions: Mapping[str, Callable[[str], Awaitable[None]]] = {
             "pause": self._pause,
             "resume": self._resume,
             "stop": self._stop,
@@ -86,6 +95,7 @@ class RunRoutes:
 
     async def start(self, request: Request) -> ASGIApp:
         """Start a run and return its id."""
+        await self._count_start()
         body = await self._run_request(request)
         plan = await asyncio.to_thread(build_plan, body)
         title = " ".join((body.title or plan.prompts[0].text[:200]).split())[:80]
@@ -102,8 +112,9 @@ class RunRoutes:
         progress = run_views.progress_view(run.runner.progress)
         names = self._names(run.journal.plan)
         html = await asyncio.to_thread(_run_html, run, names, body.first, earlier)
-        failure = texts.SETS["failed_run"].format(reason=run.failure) if run.failure else ""
-        return JSONResponse({**progress, "title": run.title, "html": html, "error": failure})
+        return JSONResponse(
+            {**progress, "title": run.title, "html": html, "error": _failure_text(run)}
+        )
 
     async def row(self, request: Request) -> ASGIApp:
         """Return the answers to one prompt as HTML."""
@@ -117,8 +128,7 @@ class RunRoutes:
     async def action(self, request: Request) -> ASGIApp:
         """Pause, resume, stop, retry or delete a run."""
         body = parse_body(RunActionRequest, await read_body(request))
-        run = await self._find(body.run)
-        await self._actions[body.action](run, body.run)
+        await self._actions[body.action](body.run)
         return JSONResponse({"done": body.action})
 
     async def report(self, request: Request) -> ASGIApp:
@@ -137,20 +147,31 @@ class RunRoutes:
     async def _find(self, run_id: str) -> OpenRun:
         return _existing(await self._runs.find(run_id))
 
-    async def _pause(self, run: OpenRun, _run_id: str) -> None:
-        run.runner.pause()
+    async def _count_start(self) -> None:
+        """Count a start of the current visitor, or raise `UserError`."""
+        try:
+            await self._limiter.admit_visitor(START_LIMIT, CURRENT_VISITOR.get())
+        except LimitReached as error:
+            facts = {"limit": START_LIMIT.limit, "seconds": math.ceil(error.retry_after_s)}
+            raise UserError("too_many_runs", facts, 429) from None
 
-    async def _stop(self, run: OpenRun, _run_id: str) -> None:
-        await run.stop()
+    async def _pause(self, run_id: str) -> None:
+        (await self._find(run_id)).runner.pause()
 
-    async def _resume(self, _run: OpenRun, run_id: str) -> None:
+    async def _stop(self, run_id: str) -> None:
+        await (await self._find(run_id)).stop()
+
+    async def _resume(self, run_id: str) -> None:
+        await self._count_start()
         _existing(await self._runs.resume(run_id))
 
-    async def _retry(self, _run: OpenRun, run_id: str) -> None:
+    async def _retry(self, run_id: str) -> None:
+        await self._count_start()
         _existing(await self._runs.retry_failed(run_id))
 
-    async def _delete(self, _run: OpenRun, run_id: str) -> None:
-        await self._runs.delete(run_id)
+    async def _delete(self, run_id: str) -> None:
+        if not await self._runs.delete(run_id):
+            raise UserError("run_not_found", status=404)
 
     def _names(self, plan: Plan) -> Mapping[str, str]:
         """Return the models' display names, for a thread: listings belong to the event loop."""
@@ -168,6 +189,12 @@ class RunRoutes:
             ranking=await plan_ranking(self._votes, plan),
             render=render,
         )
+
+
+def _failure_text(run: OpenRun) -> str:
+    if run.failure == "too_large":
+        return texts.SETS["too_large_run"]
+    return texts.SETS["failed_run"].format(reason=run.failure) if run.failure else ""
 
 
 def _existing(run: OpenRun | None) -> OpenRun:

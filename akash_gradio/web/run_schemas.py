@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,12 +15,16 @@ from akash_gradio.compare.lane_builder import (
     SharedSettings,
     build_lanes,
 )
-from akash_gradio.compare.plan import MAX_CALLS, MAX_LANES, MAX_REPEATS, Plan
+from akash_gradio.compare.plan import MAX_CALLS, MAX_LANES, MAX_REPEATS, Lane, Plan
 from akash_gradio.compare.prompt_set import MAX_PROMPT_CHARACTERS, Prompt
 from akash_gradio.compare.prompt_set_reader import SetFormat, format_from_name, parse_prompt_set
 from akash_gradio.compare.reports.report import ReportFormat
 from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.tokens import utf8_length
 from akash_gradio.web.schemas import RunId
+
+PLAN_BYTES: Final = 4_000_000
+"""All texts of a run, in UTF-8. Open runs have them in memory; the command has no such limit."""
 
 
 class _Schema(BaseModel):
@@ -162,10 +167,19 @@ def build_plan(body: RunRequest) -> Plan:
     lanes = build_lanes(tuple(candidates), shared)
     if len(lanes) > MAX_LANES:
         raise _too_large(f"{len(lanes)} lanes; a run has at most {MAX_LANES}.")
+    if _size_bytes(prompts, lanes) > PLAN_BYTES:
+        raise _too_large(f"A run on the page has at most {PLAN_BYTES // 1_000_000} MB of prompts.")
     plan = Plan(prompts=prompts, lanes=lanes, repeats=body.repeats)
     if plan.calls > MAX_CALLS:
         raise _too_large(f"{plan.calls:,} calls; a run has at most {MAX_CALLS:,}.")
     return plan
+
+
+def _size_bytes(prompts: Iterable[Prompt], lanes: Iterable[Lane]) -> int:
+    texts = [text for prompt in prompts for text in (prompt.id, prompt.text, prompt.system)]
+    texts += [check.value for prompt in prompts for check in prompt.checks]
+    texts += [lane.system for lane in lanes]
+    return sum(utf8_length(text) for text in texts)
 
 
 def _too_large(detail: str) -> UserError:

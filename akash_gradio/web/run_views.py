@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Final
 
 from akash_gradio.compare import cells
+from akash_gradio.compare.open_run import OpenRun
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.rows import Row
 from akash_gradio.compare.run_diff import Change, diff_runs
-from akash_gradio.compare.run_store import OpenRun
 from akash_gradio.compare.runner import Progress
 from akash_gradio.compare.summary import RowLookup, Summary
 from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration, format_seconds

@@ -87,7 +87,7 @@ def build_security_stack(
         fetch: Sends requests to the provider of sign-in.
         transform_html: Applied to each HTML page before it is sent.
     """
-    visitors = Visitors(signer, proxies=settings.trusted_proxies, sets_cookies=settings.limited)
+    visitors = Visitors(signer, proxies=settings.trusted_proxies)
     allow_list = AllowList(
         users=frozenset(settings.allowed_users), orgs=frozenset(settings.allowed_orgs)
     )

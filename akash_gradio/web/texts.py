@@ -511,6 +511,7 @@ SETS: Final[Mapping[str, str]] = {
     "preview_cut": "… The download contains the complete report.",
     "back": "Compare",
     "failed_run": "The run could not be saved: {reason}",
+    "too_large_run": "The run was stopped at the largest size that the server stores.",
 }
 """Texts of prompt sets and their runs."""
 
@@ -690,6 +691,31 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     ),
     "runs_full_for_visitor": ErrorText(
         "You already have {limit} active runs.", "Wait until one is done, or stop one."
+    ),
+    "runs_full_for_network": ErrorText(
+        "Your network is at its limit of active runs.",
+        "Wait until one is done, then try again.",
+    ),
+    "too_many_runs": ErrorText(
+        "You can start up to {limit} runs per minute.", "Try again in {seconds} s."
+    ),
+    "run_storage_full": ErrorText(
+        "The server has no room for another run.",
+        "Try again later, or ask the operator to raise RUN_STORAGE_MB.",
+    ),
+    "run_storage_full_for_network": ErrorText(
+        "The runs of your network use all of their space.", "Delete runs that you don't need."
+    ),
+    "run_storage_full_for_visitor": ErrorText(
+        "Your runs use all of their space.", "Delete runs that you don't need."
+    ),
+    "run_too_large": ErrorText(
+        "The run has reached the largest size that the server stores.",
+        "Its answers so far are kept. Start another run with fewer prompts.",
+    ),
+    "run_elsewhere": ErrorText(
+        "Another replica of the server is using this run.",
+        "It continues there. Try again in half a minute.",
     ),
     "run_not_saved": ErrorText(
         "The run could not be saved on the server.",

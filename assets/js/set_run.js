@@ -18,7 +18,7 @@ export class SetRun {
   }
 
   open(id) {
-    Object.assign(this, { id, first: 0, earlier: "", drawn: "", announced: "" });
+    Object.assign(this, { id, first: 0, earlier: "", drawn: "", announced: "", elsewhere: false });
     const option = (value, text) => el("option", { value }, text);
     const runs = this.others(id).map((one) => option(one.run, `${one.title}, ${new Date(one.began).toLocaleString()}`));
     $("#run-earlier").replaceChildren(option("", this.setStrings.no_other_run), ...runs);
@@ -38,12 +38,17 @@ export class SetRun {
     try {
       const status = await api.runStatus({ run: id, first: this.first, earlier: this.earlier || null });
       if (id !== this.id) return;
+      this.elsewhere = false;
       this.#draw(status);
       const busy = status.state === "running" || status.state === "waiting" || status.in_flight;
       if (busy && document.documentElement.dataset.view === "sets") this.timer = setTimeout(() => this.refresh(), POLL_MS);
     } catch (error) {
       if (id !== this.id) return;
-      if (error.status !== 404) return (this.timer = setTimeout(() => this.refresh(), 3 * POLL_MS)); // a network error, or a session that ended
+      if (error.status !== 404) {
+        if (error.status === 409 && !this.elsewhere) toast(error.view.title);
+        this.elsewhere = error.status === 409; // another replica uses the run
+        return (this.timer = setTimeout(() => this.refresh(), 3 * POLL_MS)); // also a network error, or a session that ended
+      }
       toast(error.view.title);
       this.gone(id);
     }

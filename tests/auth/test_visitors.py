@@ -4,7 +4,7 @@ import pytest
 
 from akash_gradio.auth.signing import Signer
 from akash_gradio.auth.visitors import Visitors, client_address
-from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
+from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR, VisitorKind
 from akash_gradio.http.asgi import Scope
 from tests.web.client import client, security_stack
 
@@ -75,13 +75,28 @@ def test_a_cookie_separates_visitors_of_one_network() -> None:
 
 
 def test_a_forged_cookie_makes_no_new_visitor() -> None:
-    visitors = Visitors(Signer(), sets_cookies=True)
+    visitors = Visitors(Signer())
     forged = {visitors.visitor(scope(cookie=f"ag_visitor=eA.9999999999.{n}")).id for n in range(9)}
     assert forged == {visitors.visitor(scope()).id}
 
 
-def test_no_cookie_is_set_where_nothing_is_counted() -> None:
-    assert "set-cookie" not in client().get("/").headers
+def test_a_visitor_has_a_cookie_without_limits_too_since_runs_have_owners() -> None:
+    browser = client()
+    assert "ag_visitor" in browser.get("/").headers["set-cookie"]
+    assert "set-cookie" not in browser.get("/").headers
+
+
+def test_a_visitor_is_an_address_a_cookie_or_a_user() -> None:
+    visitors = Visitors(Signer())
+    header = visitors.new_cookie(scope())
+    assert header is not None
+    cookie = header[1].partition(";")[0]
+    kinds = [
+        visitors.visitor(scope()).kind,
+        visitors.visitor(scope(cookie=cookie)).kind,
+        visitors.visitor(scope(cookie=cookie), "ann").kind,
+    ]
+    assert kinds == [VisitorKind.ADDRESS, VisitorKind.COOKIE, VisitorKind.USER]
 
 
 def test_a_user_is_the_same_visitor_on_every_network() -> None:

@@ -9,16 +9,9 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.compare.run_store import (
-    MAX_ACTIVE_RUNS,
-    MAX_OPEN_FILES,
-    MAX_RUNS_PER_VISITOR,
-    MAX_STORED_RUNS,
-    OpenRun,
-    RunStore,
-    TooManyRuns,
-    open_run_store,
-)
+from akash_gradio.compare.open_run import OpenRun
+from akash_gradio.compare.run_limits import MAX_ACTIVE_PER_VISITOR, MAX_ACTIVE_RUNS, TooManyRuns
+from akash_gradio.compare.run_store import MAX_OPEN_FILES, RunStore, open_run_store
 from akash_gradio.compare.runner import RunState
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import AllEndpointsFailed, EndpointUnreachable
@@ -170,28 +163,30 @@ async def test_a_deleted_run_leaves_no_file(runs: RunStore, tmp_path: Path) -> N
 
 
 async def test_active_runs_are_limited(runs: RunStore, gate: asyncio.Event) -> None:
-    first = [await runs.start(plan(), "T") for _ in range(MAX_ACTIVE_RUNS)]
-    with pytest.raises(TooManyRuns):
+    first = []
+    for number in range(MAX_ACTIVE_RUNS):
+        with requests_from(f"visitor-{number}"):
+            first.append(await runs.start(plan(), "T"))
+    with pytest.raises(TooManyRuns) as caught:
         await runs.start(plan(), "T")
+    assert caught.value.code == "runs_full"
     gate.set()
     await until_done(runs, first[0])
     await runs.start(plan(), "T")
 
 
-async def test_unused_files_are_closed_and_the_oldest_removed(
-    runs: RunStore, tmp_path: Path, gate: asyncio.Event
-) -> None:
+async def test_unused_files_are_closed(runs: RunStore, tmp_path: Path, gate: asyncio.Event) -> None:
     gate.set()
     run_ids = []
     for _ in range(MAX_OPEN_FILES + 2):
         run_ids.append(await runs.start(plan("x"), "T"))
         await until_done(runs, run_ids[-1])
-    assert len(runs._open) <= MAX_OPEN_FILES
-    assert await runs.find(run_ids[0]) is not None
-    for number in range(MAX_STORED_RUNS):
-        (tmp_path / "runs" / f"new-{number}.run").write_text("")
-    await runs.start(plan("x"), "T")
-    assert len(list((tmp_path / "runs").glob("*.run"))) <= MAX_STORED_RUNS + MAX_OPEN_FILES
+    async with runs._files:
+        await runs._close_unused(0)
+    assert not list((tmp_path / "runs").glob("*.lock"))
+    for run_id in run_ids:
+        assert await runs.find(run_id) is not None
+        assert len(list((tmp_path / "runs").glob("*.lock"))) == len(runs._open) <= MAX_OPEN_FILES
 
 
 async def test_the_summaries_of_a_finished_run_cover_all_rows(
@@ -217,15 +212,15 @@ async def test_the_limit_holds_for_runs_that_start_together(
     runs: RunStore, gate: asyncio.Event
 ) -> None:
     results = await asyncio.gather(
-        *(runs.start(plan(), "T") for _ in range(5 * MAX_ACTIVE_RUNS)), return_exceptions=True
+        *(runs.start(plan(), "T") for _ in range(20)), return_exceptions=True
     )
-    assert sum(isinstance(result, str) for result in results) == MAX_ACTIVE_RUNS
-    assert sum(isinstance(result, TooManyRuns) for result in results) == 4 * MAX_ACTIVE_RUNS
+    assert sum(isinstance(result, str) for result in results) == MAX_ACTIVE_PER_VISITOR
+    assert sum(isinstance(result, TooManyRuns) for result in results) == 20 - MAX_ACTIVE_PER_VISITOR
 
 
 async def test_active_runs_are_limited_per_visitor(runs: RunStore, gate: asyncio.Event) -> None:
     with requests_from("ann"):
-        first = [await runs.start(plan(), "T") for _ in range(MAX_RUNS_PER_VISITOR)]
+        first = [await runs.start(plan(), "T") for _ in range(MAX_ACTIVE_PER_VISITOR)]
         with pytest.raises(TooManyRuns) as caught:
             await runs.start(plan(), "T")
         assert caught.value.code == "runs_full_for_visitor"

@@ -63,6 +63,8 @@ DEFAULTS: dict[str, Any] = {
     "CACHE_DIR": Path("~/.cache/akash-gradio").expanduser(),
     "DATA_DIR": None,
     "DATABASE_URL": None,
+    "RUN_STORAGE_MB": 2000,
+    "RUN_RETENTION_DAYS": 90,
     "GRADIO_SERVER_NAME": "127.0.0.1",
     "GRADIO_SERVER_PORT": 7860,
     "GRADIO_ROOT_PATH": "",

@@ -300,6 +300,7 @@ def make_deps(
     models = CatalogView(catalog=catalog or Catalog(), endpoints=gateway.endpoints)
     notices = NoticeSource(endpoints=gateway.endpoints, problems=problems, progress=progress)
     runs = runs or open_run_store(None, gateway, models.catalog.get)
+    limiter = RateLimiter(LocalCounters())
     return WebDeps(
         page=PageDeps(
             models=models,
@@ -308,10 +309,8 @@ def make_deps(
             default_model=default_model,
         ),
         chat=ChatDeps(gateway=gateway, models=models),
-        compare=CompareDeps(
-            gateway=gateway, models=models, limiter=RateLimiter(LocalCounters()), votes=votes
-        ),
-        runs=RunDeps(runs=runs, models=models, votes=votes),
+        compare=CompareDeps(gateway=gateway, models=models, limiter=limiter, votes=votes),
+        runs=RunDeps(runs=runs, models=models, limiter=limiter, votes=votes),
         operator=OperatorDeps(endpoints=gateway.endpoints, checks=checks, is_operator=is_operator),
     )
 

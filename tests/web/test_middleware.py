@@ -65,7 +65,8 @@ def test_every_response_has_the_security_headers(path: str) -> None:
 def test_no_cache_stores_the_responses_of_the_pages_api() -> None:
     for path in ("/page/boot", "/page/sets/one"):
         assert client().get(path).headers["cache-control"] == "no-store"
-    for path in ("/", "/page/assets/css/page.css", "/static/other"):
+    assert client().get("/").headers["cache-control"] == "private, no-cache"  # it sets a cookie
+    for path in ("/page/assets/css/page.css", "/static/other"):
         assert "cache-control" not in client().get(path).headers
 
 

@@ -17,6 +17,7 @@ from akash_gradio.compare.summary import summarize
 from akash_gradio.domain.chat import ChatRequest, Default
 from akash_gradio.domain.errors import AllEndpointsFailed, EndpointRefused
 from akash_gradio.domain.model import ModelCard
+from akash_gradio.web.run_routes import START_LIMIT
 from akash_gradio.web.run_schemas import RunRequest, build_plan
 from akash_gradio.web.run_views import lane_lines
 from tests.compare.fakes import FakeGateway, Step, answer, endpoint, plan, prompt_text
@@ -167,7 +168,31 @@ async def test_a_run_can_be_compared_with_an_earlier_one(client: httpx.AsyncClie
     assert "Nothing changed." in same["html"]
 
 
-async def test_a_run_that_is_deleted_while_it_is_read_is_not_found(tmp_path: Path) -> None:
+async def test_starting_and_stopping_runs_has_a_rate(client: httpx.AsyncClient) -> None:
+    for _ in range(START_LIMIT.limit):
+        run = (await post(client, "start", run_body()))["run"]
+        await post(client, "action", {"run": run, "action": "stop"})
+    statuses = [
+        (await client.post("/page/sets/start", json=run_body())).status_code for _ in range(200)
+    ]
+    assert set(statuses) == {429}
+    for action in ("resume", "retry"):
+        body = await post(client, "action", {"run": run, "action": action}, 429)
+        assert body["error"]["title"] == "You can start up to 10 runs per minute."
+    await post(client, "action", {"run": run, "action": "delete"})
+
+
+async def test_the_prompts_of_a_run_have_a_largest_size(client: httpx.AsyncClient) -> None:
+    text = "\n".join(["x" * 199_999] * 21)
+    body = await post(client, "start", run_body(text), 400)
+    assert body["error"]["hint"] == "A run on the page has at most 4 MB of prompts."
+    body = await post(client, "start", run_body("x\n" * 5000, contains="y" * 2000), 400)
+    assert body["error"]["hint"] == "A run on the page has at most 4 MB of prompts."
+
+
+async def test_a_run_whose_file_is_closed_while_it_is_read_can_be_read_again(
+    tmp_path: Path,
+) -> None:
     gateway = FakeGateway(answer_prompt, [endpoint("eu-1", "a", "b")])
     runs = open_run_store(tmp_path, gateway, CATALOG.get)
     transport = httpx.ASGITransport(make_page(make_deps(gateway, tmp_path, runs=runs)))
@@ -175,10 +200,10 @@ async def test_a_run_that_is_deleted_while_it_is_read_is_not_found(tmp_path: Pat
         run = await finished(client)
         open_run = await runs.find(run)
         assert open_run is not None
-        open_run.journal.close()  # as `delete` does between finding the run and reading it
+        open_run.journal.close()  # as another request may between finding the run and reading it
         for name, more in (("status", {"earlier": run}), ("row", {"row": 0}), ("report", PREVIEW)):
-            body = await post(client, name, {"run": run, **more}, 404)
-            assert body["error"]["code"] == "run_not_found"
+            body = await post(client, name, {"run": run, **more}, 409)
+            assert body["error"]["code"] == "run_elsewhere"
     await runs.close()
 
 
