@@ -40,8 +40,9 @@ from akash_gradio.gateway.callables import FunctionEndpoint, FunctionTransport
 from akash_gradio.gateway.passthrough.transport import load_http_client
 from akash_gradio.http.address import address_error, browser_host
 from akash_gradio.logs import configure_logging, drop_unused_record_fields
+from akash_gradio.quota.admission import price_problems
 from akash_gradio.quota.counters import DAY_S, LocalCounters
-from akash_gradio.quota.gateway import ChatBackend, QuotaGateway, UsageMeter
+from akash_gradio.quota.gateway import QuotaGateway
 from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.quota.redis_counters import RedisCounters, open_redis_counters
 from akash_gradio.quota.request_limits import RequestLimits
@@ -101,7 +102,7 @@ class App:
     settings: Settings
     catalog: Catalog
     gateway: Gateway
-    backend: ChatBackend
+    backend: Gateway | QuotaGateway
     api: ApiDeps
     limiter: RateLimiter
     embedded: EmbeddedEndpoint | None = None
@@ -240,14 +241,12 @@ def create_app(
     if settings.redis_url and is_installed("redis"):
         shared = open_redis_counters(settings.redis_url.get_secret_value(), local)
     counters = shared or local
-    usage, limiter = UsageMeter(counters, catalog.get), RateLimiter(counters)
+    limiter = RateLimiter(counters)
 
     def observe(receipt: Receipt) -> None:
         metrics.observe(receipt)
         health.observe(receipt)
         health_prober.observe(receipt)
-        if settings.limited:
-            usage.observe(receipt)
 
     card_by_id = {card.id: card for card in catalog.cards}
     gateway = open_gateway(
@@ -256,9 +255,17 @@ def create_app(
     health_prober = HealthProber(settings.health_probe, gateway)
     offers_own_keys = settings.own_keys is not OwnKeysMode.OFF
     own_keys = VisitorKeys(settings, catalog.get, metrics.observe) if offers_own_keys else None
+    embedded = embedded_model_id(settings.embedded_model)
     quota = QuotaGateway(
-        gateway, RequestLimits.from_settings(settings), counters, own_keys=own_keys
+        gateway,
+        RequestLimits.from_settings(settings),
+        counters,
+        card_by_id.get,
+        fallbacks=settings.fallback_models,
+        free_models=frozenset({embedded} if settings.embedded_enabled else ()),
+        own_keys=own_keys,
     )
+    problems += price_problems(settings, catalog.cards)
     backend = quota if settings.limited or offers_own_keys else gateway
     metrics.is_known_model = lambda model: _is_known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)

@@ -22,6 +22,7 @@ from akash_gradio.gateway import PassthroughItem, PassthroughRequest
 from akash_gradio.http.body import BodyTooLarge, read_body
 from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_disconnect
 from akash_gradio.quota.limiter import RateLimit, RateLimiter
+from akash_gradio.quota.parameters import check_parameters
 
 DONE: Final = b"data: [DONE]\n\n"
 STREAM_HEADERS: Final = {
@@ -53,6 +54,8 @@ async def complete(
     request = parse_chat_request(await _read_body(call), client.models)
     if not client.may_use(request.model):
         raise UnknownModel(request.model)
+    if client.limited:
+        check_parameters(request)
     if client.requests_per_minute is not None:
         await limiter.admit(RateLimit("requests", client.requests_per_minute), client.name)
     CURRENT_VISITOR.set(Visitor(id=f"key:{client.name}"))

@@ -96,6 +96,22 @@ TEXTS: Final[Mapping[str, ErrorText]] = {
     "not_allowed.length": ErrorText(
         "A message can have at most {high:.0f} characters.", code="not_allowed", param="messages"
     ),
+    "not_allowed.request_length": ErrorText(
+        "A request can have at most {high:.0f} characters, with its system prompt, history and "
+        "tools.",
+        code="not_allowed",
+        param="messages",
+    ),
+    "not_allowed.price": ErrorText(
+        "This model has no price in the catalog, and this server limits its daily cost.",
+        code="not_allowed",
+        param="model",
+    ),
+    "parameter_not_allowed": ErrorText(
+        "The parameter `{name:.100}` is not accepted by a server with limits.",
+        code="unsupported_parameter",
+        param="{name:.100}",
+    ),
     "not_allowed.range": ErrorText(
         "`{reason}` must be from {low:g} to {high:g} on this server.",
         code="not_allowed",
@@ -116,6 +132,11 @@ TEXTS: Final[Mapping[str, ErrorText]] = {
     ),
     "limit_reached.app_cost": ErrorText(
         "The daily cost limit of this server is used up.", RATE_LIMIT, RATE_LIMIT_CODE
+    ),
+    "limit_reached.reserved": ErrorText(
+        "Running requests have reserved what remains of a daily limit.",
+        RATE_LIMIT,
+        RATE_LIMIT_CODE,
     ),
     "limit_reached.queue": ErrorText("The waiting queue is full.", RATE_LIMIT, RATE_LIMIT_CODE),
     # The gateway
@@ -233,8 +254,11 @@ def _variant(error: UserError) -> str:
         return ".detail" if facts["detail"] else ""
     if error.code in ("limit_reached", "no_endpoint"):
         return f".{facts['reason']}"
-    if error.code == "not_allowed" and (facts["low"] or facts["high"]):
-        return ".length" if facts["reason"] == "length" else ".range"
+    if error.code == "not_allowed":
+        reason = f".{facts['reason']}"
+        if error.code + reason in TEXTS:
+            return reason
+        return ".range" if facts["low"] or facts["high"] else ""
     if error.code == "all_endpoints_failed":
         return f".{error.status}"
     return ""

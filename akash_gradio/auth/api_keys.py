@@ -30,6 +30,11 @@ class ApiClient:
     models: frozenset[str] | None = None
     requests_per_minute: int | None = None
 
+    @property
+    def limited(self) -> bool:
+        """Whether the key has limits of its own."""
+        return self.models is not None or self.requests_per_minute is not None
+
     def may_use(self, model: str) -> bool:
         """Return whether the client may use the model with this id."""
         return self.models is None or model in self.models

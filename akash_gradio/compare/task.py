@@ -113,7 +113,7 @@ def _retry_pause_s(error: AkashGradioError) -> float | None:
     """Return the pause before another try, None if another try won't help."""
     if isinstance(error, NoEndpoint) and error.reason in ("busy", "starting"):
         return BUSY_PAUSE_S
-    if isinstance(error, LimitReached) and error.reason in ("messages", "queue"):
+    if isinstance(error, LimitReached) and error.reason in ("messages", "queue", "reserved"):
         return error.retry_after_s
     if isinstance(error, AllEndpointsFailed) and isinstance(error.cause, EndpointRefused):
         return error.retry_after_s if error.cause.retry_after_s is not None else None

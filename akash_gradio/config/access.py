@@ -146,7 +146,8 @@ class AccessSettings(BaseSettings):
     cost_per_day: float | None = variable(
         "COST_PER_DAY",
         None,
-        "US dollars of all visitors together per day (UTC), at the catalog's prices.",
+        "US dollars of all visitors together per day (UTC), at the catalog's prices. Models "
+        "without prices are refused.",
         gt=0,
     )
     allowed_models: Annotated[tuple[str, ...], NoDecode] = variable(
@@ -160,7 +161,25 @@ class AccessSettings(BaseSettings):
         "The upper bound of `max_tokens` is sent if a visitor sets none.",
     )
     longest_message: int | None = variable(
-        "LONGEST_MESSAGE", None, "Maximum length of a message, in characters.", ge=1
+        "LONGEST_MESSAGE",
+        None,
+        "Maximum length of a message or of the system prompt, in characters.",
+        ge=1,
+    )
+    longest_request: int | None = variable(
+        "LONGEST_REQUEST",
+        None,
+        "Maximum length of a whole request, in characters: system prompt, history, attachments and "
+        "tools. Ten times `LONGEST_MESSAGE` if only that is set.",
+        ge=1,
+    )
+    default_max_tokens: int = variable(
+        "DEFAULT_MAX_TOKENS",
+        4096,
+        "Longest answer where a daily budget is set and neither the visitor, `PARAMETER_RANGES` "
+        "nor the catalog sets `max_tokens`. It is reserved before the request is sent.",
+        ge=1,
+        le=10_000_000,
     )
 
     own_keys: OwnKeysMode = variable(
@@ -268,6 +287,7 @@ class AccessSettings(BaseSettings):
                 self.tokens_per_day,
                 self.cost_per_day,
                 self.longest_message,
+                self.longest_request,
             )
         ) or bool(self.allowed_models or self.parameter_ranges)
 

@@ -78,6 +78,8 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "REQUESTS_AT_ONCE",
         "QUEUE_LENGTH",
         "LONGEST_MESSAGE",
+        "LONGEST_REQUEST",
+        "DEFAULT_MAX_TOKENS",
         "ALLOWED_MODELS",
         "PARAMETER_RANGES",
         "OWN_KEYS",

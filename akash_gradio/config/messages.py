@@ -54,6 +54,12 @@ URL_HOST: Final = "must have a valid host, as in https://host/v1"
 URL_CREDENTIALS: Final = "must not contain a user or password; put the key into apiKey"
 URL_QUERY: Final = "must not contain a ? or # or anything after it"
 
+# COST_PER_DAY
+NO_PRICES: Final = (
+    "can't be enforced for models without promptPrice and completionPrice in the catalog, so they "
+    "are refused; write 0 for a model that costs nothing. Without prices: {models}"
+)
+
 # GATEWAY_API_KEYS
 INVALID_KEYS_JSON: Final = 'must be JSON, as in [{"name": "ann", "key": "…"}]'
 KEYS_NOT_A_LIST: Final = 'must be a list, as in [{"name": "ann", "key": "…"}]'

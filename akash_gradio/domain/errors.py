@@ -156,9 +156,10 @@ class NotAllowed(AkashGradioError):
     """The configuration doesn't allow it.
 
     Attributes:
-        reason: What isn't allowed: `model`, `length` (of a message), `own_key` (a key of the
-            visitor's own), `own_endpoint` (an address that requests may not go to), or the wire
-            name of a parameter.
+        reason: What isn't allowed: `model`, `price` (a model without one, where the cost is
+            limited), `length` (of a message), `request_length` (of everything that is sent),
+            `own_key` (a key of the visitor's own), `own_endpoint` (an address that requests may
+            not go to), or the wire name of a parameter.
         low: Lower bound of the allowed range, 0 where there is no range.
         high: Upper bound of the allowed range; characters for a length, 0 where there is none.
     """
@@ -176,7 +177,8 @@ class LimitReached(AkashGradioError):
 
     Attributes:
         reason: Which one: `messages` (of a visitor per minute), `tokens` (of a visitor per day),
-            `app_tokens` and `app_cost` (of all visitors per day), `queue` (too many requests wait).
+            `app_tokens` and `app_cost` (of all visitors per day), `reserved` (running requests
+            hold what remains of one of these), `queue` (too many requests wait).
         limit: The quota, 0 where it isn't disclosed.
         retry_after_s: Seconds until requests are accepted again.
     """

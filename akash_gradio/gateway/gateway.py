@@ -58,6 +58,8 @@ WHOLE_RESPONSE_FACTOR: Final = 5
 """Multiplier of the first-token timeout for non-streaming requests."""
 
 ItemT = TypeVar("ItemT")
+OnReceipt = Callable[[Receipt], None]
+"""Receives the receipt of a request when it ends."""
 
 
 def open_gateway(
@@ -68,7 +70,7 @@ def open_gateway(
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
+    on_receipt: OnReceipt = lambda _receipt: None,
 ) -> Gateway:
     """Create a gateway to the endpoints of the settings; use it with `async with`.
 
@@ -106,7 +108,7 @@ class Gateway:
         clock: Callable[[], float],
         jitter: Callable[[], float],
         sleep: Callable[[float], Awaitable[object]],
-        on_receipt: Callable[[Receipt], None],
+        on_receipt: OnReceipt,
     ) -> None:
         self._settings, self._cards, self._transport = settings, cards, transport
         self._clock, self._jitter, self._sleep = clock, jitter, sleep
@@ -151,10 +153,17 @@ class Gateway:
 
     # One request.
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+    def stream(
+        self, request: ChatRequest, on_receipt: OnReceipt | None = None
+    ) -> AsyncGenerator[Event, None]:
         """Send a request and yield the events of its answer, in the order of `domain.events`.
 
         Hold the generator with `aclosing`: closing it closes the connection to the endpoint.
+
+        Args:
+            request: The request.
+            on_receipt: Called once at the end of this request, whatever the end is, unless no
+                event was requested.
 
         Raises:
             RequestRefused: The endpoint rejected the request.
@@ -164,9 +173,11 @@ class Gateway:
             ReplyInterrupted: The answer broke off after its first token.
                 Each of these errors has a `receipt`.
         """
-        return self._run(ChatCodec(request))
+        return self._run(ChatCodec(request), on_receipt)
 
-    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
+    def passthrough(
+        self, request: PassthroughRequest, on_receipt: OnReceipt | None = None
+    ) -> AsyncGenerator[PassthroughItem, None]:
         """Do the same with the endpoint's own bytes: `Retrying* Started bytes* Finished`.
 
         In a stream each `bytes` contains whole events, without `[DONE]`; otherwise there is
@@ -175,12 +186,13 @@ class Gateway:
         Raises:
             AkashGradioError: As `stream` does.
         """
-        return self._run(PassthroughCodec(request))
+        return self._run(PassthroughCodec(request), on_receipt)
 
     async def _run(
-        self, codec: Codec[ItemT]
+        self, codec: Codec[ItemT], on_receipt: OnReceipt | None
     ) -> AsyncGenerator[Retrying | Started | ItemT | Finished, None]:
         state = self._start(codec)
+        state.on_receipt = on_receipt
         call: UpstreamCall | None = None
         try:
             await self._ensure_discovered(state)
@@ -422,6 +434,8 @@ class Gateway:
         )
         logger.info("reply.finished", extra=_log_fields(receipt, error))
         self._on_receipt(receipt)
+        if state.on_receipt is not None:
+            state.on_receipt(receipt)
         return receipt
 
     # The endpoints.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ class RequestState:
         repeating: Whether the current step is such a repetition.
         last_failure: The error of the last failed attempt.
         receipt: The receipt, once the request is closed.
+        on_receipt: Called with it by the gateway, None if the caller doesn't need it.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class RequestState:
         self.repeating = False
         self.last_failure: EndpointError | None = None
         self.receipt: Receipt | None = None
+        self.on_receipt: Callable[[Receipt], None] | None = None
         self._position = 0
         self._extra_left = extra_attempts
         self._wait_budget_s = wait_budget_s

@@ -6,43 +6,50 @@ visitor from the context of the request (`domain/visitor.py`).
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Final, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from akash_gradio.domain.chat import ChatRequest
-from akash_gradio.domain.errors import LimitReached
+from akash_gradio.domain.chat import ChatRequest, Default
 from akash_gradio.domain.events import Event, Queued
-from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.domain.visitor import CURRENT_VISITOR, Visitor
 from akash_gradio.gateway import PassthroughItem, PassthroughRequest
+from akash_gradio.quota.admission import (
+    LEAST_OUTPUT_TOKENS,
+    Admission,
+    FindCard,
+    Need,
+    Reservation,
+)
 from akash_gradio.quota.concurrency import ConcurrencyLimiter
-from akash_gradio.quota.counters import Counters, end_of_day
+from akash_gradio.quota.counters import Counters
 from akash_gradio.quota.limiter import RateLimit, RateLimiter
-from akash_gradio.quota.request_limits import MAX_TOKENS, RequestLimits
+from akash_gradio.quota.request_limits import MAX_TOKENS, MAX_TOKENS_NAMES, RequestLimits
+from akash_gradio.quota.request_size import chat_size, passthrough_size
 from akash_gradio.quota.visitor_keys import VisitorKeys
 
-EXPECTED_TOKENS: Final = 1000
-"""Tokens of a running answer where `max_tokens` has no upper limit. They count as used
-until its receipt is recorded, so that a visitor's concurrent requests can't exceed a budget by
-much."""
-
-FindCard = Callable[[str], ModelCard | None]
+INPUT_MARGIN: Final = 1.25
+"""Factor by which an input may be larger than estimated when its room in a context is computed."""
 ItemT = TypeVar("ItemT")
+OnReceipt = Callable[[Receipt], None]
 
 
 class ChatBackend(Protocol):
     """What answers: a `Gateway`."""
 
-    def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+    def stream(
+        self, request: ChatRequest, on_receipt: OnReceipt | None = None
+    ) -> AsyncGenerator[Event, None]:
         """See `Gateway.stream`."""
         ...
 
-    def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
+    def passthrough(
+        self, request: PassthroughRequest, on_receipt: OnReceipt | None = None
+    ) -> AsyncGenerator[PassthroughItem, None]:
         """See `Gateway.passthrough`."""
         ...
 
@@ -51,37 +58,17 @@ class ChatBackend(Protocol):
         ...
 
 
-class UsageMeter:
-    """Adds up the tokens and the cost of a day, from receipts."""
+@dataclass(frozen=True, slots=True)
+class _Admitted(Generic[ItemT]):
+    """A request that the operator allows.
 
-    def __init__(
-        self, counters: Counters, find_card: FindCard, clock: Callable[[], float] = time.time
-    ) -> None:
-        """Initialize the meter; the sums continue those in the counters.
+    Attributes:
+        start: Starts it, within its reservation if it has one.
+        need: What it may use of the budgets, None if it uses nothing of them.
+    """
 
-        Args:
-            counters: Where the sums are kept.
-            find_card: Returns the card of a model, for its prices.
-            clock: Unix time in seconds.
-        """
-        self._counters, self._find_card, self._clock = counters, find_card, clock
-
-    def observe(self, receipt: Receipt) -> None:
-        """Add an answer to the sums of the current visitor and of the server."""
-        tokens_in = receipt.tokens_in.tokens if receipt.tokens_in else 0
-        tokens_out = receipt.tokens_out.tokens if receipt.tokens_out else 0
-        tokens, visitor = tokens_in + tokens_out, CURRENT_VISITOR.get()
-        until = end_of_day(self._clock())
-        for subject in _subjects(visitor):
-            self._counters.add(f"tokens:{subject}", tokens, until)
-        self._counters.add("app-tokens", tokens, until)
-        cost = self._cost(receipt.answering_model or receipt.requested_model, tokens_in, tokens_out)
-        if cost:
-            self._counters.add("app-cost", cost, until)
-
-    def _cost(self, model: str, tokens_in: int, tokens_out: int) -> float:
-        card = self._find_card(model)
-        return (card.cost(tokens_in, tokens_out) or 0.0) if card is not None else 0.0
+    start: Callable[[Reservation | None], AsyncGenerator[ItemT, None]]
+    need: Need | None = None
 
 
 class QuotaGateway:
@@ -92,8 +79,12 @@ class QuotaGateway:
         backend: ChatBackend,
         limits: RequestLimits,
         counters: Counters,
-        clock: Callable[[], float] = time.time,
+        find_card: FindCard = lambda _model: None,
+        *,
+        fallbacks: tuple[str, ...] = (),
+        free_models: frozenset[str] = frozenset(),
         own_keys: VisitorKeys | None = None,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         """Put quotas in front of a gateway.
 
@@ -101,14 +92,19 @@ class QuotaGateway:
             backend: The gateway.
             limits: What is allowed.
             counters: Where use is counted.
-            clock: Unix time in seconds.
+            find_card: Returns the card of a model, for its prices and lengths.
+            fallbacks: The ids of the models that may answer instead of any other.
+            free_models: Ids of models on this machine, which cost nothing.
             own_keys: Answers with visitors' own keys, None where they aren't accepted.
+            sleep: Sleeps for a number of seconds.
         """
-        self._backend, self._limits, self._counters = backend, limits, counters
-        self._clock, self._own_keys = clock, own_keys
+        self._backend, self._limits, self._find_card = backend, limits, find_card
+        self._own_keys = own_keys
+        self._admission = Admission(limits, counters, find_card, free_models, sleep)
+        self._fallbacks = self._admission.priced(fallbacks)
+        self._may_fall_back = self._fallbacks == fallbacks
         self._limiter = RateLimiter(counters)
         self._concurrency = ConcurrencyLimiter(limits.max_running, limits.max_waiting)
-        self._running: Counter[str] = Counter()
 
     def endpoints(self) -> tuple[EndpointStatus, ...]:
         """Return the current state of every endpoint."""
@@ -121,29 +117,104 @@ class QuotaGateway:
             NotAllowed: The operator doesn't allow the model, a value or the length.
             LimitReached: A limit of the visitor or of the server is reached.
         """
-        check, visitor = self._limits.check_request, CURRENT_VISITOR.get()
-        own_keys, own_key = self._own_keys, visitor.own_key
-        if own_key is not None and own_keys is not None:
-            return self._admit_and_run(lambda: own_keys.stream(check(request), own_key), visitor)
-        return self._admit_and_run(lambda: self._backend.stream(check(request)), visitor)
+        visitor = CURRENT_VISITOR.get()
+        return self._run(lambda: self._admit_chat(request, visitor), visitor)
 
     def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
         """See `Gateway.passthrough`. Raises the same as `stream`."""
-        check = self._limits.check_passthrough
-        return self._admit_and_run(
-            lambda: self._backend.passthrough(check(request)), CURRENT_VISITOR.get()
+        return self._run(lambda: self._admit_passthrough(request), CURRENT_VISITOR.get())
+
+    def _admit_chat(self, request: ChatRequest, visitor: Visitor) -> _Admitted[Event]:
+        request = self._limits.check_request(request)
+        size = chat_size(request)
+        self._limits.check_size(size)
+        own_keys, own_key = self._own_keys, visitor.own_key
+        if own_keys is not None and own_key is not None:  # none of the operator's tokens
+            return _Admitted(lambda _reservation: own_keys.stream(request, own_key))
+        if not self._limits.has_budgets:
+            return _Admitted(lambda _reservation: self._backend.stream(request))
+        max_tokens = request.sampling.max_tokens
+        need = Need(
+            model=request.model,
+            fallbacks=self._fallbacks if request.fallback else (),
+            input_tokens=size.tokens,
+            output_tokens=self._output_tokens(request.model, size.tokens, max_tokens),
+            streamed=request.stream,
         )
 
-    async def _admit_and_run(
-        self, run: Callable[[], AsyncGenerator[ItemT, None]], visitor: Visitor
+        def start(reservation: Reservation | None) -> AsyncGenerator[Event, None]:
+            if reservation is None:
+                return self._backend.stream(request)
+            sampling = replace(request.sampling, max_tokens=reservation.output_tokens)
+            fallback = request.fallback and self._may_fall_back
+            return self._backend.stream(
+                replace(request, sampling=sampling, fallback=fallback), reservation.observe
+            )
+
+        return _Admitted(start, need)
+
+    def _admit_passthrough(self, request: PassthroughRequest) -> _Admitted[PassthroughItem]:
+        request = self._limits.check_passthrough(request)
+        size = passthrough_size(request)
+        self._limits.check_size(size)
+        if not self._limits.has_budgets:
+            return _Admitted(lambda _reservation: self._backend.passthrough(request))
+        body = request.body
+        requested = [body[name] for name in MAX_TOKENS_NAMES if body.get(name) is not None]
+        models = request.models
+        need = Need(
+            model=request.model,
+            fallbacks=tuple(m for m in self._fallbacks if models is None or m in models),
+            input_tokens=size.tokens,
+            output_tokens=self._output_tokens(
+                request.model, size.tokens, max(requested, default=None)
+            ),
+            choices=request.choices,
+            streamed=request.stream,
+        )
+
+        def start(reservation: Reservation | None) -> AsyncGenerator[PassthroughItem, None]:
+            if reservation is None:
+                return self._backend.passthrough(request)
+            most = reservation.output_tokens
+            names = [name for name in MAX_TOKENS_NAMES if body.get(name) is not None]
+            lengths = {name: min(body[name], most) for name in names} or {MAX_TOKENS: most}
+            answering = models
+            if not self._may_fall_back:
+                answering = frozenset((request.model, *need.fallbacks))
+            return self._backend.passthrough(
+                replace(request, body={**body, **lengths}, models=answering), reservation.observe
+            )
+
+        return _Admitted(start, need)
+
+    def _output_tokens(self, model: str, input_tokens: int, requested: object) -> int:
+        """Return the longest output of a request.
+
+        It is the requested one, else the catalog's, else the default; the latter leaves room
+        for the input in the model's context, since some endpoints reject what doesn't fit.
+        """
+        if isinstance(requested, int):
+            return requested
+        card = self._find_card(model)
+        if requested is not Default.ENDPOINT and card is not None and card.max_tokens:
+            return card.max_tokens
+        most = self._limits.default_output_tokens
+        if card is not None and card.context_tokens is not None:
+            room = card.context_tokens - input_tokens * INPUT_MARGIN
+            most = min(most, max(LEAST_OUTPUT_TOKENS, int(room)))
+        return most
+
+    async def _run(
+        self, admit: Callable[[], _Admitted[ItemT]], visitor: Visitor
     ) -> AsyncGenerator[ItemT | Queued, None]:
-        answer = run()  # first, so that a request that isn't allowed counts as no message
-        subjects, acquired = _subjects(visitor), False
-        # Counted before the first await, so that each of many requests at once sees the others.
-        running = {subject: self._running[subject] for subject in subjects}
-        self._running.update(subjects)
+        admitted = admit()  # first, so that a request that isn't allowed counts as no message
+        await self._count_message(visitor)
+        reservation = None
+        if admitted.need is not None:
+            reservation = await self._admission.reserve(visitor, admitted.need)
+        acquired = False
         try:
-            await self._admit(visitor, running)
             async with aclosing(self._concurrency.acquire()) as positions:
                 waited = False
                 async for position in positions:
@@ -152,60 +223,17 @@ class QuotaGateway:
             acquired = True
             if waited:
                 yield Queued(0)
-            async with aclosing(answer) as events:
+            async with aclosing(admitted.start(reservation)) as events:
                 async for event in events:
                     yield event
         finally:
-            self._running.subtract(subjects)
-            self._running += Counter()  # removes those at 0
+            if reservation is not None:
+                reservation.settle()
             if acquired:
                 self._concurrency.release()
 
-    async def _admit(self, visitor: Visitor, running: Mapping[str, int]) -> None:
-        """Check the budgets, then count one message.
-
-        Requests with a visitor's own key use none of the operator's tokens.
-
-        Args:
-            visitor: The sender.
-            running: Number of other requests, by subject.
-
-        Raises:
-            LimitReached: A limit of the visitor or of the server is reached.
-        """
+    async def _count_message(self, visitor: Visitor) -> None:
         limits = self._limits
-        if self._own_keys is None or visitor.own_key is None:
-            await self._check_budgets(running)
         if limits.messages_per_minute is not None:
             rate = RateLimit("messages", limits.messages_per_minute)
             await self._limiter.admit_visitor(rate, visitor, network_factor=limits.network_factor)
-
-    async def _check_budgets(self, running: Mapping[str, int]) -> None:
-        limits = self._limits
-        await self._check_budget("app-tokens", "app_tokens", limits.app_tokens_per_day)
-        await self._check_budget("app-cost", "app_cost", limits.app_cost_per_day)
-        if limits.tokens_per_day is None:
-            return
-        factors = (1, limits.network_factor)
-        for (subject, requests), factor in zip(running.items(), factors, strict=False):
-            budget = limits.tokens_per_day * factor
-            expected = requests * self._expected_tokens()
-            await self._check_budget(f"tokens:{subject}", "tokens", budget, expected)
-
-    async def _check_budget(
-        self, name: str, reason: str, budget: float | None, expected: float = 0.0
-    ) -> None:
-        """Raise LimitReached if the day's sum and what is expected reach the budget."""
-        if budget is None or await self._counters.total(name) + expected < budget:
-            return
-        now = self._clock()
-        shown = budget if reason == "tokens" else 0  # a server's budget is not made public
-        raise LimitReached(reason, limit=shown, retry_after_s=end_of_day(now) - now)
-
-    def _expected_tokens(self) -> float:
-        return self._limits.ranges.get(MAX_TOKENS, (0, EXPECTED_TOKENS))[1]
-
-
-def _subjects(visitor: Visitor) -> tuple[str, ...]:
-    """Return the ids under which a request is counted: the visitor's, then the network's."""
-    return (visitor.id, visitor.network) if visitor.network else (visitor.id,)

@@ -604,6 +604,14 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
         "This message is too long: the limit is {high} characters.",
         "Shorten it and send it again.",
     ),
+    "not_allowed.request_length": ErrorText(
+        "This chat is too long: the limit is {high} characters with everything that is sent.",
+        "Start a new chat, or remove attachments. This one is kept.",
+    ),
+    "not_allowed.price": ErrorText(
+        "{model} is not available: its price is unknown, and this page has a spending limit.",
+        "Choose another model, or ask the operator.",
+    ),
     "not_allowed.own_key": ErrorText(
         "Your API key can't be used for this endpoint.",
         "Choose another endpoint under “Your API key”, or remove your key there.",
@@ -631,6 +639,10 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     "limit_reached.app_cost": ErrorText(
         "This page has reached its spending limit for today.",
         "The limit resets in {again_in}, at midnight UTC. Your chats are kept.",
+    ),
+    "limit_reached.reserved": ErrorText(
+        "Running answers have reserved what remains of today's limit.",
+        "What they don't use is free again when they end. Try again in {again_in}.",
     ),
     "limit_reached.queue": ErrorText(
         "There are too many requests right now.",

@@ -90,6 +90,8 @@ DEFAULTS: dict[str, Any] = {
     "ALLOWED_MODELS": (),
     "PARAMETER_RANGES": {},
     "LONGEST_MESSAGE": None,
+    "LONGEST_REQUEST": None,
+    "DEFAULT_MAX_TOKENS": 4096,
     "OWN_KEYS": OwnKeysMode.OFF,
     "REDIS_URL": None,
     "HF_TOKEN": None,

@@ -208,6 +208,8 @@ def every_error() -> list[errors.AkashGradioError]:
             for what, high in (
                 ("model", 0),
                 ("length", 4000),
+                ("request_length", 40_000),
+                ("price", 0),
                 ("own_key", 0),
                 ("own_endpoint", 0),
                 ("temperature", 1.5),
@@ -221,6 +223,7 @@ def every_error() -> list[errors.AkashGradioError]:
                 ("tokens", 20_000, 4000),
                 ("app_tokens", 0, 60_000),
                 ("app_cost", 0, 60),
+                ("reserved", 0, 10),
                 ("queue", 0, 10),
                 ("a new one", 0, 0.1),
             )
