@@ -48,8 +48,9 @@ class SettingsKeywords(TypedDict, total=False):
     openid_provider_url: str | None
     """`OPENID_PROVIDER_URL`: OpenID provider that visitors sign in with."""
     session_secret: str | None
-    """`SESSION_SECRET`: Secret that signs the cookies. Without it, sessions end with the process.
-    Replicas need the same value, or `REDIS_URL`.
+    """`SESSION_SECRET`: Secret that signs the cookies. Without it, one is created in `DATA_DIR`, if
+    that is set; otherwise sessions end with the process. Replicas need the same value, or
+    `REDIS_URL`.
     """
     visitor_messages_per_minute: int | None
     """`VISITOR_MESSAGES_PER_MINUTE`: Messages per visitor in any 60 seconds."""
@@ -65,6 +66,7 @@ class SettingsKeywords(TypedDict, total=False):
     """`TOKENS_PER_DAY`: Tokens of all visitors together per day (UTC)."""
     cost_per_day: float | None
     """`COST_PER_DAY`: US dollars of all visitors together per day (UTC), at the catalog's prices.
+    Models without prices are refused.
     """
     allowed_models: str | Sequence[str] | None
     """`ALLOWED_MODELS`: The only models that may be used: a comma-separated list of ids."""
@@ -74,7 +76,16 @@ class SettingsKeywords(TypedDict, total=False):
     visitor sets none.
     """
     longest_message: int | None
-    """`LONGEST_MESSAGE`: Maximum length of a message, in characters."""
+    """`LONGEST_MESSAGE`: Maximum length of a message or of the system prompt, in characters."""
+    longest_request: int | None
+    """`LONGEST_REQUEST`: Maximum length of a whole request, in characters: system prompt, history,
+    attachments and tools. Ten times `LONGEST_MESSAGE` if only that is set.
+    """
+    default_max_tokens: int | None
+    """`DEFAULT_MAX_TOKENS`: Longest answer where a daily budget is set and neither the visitor,
+    `PARAMETER_RANGES` nor the catalog sets `max_tokens`. It is reserved before the request is
+    sent.
+    """
     own_keys: Literal["off", "keys", "endpoints"] | None
     """`OWN_KEYS`: Whether visitors may use API keys of their own, stored in their browser tab only:
     `off`, `keys` (for the configured endpoints) or `endpoints` (for any public endpoint too).
@@ -141,6 +152,14 @@ class SettingsKeywords(TypedDict, total=False):
     data_dir: str | Path | None
     """`DATA_DIR`: Folder for votes and prompt-set runs. Without it, votes stay in each browser and
     runs end with the server.
+    """
+    run_storage_mb: int | None
+    """`RUN_STORAGE_MB`: Disk space for prompt-set runs. A network gets at most a quarter of it, a
+    visitor an eighth and a run a 32nd; a run that doesn't fit is rejected.
+    """
+    run_retention_days: int | None
+    """`RUN_RETENTION_DAYS`: Days after which a prompt-set run is deleted, counted from its last
+    change.
     """
     database_url: str | None
     """`DATABASE_URL`: PostgreSQL database for the votes: `postgresql://user:password@host/name`.
