@@ -39,6 +39,7 @@ from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.gateway.callables import FunctionEndpoint, FunctionTransport
 from akash_gradio.gateway.passthrough.transport import load_http_client
 from akash_gradio.http.address import address_error, browser_host
+from akash_gradio.http.locality import locality_check
 from akash_gradio.logs import configure_logging, drop_unused_record_fields
 from akash_gradio.quota.admission import price_problems
 from akash_gradio.quota.counters import DAY_S, LocalCounters
@@ -272,7 +273,7 @@ def create_app(
     auth = ApiKeyAuth(
         settings.gateway_keys,
         keys_configured=settings.gateway_keys_configured,
-        behind_proxy=settings.behind_proxy,
+        is_local=locality_check(published=settings.published),
     )
     app = App(
         settings=settings,
@@ -339,7 +340,6 @@ def _with_page(app: App) -> App:
     from akash_gradio.compare.run_store import open_run_store
     from akash_gradio.compare.votes.factory import open_vote_store
     from akash_gradio.files.reader import FileReader
-    from akash_gradio.http.locality import is_local_request
     from akash_gradio.web.deps import (
         CatalogView,
         ChatDeps,
@@ -400,11 +400,11 @@ def _with_page(app: App) -> App:
     runs = open_run_store(
         settings.data_dir, gateway, catalog.get, lambda: security.running.closing, storage
     )
-    has_password_or_proxy = settings.admin_password or settings.behind_proxy
+    is_local = locality_check(published=settings.published)
     operator = OperatorDeps(
         endpoints=gateway.endpoints,
         checks=CheckService(app.gateway.endpoint, catalog),
-        is_operator=security.is_operator if has_password_or_proxy else is_local_request,
+        is_operator=lambda scope: is_local(scope) or security.is_operator(scope),
     )
     deps = WebDeps(
         page=page_deps,
@@ -566,13 +566,13 @@ def _starlette_options(app: App, page: Page) -> dict[str, Any]:
     from starlette.middleware import Middleware
     from starlette.routing import Route
 
+    from akash_gradio.web.route_table import RouteTable
     from akash_gradio.web.routes import page_routes
 
+    routes = page_routes(page.deps)
+    api = (Route(path, route) for path, route in api_routes(app.api).items())
     return {
-        "routes": [
-            *page_routes(page.deps),
-            *(Route(path, route) for path, route in api_routes(app.api).items()),
-        ],
-        "middleware": [Middleware(page.security.wrap)],
+        "routes": [*routes, *api],
+        "middleware": [Middleware(page.security.wrap, routes=RouteTable(routes))],
         "lifespan": app.lifespan,
     }

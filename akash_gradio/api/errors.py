@@ -54,8 +54,9 @@ TEXTS: Final[Mapping[str, ErrorText]] = {
         f"Incorrect API key provided. {_KEY_HINT}", code="invalid_api_key", headers=_BEARER
     ),
     "no_api_keys_configured": ErrorText(
-        "No API keys are configured on this server (GATEWAY_API_KEYS), so /v1 answers only "
-        "requests from the machine it runs on, and none that come through a proxy.",
+        "No API keys are configured on this server (GATEWAY_API_KEYS). Without them /v1 answers "
+        "only requests from the machine it runs on that come through no proxy, and none where "
+        "the page is protected or published.",
         code="no_api_keys_configured",
     ),
     # Routing

@@ -94,6 +94,7 @@ class _Handlers:
         await call.respond_json(model)
 
     async def describe(self, call: HttpCall) -> None:
+        self._deps.auth.authenticate(call.scope)
         await call.respond(openapi_bytes())
 
     async def report_health(self, call: HttpCall) -> None:

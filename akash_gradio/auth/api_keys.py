@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from akash_gradio.domain.errors import UserError
 from akash_gradio.http.asgi import header
-from akash_gradio.http.locality import is_local_request
+from akash_gradio.http.locality import LocalityCheck, is_local_request
 
 if TYPE_CHECKING:
     from akash_gradio.config.api_keys import GatewayKey
@@ -47,7 +47,11 @@ class ApiKeyAuth:
     """Authenticates the requests to `/v1` and `/metrics`."""
 
     def __init__(
-        self, keys: Iterable[GatewayKey], *, keys_configured: bool, behind_proxy: bool = False
+        self,
+        keys: Iterable[GatewayKey],
+        *,
+        keys_configured: bool,
+        is_local: LocalityCheck = is_local_request,
     ) -> None:
         """Initialize the authentication.
 
@@ -55,10 +59,9 @@ class ApiKeyAuth:
             keys: The valid keys.
             keys_configured: Whether any were configured, valid or not. If not, local requests
                 need no key, and all others are refused.
-            behind_proxy: Whether a proxy may run on this machine, so that no request counts
-                as local.
+            is_local: Decides which requests are local, see `http.locality.locality_check`.
         """
-        self._keys_configured, self._behind_proxy = keys_configured, behind_proxy
+        self._keys_configured, self._is_local = keys_configured, is_local
         self._clients = [(_digest(key.key.get_secret_value()), _client(key)) for key in keys]
 
     def authenticate(self, scope: Mapping[str, Any]) -> ApiClient:
@@ -85,9 +88,6 @@ class ApiKeyAuth:
         """
         if not self._is_local(scope):
             self.authenticate(scope)
-
-    def _is_local(self, scope: Mapping[str, Any]) -> bool:
-        return not self._behind_proxy and is_local_request(scope)
 
     def _find(self, key: str) -> ApiClient | None:
         """Compare with every key, so that the time doesn't depend on which one matches."""

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import logging
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from akash_gradio.http.asgi import (
     Send,
     header,
     is_https,
+    route_path,
     send_not_found,
     send_redirect,
 )
@@ -43,7 +43,6 @@ COOKIE: Final = "ag_hub"
 COOKIE_MAX_AGE_S: Final = 600
 """Time that a visitor has to sign in at the provider, in seconds."""
 SCOPES: Final = "openid profile"
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +110,8 @@ class OAuthLogin:
             signer: Signs the cookie.
             visitors: Identifies networks.
             hosts: The page's own hosts where they are known. Otherwise the request's Host
-                counts, which the provider compares with the registered callback URLs.
+                counts, which `http.hosts` has checked, and which the provider compares with the
+                registered callback URLs.
             clock: Unix time in seconds.
         """
         self._provider, self._allow_list, self._sessions = provider, allow_list, sessions
@@ -124,7 +124,7 @@ class OAuthLogin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request for one of the two paths."""
-        path = scope["path"]
+        path = route_path(scope)
         if scope["method"] != "GET" or path not in (START_PATH, CALLBACK_PATH):
             await send_not_found(send)
             return
@@ -190,8 +190,6 @@ class OAuthLogin:
         host = header(scope, "host").lower()
         if self._hosts:
             host = host if host in self._hosts else self._hosts[0]
-        elif not _HOST.fullmatch(host):
-            raise SignInError("hub_stale")
         scheme = "https" if self._hosts or is_https(scope) else "http"
         return f"{scheme}://{host}{CALLBACK_PATH}"
 

@@ -15,6 +15,7 @@ from akash_gradio.http.asgi import (
     Receive,
     Scope,
     Send,
+    route_path,
     send_json,
     send_not_found,
     send_redirect,
@@ -91,7 +92,7 @@ class SignIn:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to a request for one of these routes."""
-        path, method = scope["path"], scope["method"]
+        path, method = route_path(scope), scope["method"]
         if path.startswith(f"{SIGN_IN_PATH}/") and self._oauth is not None:
             await self._oauth(scope, receive, send)
         elif path == SIGN_OUT_PATH and method == "POST":
@@ -157,7 +158,7 @@ class SignIn:
 
 async def require_sign_in(scope: Scope, send: Send, error: object) -> None:
     """Redirect a visitor without a session to the form, or send a script the error as JSON."""
-    is_page = scope["method"] in ("GET", "HEAD") and scope["path"] == "/"
+    is_page = scope["method"] in ("GET", "HEAD") and route_path(scope) == "/"
     if not is_page:
         await send_json(send, 401, error)
         return

@@ -6,6 +6,7 @@ They are a part of `settings.Settings`. By default, none of them restricts acces
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ class OwnKeysMode(StrEnum):
     ENDPOINTS = "endpoints"
 
 
+HOST_PATTERN: Final = re.compile(r"\*|(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\]")
+"""An entry of ALLOWED_HOSTS in lower case: a host, `*.` and a domain, or `*` for any host."""
 SIGN_IN_OFF: Final = frozenset({"off", "none", "no", "false", "0"})
 LIMITABLE_PARAMETERS: Final = (
     "temperature",
@@ -57,6 +60,14 @@ class AccessSettings(BaseSettings):
         (),
         "Other origins that may send requests: a comma-separated list of `https://host`. Behind a "
         "proxy that changes the `Host` header, include the page's own origin.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = variable(
+        "ALLOWED_HOSTS",
+        (),
+        "Public host names of the page: a comma-separated list, in which `*.example.com` stands "
+        "for its subdomains and `*` for any host. Requests for other names get 421. Not needed "
+        "for IP addresses and local names, on a Space, nor behind `ACCESS_TOKEN`, sign-in or "
+        "`TRUSTED_PROXIES`, where the default is any host (docs/deployment.md).",
     )
     frame_ancestors: Annotated[tuple[str, ...], NoDecode] = variable(
         "FRAME_ANCESTORS",
@@ -252,6 +263,16 @@ class AccessSettings(BaseSettings):
             raise ValueError(hint)
         return {name: tuple(pair) for name, pair in ranges.items()}
 
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        hosts = tuple(part.strip().rstrip(".").lower() for part in value.split(",") if part.strip())
+        if not all(HOST_PATTERN.fullmatch(host) for host in hosts):
+            raise ValueError(messages.HOSTS)
+        return tuple(host.strip("[]") for host in hosts)
+
     @field_validator("allowed_origins", "frame_ancestors", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
@@ -271,9 +292,11 @@ class AccessSettings(BaseSettings):
         return self.sign_in.lower() not in SIGN_IN_OFF
 
     @property
-    def behind_proxy(self) -> bool:
-        """Whether a proxy may be in front, so that a local address proves nothing."""
-        return bool(self.allowed_origins or self.trusted_proxies or self.space_id)
+    def has_front(self) -> bool:
+        """Whether visitors pass a proxy or a sign-in, so that any Host may be right."""
+        return bool(
+            self.access_token or self.requires_sign_in or self.trusted_proxies or self.space_id
+        )
 
     @property
     def limited(self) -> bool:

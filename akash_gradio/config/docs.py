@@ -53,6 +53,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "GRADIO_SERVER_PORT",
         "GRADIO_ROOT_PATH",
         "TRUSTED_PROXIES",
+        "ALLOWED_HOSTS",
         "ALLOWED_ORIGINS",
         "FRAME_ANCESTORS",
         "DEBUG",

@@ -74,6 +74,7 @@ POSTGRES_URL: Final = "must have the form postgresql://user:password@host/name"
 REDIS_URL: Final = "must have the form redis://host:6379/0"
 PROVIDER_URL: Final = "must be a URL that starts with https://, as in https://huggingface.co"
 ORIGINS: Final = "must be a comma-separated list of https://host, without paths"
+HOSTS: Final = "must be a comma-separated list of host names, as in chat.example.com"
 PARAMETER_RANGES: Final = (
     'must be JSON, as in {{"temperature": [0, 1]}}; the parameters are {names}'
 )

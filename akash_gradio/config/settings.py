@@ -29,6 +29,7 @@ from akash_gradio.config.endpoints import EndpointSettings, read_endpoints, read
 from akash_gradio.config.env_file import read_env_file
 from akash_gradio.config.messages import describe_field, describe_value, format_default
 from akash_gradio.domain.chat import EMPTY_MAPPING
+from akash_gradio.domain.loopback import is_loopback_host
 from akash_gradio.domain.model import Problem
 
 
@@ -284,6 +285,25 @@ class Settings(AccessSettings):
     def gateway_keys_configured(self) -> bool:
         """Whether a key for `/v1` is configured, validly or not."""
         return self.gateway_keys_text is not None or self.proxy_key is not None
+
+    @property
+    def published(self) -> bool:
+        """Whether anything shows that the page or `/v1` is meant for others than its operator.
+
+        Then a proxy may run on this machine, so that a local address proves nothing.
+        """
+        return self.has_front or bool(
+            self.allowed_origins
+            or self.allowed_hosts
+            or self.space_hosts
+            or self.admin_password
+            or self.gateway_keys_configured
+            or self.root_path
+            or self.redis_url
+            or self.visitor_messages_per_minute
+            or self.visitor_tokens_per_day
+            or not is_loopback_host(self.server_name)
+        )
 
     @property
     def embedded_enabled(self) -> bool:

@@ -31,6 +31,35 @@ def header(scope: Mapping[str, Any], name: str) -> str:
     return b",".join(values).decode("latin-1")
 
 
+def below_root(scope: Scope) -> Scope:
+    """Return the scope with one unambiguous path, from which every later part reads the same.
+
+    A root path comes from GRADIO_ROOT_PATH, which FastAPI writes into the scope whether or not
+    a proxy has removed it from the request's path, or from a mount, where the path contains it.
+    Routers remove it from the path if it is there. So `/chat/chat/x` behind a proxy that removes
+    `/chat` is another path for a router than for code that reads `scope["path"]`. In the returned
+    scope the path always contains the root path, once.
+
+    Args:
+        scope: Of an HTTP request.
+    """
+    root = scope.get("root_path", "")
+    if not root:
+        return scope
+    if "://" in root:  # Gradio accepts a whole URL
+        root = "/" + root.partition("://")[2].partition("/")[2]
+    root = f"/{root.strip('/')}".rstrip("/")
+    path = scope["path"]
+    if root and not path.startswith(f"{root}/"):
+        path = root + path
+    return {**scope, "path": path, "root_path": root}
+
+
+def route_path(scope: Mapping[str, Any]) -> str:
+    """Return the path below the root path of a scope that `below_root` returned."""
+    return str(scope["path"][len(scope.get("root_path", "")) :])
+
+
 def media_type(value: str) -> str:
     """Return the media type of a Content-Type header, in lower case and without parameters."""
     return value.partition(";")[0].strip().lower()

@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-_PROXY_HEADERS: Final = frozenset({b"forwarded", b"via", b"x-real-ip"})
-_PROXY_PREFIX: Final = b"x-forwarded-"
+from akash_gradio.domain.loopback import is_loopback_host
+
+LocalityCheck = Callable[[Mapping[str, Any]], bool]
+"""Returns whether a request, given by its ASGI scope, is a local one."""
+
+_PROXY_HEADERS: Final = frozenset(
+    {
+        b"forwarded", b"via", b"max-forwards", b"cdn-loop", b"client-ip", b"true-client-ip",
+        b"incap-client-ip", b"wl-proxy-client-ip", b"x-host", b"x-scheme", b"x-ssl", b"x-varnish",
+        b"front-end-https", b"x-client-ip", b"x-client-port",
+    }
+)  # fmt: skip
+_PROXY_PREFIXES: Final = (
+    b"x-forwarded", b"x-forwarder", b"x-real-", b"x-cluster-", b"x-original-",
+    b"x-remote-", b"x-proxy", b"proxy-", b"cf-", b"fastly-", b"fly-", b"tailscale-", b"akamai-",
+    b"x-akamai-", b"x-amzn-", b"x-amz-cf-", b"x-appengine-", b"x-arr-", b"x-azure-", b"x-envoy-",
+    b"x-nf-", b"x-nginx-", b"x-railway-", b"x-sucuri-", b"x-traefik-", b"x-vercel-",
+)  # fmt: skip
+"""Headers that proxies, tunnels and content delivery networks add, from their documentation."""
+
+
+def locality_check(*, published: bool) -> LocalityCheck:
+    """Return the check that decides which requests are local.
+
+    Args:
+        published: Whether the server is meant for other machines too. Then no request counts as
+            local, since a proxy on this machine may pass on requests from anywhere without
+            adding a header (nginx's `proxy_pass` by default).
+    """
+    return _never_local if published else is_local_request
+
+
+def _never_local(_scope: Mapping[str, Any]) -> bool:
+    return False
 
 
 def is_local_request(scope: Mapping[str, Any]) -> bool:
     """Return whether a request comes from this machine, directly, and is meant for it.
 
-    The peer must be a loopback address, and there must be no header of a proxy, behind which
-    the client may be anywhere. A `Host` other than this machine's means DNS rebinding: a website
-    whose name resolves to 127.0.0.1. An `Origin` other than this machine's means a page of another
-    site in a browser on this machine.
+    The peer must be a loopback address, and there must be no sign of a proxy, behind which the
+    client may be anywhere: no header that proxies add, and not HTTP/1.0, which proxies speak to
+    their upstreams (nginx by default) and no current client does. A `Host` other than this
+    machine's means DNS rebinding: a website whose name resolves to 127.0.0.1. An `Origin` other
+    than this machine's means a page of another site in a browser on this machine.
 
     Args:
         scope: The ASGI scope of the request, with header names in lower case.
     """
     client = scope.get("client")
-    if client is None or not _is_loopback(client[0]):
+    if client is None or not is_loopback_host(client[0]) or is_proxied(scope):
         return False
     has_host = False
     for name, value in scope["headers"]:
-        if name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIX):
-            return False
         if name == b"host":
             if not _names_loopback(b"//" + value):
                 return False
@@ -39,6 +69,18 @@ def is_local_request(scope: Mapping[str, Any]) -> bool:
     return has_host
 
 
+def is_proxied(scope: Mapping[str, Any]) -> bool:
+    """Return whether a request shows that it came through a proxy; the absence proves nothing."""
+    if scope.get("http_version") == "1.0":
+        return True
+    return any(_is_proxy_header(name) for name, _ in scope["headers"])
+
+
+@lru_cache(maxsize=512)
+def _is_proxy_header(name: bytes) -> bool:
+    return name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIXES)
+
+
 @lru_cache(maxsize=256)
 def _names_loopback(url: bytes) -> bool:
     try:
@@ -46,14 +88,4 @@ def _names_loopback(url: bytes) -> bool:
         host, _ = parts.hostname or "", parts.port  # an invalid port raises
     except ValueError:
         return False
-    return parts.username is None and (host == "localhost" or _is_loopback(host))
-
-
-@lru_cache(maxsize=256)
-def _is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
+    return parts.username is None and is_loopback_host(host)

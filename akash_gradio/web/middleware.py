@@ -1,15 +1,15 @@
 """The security middleware that every request passes. It is plain ASGI, so streams aren't buffered.
 
-Requests are refused in this order: cross-site requests, bodies that are too large, requests
-without a session, paths of Gradio that the page doesn't use. `/v1`, `/healthz` and `/metrics`
-have their own keys and limits, and their responses are not changed.
+Requests are refused in this order: paths that are not in the table of routes, requests for another
+host, cross-site requests, bodies that are too large, requests without a session. `/v1`, `/healthz`
+and `/metrics` have their own keys and limits, and their responses are not changed.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from akash_gradio.auth.sign_in import SignIn, require_sign_in
@@ -22,9 +22,11 @@ from akash_gradio.http.asgi import (
     Receive,
     Scope,
     Send,
+    below_root,
     header,
     is_https,
     media_type,
+    route_path,
     send_json,
     send_not_found,
 )
@@ -37,43 +39,33 @@ from akash_gradio.http.body import (
     drain_body,
 )
 from akash_gradio.http.compression import MIN_BYTES, choose_encoding, compress
-from akash_gradio.http.locality import is_local_request
+from akash_gradio.http.hosts import HostRules
+from akash_gradio.http.locality import is_local_request, is_proxied
 from akash_gradio.http.origins import is_allowed_origin, is_cross_site
 from akash_gradio.http.shutdown import RunningRequests
+from akash_gradio.web.route_table import Access, OpenRoute, RouteTable
 
 logger = logging.getLogger(__name__)
 
-API_PREFIX: Final = "/v1/"
-API_PATHS: Final = frozenset({"/healthz", "/metrics"})
-PUBLIC_PREFIX: Final = "/page/assets/"
-"""Files that the sign-in page needs."""
-REPORT_PREFIXES: Final = ("/page/sets/", "/page/compare/")
-STARTUP_PATH: Final = "/gradio_api/startup-events"
-"""Requested by Gradio itself, to check that its server has started."""
-INFO_PATH: Final = "/gradio_api/info"
-"""Requested by a Space's page on huggingface.co; it lists no endpoint that could be called."""
-OPEN_PATHS: Final = frozenset(
-    {"/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon", INFO_PATH}
-)
-OPEN_PREFIXES: Final = ("/page/", "/assets/", "/static/")
-"""With `OPEN_PATHS`, all that a browser requests. Gradio's other paths don't exist here:
-uploads, files, proxies, queues, its configuration and its sign-in."""
-
+MAX_SHOWN_HOST: Final = 100
+"""Longest part of a Host header that an error shows, in characters."""
 RenderError = Callable[..., dict[str, object]]
 """Returns the JSON of an error, by its code and facts; see `web.errors.error_body`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OriginRules:
-    """Other sites that may send requests to the page or show it in a frame.
+    """The page's own hosts, and other sites that may send requests to it or frame it.
 
     Attributes:
+        hosts: The hosts that requests may be addressed to.
         allowed_origins: Origins in lower case, besides the page's own, whose pages may send
             requests.
         frame_ancestors: Sources, as in a Content-Security-Policy, besides the page's own host,
             that may show the page in a frame.
     """
 
+    hosts: HostRules = field(default_factory=HostRules)
     allowed_origins: frozenset[str] = frozenset()
     frame_ancestors: str = "https://huggingface.co"
 
@@ -84,6 +76,7 @@ class SecurityMiddleware:
     def __init__(
         self,
         app: ASGIApp,
+        routes: RouteTable,
         rules: OriginRules,
         render_error: RenderError,
         running: RunningRequests,
@@ -92,47 +85,61 @@ class SecurityMiddleware:
         transform_html: Callable[[bytes], bytes] = bytes,
     ) -> None:
         """Wrap an app; see `SecurityStack` for the parts."""
-        self._app, self._rules, self._render_error = app, rules, render_error
+        self._app, self._routes, self._rules, self._render_error = app, routes, rules, render_error
         self._running, self._visitors, self._sign_in = running, visitors, sign_in
         self._transform_html = transform_html
+        self._startup_checked = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] == "websocket":  # the page opens none
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        if scope["type"] != "http":
+        if scope["type"] == "http":
+            scope = below_root(scope)
+            await self._dispatch(self._routes.find(route_path(scope)), scope, receive, send)
+        elif scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        if is_cross_site(scope, self._rules.allowed_origins):
+        elif scope["type"] == "websocket":  # the page opens none
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _dispatch(
+        self, route: OpenRoute | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        is_api = route is not None and route.access is Access.API
+        if not is_api and not self._rules.hosts.admits(scope):
+            logger.debug("request.refused", extra={"outcome": "host"})
+            await drain_body(receive)
+            name = header(scope, "host")[:MAX_SHOWN_HOST]
+            await self._refuse(send, 421, "host_not_allowed", host=name)
+        elif is_cross_site(scope, self._rules.allowed_origins):
             logger.debug("request.refused", extra={"outcome": "cross_site"})
             await drain_body(receive)
             await self._refuse(send, 403, "cross_site")
         elif scope["method"] != "POST":
-            await self._handle(scope, receive, send)
+            await self._handle(route, scope, receive, send)
         elif self._running.closing:
             await drain_body(receive)
             await self._refuse(send, 503, "shutting_down")
         else:
             with self._running.track():
-                await self._handle(scope, receive, send)
+                await self._handle(route, scope, receive, send)
 
-    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(API_PREFIX) or scope["path"] in API_PATHS:
+    async def _handle(
+        self, route: OpenRoute | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if route is not None and route.access is Access.API:
             CURRENT_VISITOR.set(ANONYMOUS)  # the API identifies its clients by their keys
             await self._app(scope, receive, send)
             return
         is_allowed = is_allowed_origin(scope, self._rules.allowed_origins)
         scope = {**scope, CROSS_SITE_ALLOWED: is_allowed}
-        limit = body_limit(scope["path"])
+        limit = body_limit(route_path(scope))
         body = BoundedReceive(receive, limit)
         response = SecuredResponse(
-            scope, send, self._rules, body, self._visitors, self._transform_html
+            route, scope, send, self._rules, body, self._visitors, self._transform_html
         )
         error: BodyError | None
         try:
             check_content_length(scope, limit)
-            await self._admit(scope, body, response.send)
+            await self._admit(route, scope, body, response.send)
         except Exception as exception:
             error = exception if isinstance(exception, BodyError) else body.error
             if error is None:
@@ -142,21 +149,38 @@ class SecurityMiddleware:
         if error is not None and not response.started:
             await self._refuse_body(response.send_own, error)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _admit(
+        self, route: OpenRoute | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Identify the visitor, and pass the request on to the page if it is admitted."""
-        sessions, path = self._sign_in.sessions, scope["path"]
+        sessions = self._sign_in.sessions
         session = sessions.session(scope)
         visitor = self._visitors.visitor(scope, session.user if session else "")
         CURRENT_VISITOR.set(visitor)
-        is_startup_check = _is_startup_check(scope)
-        if self._sign_in.handles(path):
-            await self._sign_in(scope, receive, send)
-        elif not (sessions.admits(scope) or path.startswith(PUBLIC_PREFIX) or is_startup_check):
-            await require_sign_in(scope, send, self._render_error("sign_in_required"))
-        elif path in OPEN_PATHS or path.startswith(OPEN_PREFIXES) or is_startup_check:
+        access = route.access if route is not None else Access.SESSION
+        if access is Access.STARTUP and self._is_startup_check(scope):
+            self._startup_checked = True
             await self._app(scope, receive, send)
-        else:
+        elif access is Access.SIGN_IN:
+            await self._sign_in(scope, receive, send)
+        elif access is not Access.PUBLIC and not sessions.admits(scope):
+            await require_sign_in(scope, send, self._render_error("sign_in_required"))
+        elif route is None or access is Access.STARTUP:
             await send_not_found(send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _is_startup_check(self, scope: Scope) -> bool:
+        """Return whether this is Gradio's own request, which comes from the address it goes to.
+
+        Gradio sends one; a proxy on this machine may look like it later.
+        """
+        client, server = scope.get("client"), scope.get("server")
+        if self._startup_checked or scope["method"] != "GET" or client is None:
+            return False
+        if is_proxied(scope):
+            return False
+        return is_local_request(scope) or (server is not None and client[0] == server[0])
 
     async def _refuse_body(self, send: Send, error: BodyError) -> None:
         if isinstance(error, BodyTooLarge):
@@ -183,6 +207,7 @@ class SecuredResponse:
 
     def __init__(
         self,
+        route: OpenRoute | None,
         scope: Scope,
         send: Send,
         rules: OriginRules,
@@ -193,9 +218,8 @@ class SecuredResponse:
         self._scope, self._send, self._rules, self._body = scope, send, rules, body
         self._visitors, self._transform_html = visitors, transform_html
         self._is_https = is_https(scope)
-        path = scope["path"]
-        self._is_report = path.startswith(REPORT_PREFIXES)
-        self._is_private = path.startswith("/page/") and not path.startswith(PUBLIC_PREFIX)
+        self._is_report = route is not None and route.is_report
+        self._is_private = route is not None and route.is_private
         self.started = False
         self._html_start: Message | None = None
         self._html: list[bytes] = []
@@ -255,16 +279,6 @@ class SecuredResponse:
         elif content == "image/svg+xml" or (content == "text/html" and self._is_report):
             secured.append(security_headers.STATIC_POLICY)
         return [*headers, *((name, value) for name, value in secured if name not in names)]
-
-
-def _is_startup_check(scope: Scope) -> bool:
-    """Return whether this is Gradio's own request, which comes from the address it goes to."""
-    if scope["path"] != STARTUP_PATH or scope["method"] != "GET":
-        return False
-    client, server = scope.get("client"), scope.get("server")
-    if header(scope, "x-forwarded-for") or client is None:
-        return False
-    return is_local_request(scope) or (server is not None and client[0] == server[0])
 
 
 def _media_type(message: Message) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from akash_gradio.auth.http_client import Fetch, fetch
 from akash_gradio.auth.oauth_login import AllowList, OAuthLogin
@@ -15,9 +16,11 @@ from akash_gradio.auth.signing import Signer
 from akash_gradio.auth.visitors import Visitors
 from akash_gradio.config.settings import Settings
 from akash_gradio.http.asgi import ASGIApp
+from akash_gradio.http.hosts import HostRules
 from akash_gradio.http.shutdown import RunningRequests
 from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.web.middleware import OriginRules, RenderError, SecurityMiddleware
+from akash_gradio.web.route_table import RouteTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +43,16 @@ class SecurityStack:
     sign_in: SignIn
     transform_html: Callable[[bytes], bytes] = bytes
 
-    def wrap(self, app: ASGIApp) -> SecurityMiddleware:
-        """Wrap the app in the middleware; usable as Starlette's middleware class."""
+    def wrap(self, app: ASGIApp, routes: RouteTable) -> SecurityMiddleware:
+        """Wrap the app in the middleware; usable as Starlette's middleware class.
+
+        Args:
+            app: The page's app.
+            routes: The routes that it may serve.
+        """
         return SecurityMiddleware(
             app,
+            routes,
             self.rules,
             self.render_error,
             self.running,
@@ -105,7 +114,13 @@ def build_security_stack(
         oauth = OAuthLogin(
             provider, allow_list, sessions, signer, visitors, hosts=settings.space_hosts
         )
+    origins = (urlsplit(origin).hostname or "" for origin in settings.allowed_origins)
+    hosts = HostRules.of(
+        (*settings.allowed_hosts, *settings.space_hosts, *origins, settings.server_name),
+        admits_any=settings.has_front and not settings.allowed_hosts,
+    )
     rules = OriginRules(
+        hosts=hosts,
         allowed_origins=frozenset(settings.allowed_origins),
         frame_ancestors=" ".join(settings.frame_ancestors),
     )

@@ -679,8 +679,8 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     ),
     "operator_only": ErrorText(
         "Only the operator of this page can check endpoints.",
-        "Open the page as http://localhost on the computer that runs it, or sign in with "
-        "ADMIN_PASSWORD if it is set.",
+        "If you run it, set ADMIN_PASSWORD and sign in at page/sign-in?as=host. Without a sign "
+        "that the page is published, http://localhost on the server's computer needs no password.",
     ),
     "check_endpoint_unknown": ErrorText(
         "This endpoint can't be checked.",
@@ -745,6 +745,10 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
         "Ask the operator to check the database. Your votes are kept in this browser.",
     ),
     # ── middleware ──
+    "host_not_allowed": ErrorText(
+        "This server does not answer for the host name {host}.",
+        "If you run it, add the name to ALLOWED_HOSTS. Otherwise open the page at its own address.",
+    ),
     "body_too_large": ErrorText(
         "This request is too large: the limit is {limit} MB.", "Shorten it and send it again."
     ),

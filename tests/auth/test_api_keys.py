@@ -12,6 +12,7 @@ import pytest
 from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.errors import UserError
+from akash_gradio.http.locality import LocalityCheck, locality_check
 from tests.api.serving import (
     LONG_TIMEOUTS,
     ReceivedResponse,
@@ -32,7 +33,7 @@ def scope(peer: str = "127.0.0.1", **headers: str) -> dict[str, Any]:
     return request_scope(peer, host, None, *lines)
 
 
-def auth(keys: object, **options: bool) -> ApiKeyAuth:
+def auth(keys: object, **options: LocalityCheck) -> ApiKeyAuth:
     text = keys if isinstance(keys, str) else json.dumps(keys)
     settings = read_settings({"GATEWAY_API_KEYS": text} if text else {}, None)
     configured = settings.gateway_keys_configured
@@ -105,11 +106,11 @@ def test_metrics_are_for_local_requests_and_for_keys() -> None:
             other.authenticate_metrics(scope("203.0.113.5"))
 
 
-def test_behind_a_proxy_no_request_is_local() -> None:
-    behind_proxy = auth("", behind_proxy=True)
-    assert error_of(behind_proxy, scope()) == (403, "no_api_keys_configured")
+def test_once_the_server_is_published_no_request_is_local() -> None:
+    published = auth("", is_local=locality_check(published=True))
+    assert error_of(published, scope()) == (403, "no_api_keys_configured")
     with pytest.raises(UserError):
-        behind_proxy.authenticate_metrics(scope())
+        published.authenticate_metrics(scope())
 
 
 async def test_openais_sdk_raises_an_authentication_error_for_a_wrong_key() -> None:

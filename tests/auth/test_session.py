@@ -13,7 +13,7 @@ from akash_gradio.auth.signing import Signer
 from akash_gradio.domain.errors import LimitReached
 from akash_gradio.http.asgi import Message, Scope
 from akash_gradio.web import texts
-from tests.web.client import BrowserResponse, RecordedRequests, client, security_stack, small_app
+from tests.web.client import BrowserResponse, RecordedRequests, client, security_stack, wrap
 
 TOKEN, PASSWORD = "let-me-in-9f3", "host-only-7b2"
 GUESSES = 500
@@ -231,14 +231,15 @@ def test_the_right_secret_resets_the_wrong_attempts(
 
 def sign_in_scope(address: str = "198.51.100.7") -> Scope:
     return {
-        "type": "http", "method": "POST", "path": "/page/sign-in", "headers": [],
+        "type": "http", "method": "POST", "path": "/page/sign-in",
+        "headers": [(b"host", b"localhost")],
         "query_string": b"", "scheme": "http", "client": (address, 1),
     }  # fmt: skip
 
 
 async def test_a_form_that_stops_coming_is_no_attempt() -> None:
     stack, statuses = security_stack(LOCKED), list[int]()
-    app = stack.wrap(small_app(RecordedRequests()))
+    app = wrap(stack)
 
     async def receive() -> Message:
         raise TimeoutError
@@ -254,7 +255,7 @@ async def test_a_form_that_stops_coming_is_no_attempt() -> None:
 
 
 async def test_five_hundred_guesses_at_once_are_ten_attempts() -> None:
-    app, statuses = security_stack(LOCKED).wrap(small_app(RecordedRequests())), list[int]()
+    app, statuses = wrap(security_stack(LOCKED)), list[int]()
     all_waiting = asyncio.Barrier(GUESSES)
 
     async def guess(number: int) -> None:

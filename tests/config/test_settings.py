@@ -68,6 +68,7 @@ DEFAULTS: dict[str, Any] = {
     "GRADIO_SERVER_NAME": "127.0.0.1",
     "GRADIO_SERVER_PORT": 7860,
     "GRADIO_ROOT_PATH": "",
+    "ALLOWED_HOSTS": (),
     "ALLOWED_ORIGINS": (),
     "FRAME_ANCESTORS": ("https://huggingface.co",),
     "TRUSTED_PROXIES": 0,
@@ -499,6 +500,10 @@ def test_a_problem_with_the_token_does_not_show_it() -> None:
     [
         ("ALLOWED_ORIGINS", "friend.example"),
         ("ALLOWED_ORIGINS", "https://friend.example/page"),
+        ("ALLOWED_HOSTS", "https://chat.example"),
+        ("ALLOWED_HOSTS", "chat.example:443"),
+        ("ALLOWED_HOSTS", "a b"),
+        ("ALLOWED_HOSTS", "*example"),
         ("FRAME_ANCESTORS", "https://a.example; script-src *"),
         ("PARAMETER_RANGES", "{"),
         ("PARAMETER_RANGES", '{"seed": [0, 1]}'),
@@ -521,8 +526,34 @@ def test_access_settings_are_read() -> None:
         ALLOWED_MODELS="org/one, two",
     )
     assert settings.problems == ()
+    assert read(ALLOWED_HOSTS="Chat.Example., *.b.example, *, [::1]").allowed_hosts == (
+        "chat.example", "*.b.example", "*", "::1",
+    )  # fmt: skip
     assert settings.allowed_origins == ("https://a.example", "https://b.example:8443")
     assert settings.parameter_ranges == {"temperature": (0, 1.5), "max_tokens": (1, 64)}
     assert settings.allowed_models == ("org/one", "two")
     assert settings.limited
     assert not read().limited
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ACCESS_TOKEN": "t"}, {"SIGN_IN": "huggingface"}, {"ALLOWED_USERS": "ann"},
+        {"ADMIN_PASSWORD": "p"}, {"TRUSTED_PROXIES": "1"}, {"SPACE_ID": "me/demo"},
+        {"SPACE_HOST": "me.hf.space"}, {"ALLOWED_HOSTS": "a.example"}, {"ALLOWED_HOSTS": "*"},
+        {"ALLOWED_ORIGINS": "https://a.example"}, {"GATEWAY_API_KEYS": "key-of-ann"},
+        {"PROXY_API_KEY": "key-of-ann"}, {"GRADIO_ROOT_PATH": "/chat"},
+        {"REDIS_URL": "redis://localhost"}, {"VISITOR_MESSAGES_PER_MINUTE": "5"},
+        {"VISITOR_TOKENS_PER_DAY": "5"}, {"GRADIO_SERVER_NAME": "0.0.0.0"},
+        {"GRADIO_SERVER_NAME": "::"}, {"GRADIO_SERVER_NAME": "192.168.1.5"},
+        {"GRADIO_SERVER_NAME": "mybox"},
+    ],
+)  # fmt: skip
+def test_any_sign_of_protection_or_publication_counts(variables: dict[str, str]) -> None:
+    assert read(**variables).published
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
+def test_a_server_on_loopback_without_such_a_sign_is_not_published(name: str) -> None:
+    assert not read(GRADIO_SERVER_NAME=name, TOKENS_PER_DAY="5", DEBUG="true").published

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from akash_gradio.http.locality import is_local_request
+from akash_gradio.http.locality import is_local_request, locality_check
 
 LOCAL_PEERS = ("127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1")
 OTHER_PEERS = (None, "", "10.0.0.7", "203.0.113.5", "2001:db8::1", "::ffff:10.0.0.7", "testclient")
@@ -23,6 +23,30 @@ PROXY_HEADERS = (
     ("forwarded", "for=127.0.0.1"),
     ("x-real-ip", "127.0.0.1"),
     ("via", "1.1 proxy"),
+    ("x-forwarded", "for=127.0.0.1"),
+    ("x-forwarded-server", "h"),
+    ("x-forwarded-prefix", "/chat"),
+    ("x-forwarded-port", "443"),
+    ("x-forwarded-ssl", "on"),
+    ("x-original-url", "/"),
+    ("x-original-forwarded-for", "127.0.0.1"),
+    ("x-client-ip", "127.0.0.1"),
+    ("x-cluster-client-ip", "127.0.0.1"),
+    ("x-remote-addr", "127.0.0.1"),
+    ("x-scheme", "https"),
+    ("true-client-ip", "127.0.0.1"),
+    ("cf-connecting-ip", "127.0.0.1"),
+    ("cf-ray", "1"),
+    ("cdn-loop", "cloudflare"),
+    ("fastly-client-ip", "127.0.0.1"),
+    ("fly-client-ip", "127.0.0.1"),
+    ("tailscale-user-login", "ann"),
+    ("x-amzn-trace-id", "Root=1"),
+    ("x-azure-clientip", "127.0.0.1"),
+    ("x-envoy-external-address", "127.0.0.1"),
+    ("x-appengine-user-ip", "127.0.0.1"),
+    ("proxy-connection", "keep-alive"),
+    ("max-forwards", "10"),
 )
 
 
@@ -75,3 +99,14 @@ def test_every_host_and_origin_has_to_be_this_machine() -> None:
     assert not is_local_request(
         scope("::1", "localhost", "http://localhost", ("origin", "https://evil.example"))
     )
+
+
+def test_http_1_0_is_a_sign_of_a_proxy() -> None:
+    """nginx's `proxy_pass` adds no header by default, and speaks HTTP/1.0."""
+    assert not is_local_request({**scope(), "http_version": "1.0"})
+    assert is_local_request({**scope(), "http_version": "1.1"})
+
+
+def test_no_request_is_local_once_the_server_is_published() -> None:
+    assert locality_check(published=False)(scope())
+    assert not locality_check(published=True)(scope())

@@ -27,7 +27,7 @@ from tests.api.serving import chat_body, serving
 from tests.quota.fakes import FakeBackend
 from tests.quota.redis_server import RedisServer
 from tests.stubs import StubEndpoint, entry, settings_for
-from tests.web.client import RecordedRequests, security_stack, small_app
+from tests.web.client import security_stack, wrap
 from tests.web.fakes import (
     Clock,
     FakeChatGateway,
@@ -222,7 +222,7 @@ async def test_replicas_share_the_limit_of_sign_in_attempts(replicas: Replicas) 
     signer, clients = Signer("the same"), []
     for counters in replicas:
         stack = security_stack({"ACCESS_TOKEN": TOKEN}, counters=counters, signer=signer)
-        transport = httpx.ASGITransport(stack.wrap(small_app(RecordedRequests())))
+        transport = httpx.ASGITransport(wrap(stack))
         clients.append(httpx.AsyncClient(transport=transport, base_url="http://page.example"))
 
     async def status(number: int, secret: str) -> int:

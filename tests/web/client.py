@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
@@ -15,11 +17,15 @@ from starlette.testclient import TestClient
 from akash_gradio.auth.http_client import Fetch, fetch
 from akash_gradio.auth.signing import Signer
 from akash_gradio.config.settings import read_settings
+from akash_gradio.http.asgi import ASGIApp
 from akash_gradio.quota.counters import Counters, LocalCounters
 from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.web.errors import error_body
+from akash_gradio.web.route_table import RouteTable
+from akash_gradio.web.routes import page_routes
 from akash_gradio.web.security import SecurityStack, build_security_stack
 from akash_gradio.web.sign_in_page import sign_in_html
+from tests.web.fakes import FakeChatGateway, make_deps
 
 BrowserResponse: TypeAlias = Any
 """A response of `TestClient`: of httpx2 where it is installed, otherwise of httpx."""
@@ -79,11 +85,26 @@ def small_app(requests: RecordedRequests) -> Starlette:
             Route("/", page),
             Route("/page/stream", stream),
             Route("/page/drawing", drawing),
+            Route("/page/body", read, methods=["POST"]),
             Route("/page/sets/report", report, methods=["POST"]),
             Route("/page/compare/report", report, methods=["POST"]),
             Route("/{rest:path}", read, methods=["GET", "POST", "PUT"]),
         ]
     )
+
+
+@cache
+def page_table() -> RouteTable:
+    """Return the table of the page's real routes, and of the small app's own."""
+    deps = make_deps(FakeChatGateway(), Path("no-pictures"))
+    own = [route for route in small_app(RecordedRequests()).routes if isinstance(route, Route)]
+    extra = [route for route in own if "{" not in route.path]
+    return RouteTable([*page_routes(deps), *extra])
+
+
+def wrap(stack: SecurityStack, requests: RecordedRequests | None = None) -> ASGIApp:
+    """Return the small app behind a security stack."""
+    return stack.wrap(small_app(requests or RecordedRequests()), page_table())
 
 
 def security_stack(
@@ -94,7 +115,7 @@ def security_stack(
     signer: Signer | None = None,
     problems: int = 0,
 ) -> SecurityStack:
-    """Return a security stack.
+    """Return a security stack for hosts like `page.example`.
 
     Args:
         variables: The environment.
@@ -103,7 +124,7 @@ def security_stack(
         signer: Signs the cookies.
         problems: Number of mistakes in the variables.
     """
-    settings = read_settings(variables, None)
+    settings = read_settings({"ALLOWED_HOSTS": "*.example", **variables}, None)
     assert len(settings.problems) == problems
     limiter = RateLimiter(counters or LocalCounters())
     return build_security_stack(
@@ -128,7 +149,7 @@ def client(
         address: The browser's address.
         tls: Whether the page is served over HTTPS.
     """
-    app = (stack or security_stack(variables)).wrap(small_app(requests or RecordedRequests()))
+    app = wrap(stack or security_stack(variables), requests)
     scheme = "https" if tls else "http"
     return TestClient(
         app, f"{scheme}://page.example", follow_redirects=False, client=(address, 50_000)

@@ -22,7 +22,7 @@ from akash_gradio.markdown.renderer import render
 from akash_gradio.web import texts
 from akash_gradio.web.deps import WebDeps
 from akash_gradio.web.schemas import BODY_LIMIT_BYTES
-from tests.web.client import security_stack
+from tests.web.client import page_table, security_stack
 from tests.web.fakes import (
     STARTED,
     ClientRequest,
@@ -338,7 +338,9 @@ def test_a_request_from_an_allowed_origin_is_accepted(
     deps: WebDeps, gateway: FakeChatGateway
 ) -> None:
     invited = TestClient(
-        security_stack({"ALLOWED_ORIGINS": "https://friend.example"}).wrap(make_page(deps))
+        security_stack({"ALLOWED_ORIGINS": "https://friend.example"}).wrap(
+            make_page(deps), page_table()
+        )
     )
     headers = {"sec-fetch-site": "cross-site", "origin": "https://friend.example"}
     assert invited.post("/page/reply", json=reply_request("x"), headers=headers).status_code == 200
