@@ -14,6 +14,12 @@ class SettingsKeywords(TypedDict, total=False):
     """`ALLOWED_ORIGINS`: Other origins that may send requests: a comma-separated list of
     `https://host`. Behind a proxy that changes the `Host` header, include the page's own origin.
     """
+    allowed_hosts: str | Sequence[str] | None
+    """`ALLOWED_HOSTS`: Public host names of the page: a comma-separated list, in which
+    `*.example.com` stands for its subdomains and `*` for any host. Requests for other names get
+    421. Not needed for IP addresses and local names, on a Space, nor behind `ACCESS_TOKEN`,
+    sign-in or `TRUSTED_PROXIES`, where the default is any host (docs/deployment.md).
+    """
     frame_ancestors: str | Sequence[str] | None
     """`FRAME_ANCESTORS`: Origins that may embed the page in a frame: a comma-separated list of
     `https://host`.
