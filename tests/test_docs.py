@@ -224,11 +224,13 @@ def test_the_worked_examples_of_routing_are_correct(title: str, weights: tuple[i
 
 def test_the_documented_numbers_are_those_of_the_code() -> None:
     text = text_of(DOCS / "llm-gateway.md")
-    row, of, window = breaker.MAX_FAILURES_IN_A_ROW, breaker.MAX_FAILURES_IN_WINDOW, breaker.WINDOW
-    assert f"{row} failures in a row, or {of} failures in its last {window}" in text
+    assert f"{breaker.MAX_DOWN_IN_A_ROW} requests in a row found it down" in text
+    assert f"{breaker.DEVIATIONS:g} standard deviations" in text
+    assert f"{breaker.MIN_DIFFERENCE:.0%}" in text.replace(" %", "%")
     assert f"{breaker.FIRST_PAUSE_S:g} s at first" in text
     assert f"{breaker.MAX_PAUSE_S / 60:g} min at most" in text
     assert f"{retries.BUDGET_FLOOR} in {retries.BUDGET_WINDOW_S:g} s" in text
+    assert f"{retries.RESCUE_EARNINGS:g} more" in text
     assert f"{retries.MAX_BACKOFF_S:g} s at most" in text
     default = read_settings({}, None)
     rounds = range(1, default.retry_attempts + 1)

@@ -45,6 +45,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "CONNECT_TIMEOUT",
         "FIRST_TOKEN_TIMEOUT",
         "IDLE_TIMEOUT",
+        "REQUEST_TIMEOUT",
         "DISCOVERY_INTERVAL",
         "HEALTH_PROBE",
     ),

@@ -96,7 +96,11 @@ class Settings(AccessSettings):
         "comma-separated list.",
     )
     retry_attempts: int = _variable(
-        "RETRY_ATTEMPTS", 3, "Retries of a request after its first attempt.", ge=0, le=20
+        "RETRY_ATTEMPTS",
+        3,
+        "Attempts of a request after its first one, at other endpoints or again at the same.",
+        ge=0,
+        le=20,
     )
     retry_delay_ms: int = _variable(
         "RETRY_DELAY",
@@ -113,6 +117,14 @@ class Settings(AccessSettings):
     )
     idle_timeout_s: float = _variable(
         "IDLE_TIMEOUT", 30.0, "Maximum seconds between two tokens.", gt=0, le=3600
+    )
+    request_timeout_s: float = _variable(
+        "REQUEST_TIMEOUT",
+        3600.0,
+        "Maximum seconds of a request, from its arrival to the end of its answer, with all its "
+        "attempts and pauses.",
+        gt=0,
+        le=86_400,
     )
     routing: Routing = _variable(
         "ROUTING",

@@ -129,11 +129,11 @@ class Codec(Protocol[ItemT_co]):
 class ChatCodec:
     """The codec of a `ChatRequest`, which yields events."""
 
-    expects_whole_response = False
     sink: Sink | None = None
 
     def __init__(self, request: ChatRequest) -> None:
         self.model, self.endpoint, self.stream = request.model, request.endpoint, request.stream
+        self.expects_whole_response = not request.stream
         self._request = request
 
     def select_fallbacks(self, models: Sequence[str], cards: Cards) -> tuple[str, ...]:

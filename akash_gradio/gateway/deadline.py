@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from types import TracebackType
 from typing import Any
 
@@ -24,10 +25,12 @@ class Deadline:
 
     Args:
         seconds: The time for the first waits.
+        limit_s: Seconds until the end of the last wait, whatever the time between the waits.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, limit_s: float = math.inf) -> None:
         self._loop = asyncio.get_running_loop()
+        self._limit = self._loop.time() + limit_s
         self._left_s = seconds
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -35,6 +38,11 @@ class Deadline:
         self._waiting: asyncio.Task[Any] | None = None
         self._cancelled_before = 0
         self._expired = False
+
+    @property
+    def limit_passed(self) -> bool:
+        """Whether `limit_s` is over."""
+        return self._loop.time() >= self._limit
 
     def renew(self, seconds: float) -> None:
         """Set the time left for the next waits."""
@@ -91,14 +99,14 @@ class Deadline:
 
     def _arm(self) -> None:
         self.close()
-        self._timer_at = self._due
-        self._timer = self._loop.call_at(self._due, self._on_timer)
+        self._timer_at = min(self._due, self._limit)
+        self._timer = self._loop.call_at(self._timer_at, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
         if self._waiting is None:
             return
-        if self._loop.time() < self._due:
+        if self._loop.time() < min(self._due, self._limit):
             self._arm()
         else:
             self._expired = True

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
+from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
-from akash_gradio.gateway.breaker import Breaker
+from akash_gradio.gateway.endpoint_health import KEY, EndpointHealth
+from akash_gradio.gateway.failure_policy import Scope, judge, kind_of
 from akash_gradio.gateway.policies import Candidate
 
 if TYPE_CHECKING:
@@ -21,24 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MODEL_MISSING_S: Final = 60.0
-"""How long a model isn't requested from an endpoint that responded with 404."""
 NEWEST_WEIGHT: Final = 0.2
 """Weight of the newest time to first token in its moving average."""
-_LOADING: Final = re.compile(r"\b(?:loading|starting|waking|warming)\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _MissingModel:
-    """A model that the endpoint doesn't have.
-
-    Attributes:
-        until: When it may be requested again, as `now` of the endpoint's methods.
-        error: The response that said so.
-    """
-
-    until: float
-    error: EndpointError
 
 
 class Endpoint:
@@ -48,7 +33,7 @@ class Endpoint:
         accepts_usage: Whether it accepts `stream_options`; False once it rejected them.
         listed: Whether its list of models was requested, successfully or not.
         in_flight: Calls that it is answering.
-        last_failure: None before any.
+        health: Its breakers, pauses and recent failures.
     """
 
     def __init__(self, entry: EndpointSettings) -> None:
@@ -57,17 +42,12 @@ class Endpoint:
         self.accepts_usage = True
         self.listed = False
         self.in_flight = 0
-        self.last_failure: EndpointError | None = None
-        self._breaker = Breaker()
+        self.health = EndpointHealth()
         self._models: dict[str, ServedModel] | None = None
         if entry.models is not None:
             self._models = {model: ServedModel(id=model) for model in entry.models}
-        self._missing: dict[str, _MissingModel] = {}
-        self._worked = False
-        self._reason = ""
         self._first_token_s: float | None = None
         self._learned: dict[str, Capabilities] = {}
-        self._down_since: float | None = None
         self._freed = asyncio.Event()
 
     @property
@@ -90,31 +70,26 @@ class Endpoint:
         """Return whether it lists the model."""
         return self._models is not None and model in self._models
 
-    def ready_in_s(self, model: str, now: float) -> float:
-        """Return the seconds until it may be used for the model, 0 when it may be used now."""
-        missing = self._missing.get(model)
-        wait_s = self._breaker.ready_in_s(now)
-        return max(wait_s, missing.until - now) if missing else wait_s
-
-    def blocking_error(self, model: str, now: float) -> EndpointError | None:
-        """Return the failure because of which it isn't used for the model now."""
-        missing = self._missing.get(model)
-        return missing.error if missing and missing.until > now else self.last_failure
+    def token_limit(self, model: str) -> int | None:
+        """Return the context that it reports for the model, None when unknown."""
+        served = (self._models or {}).get(model)
+        return served.token_limit if served is not None else None
 
     def candidate(self) -> Candidate:
         """Return the view that a routing policy has of it."""
         return Candidate(alias=self.alias, weight=self.entry.weight, in_flight=self.in_flight)
 
-    def begin_call(self) -> bool:
-        """Count a call that is sent now, and return whether it is the breaker's probe."""
+    def begin_call(self, model: str) -> bool:
+        """Count a call that is sent now, and return whether it is a breaker's probe."""
         self.in_flight += 1
-        return self._breaker.begin()
+        return self.health.begin(model)
 
-    def end_call(self, probe: bool) -> None:
+    def end_call(self, model: str, probe: bool) -> None:
         """Count the end of a call, whatever its outcome."""
         self.in_flight -= 1
         self._freed.set()
-        self._breaker.abandoned(probe)
+        if probe:
+            self.health.end(model)
 
     async def acquire_slot(self) -> None:
         """Wait for a slot for the checker, and occupy it; one slot stays free for chats."""
@@ -143,54 +118,10 @@ class Endpoint:
 
     def record_first_token(self, model: str, probe: bool, first_token_s: float | None) -> None:
         """Record a first token, and the seconds to it (None leaves the average unchanged)."""
-        self._breaker.first_token(probe)
-        self._missing.pop(model, None)
+        self.health.record_first_token(model, probe)
         if first_token_s is not None:
             before = self._first_token_s if self._first_token_s is not None else first_token_s
             self._first_token_s = before + NEWEST_WEIGHT * (first_token_s - before)
-
-    def record_success(self) -> None:
-        """Record a complete answer."""
-        self._breaker.succeeded()
-        self._worked, self._reason = True, ""
-
-    def record_rejection(self, probe: bool) -> None:
-        """Record that it rejected a request as invalid, which shows that it works."""
-        self._breaker.alive(probe)
-        self._worked = True
-
-    def record_failure(
-        self, error: EndpointError, model: str, now: float, probe: bool, rest_s: float
-    ) -> None:
-        """Record a failed attempt or an interrupted answer.
-
-        The error is kept without its traceback and context, which would keep the whole call alive.
-
-        Args:
-            rest_s: How long to pause after a 429 without a delay.
-        """
-        status = error.upstream_status if isinstance(error, EndpointRefused) else None
-        retry_after_s = error.retry_after_s if isinstance(error, EndpointRefused) else None
-        self.last_failure, self._reason = error.with_traceback(None), type(error).__name__
-        error.__context__ = None
-        if retry_after_s is not None or status == 429:
-            self._breaker.rest(now, rest_s if retry_after_s is None else retry_after_s)
-        if status == 404:
-            self._missing[model] = _MissingModel(now + MODEL_MISSING_S, error)
-        if status in (404, 429):
-            self._breaker.alive(probe)
-            return
-        wrong_key = status in (401, 403)
-        if wrong_key:
-            self._reason = "key"
-        was_open = self._breaker.open
-        self._breaker.failed(now, probe, at_once=wrong_key)
-        if self._breaker.open and not was_open:
-            self._down_since = now
-
-    def rest(self, now: float, seconds: float) -> None:
-        """Pause it because another replica found it down."""
-        self._breaker.rest(now, seconds)
 
     def is_usage_rejection(self, error: RequestRefused) -> bool:
         """Return whether it rejected `stream_options`, which then aren't sent any more."""
@@ -202,8 +133,7 @@ class Endpoint:
 
     def record_reachable(self) -> None:
         """Record a response that shows that the server runs."""
-        if not self._breaker.open:
-            self._worked, self._reason = True, ""
+        self.health.record_reachable(self._models or ())
 
     def set_models(self, models: tuple[ServedModel, ...]) -> None:
         """Set the models that it lists."""
@@ -215,14 +145,14 @@ class Endpoint:
 
         The same failure is logged once.
         """
-        refused = isinstance(error, EndpointRefused) and error.upstream_status in (401, 403)
-        reason = "key" if refused else type(error).__name__
-        if reason != self._reason:
+        account = judge(error).scope is Scope.ACCOUNT
+        reason = KEY if account else type(error).__name__
+        if reason != self.health.reason:
             facts = {"endpoint": self.alias, "outcome": reason, "fact": str(error)}
             logger.warning("endpoint.list_failed", extra=facts)
-        self._reason = reason
+        self.health.reason = reason
         if isinstance(error, EndpointError):
-            self.last_failure = error
+            self.health.last_failure = error
 
     def status(self, now: float, epoch_s: float = 0.0) -> EndpointStatus:
         """Return a snapshot of its state.
@@ -231,7 +161,7 @@ class Endpoint:
             epoch_s: The difference between seconds since the epoch and `now`.
         """
         state = self._state(now)
-        since = self._down_since if state is EndpointState.DOWN else None
+        since = self.health.down_since(self._models or ())
         return EndpointStatus(
             alias=self.alias,
             state=state,
@@ -239,7 +169,7 @@ class Endpoint:
             priority=self.entry.priority,
             models=self.models,
             in_flight=self.in_flight,
-            reason=self._reason,
+            reason=self.health.reason,
             first_token_s=self._first_token_s,
             busy=self.busy,
             waking=state is EndpointState.DOWN and self._is_loading,
@@ -250,10 +180,8 @@ class Endpoint:
     @property
     def _is_loading(self) -> bool:
         """Whether its last failure says that the server is still starting."""
-        error = self.last_failure
-        if not isinstance(error, EndpointRefused) or error.upstream_status != 503:
-            return False
-        return _LOADING.search(error.detail) is not None
+        error = self.health.last_failure
+        return isinstance(error, EndpointRefused) and kind_of(error) is FailureKind.LOADING
 
     def _capabilities(self) -> Mapping[str, Capabilities]:
         if self.accepts_usage:
@@ -264,8 +192,8 @@ class Endpoint:
     def _state(self, now: float) -> EndpointState:
         if self.drained:
             return EndpointState.DRAINED
-        if self._breaker.open or (self._models is None and self.listed):
+        if self.health.down(self._models or ()) or (self._models is None and self.listed):
             return EndpointState.DOWN
-        if self._breaker.resting(now):
+        if self.health.resting(self._models or (), now):
             return EndpointState.RESTING
-        return EndpointState.READY if self._worked else EndpointState.UNKNOWN
+        return EndpointState.READY if self.health.worked else EndpointState.UNKNOWN

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from akash_gradio.domain.errors import (
     AkashGradioError,
     EndpointError,
-    EndpointRefused,
     EndpointTimeout,
     EndpointUnreachable,
     NoEndpoint,
@@ -22,6 +21,7 @@ from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.gateway.discovery import fetch_models
 from akash_gradio.gateway.endpoint import Endpoint
+from akash_gradio.gateway.failure_policy import Scope, judge
 from akash_gradio.gateway.policies import POLICIES, CurrentWeights
 from akash_gradio.gateway.transport import Transport
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SUCCESS_STEPS: Final = 10
+"""Shares of success that differ by less than a tenth count as equal."""
 STARTING_WEIGHT: Final = 1
 STARTING_PRIORITY: Final = 1
 
@@ -43,45 +45,81 @@ class EndpointPool:
         self._expected: dict[str, tuple[str, ...]] = {}
         self._weights: dict[tuple[str, int], CurrentWeights] = {}
         self._discoveries: dict[Endpoint, asyncio.Task[None]] = {}
+        self._serving: dict[str, tuple[Endpoint, ...]] = {}
+        """The endpoints of each model requested so far; cleared when any list changes."""
 
     def put(self, entry: EndpointSettings) -> None:
         """Add an endpoint, or replace the one with its name, whose state is discarded."""
         self._expected.pop(entry.name, None)
         self._endpoints[entry.name] = Endpoint(entry)
+        self._serving.clear()
 
     def expect(self, alias: str, models: tuple[str, ...]) -> None:
         """Announce an endpoint that is starting, or restarting."""
         self._endpoints.pop(alias, None)
         self._expected[alias] = models
+        self._serving.clear()
 
     def remove(self, alias: str) -> None:
         """Remove an endpoint, if it exists."""
         self._endpoints.pop(alias, None)
         self._expected.pop(alias, None)
+        self._serving.clear()
 
-    def rest(self, alias: str, now: float, seconds: float) -> None:
-        """Pause an endpoint, if it exists."""
+    def avoid(self, alias: str, now: float, seconds: float) -> None:
+        """Prefer other endpoints for some time, if this one exists."""
         if alias in self._endpoints:
-            self._endpoints[alias].rest(now, seconds)
+            self._endpoints[alias].health.avoid(now, seconds)
 
-    def serving(self, model: str, pinned: str | None = None) -> list[Endpoint]:
+    def serving(self, model: str, pinned: str | None = None) -> tuple[Endpoint, ...]:
         """Return the endpoints that list the model; with `pinned`, only the one with that alias."""
-        return [
-            endpoint
-            for endpoint in self._endpoints.values()
-            if endpoint.serves(model) and pinned in (None, endpoint.alias)
-        ]
+        serving = self._serving.get(model)
+        if serving is None:
+            serving = tuple(e for e in self._endpoints.values() if e.serves(model))
+            if serving:  # names that no endpoint serves are not collected
+                self._serving[model] = serving
+        if pinned is not None:
+            return tuple(endpoint for endpoint in serving if endpoint.alias == pinned)
+        return serving
 
-    def choose(self, model: str, ready: Sequence[Endpoint]) -> Endpoint:
+    def choose(self, model: str, ready: Sequence[Endpoint], *, best: bool = False) -> Endpoint:
         """Choose among the endpoints of the lowest priority number, by the policy.
 
         Args:
             ready: At least one.
+            best: Whether to choose only among those with the best recent success.
         """
         tier = min(endpoint.entry.priority for endpoint in ready)
-        candidates = [e.candidate() for e in ready if e.entry.priority == tier]
+        chosen = [endpoint for endpoint in ready if endpoint.entry.priority == tier]
+        if best and len(chosen) > 1:
+            shares = [round(SUCCESS_STEPS * e.health.success_share(model)) for e in chosen]
+            largest = max(shares)
+            chosen = [e for e, share in zip(chosen, shares, strict=True) if share == largest]
         weights = self._weights.setdefault((model, tier), {})
-        return self._endpoints[self._policy(candidates, weights)]
+        return self._endpoints[self._policy([e.candidate() for e in chosen], weights)]
+
+    def peers(self, endpoint: Endpoint, model: str, now: float) -> list[Endpoint]:
+        """Return the other endpoints that can take the model's requests now."""
+        return [
+            peer
+            for peer in self.serving(model)
+            if peer is not endpoint
+            and not peer.drained
+            and peer.health.available(model, now)
+            and not peer.health.resting_in_s(model, now)
+        ]
+
+    def count_error(self, endpoint: Endpoint, model: str, now: float) -> None:
+        """Count a request that failed with an error; see `EndpointHealth.count_error`."""
+        peers = [peer.health for peer in self.peers(endpoint, model, now)]
+        endpoint.health.count_error(model, now, peers)
+
+    def record_interruption(
+        self, endpoint: Endpoint, error: EndpointError, model: str, now: float
+    ) -> None:
+        """Record that an answer broke off; see `EndpointHealth.record_interruption`."""
+        peers = [peer.health for peer in self.peers(endpoint, model, now)]
+        endpoint.health.record_interruption(error, model, now, peers)
 
     def expects(self, model: str, pinned: str | None = None) -> bool:
         """Return whether an endpoint that serves the model (the pinned one) is starting."""
@@ -134,7 +172,7 @@ class EndpointPool:
         endpoints = [e for e in self._discovered_endpoints() if again or not e.listed]
         for endpoint in endpoints:
             if endpoint not in self._discoveries:
-                task = asyncio.create_task(_discover(endpoint, transport, connect_timeout_s))
+                task = asyncio.create_task(self._discover(endpoint, transport, connect_timeout_s))
                 self._discoveries[endpoint] = task
                 task.add_done_callback(partial(self._on_discovered, endpoint))
         return {self._discoveries[endpoint] for endpoint in endpoints}
@@ -146,27 +184,33 @@ class EndpointPool:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _discover(
+        self, endpoint: Endpoint, transport: Transport, connect_timeout_s: float
+    ) -> None:
+        try:
+            models = await fetch_models(
+                transport, endpoint.entry, connect_timeout_s=connect_timeout_s
+            )
+        except (EndpointError, RequestRefused) as error:
+            endpoint.record_list_failure(error)
+            logger.debug(
+                "discovery.failed",
+                extra={"endpoint": endpoint.alias, "outcome": type(error).__name__},
+            )
+        else:
+            endpoint.set_models(models)
+            self._serving.clear()
+            logger.debug(
+                "discovery.done", extra={"endpoint": endpoint.alias, "models": len(models)}
+            )
+        finally:
+            endpoint.listed = True
+
     def _on_discovered(self, endpoint: Endpoint, _task: asyncio.Task[None]) -> None:
         self._discoveries.pop(endpoint, None)
 
     def _discovered_endpoints(self) -> list[Endpoint]:
         return [endpoint for endpoint in self._endpoints.values() if endpoint.entry.models is None]
-
-
-async def _discover(endpoint: Endpoint, transport: Transport, connect_timeout_s: float) -> None:
-    try:
-        models = await fetch_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
-    except (EndpointError, RequestRefused) as error:
-        endpoint.record_list_failure(error)
-        logger.debug(
-            "discovery.failed",
-            extra={"endpoint": endpoint.alias, "outcome": type(error).__name__},
-        )
-    else:
-        endpoint.set_models(models)
-        logger.debug("discovery.done", extra={"endpoint": endpoint.alias, "models": len(models)})
-    finally:
-        endpoint.listed = True
 
 
 async def probe_endpoint(
@@ -176,17 +220,22 @@ async def probe_endpoint(
     connect_timeout_s: float,
     rest_s: float,
 ) -> None:
-    """Send a health probe: any response to `/v1/models` except 401 and 403 is a success.
+    """Send a health probe: any response to `/v1/models` but a refused key is a success.
 
     Args:
+        endpoint: The endpoint.
+        transport: The network.
+        clock: Monotonic seconds.
+        connect_timeout_s: Limit for the connection.
         rest_s: How long to pause after a 429 without a delay.
     """
     try:
         await fetch_models(transport, endpoint.entry, connect_timeout_s=connect_timeout_s)
-    except (EndpointUnreachable, EndpointTimeout) as error:
-        endpoint.record_failure(error, "", clock(), False, rest_s)
     except (EndpointError, RequestRefused) as error:
-        if isinstance(error, EndpointRefused) and error.upstream_status in (401, 403):
+        verdict = judge(error)
+        if isinstance(error, EndpointUnreachable | EndpointTimeout):
+            endpoint.health.record_failure(error, verdict, "", clock(), False)
+        elif verdict.scope is Scope.ACCOUNT:
             endpoint.record_list_failure(error)
         else:
             endpoint.record_reachable()

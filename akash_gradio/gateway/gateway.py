@@ -1,6 +1,6 @@
 """Routes chat requests to endpoints, streams the answers, and retries: `Gateway`.
 
-The life of one request is `Gateway._run`, from top to bottom: choose an endpoint (`endpoint_pool`),
+The life of one request is `Gateway._run`, from top to bottom: choose an endpoint (`selection`),
 call it (`upstream_call`) and yield what it sends. A failure before the first token stays
 invisible to the caller: the gateway fails over to another endpoint, then repeats the round
 after a backoff, then tries the fallback models. After the first token it never retries.
@@ -21,10 +21,8 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from akash_gradio.domain.chat import EMPTY_MAPPING, ChatRequest
 from akash_gradio.domain.errors import (
     AkashGradioError,
-    AllEndpointsFailed,
     EndpointError,
     EndpointRefused,
-    EndpointUnreachable,
     ReplyInterrupted,
     RequestRefused,
     UnknownModel,
@@ -35,6 +33,7 @@ from akash_gradio.domain.receipt import Receipt
 from akash_gradio.gateway.codec import Cards, ChatCodec, Codec
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.endpoint_pool import EndpointPool, probe_endpoint
+from akash_gradio.gateway.failure_policy import judge
 from akash_gradio.gateway.passthrough.codec import PassthroughCodec
 from akash_gradio.gateway.passthrough.request import (
     PassthroughItem,
@@ -44,7 +43,7 @@ from akash_gradio.gateway.passthrough.request import (
 from akash_gradio.gateway.passthrough.transport import HttpTransport
 from akash_gradio.gateway.receipt_recorder import ReceiptRecorder
 from akash_gradio.gateway.request_state import RequestState, Step
-from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
+from akash_gradio.gateway.selection import Selection
 from akash_gradio.gateway.transport import Transport
 from akash_gradio.gateway.upstream_call import Timeouts, UpstreamCall
 
@@ -111,22 +110,21 @@ class Gateway:
         on_receipt: OnReceipt,
     ) -> None:
         self._settings, self._cards, self._transport = settings, cards, transport
-        self._clock, self._jitter, self._sleep = clock, jitter, sleep
+        self._clock, self._sleep = clock, sleep
         self._on_receipt = on_receipt
         self._epoch_s = time.time() - clock()
         self._pool = EndpointPool(settings.endpoints, settings.routing)
-        self._retry_budget = RetryBudget()
+        self._selection = Selection(self._pool, settings, cards, jitter)
         self._timeouts = Timeouts(
             connect_timeout_s=settings.connect_timeout_s,
             first_token_timeout_s=settings.first_token_timeout_s,
             idle_timeout_s=settings.idle_timeout_s,
+            request_timeout_s=settings.request_timeout_s,
         )
         self._whole_response_timeouts = replace(
             self._timeouts,
             first_token_timeout_s=WHOLE_RESPONSE_FACTOR * settings.first_token_timeout_s,
         )
-        rounds = range(1, settings.retry_attempts + 1)
-        self._wait_budget_s = sum(longest_backoff_s(n, settings.retry_delay_ms) for n in rounds)
         self._discovery: asyncio.Task[None] | None = None
         self._endpoint_added: asyncio.Event | None = None
 
@@ -197,7 +195,7 @@ class Gateway:
         try:
             await self._ensure_discovered(state)
             while call is None:
-                step = self._next_step(state)
+                step = self._selection.next_step(state, self._clock())
                 if (failed := state.take_failed_attempt()) is not None:
                     yield Retrying(failed, step.wait_s)
                 if step.endpoint is None:
@@ -226,14 +224,14 @@ class Gateway:
                 self._close(state, call)
 
     def _start(self, codec: Codec[object]) -> RequestState:
-        self._retry_budget.earn(self._clock())
         return RequestState(
             codec.model,
             codec.endpoint,
             fallbacks=codec.select_fallbacks(self._settings.fallback_models, self._cards),
             recorder=ReceiptRecorder(codec.model, codec.estimate_prompt_tokens, self._clock),
             extra_attempts=self._settings.retry_attempts,
-            wait_budget_s=self._wait_budget_s,
+            wait_budget_s=self._selection.wait_budget_s,
+            deadline=self._clock() + self._settings.request_timeout_s,
         )
 
     async def _ensure_discovered(self, state: RequestState) -> None:
@@ -248,64 +246,10 @@ class Gateway:
                 lists = self._discover(again=False)
                 await asyncio.wait(lists, return_when=asyncio.FIRST_COMPLETED)
                 continue
-            error = self._unavailable_error(state)
+            error = self._selection.unavailable_error(state)
             if isinstance(error, UnknownModel):
                 raise error
             return
-
-    def _next_step(self, state: RequestState) -> Step:
-        """Choose the next endpoint, or a backoff delay.
-
-        Raises:
-            AkashGradioError: No attempt is left.
-        """
-        now = self._clock()
-        if state.repeat is not None:
-            return state.take_repeat()
-        if state.has_attempts and not self._retry_budget.can_afford(now):
-            raise self._final_error(state, now)
-        while state.model is not None:
-            step = self._step_for(state, state.model, now)
-            if step is not None:
-                return step
-            state.next_model()
-        return self._wait_for_ready(state, now)
-
-    def _step_for(self, state: RequestState, model: str, now: float) -> Step | None:
-        """Choose an endpoint not tried in this round; after all of them, pause before a new round.
-
-        Returns:
-            None if no endpoint of the model is ready, or no attempt at it is left.
-        """
-        if not state.may_attempt(model):
-            return None
-        ready = [e for e in self._candidates(state, model) if e.ready_in_s(model, now) == 0]
-        untried = [endpoint for endpoint in ready if not state.tried(endpoint.alias, model)]
-        if untried:
-            return Step(model=model, endpoint=self._pool.choose(model, untried))
-        if not ready:
-            return None
-        round_number = state.start_round(model)
-        pause_s = backoff_s(round_number, self._settings.retry_delay_ms, self._jitter())
-        return Step(model=model, wait_s=pause_s)
-
-    def _wait_for_ready(self, state: RequestState, now: float) -> Step:
-        """Wait for the endpoint that is ready first, if the budget covers it."""
-        waits = [
-            (endpoint.ready_in_s(model, now), model)
-            for model in state.models
-            if state.may_attempt(model)
-            for endpoint in self._candidates(state, model)
-        ]
-        wait_s, model = min(waits, default=(float("inf"), ""))
-        if not state.can_wait(wait_s):
-            raise self._final_error(state, now)
-        state.wait_for(model, wait_s)
-        return Step(model=model, wait_s=wait_s)
-
-    def _candidates(self, state: RequestState, model: str) -> list[Endpoint]:
-        serving = self._pool.serving(model, state.pinned)
-        return [endpoint for endpoint in serving if not endpoint.drained and not endpoint.busy]
 
     async def _attempt(
         self, codec: Codec[object], state: RequestState, endpoint: Endpoint, model: str
@@ -313,11 +257,17 @@ class Gateway:
         """Call an endpoint, up to the first token. None if it failed and a next step follows."""
         card = self._cards(model)
         payload = codec.encode(endpoint, model, card)
-        if state.has_attempts and not state.repeating:
-            self._retry_budget.spend(self._clock())
+        if not state.was_called(model):
+            self._selection.budget(model).earn(self._clock())
         timeouts = self._whole_response_timeouts if codec.expects_whole_response else self._timeouts
-        make_reader = codec.reader_factory(endpoint, model)
-        call = UpstreamCall(endpoint, model, self._transport, timeouts, make_reader)
+        call = UpstreamCall(
+            endpoint,
+            model,
+            self._transport,
+            timeouts,
+            codec.reader_factory(endpoint, model),
+            left_s=state.deadline - self._clock(),
+        )
         reason = state.start_attempt(
             endpoint.alias,
             model,
@@ -332,18 +282,14 @@ class Gateway:
         try:
             await call.open(payload.body, card.custom_headers if card else EMPTY_MAPPING)
             opened = True
-        except EndpointError as error:
-            self._record_failure(call, error)
-            status = call.status
-            if isinstance(error, EndpointRefused):
-                status = error.upstream_status
-            state.fail_attempt(error, status)
-        except RequestRefused as error:
-            endpoint.record_rejection(call.probe)
-            state.reject_attempt(error)
-            if not endpoint.is_usage_rejection(error):
-                raise
-            state.repeat_at_once(Step(model=model, endpoint=endpoint))
+        except (EndpointError, RequestRefused) as error:
+            _log_failure(call, error)
+            if isinstance(error, RequestRefused) and endpoint.is_usage_rejection(error):
+                endpoint.health.record_rejection(model, call.probe)
+                state.close_attempt(error, error.upstream_status)
+                state.repeat_at_once(Step(model=model, endpoint=endpoint))
+            else:
+                self._fail_attempt(state, call, error)
         finally:
             if not opened:
                 await call.aclose()
@@ -352,6 +298,36 @@ class Gateway:
         self._record_first_token(state, call, streamed=codec.stream)
         return call
 
+    def _fail_attempt(
+        self, state: RequestState, call: UpstreamCall, error: EndpointError | RequestRefused
+    ) -> None:
+        """Record a failed attempt.
+
+        Raises:
+            AkashGradioError: No other endpoint can do better.
+        """
+        endpoint, model, now, verdict = call.endpoint, call.model, self._clock(), judge(error)
+        again = state.failed_at(endpoint.alias, model)
+        if isinstance(error, RequestRefused):
+            endpoint.health.record_rejection(model, call.probe)
+        else:
+            endpoint.health.record_failure(
+                error,
+                verdict,
+                model,
+                now,
+                call.probe,
+                again=again,
+                others=bool(self._pool.peers(endpoint, model, now)),
+                default_rest_s=self._settings.retry_delay_ms / 1000,
+            )
+            if verdict.breaker == "error" and not again:
+                state.uncounted_errors.append((endpoint, model))
+        if state.fail_attempt(error, verdict, endpoint.alias, model, _status_of(call, error)):
+            self._selection.budget(model).spend(now)
+        if not verdict.fail_over:
+            raise self._selection.final_error(state, now)
+
     def _record_first_token(
         self, state: RequestState, call: UpstreamCall, *, streamed: bool
     ) -> None:
@@ -359,9 +335,20 @@ class Gateway:
         waited_s = state.recorder.record_first_token(call.status, lag_s)
         state.recorder.record_items(call.opening, lag_s)
         call.endpoint.record_first_token(call.model, call.probe, waited_s if streamed else None)
+        if state.last_failure is not None:
+            self._count_errors(state)
+            if earned := state.earned_repeats(call.model):
+                self._selection.budget(call.model).earn(self._clock(), earned)
+
+    def _count_errors(self, state: RequestState) -> None:
+        """Count the errors of a request that didn't cause them."""
+        now = self._clock()
+        for endpoint, model in state.uncounted_errors:
+            self._pool.count_error(endpoint, model, now)
+        state.uncounted_errors.clear()
 
     async def _finish(self, state: RequestState, call: UpstreamCall) -> Receipt:
-        call.endpoint.record_success()
+        call.endpoint.health.record_success(call.model)
         receipt = self._close(state, call, finish=call.finish_reason)
         await call.aclose()
         return receipt
@@ -371,52 +358,12 @@ class Gateway:
         if not isinstance(error, EndpointError | RequestRefused):
             return error
         cause = call.interruption(error)
-        self._record_failure(call, cause)
+        if judge(cause).fail_over:  # otherwise it was the request's own timeout
+            self._pool.record_interruption(call.endpoint, cause, call.model, self._clock())
+        _log_failure(call, cause)
         interrupted = ReplyInterrupted(call.endpoint.alias, cause)
         interrupted.__cause__ = cause
         return interrupted
-
-    def _record_failure(self, call: UpstreamCall, error: EndpointError) -> None:
-        rest_s = self._settings.retry_delay_ms / 1000
-        call.endpoint.record_failure(error, call.model, self._clock(), call.probe, rest_s)
-        logger.debug(
-            "attempt.failed",
-            extra={
-                "endpoint": call.endpoint.alias,
-                "model": call.model,
-                "outcome": type(error).__name__,
-                "fact": str(error),
-            },
-        )
-
-    def _final_error(self, state: RequestState, now: float) -> AkashGradioError:
-        """Return the error to raise when no attempt is left."""
-        waits = [
-            (endpoint.ready_in_s(model, now), endpoint.blocking_error(model, now))
-            for model in state.models
-            for endpoint in self._candidates(state, model)
-        ]
-        blocked = [(wait_s, cause) for wait_s, cause in waits if wait_s > 0 and cause is not None]
-        wait_s, cause = min(blocked, key=lambda block: block[0], default=(None, None))
-        if len(blocked) < len(waits):
-            wait_s = None
-        cause = state.last_failure or cause
-        # The server ended and is being restarted: it never received the request.
-        refused = isinstance(cause, EndpointUnreachable) and cause.reason == "refused"
-        starting = refused and self._pool.expects(state.requested_model, state.pinned)
-        if cause is not None and not starting:
-            return AllEndpointsFailed(
-                state.requested_model,
-                cause,
-                retry_after_s=wait_s,
-                resting=not state.has_attempts,
-            )
-        return self._unavailable_error(state)
-
-    def _unavailable_error(self, state: RequestState) -> AkashGradioError:
-        model = state.requested_model
-        known = self._cards(model) is not None
-        return self._pool.unavailable_error(model, known=known, pinned=state.pinned)
 
     def _close(
         self,
@@ -426,6 +373,8 @@ class Gateway:
         finish: str = "",
     ) -> Receipt:
         """Create the receipt and log it. Without error and finish the caller cancelled."""
+        if error is not None and call is None and state.tried_once:
+            self._count_errors(state)
         receipt = state.close(
             error=error,
             finish=finish,
@@ -473,8 +422,8 @@ class Gateway:
         self._pool.remove(alias)
 
     def rest_endpoint(self, alias: str, seconds: float) -> None:
-        """Pause an endpoint that another replica reported as down."""
-        self._pool.rest(alias, self._clock(), seconds)
+        """Prefer other endpoints to one that another replica reported as down."""
+        self._pool.avoid(alias, self._clock(), seconds)
 
     async def discover(self) -> None:
         """Request the models of every endpoint without configured models, and wait for them."""
@@ -492,6 +441,26 @@ class Gateway:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.discovery_interval_s):
                     await endpoint_added.wait()
+
+
+def _status_of(call: UpstreamCall, error: EndpointError | RequestRefused) -> int | None:
+    if isinstance(error, EndpointRefused | RequestRefused):
+        return error.upstream_status
+    return call.status
+
+
+def _log_failure(call: UpstreamCall, error: EndpointError | RequestRefused) -> None:
+    """Log a failed attempt with the endpoint's own words, which are redacted already."""
+    if logger.isEnabledFor(logging.DEBUG):
+        facts = {
+            "endpoint": call.endpoint.alias,
+            "model": call.model,
+            "outcome": type(error).__name__,
+            "status": _status_of(call, error),
+            "fact": str(error),
+            "detail": getattr(error, "detail", ""),
+        }
+        logger.debug("attempt.failed", extra=facts)
 
 
 def _log_fields(receipt: Receipt, error: AkashGradioError | None) -> Mapping[str, object]:

@@ -8,13 +8,16 @@ from typing import Any
 
 from akash_gradio.domain.errors import (
     AkashGradioError,
+    ContextExceeded,
     EndpointError,
     ReplyInterrupted,
     RequestRefused,
 )
 from akash_gradio.domain.receipt import Attempt, Receipt
 from akash_gradio.gateway.endpoint import Endpoint
+from akash_gradio.gateway.failure_policy import Scope, Verdict
 from akash_gradio.gateway.receipt_recorder import ReceiptRecorder
+from akash_gradio.gateway.retries import rescue_refund
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +43,19 @@ class RequestState:
         pinned: The alias of the only endpoint that may be called, None for any.
         fallbacks: The models to try after the requested one, unless the request is pinned.
         recorder: Records the attempts.
-        extra_attempts: How many attempts may follow a model's first one. The first attempt
-            at a fallback is always allowed.
+        extra_attempts: How many attempts may follow a model's first one, failovers and repeats
+            together. The first attempt at a fallback is always allowed.
         wait_budget_s: Seconds that may be spent on waiting for endpoints to become ready.
+        deadline: When the request has to end, on the gateway's clock.
 
     Attributes:
         models: The requested model, then the fallbacks.
         repeat: The step to repeat at once with a changed payload, at no cost.
         repeating: Whether the current step is such a repetition.
-        last_failure: The error of the last failed attempt.
+        last_failure: The error of the last attempt at a failing endpoint.
+        refusal: The most specific refusal of the request that another endpoint might not share.
+        uncounted_errors: The endpoints and models that failed with an error, see
+            `EndpointHealth.count_error`: whether the request caused it isn't known yet.
         receipt: The receipt, once the request is closed.
         on_receipt: Called with it by the gateway, None if the caller doesn't need it.
     """
@@ -62,13 +69,17 @@ class RequestState:
         recorder: ReceiptRecorder,
         extra_attempts: int,
         wait_budget_s: float,
+        deadline: float,
     ) -> None:
         self.requested_model, self.pinned = model, pinned
         self.recorder = recorder
         self.models = tuple(dict.fromkeys((model, *(() if pinned is not None else fallbacks))))
+        self.deadline = deadline
         self.repeat: Step | None = None
         self.repeating = False
         self.last_failure: EndpointError | None = None
+        self.refusal: RequestRefused | None = None
+        self.uncounted_errors: list[tuple[Endpoint, str]] = []
         self.receipt: Receipt | None = None
         self.on_receipt: Callable[[Receipt], None] | None = None
         self._position = 0
@@ -78,13 +89,25 @@ class RequestState:
         """Aliases and models called in the current round."""
         self._called: set[tuple[str, str]] = set()
         """Aliases and models ever called."""
+        self._failed: set[tuple[str, str]] = set()
+        self._down: set[tuple[str, str]] = set()
+        """Aliases and models that were found down."""
+        self._excluded: set[tuple[str, str]] = set()
+        """Aliases and models (`""` for all) that don't get the request again."""
         self._rounds: dict[str, int] = {}
+        self._repeating_here = False
+        self._failed_repeats: dict[str, int] = {}
         self._unreported: Attempt | None = None
 
     @property
     def has_attempts(self) -> bool:
         """Whether an endpoint was called."""
         return bool(self._called)
+
+    @property
+    def tried_once(self) -> bool:
+        """Whether a single endpoint was called, for a single model."""
+        return len(self._called) == 1
 
     @property
     def model(self) -> str | None:
@@ -97,17 +120,37 @@ class RequestState:
 
     def may_attempt(self, model: str) -> bool:
         """Return whether one more attempt at the model is allowed."""
-        return self._extra_left > 0 or not self._was_called(model)
+        return self._extra_left > 0 or not self.was_called(model)
+
+    def was_called(self, model: str) -> bool:
+        """Return whether an endpoint was called for the model."""
+        return any(called == model for _, called in self._called)
 
     def tried(self, alias: str, model: str) -> bool:
         """Return whether the endpoint was called for the model in the current round."""
         return (alias, model) in self._tried
 
-    def start_round(self, model: str) -> int:
-        """Allow all endpoints of the model again. Returns the number of the round, from 1."""
+    def excluded(self, alias: str, model: str) -> bool:
+        """Return whether the request must not be sent to the endpoint again."""
+        excluded = self._excluded
+        return bool(excluded) and ((alias, model) in excluded or (alias, "") in excluded)
+
+    def found_down(self, alias: str, model: str) -> bool:
+        """Return whether this request found the endpoint down."""
+        return (alias, model) in self._down
+
+    def failed_at(self, alias: str, model: str) -> bool:
+        """Return whether an attempt at the endpoint failed."""
+        return (alias, model) in self._failed
+
+    def rounds(self, model: str) -> int:
+        """Return how many rounds of the model were repeated."""
+        return self._rounds.get(model, 0)
+
+    def start_round(self, model: str) -> None:
+        """Allow all endpoints of the model again."""
         self._tried = {pair for pair in self._tried if pair[1] != model}
-        self._rounds[model] = self._rounds.get(model, 0) + 1
-        return self._rounds[model]
+        self._rounds[model] = self.rounds(model) + 1
 
     def can_wait(self, seconds: float) -> bool:
         """Return whether the budget covers a wait for an endpoint to become ready."""
@@ -135,7 +178,8 @@ class RequestState:
             Why the endpoint was chosen, as in `Attempt.reason`.
         """
         reason = self._reason(alias, model, probe, routing)
-        if self._was_called(model) and not self.repeating:
+        self._repeating_here = (alias, model) in self._called and not self.repeating
+        if not self.repeating and self.was_called(model):
             self._extra_left -= 1
         self.repeating = False
         self._tried.add((alias, model))
@@ -143,14 +187,42 @@ class RequestState:
         self.recorder.start_attempt(alias, model, reason, parameters)
         return reason
 
-    def fail_attempt(self, error: EndpointError, status: int | None) -> None:
-        """Record an attempt that failed before its first token."""
-        self.last_failure = error
+    def fail_attempt(
+        self,
+        error: EndpointError | RequestRefused,
+        verdict: Verdict,
+        alias: str,
+        model: str,
+        status: int | None,
+    ) -> bool:
+        """Record an attempt that failed before its first token.
+
+        Returns:
+            Whether it was a repeat.
+        """
+        if isinstance(error, EndpointError):
+            self.last_failure = error
+        elif not isinstance(self.refusal, ContextExceeded):
+            self.refusal = error
+        self._failed.add((alias, model))
+        if verdict.breaker == "down":
+            self._down.add((alias, model))
+        if not verdict.repeat_here:
+            of_model = verdict.scope in (Scope.MODEL, Scope.REQUEST)
+            self._excluded.add((alias, model if of_model else ""))
+        self.close_attempt(error, status)
+        if self._repeating_here:
+            self._failed_repeats[model] = self._failed_repeats.get(model, 0) + 1
+        return self._repeating_here
+
+    def close_attempt(self, error: AkashGradioError, status: int | None) -> None:
+        """Close the open attempt with the error."""
         self._unreported = self.recorder.fail_attempt(type(error).__name__, status)
 
-    def reject_attempt(self, error: RequestRefused) -> None:
-        """Record an attempt whose request the endpoint rejected."""
-        self._unreported = self.recorder.fail_attempt(type(error).__name__, error.upstream_status)
+    def earned_repeats(self, model: str) -> float:
+        """Return what the budget of the model earns, now that the model answers."""
+        failed = self._failed_repeats.get(model, 0)
+        return rescue_refund(failed) if self._repeating_here else failed
 
     def repeat_at_once(self, step: Step) -> None:
         """Call the same endpoint again at once, with a changed payload and at no cost."""
@@ -191,9 +263,6 @@ class RequestState:
             finish, upstream_id=upstream_id, fingerprint=fingerprint
         )
         return self.receipt
-
-    def _was_called(self, model: str) -> bool:
-        return any(called == model for _, called in self._called)
 
     def _reason(self, alias: str, model: str, probe: bool, routing: str) -> str:
         if (alias, model) in self._called:

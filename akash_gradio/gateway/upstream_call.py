@@ -49,11 +49,13 @@ class Timeouts:
         connect_timeout_s: Seconds to connect.
         first_token_timeout_s: Seconds to the first token, connecting included.
         idle_timeout_s: Seconds between two tokens.
+        request_timeout_s: Seconds for the whole request, all its attempts included.
     """
 
     connect_timeout_s: float
     first_token_timeout_s: float
     idle_timeout_s: float
+    request_timeout_s: float
 
 
 class Phase(IntEnum):
@@ -90,6 +92,7 @@ class UpstreamCall:
         transport: The network.
         timeouts: The timeouts.
         make_reader: Creates the reader of the response.
+        left_s: How much of the request's timeout is left.
 
     Attributes:
         opening: The items received up to the first token.
@@ -104,6 +107,7 @@ class UpstreamCall:
         transport: Transport,
         timeouts: Timeouts,
         make_reader: ReaderFactory,
+        left_s: float,
     ) -> None:
         self.endpoint, self.model = endpoint, model
         self.opening: list[StreamItem] = []
@@ -111,12 +115,12 @@ class UpstreamCall:
         self._transport, self._timeouts = transport, timeouts
         self._make_reader = make_reader
         self._phase = CONNECTING
-        self._deadline = Deadline(timeouts.first_token_timeout_s)
+        self._deadline = Deadline(timeouts.first_token_timeout_s, limit_s=left_s)
         self._headers: Mapping[str, str] = EMPTY_MAPPING
         self._response: UpstreamResponse | None = None
         self._reader: Reader | None = None
         self._forwarder: _Forwarder | None = None
-        self.probe = endpoint.begin_call()
+        self.probe = endpoint.begin_call(model)
 
     @property
     def finish_reason(self) -> str:
@@ -226,7 +230,7 @@ class UpstreamCall:
                 await self._response.aclose()
         finally:
             self._deadline.close()
-            self.endpoint.end_call(self.probe)
+            self.endpoint.end_call(self.model, self.probe)
 
     def _advance(self, phase: Phase) -> None:
         """Enter a phase, unless the call is past it, and set the deadline for it."""
@@ -285,6 +289,8 @@ class UpstreamCall:
 
     def _timeout_error(self) -> EndpointTimeout:
         alias, timeouts = self.endpoint.alias, self._timeouts
+        if self._deadline.limit_passed:
+            return EndpointTimeout(alias, "request", timeouts.request_timeout_s)
         if self._phase < STREAMING:
             return EndpointTimeout(alias, "first_token", timeouts.first_token_timeout_s)
         return EndpointTimeout(alias, "idle", timeouts.idle_timeout_s)

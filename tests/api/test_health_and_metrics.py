@@ -87,7 +87,7 @@ async def test_answers_attempts_and_tokens_are_counted() -> None:
 
 
 async def test_an_open_breaker_is_a_metric() -> None:
-    async with serving_one("status_500") as (served, _):
+    async with serving_one("closed_port") as (served, _):
         for _ in range(3):
             await served.ask(chat_body())
         assert b'state{endpoint="only",state="down"} 1.0' in (await served.get("/metrics")).body

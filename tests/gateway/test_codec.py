@@ -51,9 +51,9 @@ def test_the_prompt_estimate_counts_all_texts() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_only_a_passthrough_request_without_stream_expects_a_whole_response(stream: bool) -> None:
+def test_a_request_without_stream_expects_a_whole_response(stream: bool) -> None:
     assert passthrough_codec(stream=stream).expects_whole_response is not stream
-    assert ChatCodec(chat_request(stream=stream)).expects_whole_response is False
+    assert ChatCodec(chat_request(stream=stream)).expects_whole_response is not stream
 
 
 def test_the_caller_of_a_passthrough_request_receives_only_bytes() -> None:

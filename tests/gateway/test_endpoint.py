@@ -17,8 +17,10 @@ from akash_gradio.domain.errors import (
     EndpointUnreachable,
 )
 from akash_gradio.domain.events import ReasoningDelta, TextDelta
+from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.domain.ports import EndpointState
 from akash_gradio.gateway.endpoint import Endpoint
+from akash_gradio.gateway.failure_policy import judge
 from akash_gradio.gateway.gateway import Gateway, open_gateway
 from tests.stubs import StubEndpoint, entry, settings_for
 from tests.stubs.wire import REASONING, TEXT
@@ -84,7 +86,7 @@ def make_endpoint(**fields: object) -> Endpoint:
 
 def fail(endpoint: Endpoint, error: EndpointError, now: float, times: int = 3) -> None:
     for _ in range(times):
-        endpoint.record_failure(error, "m", now, False, 1.0)
+        endpoint.health.record_failure(error, judge(error), "m", now, False)
 
 
 def test_an_endpoint_is_down_since_its_breaker_opened() -> None:
@@ -93,7 +95,7 @@ def test_an_endpoint_is_down_since_its_breaker_opened() -> None:
     fail(endpoint, EndpointTimeout("eu-1", "connect", 5), 20.0)
     fail(endpoint, EndpointTimeout("eu-1", "connect", 5), 90.0)
     assert endpoint.status(100.0, epoch_s=1_000.0).down_since == 1_020
-    endpoint.record_first_token("m", endpoint.begin_call(), 0.1)
+    endpoint.record_first_token("m", endpoint.begin_call("m"), 0.1)
     assert endpoint.status(110.0).down_since is None
     assert endpoint.status(110.0).state is not EndpointState.DOWN
     fail(endpoint, EndpointTimeout("eu-1", "connect", 5), 200.0)
@@ -101,19 +103,19 @@ def test_an_endpoint_is_down_since_its_breaker_opened() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "detail", "waking"),
-    [(503, "Loading model", True), (503, "Overloaded", False), (500, "Loading model", False)],
+    ("kind", "waking"), [(FailureKind.LOADING, True), (FailureKind.KEY, False)]
 )
-def test_a_loading_server_is_waking(status: int, detail: str, waking: bool) -> None:
+def test_a_loading_server_is_waking(kind: FailureKind, waking: bool) -> None:
     endpoint = make_endpoint()
-    fail(endpoint, EndpointRefused("eu-1", status, detail=detail), 1.0)
-    assert endpoint.status(2.0).waking is waking
+    fail(endpoint, EndpointRefused("eu-1", 503, kind=kind), 1.0)
+    status = endpoint.status(2.0)
+    assert (status.state, status.waking) == (EndpointState.DOWN, waking)
 
 
 def test_an_endpoint_with_all_slots_taken_is_busy() -> None:
     endpoint = make_endpoint(maxConcurrency=1)
     assert not endpoint.status(1.0).busy
-    endpoint.begin_call()
+    endpoint.begin_call("m")
     assert endpoint.status(1.0).busy
 
 
@@ -151,10 +153,10 @@ async def test_a_check_leaves_a_slot_for_the_next_chat() -> None:
 
 async def test_a_check_waits_for_the_end_of_the_chat() -> None:
     endpoint = make_endpoint(maxConcurrency=1)
-    probe = endpoint.begin_call()
+    probe = endpoint.begin_call("m")
     waiting = asyncio.create_task(endpoint.acquire_slot())
     await asyncio.sleep(0)
     assert not waiting.done()
-    endpoint.end_call(probe)
+    endpoint.end_call("m", probe)
     await waiting
     assert endpoint.in_flight == 1

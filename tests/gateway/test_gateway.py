@@ -5,7 +5,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -51,6 +51,7 @@ from tests.gateway.fakes import (
     usage,
     whole_reply,
 )
+from tests.virtual_time import run_in_virtual_time
 
 REFUSED = EndpointUnreachable("a", "refused")
 
@@ -306,12 +307,13 @@ async def test_the_gateway_pauses_only_after_a_full_round_and_doubles_the_pause(
     assert waits(events) == [0, 1, 0, 2]
 
 
-async def test_the_backoff_has_full_jitter() -> None:
-    harness = Harness(entry_for("a"), RETRY_DELAY=1000)
-    harness.jitter = 0.25
-    harness.network.enqueue("a", REFUSED)
-    await harness.ask()
-    assert harness.clock.slept == [0.25]
+async def test_the_pause_is_between_half_of_the_delay_and_the_whole() -> None:
+    for jitter, pause_s in ((0.0, 0.2), (0.5, 0.3), (1.0, 0.4)):
+        harness = Harness(entry_for("a"), RETRY_DELAY=400)
+        harness.jitter = jitter
+        harness.network.enqueue("a", REFUSED)
+        await harness.ask()
+        assert harness.clock.slept == [pytest.approx(pause_s)]
 
 
 async def test_the_gateway_gives_up_after_the_extra_attempts() -> None:
@@ -346,13 +348,23 @@ async def test_a_rejected_request_raises_at_once_and_does_not_count_as_a_failure
     assert harness.status("a").reason == ""
 
 
-async def test_a_request_that_exceeds_the_context_raises_with_the_limit() -> None:
+async def test_a_request_that_exceeds_the_context_of_all_endpoints_raises_with_the_limit() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    detail = "This model's maximum context length is 8192 tokens. You requested 9000 tokens"
+    harness.network.defaults = {"a": error_reply(400, detail), "b": error_reply(503)}
+    error = await harness.fail()
+    assert isinstance(error, ContextExceeded)
+    assert error.limit_tokens == 8192
+    assert harness.network.opened.count("a") == 1  # a refused request isn't repeated there
+
+
+async def test_a_request_that_exceeds_the_context_of_one_endpoint_fails_over() -> None:
     harness = Harness(entry_for("a"), entry_for("b"))
     detail = "This model's maximum context length is 8192 tokens. You requested 9000 tokens"
     harness.network.enqueue("a", error_reply(400, detail))
-    error = await harness.fail()
-    assert isinstance(error, ContextExceeded)
-    assert (error.limit_tokens, harness.network.opened) == (8192, ["a"])
+    assert text_of(await harness.ask()) == "hello"
+    assert harness.network.opened == ["a", "b"]
+    assert harness.status("a").reason == ""
 
 
 async def test_an_answer_that_began_is_never_restarted() -> None:
@@ -387,7 +399,7 @@ async def test_a_remembered_timeout_keeps_no_reference_to_its_call(script: Any) 
     await harness.fail()
     endpoint = harness.gateway.endpoint("a")
     assert endpoint is not None
-    failure = endpoint.last_failure
+    failure = endpoint.health.last_failure
     assert isinstance(failure, EndpointTimeout)
     assert (failure.__traceback__, failure.__context__) == (None, None)
 
@@ -420,14 +432,157 @@ async def test_a_rejection_in_the_middle_is_an_interruption() -> None:
     assert isinstance(error.cause, EndpointMalformed)
 
 
-async def test_the_retry_budget_limits_retries_in_an_outage() -> None:
+async def test_the_budget_limits_repeats_in_an_outage() -> None:
     harness = Harness(entry_for("a"), entry_for("b"), RETRY_ATTEMPTS=20, RETRY_DELAY=0)
-    harness.network.defaults = {"a": error_reply(409), "b": error_reply(409)}
+    harness.network.defaults = {"a": error_reply(500), "b": error_reply(500)}
     for _ in range(40):
-        for entry in make_settings(entry_for("a"), entry_for("b")).endpoints:
-            harness.gateway.put_endpoint(entry)  # or their breakers would open
         assert isinstance(await harness.fail(), AllEndpointsFailed)
-    assert len(harness.network.opened) <= 40 + BUDGET_FLOOR + 0.2 * 40
+    repeats = len(harness.network.opened) - 2 * 40
+    assert 0 < repeats <= BUDGET_FLOOR + 0.2 * 40
+
+
+async def test_no_budget_limits_failovers() -> None:
+    harness = Harness(entry_for("a", weight=1000), entry_for("b"))
+    harness.network.defaults["a"] = error_reply(409)  # never opens the breaker by itself
+    for _ in range(10 * BUDGET_FLOOR):
+        assert text_of(await harness.ask()) == "hello"
+    assert harness.clock.slept == []
+
+
+async def test_models_do_not_share_a_budget() -> None:
+    models = [f"m{number}" for number in range(2 * BUDGET_FLOOR)]
+    harness = Harness(
+        *(entry_for(f"{model}-{rank}", models=[model]) for model in models for rank in "ab"),
+        RETRY_DELAY=0,
+    )
+    for model in models:
+        harness.network.enqueue(f"{model}-a", error_reply(500), error_reply(500))
+        harness.network.enqueue(f"{model}-b", error_reply(500))
+        assert receipt_of(await harness.ask(model)).endpoint == f"{model}-b"
+
+
+async def test_a_model_whose_repeats_help_gets_as_many_as_it_needs() -> None:
+    harness = Harness(entry_for("a"), RETRY_DELAY=0)
+    for _ in range(5 * BUDGET_FLOOR):
+        harness.network.enqueue("a", *[error_reply(500)] * 3)
+        assert text_of(await harness.ask()) == "hello"
+
+
+async def test_attempts_are_limited_where_a_model_has_more_endpoints() -> None:
+    harness = Harness(*(entry_for(alias) for alias in "abcdef"), RETRY_ATTEMPTS=3)
+    harness.network.defaults = dict.fromkeys("abcdef", REFUSED)
+    await harness.fail()
+    assert harness.network.opened == ["a", "b", "c", "d"]
+
+
+async def test_a_failover_prefers_endpoints_that_did_not_just_fail() -> None:
+    harness = Harness(*(entry_for(alias) for alias in "abcde"), RETRY_ATTEMPTS=2)
+    harness.network.defaults = dict.fromkeys("abcd", error_reply(500))
+    await harness.fail()
+    harness.network.opened.clear()
+    for _ in range(4):
+        assert receipt_of(await harness.ask()).endpoint == "e"
+
+
+# ---- time limits ----
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_timeout_is_not_repeated_at_the_same_endpoint(stream: bool) -> None:
+    harness = Harness(entry_for("a"), entry_for("b"), FIRST_TOKEN_TIMEOUT=0.01)
+    harness.network.defaults = {"a": HANGS, "b": HANGS}
+    error = await harness.fail(stream=stream)
+    assert isinstance(error, AllEndpointsFailed)
+    assert isinstance(error.cause, EndpointTimeout)
+    assert harness.network.opened == ["a", "b"]
+
+
+async def test_a_timeout_of_one_model_does_not_exclude_the_fallback_at_the_same_endpoint() -> None:
+    entries = entry_for("a", models=["m", "n"])
+    harness = Harness(entries, FALLBACK_MODEL="n", FIRST_TOKEN_TIMEOUT=0.01)
+    harness.network.enqueue("a", HANGS)
+    assert receipt_of(await harness.ask()).answering_model == "n"
+
+
+async def test_a_connect_timeout_excludes_all_models_of_the_endpoint() -> None:
+    harness = Harness(entry_for("a", models=["m", "n"]), FALLBACK_MODEL="n")
+    harness.network.defaults["a"] = EndpointTimeout("a", "connect", 5)
+    await harness.fail()
+    assert harness.network.opened == ["a"]
+
+
+def test_a_whole_answer_has_five_times_as_long_to_its_first_token() -> None:
+    async def seconds(stream: bool) -> float:
+        harness = Harness(entry_for("a"), FIRST_TOKEN_TIMEOUT=60)
+        harness.network.defaults["a"] = HANGS
+        begun = asyncio.get_running_loop().time()
+        await harness.fail(stream=stream)
+        return asyncio.get_running_loop().time() - begun
+
+    assert run_in_virtual_time(seconds(True)) == pytest.approx(60)
+    assert run_in_virtual_time(seconds(False)) == pytest.approx(300)
+
+
+def virtual_harness(*entries: dict[str, Any], **variables: object) -> Harness:
+    """A harness whose gateway uses the clock of the virtual loop."""
+    harness = Harness(*entries, **variables)
+    harness.gateway = open_gateway(
+        make_settings(*entries, **variables),
+        transport=harness.network,
+        clock=asyncio.get_running_loop().time,
+        jitter=lambda: 1.0,
+    )
+    return harness
+
+
+def test_the_request_timeout_ends_an_attempt_before_its_first_token() -> None:
+    async def run() -> None:
+        harness = virtual_harness(
+            entry_for("a"), entry_for("b"), FIRST_TOKEN_TIMEOUT=60, REQUEST_TIMEOUT=90
+        )
+        harness.network.defaults = {"a": HANGS, "b": HANGS}
+        error = await harness.fail()
+        assert asyncio.get_running_loop().time() == pytest.approx(90)
+        assert isinstance(error, AllEndpointsFailed)
+        assert isinstance(error.cause, EndpointTimeout)
+        assert (error.cause.stage, error.cause.after_s, error.status) == ("request", 90, 504)
+        assert harness.status("b").reason == ""  # it isn't its failure
+
+    run_in_virtual_time(run())
+
+
+def test_the_request_timeout_interrupts_an_endless_answer() -> None:
+    async def token() -> bytes:
+        await asyncio.sleep(1)
+        return delta("x")
+
+    async def run() -> None:
+        harness = virtual_harness(entry_for("a"), IDLE_TIMEOUT=5, REQUEST_TIMEOUT=100)
+        harness.network.enqueue("a", FakeReply(parts=(ROLE, *[token] * 1000)))
+        events: list[Event] = []
+        with pytest.raises(ReplyInterrupted) as caught:
+            await collect(harness.gateway, chat_request(), events)
+        assert asyncio.get_running_loop().time() == pytest.approx(100)
+        assert isinstance(caught.value.cause, EndpointTimeout)
+        assert caught.value.cause.stage == "request"
+        assert len(text_of(events)) == 99
+        assert harness.status("a").reason == ""
+
+    run_in_virtual_time(run())
+
+
+def test_no_pause_goes_beyond_the_request_timeout() -> None:
+    async def run() -> None:
+        harness = virtual_harness(
+            entry_for("a"), RETRY_DELAY=4000, RETRY_ATTEMPTS=5, REQUEST_TIMEOUT=10
+        )
+        harness.network.defaults["a"] = error_reply(500)
+        error = await harness.fail()
+        assert isinstance(error, AllEndpointsFailed)
+        assert asyncio.get_running_loop().time() == pytest.approx(4)
+        assert harness.network.opened == ["a", "a"]
+
+    run_in_virtual_time(run())
 
 
 # ---- Retry-After and the breaker ----
@@ -500,23 +655,158 @@ async def test_an_endpoint_is_skipped_after_three_failures_and_probed_later() ->
     assert harness.status("a").state is EndpointState.READY
 
 
-async def test_three_interruptions_open_the_breaker_too() -> None:
-    harness = Harness(entry_for("a"))
+async def test_interruptions_open_the_breaker_where_another_endpoint_does_better() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
     harness.network.defaults["a"] = FakeReply(parts=(delta("he"), EndpointMalformed("a", "cut")))
-    for _ in range(3):
+    for _ in range(20):
+        with suppress(ReplyInterrupted):
+            await collect(harness.gateway, chat_request())
+    assert harness.status("a").state is EndpointState.DOWN
+    assert harness.network.opened.count("a") <= 6
+
+
+async def test_an_only_endpoint_that_errs_is_never_refused() -> None:
+    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=0)
+    harness.network.defaults["a"] = error_reply(500)
+    for _ in range(50):
         await harness.fail()
+    assert len(harness.network.opened) == 50
+    assert harness.status("a").state is not EndpointState.DOWN
+
+
+@pytest.mark.parametrize("failure", [REFUSED, error_reply(401), error_reply(404)])
+async def test_an_only_endpoint_that_is_down_is_called_again_by_the_next_request(
+    failure: Any,
+) -> None:
+    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=0)
+    harness.network.enqueue("a", *[failure] * 9)
+    for _ in range(9):
+        await harness.fail()
+    assert harness.status("a").state is EndpointState.DOWN
+    assert text_of(await harness.ask()) == "hello"
+    assert harness.status("a").state is EndpointState.READY
+
+
+async def test_an_only_endpoint_is_preferred_to_a_fallback_again_within_five_seconds() -> None:
+    harness = Harness(entry_for("a"), entry_for("b", models=["n"]), FALLBACK_MODEL="n")
+    harness.network.defaults["a"] = error_reply(401)
+    for _ in range(6):
+        assert receipt_of(await harness.ask()).answering_model == "n"
+        harness.clock.now += 5
+    assert harness.network.opened.count("a") == 6
+
+
+async def test_several_failures_of_one_request_count_once() -> None:
+    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=5, RETRY_DELAY=0)
+    harness.network.enqueue("a", *[REFUSED] * 5)
+    await harness.ask()
+    assert harness.status("a").state is EndpointState.READY
+    harness.network.defaults["a"] = REFUSED
+    for _ in range(2):
+        await harness.fail()
+    assert harness.status("a").state is not EndpointState.DOWN
+    await harness.fail()
     assert harness.status("a").state is EndpointState.DOWN
 
 
-async def test_the_endpoint_that_is_ready_first_is_waited_for_when_all_breakers_are_open() -> None:
-    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=3, RETRY_DELAY=1000)
-    harness.network.enqueue("a", REFUSED, REFUSED, REFUSED)
-    events = await harness.ask()
-    assert harness.clock.slept == [1, 2, 5]
-    assert outcomes(receipt_of(events).attempts)[-1] == ("a", "retry", "ok")
+async def test_endpoints_that_fail_the_same_requests_are_both_kept() -> None:
+    """A prompt that every server fails at isn't the servers' failure."""
+    harness = Harness(entry_for("a"), entry_for("b"), RETRY_ATTEMPTS=1)
+    for _ in range(20):
+        harness.network.enqueue("a", error_reply(500))
+        harness.network.enqueue("b", error_reply(500))
+        await harness.fail()
+    endpoint = harness.gateway.endpoint("a")
+    assert endpoint is not None
+    assert endpoint.health.success_share("m") == 1
 
 
-@pytest.mark.parametrize("status", [401, 403])
+async def test_an_endpoint_that_fails_much_more_often_than_its_peer_is_ejected() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"))
+    harness.network.defaults["a"] = error_reply(500)
+    for _ in range(20):
+        assert text_of(await harness.ask()) == "hello"
+    assert harness.network.opened.count("a") < 6
+    assert harness.status("a").state is EndpointState.DOWN
+    harness.network.defaults["a"] = error_reply(500)
+    for pause_s in (5, 10, 20):
+        harness.clock.now += pause_s
+        before = harness.network.opened.count("a")
+        for _ in range(4):
+            await harness.ask()
+        assert harness.network.opened.count("a") == before + 1  # a single probe
+    del harness.network.defaults["a"]
+    harness.clock.now += 40
+    for _ in range(4):
+        await harness.ask()
+    assert harness.status("a").state is EndpointState.READY
+
+
+async def test_an_error_of_one_model_does_not_open_the_breaker_of_another() -> None:
+    both = {"models": ["m", "n"]}
+    harness = Harness(entry_for("a", **both), entry_for("b", **both))
+    harness.network.defaults["a"] = error_reply(500)
+    for _ in range(20):
+        await harness.ask("m")
+    del harness.network.defaults["a"]
+    assert harness.status("a").state is not EndpointState.DOWN
+    assert {receipt_of(await harness.ask("n")).endpoint for _ in range(2)} == {"a", "b"}
+    assert {receipt_of(await harness.ask("m")).endpoint for _ in range(2)} == {"b"}
+
+
+@pytest.mark.parametrize("failure", [REFUSED, error_reply(401), error_reply(402)])
+async def test_what_is_down_is_down_for_all_models(failure: Any) -> None:
+    both = {"models": ["m", "n"]}
+    harness = Harness(entry_for("a", **both), entry_for("b", **both))
+    harness.network.defaults["a"] = failure
+    for _ in range(8):
+        await harness.ask("m")
+    harness.network.opened.clear()
+    for _ in range(4):
+        await harness.ask("n")
+    assert harness.network.opened == ["b"] * 4
+
+
+async def test_an_ejected_endpoint_is_called_when_the_others_are_found_down() -> None:
+    """It may have recovered during its pause."""
+    harness = Harness(entry_for("a"), entry_for("b"))
+    harness.network.defaults["a"] = REFUSED
+    for _ in range(8):
+        await harness.ask()
+    assert harness.status("a").state is EndpointState.DOWN
+    harness.network.defaults = {"b": REFUSED}
+    assert receipt_of(await harness.ask()).endpoint == "a"
+    assert harness.clock.slept == []
+
+
+async def test_breakers_are_ignored_when_all_are_open() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"), RETRY_ATTEMPTS=1)
+    harness.network.defaults = {"a": REFUSED, "b": REFUSED}
+    for _ in range(9):
+        await harness.fail()
+    assert harness.status("a").state is harness.status("b").state is EndpointState.DOWN
+    del harness.network.defaults["b"]
+    assert text_of(await harness.ask()) == "hello"
+    assert harness.status("b").state is EndpointState.READY
+
+
+async def test_another_replica_cannot_shut_an_only_endpoint() -> None:
+    harness = Harness(entry_for("a"), entry_for("b", models=["m", "n"]))
+    harness.gateway.rest_endpoint("b", 60)
+    assert {receipt_of(await harness.ask()).endpoint for _ in range(4)} == {"a"}
+    assert receipt_of(await harness.ask("n")).endpoint == "b"
+
+
+async def test_a_requested_pause_is_honored_at_an_only_endpoint() -> None:
+    harness = Harness(entry_for("a"), RETRY_ATTEMPTS=0)
+    harness.network.enqueue("a", error_reply(503, "busy", retry_after="60"))
+    await harness.fail()
+    error = await harness.fail()
+    assert (error.resting, error.retry_after_s) == (True, 60)
+    assert harness.network.opened == ["a"]
+
+
+@pytest.mark.parametrize("status", [401, 402])
 async def test_a_rejected_key_fails_over_and_takes_the_endpoint_down(status: int) -> None:
     harness = Harness(entry_for("a"), entry_for("b"))
     harness.network.defaults["a"] = error_reply(status)
@@ -524,6 +814,14 @@ async def test_a_rejected_key_fails_over_and_takes_the_endpoint_down(status: int
         await harness.ask()
     assert harness.network.opened.count("a") == 1
     assert (harness.status("a").reason, harness.status("a").state) == ("key", EndpointState.DOWN)
+
+
+@pytest.mark.parametrize("status", [401, 402, 404])
+async def test_a_rejected_key_is_not_repeated(status: int) -> None:
+    harness = Harness(entry_for("a"))
+    harness.network.defaults["a"] = error_reply(status)
+    await harness.fail()
+    assert harness.network.opened == ["a"]
 
 
 async def test_status_404_affects_only_that_model_and_for_a_minute() -> None:
@@ -858,5 +1156,5 @@ async def test_a_remembered_failure_keeps_no_traceback() -> None:
     await harness.ask()
     endpoint = harness.gateway.endpoint("a")
     assert endpoint is not None
-    assert endpoint.last_failure is not None
-    assert endpoint.last_failure.__traceback__ is None
+    assert endpoint.health.last_failure is not None
+    assert endpoint.health.last_failure.__traceback__ is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -14,6 +15,7 @@ from akash_gradio.gateway.retries import (
     delay_from_headers,
     longest_backoff_s,
     parse_retry_after,
+    rescue_refund,
 )
 
 NOW = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
@@ -71,10 +73,13 @@ def test_the_backoff_doubles_each_round_up_to_thirty_seconds() -> None:
 
 
 @given(st.integers(1, 50), st.integers(0, 30_000), st.floats(0, 1))
-def test_the_jitter_is_full(round_number: int, delay_ms: int, jitter: float) -> None:
-    pause_s = backoff_s(round_number, delay_ms, jitter)
-    assert pause_s == jitter * longest_backoff_s(round_number, delay_ms)
-    assert 0 <= pause_s <= 30
+def test_the_pause_is_between_half_of_the_longest_and_the_whole(
+    round_number: int, delay_ms: int, jitter: float
+) -> None:
+    longest_s = longest_backoff_s(round_number, delay_ms)
+    assert longest_s / 2 <= backoff_s(round_number, delay_ms, jitter) <= longest_s <= 30
+    assert backoff_s(round_number, delay_ms, 0) == longest_s / 2
+    assert backoff_s(round_number, delay_ms, 1) == longest_s
 
 
 def spend_all(budget: RetryBudget, now: float) -> int:
@@ -108,9 +113,41 @@ def test_the_budget_ignores_old_requests() -> None:
 
 
 def test_an_outage_causes_at_most_a_fifth_more_calls() -> None:
-    budget, retries = RetryBudget(), 0
+    budget, repeats = RetryBudget(), 0
     for second in range(200):
         for _ in range(100):
             budget.earn(second)
-        retries += spend_all(budget, second)
-    assert retries <= 200 * 100 * 0.2 + 21 * BUDGET_FLOOR
+        repeats += spend_all(budget, second)
+    assert repeats <= 200 * 100 * 0.2 + 21 * BUDGET_FLOOR
+
+
+def test_repeats_that_rescue_their_requests_are_never_refused() -> None:
+    budget = RetryBudget()
+    for number in range(5000):
+        now = number / 1000
+        budget.earn(now)
+        for _ in range(3):
+            assert budget.can_afford(now)
+            budget.spend(now)
+        budget.earn(now, rescue_refund(3))
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.3, 0.5, 0.7])
+def test_an_endpoint_that_fails_at_random_gets_nearly_all_repeats(probability: float) -> None:
+    chance, budget = random.Random(1), RetryBudget()
+    refused = 0
+    for number in range(5000):
+        now = number / 50
+        budget.earn(now)
+        failed = 0
+        for attempt in range(4):
+            if attempt and not budget.can_afford(now):
+                refused += 1
+                break
+            if chance.random() >= probability:
+                budget.earn(now, rescue_refund(failed) if attempt else 0)
+                break
+            if attempt:
+                budget.spend(now)
+                failed += 1
+    assert refused < 0.005 * 5000

@@ -163,15 +163,18 @@ async def test_the_connection_to_an_endpoint_that_times_out_is_closed(name: str)
         await bad.wait_for_disconnect(CLOSE_S)
 
 
-@pytest.mark.parametrize("name", ["closed_port", "hangs_after_role", "html_with_200", "status_503"])
-async def test_the_error_names_the_cause_when_all_endpoints_fail(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "attempts"),
+    [("closed_port", 2), ("hangs_after_role", 1), ("html_with_200", 2), ("status_503", 2)],
+)
+async def test_the_error_names_the_cause_when_all_endpoints_fail(name: str, attempts: int) -> None:
     async with alone(name, RETRY_ATTEMPTS=1) as (gateway, _):
         reply = Reply()
         with pytest.raises(AllEndpointsFailed) as raised:
             await send(gateway, ask(), reply)
     assert type(raised.value.cause).__name__ in BEHAVIORS[name].error.split()
     assert raised.value.receipt is not None
-    assert len(raised.value.receipt.attempts) == 2
+    assert len(raised.value.receipt.attempts) == attempts
     assert raised.value.receipt.finish == "failed"
     assert reply.of(Started) == 0
 
@@ -252,7 +255,10 @@ async def test_a_crash_interrupts_the_answer() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "complete"])
-@pytest.mark.parametrize("name", behaviors_with(Ending.REQUEST_REFUSED))
+@pytest.mark.parametrize(
+    "name",
+    [n for n in behaviors_with(Ending.REQUEST_REFUSED) if BEHAVIORS[n].error != "ContextExceeded"],
+)
 async def test_no_other_endpoint_is_tried_when_the_request_is_at_fault(
     name: str, stream: bool
 ) -> None:
@@ -263,11 +269,24 @@ async def test_no_other_endpoint_is_tried_when_the_request_is_at_fault(
     assert type(raised.value).__name__ == BEHAVIORS[name].error
     assert raised.value.alias == "bad"
     assert (len(bad.chats), len(good.chats)) == (1, 0)
-    if isinstance(raised.value, ContextExceeded):
-        assert raised.value.limit_tokens == LIMIT_TOKENS
-        assert raised.value.requested_tokens == REQUEST_TOKENS
-    else:
-        assert raised.value.detail == f"failed with {raised.value.upstream_status}"
+    assert raised.value.detail == f"failed with {raised.value.upstream_status}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n in behaviors_with(Ending.REQUEST_REFUSED) if BEHAVIORS[n].error == "ContextExceeded"],
+)
+async def test_a_request_that_is_too_long_goes_to_another_endpoint(name: str) -> None:
+    async with pair(name) as (gateway, bad, good):
+        reply = await send(gateway, ask())
+        assert reply.receipt.endpoint == "good"
+        assert gateway.endpoints()[0].state is EndpointState.READY
+        good.set_behavior(name)
+        with pytest.raises(ContextExceeded) as raised:
+            await send(gateway, ask())
+    assert (len(bad.chats), len(good.chats)) == (2, 2)
+    assert raised.value.limit_tokens == LIMIT_TOKENS
+    assert raised.value.requested_tokens == REQUEST_TOKENS
 
 
 # ---- cancellation ----

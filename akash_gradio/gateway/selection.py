@@ -1,0 +1,171 @@
+"""Decides the next step of a request: which endpoint is called, or how long to wait.
+
+In this order, for the requested model and then for each fallback:
+
+1. an endpoint that is available (its breakers allow it) and wasn't called in this round;
+2. when every available endpoint was found down by this request, one whose breaker is open;
+3. a pause, and a new round with the endpoints that may repeat the request.
+
+When no model has an available endpoint, the breakers are ignored. Whatever the breakers say, an
+endpoint that might answer is therefore called before a request fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from akash_gradio.domain.errors import (
+    AkashGradioError,
+    AllEndpointsFailed,
+    ContextExceeded,
+    EndpointUnreachable,
+)
+from akash_gradio.gateway.failure_policy import may_do_better
+from akash_gradio.gateway.request_state import RequestState, Step
+from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
+
+if TYPE_CHECKING:
+    from akash_gradio.config.settings import Settings
+    from akash_gradio.gateway.codec import Cards
+    from akash_gradio.gateway.endpoint import Endpoint
+    from akash_gradio.gateway.endpoint_pool import EndpointPool
+
+
+class Selection:
+    """Chooses the steps of all requests.
+
+    Args:
+        pool: The endpoints.
+        settings: The retries.
+        cards: Finds the card of a catalog id.
+        jitter: Returns a random number between 0 and 1.
+    """
+
+    def __init__(
+        self, pool: EndpointPool, settings: Settings, cards: Cards, jitter: Callable[[], float]
+    ) -> None:
+        self._pool, self._settings, self._cards, self._jitter = pool, settings, cards, jitter
+        self._budgets: dict[str, RetryBudget] = {}
+        rounds = range(1, settings.retry_attempts + 1)
+        self.wait_budget_s = sum(longest_backoff_s(n, settings.retry_delay_ms) for n in rounds)
+
+    def budget(self, model: str) -> RetryBudget:
+        """Return the budget for repeats of a model that an endpoint serves."""
+        budget = self._budgets.get(model)
+        if budget is None:
+            budget = self._budgets[model] = RetryBudget()
+        return budget
+
+    def next_step(self, state: RequestState, now: float) -> Step:
+        """Choose the next endpoint, or a pause.
+
+        Raises:
+            AkashGradioError: No attempt is left.
+        """
+        if state.repeat is not None:
+            return state.take_repeat()
+        if now >= state.deadline:
+            raise self.final_error(state, now)
+        while (model := state.model) is not None:
+            step = self._step_for(state, model, now)
+            if step is not None:
+                return step
+            state.next_model()
+        for model in state.models:
+            step = self._step_for(state, model, now, ignore_breakers=True)
+            if step is not None:
+                return step
+        return self._wait_for_ready(state, now)
+
+    def _step_for(
+        self, state: RequestState, model: str, now: float, *, ignore_breakers: bool = False
+    ) -> Step | None:
+        """Choose an endpoint not tried in this round; after all of them, pause before a new round.
+
+        Returns:
+            None if no endpoint of the model may be called, or no attempt at it is left.
+        """
+        if not state.may_attempt(model):
+            return None
+        serving = self._candidates(state, model)
+        candidates = [
+            e
+            for e in serving
+            if not e.health.resting_in_s(model, now) and not state.excluded(e.alias, model)
+        ]
+        ready, best = candidates, ignore_breakers or state.has_attempts
+        if not ignore_breakers:
+            alone = len(serving) == 1
+            ready = [e for e in candidates if e.health.available(model, now, alone=alone)]
+            if 2 * len(ready) < len(candidates):
+                ready = [e for e in candidates if e in ready or e.health.ejected(model, now)]
+                best = True
+        untried = [e for e in ready if not state.tried(e.alias, model)]
+        if not untried and ready and all(state.found_down(e.alias, model) for e in ready):
+            untried = [e for e in candidates if not state.tried(e.alias, model)]
+        if untried and state.rounds(model) and not self.budget(model).can_afford(now):
+            untried = [e for e in untried if not state.failed_at(e.alias, model)]
+        if untried:
+            return Step(model=model, endpoint=self._pool.choose(model, untried, best=best))
+        if not ready or not self.budget(model).can_afford(now):
+            return None
+        round_number = state.rounds(model) + 1
+        pause_s = backoff_s(round_number, self._settings.retry_delay_ms, self._jitter())
+        if now + pause_s >= state.deadline:
+            return None
+        state.start_round(model)
+        return Step(model=model, wait_s=pause_s)
+
+    def _wait_for_ready(self, state: RequestState, now: float) -> Step:
+        """Wait for the end of the first pause that an endpoint requested, if it is short enough."""
+        waits = [
+            (wait_s, model)
+            for model in state.models
+            if state.may_attempt(model)
+            for endpoint in self._candidates(state, model)
+            if (wait_s := endpoint.health.resting_in_s(model, now))
+            and not state.excluded(endpoint.alias, model)
+            and (not state.failed_at(endpoint.alias, model) or self.budget(model).can_afford(now))
+        ]
+        wait_s, model = min(waits, default=(float("inf"), ""))
+        if not state.can_wait(wait_s) or now + wait_s >= state.deadline:
+            raise self.final_error(state, now)
+        state.wait_for(model, wait_s)
+        return Step(model=model, wait_s=wait_s)
+
+    def _candidates(self, state: RequestState, model: str) -> Sequence[Endpoint]:
+        serving = self._pool.serving(model, state.pinned)
+        refusal = state.refusal
+        if isinstance(refusal, ContextExceeded):
+            serving = tuple(e for e in serving if may_do_better(refusal, e.token_limit(model)))
+        return [endpoint for endpoint in serving if not endpoint.drained and not endpoint.busy]
+
+    def final_error(self, state: RequestState, now: float) -> AkashGradioError:
+        """Return the error to raise when no attempt is left."""
+        if state.refusal is not None:
+            return state.refusal
+        waits = [
+            (endpoint.health.resting_in_s(model, now), endpoint.health.blocking_error(model))
+            for model in state.models
+            for endpoint in self._candidates(state, model)
+        ]
+        wait_s, cause = min(waits, key=lambda wait: wait[0], default=(0.0, None))
+        cause = state.last_failure or cause
+        # The server ended and is being restarted: it never received the request.
+        refused = isinstance(cause, EndpointUnreachable) and cause.reason == "refused"
+        starting = refused and self._pool.expects(state.requested_model, state.pinned)
+        if cause is None or starting or not (state.last_failure or wait_s):
+            return self.unavailable_error(state)
+        return AllEndpointsFailed(
+            state.requested_model,
+            cause,
+            retry_after_s=wait_s or None,
+            resting=not state.has_attempts,
+        )
+
+    def unavailable_error(self, state: RequestState) -> AkashGradioError:
+        """Return the error for a model that no endpoint can serve now."""
+        model = state.requested_model
+        known = self._cards(model) is not None
+        return self._pool.unavailable_error(model, known=known, pinned=state.pinned)
