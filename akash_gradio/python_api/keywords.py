@@ -113,7 +113,9 @@ class SettingsKeywords(TypedDict, total=False):
     or a comma-separated list.
     """
     retry_attempts: int | None
-    """`RETRY_ATTEMPTS`: Retries of a request after its first attempt."""
+    """`RETRY_ATTEMPTS`: Attempts of a request after its first one, at other endpoints or again at
+    the same.
+    """
     retry_delay: int | None
     """`RETRY_DELAY`: Milliseconds to wait before all endpoints are tried again; doubled each time.
     """
@@ -123,6 +125,10 @@ class SettingsKeywords(TypedDict, total=False):
     """`FIRST_TOKEN_TIMEOUT`: Maximum seconds until the first token."""
     idle_timeout: float | None
     """`IDLE_TIMEOUT`: Maximum seconds between two tokens."""
+    request_timeout: float | None
+    """`REQUEST_TIMEOUT`: Maximum seconds of a request, from its arrival to the end of its answer,
+    with all its attempts and pauses.
+    """
     routing: Literal["weighted", "least_busy"] | None
     """`ROUTING`: How requests are distributed: `weighted` or `least_busy` (docs/routing.md)."""
     discovery_interval: float | None
