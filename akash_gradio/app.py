@@ -133,6 +133,7 @@ class App:
                 stack.push_async_callback(_cancel, supervising)
             if self.page is not None:
                 await stack.enter_async_context(self.page.deps.runs.runs)
+                stack.push_async_callback(self.page.deps.runs.work.close)
             yield
 
     def _adopt_stored_secret(self, data_dir: Path) -> None:
@@ -354,6 +355,7 @@ def _with_page(app: App) -> App:
     from akash_gradio.web.page_assets import inject_page_assets
     from akash_gradio.web.security import build_security_stack
     from akash_gradio.web.sign_in_page import sign_in_html
+    from akash_gradio.work.pool import WorkPool
 
     settings, catalog, embedded, shared = app.settings, app.catalog, app.embedded, app.shared
     security = build_security_stack(
@@ -406,11 +408,14 @@ def _with_page(app: App) -> App:
         checks=CheckService(app.gateway.endpoint, catalog),
         is_operator=lambda scope: is_local(scope) or security.is_operator(scope),
     )
+    work = WorkPool()
     deps = WebDeps(
         page=page_deps,
-        chat=ChatDeps(gateway=gateway, models=models),
-        compare=CompareDeps(gateway=gateway, models=models, limiter=app.limiter, votes=votes),
-        runs=RunDeps(runs=runs, models=models, limiter=app.limiter, votes=votes),
+        chat=ChatDeps(gateway=gateway, models=models, work=work),
+        compare=CompareDeps(
+            gateway=gateway, models=models, limiter=app.limiter, work=work, votes=votes
+        ),
+        runs=RunDeps(runs=runs, models=models, limiter=app.limiter, work=work, votes=votes),
         operator=operator,
         files=FileReader(),
     )

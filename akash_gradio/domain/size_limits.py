@@ -27,6 +27,9 @@ ATTACHMENTS: Final = 10
 TURNS: Final = 2_000
 """Turns of a chat. A request of many tiny turns costs more than its bytes."""
 
+SMALL_BODY_BYTES: Final = 65_536
+"""Body of a request with a few ids and numbers."""
+
 PARSED_INLINE_BYTES: Final = 50_000
 """A longer body is parsed in a worker: the costliest JSON of this size takes 2 ms."""
 
@@ -35,6 +38,31 @@ PARSED_INLINE_BYTES: Final = 50_000
 ANSWER_CHARACTERS: Final = 2_000_000
 """Text and reasoning of one answer together. No model writes more than about 260 000 tokens, which
 have a million characters; an endpoint that never stops is cut here."""
+
+# ── Attached files ───────────────────────────────────────────────────────────────────────────
+
+FILE_BYTES: Final = 20_000_000
+"""A PDF or a picture. Pictures of cameras have up to 15 MB."""
+
+FILE_PAGES: Final = 500
+"""Pages of a PDF that are read; more text than that fits no model's context."""
+
+FILE_TEXT_CHARACTERS: Final = 1_000_000
+"""Text of a PDF: as much as a message may have."""
+
+FILE_PIXELS: Final = 60_000_000
+"""Pixels of a picture: more than cameras produce; 250 MB when decoded."""
+
+# ── Waiting work ─────────────────────────────────────────────────────────────────────────────
+
+WAITING_JOBS: Final = 16
+"""CPU jobs of one visitor that wait. The page sends at most a few at a time."""
+
+WAITING_BYTES_OF_VISITOR: Final = 40_000_000
+"""Their bytes, which stay in memory: two chats of the largest size."""
+
+WAITING_BYTES: Final = 160_000_000
+"""Bytes of all waiting jobs of a kind. The process should stay below 600 MB."""
 
 # ── Rendering ────────────────────────────────────────────────────────────────────────────────
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from akash_gradio.domain.size_limits import FILE_PAGES, FILE_PIXELS, FILE_TEXT_CHARACTERS
 from akash_gradio.files.errors import UnreadableFile
 
 if TYPE_CHECKING:
     from pypdf import PageObject
 
 MEMORY_LIMIT_BYTES: Final = 1_500_000_000
-CPU_LIMIT_S: Final = 20
-MAX_TEXT_CHARACTERS: Final = 1_000_000
-MAX_PAGES: Final = 500
-MAX_PIXELS: Final = 60_000_000
-"""More than cameras produce; 250 MB when decoded."""
+CPU_LIMIT_S: Final = 14
+"""The process is killed after this CPU time."""
+PDF_CPU_S: Final = 8.0
+"""After this CPU time no further page of a PDF is read: other files wait."""
+NICENESS: Final = 10
+"""Added to the priority of the server, whose event loop comes first."""
 MAX_EDGE_PIXELS: Final = 1568
 """Vision models shrink larger pictures themselves."""
 PICTURE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
@@ -38,7 +42,9 @@ _ERROR_CODES: Final = {
 
 
 def limit_resources() -> None:
-    """Limit this process's memory and CPU time, on systems that support it (not Windows)."""
+    """Limit this process's priority, memory and CPU time, on systems that support it."""
+    if hasattr(os, "nice"):  # not Windows
+        os.nice(NICENESS)
     try:
         import resource
     except ImportError:
@@ -60,13 +66,16 @@ def read_pdf(content: bytes) -> Result:
     if reader.is_encrypted and not reader.decrypt(""):
         raise UnreadableFile("file_locked")
     texts: list[str] = []
-    remaining = MAX_TEXT_CHARACTERS
-    for page in reader.pages[:MAX_PAGES]:
+    began_s = time.process_time()
+    remaining = FILE_TEXT_CHARACTERS
+    for page in reader.pages[:FILE_PAGES]:
         text = page.extract_text().strip().encode("utf-8", "replace").decode()
         if len(text) > remaining:
             break
         remaining -= len(text)
         texts.append(text)
+        if time.process_time() - began_s > PDF_CPU_S:
+            break
     if not any(texts):
         for page in reader.pages[: len(texts)]:
             decompress(page)
@@ -94,13 +103,13 @@ def read_picture(content: bytes) -> Result:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is checked instead
+    Image.MAX_IMAGE_PIXELS = None  # FILE_PIXELS is checked instead
     try:
         image: Image.Image = Image.open(io.BytesIO(content), formats=PICTURE_FORMATS)
     except UnidentifiedImageError:
         raise UnreadableFile("file_not_picture") from None
     with image:
-        if image.width * image.height > MAX_PIXELS:
+        if image.width * image.height > FILE_PIXELS:
             raise UnreadableFile("file_too_many_pixels")
         edges = (MAX_EDGE_PIXELS, MAX_EDGE_PIXELS)
         image.draft("RGB", edges)

@@ -16,14 +16,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from akash_gradio.domain.errors import LimitReached
+from akash_gradio.domain.visitor import CURRENT_VISITOR
 from akash_gradio.files.errors import UnreadableFile
+from akash_gradio.work.fair_queue import FairQueue
 
-FILE_LIMIT_BYTES: Final = 20_000_000
 TIMEOUT_S: Final = 30.0
 MAX_CHILDREN: Final = 2
-"""Upper bound of concurrent children; other files wait."""
-MAX_WAITING: Final = 16
-"""Upper bound of files that are being read or wait; further ones are rejected."""
+"""Upper bound of concurrent children; other files wait, fairly between visitors."""
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -70,8 +70,7 @@ class FileReader:
 
     def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
-        self._children = asyncio.Semaphore(MAX_CHILDREN)
-        self._waiting = 0
+        self._children = FairQueue(MAX_CHILDREN)
 
     async def read_pdf(self, content: bytes) -> Document:
         """Extract the text of a PDF.
@@ -90,14 +89,11 @@ class FileReader:
         return Picture(**await self._read(Kind.PICTURE, content))
 
     async def _read(self, kind: Kind, content: bytes) -> dict[str, Any]:
-        if self._waiting >= MAX_WAITING:
-            raise UnreadableFile("file_reader_busy")
-        self._waiting += 1
         try:
-            async with self._children:
+            async with self._children.slot(CURRENT_VISITOR.get(), len(content)):
                 return await _read_in_child(kind, content, self._timeout_s)
-        finally:
-            self._waiting -= 1
+        except LimitReached:
+            raise UnreadableFile("file_reader_busy") from None
 
 
 async def _read_in_child(kind: Kind, content: bytes, timeout_s: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from markdown_it import MarkdownIt
 from markdown_it.ruler import RuleOptionsType
@@ -34,9 +34,17 @@ BRACKETS_LIMIT: Final = 400
 COLUMNS_LIMIT: Final = 40
 """A wider table is shown as text: each short row would be padded with empty cells."""
 
-NESTING_LIMIT: Final = 40
-"""Depth of quotes and lists; deeper content is shown as one paragraph."""
+PADDED_CELLS_LIMIT: Final = 400
+"""Empty cells that a table may add to its short rows, besides as many as it has; more rows follow
+it as a paragraph. Otherwise two characters would become forty cells."""
 
+NESTING_LIMIT: Final = 24
+"""Depth of quotes and lists; deeper content is shown as one paragraph. A line in a quote is checked
+once for each level. A nested list counts twice: ten are possible."""
+
+
+Memo: TypeAlias = dict[tuple[str, ...], str]
+"""The HTML of parts of a text by their source."""
 
 _SELF_ENDING: Final = frozenset({"heading_open", "hr", "fence", "math_block"})
 
@@ -81,14 +89,14 @@ class BlockRenderer:
         text: str,
         *,
         growing: bool = False,
-        memo: dict[tuple[str, ...], str] | None = None,
+        memo: Memo | None = None,
         soft_breaks: bool = False,
     ) -> None:
         self._parser = parser()
         self._soft_breaks = soft_breaks
         self._env: dict[str, Any] = {"growing": growing}
         self._old = memo if memo is not None else {}
-        self.memo: dict[tuple[str, ...], str] = {}
+        self.memo: Memo = {}
         self._complete_lines = text.count("\n")
         self._lines = self._complete_lines + (not text.endswith("\n"))
         tokens: list[Token] = []
@@ -366,7 +374,27 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     begin = state.bMarks[start] + state.tShift[start]
     if state.src.count("|", begin, state.eMarks[start]) > COLUMNS_LIMIT:
         return False
-    return not _NO_TABLE.match(state.src, begin) and table_rule(state, start, end, silent)
+    if _NO_TABLE.match(state.src, begin) or not table_rule(state, start, end, True):
+        return False
+    return silent or table_rule(state, start, _table_end(state, start, end), False)
+
+
+def _table_end(state: StateBlock, start: int, end: int) -> int:
+    """Return the line where a table ends at the latest: see `PADDED_CELLS_LIMIT`."""
+    columns = cells = _cells_at_most(state, start)
+    padded = 0
+    for line in range(start + 2, end):
+        if state.isEmpty(line):
+            return line
+        width = min(columns, _cells_at_most(state, line))
+        cells, padded = cells + width, padded + columns - width
+        if padded > PADDED_CELLS_LIMIT + cells:
+            return line
+    return end
+
+
+def _cells_at_most(state: StateBlock, line: int) -> int:
+    return state.src.count("|", state.bMarks[line], state.eMarks[line]) + 1
 
 
 def _too_deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:

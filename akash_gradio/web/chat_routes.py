@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Final
-
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.errors import UnknownModel, UserError
-from akash_gradio.markdown.renderer import render
 from akash_gradio.web.deps import CatalogView, ChatDeps
 from akash_gradio.web.event_stream import EventStream
-from akash_gradio.web.page_route import post, read_body
+from akash_gradio.web.page_route import post, read_body, read_parsed, run_for_client
 from akash_gradio.web.reply import reply
-from akash_gradio.web.schemas import parse_continuation, parse_render, parse_reply
-
-LONG_BODY_BYTES: Final = 500_000
-"""A longer body, with pictures, is parsed in a thread: it would block the event loop."""
+from akash_gradio.web.schemas import parse_continuation, parse_reply
+from akash_gradio.web.worker_jobs import render_json
 
 
 class ChatRoutes:
@@ -39,18 +33,18 @@ class ChatRoutes:
 
     async def reply(self, request: Request) -> ASGIApp:
         """Stream an answer."""
-        return self._stream(await _parse_reply(await read_body(request)))
+        return self._stream(await read_parsed(request, self._deps.work, parse_reply))
 
     async def continue_reply(self, request: Request) -> ASGIApp:
         """Stream the rest of an interrupted answer; the patches contain all of it."""
-        chat_request, beginning = parse_continuation(await read_body(request))
+        chat_request, beginning = await read_parsed(request, self._deps.work, parse_continuation)
         return self._stream(chat_request, beginning)
 
     async def render(self, request: Request) -> ASGIApp:
         """Return the HTML blocks of stored texts."""
-        texts = parse_render(await read_body(request))
-        # In a thread: a long chat takes a second to render.
-        return JSONResponse({"blocks": await asyncio.to_thread(_render_all, texts)})
+        body = await read_body(request)
+        blocks = await run_for_client(request, self._deps.work, render_json, body)
+        return Response(blocks, media_type="application/json")
 
     def _stream(self, request: ChatRequest, beginning: str = "") -> EventStream:
         models = self._deps.models
@@ -61,6 +55,7 @@ class ChatRoutes:
             reply(
                 request,
                 self._deps.gateway,
+                self._deps.work,
                 display_name=models.display_name,
                 answer_cost=models.answer_cost,
                 beginning=beginning,
@@ -79,13 +74,3 @@ def check_vision(models: CatalogView, request: ChatRequest) -> None:
     listing = models.listing(request.model)
     if listing is not None and not listing.card.vision:
         raise UserError("no_vision", {"model": listing.card.name}, 422)
-
-
-async def _parse_reply(body: bytes) -> ChatRequest:
-    if len(body) < LONG_BODY_BYTES:
-        return parse_reply(body)
-    return await asyncio.to_thread(parse_reply, body)
-
-
-def _render_all(texts: list[str]) -> list[tuple[str, ...]]:
-    return [render(text) for text in texts]

@@ -12,6 +12,7 @@ from akash_gradio.domain.errors import UnknownModel
 from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.web.errors import error_view
 from akash_gradio.web.reply import AnswerCost, DisplayName, PageEvent, no_cost, reply
+from akash_gradio.work.pool import WorkPool
 
 
 class RunningComparisons:
@@ -43,6 +44,7 @@ async def compare(
     run: str,
     lanes: Mapping[str, ChatRequest],
     gateway: ChatGateway,
+    work: WorkPool,
     running: RunningComparisons,
     *,
     is_withheld: Callable[[str], bool] = lambda _model: False,
@@ -58,6 +60,7 @@ async def compare(
         run: The id of the comparison, with which a lane can be stopped.
         lanes: The request of each lane by its letter.
         gateway: Answers the requests.
+        work: Renders what takes long.
         running: Where the comparison is registered.
         is_withheld: Whether a model is hidden from visitors; its lane ends with an error.
         display_name: See `DisplayName`.
@@ -67,7 +70,7 @@ async def compare(
     def start_lane(request: ChatRequest) -> AsyncGenerator[PageEvent, None]:
         if is_withheld(request.model):
             return _unknown_model(request.model)
-        return reply(request, gateway, display_name=display_name, answer_cost=answer_cost)
+        return reply(request, gateway, work, display_name=display_name, answer_cost=answer_cost)
 
     runner = LaneRunner({letter: partial(start_lane, request) for letter, request in lanes.items()})
     done: set[str] = set()

@@ -15,7 +15,6 @@ from akash_gradio.compare.ranking import Ranking
 from akash_gradio.compare.reports.report import Report, ReportFormat
 from akash_gradio.compare.rows import OK, Row
 from akash_gradio.domain.receipt import Count, Receipt
-from akash_gradio.markdown.renderer import render
 from akash_gradio.web.schemas import SettingsSchema, build_sampling, remove_nul
 
 STOPPED: Final = "Cancelled"
@@ -144,7 +143,6 @@ def build_comparison_report(
         created_at=datetime.now(UTC),
         names={lane.model: display_name(lane.model) for lane in plan.lanes},
         ranking=ranking,
-        render=render,
     )
 
 

@@ -22,6 +22,7 @@ from akash_gradio.files.reader import FileReader
 from akash_gradio.http.locality import is_local_request
 from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.web.notices import NoticeSource
+from akash_gradio.work.pool import WorkPool
 
 Endpoints = Callable[[], tuple[EndpointStatus, ...]]
 """Returns every endpoint's state, in the order of the configuration."""
@@ -87,6 +88,7 @@ class ChatDeps:
 
     gateway: ChatGateway
     models: CatalogView
+    work: WorkPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +99,14 @@ class CompareDeps:
         gateway: Answers the lanes.
         models: The models that may be compared.
         limiter: Counts the votes of each visitor.
+        work: Runs what takes CPU time.
         votes: Stores votes; None if each browser keeps its own.
     """
 
     gateway: ChatGateway
     models: CatalogView
     limiter: RateLimiter
+    work: WorkPool
     votes: VoteStore | None = None
 
 
@@ -114,12 +118,14 @@ class RunDeps:
         runs: The runs of prompt sets.
         models: The models that a run may use.
         limiter: Counts the runs that each visitor starts.
+        work: Runs what takes CPU time.
         votes: Stores votes, for the ranking in a report; None if browsers keep their own.
     """
 
     runs: RunStore
     models: CatalogView
     limiter: RateLimiter
+    work: WorkPool
     votes: VoteStore | None = None
 
 

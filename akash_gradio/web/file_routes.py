@@ -9,8 +9,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from akash_gradio.files.reader import FILE_LIMIT_BYTES, FileReader
-from akash_gradio.web.page_route import post, read_body
+from akash_gradio.domain.size_limits import FILE_BYTES
+from akash_gradio.files.reader import FileReader
+from akash_gradio.web.page_route import for_client, post, read_body
 
 
 class FileRoutes:
@@ -25,7 +26,7 @@ class FileRoutes:
 
     async def read(self, request: Request) -> ASGIApp:
         """Return a PDF's text, or a picture as a data URL."""
-        content = await read_body(request, FILE_LIMIT_BYTES, error_code="file_too_large")
+        content = await read_body(request, FILE_BYTES, error_code="file_too_large")
         is_pdf = request.path_params["kind"] == "pdf"
         read = self._files.read_pdf if is_pdf else self._files.read_picture
-        return JSONResponse(dataclasses.asdict(await read(content)))
+        return JSONResponse(dataclasses.asdict(await for_client(request, read(content))))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.size_limits import CHAT_BODY_BYTES, PARSED_INLINE_BYTES
 from akash_gradio.domain.visitor import CROSS_SITE_ALLOWED
 from akash_gradio.http import body as http_body
 from akash_gradio.http.asgi import media_type
+from akash_gradio.http.disconnect import cancel_on_disconnect
 from akash_gradio.web.errors import error_response
-from akash_gradio.web.schemas import BODY_LIMIT_BYTES
+from akash_gradio.work.pool import WorkPool
 
 Handler = Callable[[Request], Awaitable[ASGIApp]]
 """Returns the response to a request, or raises `UserError`."""
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
 
 
 def get(path: str, handler: Handler) -> Route:
@@ -72,7 +77,7 @@ def _check_media_type(request: Request, accepts: str) -> None:
 
 
 async def read_body(
-    request: Request, limit_bytes: int = BODY_LIMIT_BYTES, *, error_code: str = "chat_too_long"
+    request: Request, limit_bytes: int = CHAT_BODY_BYTES, *, error_code: str = "chat_too_long"
 ) -> bytes:
     """Read the request's body.
 
@@ -90,3 +95,55 @@ async def read_body(
     except http_body.BodyTooLarge:
         limit = f"{limit_bytes / 1_000_000:.1f}"
         raise UserError(error_code, {"limit": limit}, 413) from None
+
+
+async def read_parsed(request: Request, work: WorkPool, parse: Callable[[bytes], Result]) -> Result:
+    """Read the request's body and parse it, in a worker if it is long.
+
+    Args:
+        request: The request.
+        work: Runs the parser.
+        parse: A function of a module; it may raise `UserError`.
+
+    Raises:
+        UserError: The body is too large or invalid.
+        ClientDisconnected: The client closed the connection.
+    """
+    body = await read_body(request)
+    if len(body) <= PARSED_INLINE_BYTES:
+        return parse(body)
+    return await run_for_client(request, work, parse, body)
+
+
+async def run_for_client(
+    request: Request,
+    work: WorkPool,
+    function: Callable[Params, Result],
+    *args: Params.args,
+    **kwargs: Params.kwargs,
+) -> Result:
+    """Run a function in a worker, and cancel it when the client disconnects.
+
+    The request's body must have been read. See `WorkPool.run` for the function and the errors.
+
+    Raises:
+        ClientDisconnected: The client closed the connection.
+    """
+    return await for_client(request, work.run(function, *args, **kwargs))
+
+
+async def for_client(request: Request, job: Coroutine[Any, Any, Result]) -> Result:
+    """Await a job, and cancel it when the client disconnects.
+
+    Raises:
+        ClientDisconnected: The client closed the connection.
+    """
+    results: list[Result] = []
+
+    async def run() -> None:
+        results.append(await job)
+
+    await cancel_on_disconnect(run(), request.receive)
+    if not results:
+        raise http_body.ClientDisconnected
+    return results[0]

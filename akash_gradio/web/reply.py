@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -24,10 +24,11 @@ from akash_gradio.domain.events import (
 )
 from akash_gradio.domain.ports import ChatGateway, EndpointState
 from akash_gradio.domain.receipt import Receipt
-from akash_gradio.markdown.renderer import GrowingMarkdown
 from akash_gradio.web.continuation import join_first_delta
 from akash_gradio.web.errors import error_view
+from akash_gradio.web.live_markdown import LiveMarkdown
 from akash_gradio.web.receipt_view import receipt_view
+from akash_gradio.work.pool import WorkPool
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def no_cost(_receipt: Receipt) -> float | None:
 async def reply(
     request: ChatRequest,
     gateway: ChatGateway,
+    work: WorkPool,
     *,
     display_name: DisplayName = str,
     answer_cost: AnswerCost = no_cost,
@@ -69,18 +71,19 @@ async def reply(
     Args:
         request: The chat request.
         gateway: Answers it.
+        work: Renders what takes long.
         display_name: See `DisplayName`.
         answer_cost: See `AnswerCost`.
         beginning: What a continued answer begins with; the patches contain it too.
         clock: Monotonic seconds.
         sleep: Waits between updates.
     """
-    answer = _Answer(clock, display_name, answer_cost, beginning)
+    answer = _Answer(work, clock, display_name, answer_cost, beginning)
     collector = asyncio.ensure_future(_collect(request, gateway, answer, display_name, sleep))
     try:
         while not answer.drained:
             await answer.changed.wait()
-            for event in answer.drain():
+            for event in await answer.drain():
                 yield event
             if not answer.drained:
                 await sleep(UPDATE_INTERVAL_S)
@@ -147,6 +150,7 @@ class _Answer:
 
     def __init__(
         self,
+        work: WorkPool,
         clock: Callable[[], float],
         display_name: DisplayName,
         answer_cost: AnswerCost,
@@ -154,12 +158,13 @@ class _Answer:
     ) -> None:
         self.changed = asyncio.Event()
         self.drained = False
-        self._clock, self._display_name, self._answer_cost = clock, display_name, answer_cost
+        self._work, self._clock = work, clock
+        self._display_name, self._answer_cost = display_name, answer_cost
         self._began = clock()
         self._notifications: list[PageEvent] = []
         self._last: PageEvent | None = None
         self._beginning = beginning
-        self._parts = {"reasoning": _Part(), "answer": _Part(beginning)}
+        self._parts = {"reasoning": _Part(work), "answer": _Part(work, beginning)}
         self._reasoning_began: float | None = None
         self._reasoning_s: float | None = None
 
@@ -207,21 +212,19 @@ class _Answer:
         self._last = {"type": "done", "receipt": view, "thought_s": self._reasoning_s, **fields}
         self.changed.set()
 
-    def drain(self) -> list[PageEvent]:
+    async def drain(self) -> list[PageEvent]:
         """Return the events that the page has not received yet, in order."""
         self.changed.clear()
         events, self._notifications = self._notifications, []
-        events += self._patches()
-        if self._last is not None:
-            events.append(self._last)
+        last = self._last  # before rendering, which may take a while
+        for name, part in tuple(self._parts.items()):
+            patch = await part.patch(final=last is not None)
+            if patch is not None:
+                events.append({"type": "patch", "part": name, **patch})
+        if last is not None:
+            events.append(last)
             self.drained = True
         return events
-
-    def _patches(self) -> Iterator[PageEvent]:
-        for name, part in self._parts.items():
-            patch = part.patch(final=self.ended)
-            if patch is not None:
-                yield {"type": "patch", "part": name, **patch}
 
     def _join(self, text: str) -> str:
         """Return the text as it follows the beginning of a continued answer."""
@@ -232,7 +235,7 @@ class _Answer:
 
     def _turn_reasoning_into_answer(self) -> None:
         text = self._parts["reasoning"].text
-        self._parts["reasoning"] = _Part()
+        self._parts["reasoning"] = _Part(self._work)
         self._parts["answer"].add(self._join(text))
         self._reasoning_began = self._reasoning_s = None
         self.notify(type="not_reasoning")
@@ -246,11 +249,11 @@ class _Answer:
 class _Part:
     """The markdown of the answer or of its reasoning, and how much of it the page has received."""
 
-    def __init__(self, beginning: str = "") -> None:
-        self._markdown = GrowingMarkdown()
-        self._markdown.add(beginning)
-        self._sent_chars = 0
+    def __init__(self, work: WorkPool, beginning: str = "") -> None:
+        self._markdown = LiveMarkdown(work)
+        self._unsent: list[str] = []
         self._sent_blocks = 0
+        self.add(beginning)
 
     @property
     def text(self) -> str:
@@ -258,14 +261,16 @@ class _Part:
 
     def add(self, text: str) -> None:
         self._markdown.add(text)
+        self._unsent.append(text)
 
-    def patch(self, *, final: bool) -> PageEvent | None:
+    async def patch(self, *, final: bool) -> PageEvent | None:
         """Return the change since the last call. The final one contains the rest of the text."""
-        patch = self._markdown.finish() if final else self._markdown.patch()
-        new_text = self._markdown.text[self._sent_chars :]
+        unsent, self._unsent = self._unsent, []
+        patch = await self._markdown.patch(final=final)
+        new_text = "".join(unsent)
         if patch is None and not (final and new_text):
+            self._unsent = [*unsent, *self._unsent]
             return None
         keep, blocks = (patch.keep, list(patch.blocks)) if patch else (self._sent_blocks, [])
-        self._sent_chars += len(new_text)
         self._sent_blocks = keep + len(blocks)
         return {"keep": keep, "blocks": blocks, "text": new_text}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import JSONResponse, StreamingResponse
@@ -12,11 +13,17 @@ from starlette.types import ASGIApp
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.ranking import Ranking, rank
 from akash_gradio.compare.reports.factory import write_report
-from akash_gradio.compare.reports.report import Report, ReportFormat
+from akash_gradio.compare.reports.report import Render, Report, ReportFormat
 from akash_gradio.compare.votes.store import Vote, VoteStore, VotesUnavailable
+from akash_gradio.domain.errors import UserError
+from akash_gradio.markdown.renderer import plain_blocks, render
+from akash_gradio.markdown.sanitize import visible
+from akash_gradio.work.pool import WorkPool
 
 PREVIEW_CHARACTERS: Final = 200_000
 """A preview ends with the part of the report that passes this length."""
+BATCH_CHARACTERS: Final = 64_000
+"""Parts of a report are sent in batches of this size."""
 _MEDIA_TYPES: Final = {
     ReportFormat.HTML: "text/html",
     ReportFormat.MARKDOWN: "text/markdown",
@@ -25,23 +32,55 @@ _MEDIA_TYPES: Final = {
 }
 
 
-async def report_response(report: Report, form: ReportFormat, *, preview: bool) -> ASGIApp:
+async def report_response(
+    report: Report, form: ReportFormat, work: WorkPool, *, preview: bool
+) -> ASGIApp:
     """Return the response with a report.
 
     Args:
-        report: The report.
+        report: The report, without the function that renders answers.
         form: The format of the file.
+        work: Renders the answers.
         preview: Whether to return only the beginning.
 
     Returns:
         The file as a stream; or for a preview JSON with `text`, and `whole`: whether that is the
         whole report.
     """
-    parts = write_report(report, form)
+    parts = write_report(replace(report, render=_render_in(work)), form)
     if preview:
-        text, whole = await asyncio.to_thread(_preview, parts)
+        text, whole = await work.in_slow_thread(_preview, parts)
         return JSONResponse({"text": text, "whole": whole})
-    return StreamingResponse(parts, media_type=_MEDIA_TYPES[form])
+    return StreamingResponse(_batches(parts, work), media_type=_MEDIA_TYPES[form])
+
+
+async def _batches(parts: Iterator[str], work: WorkPool) -> AsyncIterator[str]:
+    """Yield the parts joined. A slow client holds no thread: each batch takes one anew."""
+    while batch := await work.in_slow_thread(_next_batch, parts):
+        yield batch
+
+
+def _next_batch(parts: Iterator[str]) -> str:
+    texts, length = list[str](), 0
+    for part in parts:
+        texts.append(part)
+        length += len(part)
+        if length > BATCH_CHARACTERS:
+            break
+    return "".join(texts)
+
+
+def _render_in(work: WorkPool) -> Render:
+    """Return a function for threads that renders an answer in a worker."""
+    loop = asyncio.get_running_loop()
+
+    def render_in_worker(text: str) -> Sequence[str]:
+        try:
+            return asyncio.run_coroutine_threadsafe(work.run(render, text), loop).result()
+        except UserError:
+            return tuple(plain_blocks(visible(text)))
+
+    return render_in_worker
 
 
 async def plan_ranking(

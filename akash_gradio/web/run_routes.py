@@ -6,10 +6,10 @@ in bodies, never in an address.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -21,15 +21,17 @@ from akash_gradio.compare.forecast import Forecast, forecast
 from akash_gradio.compare.open_run import OpenRun
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.reports.report import Report
+from akash_gradio.compare.rows import Row
 from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
 from akash_gradio.domain.errors import LimitReached, UserError
+from akash_gradio.domain.size_limits import SMALL_BODY_BYTES
 from akash_gradio.domain.visitor import CURRENT_VISITOR
 from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration
-from akash_gradio.markdown.renderer import render
+from akash_gradio.markdown.renderer import render_all
 from akash_gradio.quota.limiter import RateLimit
 from akash_gradio.web import run_views, texts
 from akash_gradio.web.deps import RunDeps
-from akash_gradio.web.page_route import post, read_body
+from akash_gradio.web.page_route import post, read_body, read_parsed, run_for_client
 from akash_gradio.web.report_response import plan_ranking, report_response
 from akash_gradio.web.run_schemas import (
     PromptSetRequest,
@@ -53,7 +55,7 @@ class RunRoutes:
 
     def __init__(self, deps: RunDeps) -> None:
         self._runs, self._models, self._votes = deps.runs, deps.models, deps.votes
-        self._limiter = deps.limiter
+        self._limiter, self._work = deps.limiter, deps.work
         self._actions: Mapping[str, Callable[[str], Awaitable[None]]] = {
             "pause": self._pause,
             "resume": self._resume,
@@ -76,18 +78,18 @@ class RunRoutes:
 
     async def validate(self, request: Request) -> ASGIApp:
         """Count the prompts of a set, and those with checks."""
-        body = parse_body(PromptSetRequest, await read_body(request))
-        prompts = await asyncio.to_thread(parse_prompts, body)
+        body = await read_parsed(request, self._work, partial(parse_body, PromptSetRequest))
+        prompts = await run_for_client(request, self._work, parse_prompts, body)
         checked = sum(1 for prompt in prompts if prompt.checks)
         return JSONResponse({"prompts": len(prompts), "checked": checked})
 
     async def forecast(self, request: Request) -> ASGIApp:
         """Estimate the calls, tokens, cost and time of a run."""
         body = await self._run_request(request)
-        plan = await asyncio.to_thread(build_plan, body)
+        plan = await run_for_client(request, self._work, build_plan, body)
         unserved = [model for model in body.models if self._models.listing(model) is None]
         endpoints, cards = self._models.endpoints(), self._models.catalog.get
-        estimate = await asyncio.to_thread(
+        estimate = await self._work.in_thread(
             forecast, plan, cards, endpoints, per_endpoint=CALLS_PER_ENDPOINT
         )
         text = _forecast_text(plan, estimate, unserved, self._models.display_name)
@@ -97,7 +99,7 @@ class RunRoutes:
         """Start a run and return its id."""
         await self._count_start()
         body = await self._run_request(request)
-        plan = await asyncio.to_thread(build_plan, body)
+        plan = await run_for_client(request, self._work, build_plan, body)
         title = " ".join((body.title or plan.prompts[0].text[:200]).split())[:80]
         run_id = await self._runs.start(plan, title)
         began = datetime.now(UTC).isoformat(timespec="seconds")
@@ -105,40 +107,47 @@ class RunRoutes:
 
     async def status(self, request: Request) -> ASGIApp:
         """Return a run's progress, and its table as HTML."""
-        body = parse_body(RunStatusRequest, await read_body(request))
+        body = parse_body(RunStatusRequest, await read_body(request, SMALL_BODY_BYTES))
         run = await self._find(body.run)
         earlier = await self._runs.find(body.earlier) if body.earlier else None
         # The progress comes first, so that the table is never older than it.
         progress = run_views.progress_view(run.runner.progress)
         names = self._names(run.journal.plan)
-        html = await asyncio.to_thread(_run_html, run, names, body.first, earlier)
+        # Comparing two runs reads both of them.
+        in_thread = self._work.in_slow_thread if earlier else self._work.in_thread
+        html = await in_thread(_run_html, run, names, body.first, earlier)
         return JSONResponse(
             {**progress, "title": run.title, "html": html, "error": _failure_text(run)}
         )
 
     async def row(self, request: Request) -> ASGIApp:
         """Return the answers to one prompt as HTML."""
-        body = parse_body(RowRequest, await read_body(request))
+        body = parse_body(RowRequest, await read_body(request, SMALL_BODY_BYTES))
         run = await self._find(body.run)
         if body.row >= run_views.count_rows(run.journal.plan):
             raise UserError("invalid_request", {"detail": "row"})
+        rows = await self._work.in_thread(run_views.rows_at, run.journal, body.row)
+        answers = [row.answer if row else "" for row in rows]
+        blocks = await run_for_client(request, self._work, render_all, answers)
         names = self._names(run.journal.plan)
-        return JSONResponse({"html": await asyncio.to_thread(_row_html, run, names, body.row)})
+        html = await self._work.in_thread(_row_html, run, names, body.row, rows, blocks)
+        return JSONResponse({"html": html})
 
     async def action(self, request: Request) -> ASGIApp:
         """Pause, resume, stop, retry or delete a run."""
-        body = parse_body(RunActionRequest, await read_body(request))
+        body = parse_body(RunActionRequest, await read_body(request, SMALL_BODY_BYTES))
         await self._actions[body.action](body.run)
         return JSONResponse({"done": body.action})
 
     async def report(self, request: Request) -> ASGIApp:
         """Return a run's report, or its beginning."""
-        body = parse_body(RunReportRequest, await read_body(request))
+        body = parse_body(RunReportRequest, await read_body(request, SMALL_BODY_BYTES))
         run = await self._find(body.run)
-        return await report_response(await self._build_report(run), body.form, preview=body.preview)
+        report = await self._build_report(run)
+        return await report_response(report, body.form, self._work, preview=body.preview)
 
     async def _run_request(self, request: Request) -> RunRequest:
-        body = parse_body(RunRequest, await read_body(request))
+        body = await read_parsed(request, self._work, partial(parse_body, RunRequest))
         for model in body.models:
             if self._models.is_withheld(model):
                 raise UserError("model_withheld", {"model": model}, 404)
@@ -187,7 +196,6 @@ class RunRoutes:
             created_at=datetime.now(UTC),
             names=self._names(plan),
             ranking=await plan_ranking(self._votes, plan),
-            render=render,
         )
 
 
@@ -250,8 +258,14 @@ def _run_html(run: OpenRun, names: Mapping[str, str], first: int, earlier: OpenR
     )
 
 
-def _row_html(run: OpenRun, names: Mapping[str, str], number: int) -> str:
+def _row_html(
+    run: OpenRun,
+    names: Mapping[str, str],
+    number: int,
+    rows: Sequence[Row | None],
+    blocks: Sequence[tuple[str, ...]],
+) -> str:
     plan = run.journal.plan
-    prompt, cells = run_views.full_row(plan, run.journal.row, number, names)
+    prompt, cells = run_views.full_row(plan, number, rows, blocks, names)
     total = run_views.count_rows(plan)
     return render_template("set_row", prompt=prompt, cells=cells, row=number, total=total)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from akash_gradio.compare import cells
+from akash_gradio.compare.journal import Journal
 from akash_gradio.compare.open_run import OpenRun
 from akash_gradio.compare.plan import Plan
 from akash_gradio.compare.rows import Row
@@ -15,7 +16,7 @@ from akash_gradio.compare.run_diff import Change, diff_runs
 from akash_gradio.compare.runner import Progress
 from akash_gradio.compare.summary import RowLookup, Summary
 from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration, format_seconds
-from akash_gradio.markdown.renderer import plain_text, render
+from akash_gradio.markdown.renderer import plain_text
 from akash_gradio.web import texts
 
 ROWS_SHOWN: Final = 50
@@ -237,33 +238,43 @@ def _shorten(text: str) -> str:
     )
 
 
+def rows_at(journal: Journal, number: int) -> list[Row | None]:
+    """Return the answers of all lanes to one prompt, None for those that are pending."""
+    width = len(journal.plan.lanes)
+    return [journal.row(number * width + lane) for lane in range(width)]
+
+
 def full_row(
-    plan: Plan, get_row: RowLookup, number: int, names: Mapping[str, str]
+    plan: Plan,
+    number: int,
+    rows: Sequence[Row | None],
+    blocks: Sequence[tuple[str, ...]],
+    names: Mapping[str, str],
 ) -> tuple[str, tuple[FullCell, ...]]:
-    """Build the view of one row. Rendering takes CPU time: call it in a thread.
+    """Build the view of one row.
 
     Args:
         plan: The plan of the run.
-        get_row: Returns an answer by its number, None while it is pending.
         number: The number of the row, from 0.
+        rows: From `rows_at`.
+        blocks: The rendered answers.
         names: Display names by model id.
 
     Returns:
         The prompt, and the answers of the lanes.
     """
-    width = len(plan.lanes)
     lanes = enumerate(_name_lanes(plan, names))
-    cells = (_full(lane, label, get_row(number * width + lane)) for lane, label in lanes)
-    return plan.task(number * width).prompt.text, tuple(cells)
+    cells = (_full(lane, label, rows[lane], blocks[lane]) for lane, label in lanes)
+    return plan.task(number * len(plan.lanes)).prompt.text, tuple(cells)
 
 
-def _full(lane: int, label: tuple[str, str], row: Row | None) -> FullCell:
+def _full(lane: int, label: tuple[str, str], row: Row | None, blocks: tuple[str, ...]) -> FullCell:
     return FullCell(
         letter=cells.LETTERS[lane],
         hue=lane % len(cells.COLORS),
         name=label[0],
         variant=label[1],
-        blocks=tuple(render(row.answer)) if row else (),
+        blocks=blocks,
         reasoning=row.reasoning if row else "",
         error=row.error if row else "",
         ok=row is not None and row.ok,

@@ -13,14 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
 from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.size_limits import (
+    ANSWER_CHARACTERS,
+    ATTACHMENTS,
+    CHAT_TEXT_CHARACTERS,
+    MESSAGE_BYTES,
+    RENDERED_CHARACTERS,
+    RENDERED_TEXTS,
+    TURNS,
+)
 from akash_gradio.web.continuation import INSTRUCTION, drop_partial_word
-
-BODY_LIMIT_BYTES: Final = 16_000_000
-"""Largest request body: the whole chat travels with each message, with its pictures."""
-ATTACHMENT_LIMIT: Final = 10
-"""Largest number of files attached to one message."""
-MESSAGE_LIMIT_BYTES: Final = 1_000_000
-"""Largest text of one message, in UTF-8."""
 
 Body = TypeVar("Body", bound=BaseModel)
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -55,9 +57,7 @@ class TurnSchema(_Schema):
 
     role: Literal["user", "assistant"]
     text: str
-    attachments: Annotated[
-        tuple[Attachment, ...], Field(max_length=ATTACHMENT_LIMIT, strict=False)
-    ] = ()
+    attachments: Annotated[tuple[Attachment, ...], Field(max_length=ATTACHMENTS, strict=False)] = ()
 
 
 DefaultName = Literal["catalog", "endpoint"]
@@ -88,7 +88,7 @@ class ReplyRequest(_Schema):
     """A message with the chat before it; the last turn is the visitor's."""
 
     model: Annotated[str, Field(min_length=1, max_length=300)]
-    turns: Annotated[list[TurnSchema], Field(min_length=1, max_length=2000)]
+    turns: Annotated[list[TurnSchema], Field(min_length=1, max_length=TURNS)]
     settings: SettingsSchema = SettingsSchema()
 
 
@@ -125,14 +125,14 @@ class StopRequest(_Schema):
 class DiffRequest(_Schema):
     """Two answers to compare."""
 
-    a: Annotated[str, Field(max_length=MESSAGE_LIMIT_BYTES)]
-    b: Annotated[str, Field(max_length=MESSAGE_LIMIT_BYTES)]
+    a: Annotated[str, Field(max_length=MESSAGE_BYTES)]
+    b: Annotated[str, Field(max_length=MESSAGE_BYTES)]
 
 
 class RenderRequest(_Schema):
     """Texts of a stored chat to render."""
 
-    texts: Annotated[list[str], Field(max_length=200)]
+    texts: Annotated[list[str], Field(max_length=RENDERED_TEXTS)]
 
 
 def parse_body(schema: type[Body], body: bytes) -> Body:
@@ -175,6 +175,7 @@ def parse_continuation(body: bytes) -> tuple[ChatRequest, str]:
     beginning = drop_partial_word(remove_nul(last.text))
     if last.role != "assistant" or not beginning.strip():
         raise UserError("empty_message")
+    _check_length(len(beginning), ANSWER_CHARACTERS)
     answer = last.model_copy(update={"text": beginning})
     instruction = TurnSchema(role="user", text=INSTRUCTION)
     continued = request.model_copy(update={"turns": [*turns, answer, instruction]})
@@ -216,16 +217,24 @@ def parse_diff(body: bytes) -> tuple[str, str]:
 
 
 def parse_render(body: bytes) -> list[str]:
-    """Parse the body of `page/render` into the texts to render."""
-    return parse_body(RenderRequest, body).texts
+    """Parse the body of `page/render` into the texts to render.
+
+    Raises:
+        UserError: `invalid_request` or `chat_too_long`.
+    """
+    texts = parse_body(RenderRequest, body).texts
+    _check_length(sum(map(len, texts)), RENDERED_CHARACTERS)
+    return texts
 
 
 def _chat_request(request: ReplyRequest) -> ChatRequest:
     size = len(remove_nul(request.turns[-1].text).encode())
-    if size > MESSAGE_LIMIT_BYTES:
-        facts = {"size": _megabytes(size), "limit": _megabytes(MESSAGE_LIMIT_BYTES)}
+    if size > MESSAGE_BYTES:
+        facts = {"size": _megabytes(size), "limit": _megabytes(MESSAGE_BYTES)}
         raise UserError("message_too_long", facts, 413)
     turns = [_turn(turn) for turn in request.turns]
+    length = len(request.settings.system) + sum(len(turn.content) for turn in turns)
+    _check_length(length, CHAT_TEXT_CHARACTERS)
     if request.turns[-1].role != "user" or _is_empty(turns[-1]):
         raise UserError("empty_message")
     alternating = _merge_same_role(turn for turn in turns if not _is_empty(turn))
@@ -236,6 +245,11 @@ def _chat_request(request: ReplyRequest) -> ChatRequest:
         sampling=build_sampling(request.settings),
         stream=request.settings.stream,
     )
+
+
+def _check_length(characters: int, limit: int) -> None:
+    if characters > limit:
+        raise UserError("chat_too_long", {"limit": _megabytes(limit)}, 413)
 
 
 def _turn(turn: TurnSchema) -> Turn:

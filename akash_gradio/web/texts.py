@@ -648,6 +648,10 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
         "There are too many requests right now.",
         "Try again in {again_in}. Your message is kept.",
     ),
+    "limit_reached.work": ErrorText(
+        "You sent too much for the server to process at once.",
+        "Try again in {again_in}. Your chats are kept.",
+    ),
     "all_endpoints_failed": ErrorText("{model} is unavailable.", "{tries}{cause} {again}"),
     "reply_interrupted": ErrorText(
         "The answer was interrupted.",
@@ -751,6 +755,10 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     ),
     "body_too_large": ErrorText(
         "This request is too large: the limit is {limit} MB.", "Shorten it and send it again."
+    ),
+    "work_failed": ErrorText(
+        "The server could not process this.",
+        "It is too long or too complex ({reason}). Try it with less text.",
     ),
     "body_too_slow": ErrorText(
         "The request arrived too slowly.", "Check your connection and try again."

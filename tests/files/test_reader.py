@@ -16,10 +16,12 @@ from PIL import Image, ImageDraw
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, EncodedStreamObject, NameObject
 
+from akash_gradio.domain.size_limits import FILE_TEXT_CHARACTERS, WAITING_JOBS
+from akash_gradio.domain.visitor import CURRENT_VISITOR, Visitor
 from akash_gradio.files import child, reader
-from akash_gradio.files.child import MAX_EDGE_PIXELS, MAX_TEXT_CHARACTERS, read
+from akash_gradio.files.child import MAX_EDGE_PIXELS, read
 from akash_gradio.files.errors import UnreadableFile
-from akash_gradio.files.reader import MAX_CHILDREN, MAX_WAITING, FileReader
+from akash_gradio.files.reader import FileReader
 from akash_gradio.web import texts
 
 SOURCE = Path(child.__file__).read_text() + Path(reader.__file__).read_text()
@@ -82,7 +84,7 @@ def test_the_text_of_a_pdf_is_extracted() -> None:
 
 
 def test_a_long_pdf_is_cut_between_pages() -> None:
-    page = "x" * (MAX_TEXT_CHARACTERS // 2)
+    page = "x" * (FILE_TEXT_CHARACTERS // 2)
     result = read("pdf", pdf(page, page, page))
     assert (result["pages"], result["read_pages"]) == (3, 2)
 
@@ -210,12 +212,55 @@ def test_every_code_has_a_text() -> None:
     }
 
 
-async def test_excess_files_are_rejected_and_the_others_wait() -> None:
+async def test_excess_files_of_a_visitor_are_rejected() -> None:
     reader = FileReader(timeout_s=0.0)
-    many = MAX_CHILDREN + MAX_WAITING + 3
+    many = 1 + WAITING_JOBS + 3
     results = await asyncio.gather(
         *(reader.read_picture(picture()) for _ in range(many)), return_exceptions=True
     )
     codes = [result.code for result in results if isinstance(result, UnreadableFile)]
-    assert codes.count("file_reader_busy") == many - MAX_WAITING
-    assert codes.count("file_too_heavy") == MAX_WAITING
+    assert codes.count("file_reader_busy") == 3
+    assert codes.count("file_too_heavy") == many - 3
+
+
+def slow_pdf() -> bytes:
+    """Return a small PDF whose text takes long to extract."""
+    writer = PdfWriter()
+    stream = EncodedStreamObject()
+    stream[NameObject("/Filter")] = NameObject("/FlateDecode")
+    stream._data = zlib.compress(b"BT (x) Tj ET\n" * 5_000_000, 9)
+    reference = writer._add_object(stream)
+    for _ in range(20):
+        writer.add_blank_page(width=9, height=9)[NameObject("/Contents")] = reference
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+async def test_many_slow_files_of_one_visitor_do_not_delay_those_of_others() -> None:
+    reader = FileReader()
+    content = slow_pdf()
+    assert len(content) < 500_000
+
+    def read_as(name: str, content: bytes) -> asyncio.Task[object]:
+        CURRENT_VISITOR.set(Visitor(id=name))
+        return asyncio.create_task(reader.read_pdf(content))
+
+    hostile = [read_as("hostile", content) for _ in range(16)]
+    await asyncio.sleep(0.5)
+    try:
+        document = await asyncio.wait_for(read_as("honest", pdf("Hello")), 15)
+    finally:
+        for task in hostile:
+            task.cancel()
+        await asyncio.gather(*hostile, return_exceptions=True)
+    assert getattr(document, "text", "") == "Hello"
+
+
+def test_a_pdf_that_takes_long_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "PDF_CPU_S", 0.0)
+    assert read("pdf", pdf("First", "Second", "Third")) == {
+        "text": "First",
+        "pages": 3,
+        "read_pages": 1,
+    }

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from akash_gradio.domain.size_limits import FORMATTED_COST_CHARACTERS
 from akash_gradio.markdown.code import CLASSES, CODE_TAIL, HIGHLIGHT_LIMIT_CHARS, LEXERS, highlight
 from akash_gradio.markdown.math import LIMIT_CHARS, safe_mathml, to_mathml
 from akash_gradio.markdown.renderer import GrowingMarkdown, Patch, plain_text, render
@@ -438,10 +439,18 @@ def test_deep_and_long_texts_are_rendered_without_an_error(text: str) -> None:
     assert grown([text[: len(text) // 2], text[len(text) // 2 :]]) == list(render(text))
 
 
-def test_two_megabytes_are_rendered() -> None:
+def test_the_first_megabyte_is_formatted_and_the_rest_is_plain_text() -> None:
     text = (PARAGRAPH * 30 + "\n\n- a\n- b\n\n```python\nx = 1\n```\n\n") * 1_100
     assert len(text) > 1_900_000
-    assert len(render(text)) == 3 * 1_100
+    html = "".join(render(text))
+    assert html.count("<ul>") == pytest.approx(
+        1_100 * FORMATTED_COST_CHARACTERS / len(text), rel=0.4
+    )
+    assert grown([text[at : at + 90_000] for at in range(0, len(text), 90_000)]) == list(
+        render(text)
+    )
+    shown = text_on_page(html)
+    assert shown.count("Some words about a thing") == text.count("Some words about a thing")
 
 
 def test_content_beyond_the_nesting_limit_is_shown() -> None:

@@ -38,6 +38,8 @@ from akash_gradio.web.deps import (
 )
 from akash_gradio.web.notices import NoticeSource
 from akash_gradio.web.routes import page_routes
+from akash_gradio.work.pool import WorkPool
+from tests.work.fakes import DirectWork
 
 Step = Event | Exception | Callable[[], Awaitable[Any]]
 """A step of a script: an event to yield, an error to raise, or a callable to await."""
@@ -298,10 +300,12 @@ def make_deps(
     runs: RunStore | None = None,
     checks: CheckService | None = None,
     is_operator: Callable[[Scope], bool] = is_local_request,
+    work: WorkPool | None = None,
 ) -> WebDeps:
     """Return the dependencies of the page's routes, with defaults for what isn't given."""
     models = CatalogView(catalog=catalog or Catalog(), endpoints=gateway.endpoints)
     notices = NoticeSource(endpoints=gateway.endpoints, problems=problems, progress=progress)
+    work = work or DirectWork()
     runs = runs or open_run_store(None, gateway, models.catalog.get)
     limiter = RateLimiter(LocalCounters())
     return WebDeps(
@@ -311,9 +315,11 @@ def make_deps(
             notices=notices,
             default_model=default_model,
         ),
-        chat=ChatDeps(gateway=gateway, models=models),
-        compare=CompareDeps(gateway=gateway, models=models, limiter=limiter, votes=votes),
-        runs=RunDeps(runs=runs, models=models, limiter=limiter, votes=votes),
+        chat=ChatDeps(gateway=gateway, models=models, work=work),
+        compare=CompareDeps(
+            gateway=gateway, models=models, limiter=limiter, work=work, votes=votes
+        ),
+        runs=RunDeps(runs=runs, models=models, limiter=limiter, work=work, votes=votes),
         operator=OperatorDeps(endpoints=gateway.endpoints, checks=checks, is_operator=is_operator),
     )
 

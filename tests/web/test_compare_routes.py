@@ -28,6 +28,7 @@ from tests.web.fakes import (
     make_receipt,
     tasks_left,
 )
+from tests.work.fakes import WORK
 
 RUN = "0123456789abcdef"
 
@@ -61,7 +62,7 @@ TWO = {"A": chat_request(model="model-a"), "B": chat_request(model="model-b")}
 async def test_every_event_has_the_letter_of_its_lane() -> None:
     script = [STARTED, TextDelta("Hi"), Finished("stop", make_receipt())]
     events = await collect(
-        compare(RUN, TWO, by_model(model_a=script, model_b=script), RunningComparisons())
+        compare(RUN, TWO, by_model(model_a=script, model_b=script), WORK, RunningComparisons())
     )
     for letter in "AB":
         assert of(letter, events) == ["started", "patch", "done"]
@@ -71,7 +72,7 @@ async def test_a_failed_lane_does_not_affect_the_others() -> None:
     failed = AllEndpointsFailed("model-a", EndpointSilent("eu-1"))
     script = [STARTED, TextDelta("Hi"), Finished("stop", make_receipt())]
     events = await collect(
-        compare(RUN, TWO, by_model(model_a=[failed], model_b=script), RunningComparisons())
+        compare(RUN, TWO, by_model(model_a=[failed], model_b=script), WORK, RunningComparisons())
     )
     ends = {event["lane"]: event for event in events if event["type"] == "done"}
     assert ends["A"]["error"]["title"] == "model-a is unavailable."
@@ -85,7 +86,7 @@ async def test_a_stopped_lane_ends_with_an_event_and_closes_its_call() -> None:
         model_b=[STARTED, other, TextDelta("Hi"), Finished("stop", make_receipt())],
     )
     running, events = RunningComparisons(), []
-    async with aclosing(compare(RUN, TWO, gateway, running)) as stream:
+    async with aclosing(compare(RUN, TWO, gateway, WORK, running)) as stream:
         async for event in stream:
             events.append(event)
             if event["lane"] == "A" and event["type"] == "started":
@@ -102,7 +103,7 @@ async def test_a_stopped_lane_ends_with_an_event_and_closes_its_call() -> None:
 async def test_a_comparison_is_stopped_only_with_its_id() -> None:
     running = RunningComparisons()
     async with aclosing(
-        compare(RUN, TWO, by_model(model_a=[Gate()], model_b=[STARTED, Gate()]), running)
+        compare(RUN, TWO, by_model(model_a=[Gate()], model_b=[STARTED, Gate()]), WORK, running)
     ) as stream:
         await anext(stream)
         assert not running.stop("another-id-0123456789", "A")
@@ -113,9 +114,9 @@ async def test_a_second_comparison_with_the_same_id_does_not_replace_the_first()
     running = RunningComparisons()
     script = [STARTED, Gate()]
     one = {"A": TWO["A"]}
-    async with aclosing(compare(RUN, one, by_model(model_a=script), running)) as first:
+    async with aclosing(compare(RUN, one, by_model(model_a=script), WORK, running)) as first:
         await anext(first)
-        async with aclosing(compare(RUN, one, by_model(model_a=script), running)) as second:
+        async with aclosing(compare(RUN, one, by_model(model_a=script), WORK, running)) as second:
             await anext(second)
         assert running.stop(RUN, "A")
     assert not running.stop(RUN, "A")
@@ -124,7 +125,7 @@ async def test_a_second_comparison_with_the_same_id_does_not_replace_the_first()
 async def test_a_withheld_model_gets_no_request() -> None:
     gateway = by_model(model_b=[STARTED, TextDelta("x"), Finished("stop", make_receipt())])
     stream = compare(
-        RUN, TWO, gateway, RunningComparisons(), is_withheld=lambda model: model == "model-a"
+        RUN, TWO, gateway, WORK, RunningComparisons(), is_withheld=lambda model: model == "model-a"
     )
     events = await collect(stream)
     assert of("A", events) == ["done"]

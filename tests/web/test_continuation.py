@@ -20,6 +20,7 @@ from tests.web.fakes import (
     no_sleep,
     record_page,
 )
+from tests.work.fakes import WORK
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ async def test_the_patches_contain_the_beginning_of_the_answer() -> None:
         Finished("stop", make_receipt()),
     ]
     page = await record_page(
-        reply(chat_request(), FakeChatGateway(script), beginning=before, sleep=no_sleep)
+        reply(chat_request(), FakeChatGateway(script), WORK, beginning=before, sleep=no_sleep)
     )
     assert page.text["answer"] == "A list:\n\n- one\n- two\n- three"
     assert page.blocks["answer"] == list(render(page.text["answer"]))

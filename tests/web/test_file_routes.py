@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.files.reader import FILE_LIMIT_BYTES
+from akash_gradio.domain.size_limits import FILE_BYTES
 from tests.web.fakes import FakeChatGateway, endpoint_status, full_answer, make_deps, make_page
 
 CATALOG = Catalog(
@@ -49,7 +49,7 @@ def test_an_unreadable_file_is_an_error_with_a_code(client: TestClient) -> None:
 
 
 def test_a_file_over_the_limit_is_rejected_with_the_limit(client: TestClient) -> None:
-    content = b"0" * (FILE_LIMIT_BYTES + 1)
+    content = b"0" * (FILE_BYTES + 1)
     response = client.post("/page/file/pdf", content=content, headers=BYTES)
     assert response.status_code == 413
     assert "20.0 MB" in response.json()["error"]["title"]

@@ -40,6 +40,7 @@ from tests.web.fakes import (
     tasks_left,
     with_receipt,
 )
+from tests.work.fakes import WORK
 
 MARKDOWN = (
     "# Title\n\nSome **bold** text.\n\n```python\nx = 1\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
@@ -50,7 +51,7 @@ async def page_after(
     gateway: FakeChatGateway, request: ChatRequest | None = None, **more: Any
 ) -> RecordedPage:
     return await record_page(
-        reply(request or chat_request(), gateway, **({"sleep": no_sleep} | more))
+        reply(request or chat_request(), gateway, WORK, **({"sleep": no_sleep} | more))
     )
 
 
@@ -96,7 +97,7 @@ async def test_text_that_renders_nothing_is_kept(end: str) -> None:
         Finished("stop", make_receipt()),
     ]
     page = RecordedPage()
-    async for event in reply(chat_request(), FakeChatGateway(script), sleep=no_sleep):
+    async for event in reply(chat_request(), FakeChatGateway(script), WORK, sleep=no_sleep):
         page.take(event)
         if event["type"] == "patch":
             gate.open()
@@ -109,7 +110,7 @@ async def test_a_burst_between_two_updates_is_one_patch_for_each_part() -> None:
     burst: list[Any] = [ReasoningDelta("why "), *[ReasoningDelta("so ")] * 500]
     burst += [TextDelta("and ")] * 500
     gateway = FakeChatGateway([STARTED, before, *burst, after, Finished("stop", make_receipt())])
-    events = reply(chat_request(), gateway, sleep=naps)
+    events = reply(chat_request(), gateway, WORK, sleep=naps)
     assert (await anext(events))["type"] == "started"
     following = asyncio.ensure_future(anext(events))
     await naps.asleep()
@@ -144,7 +145,7 @@ async def test_there_are_at_most_twenty_updates_per_second() -> None:
 async def test_closing_between_two_events_closes_the_upstream_call() -> None:
     gate = Gate()
     gateway = FakeChatGateway([STARTED, gate])
-    events = reply(chat_request(), gateway, sleep=no_sleep)
+    events = reply(chat_request(), gateway, WORK, sleep=no_sleep)
     await anext(events)
     await gate.reached.wait()
     await events.aclose()
@@ -156,7 +157,9 @@ async def test_closing_between_two_events_closes_the_upstream_call() -> None:
 async def test_cancelling_during_silence_closes_the_upstream_call(begun: bool) -> None:
     gate = Gate()
     gateway = FakeChatGateway([STARTED, TextDelta("a"), gate] if begun else [gate])
-    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, sleep=no_sleep)))
+    reading = asyncio.ensure_future(
+        record_page(reply(chat_request(), gateway, WORK, sleep=no_sleep))
+    )
     await gate.reached.wait()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -168,7 +171,7 @@ async def test_cancelling_during_silence_closes_the_upstream_call(begun: bool) -
 async def test_cancelling_between_updates_closes_the_upstream_call() -> None:
     naps, gate = FakeSleep(), Gate()
     gateway = FakeChatGateway([STARTED, gate])
-    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, sleep=naps)))
+    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, WORK, sleep=naps)))
     await naps.asleep()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -232,7 +235,7 @@ async def test_a_starting_model_is_awaited_and_reported_once() -> None:
     naps = FakeSleep()
     gateway = FakeChatGateway([errors.NoEndpoint("m", "starting")], full_answer("Here I am."))
     gateway.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
-    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, sleep=naps)))
+    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, WORK, sleep=naps)))
     for _ in range(6):
         await naps.asleep()
         naps.wake()
@@ -268,7 +271,7 @@ async def test_closing_while_a_model_starts_ends_the_wait() -> None:
     naps = FakeSleep()
     gateway = FakeChatGateway([errors.NoEndpoint("m", "starting")])
     gateway.statuses = (endpoint_status("m", state=EndpointState.STARTING),)
-    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, sleep=naps)))
+    reading = asyncio.ensure_future(record_page(reply(chat_request(), gateway, WORK, sleep=naps)))
     await naps.asleep()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):

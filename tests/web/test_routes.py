@@ -18,10 +18,10 @@ from akash_gradio.domain.events import Finished, ReasoningDelta, TextDelta
 from akash_gradio.domain.model import ModelCard, Problem
 from akash_gradio.domain.ports import EndpointState
 from akash_gradio.domain.progress import Progress, Stage
+from akash_gradio.domain.size_limits import CHAT_BODY_BYTES
 from akash_gradio.markdown.renderer import render
 from akash_gradio.web import texts
 from akash_gradio.web.deps import WebDeps
-from akash_gradio.web.schemas import BODY_LIMIT_BYTES
 from tests.web.client import page_table, security_stack
 from tests.web.fakes import (
     STARTED,
@@ -372,11 +372,11 @@ def test_the_error_of_a_long_message_contains_its_size(
 
 @pytest.mark.parametrize("path", ["reply", "render"])
 async def test_a_body_over_the_limit_is_not_read_to_its_end(deps: WebDeps, path: str) -> None:
-    parts = [b"x" * (BODY_LIMIT_BYTES // 4)] * 100
+    parts = [b"x" * (CHAT_BODY_BYTES // 4)] * 100
     request = ClientRequest(make_page(deps), f"/page/{path}", parts)
     await request.run()
     assert request.status == 413
-    assert f"{BODY_LIMIT_BYTES / 1e6:.1f} MB" in json.loads(request.bodies[0])["error"]["title"]
+    assert f"{CHAT_BODY_BYTES / 1e6:.1f} MB" in json.loads(request.bodies[0])["error"]["title"]
     assert request.unread_parts == 95
 
 

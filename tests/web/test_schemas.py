@@ -8,9 +8,8 @@ import pytest
 
 from akash_gradio.domain.chat import Default, Role, Sampling
 from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.size_limits import ATTACHMENTS, MESSAGE_BYTES
 from akash_gradio.web.schemas import (
-    ATTACHMENT_LIMIT,
-    MESSAGE_LIMIT_BYTES,
     parse_render,
     parse_reply,
 )
@@ -212,8 +211,8 @@ def test_the_error_of_a_long_message_contains_its_size() -> None:
 
 
 def test_the_size_of_a_message_is_its_bytes() -> None:
-    assert parse_reply(body("x" * MESSAGE_LIMIT_BYTES)).conversation.turns
-    assert error_of(body("é" * (MESSAGE_LIMIT_BYTES // 2 + 1))).code == "message_too_long"
+    assert parse_reply(body("x" * MESSAGE_BYTES)).conversation.turns
+    assert error_of(body("é" * (MESSAGE_BYTES // 2 + 1))).code == "message_too_long"
 
 
 def test_a_long_chat_before_a_short_message_is_accepted() -> None:
@@ -344,5 +343,5 @@ def test_invalid_files_are_rejected(file: dict[str, str]) -> None:
 
 def test_too_many_files_are_rejected() -> None:
     file = {"kind": "text", "name": "a", "text": "x"}
-    assert parse_reply(with_files(*[file] * ATTACHMENT_LIMIT)).conversation.turns
-    assert error_of(with_files(*[file] * (ATTACHMENT_LIMIT + 1))).code == "invalid_request"
+    assert parse_reply(with_files(*[file] * ATTACHMENTS)).conversation.turns
+    assert error_of(with_files(*[file] * (ATTACHMENTS + 1))).code == "invalid_request"
