@@ -23,6 +23,8 @@ from akash_gradio.gateway.stream_reader import ReplyReader
 
 ALIAS: Final = "endpoint"
 """The alias in the gateway's errors. The checker doesn't show it."""
+_EXPLAIN_EMPTY: Final = ("length", "content_filter", "tool_calls", "function_call")
+"""Finish reasons with which an answer may be empty."""
 _FIELD: Final = re.compile(rb"(?:data|event|id|retry)?(?::|$)")
 
 
@@ -201,7 +203,7 @@ def _read(response: ProbeResponse) -> Answer:
     except (EndpointError, RequestRefused) as caught:
         error = caught
     return Answer(
-        failure=_failure_in_body(response, error),
+        failure=_failure_in_body(response, error, reader),
         text="".join(event.text for event in events if isinstance(event, TextDelta)),
         reasoning="".join(event.text for event in events if isinstance(event, ReasoningDelta)),
         finish=reader.finish_reason,
@@ -209,10 +211,11 @@ def _read(response: ProbeResponse) -> Answer:
 
 
 def _failure_in_body(
-    response: ProbeResponse, error: AkashGradioError | None
+    response: ProbeResponse, error: AkashGradioError | None, reader: ReplyReader
 ) -> AnswerFailure | None:
     if error is None and response.interruption != "silent":
-        return None
+        is_empty = not reader.has_output and reader.finish_reason not in (None, *_EXPLAIN_EMPTY)
+        return AnswerFailure(code="empty", status=response.status) if is_empty else None
     malformed = error.reason if isinstance(error, EndpointMalformed) else ""
     if response.interruption in ("silent", "cut") and malformed in ("", "cut", "shape"):
         return AnswerFailure(code=response.interruption, status=response.status)

@@ -1,8 +1,8 @@
 """The events of an answer's stream.
 
 A stream is
-`Queued* Retrying* Started (TextDelta | ReasoningDelta | ToolCallDelta | Usage)* NotReasoning?
-Finished`,
+`Queued* Retrying* Started (TextDelta | ReasoningDelta | ToolCallDelta | MediaDelta | Usage)*
+NotReasoning? Finished`,
 or it ends early by raising an error of `domain.errors`. `Retrying` comes only before `Started`:
 after the first token a request is never retried.
 """
@@ -80,6 +80,17 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaDelta:
+    """Output that isn't text, which only a client of `/v1` receives.
+
+    Attributes:
+        kind: `image`, `audio`, `video`, or `reasoning` (encrypted).
+    """
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Token counts as the endpoint reported them, None where it didn't."""
 
@@ -93,7 +104,8 @@ class Finished:
     """The end of a complete answer.
 
     Attributes:
-        reason: The endpoint's finish reason: `stop`, `length`, `content_filter`, `tool_calls`, …
+        reason: The endpoint's finish reason (`stop`, `length`, `content_filter`, `tool_calls`, …),
+            or `size_limit` for an answer that was ended because of its size.
     """
 
     reason: str
@@ -108,6 +120,7 @@ Event: TypeAlias = (
     | ReasoningDelta
     | NotReasoning
     | ToolCallDelta
+    | MediaDelta
     | Usage
     | Finished
 )

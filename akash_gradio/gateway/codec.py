@@ -37,6 +37,21 @@ class Reader(Protocol):
         ...
 
     @property
+    def ends_with_finish(self) -> bool:
+        """Whether a finish reason was received, and no output after it."""
+        ...
+
+    @property
+    def events_read(self) -> int:
+        """How many stream events with data were parsed; comments have none."""
+        ...
+
+    @property
+    def output_bytes(self) -> int:
+        """The size of all output so far."""
+        ...
+
+    @property
     def upstream_id(self) -> str:
         """The endpoint's own id of the response."""
         ...

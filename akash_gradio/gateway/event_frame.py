@@ -1,57 +1,118 @@
-"""Recognizes stream events that differ from an earlier one only in their text.
+"""Recognizes stream events that differ from an earlier, parsed one only in their text.
 
 Such an event needs no JSON parser. Used by both readers: `stream_reader` and `passthrough.reader`.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Final
+from typing import Any, Final
 
-_TEXT_FIELD: Final = re.compile(rb'"(reasoning|reasoning_content|content)": ?"')
-_OUTPUT_FIELD: Final = re.compile(
-    rb'"(?:reasoning|reasoning_content|content|refusal)": ?(?!""|null)'
+_TEXT: Final = re.compile(
+    # The inside of a JSON string, without halves of surrogate pairs: two events may share one.
+    rb'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}))++'
 )
-"""Every field that may hold output, unless it is empty."""
-_PLAIN_TEXT: Final = re.compile(rb'[^"\\\x00-\x1f]*')
-"""The inside of a JSON string without escapes, so that its first quote ends it."""
+MARK: Final = "\x7f\x7f"
+"""Takes the place of the text when a frame is verified; it needs no escape in JSON."""
+_DECODER: Final = json.JSONDecoder()
+_EAGER_TRIES: Final = 8
+_LATER_TRIES: Final = 32
+"""Where every event has another frame, one in so many is learned after the first few."""
 
 
 class EventFrame:
     """The bytes around the text of one event.
 
     Attributes:
-        in_reasoning: Whether the text is in a reasoning field.
+        before: The bytes before the text, b"" while no event was learned.
+        after: The bytes after it, to the end of the event's line.
+        marked: The JSON of the event, with `MARK` in place of the text.
     """
 
+    __slots__ = ("_tries", "after", "before", "marked")
+
     def __init__(self) -> None:
-        self._before = self._after = b""
-        self.in_reasoning = False
+        self.before = self.after = b""
+        self.marked = ""
+        self._tries = 0
 
-    def text(self, data: bytes) -> bytes | None:
-        """Return the text of an event with the same frame; None if the data is anything else."""
-        before, after = self._before, self._after
-        if before and data.startswith(before) and data.endswith(after):
-            match = _PLAIN_TEXT.fullmatch(data, len(before), len(data) - len(after))
-            return match.group() if match else None
-        return None
+    def text(self, data: bytes, start: int, end: int) -> bytes | None:
+        """Return the text of an event in this frame, as it is written in JSON.
 
-    def learn(self, event: bytes) -> None:
-        """Take the frame of an event around its first text field."""
-        opening = _TEXT_FIELD.search(event)
-        if opening:
-            self._take(event, opening)
+        Args:
+            data: Contains the event.
+            start: Where its only line starts.
+            end: Where the line ends, without its line break.
 
-    def learn_parsed(self, event: bytes, text: bytes) -> None:
-        """Take the frame of an event that was parsed as this text, if it has no other output."""
-        fields = list(_OUTPUT_FIELD.finditer(event))
-        if len(fields) == 1 and not event.count(b"\\"):
-            opening = _TEXT_FIELD.match(event, fields[0].start())
-            if opening and event.startswith(text + b'"', opening.end()):
-                self._take(event, opening)
+        Returns:
+            None for an event with another frame, with an empty text or invalid UTF-8.
+        """
+        before, after = self.before, self.after
+        if not (before and data.startswith(before, start) and data.endswith(after, start, end)):
+            return None
+        match = _TEXT.fullmatch(data, start + len(before), end - len(after))
+        if match is None:
+            return None
+        text = match.group()
+        if not text.isascii():
+            try:
+                text.decode()
+            except UnicodeDecodeError:
+                return None
+        self._tries = 0
+        return text
 
-    def _take(self, event: bytes, opening: re.Match[bytes]) -> None:
-        text = _PLAIN_TEXT.match(event, opening.end())
-        if text and event[text.end() : text.end() + 1] == b'"':
-            self._before, self._after = event[: text.start()], event[text.end() :]
-            self.in_reasoning = opening.group(1) != b"content"
+    def learn(self, event: bytes, value: Any, choice: Any, name: str) -> bool:
+        """Take the frame of an event around the text in its delta.
+
+        Args:
+            event: The event: one `data:` line and an empty one.
+            value: The parsed JSON of it.
+            choice: The choice in the value that has the text, the only output of the event.
+            name: The field of the choice's delta that holds it.
+
+        Returns:
+            Whether the frame was taken: another text in this place changes nothing else.
+        """
+        self._tries += 1
+        if self._tries > _EAGER_TRIES and self._tries % _LATER_TRIES:
+            return False
+        if not event.startswith(b"data:") or not event.endswith(b"\n\n") or event.count(b"\n") != 2:
+            return False
+        if not event.isascii():
+            try:
+                event.decode()
+            except UnicodeDecodeError:
+                return False
+        delta = choice["delta"]
+        text = delta[name]
+        for opening in re.finditer(rb'"%b"\s*:\s*"' % name.encode(), event):
+            inside = _TEXT.match(event, opening.end())
+            if inside is None or decode_text(inside.group()) != text:
+                continue
+            before, after = event[: inside.start()], event[inside.end() : -2]
+            marked = (str(before[5:], "utf-8") + MARK + str(after, "utf-8")).strip()
+            if _has_mark_only_in(marked, value, delta, name):
+                self.before, self.after, self.marked = before, after, marked
+                return True
+        return False
+
+
+def _has_mark_only_in(marked: str, value: Any, delta: Any, name: str) -> bool:
+    """Return whether the JSON is the value but for the mark in the delta's field."""
+    text, delta[name] = delta[name], MARK
+    try:
+        return bool(_DECODER.raw_decode(marked)[0] == value)
+    except (ValueError, RecursionError):
+        return False
+    finally:
+        delta[name] = text
+
+
+def decode_text(text: bytes) -> str:
+    """Return the text that `EventFrame.text` found, without its escapes."""
+    if b"\\" not in text:
+        return str(text, "utf-8")
+    decoded: str = _DECODER.raw_decode('"' + str(text, "utf-8") + '"')[0]
+    return decoded

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from akash_gradio.domain.errors import EndpointMalformed
 from akash_gradio.domain.events import (
     Event,
+    MediaDelta,
     NotReasoning,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
     Usage,
 )
-from akash_gradio.gateway.error_responses import error_from_body, parse_error_object
+from akash_gradio.gateway.chunk_grammar import (
+    Choice,
+    ChoiceReader,
+    JsonObject,
+    ToolCall,
+    to_bytes,
+)
+from akash_gradio.gateway.error_responses import ErrorBody, error_from_body, parse_error_object
 from akash_gradio.gateway.reasoning import ThinkSplitter
 from akash_gradio.gateway.surrogates import REPLACEMENT, SurrogateJoiner, repair_surrogates
 
-MAX_TOOL_CALLS: Final = 128
+ANSWER_CHARACTERS: Final = 2_000_000
+"""Text and reasoning of one answer together."""
+ANSWER_BYTES: Final = 16 << 20
+"""All output of one answer together, with pictures and the arguments of tool calls."""
+SIZE_LIMIT: Final = "size_limit"
+"""The finish reason of an answer that was ended because of its size."""
 MAX_NAME_CHARACTERS: Final = 200
+MAX_FINISH_CHARACTERS: Final = 64
+FAILURES: Final = frozenset(
+    {
+        *("error", "abort", "aborted", "network_error", "server_error", "unavailable"),
+        "insufficient_system_resource",
+    }
+)
+"""Finish reasons with which an empty answer is a failure of the endpoint."""
+_ERROR_KINDS: Final = ("error", "exception", "failed", "failure")
 _MAX_TOKENS: Final = float(1 << 53)
 _NO_USAGE: Final = Usage()
 
@@ -30,60 +51,127 @@ class ChunkReader:
     Args:
         alias: The endpoint's name, for errors.
         starts_in_reasoning: Whether the text starts inside the reasoning, see `reasoning`.
+        passthrough: Whether all choices are read and `<think>` tags stay in the text, since a
+            client receives the endpoint's own chunks. Otherwise only the first choice is read.
 
     Attributes:
         finish_reason: None until the endpoint sends one.
+        ends_with_finish: Whether a finish reason was received, and no output after it.
         upstream_id: The answer's id, "" until the endpoint sends one; likewise `fingerprint` and
             `model`.
-        has_output: Whether any text, reasoning or tool call was received.
+        has_output: Whether any text, reasoning, tool call or picture was received.
+        output_bytes: The size of all output so far.
+        choices: The choices of the last chunk.
+        last_chunk: The last chunk, if it was an object.
+        unmarked_error: A message that may have been an error: nothing marked it as one, and no
+            output followed.
     """
 
-    def __init__(self, alias: str, *, starts_in_reasoning: bool = False) -> None:
+    def __init__(
+        self, alias: str, *, starts_in_reasoning: bool = False, passthrough: bool = False
+    ) -> None:
         self.finish_reason: str | None = None
+        self.ends_with_finish = False
         self.upstream_id = self.fingerprint = self.model = ""
         self.has_output = False
-        self._alias = alias
+        self.output_bytes = 0
+        self.choices: list[Choice] = []
+        self.last_chunk: JsonObject | None = None
+        self.unmarked_error: ErrorBody | None = None
+        self._alias, self._passthrough = alias, passthrough
+        self._characters = self._emitted_characters = 0
+        self._grammar = ChoiceReader()
         self._splitter = ThinkSplitter(starts_in_reasoning=starts_in_reasoning)
         self._joiner = SurrogateJoiner()
         self._usage = _NO_USAGE
 
+    @property
+    def plain_choice(self) -> Choice | None:
+        """The only choice of the last chunk, if it is one text and nothing else; None otherwise."""
+        if len(self.choices) != 1:
+            return None
+        choice = self.choices[0]
+        is_received = choice.delta is choice.raw.get("delta")
+        is_read = self._passthrough or choice.state.index == 0
+        if choice.text_field and is_received and is_read and choice.finish is None:
+            return choice
+        return None
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the answer has reached its longest size."""
+        return self._characters > ANSWER_CHARACTERS or self.output_bytes > ANSWER_BYTES
+
+    def may_add(self, size: int) -> bool:
+        """Return whether the answer stays below its longest size with that many more bytes."""
+        return (
+            self._characters + size <= ANSWER_CHARACTERS
+            and self.output_bytes + size <= ANSWER_BYTES
+        )
+
     def read(self, chunk: object, events: list[Event]) -> None:
         """Append the events of a chunk. A chunk without choices may have none.
 
+        Args:
+            chunk: Any JSON value.
+            events: Receives the events, also those before an error in the same chunk.
+
         Raises:
-            EndpointMalformed: The chunk doesn't follow the protocol.
+            EndpointMalformed: The endpoint says that its answer has failed.
             EndpointError: The chunk is an error object, see `error_from_body`.
             RequestRefused: The same.
         """
+        self.choices, self.last_chunk = [], None
         if not isinstance(chunk, dict):
-            self._raise_if_error(chunk)
-            self._raise_malformed()
-        choices = chunk.get("choices")
-        if not choices or chunk.get("error"):
-            self._raise_if_error(chunk)
+            if isinstance(chunk, list):  # Google puts an error into a list
+                self._read_without_choices(chunk)
+            return
+        self.choices, self.last_chunk = self._grammar.read(chunk), chunk
         if not self.upstream_id:
             self._read_names(chunk)
-        usage = chunk.get("usage")
-        if choices:
-            choice = self._first_choice(choices)
-            if choice is not None:
-                usage = usage or choice.get("usage")  # Moonshot puts it there
+        for choice in self.choices:
+            if self._passthrough or choice.state.index == 0:
                 self._read_choice(choice, events)
-        if usage:
-            self._read_usage(usage, events)
+        usage = chunk.get("usage") or next(filter(None, map(_nested_usage, self.choices)), None)
+        if usage or "x_groq" in chunk:
+            self._read_usage(usage or _nested_usage(chunk), events)
+        if not self.choices or chunk.get("error"):
+            self._read_without_choices(chunk)
 
-    def read_text(self, text: str, in_reasoning: bool, events: list[Event]) -> None:
-        """Append the events of a chunk that holds only this text, as content or as reasoning."""
-        if in_reasoning:
-            self._read_reasoning(text, events)
-        else:
+    def read_plain(self, choice: Choice, text: str, events: list[Event]) -> None:
+        """Append the events of a chunk that differs from an earlier one only in its text.
+
+        Args:
+            choice: The only choice of the earlier chunk.
+            text: The text of this chunk.
+            events: Receives the events.
+        """
+        self.count_plain(choice, to_bytes(text), len(text))
+        if choice.text:
             self._read_content(text, False, events)
+        else:
+            self._read_reasoning(text, events)
+
+    def count_plain(self, choice: Choice, data: bytes, characters: int) -> None:
+        """Count such a chunk without creating events.
+
+        Args:
+            choice: The only choice of the earlier chunk.
+            data: The text in UTF-8.
+            characters: Its length.
+        """
+        channel = choice.state.text if choice.text else choice.state.reasoning
+        channel.add(data)
+        self._characters += characters
+        self.output_bytes += len(data)
+        self.ends_with_finish = False
+        self.unmarked_error = None
 
     def flush(self, events: list[Event]) -> None:
         """Append the events of what is held, at the end of the answer."""
         for channel in self._joiner.close():
             if channel == "text":
-                self._emit(*self._splitter.feed(REPLACEMENT), events)
+                self._read_content(REPLACEMENT, False, events)
             elif channel == "reasoning":
                 self._emit(REPLACEMENT, "", events)
             elif isinstance(channel, int):
@@ -95,121 +183,89 @@ class ChunkReader:
             if untagged:
                 events.append(NotReasoning())
 
-    def _raise_if_error(self, chunk: object) -> None:
-        error = parse_error_object(chunk)
-        if error is not None:
+    def _read_without_choices(self, value: object) -> None:
+        """Raise the error in a value; note a message that may or may not be one.
+
+        Raises:
+            EndpointError: It is marked as an error.
+            RequestRefused: The same.
+        """
+        error = parse_error_object(value)
+        if error is None:
+            return
+        first = value[0] if isinstance(value, list) else value
+        if _is_marked_as_error(first):
             raise error_from_body(self._alias, error)
+        self.unmarked_error = error
 
-    def _raise_malformed(self) -> NoReturn:
-        raise EndpointMalformed(self._alias, "shape")
-
-    def _read_names(self, chunk: dict[str, Any]) -> None:
+    def _read_names(self, chunk: JsonObject) -> None:
         self.upstream_id = self.upstream_id or _short(chunk.get("id"))
         self.model = self.model or _short(chunk.get("model"))
         self.fingerprint = self.fingerprint or _short(chunk.get("system_fingerprint"))
 
-    def _first_choice(self, choices: object) -> dict[str, Any] | None:
-        """Return the choice with index 0, None when the chunk belongs to another choice."""
-        if not isinstance(choices, list):
-            self._raise_malformed()
-        for choice in choices:
-            if not isinstance(choice, dict):
-                self._raise_malformed()
-            if not choice.get("index"):
-                return choice
-        return None
+    def _read_choice(self, choice: Choice, events: list[Event]) -> None:
+        if choice.reasoning:
+            self._read_reasoning(choice.reasoning, events)
+        if choice.text:
+            self._read_content(choice.text, choice.whole, events)
+        for call in choice.calls:
+            self._read_tool_call(call, events)
+        for kind in choice.media:
+            self.has_output = True
+            events.append(MediaDelta(kind))
+        if choice.has_output:
+            self._characters += len(choice.text) + len(choice.reasoning)
+            self.output_bytes += choice.size_bytes
+            self.ends_with_finish = False
+            self.unmarked_error = None
+        if choice.finish is not None:
+            self._read_finish(choice.finish)
+        if choice.raw.get("error"):  # OpenRouter: the provider behind it failed
+            self._read_without_choices({"error": choice.raw["error"]})
 
-    def _read_choice(self, choice: dict[str, Any], events: list[Event]) -> None:
-        delta, complete = choice.get("delta"), False
-        if delta is None:
-            delta, complete = choice.get("message"), True
-        if delta is None:
-            delta = {"content": choice.get("text")}
-        if not isinstance(delta, dict):
-            self._raise_malformed()
-        self._read_delta(delta, complete, events)
-        reason = choice.get("finish_reason")
-        if reason and isinstance(reason, str):
-            if reason == "error":  # OpenRouter: the provider behind it failed
-                raise EndpointMalformed(self._alias, "error_body")
-            self.finish_reason = _short(reason)
-
-    def _read_delta(self, delta: dict[str, Any], complete: bool, events: list[Event]) -> None:
-        # Some servers send the same reasoning under both names for compatibility.
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-        if reasoning:
-            self._read_reasoning(self._text(reasoning), events)
-        content = delta.get("content")
-        if type(content) is str:
-            self._read_content(content, complete, events)
-        elif content:
-            self._read_parts(content, complete, events)
-        refusal = delta.get("refusal")
-        if refusal:
-            self._read_content(self._text(refusal), complete, events)
-        calls = delta.get("tool_calls")
-        if calls:
-            self._read_tool_calls(calls, events)
-
-    def _read_parts(self, parts: object, complete: bool, events: list[Event]) -> None:
-        """Read content in parts: text, and Mistral's `{"type": "thinking", "thinking": […]}`."""
-        if isinstance(parts, list):
-            for part in parts:
-                if isinstance(part, dict) and part.get("type") == "thinking":
-                    self._read_reasoning(self._text(part.get("thinking")), events)
-            parts = [p for p in parts if not isinstance(p, dict) or p.get("type") != "thinking"]
-        self._read_content(self._text(parts), complete, events)
-
-    def _text(self, value: object) -> str:
-        """Return a text, or the joined texts of a list of parts."""
-        if isinstance(value, str):
-            return value
-        if isinstance(value, dict):
-            value = [value]
-        if not isinstance(value, list | None):
-            self._raise_malformed()
-        texts = [part.get("text") if isinstance(part, dict) else part for part in value or ()]
-        return "".join(text for text in texts if isinstance(text, str))
+    def _read_finish(self, reason: str) -> None:
+        if reason in FAILURES and not self.has_output:
+            detail = self.unmarked_error.detail if self.unmarked_error else ""
+            raise EndpointMalformed(self._alias, "error_body", detail)
+        self.finish_reason = repair_surrogates(reason[:MAX_FINISH_CHARACTERS])
+        self.ends_with_finish = True
 
     def _read_reasoning(self, text: str, events: list[Event]) -> None:
         self._splitter.expect_answer()
         self._emit(self._joiner.feed("reasoning", text), "", events)
 
-    def _read_content(self, text: str, complete: bool, events: list[Event]) -> None:
+    def _read_content(self, text: str, whole: bool, events: list[Event]) -> None:
         text = self._joiner.feed("text", text)
-        if text:
-            split = self._splitter.feed_complete if complete else self._splitter.feed
+        if self._passthrough:
+            self.has_output = self.has_output or bool(text.strip())
+            if text:
+                events.append(TextDelta(text))
+        elif text:
+            split = self._splitter.feed_complete if whole else self._splitter.feed
             self._emit(*split(text), events)
 
     def _emit(self, reasoning: str, text: str, events: list[Event]) -> None:
         if reasoning:
             self.has_output = True
-            events.append(ReasoningDelta(reasoning))
+            events.append(ReasoningDelta(self._limit(reasoning)))
         if text:
             self.has_output = True
-            events.append(TextDelta(text))
+            events.append(TextDelta(self._limit(text)))
 
-    def _read_tool_calls(self, calls: object, events: list[Event]) -> None:
-        if not isinstance(calls, list):
-            self._raise_malformed()
-        for position, call in enumerate(calls):
-            function = call.get("function") or {} if isinstance(call, dict) else None
-            if not isinstance(function, dict):
-                self._raise_malformed()
-            index = call.get("index")
-            index = position if index is None else index
-            if type(index) is not int or not 0 <= index < MAX_TOOL_CALLS:
-                self._raise_malformed()
-            arguments = function.get("arguments")
-            if isinstance(arguments, dict):
-                arguments = json.dumps(arguments)
-            arguments = self._joiner.feed(index, arguments if isinstance(arguments, str) else "")
-            delta = ToolCallDelta(
-                index, _short(call.get("id")), _short(function.get("name")), arguments
-            )
-            if delta.id or delta.name or delta.arguments:
-                self.has_output = True
-                events.append(delta)
+    def _limit(self, text: str) -> str:
+        """Return as much of the text as the longest answer allows: one chunk may have more."""
+        if self._passthrough:
+            return text
+        room = ANSWER_CHARACTERS - self._emitted_characters
+        self._emitted_characters += len(text)
+        return text if len(text) <= room else text[: max(room, 0)]
+
+    def _read_tool_call(self, call: ToolCall, events: list[Event]) -> None:
+        arguments = self._joiner.feed(call.slot, call.arguments)
+        delta = ToolCallDelta(call.slot, _short(call.id), _short(call.name), arguments)
+        self.has_output = True
+        if delta.id or delta.name or delta.arguments:
+            events.append(delta)
 
     def _read_usage(self, usage: object, events: list[Event]) -> None:
         if not isinstance(usage, dict):
@@ -223,6 +279,26 @@ class ChunkReader:
         if parsed not in (self._usage, _NO_USAGE):
             self._usage = parsed
             events.append(parsed)
+
+
+def _nested_usage(source: Choice | JsonObject) -> object:
+    """Return the usage inside a choice (Moonshot) or inside `x_groq`."""
+    if isinstance(source, Choice):
+        return source.raw.get("usage")
+    groq = source.get("x_groq")
+    return groq.get("usage") if isinstance(groq, dict) else None
+
+
+def _is_marked_as_error(value: Any) -> bool:
+    """Return whether an object with a message is an error, rather than a status or a notice."""
+    if value.get("error") or value.get("errors"):
+        return True
+    for name in ("object", "type", "status", "event", "level"):
+        kind = value.get(name)
+        if isinstance(kind, str) and kind.lower().endswith(_ERROR_KINDS):
+            return True
+    error = parse_error_object(value)
+    return error is not None and (error.status is not None or error.too_long)
 
 
 def _short(value: object) -> str:

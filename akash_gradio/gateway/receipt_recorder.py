@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.events import (
+    MediaDelta,
     NotReasoning,
     ReasoningDelta,
     TextDelta,
@@ -16,12 +17,7 @@ from akash_gradio.domain.events import (
     Usage,
 )
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
-from akash_gradio.domain.tokens import (
-    BYTES_PER_TOKEN,
-    TOKENS_PER_MESSAGE,
-    estimate_tokens,
-    utf8_length,
-)
+from akash_gradio.domain.tokens import TOKENS_PER_MESSAGE, estimate_tokens, utf8_length
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 
 MIN_MEASURED_S: Final = 0.001
@@ -117,8 +113,9 @@ class ReceiptRecorder:
         has_output = False
         for item in items:
             if isinstance(item, RawChunk):
-                self._answer_bytes += BYTES_PER_TOKEN * item.unparsed_events
-                has_output = has_output or item.unparsed_events > 0
+                self._answer_bytes += item.text_bytes
+                self._reasoning_bytes += item.reasoning_bytes
+                has_output = has_output or item.text_bytes + item.reasoning_bytes > 0
             elif isinstance(item, TextDelta):
                 self._answer_bytes += utf8_length(item.text)
                 has_output = True
@@ -131,14 +128,17 @@ class ReceiptRecorder:
             elif isinstance(item, ToolCallDelta):
                 self._answer_bytes += utf8_length(item.name) + utf8_length(item.arguments)
                 has_output = True
+            elif isinstance(item, MediaDelta):
+                has_output = True
             elif isinstance(item, Usage):
                 self._usage = _merge_usage(self._usage, item)
         if has_output:
             self._count_read(self._clock() - lag_s)
 
-    def record_forwarded(self, events: int) -> None:
+    def record_forwarded(self, chunk: RawChunk) -> None:
         """Count plain events that were received and forwarded just now."""
-        self._answer_bytes += BYTES_PER_TOKEN * events
+        self._answer_bytes += chunk.text_bytes
+        self._reasoning_bytes += chunk.reasoning_bytes
         self._count_read(self._clock())
 
     def receipt(self, finish: str, *, upstream_id: str = "", fingerprint: str = "") -> Receipt:

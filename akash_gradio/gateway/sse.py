@@ -1,20 +1,22 @@
 """Server-sent events: decodes bytes into the data of complete events.
 
 Source: WHATWG HTML, 9.2.6, "Interpreting an event stream", with three extensions that real servers
-require: the end of the body also ends an event, a field `error:` marks a failed event, and a bare
-line of JSON counts as data.
+require: the end of the body also ends an event, a field `error:` marks a failed event, a bare line
+of JSON counts as data, and so does an object of JSON on the line after another one, where the
+empty line between two events is missing.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-MAX_LINE_BYTES: Final = 1 << 20
 MAX_EVENT_BYTES: Final = 16 << 20
+"""Data of one event: pictures and the arguments of tool calls come in events of several MB."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LF: Final = 10
 _CR: Final = 13
+_FIELD_BYTES: Final = len(b"data: ")
 _FIELDS: Final = frozenset({b"event", b"id", b"retry", b"data", b"error"})
 
 
@@ -40,18 +42,15 @@ class SSEDecoder:
     """Decodes a stream incrementally; holds an incomplete line and an incomplete event.
 
     Args:
-        max_line_bytes: Longest line accepted.
-        max_event_bytes: Largest data of one event accepted.
+        max_event_bytes: Largest event accepted, and longest line.
 
     Attributes:
         recognized: Whether a field, a comment or an event was received.
     """
 
-    def __init__(
-        self, *, max_line_bytes: int = MAX_LINE_BYTES, max_event_bytes: int = MAX_EVENT_BYTES
-    ) -> None:
+    def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.recognized = False
-        self._max_line_bytes, self._max_event_bytes = max_line_bytes, max_event_bytes
+        self._max_bytes = max_event_bytes + _FIELD_BYTES
         self._rest = bytearray()
         self._data: list[bytes] = []
         self._data_bytes = 0
@@ -103,7 +102,7 @@ class SSEDecoder:
         return payloads
 
     def _checked(self, payloads: list[bytes]) -> list[bytes]:
-        if len(self._rest) > self._max_line_bytes:
+        if len(self._rest) > self._max_bytes:
             raise EventTooLarge(payloads)
         return payloads
 
@@ -113,35 +112,38 @@ class SSEDecoder:
             lines[0] = lines[0].removeprefix(_BOM)
         payloads: list[bytes] = []
         for line in lines:
-            if len(line) > self._max_line_bytes:
+            if len(line) > self._max_bytes:
                 raise EventTooLarge(payloads)
             if line[:5] == b"data:":
-                self._hold(line[6:] if line[5:6] == b" " else line[5:])
+                self._hold(line[6:] if line[5:6] == b" " else line[5:], payloads)
             elif line:
-                self._field(line)
+                self._field(line, payloads)
             elif self._data or self._is_error:
                 payloads.append(self._event())
-            if self._data_bytes > self._max_event_bytes:
+            if self._data_bytes > self._max_bytes:
                 raise EventTooLarge(payloads)
         return payloads
 
-    def _hold(self, value: bytes) -> None:
+    def _hold(self, value: bytes, payloads: list[bytes]) -> None:
+        if self._data and value[:1] in (b"{", b"[") and _is_object(self._data[-1]):
+            # Between two objects of one value there would be a comma.
+            payloads.append(self._event())
         self._data.append(value)
         self._data_bytes += len(value) + 1
 
-    def _field(self, line: bytes) -> None:
+    def _field(self, line: bytes, payloads: list[bytes]) -> None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         self.recognized = self.recognized or not name or name in _FIELDS
         if name == b"data":
-            self._hold(value)
+            self._hold(value, payloads)
         elif name == b"event":
             self._is_error = value == b"error"
         elif name == b"error":
             self._is_error = True
-            self._hold(value)
+            self._hold(value, payloads)
         elif line[:1] == b"{":
-            self._hold(line)
+            self._hold(line, payloads)
 
     def _event(self) -> bytes:
         joined = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
@@ -150,3 +152,7 @@ class SSEDecoder:
         self._data, self._data_bytes = [], 0
         self._is_error, self.recognized = False, True
         return joined
+
+
+def _is_object(line: bytes) -> bool:
+    return line[:1] == b"{" and line.rstrip().endswith(b"}")

@@ -8,7 +8,8 @@ into reads; an error follows the events of the bytes before it.
 from __future__ import annotations
 
 import json
-from typing import Final
+import re
+from typing import Any, Final
 
 from akash_gradio.domain.errors import (
     EndpointError,
@@ -16,14 +17,11 @@ from akash_gradio.domain.errors import (
     EndpointSilent,
     RequestRefused,
 )
-from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta
-from akash_gradio.gateway.error_responses import (
-    error_from_body,
-    parse_error_body,
-    parse_error_object,
-)
-from akash_gradio.gateway.event_frame import EventFrame
-from akash_gradio.gateway.openai_chunks import ChunkReader
+from akash_gradio.domain.events import Event
+from akash_gradio.gateway.chunk_grammar import Choice, choices_of
+from akash_gradio.gateway.error_responses import error_from_body, parse_error_body
+from akash_gradio.gateway.event_frame import EventFrame, decode_text
+from akash_gradio.gateway.openai_chunks import SIZE_LIMIT, ChunkReader
 from akash_gradio.gateway.sse import ErrorData, EventTooLarge, SSEDecoder
 
 MAX_BODY_BYTES: Final = 16 << 20
@@ -32,10 +30,10 @@ _DECODER: Final = json.JSONDecoder()
 """Used for each token: `json.loads` would also skip blanks around the value."""
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"
 """What may precede the body: blank lines to keep the connection alive, a byte-order mark."""
-_VALID_WITHOUT_OUTPUT: Final = frozenset(
-    {"length", "content_filter", "tool_calls", "function_call"}
-)
-"""Finish reasons with which an answer may be empty."""
+_JSON_BEGINS: Final = re.compile(r"""\{|\[\s*[{\["]""")
+"""What only JSON begins with: `[PING]` is no JSON."""
+_BETWEEN: Final = re.compile(r"(?:\s|,|data:)*")
+"""What may stand between JSON values that a server sent without line breaks."""
 
 
 class ReplyReader:
@@ -48,6 +46,7 @@ class ReplyReader:
 
     Attributes:
         done: Whether nothing more can follow; remaining events or an error come from `close`.
+        events_read: How many stream events with data were parsed; comments have none.
     """
 
     use_frames = True
@@ -56,22 +55,42 @@ class ReplyReader:
     def __init__(
         self, alias: str, content_type: str | None, *, starts_in_reasoning: bool = False
     ) -> None:
+        self._setup(
+            alias, content_type, ChunkReader(alias, starts_in_reasoning=starts_in_reasoning)
+        )
+
+    def _setup(self, alias: str, content_type: str | None, chunks: ChunkReader) -> None:
         self.done = False
+        self.events_read = 0
         self._alias = alias
         self._declared_html = "html" in (content_type or "").lower()
-        self._chunks = ChunkReader(alias, starts_in_reasoning=starts_in_reasoning)
+        self._chunks = chunks
         self._begun = False
         self._stream = SSEDecoder()
         self._body: bytearray | None = None
+        self._first_line_checked = False
         self._failure: EndpointError | RequestRefused | None = None
+        self._unrecognized = False
+        """Whether any data was neither a chunk nor an error."""
         self._frame = EventFrame()
-        self._framed = False
-        """Whether the next read may be one more event of the frame."""
+        self._framed: Choice | None = None
+        """The choice of the event whose frame was learned, if the next read may be another one."""
+        self._learned: Choice | None = None
 
     @property
     def finish_reason(self) -> str | None:
         """The finish reason, None while the endpoint sent none; some never send one."""
         return self._chunks.finish_reason
+
+    @property
+    def ends_with_finish(self) -> bool:
+        """Whether a finish reason was received, and no output after it."""
+        return self._chunks.ends_with_finish
+
+    @property
+    def output_bytes(self) -> int:
+        """The size of all output so far."""
+        return self._chunks.output_bytes
 
     @property
     def upstream_id(self) -> str:
@@ -90,7 +109,7 @@ class ReplyReader:
 
     @property
     def has_output(self) -> bool:
-        """Whether any text, reasoning or tool call was received."""
+        """Whether any text, reasoning, tool call or picture was received."""
         return self._chunks.has_output
 
     @property
@@ -118,10 +137,10 @@ class ReplyReader:
             EndpointRefused: It holds an error object.
             RequestRefused: The error object says that the request is at fault.
         """
-        if self._framed and (text := self._frame.text(data)) is not None:
-            events: list[Event] = []
-            self._chunks.read_text(str(text, "utf-8", "replace"), self._frame.in_reasoning, events)
-            return events
+        if self._framed is not None and data.endswith(b"\n\n"):
+            text = self._frame.text(data, 0, len(data) - 2)
+            if text is not None:
+                return self._read_plain(self._framed, decode_text(text))
         if self._failure is not None:
             raise self._failure
         if self.done:
@@ -134,9 +153,10 @@ class ReplyReader:
         if self._body is not None:
             return self._append_to_body(self._body, data)
         events = self._read_stream(data)
-        self._framed = self.use_frames and self._stream.at_event_boundary and not self.done
-        if self._framed and len(events) == 1:
-            self._learn_frame(data, events[0])
+        may_be_framed = self.use_frames and not self.done and self._stream.at_event_boundary
+        if may_be_framed and self._chunks.choices:
+            self._learn_frame(data)
+        self._framed = self._learned if may_be_framed else None
         return events
 
     def close(self) -> list[Event]:
@@ -144,14 +164,14 @@ class ReplyReader:
 
         Raises:
             EndpointMalformed: As `feed`; with reason `cut` when the body ended in the middle.
-            EndpointSilent: The answer is well-formed and has no output.
+            EndpointSilent: The answer is well-formed, and has neither output nor a finish reason.
             EndpointRefused: As `feed`.
             RequestRefused: As `feed`.
         """
         if self._failure is not None:
             raise self._failure
         events: list[Event] = []
-        if self._body is not None:
+        if self._body is not None and not self.done:
             self._read_body(bytes(self._body), events)
         elif not self.done:
             self._read_rest(events)
@@ -159,11 +179,20 @@ class ReplyReader:
         self._verify_complete()
         return events
 
-    def _learn_frame(self, data: bytes, event: Event) -> None:
+    def _read_plain(self, choice: Choice, text: str) -> list[Event]:
+        events: list[Event] = []
+        self._chunks.read_plain(choice, text, events)
+        self._check_size()
+        return events
+
+    def _learn_frame(self, data: bytes) -> None:
         """Take the frame of a read that was one text event; the next may need no parser."""
-        one_event = data.startswith(b"data:") and data.endswith(b"\n\n") and data.count(b"\n") == 2
-        if one_event and isinstance(event, TextDelta | ReasoningDelta):
-            self._frame.learn_parsed(data, event.text.encode())
+        choice = self._chunks.plain_choice
+        value = self._chunks.last_chunk
+        if choice is None or data.count(b"\n") != 2:
+            return
+        if self._frame.learn(data, value, choice.raw, choice.text_field):
+            self._learned = choice
 
     def _sniff(self, first: int) -> None:
         if first == ord("<"):
@@ -175,9 +204,15 @@ class ReplyReader:
         self._begun = True
 
     def _append_to_body(self, body: bytearray, data: bytes) -> list[Event]:
+        checked = len(body)
         body += data
         if len(body) > MAX_BODY_BYTES:
             raise EndpointMalformed(self._alias, "too_long")
+        if not self._first_line_checked and (end := body.find(b"\n", checked)) >= 0:
+            self._first_line_checked = True
+            if _is_chunk(bytes(body[:end])):  # a stream of lines of JSON
+                self._body = None
+                return self._read_stream(bytes(body))
         return []
 
     def _read_stream(self, data: bytes) -> list[Event]:
@@ -204,55 +239,129 @@ class ReplyReader:
         try:
             for payload in self._stream.close():
                 self._read_payload(payload, events, last=True)
+                if self.done:
+                    return
         except EventTooLarge:
             raise EndpointMalformed(self._alias, "too_long") from None
         except EndpointMalformed as error:
             # After the finish reason the answer is complete, and a usage report may be cut.
-            if error.reason != "cut" or self.finish_reason is None:
+            if error.reason != "cut" or not self.ends_with_finish:
                 raise
 
     def _read_payload(self, payload: bytes, events: list[Event], *, last: bool = False) -> None:
         if type(payload) is ErrorData:
             raise error_from_body(self._alias, parse_error_body(payload))
+        self.events_read += 1
         text = str(payload, "utf-8", "replace").strip()
         if text == "[DONE]":
             self.done = True
         elif text:
-            self._handle_chunk(text, self._parse_json(text, cut=last), events)
+            self._read_values(text, events, cut=last)
 
     def _read_body(self, body: bytes, events: list[Event]) -> None:
         body = body.rstrip()
-        text = str(body, "utf-8", "replace")
-        value = self._parse_json(text, cut=body[-1] not in b"}]")
-        if not isinstance(value, dict) or "choices" not in value:
-            error = parse_error_object(value)
-            if error is None:
-                raise EndpointMalformed(self._alias, "shape")
-            raise error_from_body(self._alias, error)
-        self._handle_chunk(text, value, events)
+        try:
+            self._read_values(str(body, "utf-8", "replace"), events, cut=body[-1] not in b"}]")
+        except EndpointMalformed as error:
+            if error.reason != "cut" or not self.ends_with_finish:
+                raise
 
-    def _handle_chunk(self, text: str, value: object, events: list[Event]) -> None:
+    def _read_values(self, text: str, events: list[Event], *, cut: bool) -> None:
+        """Read the JSON of an event or a body: one value, or several without line breaks.
+
+        Args:
+            text: The text, with other lines perhaps: a server's log, `ping`, `data: [DONE]`.
+            events: Receives the events.
+            cut: Whether the text may end in the middle of a value.
+
+        Raises:
+            EndpointMalformed: What begins like JSON isn't JSON.
+        """
+        try:
+            value, end = _DECODER.raw_decode(text)
+            if end == len(text):  # nearly always
+                self._read_value(text, value, events)
+                return
+        except (ValueError, RecursionError):
+            pass
+        at = 0
+        while (at := _end_of(_BETWEEN, text, at)) < len(text) and not self.done:
+            if not _JSON_BEGINS.match(text, at):
+                line_end = text.find("\n", at)
+                line_end = len(text) if line_end < 0 else line_end
+                self._read_line(text[at:line_end].strip())
+                at = line_end
+                continue
+            try:
+                value, end = _DECODER.raw_decode(text, at)
+            except (ValueError, RecursionError):
+                raise EndpointMalformed(self._alias, "cut" if cut else "json") from None
+            self._read_value(text[at:end], value, events)
+            at = end
+
+    def _read_line(self, line: str) -> None:
+        """Read data that is no JSON: `[DONE]`, or anything that only a person could interpret."""
+        if line == "[DONE]":
+            self.done = True
+        else:
+            self._unrecognized = True
+
+    def _read_value(self, text: str, value: Any, events: list[Event]) -> None:
+        if isinstance(value, list) and value and all(map(_has_choices, value)):
+            for item in value:
+                self._read_value(json.dumps(item), item, events)
+            return
+        if not _has_choices(value):
+            self._unrecognized = True
+        try:
+            self._handle_chunk(text, value, events)
+        except RecursionError:
+            raise EndpointMalformed(self._alias, "json") from None
+        self._check_size()
+
+    def _handle_chunk(self, text: str, value: Any, events: list[Event]) -> None:
         """Handle a chunk of a stream or a complete answer, as its JSON text and its value."""
         self._chunks.read(value, events)
 
-    def _parse_json(self, text: str, *, cut: bool) -> object:
-        try:
-            value, end = _DECODER.raw_decode(text)
-        except (ValueError, RecursionError):
-            end = -1
-        if end != len(text):
-            raise EndpointMalformed(self._alias, "cut" if cut else "json")
-        return value
+    def _check_size(self) -> None:
+        """End an answer that has reached the longest size."""
+        if self._chunks.too_large and (self._body is None or self.use_frames):
+            self._chunks.finish_reason, self.done = SIZE_LIMIT, True
+            self._framed = None
 
     def _verify_complete(self) -> None:
         """Raise unless the response was a complete answer."""
         chunks = self._chunks
-        complete = self.done or self._body is not None or chunks.finish_reason is not None
-        if chunks.has_output and not complete:
-            raise EndpointMalformed(self._alias, "cut")
-        if chunks.has_output or chunks.finish_reason in _VALID_WITHOUT_OUTPUT:
-            return
-        if self._begun and self._body is None and not self._stream.recognized:
-            reason = "html" if self._declared_html else "shape"
-            raise EndpointMalformed(self._alias, reason)
-        raise EndpointSilent(self._alias)
+        finished = chunks.finish_reason is not None
+        if chunks.unmarked_error is not None and not finished:
+            raise error_from_body(self._alias, chunks.unmarked_error)
+        if chunks.has_output:
+            if not (finished or self.done or self._body is not None):
+                raise EndpointMalformed(self._alias, "cut")
+        elif not finished:
+            is_stream = self._begun and self._body is None
+            if is_stream and not self._stream.recognized:
+                raise EndpointMalformed(self._alias, "html" if self._declared_html else "shape")
+            if self._unrecognized and not chunks.upstream_id:
+                raise EndpointMalformed(self._alias, "shape")
+            raise EndpointSilent(self._alias)
+
+
+def _has_choices(value: object) -> bool:
+    return isinstance(value, dict) and "choices" in value
+
+
+def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at
+
+
+def _is_chunk(line: bytes) -> bool:
+    """Return whether a line is a chunk of a stream, rather than the beginning of an answer."""
+    if b'"delta"' not in line:
+        return False
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and any("delta" in choice for choice in choices_of(value))

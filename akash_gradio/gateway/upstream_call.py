@@ -18,12 +18,18 @@ from akash_gradio.domain.errors import (
     EndpointTimeout,
     RequestRefused,
 )
-from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from akash_gradio.domain.events import (
+    MediaDelta,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from akash_gradio.gateway.codec import Reader, ReaderFactory
 from akash_gradio.gateway.deadline import Deadline, DeadlineExceeded
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.error_responses import error_from_response
-from akash_gradio.gateway.passthrough.request import StreamItem
+from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 from akash_gradio.gateway.passthrough.sink import Sink
 from akash_gradio.gateway.retries import delay_from_headers
 from akash_gradio.gateway.transport import Transport, UpstreamResponse, redact_sent_secrets
@@ -31,6 +37,8 @@ from akash_gradio.gateway.transport import Transport, UpstreamResponse, redact_s
 CHAT_PATH: Final = "/chat/completions"
 USAGE_TIMEOUT_S: Final = 2.0
 """Seconds to wait for the usage after the finish reason."""
+EMPTY_CHUNKS_FACTOR: Final = 10
+"""How many idle timeouts chunks without output may extend an answer after its last output."""
 END_TIMEOUT_S: Final = 0.2
 """Seconds to wait for the end of the stream after the usage."""
 BODY_END_TIMEOUT_S: Final = 0.05
@@ -120,6 +128,10 @@ class UpstreamCall:
         self._response: UpstreamResponse | None = None
         self._reader: Reader | None = None
         self._forwarder: _Forwarder | None = None
+        self._finish_is_final = True
+        """Whether a finish reason means the end: not if one came beside or before output."""
+        self._empty_since: tuple[float, int] | None = None
+        """When the first chunk without output came after that many bytes of output."""
         self.probe = endpoint.begin_call(model)
 
     @property
@@ -160,14 +172,14 @@ class UpstreamCall:
             redact_sent_secrets(error, self.endpoint.entry, headers)
             raise
 
-    def forward_to(self, sink: Sink, on_forwarded: Callable[[int], None]) -> None:
+    def forward_to(self, sink: Sink, on_forwarded: Callable[[RawChunk], None]) -> None:
         """Write plain events directly to the sink until the finish reason.
 
         `read_items` leaves these events out.
 
         Args:
             sink: Receives the bytes.
-            on_forwarded: Called with the number of events after each write.
+            on_forwarded: Called with what was written after each write.
         """
         assert self._reader is not None
         if self._phase < FINISHING:
@@ -271,21 +283,56 @@ class UpstreamCall:
 
     def _raise_unless_complete(self, error: EndpointError, reader: Reader) -> None:
         """Raise the error, unless the answer is complete and only the end of it is missing."""
-        if reader.finish_reason is None:
+        if not reader.ends_with_finish:
             raise error from None
 
     def _parse(self, data: bytes, reader: Reader) -> Sequence[StreamItem]:
         if not data:
             self._advance(ENDED)
             return reader.close()
+        output_before, events_before = reader.output_bytes, reader.events_read
         items = reader.feed(data)
+        if reader.output_bytes > output_before:
+            self._renew_after_output(reader)
+        elif reader.events_read > events_before:
+            self._renew_after_event(reader, items)
+        return items
+
+    def _renew_after_output(self, reader: Reader) -> None:
+        """Set the deadline for the next read, after output.
+
+        A finish reason beside or before output doesn't mean the end: some servers send one with
+        each chunk, or with the first.
+        """
         if reader.finish_reason is not None:
+            self._finish_is_final = False
+        if self._phase >= STREAMING:
+            self._phase = STREAMING
+            self._deadline.renew(self._timeouts.idle_timeout_s)
+
+    def _renew_after_event(self, reader: Reader, items: Sequence[StreamItem]) -> None:
+        """Set the deadline after an event without output, which is a sign of life for a while.
+
+        After a finish reason only usage and the end are expected, for which the time is short.
+        """
+        if reader.finish_reason is None or not self._finish_is_final:
+            if self._phase is STREAMING:
+                self._deadline.renew(self._empty_chunk_timeout_s(reader.output_bytes))
+        elif self._phase < STREAMING:
+            self._finish_is_final = False
+        else:
             self._advance(FINISHING)
             if any(isinstance(item, Usage) for item in items):
                 self._deadline.shorten(END_TIMEOUT_S)
-        elif items and self._phase is STREAMING:
-            self._deadline.renew(self._timeouts.idle_timeout_s)
-        return items
+
+    def _empty_chunk_timeout_s(self, output_bytes: int) -> float:
+        """Return the time left after a chunk without output."""
+        now = asyncio.get_running_loop().time()
+        if self._empty_since is None or self._empty_since[1] != output_bytes:
+            self._empty_since = now, output_bytes
+        idle_s = self._timeouts.idle_timeout_s
+        left_s = self._empty_since[0] + EMPTY_CHUNKS_FACTOR * idle_s - now
+        return max(0.0, min(idle_s, left_s))
 
     def _timeout_error(self) -> EndpointTimeout:
         alias, timeouts = self.endpoint.alias, self._timeouts
@@ -323,7 +370,7 @@ class _Forwarder:
         reader: Reader,
         deadline: Deadline,
         idle_timeout_s: float,
-        on_forwarded: Callable[[int], None],
+        on_forwarded: Callable[[RawChunk], None],
     ) -> None:
         self._sink, self._reader = sink, reader
         self._deadline, self._idle_timeout_s = deadline, idle_timeout_s
@@ -334,10 +381,10 @@ class _Forwarder:
         chunk = self._reader.match_plain(data)
         if chunk is None or not self._sink.try_write(chunk.data):
             return False
-        self._on_forwarded(chunk.unparsed_events)
+        self._on_forwarded(chunk)
         self._deadline.extend(self._idle_timeout_s)
         return True
 
 
 def _is_token(item: StreamItem) -> bool:
-    return isinstance(item, TextDelta | ReasoningDelta | ToolCallDelta)
+    return isinstance(item, TextDelta | ReasoningDelta | ToolCallDelta | MediaDelta)

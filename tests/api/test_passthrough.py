@@ -266,7 +266,8 @@ async def test_each_event_restarts_the_idle_timeout() -> None:
 
 
 async def test_a_paused_client_slows_the_endpoint_down_and_misses_nothing() -> None:
-    words = [text_event(f"{number:06d}" + "x" * 20_000) for number in range(1500)]
+    pad = "x" * 20_000  # outside the text, whose length is limited
+    words = [event(chunk({"content": f"{number:06d}"}, pad=pad)) for number in range(1500)]
     sent = 0
 
     async def handler(x: Exchange) -> None:

@@ -12,6 +12,7 @@ from akash_gradio.domain.events import (
     Usage,
 )
 from akash_gradio.domain.receipt import Count, Receipt
+from akash_gradio.gateway.passthrough.request import RawChunk
 from akash_gradio.gateway.receipt_recorder import (
     ReceiptRecorder,
     estimate_prompt_tokens,
@@ -154,12 +155,12 @@ def test_a_cancellation_during_an_answer_marks_its_attempt() -> None:
     assert [attempt.outcome for attempt in recorder.attempts] == ["cancelled"]
 
 
-def test_forwarded_events_count_as_a_token_each() -> None:
+def test_forwarded_text_counts_as_tokens_of_four_bytes() -> None:
     clock = Clock()
     recorder = answering_recorder(clock)
     for _ in range(3):
         clock.now += 1
-        recorder.record_forwarded(2)
+        recorder.record_forwarded(RawChunk(b"", text_bytes=8))
     receipt = recorder.receipt("stop")
     assert tokens_out(receipt) == 6
     assert receipt.tokens_per_s == pytest.approx(4 / 3)

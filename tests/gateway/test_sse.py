@@ -100,11 +100,11 @@ def test_reports_whether_anything_was_recognized() -> None:
 @pytest.mark.parametrize("reads", [[b"data: " + b"x" * 20], [b"data: ", b"x" * 20, b"\n"]])
 def test_a_line_above_the_limit_is_an_error(reads: list[bytes]) -> None:
     with pytest.raises(EventTooLarge):
-        decode(*reads, decoder=SSEDecoder(max_line_bytes=16))
+        decode(*reads, decoder=SSEDecoder(max_event_bytes=16))
 
 
 def test_a_line_at_the_limit_is_accepted() -> None:
-    assert decode(b"data: " + b"x" * 10 + b"\n\n", decoder=SSEDecoder(max_line_bytes=16)) == [
+    assert decode(b"data: " + b"x" * 10 + b"\n\n", decoder=SSEDecoder(max_event_bytes=16)) == [
         b"x" * 10
     ]
 
@@ -117,7 +117,7 @@ def test_an_event_of_too_many_lines_is_an_error(line: bytes) -> None:
 
 def test_the_error_holds_the_events_before_it() -> None:
     with pytest.raises(EventTooLarge) as caught:
-        SSEDecoder(max_line_bytes=16).feed(b"data: x\n\ndata: " + b"y" * 20)
+        SSEDecoder(max_event_bytes=16).feed(b"data: x\n\ndata: " + b"y" * 20)
     assert caught.value.payloads == [b"x"]
 
 

@@ -20,6 +20,7 @@ from akash_gradio.domain.errors import (
 )
 from akash_gradio.domain.events import (
     Event,
+    MediaDelta,
     NotReasoning,
     ReasoningDelta,
     TextDelta,
@@ -163,7 +164,7 @@ def test_only_the_first_choice_is_read() -> None:
 
 def test_content_may_be_a_list_of_parts() -> None:
     parts = [{"type": "text", "text": "He"}, {"type": "image"}, "y"]
-    assert read(delta(parts, "stop")) == [TextDelta("Hey")]
+    assert read(delta(parts, "stop")) == [TextDelta("Hey"), MediaDelta("image")]
 
 
 def test_a_refusal_is_text() -> None:
@@ -369,14 +370,8 @@ def test_plain_text_is_malformed() -> None:
         b"data: 5\n\n",
         b"data: []\n\n",
         b"data: null\n\n",
-        b'data: {"choices": {"a": 1}}\n\n',
-        b'data: {"choices": [5]}\n\n',
-        b'data: {"choices": [{"delta": 5}]}\n\n',
-        b'data: {"choices": [{"delta": {"content": 5}}]}\n\n',
-        b'data: {"choices": [{"delta": {"tool_calls": 5}}]}\n\n',
-        b'data: {"choices": [{"delta": {"tool_calls": [5]}}]}\n\n',
-        b'data: {"choices": [{"delta": {"tool_calls": [{"index": 1e9}]}}]}\n\n',
-        b'data: {"choices": [{"delta": {"tool_calls": [{"index": 9999}]}}]}\n\n',
+        b"data: ping\n\n",
+        b"data: [PING]\n\n",
     ],
 )
 def test_json_of_another_shape_is_malformed(body: bytes) -> None:
@@ -393,7 +388,7 @@ def test_invalid_json_is_malformed(payload: bytes) -> None:
 
 
 def test_an_endless_line_is_an_error() -> None:
-    assert malformed(*[b"data: " + b"x" * 65536] * 17, b"\n").reason == "too_long"
+    assert malformed(b"data: ", *[b"x" * 65536] * 257, b"\n").reason == "too_long"
 
 
 def test_an_endless_body_is_an_error() -> None:
@@ -499,26 +494,39 @@ def test_an_incomplete_event_after_the_finish_reason_is_ignored() -> None:
         [DONE],
         [delta(role="assistant")],
         [delta("")],
-        [delta("", "stop")],
-        [delta("", "stop"), DONE],
-        [delta("\n\n"), delta("", "stop"), DONE],
-        [delta("<think>\n\n</think>\n\n", "stop")],
+        [delta("\n\n"), DONE],
         [event({"choices": [], "usage": {"prompt_tokens": 3}})],
-        [answer("")],
-        [answer(None)],
+        [event({"choices": None}), DONE],
+        [event({"choices": [5]}), DONE],
+        [event({"choices": {"a": 1}}), DONE],
+        [event({"choices": [{"delta": {"tool_calls": 5}}]}), DONE],
         [b'{"choices": []}'],
+        [b'{"choices": null}'],
     ],
 )
-def test_an_answer_without_output_is_an_error(reads: list[bytes]) -> None:
+def test_an_answer_without_output_and_finish_reason_is_an_error(reads: list[bytes]) -> None:
     with pytest.raises(EndpointSilent):
         read(*reads)
 
 
-@pytest.mark.parametrize("reason", ["length", "content_filter", "tool_calls"])
-def test_some_finish_reasons_allow_an_empty_answer(reason: str) -> None:
+@pytest.mark.parametrize("reason", ["stop", "length", "content_filter", "tool_calls", "weird"])
+def test_an_empty_answer_with_a_finish_reason_is_an_answer(reason: str) -> None:
     reader = ReplyReader("a", None)
     assert read(delta("", reason), DONE, reader=reader) == []
     assert reader.finish_reason == reason
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        [delta("\n\n"), delta("", "stop"), DONE],
+        [delta("<think>\n\n</think>\n\n", "stop")],
+        [answer("")],
+        [answer(None)],
+    ],
+)
+def test_an_answer_of_blanks_with_a_finish_reason_is_an_answer(reads: list[bytes]) -> None:
+    assert read(*reads) == []
 
 
 def test_reasoning_alone_is_an_answer() -> None:
@@ -687,7 +695,7 @@ def test_an_event_with_the_same_frame_needs_no_parser() -> None:
         handle_chunk(text, value, events)
 
     reader._handle_chunk = record  # type: ignore[method-assign]
-    chunks = [delta("one"), delta("two"), delta("three"), delta('"'), delta("four")]
+    chunks = [delta("one"), delta("two"), delta('"'), delta("😀"), delta("four")]
     events = [event for chunk in chunks for event in reader.feed(chunk)]
-    assert events == [TextDelta(word) for word in ("one", "two", "three", '"', "four")]
-    assert len(parsed) == 2
+    assert events == [TextDelta(word) for word in ("one", "two", '"', "😀", "four")]
+    assert len(parsed) == 2  # the first, and halves of a character

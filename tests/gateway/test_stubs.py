@@ -207,7 +207,7 @@ async def test_the_text_of_every_kind_of_stream_is_read(name: str) -> None:
 async def test_the_text_of_every_complete_answer_is_read(name: str) -> None:
     async with alone(name, RETRY_ATTEMPTS=0) as (gateway, stub):
         reply = await send(gateway, ask(stream=False))
-    assert reply.text == wire.TEXT
+    assert reply.text == BEHAVIORS[name].whole_text
     assert not stub.chats[0].json.get("stream")
 
 

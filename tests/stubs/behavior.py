@@ -33,7 +33,8 @@ class Behavior:
         handler: Responds to a request.
         ending: What a correct client gets.
         error: Names of the error classes that a client may raise, separated by spaces.
-        text: The text that a client gets.
+        text: The text that a client gets of a stream.
+        whole_text: The text that it gets without a stream.
         reasoning: The reasoning that a client gets.
         listens: Whether the port is open.
         scheme: Scheme of the stub's URL.
@@ -44,6 +45,7 @@ class Behavior:
     ending: Ending
     error: str = ""
     text: str = TEXT
+    whole_text: str = TEXT
     reasoning: str = ""
     listens: bool = True
     scheme: str = "http"

@@ -1,27 +1,30 @@
 """Reads an endpoint's response and returns the bytes for the client: `PassthroughReader`.
 
 Until the first token everything is parsed by `ReplyReader` and held back. After it the whole
-events of one read are forwarded together, and are parsed only where they may contain more
-than a token: a finish reason, usage, an error. What strict clients can't read (comments,
-other fields, CR, several data lines, a byte-order mark, NaN) is rewritten as `data: {…}`.
+events of one read are forwarded together. An event that differs from an earlier, parsed one only
+in its text is forwarded without being parsed; its frame was verified when it was learned, so that
+the result is the same. What strict clients can't read (comments, other fields, CR, several data
+lines, a byte-order mark, NaN) is rewritten as `data: {…}`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-from akash_gradio.domain.errors import EndpointMalformed
+from akash_gradio.domain.errors import EndpointError, EndpointMalformed, RequestRefused
 from akash_gradio.domain.events import Event
+from akash_gradio.gateway.chunk_grammar import Choice, ChoiceState, JsonObject
 from akash_gradio.gateway.completion_assembly import (
     CompletionAssembler,
     completion_to_chunks,
-    delta_from_choice,
+    streamed_delta,
 )
-from akash_gradio.gateway.passthrough.plain_events import PlainEvents
+from akash_gradio.gateway.event_frame import MARK, EventFrame, decode_text
+from akash_gradio.gateway.openai_chunks import SIZE_LIMIT, ChunkReader
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
-from akash_gradio.gateway.sse import MAX_LINE_BYTES
+from akash_gradio.gateway.sse import MAX_EVENT_BYTES
 from akash_gradio.gateway.stream_reader import ReplyReader
 
 _LINE_ENDS: Final = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("\x85", "\\u0085"))
@@ -65,7 +68,11 @@ class PassthroughReader:
         self._mid_event = True
         """Whether the next bytes continue an event of which the parser holds a part."""
         self.passthrough_ready = False
-        self._plain = PlainEvents()
+        self._frame = EventFrame()
+        self._framed: Choice | None = None
+        """The choice of the event whose frame was learned."""
+        self._rewritten: tuple[bytes, bytes] | None = None
+        """What the client receives before and after the text, None if events stay as they are."""
         self._partial = bytearray()
         self._early_events: list[Event] = []
 
@@ -79,11 +86,36 @@ class PassthroughReader:
         """The `system_fingerprint` of the response."""
         return self._parser.fingerprint
 
+    @property
+    def ends_with_finish(self) -> bool:
+        """Whether all choices have a finish reason, and no output followed."""
+        return self.finish_reason is not None and self._parser.ends_with_finish
+
+    @property
+    def events_read(self) -> int:
+        """How many stream events with data were parsed; comments have none."""
+        return self._parser.events_read
+
+    @property
+    def output_bytes(self) -> int:
+        """The size of all output so far."""
+        return self._parser.output_bytes
+
     def match_plain(self, data: bytes) -> RawChunk | None:
         """Return the bytes to forward if the data is plain events only, as most reads are."""
-        if self.passthrough_ready and (count := self._plain.count(data)):
-            return self._output.forward(data, count)
-        return None
+        framed = self._framed
+        if framed is None or not self.passthrough_ready or not data.endswith(b"\n\n"):
+            return None
+        text = self._frame.text(data, 0, len(data) - 2)
+        if text is None:
+            texts = self._match_several(data)
+            return self._forward(data, texts, framed) if texts else None
+        if self._rewritten is None and text.isascii() and text.find(b"\\") < 0:  # nearly always
+            size = len(text)
+            if not self._parser.count_plain(framed, text, size):
+                return None
+            return RawChunk(data, size, 0) if framed.text else RawChunk(data, 0, size)
+        return self._forward(data, [text], framed)
 
     def feed(self, data: bytes) -> Sequence[StreamItem]:
         """Return the parsed events of the data, and the bytes for the client.
@@ -101,7 +133,7 @@ class PassthroughReader:
 
     def _feed(self, data: bytes) -> Sequence[StreamItem]:
         if self._partial:
-            if b"\n" not in data and len(self._partial) < MAX_LINE_BYTES:
+            if b"\n" not in data and len(self._partial) < MAX_EVENT_BYTES:
                 self._partial += data
                 return []
             data = bytes(self._partial) + data
@@ -111,10 +143,12 @@ class PassthroughReader:
             return self._hold(data)
         events = data if end == len(data) else data[:end]
         self._partial += data[end:]
-        if self._streaming and not self._mid_event and (count := self._plain.count(events)):
-            chunk = self._output.forward(events, count)
-            return self._parse(events) if chunk is None else [chunk]
-        return self._parse(events)
+        if self._streaming and not self._mid_event:
+            return self._read_events(events)
+        items = self._parse(events)
+        if self._streaming:
+            self._learn_frame(events.rpartition(b"\n\n")[0].rpartition(b"\n\n")[2] + b"\n\n")
+        return items
 
     def close(self) -> Sequence[StreamItem]:
         """Return what is left at the end of the body. Raises as `ReplyReader.close` does."""
@@ -122,7 +156,10 @@ class PassthroughReader:
             self._early_events += self._parser.feed(bytes(self._partial))
         events = self._parser.close()
         self._update_state()
-        return [*self._early_events, *events, *self._output.finish()]
+        try:
+            return [*self._early_events, *events, *self._output.finish(self.finish_reason)]
+        except RecursionError:
+            raise EndpointMalformed(self._parser.alias, "json") from None
 
     @property
     def _streaming(self) -> bool:
@@ -130,10 +167,68 @@ class PassthroughReader:
 
     def _hold(self, data: bytes) -> Sequence[StreamItem]:
         """Wait for the rest of the event, unless it can't be a plain one."""
-        if self._mid_event or len(data) > MAX_LINE_BYTES or b"\n" in data or b"\r" in data:
+        if self._mid_event or len(data) > MAX_EVENT_BYTES or b"\n" in data or b"\r" in data:
             return self._parse(data)
         self._partial += data
         return []
+
+    def _match_several(self, data: bytes) -> list[bytes]:
+        """Return the texts of several plain events; none if the data contains anything else."""
+        texts, start = [], 0
+        while start < len(data):
+            end = data.index(b"\n\n", start)
+            text = self._frame.text(data, start, end)
+            if text is None:
+                return []
+            texts.append(text)
+            start = end + 2
+        return texts
+
+    def _forward(self, data: bytes, texts: list[bytes], framed: Choice) -> RawChunk | None:
+        """Forward plain events with these texts; None if they have to be parsed."""
+        if self._rewritten is not None:
+            if any(b"\\" in text for text in texts):  # it would be escaped in another way
+                return None
+            before, after = self._rewritten
+            data = b"".join(before + text + after for text in texts)
+        decoded = "".join(map(decode_text, texts))
+        encoded = decoded.encode()
+        if not self._parser.count_plain(framed, encoded, len(decoded)):
+            return None
+        if not data.isascii():
+            data = _escape_line_ends(str(data, "utf-8")).encode()
+        size = len(encoded)
+        return RawChunk(data, size, 0) if framed.text else RawChunk(data, 0, size)
+
+    def _read_events(self, data: bytes) -> Sequence[StreamItem]:
+        """Forward or parse each of several whole events."""
+        items: list[StreamItem] = []
+        start = 0
+        while start < len(data) and not self.done:
+            end = data.index(b"\n\n", start) + 2
+            event = data[start:end]
+            start = end
+            self.passthrough_ready = not self._mid_event
+            chunk = self.match_plain(event)
+            if chunk is not None:
+                items.append(chunk)
+            else:
+                items += self._parse(event)
+                self._learn_frame(event)
+        return _join_chunks(items)
+
+    def _learn_frame(self, event: bytes) -> None:
+        """Take the frame of an event that was parsed as one text and nothing else."""
+        choice, value = self._parser.plain_choice, self._parser.last_chunk
+        if choice is None or self._mid_event or self.done:
+            return
+        if not self._frame.learn(event, value, choice.raw, choice.text_field):
+            return
+        self._framed = choice
+        out = self._output.format(self._frame.marked, json.loads(self._frame.marked))
+        before, _, after = out.partition(MARK.encode())
+        is_same = (before, after) == (self._frame.before, self._frame.after + b"\n\n")
+        self._rewritten = None if is_same else (before, after)
 
     def _parse(self, data: bytes) -> Sequence[StreamItem]:
         events = self._parser.feed(data)
@@ -148,8 +243,22 @@ class PassthroughReader:
     def _update_state(self) -> None:
         """Copy the parser's state: it is needed after each read, and rarely changes."""
         self.done = self._parser.done
-        if len(self._parser.finished_choices) >= self._choices:
+        if len(self._parser.finished_choices) >= self._choices or self.done:
             self.finish_reason = self._parser.finish_reason
+
+
+def _join_chunks(items: list[StreamItem]) -> list[StreamItem]:
+    """Return the items with all bytes in one chunk at the end, so that they are sent together."""
+    if len(items) < 2:
+        return items
+    chunks = [item for item in items if type(item) is RawChunk]
+    joined = RawChunk(
+        b"".join(chunk.data for chunk in chunks),
+        sum(chunk.text_bytes for chunk in chunks),
+        sum(chunk.reasoning_bytes for chunk in chunks),
+    )
+    events: list[StreamItem] = [item for item in items if type(item) is not RawChunk]
+    return [*events, joined] if joined.data else events
 
 
 class _ChunkParser(ReplyReader):
@@ -164,25 +273,45 @@ class _ChunkParser(ReplyReader):
     def __init__(
         self, alias: str, content_type: str | None, output: _StreamOutput | _WholeOutput
     ) -> None:
-        super().__init__(alias, content_type)
+        self._setup(alias, content_type, ChunkReader(alias, passthrough=True))
+        self.alias = alias
         self.finished_choices: set[int] = set()
         self._output = output
 
-    def _handle_chunk(self, text: str, value: object, events: list[Event]) -> None:
-        super()._handle_chunk(text, value, events)
-        assert isinstance(value, dict)  # otherwise it raised an error
-        choices = value.get("choices") or ()
-        # The base class has checked the first one. Until the first token every event passes here.
-        if len(choices) > 1 and not all(map(_is_well_formed, choices)):
-            raise EndpointMalformed(self._alias, "shape")
+    @property
+    def plain_choice(self) -> Choice | None:
+        """See `ChunkReader.plain_choice`."""
+        return self._chunks.plain_choice
+
+    @property
+    def last_chunk(self) -> JsonObject | None:
+        """See `ChunkReader.last_chunk`."""
+        return self._chunks.last_chunk
+
+    def count_plain(self, choice: Choice, data: bytes, characters: int) -> bool:
+        """Count a plain event; return False if the answer is so long that it has to be parsed."""
+        if not self._chunks.may_add(len(data)):
+            return False
+        self._chunks.count_plain(choice, data, characters)
+        return True
+
+    def _handle_chunk(self, text: str, value: Any, events: list[Event]) -> None:
+        try:
+            super()._handle_chunk(text, value, events)
+        except (EndpointError, RequestRefused):
+            if any(choice.has_output for choice in self._chunks.choices):
+                value = {name: item for name, item in value.items() if name != "error"}
+                self._add(_to_json(value), value)
+            raise
+        if isinstance(value, dict):
+            self._add(text, value)
+
+    def _add(self, text: str, value: JsonObject) -> None:
+        choices = self._chunks.choices
         for choice in choices:
-            if choice.get("finish_reason"):
-                index = choice.get("index")
-                self.finished_choices.add(index if type(index) is int else 0)
-        if self._body is None:
-            self._output.add_chunk(text, value)
-        else:
-            self._output.add_completion(text, value)
+            if choice.finish is not None:
+                self.finished_choices.add(choice.state.index)
+        self._output.add(text, value, choices, is_body=self._body is not None)
 
 
 class _StreamOutput:
@@ -192,38 +321,49 @@ class _StreamOutput:
 
     def __init__(self, include_usage: bool, rename: str) -> None:
         self._include_usage = include_usage
-        self._renamer = _ModelRenamer(rename)
+        self._rename = rename
         self._events: list[bytes] = []
+        self._last: JsonObject = {}
+        self._states: dict[int, ChoiceState] = {}
 
-    def forward(self, events: bytes, count: int) -> RawChunk | None:
-        """Return `count` plain events as a chunk; None if their model name has to be parsed."""
-        if not events.isascii():
-            events = _escape_line_ends(str(events, "utf-8", "replace")).encode()
-        events = self._renamer.in_events(events)
-        return RawChunk(events, count) if events else None
-
-    def add_chunk(self, text: str, value: Mapping[str, Any]) -> None:
-        """Add one event, as its text and its parsed value."""
-        if value.get("usage") and not value.get("choices") and not self._include_usage:
+    def add(self, text: str, value: JsonObject, choices: list[Choice], *, is_body: bool) -> None:
+        """Add one event or a whole response, as its text, its value and its choices."""
+        self._last = value
+        for choice in choices:
+            self._states[choice.state.index] = choice.state
+        if is_body and any(choice.whole for choice in choices):
+            for chunk in completion_to_chunks(value, choices, usage=self._include_usage):
+                self._events.append(self.format(_to_json(chunk), chunk))
             return
-        complete = _with_required_fields(value)
+        if value.get("usage") and not choices and not self._include_usage:
+            return
+        complete = _with_required_fields(value, choices)
         if complete is not value:
             text, value = _to_json(complete), complete
-        # A line end in the text is between two JSON tokens.
-        line = self._renamer.in_text(_escape_line_ends(text.replace("\n", " ")), value)
-        self._events.append(_event(line))
+        self._events.append(self.format(text, value))
 
-    def add_completion(self, _text: str, value: Mapping[str, Any]) -> None:
-        """Add a whole response as a stream."""
-        for chunk in completion_to_chunks(value, usage=self._include_usage):
-            self.add_chunk(_to_json(chunk), chunk)
+    def format(self, text: str, value: JsonObject) -> bytes:
+        """Return a chunk as an event."""
+        # A line end in the text is between two JSON tokens.
+        return _event(_for_clients(text.replace("\n", " "), value, self._rename))
 
     def take(self) -> Sequence[RawChunk]:
         """Return the events added since the last call."""
         events, self._events = self._events, []
         return [RawChunk(b"".join(events))] if events else []
 
-    finish = take
+    def finish(self, reason: str | None) -> Sequence[RawChunk]:
+        """Return the last events, with an end for choices that were cut because of their size."""
+        if reason == SIZE_LIMIT:
+            common = {k: v for k, v in self._last.items() if k not in ("choices", "usage")}
+            ends = [
+                {"index": index, "delta": {}, "finish_reason": "length"}
+                for index, state in self._states.items()
+                if not state.finished
+            ]
+            chunk = {**common, "choices": ends}
+            self._events.append(self.format(_to_json(chunk), chunk))
+        return self.take()
 
 
 class _WholeOutput:
@@ -232,110 +372,97 @@ class _WholeOutput:
     streams = False
 
     def __init__(self, rename: str) -> None:
-        self._renamer = _ModelRenamer(rename)
+        self._rename = rename
+        self._only: tuple[str, JsonObject, list[Choice]] | None = None
+        """The first value, while there is no other."""
         self._assembler: CompletionAssembler | None = None
-        self._text = ""
 
-    def forward(self, events: bytes, count: int) -> RawChunk | None:
+    def add(self, text: str, value: JsonObject, choices: list[Choice], *, is_body: bool) -> None:
+        """Add the whole response, or one event of a stream that the endpoint sent instead."""
+        if self._assembler is None and self._only is None and choices:
+            self._only = text, value, choices
+        elif choices or not is_body:
+            self._assemble().add(value, choices)
+
+    def format(self, text: str, value: JsonObject) -> bytes:
         """Never called: nothing is forwarded before the end."""
-        raise AssertionError(events, count)
-
-    def add_chunk(self, _text: str, value: Mapping[str, Any]) -> None:
-        """Add one event of a stream that the endpoint sent instead."""
-        self._assembler = self._assembler or CompletionAssembler()
-        self._assembler.add(value)
-
-    def add_completion(self, text: str, value: Mapping[str, Any]) -> None:
-        """Add the whole response, as its text and its parsed value."""
-        self._text = self._renamer.in_text(text, value)
+        raise AssertionError(text, value)
 
     def take(self) -> Sequence[RawChunk]:
         """Return nothing before the end."""
         return []
 
-    def finish(self) -> Sequence[RawChunk]:
+    def finish(self, reason: str | None) -> Sequence[RawChunk]:
         """Return the whole response."""
-        if self._assembler is not None:
-            completion = self._assembler.completion()
-            self._text = self._renamer.in_text(_to_json(completion), completion)
-        return [RawChunk(self._text.encode())]
+        if self._assembler is None and self._only is not None:
+            text, value, choices = self._only
+            if all(choice.delta is choice.raw.get("message") for choice in choices):
+                return [RawChunk(_for_clients(text, value, self._rename).encode())]
+        assembler = self._assemble()
+        if reason == SIZE_LIMIT:
+            assembler.end("length")
+        completion = assembler.completion()
+        text = _for_clients(_to_json(completion), completion, self._rename)
+        return [RawChunk(text.encode())]
+
+    def _assemble(self) -> CompletionAssembler:
+        if self._assembler is None:
+            self._assembler = CompletionAssembler()
+            if self._only is not None:
+                _, value, choices = self._only
+                self._only = None
+                self._assembler.add(value, choices)
+        return self._assembler
 
 
-class _ModelRenamer:
-    """Replaces the endpoint's model name by `rename`; "" keeps it."""
-
-    def __init__(self, rename: str) -> None:
-        self._rename = rename
-        self._replacement: tuple[bytes, bytes] = (b"", b"")
-        """The model field as the endpoint writes it, and what replaces it."""
-
-    def in_text(self, text: str, value: Mapping[str, Any]) -> str:
-        """Return the text, serialized again if its model or a number in it has to change."""
-        if "NaN" in text or "Infinity" in text:
-            value = json.loads(text, parse_constant=lambda _: None)
-            text = _to_json(value)
-        model = value.get("model")
-        if not self._rename or model in (self._rename, None):
-            return text
-        self._learn(text, model)
-        return _to_json({**value, "model": self._rename})
-
-    def in_events(self, events: bytes) -> bytes:
-        """Replace the name in unparsed events; b"" if they have to be parsed."""
-        if not self._rename or b'"model"' not in events:
-            return events
-        field, replacement = self._replacement
-        # Within a string the quotes would be escaped, so a match is the field itself.
-        if field and events.count(field) == events.count(b'"model"'):
-            return events.replace(field, replacement)
-        return b""
-
-    def _learn(self, text: str, model: object) -> None:
-        for colon in (":", ": "):
-            field = f'"model"{colon}{json.dumps(model, ensure_ascii=False)}'
-            if field in text:
-                replacement = f'"model"{colon}{json.dumps(self._rename, ensure_ascii=False)}'
-                self._replacement = field.encode(), replacement.encode()
+def _for_clients(text: str, value: JsonObject, rename: str) -> str:
+    """Return the text, serialized again if its model or a number in it has to change."""
+    if "NaN" in text or "Infinity" in text:
+        constants: list[str] = []
+        strict = json.loads(text, parse_constant=constants.append)
+        if constants:
+            value, text = strict, _to_json(strict)
+    if rename and value.get("model") not in (rename, None):
+        text = _to_json({**value, "model": rename})
+    return _escape_line_ends(text)
 
 
-def _is_well_formed(choice: object) -> bool:
-    """Return whether a choice can be converted."""
-    if not isinstance(choice, dict):
-        return False
-    for output in (choice.get("delta"), choice.get("message")):
-        if output is None:
-            continue
-        if not isinstance(output, dict):
-            return False
-        calls = output.get("tool_calls")
-        if calls is not None and not (
-            isinstance(calls, list) and all(isinstance(call, dict) for call in calls)
-        ):
-            return False
-    return True
-
-
-def _with_required_fields(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the chunk, with the lists and objects added that clients rely on."""
-    choices = chunk.get("choices")
-    if choices and all(choice.get("delta") is not None for choice in choices):
+def _with_required_fields(chunk: JsonObject, choices: list[Choice]) -> JsonObject:
+    """Return the chunk with the lists and objects that clients rely on, in OpenAI's format."""
+    raw = chunk.get("choices")
+    if isinstance(raw, list) and len(raw) == len(choices) and all(map(_is_complete, choices)):
         return chunk
-    if choices == []:
-        return chunk
-    return {**chunk, "choices": [{**c, "delta": delta_from_choice(c)} for c in choices or ()]}
+    converted = []
+    for choice in choices:
+        rest = {k: v for k, v in choice.raw.items() if k not in ("message", "text")}
+        index = {"index": choice.state.index} if type(rest.get("index")) is not int else {}
+        converted.append({**rest, **index, "delta": streamed_delta(choice)})
+    return {**chunk, "choices": converted}
+
+
+def _is_complete(choice: Choice) -> bool:
+    return choice.delta is choice.raw.get("delta")
 
 
 def _escape_line_ends(text: str) -> str:
+    if text.isascii():
+        return text
     for character, escape in _LINE_ENDS:
         text = text.replace(character, escape)
     return text
 
 
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_ASCII_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 def _to_json(value: object) -> str:
-    return _ENCODER.encode(value)
+    text = _ENCODER.encode(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a character
+        text = _ASCII_ENCODER.encode(value)
+    return text
 
 
 def _event(line: str) -> bytes:

@@ -66,11 +66,13 @@ class RawChunk:
 
     Attributes:
         data: The bytes.
-        unparsed_events: How many of the events weren't parsed; each is about one token.
+        text_bytes: The size of the text in events that were forwarded without events of their own.
+        reasoning_bytes: The size of the reasoning in them.
     """
 
     data: bytes = field(repr=False)
-    unparsed_events: int = 0
+    text_bytes: int = 0
+    reasoning_bytes: int = 0
 
 
 StreamItem: TypeAlias = Event | RawChunk
