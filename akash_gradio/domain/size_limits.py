@@ -39,6 +39,13 @@ ANSWER_CHARACTERS: Final = 2_000_000
 """Text and reasoning of one answer together. No model writes more than about 260 000 tokens, which
 have a million characters; an endpoint that never stops is cut here."""
 
+ANSWER_BYTES: Final = 16 << 20
+"""All output of one answer together, with pictures and the arguments of tool calls."""
+
+EVENT_BYTES: Final = 16 << 20
+"""One event of a stream, or a whole answer in JSON: pictures and the arguments of tool calls come
+in events of several MB."""
+
 # ── Attached files ───────────────────────────────────────────────────────────────────────────
 
 FILE_BYTES: Final = 20_000_000

@@ -14,6 +14,7 @@ from akash_gradio.domain.events import (
     ToolCallDelta,
     Usage,
 )
+from akash_gradio.domain.size_limits import ANSWER_BYTES, ANSWER_CHARACTERS
 from akash_gradio.gateway.chunk_grammar import (
     Choice,
     ChoiceReader,
@@ -25,10 +26,6 @@ from akash_gradio.gateway.error_responses import ErrorBody, error_from_body, par
 from akash_gradio.gateway.reasoning import ThinkSplitter
 from akash_gradio.gateway.surrogates import REPLACEMENT, SurrogateJoiner, repair_surrogates
 
-ANSWER_CHARACTERS: Final = 2_000_000
-"""Text and reasoning of one answer together."""
-ANSWER_BYTES: Final = 16 << 20
-"""All output of one answer together, with pictures and the arguments of tool calls."""
 SIZE_LIMIT: Final = "size_limit"
 """The finish reason of an answer that was ended because of its size."""
 MAX_NAME_CHARACTERS: Final = 200

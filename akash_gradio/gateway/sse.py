@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-MAX_EVENT_BYTES: Final = 16 << 20
-"""Data of one event: pictures and the arguments of tool calls come in events of several MB."""
+from akash_gradio.domain.size_limits import EVENT_BYTES
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LF: Final = 10
@@ -48,7 +47,7 @@ class SSEDecoder:
         recognized: Whether a field, a comment or an event was received.
     """
 
-    def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+    def __init__(self, *, max_event_bytes: int = EVENT_BYTES) -> None:
         self.recognized = False
         self._max_bytes = max_event_bytes + _FIELD_BYTES
         self._rest = bytearray()

@@ -18,13 +18,12 @@ from akash_gradio.domain.errors import (
     RequestRefused,
 )
 from akash_gradio.domain.events import Event
+from akash_gradio.domain.size_limits import EVENT_BYTES
 from akash_gradio.gateway.chunk_grammar import Choice, choices_of
 from akash_gradio.gateway.error_responses import error_from_body, parse_error_body
 from akash_gradio.gateway.event_frame import EventFrame, decode_text
 from akash_gradio.gateway.openai_chunks import SIZE_LIMIT, ChunkReader
 from akash_gradio.gateway.sse import ErrorData, EventTooLarge, SSEDecoder
-
-MAX_BODY_BYTES: Final = 16 << 20
 
 _DECODER: Final = json.JSONDecoder()
 """Used for each token: `json.loads` would also skip blanks around the value."""
@@ -206,7 +205,7 @@ class ReplyReader:
     def _append_to_body(self, body: bytearray, data: bytes) -> list[Event]:
         checked = len(body)
         body += data
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > EVENT_BYTES:
             raise EndpointMalformed(self._alias, "too_long")
         if not self._first_line_checked and (end := body.find(b"\n", checked)) >= 0:
             self._first_line_checked = True

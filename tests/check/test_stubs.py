@@ -42,8 +42,8 @@ FINDINGS: dict[str, set[str]] = {
 NO_USAGE = {"usage.missing"}
 """Most stubs report no tokens, which is a finding too."""
 WITH_USAGE = {
-    "perfect", "slow", "empty_answer", "echoes", "float_usage", "usage_on_every_chunk", "rejects_stream_options",
-    "whole_json_for_a_stream", "whole_json_typed_as_stream",
+    "perfect", "slow", "echoes", "float_usage", "usage_on_every_chunk", "rejects_stream_options",
+    "empty_answer", "whole_json_for_a_stream", "whole_json_typed_as_stream",
 }  # fmt: skip
 
 

@@ -126,13 +126,21 @@ def test_usage_beside_a_finish_reason_and_text_cuts_nothing(page: bool) -> None:
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": "stop"}
         return event(choices=[choice], usage={"prompt_tokens": 1, "completion_tokens": count})
 
-    texts = [after(3, chunk(text, number)) for number, text in enumerate("abc", 1)]
+    texts: list[Part] = [after(3, chunk(text, number)) for number, text in enumerate("abc", 1)]
     assert send([ROLE, *texts, DONE], page=page).text == "abc"
 
 
 @page_and_api
 def test_text_after_a_finish_reason_is_received(page: bool) -> None:
-    parts = [ROLE, delta("a"), STOP, after(1, delta("b")), after(20, delta("c")), STOP, DONE]
+    parts: list[Part] = [
+        ROLE,
+        delta("a"),
+        STOP,
+        after(1, delta("b")),
+        after(20, delta("c")),
+        STOP,
+        DONE,
+    ]
     assert send(parts, page=page).text == "abc"
 
 

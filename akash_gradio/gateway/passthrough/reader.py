@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from akash_gradio.domain.errors import EndpointError, EndpointMalformed, RequestRefused
 from akash_gradio.domain.events import Event
+from akash_gradio.domain.size_limits import EVENT_BYTES
 from akash_gradio.gateway.chunk_grammar import Choice, ChoiceState, JsonObject
 from akash_gradio.gateway.completion_assembly import (
     CompletionAssembler,
@@ -24,7 +25,6 @@ from akash_gradio.gateway.completion_assembly import (
 from akash_gradio.gateway.event_frame import MARK, EventFrame, decode_text
 from akash_gradio.gateway.openai_chunks import SIZE_LIMIT, ChunkReader
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
-from akash_gradio.gateway.sse import MAX_EVENT_BYTES
 from akash_gradio.gateway.stream_reader import ReplyReader
 
 _LINE_ENDS: Final = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("\x85", "\\u0085"))
@@ -133,7 +133,7 @@ class PassthroughReader:
 
     def _feed(self, data: bytes) -> Sequence[StreamItem]:
         if self._partial:
-            if b"\n" not in data and len(self._partial) < MAX_EVENT_BYTES:
+            if b"\n" not in data and len(self._partial) < EVENT_BYTES:
                 self._partial += data
                 return []
             data = bytes(self._partial) + data
@@ -167,7 +167,7 @@ class PassthroughReader:
 
     def _hold(self, data: bytes) -> Sequence[StreamItem]:
         """Wait for the rest of the event, unless it can't be a plain one."""
-        if self._mid_event or len(data) > MAX_EVENT_BYTES or b"\n" in data or b"\r" in data:
+        if self._mid_event or len(data) > EVENT_BYTES or b"\n" in data or b"\r" in data:
             return self._parse(data)
         self._partial += data
         return []
