@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from akash_gradio.app import create_app
+import akash_gradio as ag
 from akash_gradio.config.settings import read_settings
 
 # A ZeroGPU Space is ended unless it finds a GPU function at startup; this one is never called.
@@ -18,4 +18,4 @@ else:
 
 
 if __name__ == "__main__":
-    create_app(read_settings()).launch()
+    ag.App.from_settings(read_settings()).launch(block=True)

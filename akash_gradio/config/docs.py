@@ -34,6 +34,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "API_KEY",
         "DEFAULT_MODEL",
         "CATALOG_FILE",
+        "MODELS_FILE",
         "EMBEDDED",
         "EMBEDDED_MODEL",
     ),

@@ -163,6 +163,11 @@ class Settings(AccessSettings):
     catalog_file: Path | None = _variable(
         "CATALOG_FILE", None, "Catalog (TOML or JSON) that replaces the built-in one."
     )
+    models_file: Path | None = _variable(
+        "MODELS_FILE",
+        None,
+        "Python file whose functions answer, beside the other endpoints (docs/python.md).",
+    )
     embedded: EmbeddedMode = _variable(
         "EMBEDDED",
         EmbeddedMode.AUTO,
@@ -259,7 +264,7 @@ class Settings(AccessSettings):
             raise ValueError(messages.POSTGRES_URL)
         return url
 
-    @field_validator("cache_dir", "catalog_file", "data_dir")
+    @field_validator("cache_dir", "catalog_file", "data_dir", "models_file")
     @classmethod
     def _expand_user(cls, path: Path | None) -> Path | None:
         try:
@@ -321,7 +326,7 @@ class Settings(AccessSettings):
     def embedded_enabled(self) -> bool:
         """Whether the model on this machine runs."""
         if self.embedded is EmbeddedMode.AUTO:
-            return not self.endpoints_configured
+            return not self.endpoints_configured and self.models_file is None
         return self.embedded is EmbeddedMode.ON
 
 

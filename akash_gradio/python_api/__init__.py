@@ -4,6 +4,7 @@ Start with `application.py` (`App`, `launch`), then `models.py` (`Endpoint`, `Mo
 Only `cli` may import it.
 """
 
+from akash_gradio.domain.model import ModelCard
 from akash_gradio.python_api.application import App, launch, open_gateway
 from akash_gradio.python_api.models import ConfigurationError, Endpoint, Model, model
 
@@ -12,6 +13,7 @@ __all__ = [
     "ConfigurationError",
     "Endpoint",
     "Model",
+    "ModelCard",
     "launch",
     "model",
     "open_gateway",

@@ -14,6 +14,7 @@ from akash_gradio.config.keywords import UnknownSetting, keyword_problem, to_fie
 from akash_gradio.config.settings import EmbeddedMode, Settings, read_settings
 from akash_gradio.gateway import Gateway
 from akash_gradio.python_api.models import ConfigurationError, Endpoint, Model, to_endpoint
+from akash_gradio.python_api.models_file import load_models_file
 from akash_gradio.python_api.notebook import in_notebook, show_inline
 
 if TYPE_CHECKING:
@@ -49,13 +50,43 @@ class App:
         models: Sequence[Model] = (),
         **settings: Unpack[SettingsKeywords],
     ) -> None:
+        read = _read_settings(settings)
+        self._chose_port = "server_port" in read.model_fields_set
+        self._configure(read, endpoints, models)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> App:
+        """Create the app that a command serves, on exactly the port of its settings.
+
+        Args:
+            settings: From `read_settings`, with endpoints and perhaps a models file.
+
+        Raises:
+            ConfigurationError: The models file can't be used.
+        """
+        app = cls.__new__(cls)
+        app._chose_port = True
+        app._configure(settings, None, ())
+        return app
+
+    def _configure(
+        self,
+        settings: Settings,
+        endpoints: Target | Sequence[Target] | None,
+        models: Sequence[Model],
+    ) -> None:
         targets = _listed(endpoints) + [model for model in models if model.function is not None]
-        entries = [to_endpoint(target) for target in targets]
         cards = [model.card for model in models if model.function is None]
+        if endpoints is None and settings.models_file is not None:
+            from_file, described = load_models_file(settings.models_file)
+            targets += from_file
+            cards += [model.card for model in described]
+        entries = [to_endpoint(target) for target in targets]
         cards += [entry.card for entry in entries if entry.card is not None]
-        self._chose_port = "server_port" in settings
-        self._settings = _settings(settings, [entry.settings for entry in entries])
-        self._cards = tuple({card.id: card for card in reversed(cards)}.values())[::-1]
+        kept = settings.endpoints if endpoints is None else ()
+        entry_settings = [*kept, *(entry.settings for entry in entries)]
+        self._settings = _with_endpoints(settings, entry_settings)
+        self._cards = tuple({card.id: card for card in cards}.values())
         self._built: composition.App | None = None
         self._running: composition.RunningPage | None = None
 
@@ -203,25 +234,28 @@ def _listed(endpoints: Target | Sequence[Target] | None) -> list[Target]:
     return [endpoints]  # type: ignore[list-item]
 
 
-def _settings(keywords: Mapping[str, Any], entries: Sequence[EndpointSettings]) -> Settings:
+def _read_settings(keywords: Mapping[str, Any]) -> Settings:
     try:
         fields = to_fields(keywords)
     except UnknownSetting as error:
         raise ConfigurationError(str(error)) from None
     settings = read_settings(overrides=fields)
     for problem in settings.problems:
-        if (argument := keyword_problem(problem, keywords)) is not None:
-            raise ConfigurationError(argument)
+        if (message := keyword_problem(problem, keywords)) is not None:
+            raise ConfigurationError(message)
+    return settings
+
+
+def _with_endpoints(settings: Settings, entries: Sequence[EndpointSettings]) -> Settings:
+    """Return the settings with these endpoints, each with an alias of its own."""
     if not entries:
         return settings
-    seen: dict[str, EndpointSettings] = {}
+    named: dict[str, EndpointSettings] = {}
     for number, entry in enumerate(entries, start=1):
-        name = entry.name
-        if name in seen:
-            name = f"{name}-{number}"
-        seen[name] = entry.model_copy(update={"name": name})
-    update: dict[str, Any] = {"endpoints": tuple(seen.values())}
-    if "embedded" not in keywords:
+        name = f"{entry.name}-{number}" if entry.name in named else entry.name
+        named[name] = entry.model_copy(update={"name": name})
+    update: dict[str, Any] = {"endpoints": tuple(named.values())}
+    if settings.embedded is EmbeddedMode.AUTO:
         update["embedded"] = EmbeddedMode.OFF
     return settings.model_copy(update=update)
 

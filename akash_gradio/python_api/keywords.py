@@ -151,6 +151,10 @@ class SettingsKeywords(TypedDict, total=False):
     """`DEBUG`: `true` logs connections, routing and parsing; never keys or prompts."""
     catalog_file: str | Path | None
     """`CATALOG_FILE`: Catalog (TOML or JSON) that replaces the built-in one."""
+    models_file: str | Path | None
+    """`MODELS_FILE`: Python file whose functions answer, beside the other endpoints
+    (docs/python.md).
+    """
     embedded: Literal["auto", "on", "off"] | None
     """`EMBEDDED`: The small demo model on this machine: `auto` (runs if no endpoint is configured),
     `on` or `off`.

@@ -59,6 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "PROXY_API_KEY": None,
     "DEBUG": False,
     "CATALOG_FILE": None,
+    "MODELS_FILE": None,
     "EMBEDDED": EmbeddedMode.AUTO,
     "EMBEDDED_MODEL": None,
     "CACHE_DIR": Path("~/.cache/akash-gradio").expanduser(),
