@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, Unpack
 
 from akash_gradio import app as composition
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.config.keywords import UnknownSetting, keyword_problem, to_fields
 from akash_gradio.config.settings import EmbeddedMode, Settings, read_settings
 from akash_gradio.gateway import Gateway
-from akash_gradio.python_api.models import ConfigurationError, Endpoint, Model, to_endpoint
+from akash_gradio.python_api.models import ConfigurationError, Model, to_endpoint
 from akash_gradio.python_api.models_file import load_models_file
 from akash_gradio.python_api.notebook import in_notebook, show_inline
 
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 PORTS_TRIED: Final = 100
 """Ports tried from the default one on, when none was chosen."""
 
-Target = str | Endpoint | Model | Callable[..., Any]
-"""An endpoint: a URL, an `Endpoint`, a `Model` with a function, or a function."""
+Target: TypeAlias = object
+"""An endpoint: a URL, an `Endpoint`, a `Model` with a function, a function, or an object of
+another library that docs/python.md lists."""
 
 
 class App:
@@ -45,7 +46,7 @@ class App:
 
     def __init__(
         self,
-        endpoints: Target | Sequence[Target] | None = None,
+        endpoints: Target | Sequence[Target] = None,
         *,
         models: Sequence[Model] = (),
         **settings: Unpack[SettingsKeywords],
@@ -72,7 +73,7 @@ class App:
     def _configure(
         self,
         settings: Settings,
-        endpoints: Target | Sequence[Target] | None,
+        endpoints: Target | Sequence[Target],
         models: Sequence[Model],
     ) -> None:
         targets = _listed(endpoints) + [model for model in models if model.function is not None]
@@ -181,7 +182,7 @@ class App:
 
 
 def launch(
-    endpoints: Target | Sequence[Target] | None = None,
+    endpoints: Target | Sequence[Target] = None,
     *,
     models: Sequence[Model] = (),
     block: bool | None = None,
@@ -208,7 +209,7 @@ def launch(
 
 
 def open_gateway(
-    endpoints: Target | Sequence[Target] | None = None,
+    endpoints: Target | Sequence[Target] = None,
     *,
     models: Sequence[Model] = (),
     **settings: Unpack[SettingsKeywords],
@@ -226,12 +227,12 @@ def open_gateway(
     return App(endpoints, models=models, **settings).gateway
 
 
-def _listed(endpoints: Target | Sequence[Target] | None) -> list[Target]:
+def _listed(endpoints: Target | Sequence[Target]) -> list[Target]:
     if endpoints is None:
         return []
     if isinstance(endpoints, list | tuple):
         return list(endpoints)
-    return [endpoints]  # type: ignore[list-item]
+    return [endpoints]
 
 
 def _read_settings(keywords: Mapping[str, Any]) -> Settings:

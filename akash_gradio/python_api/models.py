@@ -155,7 +155,7 @@ class Endpoint:
 
     def __init__(
         self,
-        target: str | Callable[..., Any],
+        target: object,
         *,
         api_key: str | None = None,
         weight: int = 1,
@@ -169,7 +169,8 @@ class Endpoint:
         """Describe an endpoint.
 
         Args:
-            target: The base URL of a server, or a function, or an `ag.Model` with one.
+            target: The base URL of a server, a function, an object that docs/python.md lists, or
+                an `ag.Model` with one of these.
             api_key: Sent as a bearer token; `"$NAME"` reads the environment variable NAME.
             weight: Relative share of the requests among endpoints of the same priority; 0
                 drains it.

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 import akash_gradio as ag
 from tests.browser.servers import free_port
@@ -60,3 +62,21 @@ def test_a_chosen_port_that_is_in_use_is_an_error() -> None:
         port = int(app.url.rpartition(":")[2])
         with pytest.raises(OSError, match=str(port)):
             ag.App(beta, server_port=port).launch(block=False)
+
+
+def test_two_pages_are_mounted_in_a_fastapi_app() -> None:
+    parent = FastAPI()
+
+    @parent.get("/own")
+    def own() -> str:
+        return "own"
+
+    ag.App(alpha).mount(parent, "/chat")
+    ag.App(beta).mount(parent, "/other/")
+    body = {"messages": [{"role": "user", "content": "Who?"}]}
+    with TestClient(parent, base_url="http://127.0.0.1", client=("127.0.0.1", 5000)) as client:
+        assert client.get("/own").json() == "own"
+        for path, model in (("/chat", "alpha"), ("/other", "beta")):
+            assert client.get(f"{path}/").status_code == 200
+            response = client.post(f"{path}/v1/chat/completions", json={**body, "model": model})
+            assert response.json()["choices"][0]["message"]["content"] == f"I am {model}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import nbformat
 from nbclient import NotebookClient
 
@@ -27,7 +29,8 @@ CELLS = (
 
 
 def test_a_notebook_shows_the_page_and_goes_on() -> None:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
+    v4: Any = nbformat.v4
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in CELLS])
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     outputs = [cell.outputs for cell in notebook.cells]
     shown = [o.data.get("text/html", "") for o in outputs[1] if "data" in o]

@@ -38,7 +38,7 @@ async def test_a_langchain_chat_model_streams() -> None:
 
 
 async def test_a_langchain_runnable_streams_without_parameters() -> None:
-    runnable = RunnableLambda(lambda messages: f"{len(messages)} messages")
+    runnable: RunnableLambda[Any, str] = RunnableLambda(lambda sent: f"{len(sent)} messages")
     events = await ask(ag.Endpoint(runnable, models=["m"]), temperature=0.5)
     assert text_of(events) == "2 messages"
     assert dict(receipt_of(events).sent) == {}
