@@ -25,7 +25,7 @@ async def test_an_inference_client_streams() -> None:
     with StubThread(answering("It is ", "42.")) as stub:
         client = InferenceClient(base_url=stub.url, api_key="hf_planted", timeout=10)
         events = await ask(ag.Endpoint(client, models=["m"]), temperature=0.5, max_tokens=9)
-        sent = stub.chats[-1].json()
+        sent = stub.chats[-1].json
     assert text_of(events) == "It is 42."
     assert (sent["temperature"], sent["max_tokens"], sent["stream"]) == (0.5, 9, True)
     assert any(isinstance(event, Usage) for event in events)
