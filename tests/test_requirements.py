@@ -16,8 +16,7 @@ from packaging.utils import canonicalize_name
 from tests.imports import imports_of, sources
 
 ROOT = Path(__file__).resolve().parents[1]
-ONLY_ON_A_SPACE = {"spaces"}
-"""Modules that a Space brings; the app runs without them."""
+NOT_DECLARED = {"spaces"}
 IN_REQUIREMENTS_TXT = ("embedded", "redis")
 """The extras that a Space and the image install too."""
 USED_BY_UVICORN = {"uvloop", "httptools"}
@@ -82,7 +81,7 @@ def test_the_tests_install_every_extra_as_it_is_declared() -> None:
         assert installed[name] == requirement
 
 
-@pytest.mark.parametrize("module", sorted(third_party_modules().keys() - ONLY_ON_A_SPACE))
+@pytest.mark.parametrize("module", sorted(third_party_modules().keys() - NOT_DECLARED))
 def test_whatever_the_package_imports_is_declared(module: str) -> None:
     distributions = {canonicalize_name(d) for d in packages_distributions().get(module, [])}
     assert distributions & DECLARED.keys(), third_party_modules()[module]
