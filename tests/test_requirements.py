@@ -16,7 +16,8 @@ from packaging.utils import canonicalize_name
 from tests.imports import imports_of, sources
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_DECLARED = {"spaces"}
+NOT_DECLARED = {"spaces", "IPython", "transformers"}
+"""Imported only where they are: on a ZeroGPU Space, in a notebook, with an author's model."""
 IN_REQUIREMENTS_TXT = ("embedded", "redis")
 """The extras that a Space and the image install too."""
 USED_BY_UVICORN = {"uvloop", "httptools"}
