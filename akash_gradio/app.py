@@ -51,8 +51,8 @@ from akash_gradio.quota.visitor_keys import VisitorKeys, accepts_visitor_keys
 
 if TYPE_CHECKING:
     import uvicorn
-    from fastapi import FastAPI
     from gradio import Blocks
+    from starlette.applications import Starlette
     from starlette.types import ASGIApp
 
     from akash_gradio.gateway.transport import Transport
@@ -505,7 +505,7 @@ def _build_blocks(app: App) -> Blocks:
     return blocks
 
 
-def mount_page(app: App, parent: FastAPI, path: str) -> None:
+def mount_page(app: App, parent: Starlette, path: str) -> None:
     """Serve the page below a path of another app, which starts and ends it.
 
     Args:
@@ -518,8 +518,9 @@ def mount_page(app: App, parent: FastAPI, path: str) -> None:
 
     from akash_gradio.ui.theme import page_theme
 
+    server: Any = parent  # Gradio expects a FastAPI app, and uses only what Starlette has
     gradio.mount_gradio_app(
-        parent,
+        server,
         _build_blocks(app),
         path,
         theme=page_theme(),

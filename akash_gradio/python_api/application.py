@@ -18,7 +18,7 @@ from akash_gradio.python_api.models_file import load_models_file
 from akash_gradio.python_api.notebook import in_notebook, show_inline
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
     from akash_gradio.python_api.keywords import SettingsKeywords
 
@@ -142,15 +142,15 @@ class App:
         if running is not None:
             running.close()
 
-    def mount(self, app: FastAPI, path: str = "/chat") -> FastAPI:
-        """Serve the page below a path of a FastAPI app; `/v1` is below it too.
+    def mount(self, app: Starlette, path: str = "/chat") -> Starlette:
+        """Serve the page below a path of a FastAPI or Starlette app; `/v1` is below it too.
 
         Args:
             app: The app that serves; the page starts and ends with it.
             path: Where to mount, beginning with `/`.
 
         Returns:
-            The same FastAPI app.
+            The same app.
 
         Raises:
             ConfigurationError: The path doesn't begin with `/`.
