@@ -20,7 +20,7 @@ NOT_DECLARED = {"spaces", "IPython", "transformers"}
 """Imported only where they are: on a ZeroGPU Space, in a notebook, with an author's model."""
 IN_REQUIREMENTS_TXT = ("embedded", "redis")
 """The extras that a Space and the image install too."""
-USED_BY_UVICORN = {"uvloop", "httptools"}
+USED_BY_UVICORN = {"uvloop"}
 
 
 def parse(lines: list[str]) -> dict[str, Requirement]:
