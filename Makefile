@@ -43,7 +43,7 @@ screens: $(DEV_STAMP)  ## Take screenshots into build/screens/ and compare them 
 bench: $(STAMP)  ## Measure the gateway and its peers, into bench/results.md (17 minutes)
 	$(BIN)/python -m bench.run
 
-chaos: $(DEV_STAMP)  ## Stream through endpoints that fail and recover, for SECONDS=60
+chaos: $(DEV_STAMP)  ## Stream through endpoints that fail and recover, for SECONDS=60 and 1 minute
 	$(BIN)/python -m tests.chaos.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 clients: $(DEV_STAMP)  ## Call /v1 with LangChain, LiteLLM and llm, as the documents show

@@ -4,6 +4,9 @@
 carries the number of its request, its own number and its endpoint's name, so that a token that
 is lost, duplicated or from another answer is detected. One endpoint stays healthy, so that no
 request has to be rejected.
+
+After that the situations of `availability` run over sockets: too small a share of answered
+requests is a failure.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.api.serving import CHAT, Served, chat_body, serving
+from tests.chaos.availability import SITUATIONS, serve
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for
 from tests.stubs.wire import DONE, error, finish_event, role_event, text_event, to_json
 
@@ -292,15 +296,21 @@ def _memory_mib() -> int:
 
 
 def main() -> None:
-    """Run it, and exit with 1 when a count isn't zero that should be."""
+    """Run it, and exit with 1 when a count isn't zero that should be, or too few are answered."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     tally = asyncio.run(Chaos(arguments.seconds, arguments.seed).run())
     sys.stdout.write(f"{tally}\n")
-    if tally.errors:
-        sys.exit(f"should be zero: {tally.errors}")
+    problems = [f"should be zero: {tally.errors}"] if tally.errors else []
+    for situation in SITUATIONS:
+        outcome = asyncio.run(serve(situation))
+        sys.stdout.write(f"{outcome}\n")
+        if outcome.fell_short:
+            problems.append(f"too few answers: {outcome}")
+    if problems:
+        sys.exit("\n".join(problems))
 
 
 if __name__ == "__main__":

@@ -230,9 +230,13 @@ def entry_for(name: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "models": ["m"], **fields}
 
 
+def prompt(text: str) -> Conversation:
+    """Return a conversation with one message."""
+    return Conversation(turns=(Turn(role=Role.USER, content=text),))
+
+
 def chat_request(model: str = "m", **fields: Any) -> ChatRequest:
-    conversation = Conversation(turns=(Turn(role=Role.USER, content="What is it?"),))
-    defaults = {"model": model, "conversation": conversation, "sampling": Sampling()}
+    defaults = {"model": model, "conversation": prompt("What is it?"), "sampling": Sampling()}
     return ChatRequest(**{**defaults, **fields})
 
 
