@@ -176,11 +176,22 @@ TEXTS: Final[Mapping[str, ErrorText]] = {
         RATE_LIMIT_CODE,
         retry_after_s=1.0,
     ),
+    "all_endpoints_failed.429.resting": ErrorText(
+        "All endpoints of this model have requested a pause; retry after {wait_s} s. "
+        "Last error: {cause}",
+        RATE_LIMIT,
+        RATE_LIMIT_CODE,
+        retry_after_s=1.0,
+    ),
     "all_endpoints_failed.502": ErrorText(
         "No endpoint answered. Last error: {cause}", SERVER, "no_answer"
     ),
     "all_endpoints_failed.503": ErrorText(
-        "All endpoints of this model are paused after failures. Last error: {cause}",
+        "No endpoint answered. Last error: {cause}", SERVER, "no_answer", retry_after_s=1.0
+    ),
+    "all_endpoints_failed.503.resting": ErrorText(
+        "All endpoints of this model have requested a pause; retry after {wait_s} s. "
+        "Last error: {cause}",
         SERVER,
         "resting",
         retry_after_s=1.0,
@@ -222,6 +233,8 @@ def render_error(error: UserError) -> ErrorResponse:
     cause = facts.get("cause")
     if isinstance(cause, UserError):
         facts["cause"] = _describe(cause)
+    wait_s = facts.get("retry_after_s")
+    facts["wait_s"] = math.ceil(wait_s) if isinstance(wait_s, int | float) else 1
     text = TEXTS.get(error.code + _variant(error)) or TEXTS.get(error.code)
     if text is None:
         text, error = TEXTS["internal_error"], internal_error()
@@ -261,7 +274,7 @@ def _variant(error: UserError) -> str:
             return reason
         return ".range" if facts["low"] or facts["high"] else ""
     if error.code == "all_endpoints_failed":
-        return f".{error.status}"
+        return f".{error.status}.resting" if facts["resting"] else f".{error.status}"
     return ""
 
 

@@ -26,6 +26,7 @@ No error holds a key, a header, a URL or an object of the HTTP client.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
@@ -241,7 +242,11 @@ class AllEndpointsFailed(AkashGradioError):
         retry_after_s: float | None = None,
         resting: bool = False,
     ) -> None:
-        super().__init__(f"no endpoint answered for {model!r}: {cause}")
+        if resting:
+            wait = "" if retry_after_s is None else f" for {math.ceil(retry_after_s)} s"
+            super().__init__(f"all endpoints of {model!r} are paused{wait}: {cause}")
+        else:
+            super().__init__(f"no endpoint answered for {model!r}: {cause}")
         self.model, self.cause = model, cause
         self.retry_after_s, self.resting = retry_after_s, resting
         self.status = 503 if resting and cause.status != 429 else cause.status
@@ -296,7 +301,8 @@ class EndpointTimeout(EndpointError):
     """The endpoint sent no data in time.
 
     Attributes:
-        stage: What was waited for: `connect`, `first_token` or `idle`.
+        stage: What was waited for: `connect`, `first_token`, `idle`, or the end of the whole
+            `request` (REQUEST_TIMEOUT).
         after_s: Seconds waited.
     """
 
@@ -304,7 +310,9 @@ class EndpointTimeout(EndpointError):
     status = 504
 
     def __init__(self, alias: str, stage: str, after_s: float) -> None:
-        super().__init__(alias, f"no data for {after_s:g} s ({stage})")
+        whole = stage == "request"
+        phrase = f"not finished within {after_s:g} s" if whole else f"no data for {after_s:g} s"
+        super().__init__(alias, f"{phrase} ({stage})")
         self.stage, self.after_s = stage, after_s
 
 

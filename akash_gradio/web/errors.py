@@ -60,7 +60,7 @@ def failure_text(error: errors.EndpointError) -> str:
         return texts.REFUSED_STATUS[error.upstream_status].format(alias=error.alias)
     if isinstance(error, errors.EndpointMalformed) and error.reason == "cut":
         return texts.CONNECTION_LOST.format(alias=error.alias)
-    return texts.ERRORS[error.code].title.format_map(_failure_facts(error))
+    return _error_text(error).title.format_map(_failure_facts(error))
 
 
 def _can_retry(error: UserError) -> bool:
@@ -72,7 +72,9 @@ def _can_retry(error: UserError) -> bool:
 
 def _error_text(error: UserError) -> texts.ErrorText:
     """Return the text of an error, or of its reason if that has a text of its own."""
-    reasons = [str(getattr(error, "reason", ""))]
+    reasons = [str(getattr(error, "reason", "")), str(getattr(error, "stage", ""))]
+    if isinstance(error, errors.AllEndpointsFailed) and error.resting:
+        reasons.append("resting")
     if isinstance(error, errors.NotAllowed) and (error.low or error.high):
         reasons.append("value")
     for reason in reasons:

@@ -653,6 +653,9 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
         "Try again in {again_in}. Your chats are kept.",
     ),
     "all_endpoints_failed": ErrorText("{model} is unavailable.", "{tries}{cause} {again}"),
+    "all_endpoints_failed.resting": ErrorText(
+        "All endpoints of {model} are paused.", "{cause} {again}"
+    ),
     "reply_interrupted": ErrorText(
         "The answer was interrupted.",
         "{cause} The text received so far is kept. Regenerate the answer to try again.",
@@ -660,6 +663,9 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     "endpoint_error": ErrorText("{alias} failed.", "Try again."),
     "endpoint_unreachable": ErrorText("{alias} could not be reached ({reason}).", "Try again."),
     "endpoint_timeout": ErrorText("{alias} sent no data for {after_s} s.", "Try again."),
+    "endpoint_timeout.request": ErrorText(
+        "The answer was not finished within {after_s} s, the limit of this server.", "Try again."
+    ),
     "endpoint_refused": ErrorText("{alias} returned status {status}.", "Try again."),
     "endpoint_malformed": ErrorText("{alias} sent an invalid response ({what}).", "Try again."),
     "endpoint_silent": ErrorText("{alias} sent an empty answer.", "Try again."),

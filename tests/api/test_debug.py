@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.api.serving import chat_body, serving_one, serving_pair
+from tests.stubs import Exchange
+from tests.stubs.wire import error, to_json
 
 
 async def test_connections_and_attempts_are_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -34,6 +36,25 @@ async def test_malformed_responses_are_logged(name: str, caplog: pytest.LogCaptu
     assert failed["endpoint"] == "only"
     assert failed["outcome"] in {"EndpointMalformed", "EndpointUnreachable"}
     assert failed["fact"]
+
+
+@pytest.mark.parametrize(("status", "fails_over"), [(400, False), (413, True), (500, True)])
+async def test_every_failed_attempt_is_logged_with_the_status_and_the_words_of_the_endpoint(
+    status: int, fails_over: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def respond(x: Exchange) -> None:
+        sent = x.request.headers["authorization"]
+        await x.reply(to_json(error(f"no such thing: {sent}")), status)
+
+    caplog.set_level("DEBUG", "akash_gradio")
+    fields = {"apiKey": "key-of-only-123456"}
+    async with serving_one(respond, fields, RETRY_ATTEMPTS=0) as (served, _):
+        await served.ask(chat_body(stream=True))
+    (failed,) = select([vars(line) for line in caplog.records], "attempt.failed")
+    assert (failed["endpoint"], failed["model"], failed["status"]) == ("only", "m", status)
+    assert str(failed["detail"]).startswith("no such thing: ")
+    assert "key-of-only" not in str(failed)
+    assert fails_over or failed["outcome"] == "RequestRefused"
 
 
 def select(records: list[dict[str, object]], event: str) -> list[dict[str, object]]:

@@ -50,6 +50,8 @@ INVALID, SERVER, RATE_LIMIT = "invalid_request_error", "server_error", "rate_lim
         (AllEndpointsFailed("m", TIMEOUT), 504, SERVER, "timeout", None, None),
         (AllEndpointsFailed("m", REFUSED, resting=True, retry_after_s=3), 503, SERVER, "resting",
          None, "3"),
+        (AllEndpointsFailed("m", RATE_LIMITED, resting=True, retry_after_s=2.5), 429, RATE_LIMIT,
+         "rate_limit_exceeded", None, "3"),
         (AllEndpointsFailed("m", RATE_LIMITED), 429, RATE_LIMIT, "rate_limit_exceeded", None, "7"),
         (AllEndpointsFailed("m", RATE_LIMITED, retry_after_s=2), 429, RATE_LIMIT,
          "rate_limit_exceeded", None, "2"),
@@ -82,6 +84,11 @@ def test_messages_contain_the_facts() -> None:
     assert "`" + "x" * 200 + "`" in message(UnknownModel("x" * 999))
     unreachable = EndpointUnreachable("eu-1", "dns")
     assert "eu-1: unreachable (dns)" in message(AllEndpointsFailed("m", unreachable))
+    for cause in (REFUSED, RATE_LIMITED):
+        paused = message(AllEndpointsFailed("m", cause, resting=True, retry_after_s=2.5))
+        assert paused.startswith(
+            "All endpoints of this model have requested a pause; retry after 3 s. Last error: eu-1"
+        )
     refused = EndpointRefused("eu-1", 500, detail="out of memory")
     assert message(ReplyInterrupted("eu-1", refused)).endswith("status 500: out of memory")
 

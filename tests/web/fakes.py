@@ -238,6 +238,8 @@ def every_error() -> list[errors.AkashGradioError]:
         *(errors.AllEndpointsFailed("m", cause) for cause in failed),
         errors.AllEndpointsFailed("m", failed[0], retry_after_s=12.4),
         errors.AllEndpointsFailed("m", failed[0], retry_after_s=0.2),
+        errors.AllEndpointsFailed("m", failed[0], retry_after_s=12.4, resting=True),
+        errors.EndpointTimeout("eu-1", "request", 3600),
         *(errors.ReplyInterrupted("eu-1", cause) for cause in failed),
     ]
 

@@ -72,6 +72,23 @@ def test_a_rejected_api_key_is_for_the_operator_to_fix(status: int) -> None:
     assert error_view(error, "Big")["hint"].endswith(texts.ASK_OPERATOR)
 
 
+def test_paused_endpoints_are_named_with_the_delay_and_not_as_failed_attempts() -> None:
+    cause = errors.EndpointRefused("eu-1", 429)
+    error = errors.AllEndpointsFailed("m", cause, retry_after_s=12.4, resting=True)
+    view = error_view(with_receipt(error, make_receipt(attempts=())), "Big")
+    assert view["title"] == "All endpoints of Big are paused."
+    assert view["hint"] == (
+        "The endpoint's rate limit is reached (eu-1, 429). Try again in 13 s. Your message is kept."
+    )
+    assert str(error).startswith("all endpoints of 'm' are paused for 13 s: ")
+
+
+def test_the_limit_of_the_whole_request_is_not_called_silence() -> None:
+    cause = errors.EndpointTimeout("eu-1", "request", 3600)
+    assert "not finished within 3600 s" in failure_text(cause)
+    assert "not finished within 3600 s" in str(cause)
+
+
 def test_the_hint_contains_the_attempts_the_cause_and_the_delay() -> None:
     cause = errors.EndpointRefused("eu-1", 429, detail="slow down")
     error = errors.AllEndpointsFailed("m", cause, retry_after_s=12.4)
