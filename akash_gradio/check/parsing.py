@@ -177,7 +177,7 @@ def _first_choice(value: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _refused(response: ProbeResponse, status: int) -> AnswerFailure:
-    error = error_from_response(ALIAS, status, response.body, None)
+    error = error_from_response(ALIAS, status, response.body)
     detail = getattr(error, "detail", "")
     if isinstance(error, ContextExceeded):
         limit = error.limit_tokens

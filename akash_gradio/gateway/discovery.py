@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.errors import EndpointMalformed, EndpointTimeout
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.gateway.error_responses import error_from_response
-from akash_gradio.gateway.retries import delay_from_headers
 from akash_gradio.gateway.transport import Transport, UpstreamResponse, redact_sent_secrets
 
 if TYPE_CHECKING:
@@ -60,8 +58,7 @@ async def fetch_models(
     except TimeoutError:
         raise EndpointTimeout(entry.name, "first_token", TIMEOUT_S) from None
     if not 200 <= response.status < 300:
-        delay_s = delay_from_headers(response.headers, now=datetime.now(UTC))
-        error = error_from_response(entry.name, response.status, body, delay_s)
+        error = error_from_response(entry.name, response.status, body, response.headers)
         redact_sent_secrets(error, entry, EMPTY_MAPPING)
         raise error
     return to_catalog_ids(parse_models(entry.name, body), entry.model_map)

@@ -22,7 +22,8 @@ from akash_gradio.gateway.chunk_grammar import (
     ToolCall,
     to_bytes,
 )
-from akash_gradio.gateway.error_responses import ErrorBody, error_from_body, parse_error_object
+from akash_gradio.gateway.error_bodies import ErrorBody, parse_error_object
+from akash_gradio.gateway.error_responses import error_from_body
 from akash_gradio.gateway.reasoning import ThinkSplitter
 from akash_gradio.gateway.surrogates import REPLACEMENT, SurrogateJoiner, repair_surrogates
 

@@ -1,12 +1,8 @@
-"""Backoff delays, Retry-After headers and the budgets of repeats."""
+"""Backoff delays and the budgets of repeats."""
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 MAX_BACKOFF_S: Final = 30.0
@@ -20,8 +16,6 @@ RESCUE_EARNINGS: Final = 1 / BUDGET_SHARE - 1
 """How many failed repeats one successful repeat pays for."""
 ROUNDING: Final = 1e-6
 """Above the rounding errors of the sums."""
-
-_NUMBER: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 class RetryBudget:
@@ -92,48 +86,3 @@ def backoff_s(round_number: int, retry_delay_ms: int, jitter: float) -> float:
         jitter: A random number, 0 to 1.
     """
     return (0.5 + 0.5 * jitter) * longest_backoff_s(round_number, retry_delay_ms)
-
-
-def parse_retry_after(value: str, *, now: datetime, cap_s: float = 120.0) -> float | None:
-    """Parse a Retry-After header into a delay.
-
-    Args:
-        value: The header as received: seconds (some servers send decimals), or an HTTP date.
-        now: The current time, with its time zone.
-        cap_s: Upper bound for the result, in seconds.
-
-    Returns:
-        Seconds to wait, 0 for a date in the past, or None if the value is invalid. Source:
-        RFC 9110, 10.2.3.
-    """
-    text = value.strip()
-    if _NUMBER.fullmatch(text):
-        return min(cap_s, float(text))
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(cap_s, max(0.0, (moment - now).total_seconds()))
-
-
-def delay_from_headers(
-    headers: Mapping[str, str], *, now: datetime, cap_s: float = 120.0
-) -> float | None:
-    """Return the delay that a response asks for.
-
-    Args:
-        headers: The response's headers, by lower-case names. `retry-after-ms` is more exact
-            and takes precedence (OpenAI's and Azure's servers send it).
-        now: The current time, with its time zone.
-        cap_s: Upper bound for the result, in seconds.
-
-    Returns:
-        Seconds to wait, or None without a valid header.
-    """
-    text = headers.get("retry-after-ms", "").strip()
-    if _NUMBER.fullmatch(text):
-        return min(cap_s, float(text) / 1000)
-    value = headers.get("retry-after")
-    return None if value is None else parse_retry_after(value, now=now, cap_s=cap_s)

@@ -20,7 +20,8 @@ from akash_gradio.domain.errors import (
 from akash_gradio.domain.events import Event
 from akash_gradio.domain.size_limits import EVENT_BYTES
 from akash_gradio.gateway.chunk_grammar import Choice, choices_of
-from akash_gradio.gateway.error_responses import error_from_body, parse_error_body
+from akash_gradio.gateway.error_bodies import parse_error_body
+from akash_gradio.gateway.error_responses import error_from_body
 from akash_gradio.gateway.event_frame import EventFrame, decode_text
 from akash_gradio.gateway.openai_chunks import SIZE_LIMIT, ChunkReader
 from akash_gradio.gateway.sse import ErrorData, EventTooLarge, SSEDecoder

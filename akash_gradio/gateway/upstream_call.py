@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Final
 
@@ -31,7 +30,6 @@ from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.error_responses import error_from_response
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 from akash_gradio.gateway.passthrough.sink import Sink
-from akash_gradio.gateway.retries import delay_from_headers
 from akash_gradio.gateway.transport import Transport, UpstreamResponse, redact_sent_secrets
 
 CHAT_PATH: Final = "/chat/completions"
@@ -349,8 +347,8 @@ class UpstreamCall:
         with suppress(DeadlineExceeded, EndpointError), self._deadline:
             while len(body) < ERROR_BODY_BYTES and (data := await response.read()):
                 body += data
-        delay_s = delay_from_headers(response.headers, now=datetime.now(UTC))
-        return error_from_response(self.endpoint.alias, response.status, bytes(body), delay_s)
+        alias, headers = self.endpoint.alias, response.headers
+        return error_from_response(alias, response.status, bytes(body), headers)
 
     async def _wait_for_body_end(self) -> None:
         assert self._response is not None

@@ -16,9 +16,10 @@ from akash_gradio.domain.errors import (
 from akash_gradio.gateway.error_responses import error_from_response
 
 
-def error_of(status: int, body: object) -> Any:
+def error_of(status: int, body: object, **headers: str) -> Any:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return error_from_response("a", status, raw, None)
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return error_from_response("a", status, raw, sent)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,35 @@ def error_of(status: int, body: object) -> Any:
         (b"", ""),
         (b'{"error":', ""),
         (b"[" * 100_000, ""),
+        ({"error": ["no"]}, "no"),
+        ({"error": [{"message": "no"}]}, "no"),
+        ({"errors": {"messages": ["no"]}}, "messages: no"),
+        ({"Message": "no"}, "no"),
+        ({"Error": {"Message": "no", "Code": "AccessDenied"}}, "no"),
+        ({"msg": "no"}, "no"),
+        ({"error": "invalid_token", "error_description": "no"}, "no"),
+        ({"error": {"message": {"detail": [{"loc": ["body"], "msg": "no"}]}}}, "body: no"),
+        ({"type": "about:blank", "title": "Conflict", "detail": "no"}, "no"),
+        ({"base_resp": {"status_code": 2013, "status_msg": "no"}}, "no"),
+        ({"fault": {"faultstring": "no", "detail": {"errorcode": "x"}}}, "no"),
+        (
+            {"error": {"message": "Provider returned error", "metadata": {"raw": "no"}}},
+            "no",
+        ),
+        (
+            {
+                "error": {
+                    "message": "Provider returned error",
+                    "metadata": {"raw": '{"error":{"message":"no"}}', "provider_name": "p"},
+                }
+            },
+            "no",
+        ),
+        ({"error": {"message": "useful", "metadata": {"raw": "no"}}}, "useful"),
+        ({"error": {"message": '{\n "error": {"code": 503, "message": "no"}\n}\n'}}, "no"),
+        ({"error": {"message": 'litellm.Error: X - {"error":{"message":"no"}}'}}, "no"),
+        ({"error": {"message": 'bad arguments: {"name": 1}'}}, 'bad arguments: {"name": 1}'),
+        ({"error": {"message": "Internal Server Error", "innererror": {"message": "no"}}}, "no"),
         ({"hello": 1}, ""),
         ({"error": {"message": 5}}, ""),
         ([], ""),
@@ -60,7 +90,7 @@ def test_parses_the_message_of_every_shape(body: object, detail: str) -> None:
     assert (error.alias, error.upstream_status, error.detail) == ("a", 503, detail)
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 408, 409, 425, 429, 500, 503, 529, 302])
+@pytest.mark.parametrize("status", [401, 402, 408, 409, 425, 429, 500, 503, 529, 302])
 def test_with_other_statuses_the_endpoint_is_at_fault(status: int) -> None:
     assert isinstance(error_of(status, {"error": {"message": "no"}}), EndpointRefused)
 
@@ -73,9 +103,86 @@ def test_with_these_statuses_the_request_is_at_fault(status: int) -> None:
 
 
 def test_the_requested_delay_is_kept() -> None:
-    error = error_from_response("a", 429, b"", 2.5)
+    error = error_of(429, b"", retry_after="2.5")
     assert isinstance(error, EndpointRefused)
     assert error.retry_after_s == 2.5
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        # Gemini
+        (
+            [
+                {
+                    "error": {
+                        "code": 429,
+                        "message": "You exceeded your current quota.",
+                        "status": "RESOURCE_EXHAUSTED",
+                        "details": [
+                            {"@type": "type.googleapis.com/google.rpc.Help", "links": []},
+                            {
+                                "@type": "type.googleapis.com/google.rpc.RetryInfo",
+                                "retryDelay": "26s",
+                            },
+                        ],
+                    }
+                }
+            ],
+            26,
+        ),
+        # Groq, OpenAI
+        ({"error": {"message": "Rate limit reached. Please try again in 1m12.5s."}}, 72.5),
+        # Azure
+        ({"error": {"message": "Please retry after 20 seconds.", "code": "429"}}, 20),
+        ({"error": {"message": "no", "retry_after": 3}}, 3),
+        ({"error": {"message": "no", "retry_after_ms": 1500}}, 1.5),
+        ({"error": "loading", "estimated_time": 20.5}, 20.5),
+        ({"error": {"message": "no", "retry_after": "soon"}}, None),
+        ({"error": {"message": "no", "retry_after": -1}}, None),
+        ({"error": {"message": "no", "retry_after": float("inf")}}, None),
+        # Quoted words are the client's.
+        ({"error": {"message": "No: 'try again in 50 s'"}}, None),
+    ],
+)
+def test_a_delay_in_the_body_is_read(body: object, seconds: float | None) -> None:
+    assert error_of(429, body).retry_after_s == seconds
+
+
+def test_a_header_takes_precedence_over_the_body() -> None:
+    body = {"error": {"message": "Please try again in 20s."}}
+    assert error_of(429, body, retry_after="7").retry_after_s == 7
+
+
+def test_the_reset_of_a_rate_limit_is_the_last_resort() -> None:
+    assert error_of(429, b"", x_ratelimit_reset_tokens="6m0s").retry_after_s == 360
+    assert error_of(500, b"", x_ratelimit_reset_tokens="6m0s").retry_after_s is None
+
+
+def test_words_of_the_client_in_a_failure_name_no_delay() -> None:
+    assert error_of(500, {"error": "failed on: try again in 3000 s"}).retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "param"),
+    [
+        ({"code": "invalid_value", "param": "temperature"}, "invalid_value", "temperature"),
+        ({"code": None, "param": None}, "", ""),
+        ({"code": 400, "param": "messages[0].content"}, "", "messages[0].content"),
+        ({"code": "400"}, "", ""),
+        ({"code": 1301}, "1301", ""),
+        ({"type": "invalid_request_error"}, "", ""),
+        ({"code": "has spaces and\nlines", "param": "<script>"}, "", ""),
+        ({"code": ["x"], "param": {"a": 1}}, "", ""),
+        ({"code": "x" * 65, "param": "x" * 101}, "", ""),
+        ({"code": "sk-abcdef1234567890abcdef"}, "[removed]", ""),
+    ],
+)
+def test_code_and_param_are_kept_if_they_are_identifiers(
+    error: dict[str, object], code: str, param: str
+) -> None:
+    refusal = error_of(400, {"error": {"message": "no", **error}})
+    assert (refusal.upstream_code, refusal.param) == (code, param)
 
 
 def test_the_message_is_redacted_and_truncated() -> None:
@@ -171,6 +278,78 @@ OVERFLOWS = [
     ),
     ("The prompt is too long: 5000, model maximum context length: 4096", (4096, 5000)),
     ("Input length 6491 exceeds context length 1500", (1500, 6491)),
+    # SGLang
+    (
+        "Input length (160062 tokens) exceeds the maximum allowed length (59862 tokens).",
+        (59862, 160062),
+    ),
+    # OpenAI
+    (
+        "Your input exceeds the context window of this model. Please adjust your input.",
+        (None, None),
+    ),
+    # Azure
+    (
+        "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in "
+        "509178 tokens. Please reduce the length of the messages.",
+        (272000, 509178),
+    ),
+    # Anthropic
+    (
+        "input length and `max_tokens` exceed context limit: 195261 + 12288 > 204650, decrease "
+        "input length or `max_tokens` and try again",
+        (204650, 207549),
+    ),
+    # Groq, Cerebras
+    ("Please reduce the length of the messages or completion.", (None, None)),
+    (
+        "Please reduce the length of the messages or completion. Current length is 42328 while "
+        "limit is 40000",
+        (40000, 42328),
+    ),
+    # DeepSeek
+    (
+        "This model's maximum context length is 65536 tokens. However, you requested 66343 tokens "
+        "(62247 in the messages, 4096 in the completion). Please reduce the length of the messages "
+        "or completion.",
+        (65536, 66343),
+    ),
+    # Cohere
+    (
+        "too many tokens: total number of tokens in the prompt cannot exceed 4081 - received 6354. "
+        "Try using a shorter prompt.",
+        (4081, 6354),
+    ),
+    # Bedrock
+    ("Input is too long for requested model.", (None, None)),
+    (
+        "Too many input tokens. Max input tokens: 8192, request input token count: 9000",
+        (None, None),
+    ),
+    # Fireworks
+    ("The prompt is too long: 140000, model maximum context length: 131071", (131071, 140000)),
+    # Ollama
+    ("prompt too long; exceeded max context length by 40 tokens", (None, None)),
+    ("the input length exceeds the context length", (None, None)),
+    # Perplexity
+    ("The total length of all messages is too long.", (None, None)),
+    # Moonshot
+    ("Your request exceeded model token limit: 262144 (requested: 270000)", (262144, 270000)),
+    # MiniMax
+    ("invalid params, context window exceeds limit (2013)", (None, None)),
+    # GitHub
+    ("Request body too large for gpt-4o model. Max size: 8000 tokens.", (8000, None)),
+    ("prompt token count of 140000 exceeds the limit of 128000", (128000, 140000)),
+    # LM Studio
+    (
+        "The number of tokens to keep from the initial prompt is greater than the context length. "
+        "Try to load the model with a larger context length.",
+        (None, None),
+    ),
+    # OpenRouter
+    ("Input length 9000 exceeds the maximum allowed input length of 8192 tokens.", (8192, 9000)),
+    # LiteLLM
+    ("Input length (265330) exceeds model's maximum context length (262144).", (262144, 265330)),
 ]
 
 
@@ -209,7 +388,7 @@ def test_recognizes_the_code_for_too_long() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        "Rate limit reached: Limit 6000, Requested 7000 tokens per minute",
+        "Reached the limit: Limit 6000, Requested 7000 tokens per minute",
         "'name' is too long",
         "max_tokens must be at least 1",
         "you requested 5 tokens",
