@@ -245,7 +245,7 @@ def test_quoted_texts_of_the_page_are_verbatim() -> None:
 
 
 def test_every_error_in_troubleshooting_is_one_of_the_pages() -> None:
-    titles = [*(error.title for error in texts.ERRORS.values()), *texts.REFUSED_STATUS.values()]
+    titles = [*(error.title for error in texts.ERRORS.values()), *texts.REFUSED.values()]
     for row in table(DOCS / "model-integration.md", "### Requests fail"):
         parts = [part.strip(" .") for part in re.split(r"\([^)]*\)|…", row[0])]
         assert any(all(part in title for part in parts) for title in titles), row[0]

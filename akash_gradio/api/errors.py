@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
-from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.errors import AllEndpointsFailed, EndpointRefused, UserError
+from akash_gradio.domain.failure_kinds import FailureKind
 
 INVALID: Final = "invalid_request_error"
 RATE_LIMIT: Final = "rate_limit_error"
 RATE_LIMIT_CODE: Final = "rate_limit_exceeded"
+QUOTA: Final = "insufficient_quota"
 SERVER: Final = "server_error"
 
 
@@ -141,7 +143,7 @@ TEXTS: Final[Mapping[str, ErrorText]] = {
     ),
     "limit_reached.queue": ErrorText("The waiting queue is full.", RATE_LIMIT, RATE_LIMIT_CODE),
     # The gateway
-    "request_refused": ErrorText("The endpoint refused the request."),
+    "request_refused": ErrorText("The endpoint refused the request with status {upstream_status}."),
     "request_refused.detail": ErrorText("{detail}"),
     "context_exceeded": ErrorText(
         "The messages are longer than the model's context.",
@@ -182,6 +184,12 @@ TEXTS: Final[Mapping[str, ErrorText]] = {
         RATE_LIMIT,
         RATE_LIMIT_CODE,
         retry_after_s=1.0,
+    ),
+    "all_endpoints_failed.quota": ErrorText(
+        "No endpoint answered. Last error: {cause}",
+        QUOTA,
+        QUOTA,
+        headers={"x-should-retry": "false"},  # OpenAI's SDKs would repeat a 429
     ),
     "all_endpoints_failed.502": ErrorText(
         "No endpoint answered. Last error: {cause}", SERVER, "no_answer"
@@ -241,8 +249,8 @@ def render_error(error: UserError) -> ErrorResponse:
     body = {
         "message": text.message.format(**facts),
         "type": text.type,
-        "param": text.param.format(**facts) if text.param else None,
-        "code": text.code,
+        "param": facts.get("param") or (text.param.format(**facts) if text.param else None),
+        "code": _upstream_code(error, text) or text.code,
     }
     headers = {name: value.format(**facts) for name, value in text.headers.items()}
     if error.status in (429, 503):
@@ -273,9 +281,22 @@ def _variant(error: UserError) -> str:
         if error.code + reason in TEXTS:
             return reason
         return ".range" if facts["low"] or facts["high"] else ""
-    if error.code == "all_endpoints_failed":
-        return f".{error.status}.resting" if facts["resting"] else f".{error.status}"
+    if isinstance(error, AllEndpointsFailed):
+        if _is_quota(error.cause):
+            return ".quota"
+        return f".{error.status}.resting" if error.resting else f".{error.status}"
     return ""
+
+
+def _upstream_code(error: UserError, text: ErrorText) -> object:
+    """Return the endpoint's own code where it tells the client what to do, "" otherwise."""
+    if isinstance(error, AllEndpointsFailed):
+        return getattr(error.cause, "upstream_code", "") if _is_quota(error.cause) else ""
+    return "" if text.code else error.facts.get("upstream_code", "")
+
+
+def _is_quota(cause: object) -> bool:
+    return isinstance(cause, EndpointRefused) and cause.kind is FailureKind.QUOTA
 
 
 def _describe(cause: UserError) -> str:

@@ -45,7 +45,6 @@ _CODES: Final = ("code", "error_code", "errorcode")
 _TYPES: Final = (*_CODES, "type", "__type", "status", "error_type", "reason")
 _STATUSES: Final = ("code", "status", "status_code", "statuscode", "http_code")
 _INSIDE: Final = (
-    "error",
     "errors",
     "detail",
     "details",
@@ -133,25 +132,15 @@ def parse_error_body(body: bytes) -> ErrorBody:
 
 
 def parse_error_object(value: object) -> ErrorBody | None:
-    """Parse an error object; return None when the value isn't one."""
+    """Parse an error object; return None for a value without a message and an error."""
     first = value[0] if isinstance(value, list) and value else value
-    if not isinstance(first, dict) or not _is_error(_lower(first)):
+    if not isinstance(first, dict):
         return None
     findings = _Findings()
     findings.read(value)
-    return findings.body()
-
-
-def _is_error(fields: Mapping[str, Any]) -> bool:
-    """Return whether an object reports an error; a message alone is also a status event's."""
-    if any(fields.get(name) for name in ("error", "errors", "fault", "detail", "__type")):
-        return True
-    if fields.get("object") == "error" or str(fields.get("type", ""))[-5:].lower() == "error":
-        return True
-    base = fields.get("base_resp")
-    if isinstance(base, dict) and base.get("status_code"):
-        return True
-    return _status(fields) is not None or set(fields) <= {"message", "msg", "request_id"}
+    if findings.messages or first.get("error") or first.get("object") == "error":
+        return findings.body()
+    return None
 
 
 def _lower(value: Mapping[Any, Any]) -> dict[str, Any]:
@@ -241,6 +230,8 @@ class _Findings:
             self._read_message(message, depth)
         for name in _INSIDE:
             inner = fields.get(name)
+            if name == "base_resp" and isinstance(inner, dict) and not inner.get("status_code"):
+                continue  # MiniMax: success
             if isinstance(inner, dict | list) or (name == "raw" and _is_text(inner)):
                 self.read(inner, depth + 1)
         if not self.messages and depth:
@@ -297,7 +288,10 @@ def _error_within(text: str) -> object:
     except (ValueError, RecursionError):
         return None
     first = value[0] if isinstance(value, list) and value else value
-    return value if isinstance(first, dict) and _is_error(_lower(first)) else None
+    if not isinstance(first, dict):
+        return None
+    names = _lower(first).keys() & {"error", "errors", "message", "msg", "detail", "fault"}
+    return value if names else None
 
 
 def _validation_message(item: object) -> str:

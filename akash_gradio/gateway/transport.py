@@ -109,5 +109,9 @@ def redact_sent_secrets(
     if entry.api_key is not None:
         secrets.append(entry.api_key.get_secret_value())
     secrets += model_headers.values()
-    redacted = SecretFilter(*secrets).redact(error.detail)
-    error.detail = redact_partial_secret(redacted, secrets)
+    known = SecretFilter(*secrets)
+    error.detail = redact_partial_secret(known.redact(error.detail), secrets)
+    if not isinstance(error, EndpointMalformed):
+        error.upstream_code = known.redact(error.upstream_code)
+    if isinstance(error, RequestRefused):
+        error.param = known.redact(error.param)

@@ -8,12 +8,23 @@ from starlette.responses import JSONResponse
 
 from akash_gradio.domain import errors
 from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.formatting import format_duration
+from akash_gradio.gateway.failure_policy import kind_of
 from akash_gradio.web import texts
 
-OPERATOR_STATUSES: Final = (401, 402, 403)
-"""Upstream statuses that only the operator can fix: the API key or the account is at fault."""
+OPERATOR_KINDS: Final = frozenset(
+    {
+        FailureKind.KEY,
+        FailureKind.CREDIT,
+        FailureKind.QUOTA,
+        FailureKind.FORBIDDEN,
+        FailureKind.MODEL_DENIED,
+        FailureKind.WRONG_URL,
+    }
+)
+"""Refusals that only the operator can fix: the API key, the account or the address is at fault."""
 
 
 def error_view(error: UserError, model_name: str = "") -> dict[str, Any]:
@@ -56,8 +67,8 @@ def error_body(code: str, **facts: str) -> dict[str, object]:
 
 def failure_text(error: errors.EndpointError) -> str:
     """Return one sentence about one failed attempt."""
-    if isinstance(error, errors.EndpointRefused) and error.upstream_status in texts.REFUSED_STATUS:
-        return texts.REFUSED_STATUS[error.upstream_status].format(alias=error.alias)
+    if isinstance(error, errors.EndpointRefused) and (text := texts.REFUSED.get(kind_of(error))):
+        return text.format(alias=error.alias, status=error.upstream_status)
     if isinstance(error, errors.EndpointMalformed) and error.reason == "cut":
         return texts.CONNECTION_LOST.format(alias=error.alias)
     return _error_text(error).title.format_map(_failure_facts(error))
@@ -72,7 +83,7 @@ def _can_retry(error: UserError) -> bool:
 
 def _error_text(error: UserError) -> texts.ErrorText:
     """Return the text of an error, or of its reason if that has a text of its own."""
-    reasons = [str(getattr(error, "reason", "")), str(getattr(error, "stage", ""))]
+    reasons = [str(getattr(error, name, "")) for name in ("reason", "stage", "kind")]
     if isinstance(error, errors.AllEndpointsFailed) and error.resting:
         reasons.append("resting")
     if isinstance(error, errors.NotAllowed) and (error.low or error.high):
@@ -90,6 +101,7 @@ def _error_facts(error: UserError, model_name: str) -> dict[str, object]:
         "model": model_name or getattr(error, "model", ""),
         "alias": getattr(error, "alias", ""),
         "detail": str(getattr(error, "detail", "")),
+        "status": getattr(error, "upstream_status", ""),
         "counts": "",
     }
     cause = getattr(error, "cause", None)
@@ -133,7 +145,7 @@ def _attempts_text(receipt: Receipt | None) -> str:
 
 def _retry_text(error: errors.AllEndpointsFailed) -> str:
     cause = error.cause
-    if isinstance(cause, errors.EndpointRefused) and cause.upstream_status in OPERATOR_STATUSES:
+    if isinstance(cause, errors.EndpointRefused) and kind_of(cause) in OPERATOR_KINDS:
         return texts.ASK_OPERATOR
     if error.retry_after_s is None or error.retry_after_s < 1:
         return texts.RETRY_NOW

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from akash_gradio.domain.failure_kinds import FailureKind
+
 PAGE: Final[Mapping[str, str]] = {
     "title": "Akash Gradio",
     "new_chat": "New chat",
@@ -569,6 +571,27 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
         "Other endpoints were not tried, because the request itself is invalid. "
         "Change the message or the settings. The endpoint's message is under Details.",
     ),
+    "request_refused.moderated": ErrorText(
+        "{alias} rejected the content of this chat.",
+        "Change the message, or choose another model. The endpoint's message is under Details.",
+    ),
+    "request_refused.blocked": ErrorText(
+        "A firewall in front of {alias} rejected this request ({status}).",
+        "Change the message, or choose another model.",
+    ),
+    "request_refused.unsupported": ErrorText(
+        "{alias} doesn't support something in this request.",
+        "Change the settings, remove pictures, or choose another model. "
+        "The endpoint's message is under Details.",
+    ),
+    "request_refused.over_limit": ErrorText(
+        "This request is larger than a limit of {alias}.",
+        "Shorten the chat, lower the maximum answer length, or choose another model.",
+    ),
+    "request_refused.template": ErrorText(
+        "{alias} could not process this chat.",
+        "Change the message, or choose another model. The endpoint's message is under Details.",
+    ),
     "context_exceeded": ErrorText(
         "This chat is longer than the context of the model{counts}.",
         "Start a new chat, shorten the message, or choose a model with a longer context.",
@@ -797,14 +820,20 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
 }
 """Texts of errors, by `UserError.code`, or by code and reason (`no_endpoint.busy`)."""
 
-REFUSED_STATUS: Final[Mapping[int, str]] = {
-    401: "The endpoint rejected the API key ({alias}, 401).",
-    402: "The endpoint requires payment ({alias}, 402).",
-    403: "The endpoint does not allow this with the API key ({alias}, 403).",
-    404: "The endpoint does not have this model ({alias}, 404).",
-    429: "The endpoint's rate limit is reached ({alias}, 429).",
+REFUSED: Final[Mapping[FailureKind, str]] = {
+    FailureKind.KEY: "The endpoint rejected the API key ({alias}, {status}).",
+    FailureKind.CREDIT: "The endpoint requires payment ({alias}, {status}).",
+    FailureKind.QUOTA: "The endpoint's quota is used up ({alias}, {status}).",
+    FailureKind.FORBIDDEN: "The endpoint does not allow this with the API key ({alias}, {status}).",
+    FailureKind.MODEL_DENIED: "The API key may not use this model ({alias}, {status}).",
+    FailureKind.MODEL_MISSING: "The endpoint does not have this model ({alias}, {status}).",
+    FailureKind.WRONG_URL: "The endpoint's address is wrong ({alias}, {status}).",
+    FailureKind.RATE_LIMIT: "The endpoint's rate limit is reached ({alias}, {status}).",
+    FailureKind.MODEL_RATE_LIMIT: "The endpoint's rate limit is reached ({alias}, {status}).",
+    FailureKind.BUSY: "The endpoint is busy ({alias}, {status}).",
+    FailureKind.LOADING: "The endpoint is still loading the model ({alias}, {status}).",
 }
-"""Texts of an endpoint's error statuses."""
+"""Texts of an endpoint's refusals; the status alone is shown for other kinds."""
 
 CONNECTION_LOST: Final = "{alias} closed the connection before the answer was complete."
 

@@ -22,10 +22,13 @@ from akash_gradio.domain.errors import (
     UnknownModel,
     UserError,
 )
+from akash_gradio.domain.failure_kinds import FailureKind
 
 SOURCES = Path(__file__).resolve().parents[2] / "akash_gradio"
 REFUSED, TIMEOUT = EndpointRefused("eu-1", 500), EndpointTimeout("eu-1", "idle", 30)
 RATE_LIMITED = EndpointRefused("eu-1", 429, retry_after_s=7)
+BAD_VALUE = RequestRefused("eu-1", 400, "no", upstream_code="invalid_value", param="temperature")
+QUOTA = EndpointRefused("eu-1", 402, upstream_code="insufficient_quota", kind=FailureKind.QUOTA)
 INVALID, SERVER, RATE_LIMIT = "invalid_request_error", "server_error", "rate_limit_error"
 
 
@@ -33,6 +36,13 @@ INVALID, SERVER, RATE_LIMIT = "invalid_request_error", "server_error", "rate_lim
     ("error", "status", "type_", "code", "param", "retry_after"),
     [
         (RequestRefused("eu-1", 422), 422, INVALID, None, None, None),
+        (BAD_VALUE, 400, INVALID, "invalid_value", "temperature", None),
+        (RequestRefused("eu-1", 403, kind=FailureKind.BLOCKED), 403, INVALID, None, None, None),
+        (RequestRefused("eu-1", 500, kind=FailureKind.TEMPLATE), 400, INVALID, None, None, None),
+        (ContextExceeded("eu-1", 400, upstream_code="x", param="input"), 400, INVALID,
+         "context_length_exceeded", "input", None),
+        (AllEndpointsFailed("m", QUOTA), 429, "insufficient_quota", "insufficient_quota", None,
+         None),
         (ContextExceeded("eu-1", 400), 400, INVALID, "context_length_exceeded", "messages", None),
         (ContextExceeded("eu-1", 500), 400, INVALID, "context_length_exceeded", "messages", None),
         (UnknownModel("m"), 404, INVALID, "model_not_found", "model", None),

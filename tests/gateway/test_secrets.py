@@ -13,7 +13,12 @@ from typing import Any, TypeAlias
 import pytest
 
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
-from akash_gradio.domain.errors import AkashGradioError, AllEndpointsFailed, RequestRefused
+from akash_gradio.domain.errors import (
+    AkashGradioError,
+    AllEndpointsFailed,
+    EndpointRefused,
+    RequestRefused,
+)
 from akash_gradio.domain.events import Event, ReasoningDelta, TextDelta
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.gateway.gateway import Gateway, open_gateway
@@ -204,10 +209,12 @@ async def test_the_text_of_a_rejection_is_shown_without_the_key() -> None:
         StubEndpoint(rejection_with_secrets(400)) as stub,
         open_gateway(settings_for(entry(stub, apiKey=KEY))) as gateway,
     ):
-        with pytest.raises(RequestRefused) as raised:
-            await anext(gateway.stream(REQUEST))
-    assert "Incorrect API key provided" in raised.value.detail
-    assert KEY not in raised.value.detail
+        with pytest.raises(AllEndpointsFailed) as raised:
+            _ = [event async for event in gateway.stream(REQUEST)]
+    cause = raised.value.cause
+    assert isinstance(cause, EndpointRefused)
+    assert "Incorrect API key provided" in cause.detail
+    assert KEY not in cause.detail
 
 
 @pytest.mark.parametrize("before", [500 - len(KEY) + 1, 480, 490])

@@ -424,7 +424,7 @@ def test_a_finish_reason_of_error_is_an_error() -> None:
     assert malformed(delta("", "error")).reason == "error_body"
 
 
-@pytest.mark.parametrize("status", [401, 404, 429, 500, "503"])
+@pytest.mark.parametrize("status", [401, 402, 429, 500, "503"])
 def test_an_error_object_with_a_status_is_handled_as_that_status(status: object) -> None:
     for body in (
         event({"error": {"message": "no", "code": status}}),
