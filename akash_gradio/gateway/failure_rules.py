@@ -17,10 +17,7 @@ from typing import Final, NamedTuple
 from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.gateway.failure_policy import KIND_OF_STATUS
 
-_DEFAULTS: Final = KIND_OF_STATUS | {
-    403: FailureKind.BLOCKED,
-    404: FailureKind.UNSUPPORTED,  # speaks of neither a model nor a path
-}
+_DEFAULTS: Final = KIND_OF_STATUS | {403: FailureKind.BLOCKED}
 """The kind of a response that no rule matches."""
 _DEFAULTS_OF_HTML: Final = KIND_OF_STATUS | {
     400: FailureKind.BLOCKED,
@@ -301,6 +298,7 @@ _RULES: Final = (
         at_start=_OF_ANY_REQUEST,
     ),
     _Rule(FailureKind.MODEL_MISSING, (404,), words=_words(r"\bmodels?\b", r"\bdeployment\b")),
+    _Rule(FailureKind.INVALID, (413,), codes=("invalid_request_error",)),
     _Rule(
         FailureKind.WRONG_URL,
         (404, 405),

@@ -611,9 +611,43 @@ def respond_with(status: int, body: object, **headers: str) -> Handler:
     return handler
 
 
-for _status in (401, 403, 404, 408, 409, 425, 429, 500, 502, 503, 504, 529):
+for _status in (401, 404, 408, 409, 425, 429, 500, 502, 503, 504, 529):
     _handler = respond_with(_status, error(f"failed with {_status}"))
     _add(f"status_{_status}", _handler, Ending.NO_FIRST_TOKEN, "EndpointRefused")
+
+
+_add(
+    "status_403",
+    respond_with(403, error("failed with 403")),
+    Ending.NO_FIRST_TOKEN,
+    "RequestRefused",
+)
+
+
+@fails("RequestRefused")
+async def firewall_page(x: Exchange) -> None:
+    await x.reply(b"<html><title>Request blocked</title></html>", 403, "text/html")
+
+
+@fails("RequestRefused")
+async def template_error(x: Exchange) -> None:
+    text = "Error: Jinja Exception: Conversation roles must alternate user/assistant"
+    await x.reply(to_json(error(text)), 500)
+
+
+@fails("EndpointRefused")
+async def no_credit(x: Exchange) -> None:
+    await x.reply(to_json(error("Your credit balance is too low to access the API.")), 400)
+
+
+@fails("EndpointRefused")
+async def wrong_key_as_400(x: Exchange) -> None:
+    await x.reply(to_json([{"error": {"code": 400, "message": "API key not valid."}}]), 400)
+
+
+@fails("EndpointRefused")
+async def insufficient_quota(x: Exchange) -> None:
+    await x.reply(to_json(error("No quota.", "insufficient_quota", "insufficient_quota")), 429)
 
 
 @fails("EndpointRefused")
