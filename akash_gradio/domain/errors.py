@@ -30,7 +30,7 @@ import math
 from collections.abc import Mapping
 
 from akash_gradio.domain.chat import EMPTY_MAPPING
-from akash_gradio.domain.failure_kinds import FailureKind
+from akash_gradio.domain.failure_kinds import KIND_OF_STATUS, FailureKind
 from akash_gradio.domain.receipt import Receipt
 
 
@@ -98,7 +98,7 @@ class RequestRefused(AkashGradioError):
         detail: Its own message, at most 500 characters, "" when it sent none.
         upstream_code: Its own error code, "" when it sent none.
         param: The argument that it names as the cause, "" when it names none.
-        kind: What the refusal means, None when the response wasn't classified.
+        kind: What the refusal means.
     """
 
     code = "request_refused"
@@ -112,7 +112,7 @@ class RequestRefused(AkashGradioError):
         *,
         upstream_code: str = "",
         param: str = "",
-        kind: FailureKind | None = None,
+        kind: FailureKind = FailureKind.INVALID,
     ) -> None:
         super().__init__(f"{alias} refused the request with {upstream_status}")
         self.alias, self.upstream_status, self.detail = alias, upstream_status, detail
@@ -325,7 +325,7 @@ class EndpointRefused(EndpointError):
         detail: Its own message, at most 500 characters, with anything that looks like a key
             removed.
         upstream_code: Its own error code, "" when it sent none.
-        kind: What the refusal means, None when the response wasn't classified.
+        kind: What the refusal means, by the status alone unless it is given.
     """
 
     code = "endpoint_refused"
@@ -342,7 +342,8 @@ class EndpointRefused(EndpointError):
     ) -> None:
         super().__init__(alias, f"status {upstream_status}")
         self.upstream_status, self.retry_after_s = upstream_status, retry_after_s
-        self.detail, self.upstream_code, self.kind = detail, upstream_code, kind
+        self.detail, self.upstream_code = detail, upstream_code
+        self.kind = kind or KIND_OF_STATUS.get(upstream_status, FailureKind.SERVER)
         if upstream_status == 429 or kind is FailureKind.QUOTA:
             self.status = 429
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class FailureKind(StrEnum):
@@ -55,3 +56,25 @@ class FailureKind(StrEnum):
     """A proxy or the server waited too long for the answer."""
     SERVER = "server"
     """The server failed."""
+
+
+KIND_OF_STATUS: Final[dict[int, FailureKind]] = {
+    400: FailureKind.INVALID,
+    401: FailureKind.KEY,
+    402: FailureKind.CREDIT,
+    403: FailureKind.FORBIDDEN,
+    404: FailureKind.MODEL_MISSING,
+    405: FailureKind.WRONG_URL,
+    408: FailureKind.TIMEOUT,
+    410: FailureKind.MODEL_MISSING,
+    413: FailureKind.OVER_LIMIT,
+    418: FailureKind.BLOCKED,
+    422: FailureKind.INVALID,
+    429: FailureKind.RATE_LIMIT,
+    451: FailureKind.MODERATED,
+    501: FailureKind.UNSUPPORTED,
+    504: FailureKind.TIMEOUT,
+    522: FailureKind.TIMEOUT,  # Cloudflare: connection timed out
+    524: FailureKind.TIMEOUT,  # Cloudflare: no response in time
+} | dict.fromkeys((301, 302, 303, 307, 308), FailureKind.WRONG_URL)
+"""The kind where neither code nor message says more; `SERVER` for any other status."""

@@ -14,7 +14,7 @@ from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.gateway.endpoint_health import KEY, EndpointHealth
-from akash_gradio.gateway.failure_policy import Scope, judge, kind_of
+from akash_gradio.gateway.failure_policy import Scope, judge
 from akash_gradio.gateway.policies import Candidate
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Endpoint:
     def _is_loading(self) -> bool:
         """Whether its last failure says that the server is still starting."""
         error = self.health.last_failure
-        return isinstance(error, EndpointRefused) and kind_of(error) is FailureKind.LOADING
+        return isinstance(error, EndpointRefused) and error.kind is FailureKind.LOADING
 
     def _capabilities(self) -> Mapping[str, Capabilities]:
         if self.accepts_usage:

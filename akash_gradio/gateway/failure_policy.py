@@ -104,32 +104,11 @@ TIMEOUTS: Final[dict[str, Verdict]] = {
 }
 """What a timeout means, by its stage. None is repeated at the same endpoint."""
 
-KIND_OF_STATUS: Final[dict[int, FailureKind]] = {
-    400: FailureKind.INVALID,
-    401: FailureKind.KEY,
-    402: FailureKind.CREDIT,
-    403: FailureKind.FORBIDDEN,
-    404: FailureKind.MODEL_MISSING,
-    405: FailureKind.WRONG_URL,
-    408: FailureKind.TIMEOUT,
-    410: FailureKind.MODEL_MISSING,
-    413: FailureKind.OVER_LIMIT,
-    418: FailureKind.BLOCKED,
-    422: FailureKind.INVALID,
-    429: FailureKind.RATE_LIMIT,
-    451: FailureKind.MODERATED,
-    501: FailureKind.UNSUPPORTED,
-    504: FailureKind.TIMEOUT,
-    522: FailureKind.TIMEOUT,  # Cloudflare: connection timed out
-    524: FailureKind.TIMEOUT,  # Cloudflare: no response in time
-} | dict.fromkeys((301, 302, 303, 307, 308), FailureKind.WRONG_URL)
-"""The kind where neither code nor message says more; `SERVER` for any other status."""
-
 
 def judge(error: EndpointError | RequestRefused) -> Verdict:
     """Return what a failed attempt means."""
     if isinstance(error, RequestRefused | EndpointRefused):
-        verdict = VERDICTS[kind_of(error)]
+        verdict = VERDICTS[error.kind]
         delay_s = error.retry_after_s if isinstance(error, EndpointRefused) else None
         if delay_s is None or verdict.scope is Scope.REQUEST or verdict is _OF_MODEL:
             return verdict
@@ -141,17 +120,6 @@ def judge(error: EndpointError | RequestRefused) -> Verdict:
     if isinstance(error, EndpointSilent):
         return replace(_OF_ENDPOINT, scope=Scope.MODEL)
     return _OF_ENDPOINT
-
-
-def kind_of(error: EndpointRefused | RequestRefused) -> FailureKind:
-    """Return the kind of a refusal; where the response wasn't classified, by its status."""
-    if error.kind is not None:
-        return error.kind
-    if isinstance(error, ContextExceeded):
-        return FailureKind.TOO_LONG
-    if isinstance(error, RequestRefused):
-        return FailureKind.INVALID
-    return KIND_OF_STATUS.get(error.upstream_status, FailureKind.SERVER)
 
 
 def may_do_better(error: EndpointError | RequestRefused, token_limit: int | None) -> bool:

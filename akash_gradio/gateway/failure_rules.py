@@ -14,8 +14,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
-from akash_gradio.domain.failure_kinds import FailureKind
-from akash_gradio.gateway.failure_policy import KIND_OF_STATUS
+from akash_gradio.domain.failure_kinds import KIND_OF_STATUS, FailureKind
 
 _DEFAULTS: Final = KIND_OF_STATUS | {403: FailureKind.BLOCKED}
 """The kind of a response that no rule matches."""

@@ -11,7 +11,6 @@ from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.formatting import format_duration
-from akash_gradio.gateway.failure_policy import kind_of
 from akash_gradio.web import texts
 
 OPERATOR_KINDS: Final = frozenset(
@@ -67,7 +66,7 @@ def error_body(code: str, **facts: str) -> dict[str, object]:
 
 def failure_text(error: errors.EndpointError) -> str:
     """Return one sentence about one failed attempt."""
-    if isinstance(error, errors.EndpointRefused) and (text := texts.REFUSED.get(kind_of(error))):
+    if isinstance(error, errors.EndpointRefused) and (text := texts.REFUSED.get(error.kind)):
         return text.format(alias=error.alias, status=error.upstream_status)
     if isinstance(error, errors.EndpointMalformed) and error.reason == "cut":
         return texts.CONNECTION_LOST.format(alias=error.alias)
@@ -145,7 +144,7 @@ def _attempts_text(receipt: Receipt | None) -> str:
 
 def _retry_text(error: errors.AllEndpointsFailed) -> str:
     cause = error.cause
-    if isinstance(cause, errors.EndpointRefused) and kind_of(cause) in OPERATOR_KINDS:
+    if isinstance(cause, errors.EndpointRefused) and cause.kind in OPERATOR_KINDS:
         return texts.ASK_OPERATOR
     if error.retry_after_s is None or error.retry_after_s < 1:
         return texts.RETRY_NOW

@@ -13,7 +13,7 @@ from akash_gradio.domain.errors import AkashGradioError, EndpointRefused, Reques
 from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.gateway.error_bodies import parse_error_object
 from akash_gradio.gateway.error_responses import error_from_body, error_from_response
-from akash_gradio.gateway.failure_policy import Scope, Verdict, judge, kind_of
+from akash_gradio.gateway.failure_policy import Scope, Verdict, judge
 
 K = FailureKind
 
@@ -318,7 +318,7 @@ def test_an_error_in_a_successful_response_is_classified_too(
     assert parsed is not None
     error = error_from_body("a", parsed)
     assert isinstance(error, EndpointRefused | RequestRefused)
-    assert (kind_of(error), error.upstream_status) == (kind, status)
+    assert (error.kind, error.upstream_status) == (kind, status)
 
 
 NAMES = [
