@@ -215,7 +215,7 @@ class QuotaGateway:
             reservation = await self._admission.reserve(visitor, admitted.need)
         acquired = False
         try:
-            async with aclosing(self._concurrency.acquire()) as positions:
+            async with aclosing(self._concurrency.acquire(visitor)) as positions:
                 waited = False
                 async for position in positions:
                     waited = True
@@ -230,7 +230,7 @@ class QuotaGateway:
             if reservation is not None:
                 reservation.settle()
             if acquired:
-                self._concurrency.release()
+                self._concurrency.release(visitor)
 
     async def _count_message(self, visitor: Visitor) -> None:
         limits = self._limits

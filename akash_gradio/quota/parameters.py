@@ -50,7 +50,7 @@ def check_parameters(request: PassthroughRequest) -> None:
         content = message.get("content")
         for part in content if isinstance(content, list) else ():
             kind = part.get("type") if isinstance(part, dict) else None
-            if kind not in ALLOWED_PARTS:
+            if not isinstance(kind, str) or kind not in ALLOWED_PARTS:
                 raise _error(f"messages.content.type={kind}")
 
 
