@@ -10,6 +10,7 @@ from typing import Final, TextIO
 from pydantic import SecretStr
 
 from akash_gradio.config.settings import Settings
+from akash_gradio.domain.known_secrets import PUBLIC_HEADERS, header_parts, url_parts
 from akash_gradio.domain.redaction import SecretFilter
 
 _PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -90,13 +91,26 @@ def build_log_handler(settings: Settings, stream: TextIO | None = None) -> loggi
     """
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(KeyValueFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    handler.addFilter(SecretFilter(*_secrets(settings)))
+    handler.addFilter(_secret_filter(settings))
     return handler
 
 
-def _secrets(settings: Settings) -> list[str]:
+def _secret_filter(settings: Settings) -> SecretFilter:
+    """Return a filter of all secrets of the settings, with the parts of headers and URLs."""
     values = [getattr(settings, name) for name in Settings.model_fields if name not in _PARSED]
-    for endpoint in settings.endpoints:
-        values += [endpoint.api_key, *endpoint.custom_headers.values()]
     values += [key.key for key in settings.gateway_keys]
-    return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+    secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+    public = [secret for secret in secrets if "://" in secret]  # `localhost` is no secret
+    known = [part for url in public for part in url_parts(url)]
+    known += [secret for secret in secrets if "://" not in secret]
+    for endpoint in settings.endpoints:
+        known += url_parts(endpoint.url)
+        if endpoint.api_key is not None:
+            known += header_parts("authorization", endpoint.api_key.get_secret_value())
+        for name, header in endpoint.custom_headers.items():
+            public.append(header.get_secret_value())
+            if name.lower() not in PUBLIC_HEADERS:
+                known += header_parts(name, header.get_secret_value())
+    secret_filter = SecretFilter()
+    secret_filter.add(*known, public=public)
+    return secret_filter

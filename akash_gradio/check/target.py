@@ -6,13 +6,16 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from akash_gradio.check.probe_request import ProbeRequest
 from akash_gradio.config.endpoints import EndpointSettings
+from akash_gradio.domain.chat import EMPTY_MAPPING
+from akash_gradio.domain.known_secrets import MIN_SECRET_CHARACTERS, KnownSecrets
 from akash_gradio.domain.model import ModelCard
-from akash_gradio.domain.redaction import MIN_SECRET_CHARACTERS, SecretFilter, redact_partial_secret
+from akash_gradio.domain.redaction import redact
+from akash_gradio.gateway.transport import request_secrets
 
 WRONG_KEY: Final = "akash-gradio-check-wrong-key"
 MAX_QUOTE_LENGTH: Final = 200
@@ -37,6 +40,11 @@ class Target:
     card: ModelCard | None = None
     address: str = ""
     key_name: str = "KEY"
+    _known_secrets: KnownSecrets = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        headers = self.card.custom_headers if self.card is not None else EMPTY_MAPPING
+        object.__setattr__(self, "_known_secrets", request_secrets(self.entry, headers))
 
     def headers(self, *, wrong_key: bool = False) -> dict[str, str]:
         """Return the request headers. They contain the secrets in plain text."""
@@ -69,13 +77,11 @@ class Target:
         for secret in self._secrets():
             if len(secret) >= MIN_SECRET_CHARACTERS:
                 command = command.replace(secret, f"${self.key_name}")
-        return command
+        return self._known_secrets.redact(command)
 
     def clean(self, text: str) -> str:
         """Return the text on one line, without secrets or anything that looks like one."""
-        secrets = [value for value in self._secrets() if value]
-        cleaned = SecretFilter(*secrets).redact(_UNPRINTABLE.sub(" ", text))
-        return redact_partial_secret(cleaned, secrets)
+        return redact(self._known_secrets.redact_truncated(_UNPRINTABLE.sub(" ", text)))
 
     def quote(self, text: str) -> str:
         """Return the endpoint's own text, cleaned and short enough for one line."""

@@ -7,17 +7,13 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import quote
 
-REMOVED: Final = "[removed]"
+from akash_gradio.domain.known_secrets import REMOVED, KnownSecrets
+
 CACHED_TEXTS: Final = 512
 """Number of short texts whose result is cached: the same names occur in every line."""
 _SHORT_CHARACTERS: Final = 100
 
-MIN_SECRET_CHARACTERS: Final = 6
-"""Shorter values (`EMPTY`, `none`) are placeholders, and common words in a log."""
-
-_MIN_PREFIX_CHARACTERS: Final = 4
 _MAX_CHARACTERS: Final = 65_536
 
 _URL_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s/]+@")
@@ -63,20 +59,6 @@ def _redact_if_random(run: re.Match[str]) -> str:
     return run.group()
 
 
-def redact_partial_secret(text: str, secrets: Iterable[str]) -> str:
-    """Remove the beginning of a secret from the end of a text that may have been truncated.
-
-    Beginnings of fewer than 4 characters stay, as do those of secrets of fewer than 6.
-    """
-    for secret in secrets:
-        if len(secret) < MIN_SECRET_CHARACTERS:
-            continue
-        for length in range(min(len(secret) - 1, len(text)), _MIN_PREFIX_CHARACTERS - 1, -1):
-            if text.endswith(secret[:length]):
-                return text[:-length] + REMOVED
-    return text
-
-
 _STANDARD_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
@@ -91,28 +73,29 @@ class SecretFilter(logging.Filter):
     def __init__(self, *secrets: str) -> None:
         super().__init__()
         self._secrets: frozenset[str] = frozenset()
-        self._known: re.Pattern[str] | None = None
+        self._public: frozenset[str] = frozenset()
+        self._known = KnownSecrets(())
         self._redact_short = lru_cache(maxsize=CACHED_TEXTS)(self._redact)
         self.add(*secrets)
 
-    def add(self, *secrets: str) -> None:
-        """Add secrets, in plain and percent-encoded form.
+    def add(self, *secrets: str, public: Iterable[str] = ()) -> None:
+        """Add secrets, which are found in each form that `known_secrets` knows.
 
-        Secrets of fewer than 6 characters are ignored.
+        Args:
+            secrets: Those of fewer than 6 characters are ignored.
+            public: Values that are removed only as a whole.
         """
-        long_enough = {s for s in secrets if len(s) >= MIN_SECRET_CHARACTERS}
-        self._secrets |= long_enough | {quote(s, safe="", errors="replace") for s in long_enough}
-        if self._secrets:
-            longest_first = sorted(self._secrets, key=len, reverse=True)
-            self._known = re.compile("|".join(map(re.escape, longest_first)))
-            self._redact_short.cache_clear()
+        self._secrets |= set(secrets)
+        self._public |= set(public)
+        self._known = KnownSecrets(self._secrets, self._public)
+        self._redact_short.cache_clear()
 
     def redact(self, text: str) -> str:
         """Remove the known secrets and everything that looks like one."""
         return self._redact_short(text) if len(text) <= _SHORT_CHARACTERS else self._redact(text)
 
     def _redact(self, text: str) -> str:
-        return redact(self._known.sub(REMOVED, text) if self._known else text)
+        return redact(self._known.redact(text))
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record in place; return True, so that it is logged."""

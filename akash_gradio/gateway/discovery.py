@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from akash_gradio.domain.chat import EMPTY_MAPPING
 from akash_gradio.domain.errors import EndpointMalformed, EndpointTimeout
 from akash_gradio.domain.model import ServedModel
+from akash_gradio.gateway.answer_redaction import redact_error
 from akash_gradio.gateway.error_responses import error_from_response
-from akash_gradio.gateway.transport import Transport, UpstreamResponse, redact_sent_secrets
+from akash_gradio.gateway.transport import Transport, UpstreamResponse, request_secrets
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -59,9 +60,12 @@ async def fetch_models(
         raise EndpointTimeout(entry.name, "first_token", TIMEOUT_S) from None
     if not 200 <= response.status < 300:
         error = error_from_response(entry.name, response.status, body, response.headers)
-        redact_sent_secrets(error, entry, EMPTY_MAPPING)
+        redact_error(error, request_secrets(entry, EMPTY_MAPPING))
         raise error
-    return to_catalog_ids(parse_models(entry.name, body), entry.model_map)
+    models = parse_models(entry.name, body)
+    secrets = request_secrets(entry, EMPTY_MAPPING)
+    clean = tuple(model for model in models if secrets.redact_answer(model.id) == model.id)
+    return to_catalog_ids(clean, entry.model_map)
 
 
 def parse_models(alias: str, body: bytes) -> tuple[ServedModel, ...]:

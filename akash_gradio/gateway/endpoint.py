@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
 from akash_gradio.domain.failure_kinds import FailureKind
+from akash_gradio.domain.known_secrets import KnownSecrets
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.gateway.endpoint_health import KEY, EndpointHealth
 from akash_gradio.gateway.failure_policy import Scope, judge
 from akash_gradio.gateway.policies import Candidate
+from akash_gradio.gateway.transport import request_secrets
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -49,6 +51,18 @@ class Endpoint:
         self._first_token_s: float | None = None
         self._learned: dict[str, Capabilities] = {}
         self._freed = asyncio.Event()
+        self._secrets: dict[tuple[tuple[str, str], ...], KnownSecrets] = {}
+
+    def secrets(self, model_headers: Mapping[str, str]) -> KnownSecrets:
+        """Return the secrets of a request to it.
+
+        Args:
+            model_headers: The model's custom headers.
+        """
+        key = tuple(sorted(model_headers.items()))
+        if key not in self._secrets:
+            self._secrets[key] = request_secrets(self.entry, model_headers)
+        return self._secrets[key]
 
     @property
     def models(self) -> tuple[ServedModel, ...] | None:

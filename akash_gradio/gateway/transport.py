@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from akash_gradio.domain.errors import (
-    AkashGradioError,
-    EndpointMalformed,
-    EndpointRefused,
-    RequestRefused,
-)
-from akash_gradio.domain.redaction import SecretFilter, redact_partial_secret
+from akash_gradio.domain.known_secrets import KnownSecrets, endpoint_secrets
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -93,25 +87,13 @@ class Transport(Protocol):
         ...
 
 
-def redact_sent_secrets(
-    error: AkashGradioError, entry: EndpointSettings, model_headers: Mapping[str, str]
-) -> None:
-    """Remove the values of request headers from an endpoint's error text: some repeat them.
+def request_secrets(entry: EndpointSettings, model_headers: Mapping[str, str]) -> KnownSecrets:
+    """Return the secrets of a request.
 
     Args:
-        error: The error, which is changed.
-        entry: The endpoint, with its key and custom headers.
+        entry: The endpoint, with its key, its custom headers and its URL.
         model_headers: The model's custom headers.
     """
-    if not isinstance(error, EndpointRefused | EndpointMalformed | RequestRefused):
-        return
-    secrets = [secret.get_secret_value() for secret in entry.custom_headers.values()]
-    if entry.api_key is not None:
-        secrets.append(entry.api_key.get_secret_value())
-    secrets += model_headers.values()
-    known = SecretFilter(*secrets)
-    error.detail = redact_partial_secret(known.redact(error.detail), secrets)
-    if not isinstance(error, EndpointMalformed):
-        error.upstream_code = known.redact(error.upstream_code)
-    if isinstance(error, RequestRefused):
-        error.param = known.redact(error.param)
+    headers = [(name, value.get_secret_value()) for name, value in entry.custom_headers.items()]
+    key = entry.api_key.get_secret_value() if entry.api_key is not None else None
+    return endpoint_secrets(key, [*headers, *model_headers.items()], entry.url)

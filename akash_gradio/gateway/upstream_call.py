@@ -24,14 +24,18 @@ from akash_gradio.domain.events import (
     ToolCallDelta,
     Usage,
 )
+from akash_gradio.domain.known_secrets import NO_SECRETS
+from akash_gradio.gateway.answer_redaction import AnswerRedactor, redact_error, safe_identifier
 from akash_gradio.gateway.codec import Reader, ReaderFactory
 from akash_gradio.gateway.deadline import Deadline, DeadlineExceeded
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.error_responses import error_from_response
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 from akash_gradio.gateway.passthrough.sink import Sink
-from akash_gradio.gateway.transport import Transport, UpstreamResponse, redact_sent_secrets
+from akash_gradio.gateway.transport import Transport, UpstreamResponse
 
+UNKNOWN_FINISH: Final = "other"
+"""Finish reason in place of one that isn't an identifier."""
 CHAT_PATH: Final = "/chat/completions"
 USAGE_TIMEOUT_S: Final = 2.0
 """Seconds to wait for the usage after the finish reason."""
@@ -123,6 +127,8 @@ class UpstreamCall:
         self._phase = CONNECTING
         self._deadline = Deadline(timeouts.first_token_timeout_s, limit_s=left_s)
         self._headers: Mapping[str, str] = EMPTY_MAPPING
+        self._secrets = NO_SECRETS
+        self._redactor: AnswerRedactor | None = None
         self._response: UpstreamResponse | None = None
         self._reader: Reader | None = None
         self._forwarder: _Forwarder | None = None
@@ -135,17 +141,18 @@ class UpstreamCall:
     @property
     def finish_reason(self) -> str:
         """The endpoint's finish reason, `stop` if it gave none."""
-        return (self._reader.finish_reason if self._reader else None) or "stop"
+        reason = (self._reader.finish_reason if self._reader else None) or "stop"
+        return safe_identifier(reason, self._secrets) or UNKNOWN_FINISH
 
     @property
     def upstream_id(self) -> str:
         """The endpoint's own id of the response."""
-        return self._reader.upstream_id if self._reader else ""
+        return safe_identifier(self._reader.upstream_id, self._secrets) if self._reader else ""
 
     @property
     def fingerprint(self) -> str:
         """The `system_fingerprint` of the response."""
-        return self._reader.fingerprint if self._reader else ""
+        return safe_identifier(self._reader.fingerprint, self._secrets) if self._reader else ""
 
     @property
     def lag_s(self) -> float:
@@ -163,11 +170,13 @@ class UpstreamCall:
             EndpointError: The endpoint failed.
             RequestRefused: The endpoint rejected the request.
         """
-        self._headers = headers
+        self._headers, self._secrets = headers, self.endpoint.secrets(headers)
+        if self._secrets.in_answers:
+            self._redactor = AnswerRedactor(self._secrets)
         try:
             await self._read_to_first_token(body)
         except (EndpointError, RequestRefused) as error:
-            redact_sent_secrets(error, self.endpoint.entry, headers)
+            redact_error(error, self._secrets)
             raise
 
     def forward_to(self, sink: Sink, on_forwarded: Callable[[RawChunk], None]) -> None:
@@ -182,7 +191,12 @@ class UpstreamCall:
         assert self._reader is not None
         if self._phase < FINISHING:
             self._forwarder = _Forwarder(
-                sink, self._reader, self._deadline, self._timeouts.idle_timeout_s, on_forwarded
+                sink,
+                self._reader,
+                self._deadline,
+                self._timeouts.idle_timeout_s,
+                on_forwarded,
+                self._redactor,
             )
 
     async def read_items(self) -> Sequence[StreamItem]:
@@ -217,12 +231,12 @@ class UpstreamCall:
                     self._raise_unless_complete(error, reader)
             items = self._parse(data, reader)
             if items:
-                return items
+                return items if self._redactor is None else self._redactor.items(items)
         return ()
 
     def interruption(self, error: EndpointError | RequestRefused) -> EndpointError:
         """Return the error that interrupted the answer; a rejection within it is malformed."""
-        redact_sent_secrets(error, self.endpoint.entry, self._headers)
+        redact_error(error, self._secrets)
         if isinstance(error, RequestRefused):
             return EndpointMalformed(error.alias, "error_body", error.detail)
         return error
@@ -360,7 +374,7 @@ class UpstreamCall:
 class _Forwarder:
     """The sink between the upstream body and the client's: lets plain events through."""
 
-    __slots__ = ("_deadline", "_idle_timeout_s", "_on_forwarded", "_reader", "_sink")
+    __slots__ = ("_deadline", "_idle_timeout_s", "_on_forwarded", "_reader", "_redactor", "_sink")
 
     def __init__(
         self,
@@ -369,13 +383,16 @@ class _Forwarder:
         deadline: Deadline,
         idle_timeout_s: float,
         on_forwarded: Callable[[RawChunk], None],
+        redactor: AnswerRedactor | None,
     ) -> None:
-        self._sink, self._reader = sink, reader
+        self._sink, self._reader, self._redactor = sink, reader, redactor
         self._deadline, self._idle_timeout_s = deadline, idle_timeout_s
         self._on_forwarded = on_forwarded
 
     def try_write(self, data: bytes) -> bool:
         """See `Sink.try_write`. Nearly every token of a passthrough stream takes only this way."""
+        if self._redactor is not None and not self._redactor.is_clean(data):
+            return False
         chunk = self._reader.match_plain(data)
         if chunk is None or not self._sink.try_write(chunk.data):
             return False

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from akash_gradio.domain.redaction import REMOVED, SecretFilter, redact
+from akash_gradio.domain.known_secrets import REMOVED
+from akash_gradio.domain.redaction import SecretFilter, redact
 
 KEY = "correct-horse-battery"
 

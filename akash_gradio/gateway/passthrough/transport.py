@@ -357,7 +357,7 @@ def _request_headers(
     """Return the headers beside `DEFAULT_HEADERS`, by lower-case names.
 
     The model's override ours, and the endpoint's override both. Secrets become text only
-    here and in `redact_sent_secrets`.
+    here and in `request_secrets`.
     """
     # A compressed stream arrives in large pieces; a list of models can be compressed.
     headers = {"accept-encoding": "gzip, deflate, br" if body is None else "identity"}
