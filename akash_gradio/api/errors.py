@@ -68,6 +68,10 @@ TEXTS: Final[Mapping[str, ErrorText]] = {
     "request_too_large": ErrorText(
         "The body is larger than {limit_mib} MiB.", code="request_too_large"
     ),
+    "body_too_slow": ErrorText("The body arrived too slowly.", code="request_timeout"),
+    "bodies_full": ErrorText(
+        "The server is receiving too many large requests.", SERVER, "overloaded"
+    ),
     "body_lone_surrogate": ErrorText("The body contains half of a surrogate pair."),
     "body_not_utf8": ErrorText("The body is not UTF-8."),
     "body_nested_too_deeply": ErrorText("The body is nested too deeply."),

@@ -87,3 +87,18 @@ OPEN_BLOCK_COST_CHARACTERS: Final = 40_000
 """Cost of a block that is still growing. What follows is shown as plain text until the answer is
 complete, because rendering a block costs its whole length each time. A list of 300 items costs as
 much."""
+
+# ── Bodies of requests that are being read ───────────────────────────────────────────────────
+
+BODIES_BYTES: Final = 128_000_000
+"""All bodies that are in memory at once. Eight of the longest chats fit, and memory stays below the
+600 MB of docs/deployment.md when they are parsed."""
+
+UNCOUNTED_BODY_BYTES: Final = 64_000
+"""A complete body up to this size isn't counted: a message without a long history."""
+
+BODY_PACE_S: Final = 20.0
+"""Seconds within which `BODY_PACE_BYTES` of an unfinished body must arrive."""
+
+BODY_PACE_BYTES: Final = 20_000
+"""1 kB/s: a tenth of the slowest mobile connections (GPRS and EDGE have 10 to 30 kB/s)."""

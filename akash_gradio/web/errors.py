@@ -77,7 +77,7 @@ def _can_retry(error: UserError) -> bool:
     if isinstance(error, errors.AkashGradioError):
         final = errors.RequestRefused | errors.UnknownModel | errors.NotAllowed
         return not isinstance(error, final)
-    return error.code == "shutting_down"
+    return error.code in ("shutting_down", "bodies_full")
 
 
 def _error_text(error: UserError) -> texts.ErrorText:

@@ -1,7 +1,7 @@
 """The security middleware that every request passes. It is plain ASGI, so streams aren't buffered.
 
 Requests are refused in this order: paths that are not in the table of routes, requests for another
-host, cross-site requests, bodies that are too large, requests without a session. `/v1`, `/healthz`
+host, cross-site requests, requests without a session. `/v1`, `/healthz`
 and `/metrics` have their own keys and limits, and their responses are not changed.
 """
 
@@ -30,14 +30,7 @@ from akash_gradio.http.asgi import (
     send_json,
     send_not_found,
 )
-from akash_gradio.http.body import (
-    BodyError,
-    BodyTooLarge,
-    BoundedReceive,
-    body_limit,
-    check_content_length,
-    drain_body,
-)
+from akash_gradio.http.body import LEASE, PROCESS_BODIES, BodyError, BodyLease, drain_body
 from akash_gradio.http.compression import MIN_BYTES, choose_encoding, compress
 from akash_gradio.http.hosts import HostRules
 from akash_gradio.http.locality import is_local_request, is_proxied
@@ -129,34 +122,26 @@ class SecurityMiddleware:
             CURRENT_VISITOR.set(ANONYMOUS)  # the API identifies its clients by their keys
             await self._app(scope, receive, send)
             return
-        is_allowed = is_allowed_origin(scope, self._rules.allowed_origins)
-        scope = {**scope, CROSS_SITE_ALLOWED: is_allowed}
-        limit = body_limit(route_path(scope))
-        body = BoundedReceive(receive, limit)
-        response = SecuredResponse(
-            route, scope, send, self._rules, body, self._visitors, self._transform_html
-        )
-        error: BodyError | None
-        try:
-            check_content_length(scope, limit)
-            await self._admit(route, scope, body, response.send)
-        except Exception as exception:
-            error = exception if isinstance(exception, BodyError) else body.error
-            if error is None:
-                raise
-        else:
-            error = body.error
-        if error is not None and not response.started:
-            await self._refuse_body(response.send_own, error)
+        session = self._sign_in.sessions.session(scope)
+        visitor = self._visitors.visitor(scope, session.user if session else "")
+        CURRENT_VISITOR.set(visitor)
+        with PROCESS_BODIES.lease(visitor.network or visitor.id) as lease:
+            is_allowed = is_allowed_origin(scope, self._rules.allowed_origins)
+            scope = {**scope, CROSS_SITE_ALLOWED: is_allowed, LEASE: lease}
+            response = SecuredResponse(
+                route, scope, send, self._rules, lease, self._visitors, self._transform_html
+            )
+            try:
+                await self._admit(route, scope, receive, response.send)
+            except BodyError as error:
+                if not response.started:
+                    await self._refuse(response.send, error.status, error.code, **error.facts)
 
     async def _admit(
         self, route: OpenRoute | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Identify the visitor, and pass the request on to the page if it is admitted."""
+        """Pass the request on to the page if the visitor may use the route."""
         sessions = self._sign_in.sessions
-        session = sessions.session(scope)
-        visitor = self._visitors.visitor(scope, session.user if session else "")
-        CURRENT_VISITOR.set(visitor)
         access = route.access if route is not None else Access.SESSION
         if access is Access.STARTUP and self._is_startup_check(scope):
             self._startup_checked = True
@@ -182,14 +167,7 @@ class SecurityMiddleware:
             return False
         return is_local_request(scope) or (server is not None and client[0] == server[0])
 
-    async def _refuse_body(self, send: Send, error: BodyError) -> None:
-        if isinstance(error, BodyTooLarge):
-            limit_mb = f"{error.limit / 1_000_000:.1f}"
-            await self._refuse(send, 413, "body_too_large", limit=limit_mb)
-        else:
-            await self._refuse(send, 408, "body_too_slow")
-
-    async def _refuse(self, send: Send, status: int, code: str, **facts: str) -> None:
+    async def _refuse(self, send: Send, status: int, code: str, **facts: object) -> None:
         """Send an error and close the connection, since the body wasn't read to its end."""
         await send_json(send, status, self._render_error(code, **facts), [("connection", "close")])
 
@@ -197,8 +175,7 @@ class SecurityMiddleware:
 class SecuredResponse:
     """Sends a response on with the page's security headers.
 
-    If reading the request's body failed, the app's response is dropped and the middleware sends an
-    error. HTML is buffered until it is complete, because its policy contains the hashes of its
+    HTML is buffered until it is complete, because its policy contains the hashes of its
     scripts. Nothing else is buffered, reports included: they have no scripts and can be long.
 
     Attributes:
@@ -211,11 +188,11 @@ class SecuredResponse:
         scope: Scope,
         send: Send,
         rules: OriginRules,
-        body: BoundedReceive,
+        lease: BodyLease,
         visitors: Visitors,
         transform_html: Callable[[bytes], bytes],
     ) -> None:
-        self._scope, self._send, self._rules, self._body = scope, send, rules, body
+        self._scope, self._send, self._rules, self._lease = scope, send, rules, lease
         self._visitors, self._transform_html = visitors, transform_html
         self._is_https = is_https(scope)
         self._is_report = route is not None and route.is_report
@@ -225,14 +202,10 @@ class SecuredResponse:
         self._html: list[bytes] = []
 
     async def send(self, message: Message) -> None:
-        """Send a message of the app."""
-        if self._body.error is None or self.started:
-            await self.send_own(message)
-
-    async def send_own(self, message: Message) -> None:
-        """Send a message of the middleware itself."""
+        """Send a message."""
         if message["type"] == "http.response.start":
             self.started = True
+            self._lease.release()  # the request was parsed
             if _media_type(message) == "text/html" and not self._is_report:
                 self._html_start = message
                 return

@@ -55,6 +55,8 @@ class PageHandler:
             response = await self._handler(request)
         except UserError as error:
             response = error_response(error)
+            if isinstance(error, http_body.BodyError) or error.status == 413:
+                response.headers["connection"] = "close"  # the rest of the body is unread
         except http_body.ClientDisconnected:
             return
         await response(scope, receive, send)
@@ -79,7 +81,7 @@ def _check_media_type(request: Request, accepts: str) -> None:
 async def read_body(
     request: Request, limit_bytes: int = CHAT_BODY_BYTES, *, error_code: str = "chat_too_long"
 ) -> bytes:
-    """Read the request's body.
+    """Read the request's body; it is counted until the response starts.
 
     Args:
         request: The request.
@@ -88,13 +90,18 @@ async def read_body(
 
     Raises:
         UserError: `error_code`, as soon as more than the limit arrived.
+        BodyError: The body arrived too slowly, or all bodies together are too large.
         ClientDisconnected: The client closed the connection.
     """
     try:
-        return await http_body.read_body(request.receive, limit_bytes=limit_bytes)
-    except http_body.BodyTooLarge:
-        limit = f"{limit_bytes / 1_000_000:.1f}"
-        raise UserError(error_code, {"limit": limit}, 413) from None
+        return await http_body.read_body(
+            request.receive,
+            limit_bytes=limit_bytes,
+            content_length=request.headers.get("content-length", ""),
+            lease=request.scope.get(http_body.LEASE),
+        )
+    except http_body.BodyTooLarge as error:
+        raise UserError(error_code, error.facts, 413) from None
 
 
 async def read_parsed(request: Request, work: WorkPool, parse: Callable[[bytes], Result]) -> Result:

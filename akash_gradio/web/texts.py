@@ -792,6 +792,9 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     "body_too_slow": ErrorText(
         "The request arrived too slowly.", "Check your connection and try again."
     ),
+    "bodies_full": ErrorText(
+        "The server is receiving too many large requests.", "Try again in a few seconds."
+    ),
     "sign_in_required": ErrorText(
         "Your session has ended.", "Sign in again. What you wrote is kept."
     ),

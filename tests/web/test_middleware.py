@@ -4,13 +4,11 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from akash_gradio.http.asgi import Message, Scope
-from akash_gradio.http.body import CHAT_BODY_BYTES, DEFAULT_BODY_BYTES
 from akash_gradio.http.security_headers import MAX_CACHED_BYTES, _cached_policy, page_policy
 from tests.web.client import PAGE, RecordedRequests, client, security_stack, wrap
 
@@ -159,16 +157,6 @@ def test_a_drawing_runs_no_script() -> None:
     assert "sandbox" in client().get("/page/drawing").headers["content-security-policy"]
 
 
-def test_a_gigabyte_is_refused_by_its_announced_length() -> None:
-    requests = RecordedRequests()
-    gigabyte = {"content-length": str(10**9)}
-    for path in ("/gradio_api/upload", "/page/reply", "/"):
-        response = client(requests=requests).post(path, headers=gigabyte)
-        assert response.status_code == 413
-        assert response.headers["connection"] == "close"
-    assert requests.bodies == []
-
-
 def test_paths_of_gradio_that_the_page_does_not_use_are_not_found() -> None:
     requests = RecordedRequests()
     visitor = client(requests=requests)
@@ -223,31 +211,6 @@ async def test_only_gradio_itself_may_check_that_its_server_has_started(
     }
     await wrap(security_stack())(scope, receive, send)
     assert statuses[0] == status
-
-
-@pytest.mark.parametrize(
-    ("path", "limit"), [("/page/body", CHAT_BODY_BYTES), ("/static/x", DEFAULT_BODY_BYTES)]
-)
-def test_a_gigabyte_without_an_announced_length_is_cut_at_the_limit(path: str, limit: int) -> None:
-    sent_chunks = 0
-
-    def endless() -> Iterator[bytes]:
-        nonlocal sent_chunks
-        while sent_chunks < 1_000:
-            sent_chunks += 1
-            yield bytes(1_000_000)
-
-    requests = RecordedRequests()
-    response = client(requests=requests).post(path, content=endless())
-    assert response.status_code == 413
-    assert requests.bodies == []
-
-
-def test_a_body_within_the_limit_arrives_complete() -> None:
-    requests = RecordedRequests()
-    body = bytes(DEFAULT_BODY_BYTES)
-    assert client(requests=requests).post("/static/x", content=body).text == "read"
-    assert requests.bodies == [DEFAULT_BODY_BYTES]
 
 
 def test_responses_of_the_api_get_no_security_headers() -> None:
