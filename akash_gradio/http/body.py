@@ -141,6 +141,10 @@ class BodyBudget:
     When they are too many, unfinished bodies of the sender with the most bytes are given up, the
     largest first. So they take no place from other senders. A body that is small and complete isn't
     counted.
+
+    Attributes:
+        total_bytes: Most counted bytes.
+        held_bytes: The bytes that are counted now.
     """
 
     def __init__(self, total_bytes: int = BODIES_BYTES) -> None:
@@ -149,7 +153,7 @@ class BodyBudget:
         Args:
             total_bytes: Most counted bytes.
         """
-        self._total_bytes = total_bytes
+        self.total_bytes = total_bytes
         self._leases: set[BodyLease] = set()
         self.held_bytes = 0
 
@@ -173,10 +177,10 @@ class BodyBudget:
         self._leases.add(lease)
         lease.size += size
         self.held_bytes += size
-        if self.held_bytes > self._total_bytes:
+        if self.held_bytes > self.total_bytes:
             for victim in self._largest_first():
                 victim.evict()
-                if self.held_bytes <= self._total_bytes * EVICTED_TO:
+                if self.held_bytes <= self.total_bytes * EVICTED_TO:
                     break
             if lease.evicted:
                 raise BodiesFull

@@ -12,6 +12,7 @@ from akash_gradio.domain.loopback import is_loopback_host
 LocalityCheck = Callable[[Mapping[str, Any]], bool]
 """Returns whether a request, given by its ASGI scope, is a local one."""
 
+_OLD_VERSIONS: Final = frozenset({"0.9", "1.0"})
 _PROXY_HEADERS: Final = frozenset(
     {
         b"forwarded", b"via", b"max-forwards", b"cdn-loop", b"client-ip", b"true-client-ip",
@@ -61,7 +62,7 @@ def is_local_request(scope: Mapping[str, Any]) -> bool:
     has_host = False
     for name, value in scope["headers"]:
         if name == b"host":
-            if not _names_loopback(b"//" + value):
+            if has_host or not _names_loopback(b"//" + value):
                 return False
             has_host = True
         elif name == b"origin" and not _names_loopback(value):
@@ -71,7 +72,7 @@ def is_local_request(scope: Mapping[str, Any]) -> bool:
 
 def is_proxied(scope: Mapping[str, Any]) -> bool:
     """Return whether a request shows that it came through a proxy; the absence proves nothing."""
-    if scope.get("http_version") == "1.0":
+    if scope.get("http_version") in _OLD_VERSIONS:
         return True
     return any(_is_proxy_header(name) for name, _ in scope["headers"])
 
