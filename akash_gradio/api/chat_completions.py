@@ -51,7 +51,7 @@ async def complete(
         ClientDisconnected: The client closed the connection before its body was complete.
     """
     client = auth.authenticate(call.scope)
-    request = parse_chat_request(await _read_body(call), client.models)
+    request = parse_chat_request(await _read_body(call, client.name), client.models)
     if not client.may_use(request.model):
         raise UnknownModel(request.model)
     if client.limited:
@@ -68,12 +68,13 @@ async def complete(
     await cancel_on_connection_lost(_forward(call, gateway, request), connection)
 
 
-async def _read_body(call: HttpCall) -> bytes:
+async def _read_body(call: HttpCall, key_name: str) -> bytes:
     try:
         return await read_body(
             call.receive,
             limit_bytes=MAX_BODY_BYTES,
             content_length=call.header("content-length"),
+            owner=f"key:{key_name}",
         )
     except BodyTooLarge as error:
         facts = {"limit_mib": error.limit // 1024 // 1024}
