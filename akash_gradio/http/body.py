@@ -94,7 +94,7 @@ class BodyLease:
         else:
             return parts[0] if len(parts) == 1 else b"".join(parts)
         finally:
-            # Whoever holds the exception holds this frame, and must not hold the body.
+            # An exception keeps this frame alive, which must not keep the body alive.
             parts.clear()
             self._deadline = None
 

@@ -219,7 +219,7 @@ async def test_many_pipelined_requests_are_answered_in_order(server: Server) -> 
 # ── slow heads and bodies ────────────────────────────────────────────────────
 
 
-class ImpatientProtocol(ServerProtocol):
+class QuickTimeoutProtocol(ServerProtocol):
     __slots__ = ()
     head_timeout_s = 0.3
 
@@ -248,7 +248,7 @@ async def closes(
 
 @pytest.mark.parametrize("data", [b"", b"GET /he", b"GET / HTTP/1.1\r\nX: "], ids=repr)
 async def test_a_head_that_never_ends_is_given_up(data: bytes) -> None:
-    async with running("page", protocol=ImpatientProtocol) as server:
+    async with running("page", protocol=QuickTimeoutProtocol) as server:
         assert await closes(server, data)
 
 
