@@ -23,6 +23,7 @@ from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
 LONGEST: Final = 60
 """`DEFAULT_MAX_TOKENS`."""
 TOKEN_S: Final = 0.002
+LONGEST_VISIT_S: Final = 300.0
 PRICE: Final = 10.0
 """US dollars per million tokens, in and out."""
 HOST: Final = b"127.0.0.1:7860"
@@ -260,7 +261,8 @@ async def spend(
             Visitor(asgi_apps[n % replicas], n, seed * 1000 + n, words, ledger)
             for n in range(visitors)
         ]
-        await asyncio.gather(*(visitor.visit(requests) for visitor in people))
+        async with asyncio.timeout(LONGEST_VISIT_S):
+            await asyncio.gather(*(visitor.visit(requests) for visitor in people))
         for app in apps:
             await app.page.deps.runs.runs.close()  # type: ignore[union-attr]
         await stub.wait_for_idle(within_s=60)
