@@ -114,7 +114,7 @@ class ProbeClient:
         try:
             async with self._client.stream(
                 "GET" if request.body is None else "POST",
-                (request.base or self._target.entry.url) + request.path,
+                self._target.url(request),
                 headers=self._target.headers(wrong_key=request.wrong_key),
                 content=request.encoded,
             ) as response:

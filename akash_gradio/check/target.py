@@ -63,6 +63,12 @@ class Target:
             headers["authorization"] = f"Bearer {WRONG_KEY}"
         return headers
 
+    def url(self, request: ProbeRequest) -> str:
+        """Return the URL of a request. Its query may contain secrets."""
+        if request.base:
+            return request.base + request.path
+        return self.entry.address(request.path)
+
     @property
     def has_key(self) -> bool:
         """Whether requests carry an API key, or a custom header that may be one."""
@@ -89,8 +95,7 @@ class Target:
         return cleaned if len(cleaned) <= MAX_QUOTE_LENGTH else f"{cleaned[:MAX_QUOTE_LENGTH]}…"
 
     def _command(self, request: ProbeRequest) -> str:
-        url = (request.base or self.entry.url) + request.path
-        parts = ["curl", "-sS", "-N", "-i", shlex.quote(url)]
+        parts = ["curl", "-sS", "-N", "-i", shlex.quote(self.url(request))]
         if request.wrong_key:
             parts.append(f"-H 'Authorization: Bearer {WRONG_KEY}'")
         elif self.entry.api_key is not None:

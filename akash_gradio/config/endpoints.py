@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -27,7 +27,9 @@ from akash_gradio.domain.model import Problem
 
 EMBEDDED_ALIAS: Final = "this-computer"
 """The name of the endpoint that serves the small model on this machine."""
-_API_PATHS: Final = ("/chat/completions", "/completions", "/models")
+_API_PATHS: Final = ("/chat/completions", "/completions", "/models", "/responses", "/embeddings")
+_VERSION: Final = re.compile(r"v\d+\w*")
+"""A segment of a path: `v1`, `v1beta`, `v4`."""
 _SECRET_FIELDS: Final = frozenset({"apiKey", "customHeaders", "url"})
 
 
@@ -35,7 +37,7 @@ class EndpointSettings(BaseModel):
     """A server that speaks the OpenAI-compatible protocol.
 
     Attributes:
-        url: The base URL, which ends in its version (`https://host/v1`) without a slash.
+        url: The base URL, as `base_url` returns it: `https://host/v1`, perhaps with a query.
         weight: Its relative share of the requests among the endpoints of its priority; 0 drains it.
         priority: Lower ones are used first.
         models: The catalog ids that it serves; None for those that its `/v1/models` lists.
@@ -49,7 +51,7 @@ class EndpointSettings(BaseModel):
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, strict=True
     )
 
-    url: str
+    url: str = Field(repr=False)
     api_key: SecretStr | None = None
     weight: int = Field(1, ge=0, le=1_000_000)
     priority: int = Field(1, ge=0)
@@ -67,6 +69,20 @@ class EndpointSettings(BaseModel):
     def accepts_parameter(self, _name: str) -> bool:
         """Return whether a sampling parameter may be sent to it."""
         return True
+
+    def address(self, path: str) -> str:
+        """Return the URL of a path below the base URL, with the query of the configuration."""
+        base, mark, query = self.url.partition("?")
+        return f"{base}{path}{mark}{query}"
+
+    def shown_address(self, path: str) -> str:
+        """Return `address` without the values of the query that may be secret, for the log."""
+        parts = urlsplit(self.address(path))
+        query = "&".join(
+            f"{name}={value if _is_version_name(name) else '[hidden]'}"
+            for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        )
+        return f"{parts.scheme}://{parts.netloc}{parts.path}{'?' if query else ''}{query}"
 
     @field_validator("url")
     @classmethod
@@ -112,10 +128,11 @@ def _check_header_value(value: str) -> None:
 
 
 def base_url(url: str) -> str:
-    """Return an endpoint's base URL with its version, from any of its usual forms.
+    """Return an endpoint's base URL, from any of the forms in which vendors document it.
 
-    `https://h`, `https://h/`, `https://h/v1` and `https://h/v1/chat/completions` all become
-    `https://h/v1`.
+    The paths of the API follow it directly. `/v1` is added, unless the path shows where the API
+    is: it has a version (`/v1beta/openai`, `/api/paas/v4`), a query (`/openai/deployments/d?
+    api-version=…`), or it ended in a path of the API (`/chat/completions`), which is removed.
 
     Raises:
         ValueError: The URL can't be used; the message is a hint.
@@ -132,16 +149,40 @@ def base_url(url: str) -> str:
         raise ValueError(messages.URL_CREDENTIALS)
     if not parts.hostname or re.search(r"[\s\\\x00-\x1f]", parts.netloc + parts.path):
         raise ValueError(messages.URL_HOST)
-    if parts.query or parts.fragment:
-        raise ValueError(messages.URL_QUERY)
+    if parts.fragment or not re.fullmatch(r"[\x21-\x7e]*", parts.query):
+        raise ValueError(messages.URL_FRAGMENT)
     if port == 0:
         raise ValueError(messages.URL_PORT)
-    path = parts.path.rstrip("/")
+    written = path = parts.path.rstrip("/")
     for suffix in _API_PATHS:
         path = path.removesuffix(suffix).rstrip("/")
-    if not re.search(r"/v\d+\w*$", path):
-        path += "/v1"
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    is_complete = path != written or _has_version(path) or (path and parts.query)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}{path}{'' if is_complete else '/v1'}{query}"
+
+
+def alternative_url(url: str) -> str | None:
+    """Return the base URL to try when there is no API at this one: with or without `/v1`.
+
+    Args:
+        url: As `base_url` returned it.
+
+    Returns:
+        None if the path ends in another version.
+    """
+    base, mark, query = url.partition("?")
+    if base.endswith("/v1"):
+        return f"{base.removesuffix('/v1')}{mark}{query}"
+    return None if _VERSION.fullmatch(base.rpartition("/")[2]) else f"{base}/v1{mark}{query}"
+
+
+def _has_version(path: str) -> bool:
+    return any(_VERSION.fullmatch(segment) for segment in path.split("/"))
+
+
+def _is_version_name(name: str) -> bool:
+    """Return whether a query parameter selects a version, so that it is no secret."""
+    return "version" in name.lower()
 
 
 def read_endpoints(

@@ -52,7 +52,7 @@ URL_SCHEME: Final = "must start with https:// or http://"
 URL_PORT: Final = "must have a port from 1 to 65535"
 URL_HOST: Final = "must have a valid host, as in https://host/v1"
 URL_CREDENTIALS: Final = "must not contain a user or password; put the key into apiKey"
-URL_QUERY: Final = "must not contain a ? or # or anything after it"
+URL_FRAGMENT: Final = "must not contain a # or spaces after the ?"
 
 # COST_PER_DAY
 NO_PRICES: Final = (

@@ -17,6 +17,7 @@ from akash_gradio.gateway.transport import Transport, UpstreamResponse, request_
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
 
+MODELS_PATH: Final = "/models"
 TIMEOUT_S: Final = 10.0
 MAX_LIST_BYTES: Final = 8 << 20
 MAX_MODELS: Final = 5_000
@@ -50,7 +51,7 @@ async def fetch_models(
     try:
         async with asyncio.timeout(TIMEOUT_S):
             response = await transport.open(
-                entry, "/models", None, headers=EMPTY_MAPPING, connect_timeout_s=connect_timeout_s
+                entry, MODELS_PATH, None, headers=EMPTY_MAPPING, connect_timeout_s=connect_timeout_s
             )
             try:
                 body = await _read_all(entry.name, response)

@@ -7,13 +7,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
+from akash_gradio.config.endpoints import alternative_url
 from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
 from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.domain.known_secrets import KnownSecrets
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
+from akash_gradio.domain.redaction import redact
 from akash_gradio.gateway.endpoint_health import KEY, EndpointHealth
 from akash_gradio.gateway.failure_policy import Scope, judge
 from akash_gradio.gateway.policies import Candidate
@@ -52,6 +55,7 @@ class Endpoint:
         self._learned: dict[str, Capabilities] = {}
         self._freed = asyncio.Event()
         self._secrets: dict[tuple[tuple[str, str], ...], KnownSecrets] = {}
+        self._logged_addresses: set[str] = set()
 
     def secrets(self, model_headers: Mapping[str, str]) -> KnownSecrets:
         """Return the secrets of a request to it.
@@ -144,6 +148,36 @@ class Endpoint:
             return False
         self.accepts_usage = False
         return True
+
+    def switch_address(self, error: EndpointError | RequestRefused) -> bool:
+        """Switch to the URL with or without `/v1`, if there is no API at the present one.
+
+        Returns:
+            Whether it was switched, so that the request is repeated. False once it has worked.
+        """
+        if not isinstance(error, EndpointRefused) or error.kind is not FailureKind.WRONG_URL:
+            return False
+        other = alternative_url(self.entry.url)
+        is_redirect = error.upstream_status < 400
+        if other is None or is_redirect or self.health.worked:
+            return False
+        self.entry = self.entry.model_copy(update={"url": other})
+        return True
+
+    def name_wrong_address(self, error: EndpointError | RequestRefused, path: str) -> None:
+        """Add the path at which there is no API to the error, and log the whole address once.
+
+        Visitors see the error, and only the operator sees the log.
+        """
+        if not isinstance(error, EndpointRefused) or error.kind is not FailureKind.WRONG_URL:
+            return
+        address = self.entry.shown_address(path)
+        requested = redact(urlsplit(address).path)
+        error.detail = f"There is no API at {requested}. {error.detail}".strip()
+        if address not in self._logged_addresses:
+            self._logged_addresses.add(address)
+            facts = {"endpoint": self.alias, "status": error.upstream_status, "address": address}
+            logger.warning("endpoint.wrong_address", extra=facts)
 
     def record_reachable(self) -> None:
         """Record a response that shows that the server runs."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from akash_gradio.domain.errors import (
     AkashGradioError,
     EndpointError,
+    EndpointRefused,
     EndpointTimeout,
     EndpointUnreachable,
     NoEndpoint,
@@ -19,7 +20,7 @@ from akash_gradio.domain.errors import (
 )
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
-from akash_gradio.gateway.discovery import fetch_models
+from akash_gradio.gateway.discovery import MODELS_PATH, fetch_models
 from akash_gradio.gateway.endpoint import Endpoint
 from akash_gradio.gateway.failure_policy import Scope, judge
 from akash_gradio.gateway.policies import POLICIES, CurrentWeights
@@ -188,9 +189,7 @@ class EndpointPool:
         self, endpoint: Endpoint, transport: Transport, connect_timeout_s: float
     ) -> None:
         try:
-            models = await fetch_models(
-                transport, endpoint.entry, connect_timeout_s=connect_timeout_s
-            )
+            models = await _fetch_models(endpoint, transport, connect_timeout_s)
         except (EndpointError, RequestRefused) as error:
             endpoint.record_list_failure(error)
             logger.debug(
@@ -211,6 +210,26 @@ class EndpointPool:
 
     def _discovered_endpoints(self) -> list[Endpoint]:
         return [endpoint for endpoint in self._endpoints.values() if endpoint.entry.models is None]
+
+
+async def _fetch_models(
+    endpoint: Endpoint, transport: Transport, connect_timeout_s: float
+) -> tuple[ServedModel, ...]:
+    """Fetch the models that an endpoint lists, also at its URL with or without `/v1`."""
+    entry = endpoint.entry
+    try:
+        return await fetch_models(transport, entry, connect_timeout_s=connect_timeout_s)
+    except EndpointRefused as error:
+        endpoint.name_wrong_address(error, MODELS_PATH)
+        if not endpoint.switch_address(error):
+            raise
+        try:
+            return await fetch_models(
+                transport, endpoint.entry, connect_timeout_s=connect_timeout_s
+            )
+        except (EndpointError, RequestRefused):
+            endpoint.entry = entry
+            raise error from None
 
 
 async def probe_endpoint(

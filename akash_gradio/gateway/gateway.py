@@ -45,7 +45,7 @@ from akash_gradio.gateway.receipt_recorder import ReceiptRecorder
 from akash_gradio.gateway.request_state import RequestState, Step
 from akash_gradio.gateway.selection import Selection
 from akash_gradio.gateway.transport import Transport
-from akash_gradio.gateway.upstream_call import Timeouts, UpstreamCall
+from akash_gradio.gateway.upstream_call import CHAT_PATH, Timeouts, UpstreamCall
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -257,6 +257,7 @@ class Gateway:
         """Call an endpoint, up to the first token. None if it failed and a next step follows."""
         card = self._cards(model)
         payload = codec.encode(endpoint, model, card)
+        repeating = state.repeating
         if not state.was_called(model):
             self._selection.budget(model).earn(self._clock())
         timeouts = self._whole_response_timeouts if codec.expects_whole_response else self._timeouts
@@ -283,10 +284,14 @@ class Gateway:
             await call.open(payload.body, card.custom_headers if card else EMPTY_MAPPING)
             opened = True
         except (EndpointError, RequestRefused) as error:
+            endpoint.name_wrong_address(error, CHAT_PATH)
             _log_failure(call, error)
             if isinstance(error, RequestRefused) and endpoint.is_usage_rejection(error):
                 endpoint.health.record_rejection(model, call.probe)
                 state.close_attempt(error, error.upstream_status)
+                state.repeat_at_once(Step(model=model, endpoint=endpoint))
+            elif not repeating and endpoint.switch_address(error):
+                state.close_attempt(error, _status_of(call, error))
                 state.repeat_at_once(Step(model=model, endpoint=endpoint))
             else:
                 self._fail_attempt(state, call, error)

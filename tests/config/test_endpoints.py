@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 from akash_gradio.config.endpoints import (
     EMBEDDED_ALIAS,
     EndpointSettings,
+    alternative_url,
     base_url,
     read_endpoints,
     read_short_form,
@@ -296,10 +297,40 @@ def test_any_json_gives_endpoints_or_problems(raw: Any) -> None:
         ("https://h/v1//chat/completions", "https://h/v1"),
         ("https://h/v1/models", "https://h/v1"),
         ("https://h/v1/completions", "https://h/v1"),
-        ("https://h/chat/completions", "https://h/v1"),
+        ("https://h/chat/completions", "https://h"),
         ("https://h/api", "https://h/api/v1"),
         ("https://chatapi.akash.network/api/v1", "https://chatapi.akash.network/api/v1"),
-        ("https://h/v1beta/openai", "https://h/v1beta/openai/v1"),
+        # As vendors document them: Gemini, DeepInfra, Azure, Groq, OpenRouter, Perplexity,
+        # Cloudflare, z.ai, Volcano, Novita, Cohere, Vertex AI, Bedrock, Databricks.
+        (
+            "https://generativelanguage.googleapis.com/v1beta/openai/",
+            "https://generativelanguage.googleapis.com/v1beta/openai",
+        ),
+        ("https://api.deepinfra.com/v1/openai", "https://api.deepinfra.com/v1/openai"),
+        ("https://r.openai.azure.com/openai/v1/", "https://r.openai.azure.com/openai/v1"),
+        (
+            "https://r.openai.azure.com/openai/deployments/d?api-version=2024-10-21",
+            "https://r.openai.azure.com/openai/deployments/d?api-version=2024-10-21",
+        ),
+        (
+            "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=1",
+            "https://r.openai.azure.com/openai/deployments/d?api-version=1",
+        ),
+        ("https://api.groq.com/openai/v1", "https://api.groq.com/openai/v1"),
+        ("https://openrouter.ai/api/v1", "https://openrouter.ai/api/v1"),
+        ("https://api.perplexity.ai/chat/completions", "https://api.perplexity.ai"),
+        ("https://h/client/v4/accounts/a/ai/v1", "https://h/client/v4/accounts/a/ai/v1"),
+        ("https://h/v1/account/gateway/openai", "https://h/v1/account/gateway/openai"),
+        ("https://api.z.ai/api/paas/v4/", "https://api.z.ai/api/paas/v4"),
+        ("https://ark.cn-beijing.volces.com/api/v3", "https://ark.cn-beijing.volces.com/api/v3"),
+        ("https://api.novita.ai/v3/openai", "https://api.novita.ai/v3/openai"),
+        ("https://api.cohere.ai/compatibility/v1", "https://api.cohere.ai/compatibility/v1"),
+        ("https://h/v1/projects/p/locations/l/endpoints/openapi",) * 2,
+        ("https://h/openai/v1", "https://h/openai/v1"),
+        ("https://h/serving-endpoints/chat/completions", "https://h/serving-endpoints"),
+        ("https://h?key=1", "https://h/v1?key=1"),
+        ("https://h/v1?key=1", "https://h/v1?key=1"),
+        ("https://h/v1/models?key=1", "https://h/v1?key=1"),
         ("https://h/v2", "https://h/v2"),
         ("http://localhost:8000", "http://localhost:8000/v1"),
         ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
@@ -357,8 +388,8 @@ def test_a_hint_does_not_repeat_the_url(text: str) -> None:
         ("https://user:pass@h/v1", "must not contain a user or password"),
         ("https://key@h/v1", "must not contain a user or password"),
         ("https://@h/v1", "must not contain a user or password"),
-        ("https://h/v1?key=1", "must not contain a ? or #"),
-        ("https://h/v1#x", "must not contain a ? or #"),
+        ("https://h/v1?key=1 2", "must not contain a # or spaces after the ?"),
+        ("https://h/v1#x", "must not contain a # or spaces after the ?"),
         ("https://h:99999", "must have a port from 1 to 65535"),
         ("https://h:0", "must have a port from 1 to 65535"),
         ("https://h:port", "must have a port from 1 to 65535"),
@@ -371,6 +402,35 @@ def test_a_url_that_cannot_be_used_raises_with_a_hint(written: str, hint: str) -
         base_url(written)
     assert str(caught.value).startswith(hint)
     assert "secret" not in str(caught.value)
+
+
+def test_the_query_of_a_url_is_kept_on_every_path() -> None:
+    endpoint = one(url="https://h/openai/deployments/d?api-version=1")
+    assert endpoint.address("/chat/completions") == (
+        "https://h/openai/deployments/d/chat/completions?api-version=1"
+    )
+    assert one(url="https://h").address("/models") == "https://h/v1/models"
+
+
+def test_an_address_is_shown_without_secret_values_of_its_query() -> None:
+    endpoint = one(url="https://h/v1?api-version=1&key=planted&empty=")
+    assert endpoint.shown_address("/models") == (
+        "https://h/v1/models?api-version=1&key=[hidden]&empty=[hidden]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "other"),
+    [
+        ("https://h/v1", "https://h"),
+        ("https://h", "https://h/v1"),
+        ("https://h/v1?key=1", "https://h?key=1"),
+        ("https://h/v1/openai", "https://h/v1/openai/v1"),
+        ("https://h/api/v3", None),
+    ],
+)
+def test_the_alternative_to_a_url_has_or_lacks_the_version(url: str, other: str | None) -> None:
+    assert alternative_url(url) == other
 
 
 def test_the_short_form_does_not_look_up_variables() -> None:

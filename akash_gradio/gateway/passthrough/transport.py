@@ -121,7 +121,7 @@ class HttpTransport:
     ) -> UpstreamResponse:
         """See `Transport.open`."""
         failure: EndpointError
-        url = entry.url + path
+        url = entry.address(path)
         try:
             self._check_literal_address(url)
             request_headers = _request_headers(entry, headers, body)
