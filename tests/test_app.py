@@ -96,11 +96,12 @@ def test_the_operator_signs_in_checks_an_endpoint_and_signs_out() -> None:
         assert client.get("/page/check").status_code == 403
 
 
-def test_the_page_knows_who_signed_in() -> None:
+async def test_the_page_knows_who_signed_in() -> None:
     _, page = build(SIGN_IN="huggingface", OAUTH_CLIENT_ID="client-1")
     _, cookie = page.security.sign_in.sessions.cookie(LOCAL, Session(user="Ann"))
     scope = {**LOCAL, "headers": [(b"cookie", cookie.partition(";")[0].encode())]}
-    views = [boot_view(page.deps, request_scope) for request_scope in (LOCAL, scope)]
+    sessions = page.security.sign_in.sessions
+    views = [boot_view(page.deps, await sessions.identify(each)) for each in (LOCAL, scope)]
     assert [(v["signed_in"], v["user"]) for v in views] == [(False, ""), (True, "Ann")]
 
 

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
+from akash_gradio.auth.signed_out import SignedOut
 from akash_gradio.auth.signing import Signer, read_cookie, set_cookie
+from akash_gradio.http.asgi import Scope
 from akash_gradio.quota.counters import LocalCounters
 from akash_gradio.quota.limiter import RateLimit, RateLimiter
 
 COOKIE: Final = "ag_session"
+CURRENT: Final = "akash_gradio.session"
+"""Key of the ASGI scope: the request's session, once `SessionAuth.identify` has found it."""
 SESSION_S: Final = 7 * 86_400
 """Length of a session, in seconds."""
 USER_SESSION_S: Final = 86_400
@@ -36,10 +42,12 @@ class Session:
     Attributes:
         user: User name of the account, "" for the access token or the password.
         operator: Whether the operator's password was given.
+        id: Identifies the session, so that it can be ended; random by default.
     """
 
     user: str = ""
     operator: bool = False
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
 
 class SessionAuth:
@@ -59,6 +67,7 @@ class SessionAuth:
         password: str = "",
         allow_list: str = "",
         limiter: RateLimiter | None = None,
+        signed_out_file: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Initialize the sessions.
@@ -69,14 +78,16 @@ class SessionAuth:
             password: The operator's password, "" if none is configured.
             allow_list: A fingerprint of the accounts that may sign in, "" if none may.
             limiter: Counts attempts; a separate one in this process by default.
+            signed_out_file: Where ended sessions are kept, see `SignedOut`.
             clock: Unix time in seconds.
         """
         self._signer, self._clock = signer, clock
         self._token, self._password = token, password
         self._limiter = limiter or RateLimiter(LocalCounters(clock))
+        self._signed_out = SignedOut(self._limiter, SESSION_S, signed_out_file, clock)
         self.accepts_users = bool(allow_list)
         fingerprints = "".join(map(_fingerprint, (token, password, allow_list)))
-        self._purpose = f"{COOKIE}:{fingerprints}"
+        self._purpose = f"{COOKIE}:2:{fingerprints}"
 
     @property
     def required(self) -> bool:
@@ -94,12 +105,25 @@ class SessionAuth:
         return bool(self._token)
 
     def session(self, scope: Mapping[str, Any]) -> Session | None:
-        """Return the session of a request, None without a valid one."""
+        """Return the session of a request that `identify` has read, None without one."""
+        session: Session | None = scope.get(CURRENT)
+        return session
+
+    async def identify(self, scope: Scope) -> Scope:
+        """Return the scope with the request's session, if it has a valid one that wasn't ended."""
         value = self._signer.read(self._purpose, read_cookie(scope, COOKIE), self._clock())
-        if value is None:
-            return None
-        kind, _, user = value.partition(":")
-        return Session(user=user, operator=kind == "host")
+        session = None
+        if value is not None:
+            kind, session_id, user = value.split(":", 2)
+            if not await self._signed_out.contains(session_id):
+                session = Session(user=user, operator=kind == "host", id=session_id)
+        return {**scope, CURRENT: session}
+
+    async def end(self, scope: Mapping[str, Any]) -> None:
+        """End the session of a request, at all replicas."""
+        session = self.session(scope)
+        if session is not None:
+            await self._signed_out.add(session.id)
 
     def admits(self, scope: Mapping[str, Any]) -> bool:
         """Return whether a request has a session, or needs none."""
@@ -145,7 +169,7 @@ class SessionAuth:
 
     def cookie(self, scope: Mapping[str, Any], session: Session) -> tuple[str, str]:
         """Return the header that sets the cookie of a session."""
-        value = f"{'host' if session.operator else 'visitor'}:{session.user}"
+        value = f"{'host' if session.operator else 'visitor'}:{session.id}:{session.user}"
         max_age_s = USER_SESSION_S if session.user else SESSION_S
         signed = self._signer.sign(self._purpose, value, self._clock() + max_age_s)
         return set_cookie(scope, COOKIE, signed, max_age_s)

@@ -96,6 +96,7 @@ class SignIn:
         if path.startswith(f"{SIGN_IN_PATH}/") and self._oauth is not None:
             await self._oauth(scope, receive, send)
         elif path == SIGN_OUT_PATH and method == "POST":
+            await self.sessions.end(scope)
             await send_redirect(send, "../", [self.sessions.expired_cookie(scope)])
         elif path == SIGN_IN_PATH and method == "POST":
             await self._try_secret(scope, receive, send)

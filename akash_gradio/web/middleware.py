@@ -122,6 +122,7 @@ class SecurityMiddleware:
             CURRENT_VISITOR.set(ANONYMOUS)  # the API identifies its clients by their keys
             await self._app(scope, receive, send)
             return
+        scope = await self._sign_in.sessions.identify(scope)
         session = self._sign_in.sessions.session(scope)
         visitor = self._visitors.visitor(scope, session.user if session else "")
         CURRENT_VISITOR.set(visitor)

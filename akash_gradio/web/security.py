@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from akash_gradio.auth.http_client import Fetch, fetch
@@ -21,6 +21,9 @@ from akash_gradio.http.shutdown import RunningRequests
 from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.web.middleware import OriginRules, RenderError, SecurityMiddleware
 from akash_gradio.web.route_table import RouteTable
+
+SIGNED_OUT_FILE: Final = "signed-out-sessions"
+"""In DATA_DIR."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,7 @@ def build_security_stack(
         password=_reveal(settings.admin_password),
         allow_list=allow_list.fingerprint if settings.requires_sign_in else "",
         limiter=limiter,
+        signed_out_file=settings.data_dir / SIGNED_OUT_FILE if settings.data_dir else None,
     )
     oauth = None
     if settings.requires_sign_in and settings.oauth_client_id:

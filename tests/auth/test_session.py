@@ -4,15 +4,20 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from akash_gradio.auth.session import SESSION_S, SIGN_IN_LIMIT, SessionAuth
+from akash_gradio.auth.signed_out import SignedOut
 from akash_gradio.auth.signing import Signer
 from akash_gradio.domain.errors import LimitReached
 from akash_gradio.http.asgi import Message, Scope
+from akash_gradio.quota.counters import LocalCounters
+from akash_gradio.quota.limiter import RateLimiter
 from akash_gradio.web import texts
+from akash_gradio.web.security import SIGNED_OUT_FILE, SecurityStack
 from tests.web.client import BrowserResponse, RecordedRequests, client, security_stack, wrap
 
 TOKEN, PASSWORD = "let-me-in-9f3", "host-only-7b2"
@@ -153,20 +158,80 @@ async def test_a_session_expires_and_a_changed_token_ends_it() -> None:
     assert session is not None
     _, cookie = before.cookie({"headers": [], "scheme": "http"}, session)
     scope = cookie_scope(cookie.partition(";")[0])
-    assert before.admits(scope)
-    assert not SessionAuth(signer, token="two", clock=clock).admits(scope)
+    after = SessionAuth(signer, token="two", clock=clock)
+    assert before.admits(await before.identify(scope))
+    assert not after.admits(await after.identify(scope))
     clock.now += SESSION_S + 1
-    assert not before.admits(scope)
+    assert not before.admits(await before.identify(scope))
 
 
-def test_the_operators_password_is_separate_from_the_token() -> None:
+def copied_cookie(browser: TestClient, stack: SecurityStack) -> TestClient:
+    """Return another browser with a copy of the session's cookie."""
+    thief = client(stack=stack, address="192.0.2.99")
+    thief.cookies.set("ag_session", browser.cookies["ag_session"])
+    return thief
+
+
+@pytest.mark.parametrize("secret", [TOKEN, PASSWORD])
+def test_signing_out_ends_the_session_and_not_only_the_cookie(secret: str) -> None:
+    stack = security_stack(LOCKED)
+    visitor, other = client(stack=stack), client(stack=stack)
+    sign_in(visitor, secret)
+    sign_in(other, secret)
+    thief = copied_cookie(visitor, stack)
+    assert thief.get("/").status_code == 200
+    assert visitor.post("/page/sign-out").status_code == 303
+    assert thief.get("/").status_code == 303
+    assert thief.get("/page/boot").status_code == 401
+    assert other.get("/").status_code == 200  # another session of the same secret
+
+
+def test_an_ended_session_stays_ended_after_a_restart(tmp_path: Path) -> None:
+    variables = {**LOCKED, "DATA_DIR": str(tmp_path)}
+    before, after = (security_stack(variables, signer=Signer("the same")) for _ in range(2))
+    visitor = client(stack=before)
+    sign_in(visitor)
+    kept = copied_cookie(visitor, after)
+    assert kept.get("/").status_code == 200
+    visitor.post("/page/sign-out")
+    assert kept.get("/").status_code == 303  # a second process with the same folder
+    restarted = security_stack(variables, signer=Signer("the same"))
+    thief = client(stack=restarted)
+    thief.cookies.set("ag_session", kept.cookies["ag_session"])
+    assert thief.get("/").status_code == 303
+    (file,) = [path for path in tmp_path.iterdir() if path.name == SIGNED_OUT_FILE]
+    assert file.stat().st_mode & 0o077 == 0
+
+
+async def test_a_folder_that_is_not_writable_prevents_no_sign_out(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    signed_out = SignedOut(RateLimiter(LocalCounters()), 60.0, blocked / "sessions")
+    await signed_out.add("one")
+    assert await signed_out.contains("one")
+    assert not await signed_out.contains("two")
+
+
+async def test_ended_sessions_are_forgotten_when_they_would_have_expired(tmp_path: Path) -> None:
+    clock, file = Clock(), tmp_path / "sessions"
+    await SignedOut(RateLimiter(LocalCounters()), 60.0, file, clock).add("one")
+    clock.now += 61
+    later = SignedOut(RateLimiter(LocalCounters()), 60.0, file, clock)
+    assert not await later.contains("one")
+    file.write_bytes(b"\xff broken\nno-time\n")
+    assert not await later.contains("no-time")
+
+
+async def test_the_operators_password_is_separate_from_the_token() -> None:
     stack = security_stack(LOCKED)
     visitor, operator = client(stack=stack), client(stack=stack)
     sign_in(visitor)
-    scope = cookie_scope(f"ag_session={visitor.cookies['ag_session']}")
+    unread = cookie_scope(f"ag_session={visitor.cookies['ag_session']}")
+    scope = await stack.sign_in.sessions.identify(unread)
     assert (stack.signed_in(scope), stack.is_operator(scope)) == (True, False)
     sign_in(operator, PASSWORD)
-    scope = cookie_scope(f"ag_session={operator.cookies['ag_session']}")
+    unread = cookie_scope(f"ag_session={operator.cookies['ag_session']}")
+    scope = await stack.sign_in.sessions.identify(unread)
     assert stack.is_operator(scope)
     assert operator.get("/").status_code == 200
     assert texts.SIGN_IN["password_hint"] in client(stack=stack).get("/page/sign-in?as=host").text

@@ -236,3 +236,17 @@ async def test_replicas_share_the_limit_of_sign_in_attempts(replicas: Replicas) 
     for number in range(attempts):
         assert await status(number, f"guess-{number}") == 401
     assert [await status(number, TOKEN) for number in range(2)] == [429] * 2
+
+
+async def test_a_session_that_ended_at_one_replica_ended_at_all(replicas: Replicas) -> None:
+    signer, clients = Signer("the same"), []
+    for counters in replicas:
+        stack = security_stack({"ACCESS_TOKEN": TOKEN}, counters=counters, signer=signer)
+        transport = httpx.ASGITransport(wrap(stack))
+        clients.append(httpx.AsyncClient(transport=transport, base_url="http://page.example"))
+    one, two = clients
+    await one.post("/page/sign-in", data={"secret": TOKEN})
+    two.cookies.set("ag_session", one.cookies["ag_session"])
+    assert (await two.get("/page/boot")).status_code == 200
+    await one.post("/page/sign-out")
+    assert (await two.get("/page/boot")).status_code == 401
