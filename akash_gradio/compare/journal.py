@@ -32,6 +32,10 @@ _ERRORS: Final = {
 """Reason → code and HTTP status; others have the code `run_not_saved`."""
 
 
+_DAMAGED: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+"""What reading JSON of another form raises."""
+
+
 class JournalError(UserError):
     """The file can't be used.
 
@@ -63,7 +67,9 @@ class Journal:
         self._path, self._database, self._max_bytes = path, database, max_bytes
         self._lock = threading.RLock()
         self.used_at = time.monotonic()
-        self.plan = plan_from(self.fact("plan"))
+        plan = self.fact("plan")
+        with self._using():
+            self.plan = plan_from(plan)
 
     @classmethod
     def create(cls, path: Path, plan: Plan, *, max_bytes: int | None = None, **facts: Any) -> Self:
@@ -135,9 +141,9 @@ class Journal:
         with self._using():
             query = "SELECT value FROM facts WHERE name = ?"
             stored = self._database.execute(query, (name,)).fetchone()
-        if stored is None and name == "plan":
-            raise JournalError(self._path, "not_a_run")
-        return json.loads(stored[0]) if stored else default
+            if stored is None and name == "plan":
+                raise JournalError(self._path, "not_a_run")
+            return json.loads(stored[0]) if stored else default
 
     def set_facts(self, **facts: Any) -> None:
         """Store more values with the run, of JSON's types."""
@@ -191,7 +197,7 @@ class Journal:
         with self._using():
             query = "SELECT row FROM rows WHERE number = ?"
             stored = self._database.execute(query, (number,)).fetchone()
-        return row_from(json.loads(stored[0])) if stored else None
+            return row_from(json.loads(stored[0])) if stored else None
 
     def rows(self) -> Iterator[Row]:
         """Yield every row in the order of task numbers, with one in memory at a time."""
@@ -230,6 +236,8 @@ def journal_errors(path: Path) -> Iterator[None]:
     """Convert errors of the database and of the file system to JournalError."""
     try:
         yield
+    except _DAMAGED as error:
+        raise JournalError(path, "not_a_run") from error
     except (sqlite3.Error, OSError) as error:
         message = str(error)
         reason = type(error).__name__

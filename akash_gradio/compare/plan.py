@@ -212,7 +212,20 @@ def plan_dict(plan: Plan) -> dict[str, Any]:
 
 
 def plan_from(data: Mapping[str, Any]) -> Plan:
-    """Return the plan that `plan_dict` serialized."""
+    """Return the plan that `plan_dict` serialized.
+
+    Raises:
+        ValueError: It has another form; so do KeyError, TypeError and AttributeError.
+    """
+    texts = [text for prompt in data["prompts"] for text in (prompt["id"], prompt["text"])]
+    texts += [prompt["system"] for prompt in data["prompts"]]
+    texts += [text for lane in data["lanes"] for text in (lane["model"], lane["system"])]
+    texts += [lane["endpoint"] or "" for lane in data["lanes"]]
+    numbers = (data["repeats"], data["seed"])
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise ValueError("a text is missing")
+    if not all(type(number) is int for number in numbers) or not 0 < numbers[0] <= MAX_REPEATS:
+        raise ValueError("a number is wrong")
     return Plan(
         prompts=tuple(_prompt_from(prompt) for prompt in data["prompts"]),
         lanes=tuple(

@@ -75,7 +75,11 @@ _NAMES_BEFORE_0_2: Final = {
 
 
 def row_from(data: Mapping[str, Any]) -> Row:
-    """Return the row that `row_dict` serialized, now or in version 0.1."""
+    """Return the row that `row_dict` serialized, now or in version 0.1.
+
+    Raises:
+        ValueError: It has another form; so do KeyError, TypeError and AttributeError.
+    """
     checks = tuple(
         CheckResult(check=Check(kind=CheckKind(kind), value=value), passed=passed)
         for kind, value, passed in data["checks"]

@@ -24,7 +24,7 @@ from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta
 from akash_gradio.domain.known_secrets import KnownSecrets, StreamRedactor
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 
-_IDENTIFIER: Final = re.compile(r"[\w.:/@+=-]{1,128}", re.ASCII)
+_IDENTIFIER: Final = re.compile(r"[\w.:/@+=\[\]-]{1,128}", re.ASCII)
 _MARKS: Final = tuple(
     f'"{name}":{blank}"'.encode()
     for name in ("content", "reasoning_content", "reasoning")
@@ -56,7 +56,7 @@ def safe_identifier(text: str, secrets: KnownSecrets) -> str:
     """Return an identifier that an endpoint sent, "" if it has another form or holds a secret.
 
     Args:
-        text: At most 128 letters, digits and `_.:/@+=-`.
+        text: At most 128 letters, digits and `_.:/@+=[]-`.
         secrets: The secrets of the request.
     """
     return text if _IDENTIFIER.fullmatch(text) and secrets.redact(text) == text else ""

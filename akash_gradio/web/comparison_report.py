@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from akash_gradio.compare.lanes import LETTERS
 from akash_gradio.compare.plan import Lane, Plan
@@ -14,6 +14,7 @@ from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.compare.ranking import Ranking
 from akash_gradio.compare.reports.report import Report, ReportFormat
 from akash_gradio.compare.rows import OK, Row
+from akash_gradio.domain.dates import to_utc
 from akash_gradio.domain.receipt import Count, Receipt
 from akash_gradio.web.schemas import SettingsSchema, build_sampling, remove_nul
 
@@ -56,7 +57,7 @@ class AnswerSchema(_Schema):
         facts: Its receipt, None without one.
     """
 
-    requested_at: AwareDatetime
+    requested_at: Annotated[AwareDatetime, AfterValidator(to_utc)]
     text: str = ""
     reasoning: str = ""
     stopped: bool = False
@@ -156,7 +157,7 @@ def _row(lanes: Sequence[ComparedLaneSchema], plan: Plan, number: int) -> Row | 
     return Row(
         number=number,
         outcome=FAILED if answer.failed else STOPPED if answer.stopped else OK,
-        began=answer.requested_at.astimezone(UTC).isoformat(timespec="seconds"),
+        began=answer.requested_at.isoformat(timespec="seconds"),
         answer=remove_nul(answer.text),
         reasoning=remove_nul(answer.reasoning),
         error=answer.failed,

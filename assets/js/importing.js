@@ -96,6 +96,10 @@ function ownVersion(version, at) {
     model: short(version.model) ?? "",
     model_name: short(version.model_name) ?? short(version.model) ?? "",
     receipt: readReceipt(version.receipt),
+    thought_s: Number.isFinite(version.thought_s) ? version.thought_s : undefined,
+    left_out: Number.isInteger(version.left_out) ? version.left_out : undefined,
+    ...Object.fromEntries(["stopped", "edited", "continued"].map((flag) => [flag, version[flag] === true])),
+    settings: plain(version.settings),
     error: isText(version.error?.title) ? { title: version.error.title, hint: String(hintOf(version.error)), details: "", retry: true } : undefined,
   };
 }
@@ -154,7 +158,8 @@ function contentOf(message) {
 const isText = (value) => typeof value === "string";
 const list = (value) => (Array.isArray(value) ? value : []);
 const short = (value) => (isText(value) && value ? value.slice(0, 300) : undefined);
-const time = (value, now) => (Number.isFinite(value) && value > 0 ? value : now);
+const LAST_TIME = 8.64e15; // the latest time that a Date can hold
+const time = (value, now) => (Number.isFinite(value) && value > 0 && value <= LAST_TIME ? value : now);
 
 function check(value, fits, why, at) {
   if (!fits(value)) throw new InvalidChat(why, at);

@@ -19,14 +19,23 @@ const isCustom = (value) => typeof value === "number" || Array.isArray(value);
 /** Split stop sequences, one per line; at most four are sent. */
 export const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean).slice(0, 4);
 
-/** Return settings in the current format and ranges. Older chats have null or text for unset parameters. */
+/** Return settings in the current format and ranges. Those of older chats and of imported files can be anything. */
 function normalize(values) {
-  const known = { ...DEFAULTS, ...values };
-  for (const name of WHOLE) known[name] ??= "catalog";
-  for (const name of PARAMETERS) known[name] = clamp(name, known[name]);
-  const { stop } = known;
-  if (!Array.isArray(stop) && stop !== "endpoint") known.stop = stop && stop !== "catalog" ? lines(stop) : "catalog";
-  return known;
+  const { system, reasoning_effort, stream, whole, ...given } = values ?? {};
+  return {
+    system: typeof system === "string" ? system : "",
+    ...Object.fromEntries(PARAMETERS.map((name) => [name, parameter(name, given[name])])),
+    reasoning_effort: typeof reasoning_effort === "string" ? reasoning_effort : "endpoint",
+    stream: stream !== false,
+    whole: whole === true,
+  };
+}
+
+/** Return a parameter's state or value; older chats have null or text for unset ones. */
+function parameter(name, value) {
+  if (value === "endpoint" || value === "catalog") return value;
+  if (name === "stop") return Array.isArray(value) ? value.filter((text) => typeof text === "string").slice(0, 4) : (typeof value === "string" && value) ? lines(value) : "catalog";
+  return Number.isFinite(value) && (!WHOLE.includes(name) || Number.isInteger(value)) ? clamp(name, value) : "catalog";
 }
 
 /** Describe settings that differ from the defaults: "temperature 0.2", "system prompt". */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,113 @@ def test_an_akash_chat_export_is_imported_and_its_errors_are_listed(page: Page) 
     expect(answer_text(page)).to_have_text("Hi there")
     expect(page.locator(".thoughts .prose-block")).to_have_text("So.")
     assert "not valid JSON" in import_file(page, "# no").inner_text()
+
+
+WHOLE_CHAT: dict[str, Any] = {
+    "id": "x",
+    "title": "A chat",
+    "created": 1,
+    "updated": 2,
+    "model": "single-00",
+    "pinned": False,
+    "folder": "",
+    "settings": {
+        "system": "Be brief.",
+        "temperature": 0.5,
+        "top_p": "catalog",
+        "max_tokens": 100,
+        "seed": 1,
+        "stop": ["END"],
+        "presence_penalty": "endpoint",
+        "frequency_penalty": 0,
+        "reasoning_effort": "high",
+        "stream": True,
+        "whole": False,
+    },
+    "turns": [
+        {
+            "id": "u",
+            "role": "user",
+            "text": "Hello",
+            "attachments": [{"kind": "text", "name": "a.txt", "text": "A", "size": 1}],
+        },
+        {
+            "id": "a",
+            "role": "assistant",
+            "shown": 0,
+            "versions": [
+                {
+                    "id": "v",
+                    "text": "Hi there",
+                    "reasoning": "So.",
+                    "thought_s": 2,
+                    "model": "single-00",
+                    "model_name": "Llama",
+                    "stopped": False,
+                    "edited": False,
+                    "continued": False,
+                    "left_out": 0,
+                    "settings": {"temperature": 0.5},
+                    "error": {"title": "It broke.", "hint": "Try again."},
+                    "receipt": {
+                        "line": ["eu-1"],
+                        "flags": ["edited"],
+                        "rows": [["Endpoint", "eu-1"]],
+                        "attempts": [{"endpoint": "eu-1", "seconds": 1, "outcome": "ok"}],
+                        "total_s": 1,
+                    },
+                }
+            ],
+        },
+    ],
+}
+ODD_VALUES: tuple[Any, ...] = (7, None, "x", [7], {"a": [{}]})
+
+
+def odd_chats(value: Any = WHOLE_CHAT) -> Iterator[Any]:
+    """Yield copies of a value with something else in one place, for each place in turn."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from ({**value, name: odd} for odd in odd_chats(item))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from ([*value[:place], odd, *value[place + 1 :]] for odd in odd_chats(item))
+    yield from ODD_VALUES
+
+
+def test_an_imported_chat_opens_whatever_is_in_one_of_its_places(page: Page) -> None:
+    open_page(page)
+    chats = [chat for chat in odd_chats() if isinstance(chat, dict) and "turns" in chat]
+    chats = [
+        {**chat, "id": f"odd-{number}", "title": f"odd {number}", "folder": ""}
+        for number, chat in enumerate(chats)
+    ]
+    status = import_file(page, {"format": "akash-gradio chats", "version": 1, "chats": chats})
+    expect(status).to_contain_text("chats imported.", timeout=60_000)
+    page.keyboard.press("Escape")
+    opened, problems = page.evaluate(
+        """async (count) => {
+          const { akashGradio } = window;
+          const problems = [];
+          let opened = 0;
+          for (let number = 0; number < count; number++) {
+            const id = `odd-${number}`;
+            if (!akashGradio.history.entry(id)) continue; // it was skipped
+            opened++;
+            try {
+              await akashGradio.openChat(id);
+              await akashGradio.thread.show(akashGradio.chat, akashGradio.model());
+              if (!document.querySelector("#thread .turn")) problems.push(`${id} is empty`);
+            } catch (error) {
+              problems.push(`${id}: ${error}`);
+            }
+          }
+          return [opened, problems];
+        }""",
+        len(chats),
+    )
+    assert problems == []
+    assert opened > len(chats) / 2
 
 
 PROMPT = "(name) => window.akashGradio.prompts.prompts.put({ id: name, name, text: name })"

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Protocol
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
+from akash_gradio.domain.dates import to_utc
 from akash_gradio.domain.errors import UserError
 
 MAX_LABEL_CHARACTERS: Final = 300
@@ -82,7 +91,7 @@ class _SentVote(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     id: Annotated[_Id, Field(min_length=1)]
-    when: AwareDatetime
+    when: Annotated[AwareDatetime, AfterValidator(to_utc)]
     a: _Label
     b: _Label
     outcome: Outcome
@@ -112,7 +121,7 @@ def parse_votes(data: Iterable[Any]) -> tuple[Vote, ...]:
 def _vote(sent: _SentVote) -> Vote:
     if sent.a == sent.b:
         raise ValueError("a and b are the same lane")
-    return Vote(**sent.model_dump() | {"when": sent.when.astimezone(UTC)})
+    return Vote(**sent.model_dump())
 
 
 def _first_problem(error: ValidationError) -> str:
