@@ -37,7 +37,6 @@ from akash_gradio.embedded.supervisor import EmbeddedEndpoint
 from akash_gradio.embedded.weights import embedded_model_id
 from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.gateway.callables import FunctionEndpoint, FunctionTransport
-from akash_gradio.gateway.passthrough.transport import load_http_client
 from akash_gradio.http.address import address_error, browser_host
 from akash_gradio.http.locality import locality_check
 from akash_gradio.logs import configure_logging, drop_unused_record_fields
@@ -466,7 +465,6 @@ def _serve_api(app: App) -> None:
     raise_file_limit()
     config = api_server_config(app)
     config.load()
-    load_http_client(skip_certificates=True)
     # Exclude permanent objects from garbage collection; answers create hardly any cycles.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
@@ -489,7 +487,6 @@ def _launch_blocks(app: App, page: Page) -> Blocks:
     from akash_gradio.http.server_protocol import ServerProtocol
 
     blocks = _build_blocks(app)
-    load_http_client()  # before `launch`, which waits at most 5 s for the server to start
     blocks.launch(**_launch_options(app, page))
     raise_file_limit()
     blocks.server.config.http_protocol_class = ServerProtocol

@@ -12,16 +12,13 @@ A request can be answered through ASGI messages. It is also the `ClientConnectio
 from __future__ import annotations
 
 import asyncio
-import http
-import logging
-import re
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import httptools
 
-from akash_gradio.http.asgi import CONNECTION_EXTENSION, ASGIApp, Message, Scope
+from akash_gradio.http.asgi import Scope
+from akash_gradio.http.server_request import ServerRequest, plain_response
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -31,38 +28,19 @@ HEAD_TIMEOUT_S: Final = 20.0
 """Seconds for a request head, from the start of the connection, from its first byte, or from
 the end of the last response; also for the rest of a body that its response didn't wait for."""
 MAX_HEAD_BYTES: Final = 64 * 1024
+"""Largest head of a request, and of what follows its body."""
+CHUNK_FRAMING_BYTES: Final = 16
+"""Bytes around a chunk that aren't counted."""
 MAX_BUFFERED_BYTES: Final = 64 * 1024
 """Unread bytes of one body above which the connection isn't read."""
 MAX_PIPELINED: Final = 16
 """Requests that one connection may send ahead, a bound of its memory. Further ones aren't
 answered, and the connection is closed after the last answer, as RFC 9112, 9.3.2 permits."""
 
-_INVALID_NAME: Final = re.compile(rb'[\x00-\x20\x7f()<>@,;:\[\]={}\\"]').search
-_INVALID_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 _NEVER: Final = float("inf")
 
-logger = logging.getLogger("uvicorn.error")
-
-
-def _status_line(status: int) -> bytes:
-    try:
-        phrase = http.HTTPStatus(status).phrase
-    except ValueError:
-        phrase = ""
-    return f"HTTP/1.1 {status} {phrase}\r\n".encode()
-
-
-_STATUS_LINES: Final = {status: _status_line(status) for status in range(100, 600)}
-
-
-def _plain_response(status: int, text: str) -> bytes:
-    """Return a whole response, after which the connection is closed."""
-    head = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\n"
-    return _STATUS_LINES[status] + f"{head}connection: close\r\n\r\n{text}".encode()
-
-
-_INVALID_REQUEST: Final = _plain_response(400, "Invalid HTTP request received.")
-_HEAD_TOO_LARGE: Final = _plain_response(431, "The request's headers are too large.")
+_INVALID_REQUEST: Final = plain_response(400, "Invalid HTTP request received.")
+_HEAD_TOO_LARGE: Final = plain_response(431, "The request's headers are too large.")
 
 
 class ServerProtocol(asyncio.Protocol):
@@ -83,7 +61,7 @@ class ServerProtocol(asyncio.Protocol):
         "_deadline",
         "_error",
         "_expects_continue",
-        "_head_bytes",
+        "_framing_bytes",
         "_headers",
         "_in_head",
         "_loop",
@@ -113,14 +91,15 @@ class ServerProtocol(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self.requests: list[_Request] = []
+        self.requests: list[ServerRequest] = []
         self._config, self._server_state, self._app_state = config, server_state, app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._parser: Any = httptools.HttpRequestParser(self)
-        self._receiving: _Request | None = None
+        self._receiving: ServerRequest | None = None
         """The request whose body is being received."""
         self._in_head = False
-        self._head_bytes = 0
+        self._framing_bytes = 0
+        """Bytes received since the last part of a body, or of the head."""
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
@@ -163,6 +142,7 @@ class ServerProtocol(asyncio.Protocol):
         if self._stopped:
             return
         headers = self._headers
+        self._framing_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # the request is answered without an upgrade
@@ -170,8 +150,12 @@ class ServerProtocol(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._stopped:
                 self._reject(_INVALID_REQUEST)
-        if self._in_head:
-            self._count_head(data, began=self._headers is not headers)
+        if self._framing_bytes < 0:
+            self._framing_bytes = 0
+        elif self._framing_bytes > MAX_HEAD_BYTES and not self._stopped:
+            self._reject(_HEAD_TOO_LARGE)  # httptools has no limit for a header or a trailer
+        if self._in_head and self._headers is not headers and not self.requests:
+            self._set_deadline(self.head_timeout_s)
 
     def pause_writing(self) -> None:
         """Let `send` wait: the client reads too slowly."""
@@ -191,7 +175,7 @@ class ServerProtocol(asyncio.Protocol):
         if len(self.requests) > MAX_PIPELINED:
             self._stop()
             return
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._framing_bytes = True, 0
         self._url, self._headers, self._expects_continue = b"", [], False
 
     def on_url(self, url: bytes) -> None:
@@ -208,11 +192,11 @@ class ServerProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Add the request to those that are answered in turn."""
-        self._in_head = False
+        self._in_head, self._framing_bytes = False, 0
         if self._stopped:
             return
         version = self._parser.get_http_version()
-        request = self._receiving = _Request(
+        request = self._receiving = ServerRequest(
             self,
             self._scope(version),
             keep_alive=version != "1.0" and self._parser.should_keep_alive(),
@@ -225,6 +209,7 @@ class ServerProtocol(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Append a part of the body of the request that is received."""
+        self._framing_bytes -= len(body) + CHUNK_FRAMING_BYTES
         request = self._receiving
         if request is not None and request.add_body(body) > MAX_BUFFERED_BYTES:
             self._pause_reading()
@@ -279,7 +264,7 @@ class ServerProtocol(asyncio.Protocol):
             self._reading = True
             self.transport.resume_reading()
 
-    def finish(self, request: _Request) -> None:
+    def finish(self, request: ServerRequest) -> None:
         """Go on after the last byte of a response: with the next request, or idle."""
         self._server_state.total_requests += 1
         self.requests.remove(request)
@@ -296,22 +281,13 @@ class ServerProtocol(asyncio.Protocol):
             self._set_deadline(self._config.timeout_keep_alive if idle else self.head_timeout_s)
             self.resume_reading()
 
-    def _count_head(self, data: bytes, *, began: bool) -> None:
-        """Limit a head that the data didn't complete; `began` if it began within the data."""
-        if not began:
-            self._head_bytes += len(data)
-        elif not self.requests:
-            self._set_deadline(self.head_timeout_s)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._reject(_HEAD_TOO_LARGE)
-
-    def _start(self, request: _Request) -> None:
+    def _start(self, request: ServerRequest) -> None:
         tasks = self._server_state.tasks
         task = self._loop.create_task(request.run(self._config.loaded_app))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def _close(self, request: _Request) -> None:
+    def _close(self, request: ServerRequest) -> None:
         """Close after the last response, once the client has sent the whole body."""
         if self._error:
             self.transport.write(self._error)
@@ -404,229 +380,6 @@ class DirectProtocol(ServerProtocol):
 
     __slots__ = ()
     offers_connection = True
-
-
-class _Request:
-    """One request and its response."""
-
-    __slots__ = (
-        "_body",
-        "_body_ended",
-        "_body_taken",
-        "_callback",
-        "_chunked",
-        "_connection",
-        "_expects_continue",
-        "_left",
-        "_waiter",
-        "complete",
-        "disconnected",
-        "keep_alive",
-        "scope",
-        "started",
-    )
-
-    def __init__(
-        self, connection: ServerProtocol, scope: Scope, *, keep_alive: bool, expects_continue: bool
-    ) -> None:
-        self.scope, self.keep_alive = scope, keep_alive
-        self.started = self.complete = self.disconnected = False
-        self._connection, self._expects_continue = connection, expects_continue
-        self._body: bytes | bytearray = b""
-        self._body_ended = self._body_taken = False
-        self._chunked = False
-        self._left = 0
-        """Bytes of a response with a length that are still to be sent."""
-        self._waiter: asyncio.Future[None] | None = None
-        self._callback: Callable[[], object] | None = None
-        if connection.offers_connection:
-            scope["extensions"] = {CONNECTION_EXTENSION: self}
-
-    async def run(self, app: ASGIApp) -> None:
-        """Run the app, and end a response that it left incomplete."""
-        try:
-            await app(self.scope, self.receive, self.send)
-        except BaseException as error:  # the server cancels it at its end
-            logger.error("Exception in ASGI application\n", exc_info=error)
-        if self.complete or self.disconnected:
-            return
-        if self.started:
-            self._connection.transport.close()
-            return
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        await self.send({"type": "http.response.body", "body": b"Internal Server Error"})
-
-    # For the connection.
-
-    def add_body(self, data: bytes) -> int:
-        """Append received bytes. Returns how many are buffered."""
-        if self.complete or self.disconnected:
-            return 0
-        if not self._body:
-            self._body = data
-        else:
-            if not isinstance(self._body, bytearray):
-                self._body = bytearray(self._body)
-            self._body += data
-        self._wake()
-        return len(self._body)
-
-    def end_body(self) -> None:
-        """End the body."""
-        self._body_ended = True
-        self._wake()
-        if self.complete and not self.keep_alive:
-            self._connection.transport.close()
-
-    def disconnect(self) -> None:
-        """Notify the app that the client has left."""
-        self.disconnected = True
-        self._wake()
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            callback()
-
-    # ASGI.
-
-    async def receive(self) -> Message:
-        """Return the next part of the body; after the last one, wait for the client to leave."""
-        while not (self.disconnected or self.complete):
-            if self._body or (self._body_ended and not self._body_taken):
-                body, self._body = bytes(self._body), b""
-                self._body_taken = self._body_ended
-                return {"type": "http.request", "body": body, "more_body": not self._body_ended}
-            if self._expects_continue:
-                self._expects_continue = False
-                self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            if not self._body_ended:
-                self._connection.resume_reading()
-            if self._waiter is None or self._waiter.done():
-                self._waiter = self._connection.loop.create_future()
-            await asyncio.shield(self._waiter)  # two tasks may wait
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        """Send the head or a part of the body of the response."""
-        if not self.disconnected:
-            await self._connection.drain()
-        if self.disconnected:
-            return
-        kind = message["type"]
-        if not self.started:
-            if kind != "http.response.start":
-                raise RuntimeError(f"expected http.response.start, got {kind}")
-            self._send_head(message["status"], message.get("headers", ()))
-        elif self.complete or kind != "http.response.body":
-            raise RuntimeError(f"unexpected {kind}")
-        else:
-            self._send_body(message.get("body", b""), message.get("more_body", False))
-
-    # `ClientConnection`, see gateway/passthrough/sink.py.
-
-    def try_write(self, data: bytes) -> bool:
-        """See `Sink.try_write`: write a chunk of a response that has begun."""
-        connection = self._connection
-        if (
-            not self._chunked
-            or self.complete
-            or self.disconnected
-            or connection.write_paused
-            or not data
-        ):
-            return False
-        connection.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-        return True
-
-    def try_respond(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
-        """See `ClientConnection.try_respond`."""
-        connection = self._connection
-        if (
-            self.started
-            or self.disconnected
-            or connection.write_paused
-            or not self._body_ended
-            or not self.keep_alive
-            or self.scope["method"] == "HEAD"
-        ):
-            return False
-        self.started = True
-        lines = [b"%b: %b\r\n" % pair for pair in (*connection.default_headers, *headers)]
-        length = b"content-length: %d\r\n\r\n" % len(body)
-        connection.transport.write(b"".join((_STATUS_LINES[200], *lines, length, body)))
-        self._finish()
-        return True
-
-    def set_disconnect_callback(self, callback: Callable[[], object]) -> None:
-        """See `DisconnectNotifier.set_disconnect_callback`."""
-        self._callback = callback
-        if self.disconnected:
-            self._connection.loop.call_soon(self.disconnect)
-
-    def clear_disconnect_callback(self, callback: Callable[[], object]) -> None:
-        """See `DisconnectNotifier.clear_disconnect_callback`."""
-        if self._callback is callback:
-            self._callback = None
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def _send_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self.started = True
-        lines = [_STATUS_LINES[status]]
-        has_length = has_close = False
-        for name, value in (*self._connection.default_headers, *headers):
-            name = name.lower()
-            if _INVALID_NAME(name) or _INVALID_VALUE(value):
-                raise RuntimeError("invalid response header")
-            if name == b"content-length":
-                has_length, self._left = True, int(value)
-            elif name == b"transfer-encoding":
-                continue  # chosen below, as HTTP/1.0 has none
-            elif name == b"connection" and b"close" in value.lower():
-                has_close, self.keep_alive = True, False
-            lines.append(b"%b: %b\r\n" % (name, value))
-        has_body = self.scope["method"] != "HEAD" and status not in (204, 304)
-        if not has_body:
-            self._left = 0
-        elif not has_length:
-            self._chunked = self.scope["http_version"] != "1.0"
-            self._left = -1
-            self.keep_alive = self.keep_alive and self._chunked
-        if self._expects_continue and not self._body_ended:
-            self.keep_alive = False  # the client may or may not send the body now
-        if self._chunked:
-            lines.append(b"transfer-encoding: chunked\r\n")
-        if not self.keep_alive and not has_close:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
-        self._connection.transport.write(b"".join(lines))
-
-    def _send_body(self, body: bytes, more: bool) -> None:
-        transport = self._connection.transport
-        if self._chunked:
-            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            if chunk or not more:
-                transport.write(chunk if more else chunk + b"0\r\n\r\n")
-        elif self._left < 0:
-            transport.write(body)
-        elif self.scope["method"] != "HEAD":
-            if len(body) > self._left:
-                raise RuntimeError("the response is longer than its Content-Length")
-            self._left -= len(body)
-            transport.write(body)
-        if not more:
-            if self._left > 0:
-                raise RuntimeError("the response is shorter than its Content-Length")
-            self._finish()
-
-    def _finish(self) -> None:
-        self.complete = True
-        self._callback = None
-        self._wake()
-        self._connection.finish(self)
 
 
 def _address(name: Any) -> tuple[str, int] | None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import socket
+import ssl
 from typing import Any
 
 import pytest
 
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.errors import EndpointUnreachable
-from akash_gradio.gateway.passthrough.transport import HttpTransport, checked_resolver
+from akash_gradio.gateway.passthrough.http_client import ConnectionPool
+from akash_gradio.gateway.passthrough.http_connection import Origin
+from akash_gradio.gateway.passthrough.transport import HttpTransport
 from akash_gradio.gateway.public_addresses import is_public
 from tests.stubs import StubEndpoint, entry, settings_for
 
@@ -35,35 +39,40 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
     assert is_public(address)
 
 
-class FakeResolver:
-    """A resolver that returns the given addresses, one list per call."""
+def pool(*results: list[str]) -> tuple[ConnectionPool, list[str]]:
+    """Return a pool whose lookups give these addresses in turn, and the names looked up."""
+    names: list[str] = []
 
-    def __init__(self, *results: list[str]) -> None:
-        self.results, self.calls = list(results), 0
+    async def look_up(host: str, port: int) -> list[Any]:
+        names.append(host)
+        addresses = results[len(names) - 1]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in addresses]
 
-    async def resolve(self, host: str, port: int, family: Any) -> list[dict[str, Any]]:
-        self.calls += 1
-        addresses = self.results.pop(0)
-        return [{"hostname": host, "host": address, "port": port} for address in addresses]
+    return ConnectionPool(ssl.create_default_context, is_public, look_up), names
 
-    async def close(self) -> None:
-        """Nothing to close."""
+
+async def request(pool: ConnectionPool) -> None:
+    origin = Origin("evil.example", 443, tls=False)
+    await pool.request(origin, b"GET / HTTP/1.1\r\n\r\n", b"", alias="a", connect_timeout_s=0.01)
 
 
 async def test_a_name_with_a_private_address_is_refused() -> None:
-    lookup = FakeResolver(["8.8.8.8", "10.0.0.1"])
-    with pytest.raises(OSError, match="not allowed"):
-        await checked_resolver(is_public, lookup).resolve("evil.example", 443)  # type: ignore[arg-type]
+    tested, names = pool(["192.88.99.1", "10.0.0.1"])
+    with pytest.raises(EndpointUnreachable):
+        await request(tested)
+    assert names == ["evil.example"]
 
 
-async def test_a_name_that_resolves_differently_later_has_no_effect() -> None:
-    lookup = FakeResolver(["8.8.8.8"], ["127.0.0.1"])
-    resolver = checked_resolver(is_public, lookup)  # type: ignore[arg-type]
-    results = await resolver.resolve("rebinds.example", 443)
-    assert [result["host"] for result in results] == ["8.8.8.8"]  # and these are connected to
-    assert lookup.calls == 1
-    with pytest.raises(OSError, match="not allowed"):
-        await resolver.resolve("rebinds.example", 443)
+async def test_only_the_addresses_that_were_checked_are_connected_to() -> None:
+    async with StubEndpoint("perfect") as stub:
+        tested, names = pool(["8.8.8.8"], ["127.0.0.1"])
+        addresses = await tested._resolve(Origin("rebinds.example", 443, tls=False))
+        assert [address[4][0] for address in addresses] == ["8.8.8.8"]
+        tested._lookups.clear()
+        with pytest.raises(OSError, match="not allowed"):
+            await tested._resolve(Origin("rebinds.example", 443, tls=False))
+        assert len(names) == 2
+        assert stub.max_connections == 0
 
 
 @pytest.mark.parametrize(

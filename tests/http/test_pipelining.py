@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -459,3 +461,62 @@ async def test_targets(target: bytes, path: str, query: bytes) -> None:
     (scope,) = scopes
     assert (scope["path"], scope["query_string"]) == (path, query)
     assert scope["client"] == ("192.0.2.7", 5000)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"0\r\nx-trailer: " + b"a" * 3 * MAX_HEAD_BYTES, b"1;" + b"e" * 3 * MAX_HEAD_BYTES],
+    ids=["trailer", "chunk extension"],
+)
+async def test_what_surrounds_a_body_is_limited(rest: bytes) -> None:
+    app = EchoApp(respond_directly)
+    connection, transport = connect(app)
+    connection.data_received(CHUNKED[: CHUNKED.index(b"3\r\n")])
+    for start in range(0, len(rest), 1000):
+        connection.data_received(rest[start : start + 1000])
+    await finish()
+    assert transport.written.startswith(b"HTTP/1.1 431 ")
+    assert transport.closed
+    assert app.received == []
+
+
+async def test_many_small_chunks_are_one_body() -> None:
+    app = EchoApp(respond_directly)
+    app.gate.set()
+    connection, transport = connect(app)
+    connection.data_received(CHUNKED[: CHUNKED.index(b"3\r\n")])
+    for _ in range(2 * MAX_HEAD_BYTES // 10):
+        connection.data_received(b"1\r\nx\r\n" * 10)
+        await asyncio.sleep(0)
+    connection.data_received(b"0\r\n\r\n")
+    await finish()
+    assert app.received[0].endswith(b"x" * (2 * MAX_HEAD_BYTES // 10 * 10))
+    assert not transport.closed
+
+
+async def test_a_closed_connection_leaves_nothing_for_the_garbage_collector() -> None:
+    held: list[weakref.ref[Any]] = []
+
+    async def wait(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await respond_by_messages(scope, send, b"")
+
+    gc.collect()
+    gc.disable()
+    try:
+        for lost_early in (True, False):
+            connection, transport = connect(wait)
+            connection.data_received(FIRST[:-2])
+            request = connection.requests[0]
+            marker = request.scope["marker"] = EchoApp(respond_by_messages)
+            held.append(weakref.ref(marker))
+            del marker, request
+            if not lost_early:
+                connection.data_received(FIRST[-2:])
+                await settle()
+            connection.connection_lost(None)
+            del connection, transport
+            await finish()
+        assert [reference() for reference in held] == [None, None]
+    finally:
+        gc.enable()

@@ -18,6 +18,7 @@ from akash_gradio.domain.events import Event, Finished, TextDelta
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.domain.visitor import CURRENT_VISITOR, OwnKey, Visitor
+from akash_gradio.gateway.passthrough.http_connection import HttpConnection
 from akash_gradio.gateway.public_addresses import is_public
 from akash_gradio.quota.counters import LocalCounters
 from akash_gradio.quota.gateway import QuotaGateway
@@ -141,15 +142,13 @@ async def test_no_receipt_log_line_or_error_contains_the_key(
 
 
 async def test_no_http_client_outlives_its_answer() -> None:
-    import aiohttp
-
     async with StubEndpoint("perfect") as one, StubEndpoint("perfect") as two:
         server = server_with(one, two, "keys")
         await server.send(OwnKey(key="sk-own", endpoint="one"))
         await one.wait_for_idle()
         gc.collect()
-        sessions = [o for o in gc.get_objects() if isinstance(o, aiohttp.ClientSession)]
-        assert all(session.closed for session in sessions)
+        connections = [o for o in gc.get_objects() if isinstance(o, HttpConnection)]
+        assert not any(connection.usable for connection in connections)
 
 
 async def test_the_operators_key_and_headers_are_never_sent_to_a_visitors_url() -> None:

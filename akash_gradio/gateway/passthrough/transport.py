@@ -1,8 +1,7 @@
-"""The HTTP transport to endpoints, over aiohttp. The only module that uses the HTTP client.
+"""The HTTP transport to endpoints: direct connections by `http_client`, proxies by httpx.
 
-httpx only reads the environment: certificates, and the parts of a proxy's address. Redirects
-aren't followed, and no cookies or logins are kept, so that a key can't reach another host.
-docs/routing.md compares the cost of a token with that of other gateways.
+Redirects aren't followed, and no cookies or logins are kept, so that a key can't reach another
+host. docs/routing.md has the cost of a token.
 """
 
 from __future__ import annotations
@@ -10,85 +9,41 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import os
 import ssl
-import time
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit
 
 from akash_gradio import __version__
-from akash_gradio.domain.errors import (
-    EndpointError,
-    EndpointMalformed,
-    EndpointTimeout,
-    EndpointUnreachable,
-)
+from akash_gradio.domain.errors import EndpointMalformed, EndpointUnreachable
 from akash_gradio.gateway.content_encoding import Decode, InvalidEncoding, make_decoder
+from akash_gradio.gateway.passthrough.http_client import ConnectionPool
+from akash_gradio.gateway.passthrough.http_connection import Origin
 from akash_gradio.gateway.passthrough.sink import Sink
 from akash_gradio.gateway.public_addresses import AddressFilter
 from akash_gradio.gateway.transport import UpstreamResponse
 
 if TYPE_CHECKING:
-    import aiohttp
-    from aiohttp.abc import AbstractResolver
-
     from akash_gradio.config.endpoints import EndpointSettings
-    from akash_gradio.gateway.passthrough.aiohttp_fastpath import FastResponse
+    from akash_gradio.gateway.passthrough.proxy_client import ProxyClient
 
 logger = logging.getLogger(__name__)
-
-KEEPALIVE_S: Final = 4.0
-"""Seconds that an idle connection is kept: below the 5 s of uvicorn and Node, so that a
-request rarely uses a connection that the server is closing."""
-
-UNREAD_BYTES: Final = 128 * 1024
-"""Unread bytes of one response above which no more are read from its endpoint."""
 
 DEFAULT_HEADERS: Final = {
     "user-agent": f"akash-gradio/{__version__}",
     "accept": "application/json, text/event-stream",
 }
 """Headers of every request, unless the configuration overrides them."""
-
-_CERTIFICATE_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 RESERVED_HEADERS: Final = frozenset({"host", "content-length", "content-type", "transfer-encoding"})
 """Headers that the configuration can't set."""
-
-
-def load_http_client(*, skip_certificates: bool = False) -> None:
-    """Import the HTTP client now, where a later moment would be worse (0.2 s of CPU, once).
-
-    Args:
-        skip_certificates: Keep aiohttp from loading its own certificates at import, 2 MB.
-            Only for a process in which nothing else uses aiohttp: `HttpTransport` passes its
-            own TLS context to each connection.
-    """
-    with _without_certificates() if skip_certificates else nullcontext():
-        from akash_gradio.gateway.passthrough import aiohttp_fastpath
-
-    _ = aiohttp_fastpath
-
-
-@contextmanager
-def _without_certificates() -> Iterator[None]:
-    """Let OpenSSL find no certificates: a context created within the block trusts none."""
-    before = {name: os.environ.get(name) for name in _CERTIFICATE_VARIABLES}
-    os.environ.update(dict.fromkeys(_CERTIFICATE_VARIABLES, os.devnull))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            del os.environ[name]
-            if value is not None:
-                os.environ[name] = value
+MAX_CACHED_HEADS: Final = 256
+_SAFE_IN_TARGET: Final = "/%:@!$&'()*+,;=-._~?"
+"""Characters of a request target that aren't encoded: RFC 3986's, and what is encoded already."""
 
 
 class HttpTransport:
-    """The transport over aiohttp.
+    """The transport over HTTP.
 
     Creates nothing before `start` or the first `open`; from then on it belongs to one loop.
 
@@ -99,14 +54,15 @@ class HttpTransport:
 
     def __init__(self, allowed: AddressFilter | None = None) -> None:
         self._allowed = allowed
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        """The sessions, by whether they reuse connections."""
         self._tls: ssl.SSLContext | None = None
         self._proxies: dict[str, str] | None = None
+        self._pool = ConnectionPool(self._tls_context, allowed)
+        self._proxy_client: ProxyClient | None = None
+        self._heads: dict[tuple[int, str], tuple[EndpointSettings, bytes]] = {}
+        """Heads of POST requests up to the length, by the endpoint's identity and URL."""
 
     async def start(self, urls: Iterable[str]) -> None:
-        """Load the client and, for HTTPS URLs, the certificates (0.5 s of CPU, once)."""
-        self._session(reuse=True)
+        """Load, for HTTPS URLs, the certificates (0.3 s of CPU, once)."""
         if any(url.startswith("https:") for url in urls):
             self._tls_context()
 
@@ -120,72 +76,80 @@ class HttpTransport:
         connect_timeout_s: float,
     ) -> UpstreamResponse:
         """See `Transport.open`."""
-        failure: EndpointError
         url = entry.address(path)
+        proxy = self._proxy_for(url)
+        response: UpstreamResponse
         try:
-            self._check_literal_address(url)
-            request_headers = _request_headers(entry, headers, body)
-            over_tls = url.startswith("https:")
-            proxy, proxy_login = _split_proxy(self._proxy_for(url))
-            if not over_tls:
-                request_headers |= proxy_login
-            session = self._session(reuse=not _closes_connection(request_headers))
-            response: Any = await session.request(
-                "GET" if body is None else "POST",
-                url,
-                data=body,
-                headers=request_headers,
-                allow_redirects=False,
-                timeout=_connect_timeout(connect_timeout_s),
-                ssl=self._tls_context() if over_tls else True,
-                proxy=proxy,
-                # Without TLS the proxy reads the headers of the request itself.
-                proxy_headers=proxy_login if over_tls else None,
-            )
-        except _client_errors() as error:
-            failure = _open_error(entry.name, error, connect_timeout_s)
-        else:
-            logger.debug(
-                "connection.opened", extra={"endpoint": entry.name, "status": response.status}
-            )
-            return _make_response(entry.name, response)
-        raise failure
+            if proxy:
+                response = await self._through_proxy().request(
+                    proxy,
+                    url,
+                    DEFAULT_HEADERS | _request_headers(entry, headers, body),
+                    body,
+                    alias=entry.name,
+                    connect_timeout_s=connect_timeout_s,
+                )
+            else:
+                origin, _, _ = _target(url)
+                head = self._head(entry, url, headers, body)
+                response = await self._pool.request(
+                    origin,
+                    head,
+                    body or b"",
+                    alias=entry.name,
+                    connect_timeout_s=connect_timeout_s,
+                    keep=b"\r\nconnection: close\r\n" not in head,
+                )
+        except ValueError:  # an address or a header that can't be sent
+            raise EndpointUnreachable(entry.name, "connect") from None
+        logger.debug("connection.opened", extra={"endpoint": entry.name, "status": response.status})
+        return await _decoded(entry.name, response)
 
     async def aclose(self) -> None:
         """Close every connection; a later `open` starts anew."""
-        sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
-            await session.close()
-        if sessions:
-            # Sockets are closed by callbacks in the loop's next iteration.
-            await asyncio.sleep(0)
+        self._pool.aclose()
+        proxy_client, self._proxy_client = self._proxy_client, None
+        if proxy_client is not None:
+            await proxy_client.aclose()
+        # Sockets are closed by callbacks in the loop's next iteration.
+        await asyncio.sleep(0)
 
-    def _session(self, *, reuse: bool) -> aiohttp.ClientSession:
-        if reuse not in self._sessions:
-            self._sessions[reuse] = _new_session(reuse, self._allowed)
-        return self._sessions[reuse]
+    def _head(
+        self,
+        entry: EndpointSettings,
+        url: str,
+        model_headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> bytes:
+        """Return the head of a request; most differ from the one before in the length only."""
+        if body is None:
+            return _encode_head("GET", url, _request_headers(entry, model_headers, body)) + b"\r\n"
+        if model_headers:
+            head = _encode_head("POST", url, _request_headers(entry, model_headers, body))
+        else:
+            key = (id(entry), url)
+            known, head = self._heads.get(key, (None, b""))
+            if known is not entry:  # an object that is gone may have had the same identity
+                if len(self._heads) >= MAX_CACHED_HEADS:
+                    self._heads.clear()
+                head = _encode_head("POST", url, _request_headers(entry, model_headers, body))
+                self._heads[key] = entry, head
+        return b"%bcontent-length: %d\r\n\r\n" % (head, len(body))
 
-    def _check_literal_address(self, url: str) -> None:
-        """Check an address that is written out in the URL: aiohttp doesn't resolve these.
+    def _through_proxy(self) -> ProxyClient:
+        if self._proxy_client is None:
+            from akash_gradio.gateway.passthrough.proxy_client import ProxyClient
 
-        Raises:
-            OSError: The address is not allowed.
-            ValueError: It is no address.
-        """
-        if self._allowed is None:
-            return
-        from yarl import URL
-
-        host = URL(url).raw_host or ""  # as aiohttp reads it: it has converted U+3002 to a dot
-        is_literal = ":" in host or host.replace(".", "").isdigit()
-        if is_literal and not self._allowed(host):
-            raise OSError("this address is not allowed")
+            self._proxy_client = ProxyClient(self._tls_context)
+        return self._proxy_client
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
             import httpx
 
+            # It reads the environment: OpenSSL's variables, otherwise certifi.
             self._tls = httpx.create_ssl_context()
+            self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
 
     def _proxy_for(self, url: str) -> str:
@@ -204,151 +168,89 @@ class HttpTransport:
         return proxy if "://" in proxy or not proxy else f"http://{proxy}"
 
 
-@lru_cache(maxsize=8)
-def _connect_timeout(seconds: float) -> aiohttp.ClientTimeout:
-    """Return aiohttp's limit for connecting (name, socket and TLS), without any other limit."""
-    import aiohttp
+@lru_cache(maxsize=MAX_CACHED_HEADS)
+def _target(url: str) -> tuple[Origin, str, str]:
+    """Return where a URL leads, the value of `Host` and the target of the request line.
 
-    return aiohttp.ClientTimeout(connect=seconds)
-
-
-def _new_session(reuse: bool, allowed: AddressFilter | None) -> aiohttp.ClientSession:
-    """Create a session without a connection limit (endpoints have their own) and cookies.
-
-    Proxies are passed with each request: aiohttp would read ~/.netrc in a thread each time.
+    Raises:
+        ValueError: The host is no host name.
     """
-    import aiohttp
-
-    resolver = None if allowed is None else checked_resolver(allowed)
-    from akash_gradio.gateway.passthrough.aiohttp_fastpath import FastConnector, FastResponse
-
-    options: dict[str, Any] = {"keepalive_timeout": KEEPALIVE_S} if reuse else {"force_close": True}
-    return aiohttp.ClientSession(
-        connector=FastConnector(limit=0, resolver=resolver, **options),
-        response_class=FastResponse,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=DEFAULT_HEADERS,
-        auto_decompress=False,
-        read_bufsize=UNREAD_BYTES // 2,
-    )
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not host.isascii():
+        host = host.encode("idna").decode()  # raises UnicodeError
+    tls = parts.scheme == "https"
+    port = parts.port or (443 if tls else 80)
+    name = f"[{host}]" if ":" in host else host
+    target = quote(parts.path or "/", _SAFE_IN_TARGET)
+    if parts.query:
+        target += "?" + quote(parts.query, _SAFE_IN_TARGET)
+    is_default = port == (443 if tls else 80)
+    return Origin(host, port, tls), name if is_default else f"{name}:{port}", target
 
 
-def checked_resolver(
-    allowed: AddressFilter, lookup: AbstractResolver | None = None
-) -> AbstractResolver:
-    """Return a resolver that rejects a name if any of its addresses isn't allowed.
+def _encode_head(method: str, url: str, headers: Mapping[str, str]) -> bytes:
+    """Return the request line and the header lines.
 
-    Args:
-        allowed: Decides which addresses may be connected to.
-        lookup: The resolver behind it, the system's when None. The connection goes to the
-            addresses that it returned: there is no second lookup.
+    Raises:
+        ValueError: A header contains a line end.
     """
-    from aiohttp import ThreadedResolver
-    from aiohttp.abc import AbstractResolver as Base
-
-    inner = lookup or ThreadedResolver()
-
-    class CheckedResolver(Base):
-        async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[Any]:
-            addresses = await inner.resolve(host, port, family)
-            if not all(allowed(address["host"]) for address in addresses):
-                raise OSError("this address is not allowed")
-            return addresses
-
-        async def close(self) -> None:
-            await inner.close()
-
-    return CheckedResolver()
+    _, host, target = _target(url)
+    lines = [f"{method} {target} HTTP/1.1", f"host: {host}"]
+    for name, value in {**DEFAULT_HEADERS, **headers}.items():
+        if set(value) & set("\r\n\0"):
+            raise ValueError(name)
+        lines.append(f"{name}: {value}")
+    return "\r\n".join([*lines, ""]).encode()
 
 
-def _split_proxy(proxy: str) -> tuple[str | None, dict[str, str]]:
-    """Return a proxy's address without its login, and the login as a header."""
-    if not proxy:
-        return None, {}
-    import httpx
+class _DecodedResponse:
+    """A response whose body has a Content-Encoding."""
 
-    parts = httpx.Proxy(proxy)
-    if parts.auth is None:
-        return proxy, {}
-    login = b64encode(":".join(parts.auth).encode()).decode()
-    return str(parts.url), {"proxy-authorization": f"Basic {login}"}
-
-
-def _closes_connection(headers: Mapping[str, str]) -> bool:
-    """Return whether a request has `Connection: close`; aiohttp sends it without obeying it."""
-    return "close" in headers.get("connection", "").lower()
-
-
-class _PlainResponse:
-    """A response whose body isn't encoded."""
-
-    def __init__(self, alias: str, response: FastResponse) -> None:
-        self._alias, self._response = alias, response
-        self._content: Any = response.content
-        self.status: int = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self._handler = response.handler
-        # An empty body is an object of aiohttp's own.
-        self._read = getattr(self._content, "read_available", self._content.readany)
-        self._pipe_to = getattr(self._content, "pipe_to", None)
+    def __init__(self, alias: str, response: UpstreamResponse, decode: Decode) -> None:
+        self.status, self.headers = response.status, response.headers
+        self._alias, self._response, self._decode = alias, response, decode
+        self._pieces: Iterator[bytes] = iter(())
 
     @property
     def lag_s(self) -> float:
         """See `UpstreamResponse.lag_s`."""
-        return time.monotonic() - self._handler.received_at
-
-    async def read(self) -> bytes:
-        """See `UpstreamResponse.read`."""
-        try:
-            data: bytes = await self._read()
-        except _client_errors() as error:
-            failure = _read_error(self._alias, error)
-        else:
-            return data
-        raise failure
-
-    async def pipe_to(self, sink: Sink) -> None:
-        """See `UpstreamResponse.pipe_to`."""
-        if self._pipe_to is not None:
-            await self._pipe_to(sink)
-
-    async def aclose(self) -> None:
-        """Close the socket at once if the body wasn't read to its end."""
-        self._response.release()
-        await self._response.wait_for_close()
-
-
-class _EncodedResponse(_PlainResponse):
-    """A response whose body has a Content-Encoding."""
-
-    def __init__(self, alias: str, response: FastResponse, decode: Decode) -> None:
-        super().__init__(alias, response)
-        self._decode = decode
-        self._pieces: Iterator[bytes] = iter(())
-        self._pipe_to = None  # the bytes have to be decoded first
+        return self._response.lag_s
 
     async def read(self) -> bytes:
         """See `UpstreamResponse.read`. A packet may decode to many pieces or none."""
         try:
-            while (piece := next(self._pieces, b"")) == b"":
-                packet = await super().read()
+            piece = next(self._pieces, b"")
+            if piece:
+                await asyncio.sleep(0)  # others may run between the pieces of one packet
+            while not piece:
+                packet = await self._response.read()
                 if not packet:
                     return b""
                 self._pieces = self._decode(packet)
+                piece = next(self._pieces, b"")
         except InvalidEncoding:
             raise EndpointMalformed(self._alias, "encoding") from None
         return piece
 
+    async def pipe_to(self, sink: Sink) -> None:
+        """Return at once: the bytes have to be decoded first."""
 
-def _make_response(alias: str, response: FastResponse) -> UpstreamResponse:
+    async def aclose(self) -> None:
+        """See `UpstreamResponse.aclose`."""
+        await self._response.aclose()
+
+
+async def _decoded(alias: str, response: UpstreamResponse) -> UpstreamResponse:
+    encoding = response.headers.get("content-encoding")
+    if encoding is None:
+        return response
     try:
-        decode = make_decoder(response.headers.get("content-encoding"))
+        decode = make_decoder(encoding)
     except InvalidEncoding:
-        response.close()
+        await response.aclose()
         raise EndpointMalformed(alias, "encoding") from None
-    if decode is None:
-        return _PlainResponse(alias, response)
-    return _EncodedResponse(alias, response, decode)
+    return response if decode is None else _DecodedResponse(alias, response, decode)
 
 
 def _request_headers(
@@ -371,6 +273,8 @@ def _request_headers(
             headers[name.lower()] = secret.get_secret_value()
     if body is not None:
         headers["content-type"] = "application/json"
+    if "close" in headers.get("connection", "").lower():
+        headers["connection"] = "close"
     return headers
 
 
@@ -386,44 +290,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _client_errors() -> tuple[type[Exception], ...]:
-    """Return what the client raises when the network or the endpoint is at fault.
-
-    ValueError: an unsupported kind of proxy, or an invalid address.
-    """
-    import aiohttp
-
-    return (aiohttp.ClientError, OSError, ValueError)
-
-
-def _open_error(alias: str, error: Exception, connect_timeout_s: float) -> EndpointError:
-    import aiohttp
-
-    if isinstance(error, aiohttp.ServerTimeoutError):
-        return EndpointTimeout(alias, "connect", connect_timeout_s)
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return EndpointUnreachable(alias, "dns")
-    if isinstance(error, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch | ssl.SSLError):
-        return EndpointUnreachable(alias, "tls")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        refused = isinstance(error.os_error, ConnectionRefusedError)
-        return EndpointUnreachable(alias, "refused" if refused else "connect")
-    if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
-        return EndpointMalformed(alias, "cut")  # its message is the part of the head received
-    if isinstance(error, aiohttp.ClientConnectionError | ConnectionError):
-        return EndpointUnreachable(alias, "reset")
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return EndpointUnreachable(alias, "connect")
-    if isinstance(error, aiohttp.ClientResponseError):
-        return EndpointMalformed(alias, "shape")
-    return EndpointUnreachable(alias, "connect")
-
-
-def _read_error(alias: str, error: Exception) -> EndpointError:
-    import aiohttp
-
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return EndpointMalformed(alias, "cut")
-    return EndpointUnreachable(alias, "reset")
