@@ -23,6 +23,7 @@ from akash_gradio.domain.errors import (
     UserError,
 )
 from akash_gradio.domain.failure_kinds import FailureKind
+from akash_gradio.http.body import BodiesFull, BodyTooSlow
 
 SOURCES = Path(__file__).resolve().parents[2] / "akash_gradio"
 REFUSED, TIMEOUT = EndpointRefused("eu-1", 500), EndpointTimeout("eu-1", "idle", 30)
@@ -115,5 +116,5 @@ def test_every_code_that_the_api_raises_has_a_text_and_no_text_is_unused() -> No
     raised |= set(re.findall(r'UserError\("\w+" if \w+ else "(\w+)"', sources))
     inherited = {cls.code for cls in (UnknownModel, NotAllowed, RequestRefused, ContextExceeded)}
     inherited |= {cls.code for cls in (LimitReached, NoEndpoint, AllEndpointsFailed)}
-    inherited |= {ReplyInterrupted.code}
+    inherited |= {ReplyInterrupted.code, BodyTooSlow().code, BodiesFull().code}
     assert {code.partition(".")[0] for code in TEXTS} == raised | inherited
