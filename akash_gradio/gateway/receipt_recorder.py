@@ -22,6 +22,8 @@ from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 
 MIN_MEASURED_S: Final = 0.001
 """Shortest time from the first token to the last that counts; below it they were in one packet."""
+INCOMPLETE: Final = frozenset({"cancelled", "interrupted", "failed"})
+"""Finish reasons of an answer that has no end from its endpoint."""
 
 
 def estimate_prompt_tokens(texts: Iterable[str]) -> int:
@@ -145,7 +147,7 @@ class ReceiptRecorder:
         """Create the receipt of everything recorded so far."""
         now = self._clock()
         answering = self._attempts[-1] if self._first_token_at is not None else None
-        tokens_out = self._tokens_out()
+        tokens_out = self._tokens_out(finish)
         return Receipt(
             requested_model=self._model,
             answering_model=answering.model if answering else "",
@@ -194,13 +196,18 @@ class ReceiptRecorder:
             return Count(tokens=self._usage.prompt_tokens, reported=True)
         return Count(tokens=self._estimate_prompt(), reported=False)
 
-    def _tokens_out(self) -> Count | None:
-        """Return the tokens of the answer, reasoning included as in the endpoints' reports."""
-        if self._usage.completion_tokens is not None:
-            return Count(tokens=self._usage.completion_tokens, reported=True)
+    def _tokens_out(self, finish: str) -> Count | None:
+        """Return the tokens of the answer, reasoning included as in the endpoints' reports.
+
+        A report in the middle of an answer that was not completed may be older than its last
+        tokens. Each read contains at least one token, however short it is.
+        """
+        reported = self._usage.completion_tokens
         if self._first_token_at is None:
-            return None
-        tokens = estimate_tokens(self._answer_bytes + self._reasoning_bytes)
+            return None if reported is None else Count(tokens=reported, reported=True)
+        tokens = max(estimate_tokens(self._answer_bytes + self._reasoning_bytes), self._reads)
+        if reported is not None and (finish not in INCOMPLETE or reported >= tokens):
+            return Count(tokens=reported, reported=True)
         return Count(tokens=tokens, reported=False)
 
     def _tokens_reasoning(self) -> Count | None:

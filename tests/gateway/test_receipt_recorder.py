@@ -179,3 +179,27 @@ def test_the_lag_of_the_reader_does_not_count() -> None:
     assert (receipt.first_token_s, receipt.total_s) == (2, 7)
     assert receipt.attempts[0].elapsed_ms == 2000
     assert receipt.tokens_per_s == pytest.approx(tokens_out(receipt) / 2 / 3)
+
+
+@pytest.mark.parametrize("finish", ["cancelled", "interrupted", "failed"])
+def test_a_report_older_than_the_last_tokens_is_not_the_whole_answer(finish: str) -> None:
+    recorder = answering_recorder()
+    recorder.record_items([Usage(prompt_tokens=3, completion_tokens=0), TextDelta("x" * 400)])
+    receipt = recorder.receipt(finish)
+    assert receipt.tokens_out == Count(tokens=100, reported=False)
+    assert receipt.tokens_in == Count(tokens=3, reported=True)
+    recorder.record_items([Usage(completion_tokens=120)])
+    assert recorder.receipt(finish).tokens_out == Count(tokens=120, reported=True)
+
+
+def test_the_report_of_a_complete_answer_counts() -> None:
+    recorder = answering_recorder()
+    recorder.record_items([Usage(completion_tokens=5), TextDelta("x" * 400)])
+    assert recorder.receipt("stop").tokens_out == Count(tokens=5, reported=True)
+
+
+def test_each_read_has_at_least_one_token() -> None:
+    recorder = answering_recorder()
+    for _ in range(50):
+        recorder.record_items([TextDelta("1")])
+    assert tokens_out(recorder.receipt("cancelled")) == 50

@@ -20,7 +20,7 @@ from typing import Any, Final
 from akash_gradio.app import create_app
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
 
-LONGEST: Final = 60
+LONGEST: Final = 30
 """`DEFAULT_MAX_TOKENS`."""
 TOKEN_S: Final = 0.002
 LONGEST_VISIT_S: Final = 300.0
@@ -68,7 +68,7 @@ class Endpoint:
         length = choices * min(length, body.get("max_tokens") or length)
         ledger.tokens[who] += tokens_in
         ledger.requests += 1
-        produced = 0
+        produced, text = 0, self._random.choice(("1", " abc"))
         try:
             if body.get("stream"):
                 await x.open_stream()
@@ -78,14 +78,14 @@ class Endpoint:
                 produced += 1
                 ledger.tokens[who] += 1
                 if body.get("stream"):
-                    await x.send(wire.text_event(" abc"))
+                    await x.send(wire.text_event(text))
                 await asyncio.sleep(TOKEN_S)
             usage = {"prompt_tokens": tokens_in, "completion_tokens": length}
             if body.get("stream"):
                 await x.send(wire.finish_event() + wire.usage_event(usage) + wire.DONE)
                 await x.end()
             else:
-                body = {**wire.completion(" abc" * length), "usage": usage}
+                body = {**wire.completion(text * length), "usage": usage}
                 await x.reply(wire.to_json(body))
         finally:
             ledger.largest = max(ledger.largest, tokens_in + produced)
