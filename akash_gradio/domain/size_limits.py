@@ -30,6 +30,13 @@ TURNS: Final = 2_000
 SMALL_BODY_BYTES: Final = 65_536
 """Body of a request with a few ids and numbers."""
 
+VOTES_BODY_BYTES: Final = 10_000_000
+"""Body with a browser's votes: 20 000 votes have about 6 MB."""
+
+JSON_VALUES: Final = 250_000
+"""Values in the JSON of one request. Each becomes an object, which takes up to a hundred times its
+bytes. A report of four lanes with 500 answers each has 60 000."""
+
 PARSED_INLINE_BYTES: Final = 50_000
 """A longer body is parsed in a worker: the costliest JSON of this size takes 2 ms."""
 

@@ -15,6 +15,7 @@ from akash_gradio.check.probe import Level
 from akash_gradio.check.report import cost_facts
 from akash_gradio.check.service import CheckService
 from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.size_limits import SMALL_BODY_BYTES
 from akash_gradio.web import texts
 from akash_gradio.web.deps import OperatorDeps
 from akash_gradio.web.event_stream import EventStream
@@ -61,7 +62,7 @@ class CheckRoutes:
     async def run(self, request: Request) -> ASGIApp:
         """Stream the findings of a check."""
         checks = self._checks_for(request)
-        return EventStream(_start(checks, _parse(await read_body(request))))
+        return EventStream(_start(checks, _parse(await read_body(request, SMALL_BODY_BYTES))))
 
     def _checks_for(self, request: Request) -> CheckService:
         """Return the check service if the request comes from the operator.

@@ -23,8 +23,7 @@ from akash_gradio.web.deps import CompareDeps
 from akash_gradio.web.event_stream import EventStream
 from akash_gradio.web.page_route import post, read_body, read_parsed, run_for_client
 from akash_gradio.web.report_response import plan_ranking, report_response
-from akash_gradio.web.schemas import parse_body, parse_compare, parse_stop
-from akash_gradio.web.vote_routes import parse_vote_list
+from akash_gradio.web.schemas import parse_body, parse_compare, parse_stop, parse_vote_list
 from akash_gradio.web.worker_jobs import diff_json
 
 

@@ -11,13 +11,16 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from akash_gradio.compare.lanes import LETTERS
+from akash_gradio.compare.votes.store import Vote, parse_votes
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
 from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.size_limits import (
     ANSWER_CHARACTERS,
     ATTACHMENTS,
     CHAT_TEXT_CHARACTERS,
+    JSON_VALUES,
     MESSAGE_BYTES,
+    PARSED_INLINE_BYTES,
     RENDERED_CHARACTERS,
     RENDERED_TEXTS,
     TURNS,
@@ -142,6 +145,7 @@ def parse_body(schema: type[Body], body: bytes) -> Body:
         UserError: `invalid_request`, with the path of the first wrong field. It contains nothing
             of what was sent.
     """
+    _check_structure(body)
     try:
         return schema.model_validate_json(_replace_lone_surrogates(body))
     except ValidationError as error:
@@ -245,6 +249,48 @@ def _chat_request(request: ReplyRequest) -> ChatRequest:
         sampling=build_sampling(request.settings),
         stream=request.settings.stream,
     )
+
+
+def parse_vote_body(body: bytes) -> tuple[Vote, ...]:
+    """Parse `{"votes": […]}`.
+
+    Raises:
+        UserError: `invalid_request`.
+    """
+    _check_structure(body)
+    try:
+        items: Any = json.loads(body)["votes"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UserError("invalid_request", {"detail": '{"votes": […]}'}) from None
+    return parse_vote_list(items)
+
+
+def parse_vote_list(items: Any) -> tuple[Vote, ...]:
+    """Parse votes from decoded JSON.
+
+    Raises:
+        UserError: `invalid_request`.
+    """
+    try:
+        return parse_votes(items)
+    except (ValueError, TypeError) as error:
+        raise UserError("invalid_request", {"detail": f"votes: {error}"}) from None
+
+
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+
+
+def _check_structure(body: bytes) -> None:
+    """Refuse JSON of very many values, before a parser makes an object of each.
+
+    Raises:
+        UserError: `invalid_request`.
+    """
+    if len(body) > PARSED_INLINE_BYTES:
+        bare = _STRING.sub(b"", body)
+        values = bare.count(b",") + bare.count(b"[") + bare.count(b"{")
+        if values > JSON_VALUES:
+            raise UserError("invalid_request", {"detail": f"more than {JSON_VALUES:,} values"})
 
 
 def _check_length(characters: int, limit: int) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 
 from akash_gradio.compare.answer_diff import Span, diff_answers
+from akash_gradio.compare.ranking import Ranking, rank
+from akash_gradio.compare.votes.export import votes_csv, votes_json
 from akash_gradio.markdown.renderer import render_all
-from akash_gradio.web.schemas import parse_diff, parse_render
+from akash_gradio.web.schemas import parse_diff, parse_render, parse_vote_body
 
 
 def render_json(body: bytes) -> bytes:
@@ -30,6 +32,25 @@ def diff_json(body: bytes) -> bytes:
     result = diff_answers(*parse_diff(body))
     common = round(result.common, 3)
     return _to_json({"a": _spans(result.a), "b": _spans(result.b), "common": common})
+
+
+def rank_votes(body: bytes) -> Ranking:
+    """Rank the votes that a browser sent.
+
+    Raises:
+        UserError: The body is invalid.
+    """
+    return rank(parse_vote_body(body))
+
+
+def export_votes(body: bytes, form: str) -> str:
+    """Return the votes that a browser sent as CSV, or with their ranking as JSON.
+
+    Raises:
+        UserError: The body is invalid.
+    """
+    votes = parse_vote_body(body)
+    return votes_csv(votes) if form == "csv" else votes_json(votes, rank(votes))
 
 
 def _spans(spans: tuple[Span, ...]) -> list[list[str]]:

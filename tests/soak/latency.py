@@ -42,6 +42,7 @@ class Measurement:
 
     delays_s: Sequence[float]
     memory_mb: float
+    by_process_mb: tuple[int, ...] = ()
 
     @property
     def p99_s(self) -> float:
@@ -74,7 +75,11 @@ def measure(server: Server, attacks: Iterable[tuple[str, Attack]], seconds: floa
         asyncio.run(_attack(server.app.url, list(attacks), seconds))
         output, _ = listener.communicate(timeout=120)
     delays = json.loads(output) if listener.returncode == 0 else []
-    return Measurement(delays_s=delays, memory_mb=memory.peak_mb)
+    return Measurement(
+        delays_s=delays,
+        memory_mb=memory.peak_mb,
+        by_process_mb=tuple(map(int, memory.by_process_mb.values())),
+    )
 
 
 async def _attack(url: str, attacks: Sequence[tuple[str, Attack]], seconds: float) -> None:
@@ -91,6 +96,7 @@ class MemoryWatch:
 
     app: App
     peak_mb: float = 0.0
+    by_process_mb: dict[int, float] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -106,8 +112,9 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._ended.wait(0.1):
-            processes = [self.app.process.pid, *self.app.children]
-            self.peak_mb = max(self.peak_mb, sum(map(_resident_mb, processes)))
+            sizes = {pid: _resident_mb(pid) for pid in (self.app.process.pid, *self.app.children)}
+            if sum(sizes.values()) > self.peak_mb:
+                self.peak_mb, self.by_process_mb = sum(sizes.values()), sizes
 
 
 def _resident_mb(process_id: int) -> float:
