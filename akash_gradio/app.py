@@ -117,6 +117,7 @@ class App:
     async def lifespan(self, _asgi_app: object = None) -> AsyncIterator[None]:
         """Run the gateway and everything beside it while a server runs, on its event loop."""
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.api.work.close)
             await stack.enter_async_context(self.gateway)
             if self.health_prober is not None:
                 probing = asyncio.create_task(self.health_prober.run())
@@ -132,7 +133,6 @@ class App:
                 stack.push_async_callback(_cancel, supervising)
             if self.page is not None:
                 await stack.enter_async_context(self.page.deps.runs.runs)
-                stack.push_async_callback(self.page.deps.runs.work.close)
             yield
 
     def _adopt_stored_secret(self, data_dir: Path) -> None:
@@ -354,7 +354,6 @@ def _with_page(app: App) -> App:
     from akash_gradio.web.page_assets import inject_page_assets
     from akash_gradio.web.security import build_security_stack
     from akash_gradio.web.sign_in_page import sign_in_html
-    from akash_gradio.work.pool import WorkPool
 
     settings, catalog, embedded, shared = app.settings, app.catalog, app.embedded, app.shared
     security = build_security_stack(
@@ -407,7 +406,7 @@ def _with_page(app: App) -> App:
         checks=CheckService(app.gateway.endpoint, catalog),
         is_operator=lambda scope: is_local(scope) or security.is_operator(scope),
     )
-    work = WorkPool()
+    work = app.api.work
     deps = WebDeps(
         page=page_deps,
         chat=ChatDeps(gateway=gateway, models=models, work=work),

@@ -17,12 +17,15 @@ from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.domain.errors import UnknownModel, UserError
 from akash_gradio.domain.events import Finished, Retrying, Started
 from akash_gradio.domain.receipt import Receipt
+from akash_gradio.domain.size_limits import JSON_VALUES
 from akash_gradio.domain.visitor import CURRENT_VISITOR, Visitor
 from akash_gradio.gateway import PassthroughItem, PassthroughRequest
 from akash_gradio.http.body import BodyTooLarge, read_body
 from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_disconnect
+from akash_gradio.http.json_values import has_many_values, may_have_many_values
 from akash_gradio.quota.limiter import RateLimit, RateLimiter
 from akash_gradio.quota.parameters import check_parameters
+from akash_gradio.work.pool import WorkPool
 
 DONE: Final = b"data: [DONE]\n\n"
 STREAM_HEADERS: Final = {
@@ -42,7 +45,11 @@ class PassthroughBackend(Protocol):
 
 
 async def complete(
-    call: HttpCall, gateway: PassthroughBackend, auth: ApiKeyAuth, limiter: RateLimiter
+    call: HttpCall,
+    gateway: PassthroughBackend,
+    auth: ApiKeyAuth,
+    limiter: RateLimiter,
+    work: WorkPool,
 ) -> None:
     """Respond to one chat completion request.
 
@@ -51,7 +58,10 @@ async def complete(
         ClientDisconnected: The client closed the connection before its body was complete.
     """
     client = auth.authenticate(call.scope)
-    request = parse_chat_request(await _read_body(call, client.name), client.models)
+    body = await _read_body(call, client.name)
+    if may_have_many_values(body) and await work.run(has_many_values, body):
+        raise UserError("too_many_values", {"limit": f"{JSON_VALUES:,}"}, 413)
+    request = parse_chat_request(body, client.models)
     if not client.may_use(request.model):
         raise UnknownModel(request.model)
     if client.limited:

@@ -75,6 +75,7 @@ TEXTS: Final[Mapping[str, ErrorText]] = {
     "body_lone_surrogate": ErrorText("The body contains half of a surrogate pair."),
     "body_not_utf8": ErrorText("The body is not UTF-8."),
     "body_nested_too_deeply": ErrorText("The body is nested too deeply."),
+    "too_many_values": ErrorText("The body has more than {limit} JSON values."),
     "body_not_json": ErrorText("The body is not JSON, or contains a number that is too long."),
     "body_not_object": ErrorText("The body must be a JSON object."),
     "model_required": ErrorText(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from akash_gradio.api.chat_completions import PassthroughBackend, complete
@@ -21,6 +21,7 @@ from akash_gradio.domain.ports import EndpointStatus
 from akash_gradio.http.asgi import ASGIApp, Receive, Scope, Send
 from akash_gradio.http.body import ClientDisconnected
 from akash_gradio.quota.limiter import RateLimiter
+from akash_gradio.work.pool import WorkPool
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class ApiDeps:
         auth: Authenticates API clients.
         limiter: Counts the requests of each API key.
         metrics: Metrics for Prometheus.
+        work: Runs what takes CPU time.
     """
 
     gateway: ApiBackend
@@ -54,6 +56,7 @@ class ApiDeps:
     auth: ApiKeyAuth
     limiter: RateLimiter
     metrics: Metrics
+    work: WorkPool = field(default_factory=WorkPool)
 
 
 def api_routes(deps: ApiDeps) -> Mapping[str, ASGIApp]:
@@ -80,7 +83,7 @@ class _Handlers:
     def complete(self, call: HttpCall) -> Awaitable[None]:
         # Not a coroutine function, so that the events of a stream pass one frame less.
         deps = self._deps
-        return complete(call, deps.gateway, deps.auth, deps.limiter)
+        return complete(call, deps.gateway, deps.auth, deps.limiter, deps.work)
 
     async def list_models(self, call: HttpCall) -> None:
         await call.respond_json({"object": "list", "data": self._models(call)})

@@ -64,8 +64,11 @@ FILE_PAGES: Final = 500
 FILE_TEXT_CHARACTERS: Final = 1_000_000
 """Text of a PDF: as much as a message may have."""
 
-FILE_PIXELS: Final = 60_000_000
-"""Pixels of a picture: more than cameras produce; 250 MB when decoded."""
+FILE_PIXELS: Final = 36_000_000
+"""Pixels of a picture: more than the largest screens have; 150 MB when decoded."""
+
+JPEG_PIXELS: Final = 60_000_000
+"""Pixels of a JPEG, which is decoded at a smaller size: more than most cameras produce."""
 
 # ── Waiting work ─────────────────────────────────────────────────────────────────────────────
 

@@ -14,7 +14,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from akash_gradio.domain.size_limits import FILE_PAGES, FILE_PIXELS, FILE_TEXT_CHARACTERS
+from akash_gradio.domain.size_limits import (
+    FILE_PAGES,
+    FILE_PIXELS,
+    FILE_TEXT_CHARACTERS,
+    JPEG_PIXELS,
+)
 from akash_gradio.files.errors import UnreadableFile
 
 if TYPE_CHECKING:
@@ -109,7 +114,8 @@ def read_picture(content: bytes) -> Result:
     except UnidentifiedImageError:
         raise UnreadableFile("file_not_picture") from None
     with image:
-        if image.width * image.height > FILE_PIXELS:
+        limit = JPEG_PIXELS if image.format == "JPEG" else FILE_PIXELS
+        if image.width * image.height > limit:
             raise UnreadableFile("file_too_many_pixels")
         edges = (MAX_EDGE_PIXELS, MAX_EDGE_PIXELS)
         image.draft("RGB", edges)

@@ -510,12 +510,12 @@ class _PlainEnd:
     def add(self, text: str) -> list[str]:
         """Return the paragraphs from `first_block` on; all but the last are complete."""
         self._parts.append(text)
-        self._paragraph += text
-        blocks = []
-        while len(self._paragraph) > PLAIN_BLOCK_CHARS:
-            end = _plain_end(self._paragraph, 0)
-            blocks.append(plain_block(self._paragraph[:end]))
-            self._paragraph = self._paragraph[end:]
+        paragraph, start, blocks = self._paragraph + text, 0, []
+        while len(paragraph) - start > PLAIN_BLOCK_CHARS:
+            end = _plain_end(paragraph, start)
+            blocks.append(plain_block(paragraph[start:end]))
+            start = end
+        self._paragraph = paragraph[start:]
         self.first_block += len(blocks)
         return [*blocks, plain_block(self._paragraph)] if self._paragraph else blocks
 

@@ -20,11 +20,11 @@ from akash_gradio.domain.size_limits import (
     CHAT_TEXT_CHARACTERS,
     JSON_VALUES,
     MESSAGE_BYTES,
-    PARSED_INLINE_BYTES,
     RENDERED_CHARACTERS,
     RENDERED_TEXTS,
     TURNS,
 )
+from akash_gradio.http.json_values import has_many_values
 from akash_gradio.web.continuation import INSTRUCTION, drop_partial_word
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -277,20 +277,14 @@ def parse_vote_list(items: Any) -> tuple[Vote, ...]:
         raise UserError("invalid_request", {"detail": f"votes: {error}"}) from None
 
 
-_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-
-
 def _check_structure(body: bytes) -> None:
     """Refuse JSON of very many values, before a parser makes an object of each.
 
     Raises:
-        UserError: `invalid_request`.
+        UserError: `too_many_values`.
     """
-    if len(body) > PARSED_INLINE_BYTES:
-        bare = _STRING.sub(b"", body)
-        values = bare.count(b",") + bare.count(b"[") + bare.count(b"{")
-        if values > JSON_VALUES:
-            raise UserError("invalid_request", {"detail": f"more than {JSON_VALUES:,} values"})
+    if has_many_values(body):
+        raise UserError("too_many_values", {"limit": f"{JSON_VALUES:,}"}, 413)
 
 
 def _check_length(characters: int, limit: int) -> None:

@@ -785,6 +785,9 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     "body_too_large": ErrorText(
         "This request is too large: the limit is {limit} MB.", "Shorten it and send it again."
     ),
+    "too_many_values": ErrorText(
+        "The request has too many parts: the limit is {limit}.", "Send less at a time."
+    ),
     "work_failed": ErrorText(
         "The server could not process this.",
         "It is too long or too complex ({reason}). Try it with less text.",

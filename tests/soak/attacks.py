@@ -143,13 +143,13 @@ def slow_pdf() -> bytes:
 
 @lru_cache(maxsize=1)
 def large_picture() -> bytes:
-    """Return a PNG of 60 million pixels."""
+    """Return a PNG of 36 million pixels."""
 
     def part(kind: bytes, data: bytes) -> bytes:
         check = zlib.crc32(kind + data).to_bytes(4, "big")
         return len(data).to_bytes(4, "big") + kind + data + check
 
-    width, height = 7700, 7700
+    width, height = 5990, 5990
     head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
     row = b"\0" + b"\x80\x10\x70" * width
     packer = zlib.compressobj(1)
@@ -182,12 +182,12 @@ def _continuations() -> Iterator[Attack]:
         text = repeated(TEXTS[unit], 1_990_000)
         turns = (turn("Hi"), turn(text, "assistant"))
         yield Attack(name=unit, body=body(chat(*turns, model=HOSTILE)))
-    turns = (turn("Hi"), turn(repeated("- a\n", 15_000_000), "assistant"))
+    turns = (turn("Hi"), turn(repeated("- a\n", 12_500_000), "assistant"))
     yield Attack(name="15 MB of a list", body=body(chat(*turns)))
 
 
 def _renderings() -> Iterator[Attack]:
-    lists = [repeated("- a\n", 1_250_000)] * 12
+    lists = [repeated("- a\n", 1_040_000)] * 12
     yield Attack(name="15 MB, and left", body=body({"texts": lists}), count=4, leaves=True)
     for unit in TEXTS:
         yield Attack(name=unit, body=body({"texts": [repeated(TEXTS[unit], 3_900_000)]}))
@@ -316,7 +316,7 @@ WORST_INPUTS: Mapping[str, Callable[[], Iterable[Attack]]] = {
     "/page/sets/report": _small,
     "/page/assets/js/page-{stamp}.js": _get("/page/assets/js/page-x.js", **_ENCODED),
     "/page/assets/css/page-{stamp}.css": _get("/page/assets/css/page-x.css", **_ENCODED),
-    "/assets/{path:path}": _get("/assets/index.js", **_ENCODED),
+    "/assets/{name}": _get("/assets/index.js", **_ENCODED),
     "/page/assets/{path:path}": _get("/page/assets/icon.svg", **_ENCODED),
     "/v1/chat/completions": _completions,
     "/v1/models": _get("/v1/models"),

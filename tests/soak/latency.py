@@ -73,7 +73,11 @@ def measure(server: Server, attacks: Iterable[tuple[str, Attack]], seconds: floa
     with MemoryWatch(server.app) as memory:
         time.sleep(1.0)  # until it streams
         asyncio.run(_attack(server.app.url, list(attacks), seconds))
-        output, _ = listener.communicate(timeout=120)
+        try:
+            output, _ = listener.communicate(timeout=seconds + 30)
+        except subprocess.TimeoutExpired:  # the server doesn't respond any more
+            listener.kill()
+            output, _ = listener.communicate()
     delays = json.loads(output) if listener.returncode == 0 else []
     return Measurement(
         delays_s=delays,

@@ -181,9 +181,9 @@ def test_an_invalid_request_is_rejected(changes: dict[str, Any]) -> None:
         b"\xff\xfe",
         b'{"model":"m","turns":[{"role":"user","text":"\xff"}]}',
         b'{"model":"m","turns":[{"role":"user","text":"\xed\xa0\xbd"}]}',
-        b"[" * 1_000_000,
-        b'{"a":' * 500_000,
-        b'["\\ud83d",' + b"[" * 1_000_000,
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b'["\\ud83d",' + b"[" * 200_000,
         b'{"turns":"\\ud83d' + b'","a":' + b"9" * 5000 + b"}",
     ],
     ids=lambda content: str(content[:12]),
@@ -345,3 +345,23 @@ def test_too_many_files_are_rejected() -> None:
     file = {"kind": "text", "name": "a", "text": "x"}
     assert parse_reply(with_files(*[file] * ATTACHMENTS)).conversation.turns
     assert error_of(with_files(*[file] * (ATTACHMENTS + 1))).code == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "junk", [b"[" + b"1," * 300_000 + b"1]", b'["",' * 300_000, b"[" * 300_000]
+)
+def test_json_of_very_many_values_is_refused_before_it_is_parsed(junk: bytes) -> None:
+    error = error_of(b'{"junk":' + junk)
+    assert (error.code, error.status) == ("too_many_values", 413)
+
+
+def test_commas_and_quotes_in_a_text_are_no_values() -> None:
+    text = '"a", [b] {c}: ' * 60_000
+    assert parse_reply(body(text)).conversation.turns[0].content == text
+
+
+def test_the_texts_of_a_chat_have_a_limit_together() -> None:
+    assert parse_reply(body("x" * 1_500_000, "y" * 1_500_000, "z")).conversation.turns
+    error = error_of(body("x" * 2_500_000, "y" * 1_500_000, "z"))
+    assert (error.code, error.status) == ("chat_too_long", 413)
+    assert error_of(with_settings(system="x" * 4_100_000)).code == "chat_too_long"

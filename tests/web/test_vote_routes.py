@@ -190,7 +190,7 @@ def test_a_label_is_escaped_and_split_into_model_and_variant(tmp_path: Path) -> 
         json.dumps({"votes": [make_vote(outcome="c")]}).encode(),
         json.dumps({"votes": [make_vote(b="m")]}).encode(),
         json.dumps({"votes": [make_vote(when="today")]}).encode(),
-        b'{"votes": ' + b"[" * 100_000,
+        b'{"votes": ' + b"[" * 50_000,
     ],
 )
 def test_an_invalid_vote_is_rejected_with_a_hint(stored: TestClient, body: bytes) -> None:

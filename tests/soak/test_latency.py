@@ -1,0 +1,77 @@
+"""No request delays another visitor's tokens: see `attacks.py` for the worst input of each route.
+
+The short form sends one attack of each kind; `make soak` sends all of them for longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from starlette.routing import Route
+
+from akash_gradio.api.routes import api_routes
+from akash_gradio.app import create_app
+from akash_gradio.config.settings import read_settings
+from akash_gradio.web.routes import page_routes
+from tests.soak.attacks import TEXTS, WORST_INPUTS, Attack, answering_with
+from tests.soak.latency import Measurement, Server, measure, problems_of, serving
+
+TRIES = 3
+"""A busy machine delays tokens too; the best of these counts."""
+SHORT_FORM = {
+    "/page/reply": ("objects", "surrogates", "hostile answers"),
+    "/page/continue": ("15 MB of a list", "list", "table"),
+    "/page/render": ("15 MB, and left", "list", "formulas"),
+    "/page/compare/diff": ("few words",),
+    "/page/compare/report": ("html",),
+    "/page/sets/start": ("csv",),
+    "/v1/chat/completions": ("numbers", "many"),
+}
+"""The attacks of routes that have many; of other routes all run."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as server:
+        server.upstreams.single[1].stub.set_behavior(answering_with(TEXTS["list"], 1_000_000, 4000))
+        yield server
+
+
+def test_every_route_has_a_worst_input() -> None:
+    app = create_app(read_settings({}))
+    assert app.page is not None
+    routes = page_routes(app.page.deps)
+    paths = {route.path for route in routes if isinstance(route, Route)}
+    assert len(paths) == len(routes)
+    assert paths | set(api_routes(app.api)) == set(WORST_INPUTS)
+
+
+def _short_form(route: str) -> list[tuple[str, Attack]]:
+    names = SHORT_FORM.get(route)
+    attacks = WORST_INPUTS[route]()
+    return [(route, attack) for attack in attacks if names is None or attack.name in names]
+
+
+@pytest.mark.parametrize("route", [*SHORT_FORM, "/page/file/{kind}", "/page/compare/ranking"])
+def test_the_worst_input_of_a_route_delays_no_token(server: Server, route: str) -> None:
+    attacks = _short_form(route)
+    assert attacks
+    measured: list[Measurement] = []
+    for _ in range(TRIES):
+        measured.append(measure(server, attacks, 3.0))
+        if not problems_of(measured[-1], server.quiet_s):
+            return
+    pytest.fail(" / ".join(", ".join(problems_of(one, server.quiet_s)) for one in measured))
+
+
+def test_the_other_routes_together_delay_no_token(server: Server) -> None:
+    alone = {*SHORT_FORM, "/page/file/{kind}", "/page/compare/ranking"}
+    attacks = [
+        attack for route in WORST_INPUTS if route not in alone for attack in _short_form(route)
+    ]
+    measured = measure(server, attacks, len(attacks) * 0.5 + 2.0)
+    for _ in range(TRIES - 1):
+        if problems_of(measured, server.quiet_s):
+            measured = measure(server, attacks, len(attacks) * 0.5 + 2.0)
+    assert problems_of(measured, server.quiet_s) == []
