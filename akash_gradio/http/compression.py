@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from typing import Final
 
@@ -11,6 +12,8 @@ MIN_BYTES: Final = 600
 """Smallest body that is worth compressing."""
 DYNAMIC_QUALITY: Final = 5
 """Brotli's quality for what is compressed per request: 80 kB of HTML take 1 to 2 ms."""
+INLINE_BYTES: Final = 100_000
+"""Larger bodies are compressed in a thread."""
 STATIC_QUALITY: Final = 8
 """Brotli's quality for what is compressed once. Higher ones take ten times as long, for 7 %."""
 
@@ -33,3 +36,10 @@ def compress(body: bytes, encoding: str, *, quality: int = DYNAMIC_QUALITY) -> b
         compressed: bytes = brotli.compress(body, quality=quality)
         return compressed
     return gzip.compress(body, compresslevel=6, mtime=0) if encoding else body
+
+
+async def compress_off_loop(body: bytes, encoding: str) -> bytes:
+    """Do the same as `compress`, in a thread if the body is large: it needs no interpreter lock."""
+    if len(body) <= INLINE_BYTES:
+        return compress(body, encoding)
+    return await asyncio.to_thread(compress, body, encoding)

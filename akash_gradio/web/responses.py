@@ -7,7 +7,7 @@ import hashlib
 from starlette.requests import Request
 from starlette.responses import Response
 
-from akash_gradio.http.compression import MIN_BYTES, choose_encoding, compress
+from akash_gradio.http.compression import MIN_BYTES, choose_encoding, compress_off_loop
 
 
 def not_modified(request: Request, response: Response) -> Response:
@@ -23,12 +23,12 @@ def not_modified(request: Request, response: Response) -> Response:
     return response
 
 
-def compressed(request: Request, response: Response) -> Response:
+async def compressed(request: Request, response: Response) -> Response:
     """Compress the response in place with an encoding that the browser accepts."""
     encoding = choose_encoding(request.headers.get("accept-encoding", ""))
     body = bytes(response.body)
     if encoding and len(body) >= MIN_BYTES:
-        response.body = compress(body, encoding)
+        response.body = await compress_off_loop(body, encoding)
         response.headers["content-length"] = str(len(response.body))
         response.headers["content-encoding"] = encoding
         response.headers["vary"] = "accept-encoding"

@@ -35,7 +35,7 @@ def page_routes(deps: WebDeps) -> list[BaseRoute]:
     """Return every route of the page; they must precede Gradio's."""
 
     async def boot(request: Request) -> ASGIApp:
-        return compressed(request, JSONResponse(boot_view(deps, request.scope)))
+        return await compressed(request, JSONResponse(boot_view(deps, request.scope)))
 
     return [
         get("/page/boot", boot),

@@ -267,7 +267,7 @@ def _completions() -> Iterator[Attack]:
 
 def _get(path: str, **headers: str) -> Callable[[], Iterable[Attack]]:
     return lambda: [
-        Attack(name="many", path=path, method="GET", count=60, headers=headers or None),
+        Attack(name="many", path=path, method="GET", count=20, headers=headers or None),
     ]
 
 

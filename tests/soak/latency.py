@@ -137,5 +137,5 @@ def problems_of(measured: Measurement, quiet_s: float) -> list[str]:
     if measured.p99_s > MAX_DELAY_S + quiet_s:
         problems.append(f"tokens {measured.p99_s * 1000:.0f} ms late")
     if measured.memory_mb > MAX_MEMORY_MB:
-        problems.append(f"{measured.memory_mb:.0f} MB")
+        problems.append(f"{measured.memory_mb:.0f} MB in {measured.by_process_mb}")
     return problems
