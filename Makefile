@@ -51,7 +51,7 @@ clients: $(DEV_STAMP)  ## Call /v1 with LangChain, LiteLLM and llm, as the docum
 	build/clients/bin/python -m pip install -q langchain-openai litellm llm
 	$(BIN)/python -m tests.api.third_party_clients build/clients/bin
 
-soak: $(DEV_STAMP)  ## Run 200 visitors for MINUTES=5: no leaks, and no budget exceeded
+soak: $(DEV_STAMP)  ## Run 200 honest and some hostile visitors for MINUTES=5: delays, leaks, budgets
 	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),5) --visitors $(or $(VISITORS),200)
 	$(BIN)/python -m tests.soak.budgets --minutes $(or $(MINUTES),5) --visitors $(or $(VISITORS),200)
 

@@ -25,7 +25,7 @@ from akash_gradio.http.disconnect import cancel_on_connection_lost, cancel_on_di
 from akash_gradio.http.json_values import has_many_values, may_have_many_values
 from akash_gradio.quota.limiter import RateLimit, RateLimiter
 from akash_gradio.quota.parameters import check_parameters
-from akash_gradio.work.pool import WorkPool
+from akash_gradio.work.pool import WorkFailed, WorkPool
 
 DONE: Final = b"data: [DONE]\n\n"
 STREAM_HEADERS: Final = {
@@ -59,8 +59,8 @@ async def complete(
     """
     client = auth.authenticate(call.scope)
     body = await _read_body(call, client.name)
-    if may_have_many_values(body) and await work.run(has_many_values, body):
-        raise UserError("too_many_values", {"limit": f"{JSON_VALUES:,}"}, 413)
+    if may_have_many_values(body):
+        await _check_values(body, work)
     request = parse_chat_request(body, client.models)
     if not client.may_use(request.model):
         raise UnknownModel(request.model)
@@ -76,6 +76,16 @@ async def complete(
     if request.stream:
         request = replace(request, sink=connection)
     await cancel_on_connection_lost(_forward(call, gateway, request), connection)
+
+
+async def _check_values(body: bytes, work: WorkPool) -> None:
+    """Refuse a body before a parser makes too many objects of it."""
+    try:
+        too_many = await work.run(has_many_values, body)
+    except WorkFailed:
+        too_many = True
+    if too_many:
+        raise UserError("too_many_values", {"limit": f"{JSON_VALUES:,}"}, 413)
 
 
 async def _read_body(call: HttpCall, key_name: str) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -332,14 +333,22 @@ WORST_INPUTS: Mapping[str, Callable[[], Iterable[Attack]]] = {
 # ── Sending ─────────────────────────────────────────────────────────────────────────────────
 
 
-async def send(url: str, route: str, attack: Attack, *, limit_s: float) -> None:
+async def send(
+    url: str,
+    route: str,
+    attack: Attack,
+    *,
+    limit_s: float,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Send all requests of an attack at once, and read the responses until the time is over."""
     with suppress(TimeoutError):
         async with asyncio.timeout(limit_s):
-            await asyncio.gather(*(_send_one(url, route, attack) for _ in range(attack.count)))
+            requests = (_send_one(url, route, attack, headers) for _ in range(attack.count))
+            await asyncio.gather(*requests)
 
 
-async def _send_one(url: str, route: str, attack: Attack) -> None:
+async def _send_one(url: str, route: str, attack: Attack, more_headers: Mapping[str, str]) -> None:
     address = urlsplit(url)
     headers = {
         "host": address.netloc,
@@ -347,6 +356,7 @@ async def _send_one(url: str, route: str, attack: Attack) -> None:
         "content-length": str(len(attack.body)),
         "connection": "close",
         **(attack.headers or {}),
+        **more_headers,
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"{attack.method} {attack.path or route} HTTP/1.1\r\n{lines}\r\n"

@@ -19,6 +19,7 @@ from tests.stubs import Exchange, wire
 from tests.stubs.behaviors import wants_stream
 
 TOKENS_PER_S = 50.0
+FROM = {"x-forwarded-for": "10.0.0.1"}
 _TIME = re.compile(r"t(\d+\.\d{4})")
 
 
@@ -52,7 +53,7 @@ async def listen(url: str, model: str, seconds: float) -> list[float]:
     delays: list[float] = []
     end = time.monotonic() + seconds
     async with (
-        httpx.AsyncClient(base_url=url, timeout=120) as client,
+        httpx.AsyncClient(base_url=url, timeout=120, headers=FROM) as client,
         client.stream("POST", "/page/reply", json=body) as response,
     ):
         response.raise_for_status()
