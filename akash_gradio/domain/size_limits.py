@@ -81,6 +81,15 @@ WAITING_BYTES_OF_VISITOR: Final = 40_000_000
 WAITING_BYTES: Final = 160_000_000
 """Bytes of all waiting jobs of a kind. The process should stay below 600 MB."""
 
+# ── Runs of prompt sets ──────────────────────────────────────────────────────────────────────
+
+SET_BODY_BYTES: Final = 8_000_000
+"""Body with a prompt set: `PLAN_BYTES` of text, of which half may be escaped in JSON."""
+
+PLAN_BYTES: Final = 4_000_000
+"""All texts of a run, in UTF-8: 10,000 prompts of 400 characters. Open runs have them in memory;
+`akash-gradio compare` has no such limit."""
+
 # ── Rendering ────────────────────────────────────────────────────────────────────────────────
 
 RENDERED_TEXTS: Final = 200

@@ -104,19 +104,25 @@ async def read_body(
         raise UserError(error_code, error.facts, 413) from None
 
 
-async def read_parsed(request: Request, work: WorkPool, parse: Callable[[bytes], Result]) -> Result:
+async def read_parsed(
+    request: Request,
+    work: WorkPool,
+    parse: Callable[[bytes], Result],
+    limit_bytes: int = CHAT_BODY_BYTES,
+) -> Result:
     """Read the request's body and parse it, in a worker if it is long.
 
     Args:
         request: The request.
         work: Runs the parser.
         parse: A function of a module; it may raise `UserError`.
+        limit_bytes: Largest accepted body.
 
     Raises:
         UserError: The body is too large or invalid.
         ClientDisconnected: The client closed the connection.
     """
-    body = await read_body(request)
+    body = await read_body(request, limit_bytes)
     if len(body) <= PARSED_INLINE_BYTES:
         return parse(body)
     return await run_for_client(request, work, parse, body)

@@ -24,7 +24,7 @@ from akash_gradio.compare.reports.report import Report
 from akash_gradio.compare.rows import Row
 from akash_gradio.compare.runner import CALLS_PER_ENDPOINT
 from akash_gradio.domain.errors import LimitReached, UserError
-from akash_gradio.domain.size_limits import SMALL_BODY_BYTES
+from akash_gradio.domain.size_limits import SET_BODY_BYTES, SMALL_BODY_BYTES
 from akash_gradio.domain.visitor import CURRENT_VISITOR
 from akash_gradio.formatting import NOT_AVAILABLE, format_cost, format_duration
 from akash_gradio.markdown.renderer import render_all
@@ -78,7 +78,9 @@ class RunRoutes:
 
     async def validate(self, request: Request) -> ASGIApp:
         """Count the prompts of a set, and those with checks."""
-        body = await read_parsed(request, self._work, partial(parse_body, PromptSetRequest))
+        body = await read_parsed(
+            request, self._work, partial(parse_body, PromptSetRequest), SET_BODY_BYTES
+        )
         prompts = await run_for_client(request, self._work, parse_prompts, body)
         checked = sum(1 for prompt in prompts if prompt.checks)
         return JSONResponse({"prompts": len(prompts), "checked": checked})
@@ -147,7 +149,9 @@ class RunRoutes:
         return await report_response(report, body.form, self._work, preview=body.preview)
 
     async def _run_request(self, request: Request) -> RunRequest:
-        body = await read_parsed(request, self._work, partial(parse_body, RunRequest))
+        body = await read_parsed(
+            request, self._work, partial(parse_body, RunRequest), SET_BODY_BYTES
+        )
         for model in body.models:
             if self._models.is_withheld(model):
                 raise UserError("model_withheld", {"model": model}, 404)

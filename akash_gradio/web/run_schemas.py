@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,11 +20,9 @@ from akash_gradio.compare.prompt_set import MAX_PROMPT_CHARACTERS, Prompt
 from akash_gradio.compare.prompt_set_reader import SetFormat, format_from_name, parse_prompt_set
 from akash_gradio.compare.reports.report import ReportFormat
 from akash_gradio.domain.errors import UserError
+from akash_gradio.domain.size_limits import PLAN_BYTES
 from akash_gradio.domain.tokens import utf8_length
 from akash_gradio.web.schemas import RunId
-
-PLAN_BYTES: Final = 4_000_000
-"""All texts of a run, in UTF-8. Open runs have them in memory; the command has no such limit."""
 
 
 class _Schema(BaseModel):

@@ -769,6 +769,9 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     "too_many_votes": ErrorText(
         "You can cast up to {limit} votes per minute.", "Try again in a minute."
     ),
+    "too_many_votes_today": ErrorText(
+        "You can cast up to {limit} votes per day.", "Try again tomorrow."
+    ),
     "vote_unknown_model": ErrorText(
         "This vote is for a model that is not available here.",
         "Vote for answers of the models shown.",

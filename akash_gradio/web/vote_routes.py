@@ -22,6 +22,7 @@ from akash_gradio.compare.votes.store import Vote, VoteStore
 from akash_gradio.domain.errors import LimitReached, UserError
 from akash_gradio.domain.size_limits import SMALL_BODY_BYTES, VOTES_BODY_BYTES
 from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR
+from akash_gradio.quota.counters import DAY_S
 from akash_gradio.quota.limiter import RateLimit
 from akash_gradio.web.deps import CatalogView, CompareDeps
 from akash_gradio.web.page_route import post, read_body, run_for_client
@@ -34,6 +35,8 @@ MAX_VOTES_PER_REQUEST: Final = 6
 """One prompt gives at most one vote for each pair of four lanes."""
 VOTE_LIMIT: Final = RateLimit("votes", limit=60)
 """Stored votes of one visitor per minute."""
+DAILY_VOTE_LIMIT: Final = RateLimit("votes-of-a-day", limit=500, window_s=DAY_S)
+"""Stored votes of one visitor per day: votes are never deleted, and each ranking reads them all."""
 RANKING_MAX_AGE_S: Final = 5.0
 """The ranking of stored votes is computed at most this often."""
 
@@ -95,10 +98,14 @@ class VoteRoutes:
 
     async def _count(self, votes: int) -> None:
         """Count votes of the current visitor, or raise `UserError`."""
-        try:
-            await self._limiter.admit_visitor(VOTE_LIMIT, CURRENT_VISITOR.get(), amount=votes)
-        except LimitReached as error:
-            raise UserError("too_many_votes", {"limit": str(error.limit)}, 429) from None
+        for limit, code in (
+            (DAILY_VOTE_LIMIT, "too_many_votes_today"),
+            (VOTE_LIMIT, "too_many_votes"),
+        ):
+            try:
+                await self._limiter.admit_visitor(limit, CURRENT_VISITOR.get(), amount=votes)
+            except LimitReached as error:
+                raise UserError(code, {"limit": str(error.limit)}, 429) from None
 
 
 class _RankingCache:

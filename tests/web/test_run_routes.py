@@ -327,3 +327,22 @@ async def test_the_report_renders_answers_like_the_page(
 
 async def report_of(client: httpx.AsyncClient, run: str, form: str) -> str:
     return (await client.post("/page/sets/report", json={"run": run, "form": form})).text
+
+
+async def test_a_run_of_another_replica_is_shown_as_such(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    gateway = FakeGateway(lambda _request: [never], [endpoint("eu-1", "a", "b")])
+    here, there = (open_run_store(tmp_path, gateway, CATALOG.get) for _ in range(2))
+    run = await there.start(plan("x"), "T")
+    transport = httpx.ASGITransport(make_page(make_deps(gateway, tmp_path, runs=here)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+        for name, more in (
+            ("status", {}),
+            ("row", {"row": 0}),
+            ("report", PREVIEW),
+            ("action", {"action": "delete"}),
+        ):
+            body = await post(client, name, {"run": run, **more}, 409)
+            assert body["error"]["title"] == "Another replica of the server is using this run."
+    await here.close()
+    await there.close()

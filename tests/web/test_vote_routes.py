@@ -18,6 +18,7 @@ from akash_gradio.domain.visitor import ANONYMOUS, CURRENT_VISITOR, Visitor
 from akash_gradio.quota.counters import LocalCounters
 from akash_gradio.quota.limiter import NETWORK_FACTOR, RateLimiter
 from akash_gradio.web.vote_routes import (
+    DAILY_VOTE_LIMIT,
     MAX_VOTES_PER_REQUEST,
     RANKING_MAX_AGE_S,
     VOTE_LIMIT,
@@ -233,3 +234,19 @@ def test_an_unavailable_database_is_an_error_with_a_hint(tmp_path: Path) -> None
         answer = post(client, path, make_vote())
         assert answer.status_code == 503
         assert "database" in answer.json()["error"]["hint"]
+
+
+def test_votes_are_limited_per_day(
+    client_of_store: TestClient, store: RecordingStore, clock: Clock, visitor: dict[str, str]
+) -> None:
+    visitor |= {"id": "ann", "network": "home"}
+    for number in range(DAILY_VOTE_LIMIT.limit):
+        if number % VOTE_LIMIT.limit == 0:
+            clock.now_s += VOTE_LIMIT.window_s + 1
+        assert post(client_of_store, "votes", make_vote(number)).status_code == 200
+    clock.now_s += VOTE_LIMIT.window_s + 1
+    refused = post(client_of_store, "votes", make_vote(-1))
+    assert refused.json()["error"]["code"] == "too_many_votes_today"
+    clock.now_s += DAILY_VOTE_LIMIT.window_s
+    assert post(client_of_store, "votes", make_vote(-1)).status_code == 200
+    assert len(store.votes) == DAILY_VOTE_LIMIT.limit + 1
