@@ -62,6 +62,8 @@ SIGNING_SECRET_FILE: Final = "signing-secret"
 """Name of the file in DATA_DIR."""
 KEEP_ALIVE_S: Final = 75
 """An idle connection is kept longer than clients and proxies keep theirs."""
+MAX_GRADIO_QUEUE: Final = 1000
+"""Events of Gradio components that may wait; the page's own requests don't use Gradio's queue."""
 GC_THRESHOLD: Final = 5000
 """New objects before the garbage collector runs, while `/v1` is served alone."""
 
@@ -297,7 +299,12 @@ def _transport(settings: Settings) -> Transport | None:
         return None
     from akash_gradio.gateway.passthrough.transport import HttpTransport
 
-    return FunctionTransport(HttpTransport())
+    if not settings.zero_gpu:
+        return FunctionTransport(HttpTransport())
+    from akash_gradio.ui.zerogpu import close_sockets_in_workers, set_quota_token
+
+    close_sockets_in_workers()
+    return FunctionTransport(HttpTransport(), set_quota_token)
 
 
 def _is_known(model: str, catalog: Catalog, gateway: Gateway) -> bool:
@@ -387,6 +394,7 @@ def _with_page(app: App) -> App:
         notices=notices,
         default_model=settings.default_model or "",
         runs_kept=settings.data_dir is not None,
+        zero_gpu=settings.zero_gpu,
         ranges=settings.parameter_ranges,
         own_keys=settings.own_keys.value,
         own_key_endpoints=frozenset(e.name for e in settings.endpoints if accepts_visitor_keys(e)),
@@ -497,7 +505,8 @@ def _build_blocks(app: App) -> Blocks:
     from akash_gradio.ui.blocks import build_ui
 
     blocks = build_ui(app.settings.parameter_ranges)
-    blocks.queue(default_concurrency_limit=None)
+    # Without a size, Gradio takes 1 on ZeroGPU.
+    blocks.queue(default_concurrency_limit=None, max_size=MAX_GRADIO_QUEUE)
     return blocks
 
 

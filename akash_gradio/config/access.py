@@ -212,6 +212,9 @@ class AccessSettings(BaseSettings):
         "the endpoint.",
     )
     space_id: str | None = variable("SPACE_ID", None, "Id of the Space, set by Hugging Face.")
+    zero_gpu: bool = variable(
+        "SPACES_ZERO_GPU", False, "Whether the Space runs on ZeroGPU, set by Hugging Face."
+    )
 
     @field_validator("own_keys", mode="before")
     @classmethod

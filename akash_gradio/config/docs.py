@@ -95,7 +95,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "DATABASE_URL",
         "REDIS_URL",
     ),
-    "Hugging Face Spaces": ("HF_TOKEN", "SPACE_ID"),
+    "Hugging Face Spaces": ("HF_TOKEN", "SPACE_ID", "SPACES_ZERO_GPU"),
 }
 """The order of the documentation. Every variable is in exactly one section."""
 

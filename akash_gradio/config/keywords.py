@@ -12,7 +12,9 @@ from typing import Any, Final
 from akash_gradio.config.settings import variables
 from akash_gradio.domain.model import Problem
 
-NOT_KEYWORDS: Final = frozenset({"ENDPOINTS", "API_ENDPOINT", "API_KEY", "SPACE_ID", "SPACE_HOST"})
+NOT_KEYWORDS: Final = frozenset(
+    {"ENDPOINTS", "API_ENDPOINT", "API_KEY", "SPACE_ID", "SPACE_HOST", "SPACES_ZERO_GPU"}
+)
 """Set by the environment or by other arguments."""
 
 

@@ -54,5 +54,8 @@ CROSS_SITE_ALLOWED: Final = "akash_gradio.cross_site_allowed"
 ANONYMOUS: Final = Visitor(id="anonymous")
 """The server's own requests, and all requests where visitors aren't distinguished."""
 
+CURRENT_QUOTA_TOKEN: Final[ContextVar[str]] = ContextVar("quota_token", default="")
+"""On a ZeroGPU Space: the header by which Hugging Face bills the visitor's GPU time."""
+
 CURRENT_VISITOR: Final[ContextVar[Visitor]] = ContextVar("visitor", default=ANONYMOUS)
 """The sender of the current request; tasks that it starts inherit it."""

@@ -7,6 +7,7 @@ Only `cli` may import it.
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.python_api.application import App, launch, open_gateway
 from akash_gradio.python_api.models import ConfigurationError, Endpoint, Model, model
+from akash_gradio.python_api.zerogpu import gpu_duration
 
 __all__ = [
     "App",
@@ -14,6 +15,7 @@ __all__ = [
     "Endpoint",
     "Model",
     "ModelCard",
+    "gpu_duration",
     "launch",
     "model",
     "open_gateway",

@@ -158,6 +158,7 @@ class PageDeps:
         notices: What is reported above the gallery and the chat.
         default_model: The id of the model that is open at first, "" for the gallery.
         runs_kept: Whether runs of prompt sets survive a restart of the server.
+        zero_gpu: Whether visitors pay for GPU time with their quota on Hugging Face.
         ranges: Lowest and highest allowed value by parameter.
         own_keys: `off`, `keys` or `endpoints`: what visitors may bring.
         own_key_endpoints: The names of the endpoints that accept a visitor's key.
@@ -170,6 +171,7 @@ class PageDeps:
     notices: NoticeSource
     default_model: str = ""
     runs_kept: bool = False
+    zero_gpu: bool = False
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=lambda: EMPTY_MAPPING)
     own_keys: str = "off"
     own_key_endpoints: frozenset[str] = frozenset()

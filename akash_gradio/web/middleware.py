@@ -14,7 +14,12 @@ from typing import Final
 
 from akash_gradio.auth.sign_in import SignIn, require_sign_in
 from akash_gradio.auth.visitors import Visitors
-from akash_gradio.domain.visitor import ANONYMOUS, CROSS_SITE_ALLOWED, CURRENT_VISITOR
+from akash_gradio.domain.visitor import (
+    ANONYMOUS,
+    CROSS_SITE_ALLOWED,
+    CURRENT_QUOTA_TOKEN,
+    CURRENT_VISITOR,
+)
 from akash_gradio.http import security_headers
 from akash_gradio.http.asgi import (
     ASGIApp,
@@ -118,6 +123,7 @@ class SecurityMiddleware:
     async def _handle(
         self, route: OpenRoute | None, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        CURRENT_QUOTA_TOKEN.set(header(scope, "x-ip-token"))
         if route is not None and route.access is Access.API:
             CURRENT_VISITOR.set(ANONYMOUS)  # the API identifies its clients by their keys
             await self._app(scope, receive, send)

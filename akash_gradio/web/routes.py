@@ -69,6 +69,7 @@ def boot_view(deps: WebDeps, scope: Scope) -> dict[str, Any]:
         "strings": dict(texts.PAGE),
         "sets": dict(texts.SETS),
         "runs_kept": page.runs_kept,
+        "zero_gpu": page.zero_gpu,
         "default_model": page.default_model,
         "version": __version__,
         "diagrams": mermaid_script(),

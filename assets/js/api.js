@@ -3,6 +3,7 @@
 const at = (path) => new URL(`page/${path}`, document.baseURI.replace(/[?#].*$/, ""));
 
 import { ownKeyHeaders } from "./own_key.js";
+import { quotaHeaders } from "./zerogpu.js";
 
 export class ApiError extends Error {
   constructor(view, status) {
@@ -34,10 +35,10 @@ export const render = async (texts) => json(await post("render", { texts }));
 export const readFile = async (kind, file) =>
   json(await fetch(at(`file/${kind}`), { method: "POST", headers: { "content-type": "application/octet-stream" }, body: file }));
 
-const post = (path, body, signal) =>
+const post = (path, body, signal, headers = {}) =>
   fetch(at(path), {
     method: "POST",
-    headers: { "content-type": "application/json", ...ownKeyHeaders() },
+    headers: { "content-type": "application/json", ...ownKeyHeaders(), ...headers },
     body: JSON.stringify(body),
     signal,
   });
@@ -99,7 +100,7 @@ export const lanesReport = async (request, form) => file(await post("compare/rep
 const file = (response) => (response.ok ? response.blob() : json(response));
 
 async function* events(path, body, signal) {
-  const response = await post(path, body, signal);
+  const response = await post(path, body, signal, await quotaHeaders());
   if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
     await json(response);
     throw new TypeError("not an event stream");

@@ -23,6 +23,7 @@ import { setRanges } from "./ranges.js";
 import { Settings } from "./settings.js";
 import { openStore } from "./store.js";
 import { Thread } from "./thread.js";
+import { announceZeroGpu } from "./zerogpu.js";
 
 const OPEN_CHAT = "akash-gradio.open-chat";
 const UNLOAD_CANCELLED_MS = 2000;
@@ -48,6 +49,7 @@ class Page {
     $("#go-check").hidden = !boot.is_operator;
     drawDiagrams(this.strings, boot.diagrams);
     setRanges(boot.ranges);
+    announceZeroGpu(boot.zero_gpu);
     wireOwnKey(this.strings, boot.own_keys);
     wireSignOut(boot.signed_in, boot.user);
     this.defaultModel = boot.default_model;

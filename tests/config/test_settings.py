@@ -99,6 +99,7 @@ DEFAULTS: dict[str, Any] = {
     "REDIS_URL": None,
     "HF_TOKEN": None,
     "SPACE_ID": None,
+    "SPACES_ZERO_GPU": False,
 }
 
 

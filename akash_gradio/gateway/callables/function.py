@@ -97,6 +97,10 @@ def inspect_function(target: object) -> ModelFunction:
         raise UnusableFunction(
             f"{name} has no signature; wrap it: `def reply(messages): return {name}(…)`"
         ) from None
+    if hasattr(target, "zerogpu") and _is_async(inspect.unwrap(target)):
+        raise UnusableFunction(
+            f"{name}() is async, which @spaces.GPU can't run in its worker; write `def {name}`"
+        )
     positional = [p for p in parameters if p.kind in _POSITIONAL]
     takes_rest = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
     if not positional and not takes_rest:

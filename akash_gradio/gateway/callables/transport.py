@@ -7,10 +7,11 @@ import contextvars
 import inspect
 import json
 import logging
+import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 MAX_QUEUED_ITEMS: Final = 256
 """Yields of a function that wait to be read; then the function waits."""
+MAX_VISIBLE_CHARACTERS: Final = 300
 _JSON: Final = {"content-type": "application/json"}
 _EVENT_STREAM: Final = {"content-type": "text/event-stream"}
 
@@ -36,10 +38,11 @@ class FunctionTransport:
 
     Args:
         http: The transport of the other endpoints.
+        prepare: Called in the context of each call, before the function.
     """
 
-    def __init__(self, http: Transport) -> None:
-        self._http = http
+    def __init__(self, http: Transport, prepare: Callable[[], None] = lambda: None) -> None:
+        self._http, self._prepare = http, prepare
 
     async def start(self, urls: Iterable[str]) -> None:
         """See `Transport.start`."""
@@ -63,7 +66,7 @@ class FunctionTransport:
             models = [{"id": model, "object": "model"} for model in entry.models or ()]
             return _BytesResponse(200, json.dumps({"object": "list", "data": models}).encode())
         request = json.loads(body)
-        call = _Call(entry, request)
+        call = _Call(entry, request, self._prepare)
         try:
             await call.start()
             if request.get("stream"):
@@ -82,8 +85,18 @@ class _FunctionFailed(Exception):
     """The function raised an exception, or yielded something that isn't an answer."""
 
     def __init__(self, error: BaseException, name: str) -> None:
-        super().__init__(f"{name}() raised {type(error).__name__}")
+        visible = visible_message(error)
+        super().__init__(f"{name}() raised {type(error).__name__}{visible and f': {visible}'}")
         self.error = error
+
+
+def visible_message(error: BaseException) -> str:
+    """Return the text of an error that is meant for visitors, a `gr.Error`; "" for any other."""
+    classes = {(cls.__module__, cls.__name__) for cls in type(error).__mro__}
+    if ("gradio.exceptions", "Error") not in classes:
+        return ""
+    text = re.sub(r"<[^>]*>", "", str(getattr(error, "message", "")))
+    return " ".join(text.split())[:MAX_VISIBLE_CHARACTERS]
 
 
 class _Call:
@@ -92,12 +105,19 @@ class _Call:
     Args:
         entry: The endpoint.
         request: The request body.
+        prepare: Called in the context of the call, before the function.
     """
 
-    def __init__(self, entry: FunctionEndpoint, request: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        entry: FunctionEndpoint,
+        request: Mapping[str, Any],
+        prepare: Callable[[], None],
+    ) -> None:
         self.entry, self.function = entry, entry.function
         self.model = str(request.get("model") or "")
         self.received_at = time.monotonic()
+        self._prepare = prepare
         self._messages = request["messages"]
         self._arguments = entry.function.arguments(request)
         self._items: deque[object] = deque()
@@ -113,6 +133,7 @@ class _Call:
         """Start the function, in a thread of its own or as a task."""
         self.entry.begin_call()
         context = contextvars.copy_context()
+        context.run(self._prepare)
         if self.function.is_async:
             self._task = asyncio.create_task(self._run_async(), context=context)
             return
