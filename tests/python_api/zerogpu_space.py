@@ -59,11 +59,12 @@ os.environ |= {
     "GRADIO_ANALYTICS_ENABLED": "False",
 }
 
-import spaces  # noqa: E402
+import spaces as untyped_spaces  # noqa: E402
 
 import akash_gradio as ag  # noqa: E402
 
 PARENT = os.getpid()
+spaces: Any = untyped_spaces
 
 
 @ag.model("quick")
