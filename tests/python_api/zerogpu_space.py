@@ -59,23 +59,22 @@ os.environ |= {
     "GRADIO_ANALYTICS_ENABLED": "False",
 }
 
-import spaces as untyped_spaces  # noqa: E402
+import spaces  # noqa: E402
 
 import akash_gradio as ag  # noqa: E402
 
 PARENT = os.getpid()
-spaces: Any = untyped_spaces
 
 
 @ag.model("quick")
-@spaces.GPU(duration=ag.gpu_duration(10, start_s=5))
+@spaces.GPU(duration=ag.gpu_duration(10, start_s=5))  # type: ignore[untyped-decorator]
 def quick(messages: Any, *, max_tokens: int | None = None) -> Any:
     yield "in a worker " if os.getpid() != PARENT else "in the parent "
     yield f"with {max_tokens} tokens"
 
 
 @ag.model("slow")
-@spaces.GPU
+@spaces.GPU  # type: ignore[untyped-decorator]
 def slow(messages: Any) -> Any:
     where = messages[-1]["content"]
     try:
@@ -89,7 +88,7 @@ def slow(messages: Any) -> Any:
 
 
 def refused() -> str:
-    @spaces.GPU
+    @spaces.GPU  # type: ignore[untyped-decorator]
     async def later(messages: Any) -> Any:
         yield "x"
 
