@@ -36,7 +36,8 @@ class EndpointStatus:
     Attributes:
         models: The models that it serves, by catalog id; None while they aren't known.
         in_flight: Requests that it is answering.
-        reason: The class name of its last failure, `key` after 401 or 403, "" without a failure.
+        reason: The class name of its last failure, `key` after a rejected key, `credit`
+            after a used-up account, "" without a failure.
         first_token_s: Moving average of the time to the first token; None without traffic.
         busy: Whether it is at its maximum concurrency.
         waking: Whether it is down because its server is still loading.

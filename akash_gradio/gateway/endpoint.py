@@ -17,8 +17,7 @@ from akash_gradio.domain.known_secrets import KnownSecrets
 from akash_gradio.domain.model import ServedModel
 from akash_gradio.domain.ports import EndpointState, EndpointStatus
 from akash_gradio.domain.redaction import redact
-from akash_gradio.gateway.endpoint_health import KEY, EndpointHealth
-from akash_gradio.gateway.failure_policy import Scope, judge
+from akash_gradio.gateway.endpoint_health import EndpointHealth, failure_reason
 from akash_gradio.gateway.policies import Candidate
 from akash_gradio.gateway.transport import request_secrets
 
@@ -193,8 +192,7 @@ class Endpoint:
 
         The same failure is logged once.
         """
-        account = judge(error).scope is Scope.ACCOUNT
-        reason = KEY if account else type(error).__name__
+        reason = failure_reason(error)
         if reason != self.health.reason:
             facts = {"endpoint": self.alias, "outcome": reason, "fact": str(error)}
             logger.warning("endpoint.list_failed", extra=facts)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from akash_gradio.domain.errors import EndpointError
+from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
+from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.gateway.breaker import STEADY_REQUESTS, Breaker, Outcomes, is_outlier
 from akash_gradio.gateway.failure_policy import Scope, Verdict
 
-KEY: str = "key"
-"""The reason of an endpoint whose key or account was refused."""
+_REASONS: Final[Mapping[FailureKind | None, str]] = {
+    FailureKind.KEY: "key",
+    FailureKind.CREDIT: "credit",
+    FailureKind.QUOTA: "credit",
+}
+
+
+def failure_reason(error: EndpointError | RequestRefused) -> str:
+    """Return `EndpointStatus.reason` for a failure."""
+    kind = error.kind if isinstance(error, EndpointRefused) else None
+    return _REASONS.get(kind, type(error).__name__)
 
 
 @dataclass(slots=True)
@@ -52,8 +63,7 @@ class EndpointHealth:
 
     Attributes:
         last_failure: None before any.
-        reason: The class name of the last failure, `key` if the key or the account was refused,
-            "" after an answer.
+        reason: See `failure_reason`; "" after an answer.
         worked: Whether the endpoint responded to anything yet.
     """
 
@@ -195,8 +205,6 @@ class EndpointHealth:
             self.record_rejection(model, probe)
             return
         self._remember(error)
-        if verdict.scope is Scope.ACCOUNT:
-            self.reason = KEY
         health = self.model(model)
         own = verdict.scope is Scope.MODEL
         if own:
@@ -259,5 +267,5 @@ class EndpointHealth:
 
     def _remember(self, error: EndpointError) -> None:
         """Keep the error without its traceback and context, which keep the whole call alive."""
-        self.last_failure, self.reason = error.with_traceback(None), type(error).__name__
+        self.last_failure, self.reason = error.with_traceback(None), failure_reason(error)
         error.__context__ = None

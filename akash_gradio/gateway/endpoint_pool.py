@@ -93,9 +93,7 @@ class EndpointPool:
         tier = min(endpoint.entry.priority for endpoint in ready)
         chosen = [endpoint for endpoint in ready if endpoint.entry.priority == tier]
         if best and len(chosen) > 1:
-            shares = [round(SUCCESS_STEPS * e.health.success_share(model)) for e in chosen]
-            largest = max(shares)
-            chosen = [e for e, share in zip(chosen, shares, strict=True) if share == largest]
+            chosen = best_by_success(model, chosen)
         weights = self._weights.setdefault((model, tier), {})
         return self._endpoints[self._policy([e.candidate() for e in chosen], weights)]
 
@@ -260,6 +258,13 @@ async def probe_endpoint(
             endpoint.record_reachable()
     else:
         endpoint.record_reachable()
+
+
+def best_by_success(model: str, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """Return those of the endpoints with the largest share of recent successes."""
+    shares = [round(SUCCESS_STEPS * e.health.success_share(model)) for e in endpoints]
+    largest = max(shares)
+    return [e for e, share in zip(endpoints, shares, strict=True) if share == largest]
 
 
 def _starting(alias: str, models: tuple[str, ...]) -> EndpointStatus:

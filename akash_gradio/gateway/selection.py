@@ -21,6 +21,7 @@ from akash_gradio.domain.errors import (
     ContextExceeded,
     EndpointUnreachable,
 )
+from akash_gradio.gateway.endpoint_pool import best_by_success
 from akash_gradio.gateway.failure_policy import may_do_better
 from akash_gradio.gateway.request_state import RequestState, Step
 from akash_gradio.gateway.retries import RetryBudget, backoff_s, longest_backoff_s
@@ -94,20 +95,23 @@ class Selection:
             for e in serving
             if not e.health.resting_in_s(model, now) and not state.excluded(e.alias, model)
         ]
-        ready, best = candidates, ignore_breakers or state.has_attempts
+        ready, panic = candidates, ignore_breakers
         if not ignore_breakers:
             alone = len(serving) == 1
             ready = [e for e in candidates if e.health.available(model, now, alone=alone)]
             if 2 * len(ready) < len(candidates):
                 ready = [e for e in candidates if e in ready or e.health.ejected(model, now)]
-                best = True
+                panic = True
         untried = [e for e in ready if not state.tried(e.alias, model)]
         if not untried and ready and all(state.found_down(e.alias, model) for e in ready):
             untried = [e for e in candidates if not state.tried(e.alias, model)]
         if untried and state.rounds(model) and not self.budget(model).can_afford(now):
             untried = [e for e in untried if not state.failed_at(e.alias, model)]
         if untried:
-            return Step(model=model, endpoint=self._pool.choose(model, untried, best=best))
+            if panic:  # whatever their priorities
+                untried = best_by_success(model, untried)
+            endpoint = self._pool.choose(model, untried, best=state.has_attempts)
+            return Step(model=model, endpoint=endpoint)
         if not ready or not self.budget(model).can_afford(now):
             return None
         round_number = state.rounds(model) + 1

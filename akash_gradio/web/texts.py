@@ -952,6 +952,7 @@ UNAVAILABLE_REASONS: Final[Mapping[str, str]] = {
     "resting": "Its endpoints requested a pause.",
     "available_false": "The catalog hides it (available = false).",
     "key": "The endpoint rejected the API key.",
+    "credit": "The account at the endpoint has no credit or quota left.",
 }
 """Why a model can't be used."""
 

@@ -790,6 +790,18 @@ async def test_breakers_are_ignored_when_all_are_open() -> None:
     assert harness.status("b").state is EndpointState.READY
 
 
+async def test_when_few_are_available_the_best_is_called_whatever_its_priority() -> None:
+    harness = Harness(entry_for("a"), entry_for("b"), entry_for("c", priority=2))
+    harness.network.defaults = {"a": error_reply(500), "b": REFUSED}
+    for _ in range(40):
+        assert receipt_of(await harness.ask()).endpoint == "c"
+    assert [harness.status(alias).state for alias in "ab"] == [EndpointState.DOWN] * 2
+    harness.network.opened.clear()
+    for _ in range(9):
+        await harness.ask()
+    assert harness.network.opened == ["c"] * 9
+
+
 async def test_another_replica_cannot_shut_an_only_endpoint() -> None:
     harness = Harness(entry_for("a"), entry_for("b", models=["m", "n"]))
     harness.gateway.rest_endpoint("b", 60)
@@ -813,7 +825,8 @@ async def test_a_rejected_key_fails_over_and_takes_the_endpoint_down(status: int
     for _ in range(4):
         await harness.ask()
     assert harness.network.opened.count("a") == 1
-    assert (harness.status("a").reason, harness.status("a").state) == ("key", EndpointState.DOWN)
+    reason = {401: "key", 402: "credit"}[status]
+    assert (harness.status("a").reason, harness.status("a").state) == (reason, EndpointState.DOWN)
 
 
 @pytest.mark.parametrize("status", [401, 402, 404])
