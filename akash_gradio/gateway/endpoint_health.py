@@ -8,9 +8,19 @@ from typing import Final
 
 from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
 from akash_gradio.domain.failure_kinds import FailureKind
-from akash_gradio.gateway.breaker import STEADY_REQUESTS, Breaker, Outcomes, is_outlier
+from akash_gradio.gateway.breaker import (
+    MAX_DOWN_IN_A_ROW,
+    STEADY_REQUESTS,
+    Breaker,
+    Outcomes,
+    is_outlier,
+)
 from akash_gradio.gateway.failure_policy import Scope, Verdict
 
+UNLIKELY: Final = 0.003
+"""Probability below which failures of a request are taken for a change of the endpoint."""
+MOSTLY_FAILING: Final = 0.75
+"""Share of failures from which an endpoint with an open breaker is as good."""
 _REASONS: Final[Mapping[FailureKind | None, str]] = {
     FailureKind.KEY: "key",
     FailureKind.CREDIT: "credit",
@@ -35,6 +45,7 @@ class ModelHealth:
             still answers some requests.
         resting_until: The end of a pause that the endpoint requested for this model.
         error: The last failure that concerned only this model.
+        failed_in_a_row: How many requests in a row failed.
     """
 
     breaker: Breaker = field(default_factory=Breaker)
@@ -42,6 +53,7 @@ class ModelHealth:
     outlier: bool = False
     resting_until: float = 0.0
     error: EndpointError | None = None
+    failed_in_a_row: int = 0
 
     def alive(self, probe: bool) -> None:
         """Record that the model isn't down; a probe's response closes the breaker."""
@@ -110,6 +122,20 @@ class EndpointHealth:
             return False
         return self._breaker.ready(now) and now >= self._avoided_until
 
+    def seems_down(self, model: str, likelihood: float) -> bool:
+        """Return whether a request that failed here would do better at an open breaker.
+
+        Args:
+            model: The model.
+            likelihood: How likely the failures of the request were, see `RequestState.likelihood`.
+        """
+        health = self.model(model)
+        return (
+            likelihood < UNLIKELY
+            or health.failed_in_a_row >= MAX_DOWN_IN_A_ROW
+            or health.outcomes.failure_share >= MOSTLY_FAILING
+        )
+
     def success_share(self, model: str) -> float:
         """Return the share of the recent requests that succeeded, 1 without any."""
         health = self._models.get(model)
@@ -157,6 +183,7 @@ class EndpointHealth:
         health = self.model(model)
         health.alive(probe)
         health.outcomes.add(failed=False)
+        health.failed_in_a_row = 0
         health.error = None
 
     def record_success(self, model: str) -> None:
@@ -209,6 +236,8 @@ class EndpointHealth:
         own = verdict.scope is Scope.MODEL
         if own:
             health.error = self.last_failure
+        if verdict.breaker is not None and not again:
+            health.failed_in_a_row += 1
         if verdict.breaker == "down":
             if not again or probe:
                 health.outcomes.add(failed=True)

@@ -312,7 +312,8 @@ class Gateway:
             AkashGradioError: No other endpoint can do better.
         """
         endpoint, model, now, verdict = call.endpoint, call.model, self._clock(), judge(error)
-        again = state.failed_at(endpoint.alias, model)
+        again = state.failures_at(endpoint.alias, model) > 0
+        share = 1 - endpoint.health.success_share(model)
         if isinstance(error, RequestRefused):
             endpoint.health.record_rejection(model, call.probe)
         else:
@@ -328,7 +329,8 @@ class Gateway:
             )
             if verdict.breaker == "error" and not again:
                 state.uncounted_errors.append((endpoint, model))
-        if state.fail_attempt(error, verdict, endpoint.alias, model, _status_of(call, error)):
+        status = _status_of(call, error)
+        if state.fail_attempt(error, verdict, endpoint.alias, model, status, share):
             self._selection.budget(model).spend(now)
         if not verdict.fail_over:
             raise self._selection.final_error(state, now)

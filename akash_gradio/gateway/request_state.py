@@ -89,9 +89,10 @@ class RequestState:
         """Aliases and models called in the current round."""
         self._called: set[tuple[str, str]] = set()
         """Aliases and models ever called."""
-        self._failed: set[tuple[str, str]] = set()
-        self._down: set[tuple[str, str]] = set()
-        """Aliases and models that were found down."""
+        self._failures: dict[tuple[str, str], int] = {}
+        """How many attempts failed, by alias and model."""
+        self._shares: dict[tuple[str, str], float] = {}
+        """The share of failures before this request, by alias and model."""
         self._excluded: set[tuple[str, str]] = set()
         """Aliases and models (`""` for all) that don't get the request again."""
         self._rounds: dict[str, int] = {}
@@ -135,17 +136,18 @@ class RequestState:
         excluded = self._excluded
         return bool(excluded) and ((alias, model) in excluded or (alias, "") in excluded)
 
-    def found_down(self, alias: str, model: str) -> bool:
-        """Return whether this request found the endpoint down."""
-        return (alias, model) in self._down
-
-    def failed_at(self, alias: str, model: str) -> bool:
-        """Return whether an attempt at the endpoint failed."""
-        return (alias, model) in self._failed
+    def failures_at(self, alias: str, model: str) -> int:
+        """Return how many attempts at the endpoint failed."""
+        return self._failures.get((alias, model), 0)
 
     def rounds(self, model: str) -> int:
         """Return how many rounds of the model were repeated."""
         return self._rounds.get(model, 0)
+
+    def likelihood(self, alias: str, model: str) -> float:
+        """Return how likely the failures at the endpoint were, if it fails as often as before."""
+        share = self._shares.get((alias, model), 1.0)
+        return share ** self.failures_at(alias, model)
 
     def start_round(self, model: str) -> None:
         """Allow all endpoints of the model again."""
@@ -194,8 +196,17 @@ class RequestState:
         alias: str,
         model: str,
         status: int | None,
+        failure_share: float,
     ) -> bool:
         """Record an attempt that failed before its first token.
+
+        Args:
+            error: The failure.
+            verdict: What it means.
+            alias: The endpoint that was called.
+            model: The model that was called.
+            status: The HTTP status, None without a response.
+            failure_share: The share of failures of the endpoint before this one.
 
         Returns:
             Whether it was a repeat.
@@ -204,9 +215,8 @@ class RequestState:
             self.last_failure = error
         elif not isinstance(self.refusal, ContextExceeded):
             self.refusal = error
-        self._failed.add((alias, model))
-        if verdict.breaker == "down":
-            self._down.add((alias, model))
+        self._failures[alias, model] = self.failures_at(alias, model) + 1
+        self._shares.setdefault((alias, model), failure_share)
         if not verdict.repeat_here:
             of_model = verdict.scope in (Scope.MODEL, Scope.REQUEST)
             self._excluded.add((alias, model if of_model else ""))

@@ -3,7 +3,8 @@
 In this order, for the requested model and then for each fallback:
 
 1. an endpoint that is available (its breakers allow it) and wasn't called in this round;
-2. when every available endpoint was found down by this request, one whose breaker is open;
+2. when the failures of this request suggest that every available endpoint is down, one whose
+   breaker is open: it may have recovered;
 3. a pause, and a new round with the endpoints that may repeat the request.
 
 When no model has an available endpoint, the breakers are ignored. Whatever the breakers say, an
@@ -103,10 +104,10 @@ class Selection:
                 ready = [e for e in candidates if e in ready or e.health.ejected(model, now)]
                 panic = True
         untried = [e for e in ready if not state.tried(e.alias, model)]
-        if not untried and ready and all(state.found_down(e.alias, model) for e in ready):
+        if not untried and ready and all(_seems_down(state, e, model) for e in ready):
             untried = [e for e in candidates if not state.tried(e.alias, model)]
         if untried and state.rounds(model) and not self.budget(model).can_afford(now):
-            untried = [e for e in untried if not state.failed_at(e.alias, model)]
+            untried = [e for e in untried if not state.failures_at(e.alias, model)]
         if untried:
             if panic:  # whatever their priorities
                 untried = best_by_success(model, untried)
@@ -130,7 +131,7 @@ class Selection:
             for endpoint in self._candidates(state, model)
             if (wait_s := endpoint.health.resting_in_s(model, now))
             and not state.excluded(endpoint.alias, model)
-            and (not state.failed_at(endpoint.alias, model) or self.budget(model).can_afford(now))
+            and (not state.failures_at(endpoint.alias, model) or self.budget(model).can_afford(now))
         ]
         wait_s, model = min(waits, default=(float("inf"), ""))
         if not state.can_wait(wait_s) or now + wait_s >= state.deadline:
@@ -173,3 +174,7 @@ class Selection:
         model = state.requested_model
         known = self._cards(model) is not None
         return self._pool.unavailable_error(model, known=known, pinned=state.pinned)
+
+
+def _seems_down(state: RequestState, endpoint: Endpoint, model: str) -> bool:
+    return endpoint.health.seems_down(model, state.likelihood(endpoint.alias, model))

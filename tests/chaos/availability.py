@@ -237,9 +237,24 @@ def one_dead_one_random(probability: float) -> Situation:
         name=name,
         endpoints=_names(2),
         fault=fault,
-        # Retries in turn reach the other endpoint at every second attempt.
-        expected=lambda number: not (fails(number, 1) and fails(number, 3)),
+        # The first is avoided soon. Retries in turn would reach the other only twice.
+        expected=lambda number: not all(fails(number, attempt) for attempt in range(4)),
         margin=MARGIN,
+    )
+
+
+def exchange(first: Fault, second: Fault) -> Situation:
+    """Return a situation in which one endpoint recovers when the other begins to fail."""
+
+    def fault(call: Call) -> Fault:
+        if call.request < 200:
+            return first if call.endpoint == "e0" else Fault.NONE
+        return second if call.endpoint == "e1" else Fault.NONE
+
+    return Situation(
+        name=f"e0 {first.name.lower()}, then recovers while e1 {second.name.lower()}",
+        endpoints=_names(2),
+        fault=fault,
     )
 
 
@@ -267,6 +282,10 @@ SITUATIONS: Final = (
     recovery(Fault.CLOSES),
     recovery(Fault.STATUS_500),
     one_dead_one_random(0.3),
+    exchange(Fault.CLOSES, Fault.CLOSES),
+    exchange(Fault.CLOSES, Fault.STATUS_500),
+    exchange(Fault.STATUS_500, Fault.HANGS),
+    exchange(Fault.REFUSES_KEY, Fault.STATUS_500),
 )
 
 

@@ -9,6 +9,8 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from akash_gradio.config.endpoints import EndpointSettings
 from akash_gradio.domain.chat import Conversation, Role, Sampling, Turn
@@ -800,6 +802,47 @@ async def test_when_few_are_available_the_best_is_called_whatever_its_priority()
     for _ in range(9):
         await harness.ask()
     assert harness.network.opened == ["c"] * 9
+
+
+FAILURES: list[Any] = [
+    REFUSED,
+    EndpointTimeout("a", "connect", 5),
+    EndpointTimeout("a", "first_token", 60),
+    FakeReply(parts=(b"<html>",)),
+    FakeReply(parts=()),
+    *(error_reply(status) for status in (401, 402, 403, 404, 408, 500, 502, 503, 504, 529)),
+]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_healthy_endpoint_answers_whatever_happened_before(data: st.DataObject) -> None:
+    """At most three requests fail, those that show that the endpoints have changed."""
+
+    async def run() -> None:
+        count = data.draw(st.integers(1, 4))
+        aliases = "abcd"[:count]
+        harness = Harness(*(entry_for(alias) for alias in aliases), RETRY_DELAY=10)
+        history = data.draw(
+            st.lists(st.tuples(st.sampled_from(aliases), st.sampled_from([None, *FAILURES])))
+        )
+        for alias, failure in history:
+            harness.network.defaults[alias] = failure
+            harness.clock.now += data.draw(st.sampled_from([0, 1, 6, 100]))
+            with suppress(AkashGradioError):
+                await collect(harness.gateway, chat_request())
+        for alias in aliases:
+            harness.network.defaults[alias] = data.draw(st.sampled_from(FAILURES))
+        del harness.network.defaults[data.draw(st.sampled_from(aliases))]
+        lost = 0
+        for _ in range(20):
+            try:
+                await collect(harness.gateway, chat_request())
+            except AkashGradioError:
+                lost += 1
+        assert lost <= 3
+
+    asyncio.run(run())
 
 
 async def test_another_replica_cannot_shut_an_only_endpoint() -> None:
