@@ -269,7 +269,8 @@ def create_app(
         own_keys=own_keys,
     )
     problems += price_problems(settings, catalog.cards)
-    backend = quota if settings.limited or offers_own_keys else gateway
+    has_key_budgets = any(key.limits.has_budget for key in settings.gateway_keys)
+    backend = quota if settings.limited or offers_own_keys or has_key_budgets else gateway
     metrics.is_known_model = lambda model: _is_known(model, catalog, gateway)
     metrics.watch(gateway.endpoints)
     auth = ApiKeyAuth(

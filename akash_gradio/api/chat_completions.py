@@ -68,7 +68,13 @@ async def complete(
         check_parameters(request)
     if client.requests_per_minute is not None:
         await limiter.admit(RateLimit("requests", client.requests_per_minute), client.name)
-    CURRENT_VISITOR.set(Visitor(id=f"key:{client.name}"))
+    CURRENT_VISITOR.set(
+        Visitor(
+            id=f"key:{client.name}",
+            tokens_per_day=client.tokens_per_day,
+            cost_per_day=client.cost_per_day,
+        )
+    )
     connection = call.connection
     if connection is None:
         await cancel_on_disconnect(_forward(call, gateway, request), call.receive)

@@ -135,6 +135,9 @@ TEXTS: Final[Mapping[str, ErrorText]] = {
     "limit_reached.tokens": ErrorText(
         "The daily token limit of this client is used up.", RATE_LIMIT, RATE_LIMIT_CODE
     ),
+    "limit_reached.cost": ErrorText(
+        "The daily cost limit of this API key is used up.", RATE_LIMIT, RATE_LIMIT_CODE
+    ),
     "limit_reached.app_tokens": ErrorText(
         "The daily token limit of this server is used up.", RATE_LIMIT, RATE_LIMIT_CODE
     ),

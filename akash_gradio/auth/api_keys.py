@@ -24,16 +24,21 @@ class ApiClient:
         name: Name of its key, "" for a local client where no keys are configured.
         models: Ids of the models that it may use, None for all.
         requests_per_minute: Its rate limit, None for no limit.
+        tokens_per_day: Its budget of tokens, None for that of every visitor.
+        cost_per_day: Its budget in US dollars, None for no limit.
     """
 
     name: str = ""
     models: frozenset[str] | None = None
     requests_per_minute: int | None = None
+    tokens_per_day: int | None = None
+    cost_per_day: float | None = None
 
     @property
     def limited(self) -> bool:
         """Whether the key has limits of its own."""
-        return self.models is not None or self.requests_per_minute is not None
+        limits = (self.models, self.requests_per_minute, self.tokens_per_day, self.cost_per_day)
+        return any(limit is not None for limit in limits)
 
     def may_use(self, model: str) -> bool:
         """Return whether the client may use the model with this id."""
@@ -107,4 +112,6 @@ def _client(key: GatewayKey) -> ApiClient:
         name=key.name,
         models=None if key.models is None else frozenset(key.models),
         requests_per_minute=key.limits.requests_per_minute,
+        tokens_per_day=key.limits.tokens_per_day,
+        cost_per_day=key.limits.cost_per_day,
     )

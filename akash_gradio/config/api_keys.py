@@ -23,6 +23,8 @@ class KeyLimits(BaseModel):
 
     Attributes:
         requests_per_minute: Upper bound of requests in a minute; None for no limit.
+        tokens_per_day: Tokens in a day (UTC), instead of VISITOR_TOKENS_PER_DAY; None for that.
+        cost_per_day: US dollars in a day (UTC) at the catalog's prices; None for no limit.
     """
 
     model_config = ConfigDict(
@@ -30,6 +32,13 @@ class KeyLimits(BaseModel):
     )
 
     requests_per_minute: int | None = Field(None, ge=1, le=1_000_000)
+    tokens_per_day: int | None = Field(None, ge=1)
+    cost_per_day: float | None = Field(None, gt=0, allow_inf_nan=False)
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether tokens or money of a day are limited."""
+        return self.tokens_per_day is not None or self.cost_per_day is not None
 
 
 class GatewayKey(BaseModel):
@@ -47,7 +56,7 @@ class GatewayKey(BaseModel):
     name: str = Field(min_length=1, max_length=60)
     key: SecretStr = Field(repr=False)
     models: Annotated[tuple[str, ...], Field(strict=False)] | None = None
-    limits: KeyLimits = Field(default_factory=lambda: KeyLimits(requests_per_minute=None))
+    limits: KeyLimits = Field(default_factory=lambda: KeyLimits())
 
     @field_validator("key")
     @classmethod

@@ -65,7 +65,7 @@ INVALID_KEYS_JSON: Final = 'must be JSON, as in [{"name": "ann", "key": "…"}]'
 KEYS_NOT_A_LIST: Final = 'must be a list, as in [{"name": "ann", "key": "…"}]'
 NOT_A_KEY: Final = 'must be a key, or an object as in {"name": "ann", "key": "…"}'
 UNKNOWN_KEY_FIELD: Final = "has an unknown field; the fields are {names}"
-KEY_LIMITS: Final = 'must be an object, as in {"requestsPerMinute": 60}'
+KEY_LIMITS: Final = 'must be an object, as in {"requestsPerMinute": 60, "tokensPerDay": 100000}'
 KEY_MODELS: Final = "must name at least one model; leave the field out to allow all"
 DUPLICATE_KEY: Final = "must be unique; another entry has this key"
 

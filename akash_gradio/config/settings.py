@@ -150,6 +150,7 @@ class Settings(AccessSettings):
         None,
         "API keys of the clients of `/v1`: a comma-separated list, or JSON: "
         '`[{"name":"ann","key":"…","models":["id"],"limits":{"requestsPerMinute":60}}]`. '
+        "The other limits are `tokensPerDay` and `costPerDay`. "
         "Without keys, only requests from this machine are accepted.",
     )
     proxy_key: SecretStr | None = _variable(

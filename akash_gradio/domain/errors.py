@@ -178,9 +178,9 @@ class LimitReached(AkashGradioError):
 
     Attributes:
         reason: Which one: `messages` (of a visitor per minute), `tokens` (of a visitor per day),
-            `app_tokens` and `app_cost` (of all visitors per day), `reserved` (running requests
-            hold what remains of one of these), `queue` (too many requests wait), `work` (CPU time
-            of a visitor).
+            `cost` (of an API key per day), `app_tokens` and `app_cost` (of all per day),
+            `reserved` (running requests hold what remains of one of these), `queue` (too many
+            requests wait), `work` (CPU time of a visitor).
         limit: The quota, 0 where it isn't disclosed.
         retry_after_s: Seconds until requests are accepted again.
     """

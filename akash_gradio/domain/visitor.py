@@ -40,12 +40,16 @@ class Visitor:
         network: An id shared by all visitors of one address, "" where there is none.
         kind: What the id is derived from.
         own_key: The visitor's own API key, if they entered one.
+        tokens_per_day: Budget of tokens of an API client, None for that of every visitor.
+        cost_per_day: Budget of an API client in US dollars, None for no limit.
     """
 
     id: str
     network: str = ""
     kind: VisitorKind = VisitorKind.ADDRESS
     own_key: OwnKey | None = None
+    tokens_per_day: int | None = None
+    cost_per_day: float | None = None
 
 
 CROSS_SITE_ALLOWED: Final = "akash_gradio.cross_site_allowed"

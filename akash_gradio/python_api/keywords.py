@@ -141,8 +141,9 @@ class SettingsKeywords(TypedDict, total=False):
     """
     gateway_api_keys: str | None
     """`GATEWAY_API_KEYS`: API keys of the clients of `/v1`: a comma-separated list, or JSON:
-    `[{'name':'ann','key':'…','models':['id'],'limits':{'requestsPerMinute':60}}]`. Without keys,
-    only requests from this machine are accepted.
+    `[{'name':'ann','key':'…','models':['id'],'limits':{'requestsPerMinute':60}}]`. The other
+    limits are `tokensPerDay` and `costPerDay`. Without keys, only requests from this machine are
+    accepted.
     """
     proxy_api_key: str | None
     """`PROXY_API_KEY`: Another API key for `/v1`, for deployments that already set this variable.

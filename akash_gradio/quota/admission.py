@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from akash_gradio.config import messages
-from akash_gradio.config.access import AccessSettings
+from akash_gradio.config.settings import Settings
 from akash_gradio.domain.errors import LimitReached, NotAllowed
 from akash_gradio.domain.model import ModelCard, Problem
 from akash_gradio.domain.receipt import Receipt
@@ -66,9 +66,10 @@ class Reservation:
         output_tokens: The longest output of one choice that may be requested.
     """
 
-    def __init__(self, admission: Admission, need: Need, hold: Hold) -> None:
+    def __init__(self, admission: Admission, visitor: Visitor, need: Need, hold: Hold) -> None:
         self.output_tokens = hold.output_tokens
-        self._admission, self._need, self._hold = admission, need, hold
+        self._admission, self._visitor, self._need = admission, visitor, need
+        self._hold = hold
         self._receipt: Receipt | None = None
 
     def observe(self, receipt: Receipt) -> None:
@@ -77,7 +78,7 @@ class Reservation:
 
     def settle(self) -> None:
         """Replace the reservation by what the receipt shows; nothing was used without one."""
-        self._admission.settle(self._need, self._hold, self._receipt)
+        self._admission.settle(self._visitor, self._need, self._hold, self._receipt)
 
 
 class Admission:
@@ -103,10 +104,21 @@ class Admission:
         self._limits, self._counters, self._find_card = limits, counters, find_card
         self._free_models, self._sleep = free_models, sleep
 
+    def has_budget(self, visitor: Visitor) -> bool:
+        """Whether tokens or money of the visitor or of the server are limited."""
+        limits = self._limits
+        return (
+            limits.has_tokens_budget
+            or visitor.tokens_per_day is not None
+            or self.has_cost_budget(visitor)
+        )
+
+    def has_cost_budget(self, visitor: Visitor) -> bool:
+        """Whether money of the visitor or of the server is limited."""
+        return self._limits.app_cost_per_day is not None or visitor.cost_per_day is not None
+
     def priced(self, models: Iterable[str]) -> tuple[str, ...]:
-        """Return those of the models that may be called: with COST_PER_DAY, those with prices."""
-        if self._limits.app_cost_per_day is None:
-            return tuple(models)
+        """Return those of the models that have prices."""
         return tuple(model for model in models if self._cost(model, 0, 0) is not None)
 
     async def reserve(self, visitor: Visitor, need: Need) -> Reservation:
@@ -121,36 +133,43 @@ class Admission:
         while True:
             hold = await self._counters.reserve(demands, need.output_tokens, least)
             if isinstance(hold, Hold):
-                return Reservation(self, need, hold)
+                return Reservation(self, visitor, need, hold)
             if not hold.held or waited_s >= HELD_WAIT_S:
-                raise self._error(hold)
+                raise self._error(hold, visitor)
             await self._sleep(HELD_POLL_S)
             waited_s += HELD_POLL_S
 
-    def settle(self, need: Need, hold: Hold, receipt: Receipt | None) -> None:
+    def settle(self, visitor: Visitor, need: Need, hold: Hold, receipt: Receipt | None) -> None:
         """Replace a reservation by what was used."""
         tokens_in, tokens_out = _used_tokens(need, hold, receipt)
         used = dict.fromkeys(hold.amounts, float(tokens_in + tokens_out))
-        if APP_COST in used:
-            model = receipt.answering_model if receipt else ""
-            cost = self._cost(model or need.model, tokens_in, tokens_out)
-            used[APP_COST] = hold.amounts[APP_COST] if cost is None else cost
+        model = (receipt.answering_model if receipt else "") or need.model
+        for name in used.keys() & {APP_COST, _cost_name(visitor)}:
+            cost = self._cost(model, tokens_in, tokens_out)
+            used[name] = hold.amounts[name] if cost is None else cost
         self._counters.settle(hold, used)
 
     def _demands(self, visitor: Visitor, need: Need) -> Sequence[Demand]:
         limits, demands = self._limits, []
-        if limits.tokens_per_day is not None:
-            budgets = {visitor.id: limits.tokens_per_day}
+        share = self._share(visitor)
+        if share is not None:
+            demands.append(_tokens(f"tokens:{visitor.id}", share, need))
             if visitor.network:
-                budgets[visitor.network] = limits.tokens_per_day * limits.network_factor
-            demands += [_tokens(f"tokens:{who}", budget, need) for who, budget in budgets.items()]
+                of_network = share * limits.network_factor
+                demands.append(_tokens(f"tokens:{visitor.network}", of_network, need))
         if limits.app_tokens_per_day is not None:
             demands.append(_tokens(APP_TOKENS, limits.app_tokens_per_day, need))
         if limits.app_cost_per_day is not None:
-            demands.append(self._money(limits.app_cost_per_day, need))
+            demands.append(self._money(APP_COST, limits.app_cost_per_day, need))
+        if visitor.cost_per_day is not None:
+            demands.append(self._money(_cost_name(visitor), visitor.cost_per_day, need))
         return demands
 
-    def _money(self, budget: float, need: Need) -> Demand:
+    def _share(self, visitor: Visitor) -> int | None:
+        own = visitor.tokens_per_day
+        return self._limits.tokens_per_day if own is None else own
+
+    def _money(self, name: str, budget: float, need: Need) -> Demand:
         """Return the demand at the prices of the most expensive model that may answer."""
         models = (need.model, *need.fallbacks)
         inputs = [self._cost(model, need.input_tokens, 0) for model in models]
@@ -158,7 +177,7 @@ class Admission:
         if inputs[0] is None or outputs[0] is None:
             raise NotAllowed("price")
         return Demand(
-            name=APP_COST,
+            name=name,
             limit=budget,
             fixed=max(cost for cost in inputs if cost is not None),
             per_token=max(cost for cost in outputs if cost is not None),
@@ -170,13 +189,21 @@ class Admission:
         card = self._find_card(model)
         return None if card is None else card.cost(tokens_in, tokens_out)
 
-    def _error(self, shortage: Shortage) -> LimitReached:
+    def _error(self, shortage: Shortage, visitor: Visitor) -> LimitReached:
         if shortage.held:
             return LimitReached("reserved", retry_after_s=HELD_WAIT_S)
+        if shortage.name == _cost_name(visitor):
+            return LimitReached(
+                "cost", limit=visitor.cost_per_day or 0, retry_after_s=shortage.wait_s
+            )
         if shortage.name in (APP_TOKENS, APP_COST):  # a server's budget is not made public
             return LimitReached(shortage.name.replace("-", "_"), retry_after_s=shortage.wait_s)
-        limit = self._limits.tokens_per_day or 0
+        limit = self._share(visitor) or 0
         return LimitReached("tokens", limit=limit, retry_after_s=shortage.wait_s)
+
+
+def _cost_name(visitor: Visitor) -> str:
+    return f"cost:{visitor.id}"
 
 
 def _tokens(name: str, budget: float, need: Need) -> Demand:
@@ -206,9 +233,10 @@ def _used_tokens(need: Need, hold: Hold, receipt: Receipt | None) -> tuple[int, 
     return max(0, tokens_in), max(0, tokens_out)
 
 
-def price_problems(settings: AccessSettings, cards: Sequence[ModelCard]) -> tuple[Problem, ...]:
+def price_problems(settings: Settings, cards: Sequence[ModelCard]) -> tuple[Problem, ...]:
     """Return a problem if the cost of a day is limited and models of the catalog have no prices."""
-    if settings.cost_per_day is None:
+    key_costs = [key.limits.cost_per_day for key in settings.gateway_keys]
+    if all(cost is None for cost in (settings.cost_per_day, *key_costs)):
         return ()
     allowed = frozenset(settings.allowed_models)
     names = [

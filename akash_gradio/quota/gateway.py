@@ -101,8 +101,7 @@ class QuotaGateway:
         self._backend, self._limits, self._find_card = backend, limits, find_card
         self._own_keys = own_keys
         self._admission = Admission(limits, counters, find_card, free_models, sleep)
-        self._fallbacks = self._admission.priced(fallbacks)
-        self._may_fall_back = self._fallbacks == fallbacks
+        self._fallbacks, self._priced = fallbacks, self._admission.priced(fallbacks)
         self._limiter = RateLimiter(counters)
         self._concurrency = ConcurrencyLimiter(limits.max_running, limits.max_waiting)
 
@@ -122,7 +121,8 @@ class QuotaGateway:
 
     def passthrough(self, request: PassthroughRequest) -> AsyncGenerator[PassthroughItem, None]:
         """See `Gateway.passthrough`. Raises the same as `stream`."""
-        return self._run(lambda: self._admit_passthrough(request), CURRENT_VISITOR.get())
+        visitor = CURRENT_VISITOR.get()
+        return self._run(lambda: self._admit_passthrough(request, visitor), visitor)
 
     def _admit_chat(self, request: ChatRequest, visitor: Visitor) -> _Admitted[Event]:
         request = self._limits.check_request(request)
@@ -131,12 +131,13 @@ class QuotaGateway:
         own_keys, own_key = self._own_keys, visitor.own_key
         if own_keys is not None and own_key is not None:  # none of the operator's tokens
             return _Admitted(lambda _reservation: own_keys.stream(request, own_key))
-        if not self._limits.has_budgets:
+        if not self._admission.has_budget(visitor):
             return _Admitted(lambda _reservation: self._backend.stream(request))
+        fallbacks = self._answering_fallbacks(visitor) if request.fallback else ()
         max_tokens = request.sampling.max_tokens
         need = Need(
             model=request.model,
-            fallbacks=self._fallbacks if request.fallback else (),
+            fallbacks=fallbacks,
             input_tokens=size.tokens,
             output_tokens=self._output_tokens(request.model, size.tokens, max_tokens),
             streamed=request.stream,
@@ -146,25 +147,28 @@ class QuotaGateway:
             if reservation is None:
                 return self._backend.stream(request)
             sampling = replace(request.sampling, max_tokens=reservation.output_tokens)
-            fallback = request.fallback and self._may_fall_back
+            fallback = request.fallback and fallbacks == self._fallbacks
             return self._backend.stream(
                 replace(request, sampling=sampling, fallback=fallback), reservation.observe
             )
 
         return _Admitted(start, need)
 
-    def _admit_passthrough(self, request: PassthroughRequest) -> _Admitted[PassthroughItem]:
-        request = self._limits.check_passthrough(request)
+    def _admit_passthrough(
+        self, request: PassthroughRequest, visitor: Visitor
+    ) -> _Admitted[PassthroughItem]:
+        has_budget = self._admission.has_budget(visitor)
+        request = self._limits.check_passthrough(request, has_budget=has_budget)
         size = passthrough_size(request)
         self._limits.check_size(size)
-        if not self._limits.has_budgets:
+        if not has_budget:
             return _Admitted(lambda _reservation: self._backend.passthrough(request))
         body = request.body
         requested = [body[name] for name in MAX_TOKENS_NAMES if body.get(name) is not None]
-        models = request.models
+        models, fallbacks = request.models, self._answering_fallbacks(visitor)
         need = Need(
             model=request.model,
-            fallbacks=tuple(m for m in self._fallbacks if models is None or m in models),
+            fallbacks=tuple(m for m in fallbacks if models is None or m in models),
             input_tokens=size.tokens,
             output_tokens=self._output_tokens(
                 request.model, size.tokens, max(requested, default=None)
@@ -180,13 +184,17 @@ class QuotaGateway:
             names = [name for name in MAX_TOKENS_NAMES if body.get(name) is not None]
             lengths = {name: min(body[name], most) for name in names} or {MAX_TOKENS: most}
             answering = models
-            if not self._may_fall_back:
+            if fallbacks != self._fallbacks:
                 answering = frozenset((request.model, *need.fallbacks))
             return self._backend.passthrough(
                 replace(request, body={**body, **lengths}, models=answering), reservation.observe
             )
 
         return _Admitted(start, need)
+
+    def _answering_fallbacks(self, visitor: Visitor) -> tuple[str, ...]:
+        """Return the models that may answer instead: where the cost is limited, priced ones."""
+        return self._priced if self._admission.has_cost_budget(visitor) else self._fallbacks
 
     def _output_tokens(self, model: str, input_tokens: int, requested: object) -> int:
         """Return the longest output of a request.

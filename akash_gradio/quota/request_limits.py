@@ -81,10 +81,9 @@ class RequestLimits:
         )
 
     @property
-    def has_budgets(self) -> bool:
-        """Whether tokens or money of a day are limited."""
-        budgets = (self.tokens_per_day, self.app_tokens_per_day, self.app_cost_per_day)
-        return any(budget is not None for budget in budgets)
+    def has_tokens_budget(self) -> bool:
+        """Whether tokens of a day are limited."""
+        return self.tokens_per_day is not None or self.app_tokens_per_day is not None
 
     def check_request(self, request: ChatRequest) -> ChatRequest:
         """Return the request as it may be sent.
@@ -101,8 +100,14 @@ class RequestLimits:
             sampling = replace(sampling, max_tokens=max_tokens)
         return replace(request, sampling=sampling)
 
-    def check_passthrough(self, request: PassthroughRequest) -> PassthroughRequest:
+    def check_passthrough(
+        self, request: PassthroughRequest, *, has_budget: bool
+    ) -> PassthroughRequest:
         """Return a request to `/v1` as it may be sent.
+
+        Args:
+            request: As it was received.
+            has_budget: Whether its longest output is reserved in a budget.
 
         Raises:
             NotAllowed: The operator doesn't allow the model or a value.
@@ -114,7 +119,7 @@ class RequestLimits:
             check_parameters(request)
         self._check_ranges(body)
         max_tokens = self._max_tokens()
-        if max_tokens is not None or self.has_budgets:
+        if max_tokens is not None or has_budget:
             self._check_max_tokens(body)
         if max_tokens is not None:
             if body.get("n") not in (None, 1):  # each of `n` answers may have `max_tokens`

@@ -655,6 +655,10 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
         "You have used your {limit} tokens for today.",
         "The limit resets in {again_in}, at midnight UTC. Your chats are kept.",
     ),
+    "limit_reached.cost": ErrorText(
+        "You have used your spending limit for today.",
+        "The limit resets in {again_in}, at midnight UTC.",
+    ),
     "limit_reached.app_tokens": ErrorText(
         "This page has reached its token limit for today.",
         "The limit resets in {again_in}, at midnight UTC. Your chats are kept.",

@@ -25,13 +25,18 @@ def test_the_keys_of_a_comma_separated_list_are_numbered() -> None:
 
 
 def test_json_gives_names_models_and_limits() -> None:
-    entry = {"name": "ann", "key": "$ANN", "models": ["m"], "limits": {"requestsPerMinute": 5}}
+    entry = {"name": "ann", "key": "$ANN", "models": ["m"], "limits": {
+        "requestsPerMinute": 5, "tokensPerDay": 1000, "costPerDay": 2,
+    }}  # fmt: skip
     keys, problems = read([entry, "secret-b"], ANN="secret-a ")
     assert not problems
     assert (keys[0].name, keys[0].models, keys[1].name) == ("ann", ("m",), "key-2")
     assert keys[0].key.get_secret_value() == "secret-a"
     assert keys[0].limits.requests_per_minute == 5
+    assert (keys[0].limits.tokens_per_day, keys[0].limits.cost_per_day) == (1000, 2.0)
+    assert keys[0].limits.has_budget
     assert keys[1].limits.requests_per_minute is None
+    assert not keys[1].limits.has_budget
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,12 @@ def test_json_gives_names_models_and_limits() -> None:
         ({"key": "secret", "models": "m"}, "[1], models"),
         ({"key": "secret", "limits": 5}, "[1], limits"),
         ({"key": "secret", "limits": {"requestsPerMinute": 0}}, "requestsPerMinute"),
-        ({"key": "secret", "limits": {"perMinute": 1}}, "the fields are requestsPerMinute"),
+        (
+            {"key": "secret", "limits": {"perMinute": 1}},
+            "the fields are requestsPerMinute, tokensPerDay, costPerDay",
+        ),
+        ({"key": "secret", "limits": {"tokensPerDay": 1.5}}, "tokensPerDay"),
+        ({"key": "secret", "limits": {"costPerDay": 0}}, "costPerDay"),
         ({"key": "secret", "nmae": "ann"}, "the fields are name, key, models, limits"),
         (5, "[1]"),
     ],

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
+from akash_gradio.app import create_app
 from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.chat import ChatRequest, Conversation, Default, Role, Sampling, Turn
 from akash_gradio.domain.errors import LimitReached, NotAllowed
@@ -22,6 +25,7 @@ from akash_gradio.quota.counters import DAY_S, Demand, Hold, LocalCounters, Shor
 from akash_gradio.quota.gateway import QuotaGateway
 from akash_gradio.quota.request_limits import RequestLimits
 from tests.quota.fakes import FakeBackend, receipt_of
+from tests.stubs import StubEndpoint, entry, settings_for
 from tests.web.fakes import Gate, chat_request, full_answer, make_receipt
 
 ANN, BEN = Visitor(id="ann", network="home"), Visitor(id="ben", network="home")
@@ -380,6 +384,51 @@ async def test_a_model_without_prices_is_refused_where_the_cost_is_limited() -> 
     await server.send(chat_request(model="f"))
     await server.send()
     assert [request.fallback for request in server.backend.opened] == [False, False]
+
+
+async def test_an_api_key_has_budgets_of_its_own() -> None:
+    server = Server(tokens_per_day=100, fallbacks=("unpriced", "dear"))
+    key = Visitor(id="key:ann", tokens_per_day=2000, cost_per_day=0.01)
+    await server.send(visitor=key)
+    assert server.sent_max_tokens == [497]  # at the price of the fallback with a price
+    assert not server.backend.opened[0].fallback  # since the other one has none
+    await server.send(sampling(70), ANN)
+    server.backend.receipt = receipt_of(1990)
+    await server.send(visitor=key)
+    with pytest.raises(LimitReached) as raised:
+        await server.send(sampling(1000), key)
+    assert (raised.value.reason, raised.value.limit) == ("tokens", 2000)
+    dear = Visitor(id="key:ben", tokens_per_day=10_000, cost_per_day=0.001)
+    server.backend.receipt = receipt_of(1000, answering_model="m")
+    await server.send(replace(chat_request(), fallback=False), visitor=dear)
+    with pytest.raises(LimitReached) as raised:
+        await server.send(replace(chat_request(), fallback=False), visitor=dear)
+    assert (raised.value.reason, raised.value.limit) == ("cost", 0.001)
+    with pytest.raises(NotAllowed):
+        await server.send(chat_request(model="unpriced"), visitor=dear)
+    await Server().send(chat_request(model="unpriced"))
+
+
+async def test_a_budget_of_a_key_is_enough_to_admit_requests() -> None:
+    keys = [{"name": "a", "key": "key-a", "limits": {"tokensPerDay": 300}}, "key-b"]
+    async with StubEndpoint() as stub:
+        settings = settings_for(entry(stub), GATEWAY_API_KEYS=json.dumps(keys))
+        app = create_app(settings, page=False, environment={})
+        async with app.lifespan():
+            transport = httpx.ASGITransport(app.asgi())
+            async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+
+                async def status(key: str, text: str) -> int:
+                    body = {"model": "m", "messages": [{"role": "user", "content": text}]}
+                    headers = {"authorization": f"Bearer {key}"}
+                    path = "/v1/chat/completions"
+                    return (await client.post(path, json=body, headers=headers)).status_code
+
+                assert await status("key-a", "Hello") == 200
+                assert stub.chats[0].json["max_tokens"] == 300 - INPUT
+                assert await status("key-a", "x" * 1200) == 429
+                assert await status("key-b", "x" * 1200) == 200
+                assert "max_tokens" not in stub.chats[1].json
 
 
 def test_models_without_prices_are_a_problem_at_the_start() -> None:

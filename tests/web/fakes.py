@@ -223,6 +223,7 @@ def every_error() -> list[errors.AkashGradioError]:
             for what, most, wait_s in (
                 ("messages", 10, 12.4),
                 ("tokens", 20_000, 4000),
+                ("cost", 2, 4000),
                 ("app_tokens", 0, 60_000),
                 ("app_cost", 0, 60),
                 ("reserved", 0, 10),
