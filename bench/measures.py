@@ -46,7 +46,7 @@ FULL: Final = Plan(
     cpu_streams=(20, 100),
     memory_streams=(100, 400),
     search_steps=6,
-    max_streams=1000,
+    max_streams=4000,
 )
 QUICK: Final = Plan(
     call_s=0.3,

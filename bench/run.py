@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from akash_gradio.http.server import raise_file_limit
 from bench import in_process, page, receipt_accuracy
 from bench.client import start_upstream, wait_ready
 from bench.measures import FULL, MEASURES, QUICK, Plan, WrongAnswers
@@ -35,7 +36,7 @@ from bench.systems import (
 )
 
 PARTS: Final = ("in_process", "page", "receipt_accuracy")
-QUICK_NAMES: Final = ("direct", "bare_asgi", "akash_gradio", BEFORE)
+QUICK_NAMES: Final = ("direct", "akash_gradio", BEFORE)
 
 FiguresByName = dict[str, dict[str, float | None]]
 
@@ -43,6 +44,7 @@ FiguresByName = dict[str, dict[str, float | None]]
 def main() -> None:
     """Run the chosen measurements, print them, and write them to a file."""
     options = _parse_options()
+    raise_file_limit()  # also for the programs that are started
     when, started_at, load = datetime.now(UTC), time.monotonic(), os.getloadavg()[0]
     if load > 0.5:
         print(f"The machine is busy (load average {load:.1f}): these figures are not reliable.")

@@ -22,6 +22,7 @@ PORTKEY_VERSION: Final = "1.15.2"
 LITELLM: Final = BUILD / "litellm"
 OPENAI: Final = BUILD / "openai"
 PORTKEY: Final = BUILD / "portkey"
+SGLANG: Final = BUILD / "sglang"
 
 
 class NotInstalled(Exception):
@@ -123,7 +124,7 @@ def _module(name: str) -> Callable[[int, str], Start]:
 def _own_version() -> str:
     from akash_gradio import __version__
 
-    return f"{__version__}, {_libraries('uvicorn', 'uvloop', 'httptools', 'aiohttp')()}"
+    return f"{__version__}, {_libraries('uvicorn', 'uvloop', 'httptools')()}"
 
 
 def _akash_gradio(*weights: int, root: Path = ROOT) -> Callable[[int, str], Start]:
@@ -156,7 +157,7 @@ def earlier_systems(checkout: Path | None) -> tuple[System, ...]:
             description=f"the same of another checkout, {checkout}",
             prepare=_own_version,
             start=_akash_gradio(1, root=checkout.resolve()),
-            first_streams=192,
+            first_streams=800,
         ),
     )
 
@@ -210,6 +211,21 @@ def _start_litellm(port: int, upstream: str) -> Start:
             "PYTHONPATH": "",
         },
     )
+
+
+# sglang-router, a binary in a Python package.
+
+
+def _install_sglang() -> str:
+    return install_python(SGLANG, "sglang-router", "sglang-router")
+
+
+def _start_sglang(port: int, upstream: str) -> Start:
+    command = [str(SGLANG / "bin" / "python"), "-m", "sglang_router.launch_router"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--worker-urls", upstream.removesuffix("/v1"), "--policy", "round_robin"]
+    command += ["--prometheus-port", str(free_port()), "--log-level", "warn"]
+    return Start(command=command, environment={"PYTHONPATH": "", "TOKIO_WORKER_THREADS": "1"})
 
 
 # Portkey's gateway, on Node.
@@ -269,6 +285,7 @@ SYSTEMS: Final = (
         description="the stand-in endpoint itself, called directly",
         prepare=lambda: "C, epoll",
         start=None,
+        first_streams=4000,
     ),
     System(
         name="bare",
@@ -277,11 +294,12 @@ SYSTEMS: Final = (
         start=_module("bench.peers.bare"),
     ),
     System(
-        name="bare_asgi",
-        description="plain ASGI over the same HTTP client, without routing",
-        prepare=_libraries("aiohttp", "uvicorn"),
-        start=_module("bench.peers.bare_asgi"),
-        first_streams=192,
+        name="sglang_router",
+        description="sglang-router, in Rust, one thread, round robin, one worker URL",
+        prepare=_install_sglang,
+        start=_start_sglang,
+        first_streams=1500,
+        ready_s=60.0,
     ),
     System(
         name="litellm",
@@ -304,13 +322,13 @@ SYSTEMS: Final = (
         description="`akash-gradio serve --no-ui`, one endpoint",
         prepare=_own_version,
         start=_akash_gradio(1),
-        first_streams=192,
+        first_streams=800,
     ),
     System(
         name="akash_gradio_two",
         description="the same with two weighted endpoints",
         prepare=_own_version,
         start=_akash_gradio(2, 1),
-        first_streams=192,
+        first_streams=800,
     ),
 )

@@ -2,7 +2,7 @@
 //
 //     upstream PORT
 //
-// Serves GET /v1/models and POST /v1/chat/completions on 127.0.0.1. The last
+// Serves GET /v1/models, GET /health and POST /v1/chat/completions on 127.0.0.1. The last
 // "tokens=100 rate=50 tag=7" in a request determines the answer: 100 tokens, 50 per second (0: as
 // fast as possible), each "#7.12@0000123456789012 ": the tag, the number of the token from 0, and
 // its creation time in nanoseconds of CLOCK_MONOTONIC, which all processes of the machine share.
@@ -242,6 +242,10 @@ static void answer(Caller *caller, const char *head, const char *body) {
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     if (!strncmp(head, "GET ", 4) && strstr(head, "/models")) {
         append_whole(caller, "200 OK", models, sizeof models - 1);
+        return;
+    }
+    if (!strncmp(head, "GET /health", 11)) {  // sglang-router asks before it sends anything
+        append_whole(caller, "200 OK", "{}", 2);
         return;
     }
     if (strncmp(head, "POST ", 5) || !strstr(head, "/chat/completions")) {
