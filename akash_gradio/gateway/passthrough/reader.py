@@ -75,6 +75,7 @@ class PassthroughReader:
         """What the client receives before and after the text, None if events stay as they are."""
         self._partial = bytearray()
         self._early_events: list[Event] = []
+        self._failure: EndpointError | RequestRefused | None = None
 
     @property
     def upstream_id(self) -> str:
@@ -152,6 +153,8 @@ class PassthroughReader:
 
     def close(self) -> Sequence[StreamItem]:
         """Return what is left at the end of the body. Raises as `ReplyReader.close` does."""
+        if self._failure is not None:
+            raise self._failure
         if self._partial and not self.done:
             self._early_events += self._parser.feed(bytes(self._partial))
         events = self._parser.close()
@@ -212,8 +215,14 @@ class PassthroughReader:
             chunk = self.match_plain(event)
             if chunk is not None:
                 items.append(chunk)
-            else:
+                continue
+            try:
                 items += self._parse(event)
+            except (EndpointError, RequestRefused) as error:
+                if not items:
+                    raise
+                self._failure, self.done = error, True  # `close` raises it, after the items
+            else:
                 self._learn_frame(event)
         return _join_chunks(items)
 
