@@ -20,9 +20,7 @@ REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking", "reason
 """Fields of reasoning: DeepSeek and vLLM, OpenRouter and Ollama, Ollama's own, GitHub Copilot."""
 _TEXT_FIELDS: Final = ("text", "content", "thinking", "summary", "value")
 """Fields of a part that may hold its text, the usual one first."""
-_REASONING_PARTS: Final = frozenset(
-    {"thinking", "reasoning", "reasoning.text", "reasoning.summary"}
-)
+_REASONING_PARTS: Final = ("thinking", "reasoning", "reasoning.text", "reasoning.summary")
 _OUTPUT_FIELDS: Final = (
     *("content", "refusal", "tool_calls", "function_call", "images", "audio"),
     *("reasoning_details", *REASONING_FIELDS),

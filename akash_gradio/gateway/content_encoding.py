@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
 MAX_PIECE_BYTES: Final = 256 * 1024
 """Largest piece that a decoder yields."""
+
+_SNIFFED_BYTES: Final = 16
+_TEXT: Final = re.compile(rb"\s*(?:\xef\xbb\xbf)?(?:[{\[:]|data|event|retry|id)[\t\n\r -~]*")
+"""The beginning of JSON or of an event stream."""
+_MAYBE_TEXT: Final = re.compile(rb"\s*(?:\xef(?:\xbb(?:\xbf)?)?)?(?:[{\[:deri][\t\n\r -~]*)?")
 
 Decode: TypeAlias = Callable[[bytes], Iterator[bytes]]
 """Decodes the next bytes of a body; raises InvalidEncoding."""
@@ -20,21 +26,58 @@ class InvalidEncoding(ValueError):
 def make_decoder(content_encoding: str | None) -> Decode | None:
     """Return the decoder for a Content-Encoding header, None for an unencoded body.
 
-    Supports gzip, deflate and br.
-
-    Raises:
-        InvalidEncoding: The encoding isn't supported.
+    Supports gzip, deflate and br. Other names are ignored, since servers write `UTF-8` or `none`
+    there, and a body that is plain text is read as it is, whatever the header says.
     """
-    name = (content_encoding or "").strip().lower()
-    if name in ("", "identity"):
-        return None
-    if name in ("gzip", "x-gzip"):
-        return _Zlib(zlib.MAX_WBITS | 16)
-    if name == "deflate":
-        return _Zlib(zlib.MAX_WBITS)
-    if name == "br":
-        return _Brotli()
-    raise InvalidEncoding(name[:40])
+    decode: Decode | None = None
+    for name in reversed((content_encoding or "").lower().split(",")):
+        make = _DECODERS.get(name.strip())
+        if make is not None:
+            decode = make() if decode is None else _Chain(decode, make())
+    return decode
+
+
+class _Chain:
+    """Decodes a body that was encoded twice."""
+
+    def __init__(self, outer: Decode, inner: Decode) -> None:
+        self._outer, self._inner = outer, inner
+
+    def __call__(self, data: bytes) -> Iterator[bytes]:
+        for piece in self._outer(data):
+            yield from self._inner(piece)
+
+
+class _UnlessText:
+    """A decoder that lets plain text through.
+
+    Args:
+        decode: The decoder.
+        magic: What every encoded body begins with, b"" if it isn't known.
+    """
+
+    def __init__(self, decode: Decode, magic: bytes = b"") -> None:
+        self._decode, self._magic = decode, magic
+        self._head: bytes | None = b""
+        """The first bytes, None once it is known whether they are encoded."""
+        self._is_text = False
+
+    def __call__(self, data: bytes) -> Iterator[bytes]:
+        if self._head is not None:
+            data = self._head + data
+            start = data[:_SNIFFED_BYTES]
+            if self._magic:
+                self._is_text = not start.startswith(self._magic)
+            elif len(start) < _SNIFFED_BYTES and _MAYBE_TEXT.fullmatch(start):
+                self._head = data
+                return
+            else:
+                self._is_text = _TEXT.fullmatch(start) is not None
+            self._head = None
+        if self._is_text:
+            yield data
+        else:
+            yield from self._decode(data)
 
 
 class _Zlib:
@@ -90,3 +133,17 @@ class _Brotli:
             has_more = len(piece) >= MAX_PIECE_BYTES or not self._stream.can_accept_more_data()
             if piece:
                 yield piece
+
+
+_DECODERS: Final[dict[str, Callable[[], Decode]]] = {
+    "gzip": lambda: _UnlessText(_Zlib(zlib.MAX_WBITS | 16), b"\x1f"),
+    "x-gzip": lambda: _UnlessText(_Zlib(zlib.MAX_WBITS | 16), b"\x1f"),
+    "deflate": lambda: _UnlessText(_Zlib(zlib.MAX_WBITS)),
+    "br": lambda: _UnlessText(_Brotli()),
+    "zstd": lambda: _UnlessText(_reject, b"\x28\xb5"),
+}
+
+
+def _reject(_data: bytes) -> Iterator[bytes]:
+    """Raise InvalidEncoding: zstd isn't supported."""
+    raise InvalidEncoding("zstd")

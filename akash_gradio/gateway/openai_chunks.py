@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from akash_gradio.domain.errors import EndpointMalformed
@@ -30,7 +31,8 @@ from akash_gradio.gateway.surrogates import REPLACEMENT, SurrogateJoiner, repair
 SIZE_LIMIT: Final = "size_limit"
 """The finish reason of an answer that was ended because of its size."""
 MAX_NAME_CHARACTERS: Final = 200
-MAX_FINISH_CHARACTERS: Final = 64
+_FINISH: Final = re.compile(r"[\w.:/-]{1,64}")
+"""What a finish reason looks like; another text isn't shown, since it could be anything."""
 FAILURES: Final = frozenset(
     {
         *("error", "abort", "aborted", "network_error", "server_error", "unavailable"),
@@ -225,7 +227,7 @@ class ChunkReader:
         if reason in FAILURES and not self.has_output:
             detail = self.unmarked_error.detail if self.unmarked_error else ""
             raise EndpointMalformed(self._alias, "error_body", detail)
-        self.finish_reason = repair_surrogates(reason[:MAX_FINISH_CHARACTERS])
+        self.finish_reason = reason if _FINISH.fullmatch(reason) else "unknown"
         self.ends_with_finish = True
 
     def _read_reasoning(self, text: str, events: list[Event]) -> None:

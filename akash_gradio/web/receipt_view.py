@@ -9,8 +9,14 @@ from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.formatting import format_cost, format_seconds, format_speed, format_tokens
 from akash_gradio.web import texts
 
-UNFINISHED: Final = ("length", "interrupted", "cancelled")
-"""Finish reasons after which an answer can be continued."""
+COMPLETE: Final = frozenset(
+    {
+        *("", "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed"),
+        *("tool_calls", "tool_use", "function_call", "end", "done"),
+    }
+)
+"""Finish reasons of complete answers, in lower case, by the names of OpenAI, TGI, Anthropic,
+Cohere and others. After any other one an answer can be continued."""
 
 
 def receipt_view(
@@ -35,8 +41,13 @@ def receipt_view(
         "facts": _receipt_facts(receipt, cost),
         "attempts": [_attempt_view(attempt) for attempt in receipt.attempts],
         "total_s": receipt.total_s,
-        "unfinished": receipt.finish in UNFINISHED,
+        "unfinished": is_unfinished(receipt),
     }
+
+
+def is_unfinished(receipt: Receipt) -> bool:
+    """Return whether an answer ended before its end, so that it can be continued."""
+    return receipt.finish != "failed" and receipt.finish.lower() not in COMPLETE
 
 
 def _receipt_facts(receipt: Receipt, cost: float | None) -> dict[str, Any]:
@@ -81,8 +92,9 @@ def _receipt_flags(receipt: Receipt, display_name: Callable[[str], str]) -> list
         flags.append(texts.ATTEMPTS.format(count=len(receipt.attempts)))
     if receipt.fallback:
         flags.append(texts.FALLBACK.format(model=display_name(receipt.answering_model)))
-    if receipt.finish in texts.FINISH:
-        flags.append(texts.FINISH[receipt.finish])
+    if is_unfinished(receipt):
+        unknown = texts.UNKNOWN_FINISH.format(reason=receipt.finish)
+        flags.append(texts.FINISH.get(receipt.finish, unknown))
     if receipt.tokens_out is not None and not receipt.tokens_out.reported:
         flags.append(texts.ESTIMATED)
     return flags

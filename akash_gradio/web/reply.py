@@ -15,18 +15,21 @@ from akash_gradio.domain.errors import AkashGradioError, NoEndpoint
 from akash_gradio.domain.events import (
     Event,
     Finished,
+    MediaDelta,
     NotReasoning,
     Queued,
     ReasoningDelta,
     Retrying,
     Started,
     TextDelta,
+    ToolCallDelta,
 )
 from akash_gradio.domain.ports import ChatGateway, EndpointState
 from akash_gradio.domain.receipt import Receipt
 from akash_gradio.web.continuation import join_first_delta
 from akash_gradio.web.errors import error_view
 from akash_gradio.web.live_markdown import LiveMarkdown
+from akash_gradio.web.other_output import OtherOutput
 from akash_gradio.web.receipt_view import receipt_view
 from akash_gradio.work.pool import WorkPool
 
@@ -165,6 +168,7 @@ class _Answer:
         self._last: PageEvent | None = None
         self._beginning = beginning
         self._parts = {"reasoning": _Part(work), "answer": _Part(work, beginning)}
+        self._other = OtherOutput()
         self._reasoning_began: float | None = None
         self._reasoning_s: float | None = None
 
@@ -183,6 +187,8 @@ class _Answer:
                 if self._reasoning_began is None:
                     self._reasoning_began = self._clock()
                 self._parts["reasoning"].add(text)
+            case ToolCallDelta() | MediaDelta():
+                self._other.add(event)
             case NotReasoning():
                 self._turn_reasoning_into_answer()
             case Started(endpoint=endpoint, model=model):
@@ -206,6 +212,9 @@ class _Answer:
     def end(self, receipt: Receipt | None, **fields: Any) -> None:
         """Set the last event: the receipt, and the error if there is one."""
         self._end_reasoning()
+        if other := self._other.markdown():
+            text = self._parts["answer"].text
+            self._parts["answer"].add(f"\n\n{other}" if text else other)
         view = None
         if receipt is not None:
             view = receipt_view(receipt, self._display_name, self._answer_cost(receipt))

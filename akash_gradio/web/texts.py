@@ -873,13 +873,24 @@ RETRY_NOW: Final = "Try again. Your message is kept."
 ASK_OPERATOR: Final = "Choose another model, or ask the operator to fix it. Your message is kept."
 TOKEN_COUNTS: Final = " ({requested} of {limit} tokens)"
 
+TOOL_CALL: Final = "**Tool call:** {name}"
+NAMELESS_TOOL_CALL: Final = "**Tool call**"
+MEDIA: Final[Mapping[str, str]] = {
+    "image": "*The model sent an image. This page shows text only; clients of `/v1` receive it.*",
+    "audio": "*The model sent audio. This page shows text only; clients of `/v1` receive it.*",
+    "video": "*The model sent a video. This page shows text only; clients of `/v1` receive it.*",
+}
+"""Output of an answer that the page can't show, by kind."""
+
 FINISH: Final[Mapping[str, str]] = {
     "length": "token limit reached",
+    "size_limit": "longest answer reached",
     "content_filter": "filtered by the endpoint",
     "interrupted": "interrupted",
     "cancelled": "stopped",
 }
 """Finish reasons of answers that are not complete."""
+UNKNOWN_FINISH: Final = "ended early: {reason}"
 
 ATTEMPTS: Final = "{count} attempts"
 FALLBACK: Final = "fallback: {model}"

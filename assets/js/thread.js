@@ -1,6 +1,6 @@
 // The open chat's thread. While an answer is streaming only its last blocks change, never earlier turns.
 
-import { copyWithFeedback, errorView, renderBlocks, statusView, reasoningView, reasoningLabel } from "./answer.js";
+import { copyWithFeedback, errorView, hasContent, renderBlocks, statusView, reasoningView, reasoningLabel } from "./answer.js";
 import { $, el, fill, icon, iconButton, patchBlocks, toast } from "./dom.js";
 import { editableFiles, filesOf } from "./attachments.js";
 import { menuButton } from "./menus.js";
@@ -275,6 +275,7 @@ export class Thread {
     const again = () => (version.continued ? actions.continueAnswer(index) : actions.regenerate(index));
     parts.foot.replaceChildren();
     if (version.error) parts.foot.append(errorView(version.error, strings, again));
+    else if (version.receipt && !hasContent(version)) parts.foot.append(el("p", { class: "answer-empty" }, strings.empty_answer));
     const foot = el("div", { class: "answer-foot" });
     const { line, sheet } = this.#receipt(version);
     if (line) foot.append(line);

@@ -28,6 +28,12 @@ FINDINGS: dict[str, set[str]] = {
     "no_blank_line_at_the_end": {"framing.unterminated"},
     "no_line_end_after_the_finish": {"framing.unterminated", "done.missing"},
     "empty_answer": {"stream.empty"},
+    "choices_of_another_type": {"chunks.no_choices"},
+    "pings_and_statuses_between_events": {"chunks.no_choices"},
+    "done_after_a_completion": {"stream.whole_json"},
+    "no_empty_lines_between_events": {"framing.unterminated"},
+    "message_after_the_deltas": {"chunks.no_delta"},
+    "completion_after_the_deltas": {"chunks.no_delta"},
     "float_usage": {
         "plain-usage.fractions",
         "usage.fractions",
@@ -43,7 +49,8 @@ NO_USAGE = {"usage.missing"}
 """Most stubs report no tokens, which is a finding too."""
 WITH_USAGE = {
     "perfect", "slow", "echoes", "float_usage", "usage_on_every_chunk", "rejects_stream_options",
-    "empty_answer", "whole_json_for_a_stream", "whole_json_typed_as_stream",
+    "empty_answer", "done_after_a_completion", "completion_after_the_deltas",
+    "whole_json_for_a_stream", "whole_json_typed_as_stream",
 }  # fmt: skip
 
 
@@ -104,12 +111,13 @@ FAILURES: dict[str, str] = {
     "html_typed_as_stream": "plain.html",
     "empty_body": "plain.empty",
     "done_only": "plain.empty",
+    "null_choices": "plain.empty",
+    "finish_reason_error_alone": "plain.error_body",
     "error_object_with_200": "plain.error_body",
     "error_as_first_event": "plain.error_body",
     "error_as_a_string": "plain.error_body",
     "broken_json": "plain.json",
     "json_of_another_shape": "plain.shape",
-    "false_gzip_encoding": "plain.encoding",
     "twenty_mebibytes_in_a_line": "plain.too_long",
     "endless_line": "plain.too_long",
     "redirects_307": "base-url.redirect",

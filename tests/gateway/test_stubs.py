@@ -23,10 +23,12 @@ from akash_gradio.domain.errors import (
 from akash_gradio.domain.events import (
     Event,
     Finished,
+    MediaDelta,
     ReasoningDelta,
     Retrying,
     Started,
     TextDelta,
+    ToolCallDelta,
     Usage,
 )
 from akash_gradio.domain.ports import EndpointState
@@ -59,6 +61,16 @@ class Reply:
     @property
     def reasoning(self) -> str:
         return "".join(event.text for event in self.events if isinstance(event, ReasoningDelta))
+
+    @property
+    def calls(self) -> tuple[tuple[str, str], ...]:
+        calls: dict[int, list[str]] = {}
+        for event in self.events:
+            if isinstance(event, ToolCallDelta):
+                call = calls.setdefault(event.index, ["", ""])
+                call[0] += event.name
+                call[1] += event.arguments
+        return tuple((name, arguments) for name, arguments in calls.values())
 
     @property
     def receipt(self) -> Receipt:
@@ -200,7 +212,9 @@ async def test_the_text_of_every_kind_of_stream_is_read(name: str) -> None:
     assert reply.text == BEHAVIORS[name].text
     assert reply.reasoning == BEHAVIORS[name].reasoning
     assert reply.receipt.attempts[-1].outcome == "ok"
-    assert reply.receipt.finish in {"stop", ""}
+    assert reply.receipt.finish == BEHAVIORS[name].finish
+    assert reply.calls == BEHAVIORS[name].calls
+    assert reply.of(MediaDelta) == BEHAVIORS[name].media
 
 
 @pytest.mark.parametrize("name", sorted(set(behaviors_with(Ending.COMPLETE)) - {"echoes"}))
@@ -208,6 +222,9 @@ async def test_the_text_of_every_complete_answer_is_read(name: str) -> None:
     async with alone(name, RETRY_ATTEMPTS=0) as (gateway, stub):
         reply = await send(gateway, ask(stream=False))
     assert reply.text == BEHAVIORS[name].whole_text
+    assert reply.calls == BEHAVIORS[name].calls
+    assert reply.of(MediaDelta) == BEHAVIORS[name].media
+    assert len(stub.chats) == 1
     assert not stub.chats[0].json.get("stream")
 
 

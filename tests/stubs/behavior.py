@@ -36,6 +36,9 @@ class Behavior:
         text: The text that a client gets of a stream.
         whole_text: The text that it gets without a stream.
         reasoning: The reasoning that a client gets.
+        finish: The finish reason that a client gets.
+        calls: The tool calls that a client gets: name and arguments.
+        media: Whether a client gets output that isn't text.
         listens: Whether the port is open.
         scheme: Scheme of the stub's URL.
     """
@@ -47,6 +50,9 @@ class Behavior:
     text: str = TEXT
     whole_text: str = TEXT
     reasoning: str = ""
+    finish: str = "stop"
+    calls: tuple[tuple[str, str], ...] = ()
+    media: bool = False
     listens: bool = True
     scheme: str = "http"
 

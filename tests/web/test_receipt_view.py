@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from akash_gradio.domain import errors
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
 from akash_gradio.web import texts
@@ -83,3 +85,27 @@ def test_a_receipt_contains_reported_token_counts() -> None:
     assert facts["tokens_reasoning"] == 7
     guessed = receipt_view(make_receipt(tokens_in=Count(tokens=20, reported=False)))["facts"]
     assert guessed["tokens_in_reported"] is False
+
+
+@pytest.mark.parametrize("reason", ["stop", "STOP", "eos_token", "tool_calls", "end_turn", ""])
+def test_a_normal_finish_reason_means_a_complete_answer(reason: str) -> None:
+    view = receipt_view(make_receipt(finish=reason))
+    assert not view["unfinished"]
+    assert not [flag for flag in view["flags"] if "ended" in flag]
+
+
+@pytest.mark.parametrize(
+    ("reason", "flag"),
+    [
+        ("length", "token limit reached"), ("size_limit", "longest answer reached"),
+        ("content_filter", "filtered by the endpoint"), ("abort", "ended early: abort"),
+        ("error", "ended early: error"), ("network_error", "ended early: network_error"),
+        ("unknown", "ended early: unknown"),
+    ],
+)  # fmt: skip
+def test_any_other_finish_reason_means_that_the_answer_can_be_continued(
+    reason: str, flag: str
+) -> None:
+    view = receipt_view(make_receipt(finish=reason))
+    assert view["unfinished"]
+    assert flag in view["flags"]

@@ -10,6 +10,7 @@ from akash_gradio.domain import errors
 from akash_gradio.domain.chat import ChatRequest
 from akash_gradio.domain.events import (
     Finished,
+    MediaDelta,
     NotReasoning,
     ReasoningDelta,
     Retrying,
@@ -339,11 +340,39 @@ async def test_an_error_shows_the_display_name_of_the_model() -> None:
 
 
 async def test_events_that_the_page_does_not_show_are_ignored() -> None:
-    script: list[Step] = [
-        STARTED,
-        ToolCallDelta(0, name="f"),
-        Usage(1),
-        Finished("tool_calls", make_receipt()),
-    ]
+    script: list[Step] = [STARTED, Usage(1), Finished("stop", make_receipt())]
     page = await page_after(FakeChatGateway(script))
     assert page.types == ["started", "done"]
+
+
+async def test_a_tool_call_is_shown_with_its_name_and_arguments() -> None:
+    script: list[Step] = [
+        STARTED,
+        ToolCallDelta(0, "c1", name="weather"),
+        ToolCallDelta(1, "c2", name="a`b\n<b>", arguments="```"),
+        ToolCallDelta(0, arguments='{"city":'),
+        ToolCallDelta(0, name="weather", arguments=' "<b>Köln</b>"}'),
+        Finished("tool_calls", make_receipt(finish="tool_calls")),
+    ]
+    page = await page_after(FakeChatGateway(script))
+    assert page.text["answer"] == (
+        '**Tool call:** `weather`\n\n```json\n{"city": "<b>Köln</b>"}\n```\n\n'
+        "**Tool call:** `a'b <b>`\n\n````json\n```\n````"
+    )
+    html = "".join(page.blocks["answer"])
+    assert "weather" in html
+    assert "<b>Köln" not in html
+    assert not page.done["receipt"]["unfinished"]
+
+
+async def test_a_tool_call_follows_the_text() -> None:
+    script: list[Step] = [STARTED, TextDelta("Let me look."), ToolCallDelta(0, name="look")]
+    page = await page_after(FakeChatGateway([*script, Finished("tool_calls", make_receipt())]))
+    assert page.text["answer"].startswith("Let me look.\n\n**Tool call:** `look`")
+
+
+@pytest.mark.parametrize("kind", ["image", "audio", "video"])
+async def test_output_that_the_page_cannot_show_is_mentioned(kind: str) -> None:
+    script: list[Step] = [STARTED, MediaDelta(kind), MediaDelta(kind)]
+    page = await page_after(FakeChatGateway([*script, Finished("stop", make_receipt())]))
+    assert page.text["answer"].count("This page shows text only") == 1

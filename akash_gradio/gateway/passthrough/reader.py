@@ -240,7 +240,15 @@ class PassthroughReader:
         self._rewritten = None if is_same else (before, after)
 
     def _parse(self, data: bytes) -> Sequence[StreamItem]:
-        events = self._parser.feed(data)
+        events: Sequence[Event] = ()
+        try:
+            events = self._parser.feed(data)
+        except (EndpointError, RequestRefused) as error:
+            chunks = self._output.take() if self._streaming else ()
+            if not chunks:
+                raise
+            self._failure, self.done = error, True  # `close` raises it, after the bytes
+            return chunks
         self._update_state()
         self._mid_event = not self._parser.at_event_boundary
         if not self._streaming:
