@@ -365,7 +365,7 @@ async def test_reading_resumes_after_too_many_small_pieces() -> None:
         await response.aclose()
 
 
-async def test_a_body_is_decoded_and_an_unknown_encoding_is_an_error() -> None:
+async def test_a_body_is_decoded_and_a_false_encoding_is_an_error() -> None:
     def encoded(name: str, body: bytes) -> Script:
         async def script(server: Server) -> None:
             head = f"HTTP/1.1 200 OK\r\ncontent-encoding: {name}\r\ncontent-length: {len(body)}"
@@ -382,7 +382,7 @@ async def test_a_body_is_decoded_and_an_unknown_encoding_is_an_error() -> None:
         await response.aclose()
     for name in ("gzip", "zstd"):
         async with (
-            serve(encoded(name, b"no such thing")) as (server, port),
+            serve(encoded(name, magic + b"no such thing")) as (server, port),
             open_transport() as transport,
         ):
             with pytest.raises(EndpointMalformed) as error:
