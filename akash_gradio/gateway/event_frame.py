@@ -103,7 +103,8 @@ def _has_mark_only_in(marked: str, value: Any, delta: Any, name: str) -> bool:
     """Return whether the JSON is the value but for the mark in the delta's field."""
     text, delta[name] = delta[name], MARK
     try:
-        return bool(_DECODER.raw_decode(marked)[0] == value)
+        parsed, end = _DECODER.raw_decode(marked)
+        return end == len(marked) and bool(parsed == value)
     except (ValueError, RecursionError):
         return False
     finally:

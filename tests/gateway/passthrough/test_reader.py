@@ -307,6 +307,11 @@ def test_text_before_an_error_in_the_same_read_is_forwarded() -> None:
         reader.close()
 
 
+def test_an_event_of_two_values_has_no_frame() -> None:
+    two = text_event("a").replace(b"\n\n", b"") + text_event("a")
+    assert text_in(forward(text_event("x"), two, two, DONE)) == "xaaaa"
+
+
 def test_a_long_line_in_small_reads_takes_linear_time() -> None:
     reader = make_reader()
     reader.feed(text_event("a"))
