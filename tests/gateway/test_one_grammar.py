@@ -20,7 +20,7 @@ from akash_gradio.gateway.chunk_grammar import REASONING_FIELDS, text_of
 from akash_gradio.gateway.passthrough.reader import PassthroughReader
 from akash_gradio.gateway.passthrough.request import RawChunk
 from akash_gradio.gateway.stream_reader import ReplyReader
-from tests.gateway.wire_corpus import CORPUS, Said, chunk, sse
+from tests.gateway.wire_corpus import CORPUS, Sample, chunk, sse
 
 MODES = ("page", "stream", "whole")
 
@@ -179,10 +179,12 @@ def ways_of_cutting(body: bytes) -> list[list[bytes]]:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", CORPUS)
 def test_every_shape_is_read_as_a_person_would(name: str, mode: str) -> None:
-    said: Said = CORPUS[name]
-    outcome = read(mode, [said.body])
-    assert (outcome.error, outcome.finish) == ("", said.finish)
-    assert reading_of(mode, outcome) == Reading(said.text, said.reasoning, said.calls, said.media)
+    sample: Sample = CORPUS[name]
+    outcome = read(mode, [sample.body])
+    assert (outcome.error, outcome.finish) == ("", sample.finish)
+    assert reading_of(mode, outcome) == Reading(
+        sample.text, sample.reasoning, sample.calls, sample.media
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -261,8 +263,8 @@ def values_in(body: bytes) -> list[Any]:
 
 
 VALUES = {
-    name: values_in(said.body)
-    for name, said in CORPUS.items()
+    name: values_in(sample.body)
+    for name, sample in CORPUS.items()
     if name not in ("without_line_ends", "openrouter_picture")
 }
 

@@ -1,4 +1,4 @@
-"""Streams in the shapes that servers really send, by server, and what they say.
+"""Streams in the shapes that servers really send, by server, and what a person reads in them.
 
 The shapes follow the servers' documentation and issue threads; the texts are our own.
 """
@@ -14,7 +14,7 @@ DONE = "data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Sample:
     """What a person reads in a stream.
 
     Attributes:
@@ -88,7 +88,7 @@ WEATHER = ("weather", '{"city": "Köln"}')
 PICTURE = "data:image/png;base64," + "iVBORw0KGgo" * 40
 
 
-def _openai() -> Said:
+def _openai() -> Sample:
     common: dict[str, Any] = {"system_fingerprint": "fp_1", "usage": None}
     words = [
         chunk({"content": text}, obfuscation="x" * (7 * len(text) % 11), **common)
@@ -96,10 +96,10 @@ def _openai() -> Said:
     ]
     first = chunk({**ROLE, "refusal": None}, obfuscation="abc", **common)
     usage = {**chunk({}), "choices": [], "usage": USAGE}
-    return Said(body=sse(first, *words, chunk({}, "stop", **common), usage), text=TEXT)
+    return Sample(body=sse(first, *words, chunk({}, "stop", **common), usage), text=TEXT)
 
 
-def _azure() -> Said:
+def _azure() -> Sample:
     filters = {"hate": {"filtered": False, "severity": "safe"}}
     prompt = {"prompt_index": 0, "content_filter_results": filters}
     first = {**chunk({}), "choices": [], "model": "", "id": "", "prompt_filter_results": [prompt]}
@@ -108,10 +108,12 @@ def _azure() -> Said:
     late = chunk({}, choice={"content_filter_offsets": {"check_offset": 44}, **checked})
     del late["choices"][0]["delta"]  # the asynchronous filter sends annotations alone
     end = chunk({}, "content_filter", choice={"content_filter_results": {}})
-    return Said(body=sse(first, chunk(ROLE), *words, late, end), text=TEXT, finish="content_filter")
+    return Sample(
+        body=sse(first, chunk(ROLE), *words, late, end), text=TEXT, finish="content_filter"
+    )
 
 
-def _vllm() -> Said:
+def _vllm() -> Sample:
     choice = {"logprobs": None, "stop_reason": None, "token_ids": None}
     words = [
         chunk(
@@ -125,21 +127,21 @@ def _vllm() -> Said:
     end = chunk({"content": ""}, "stop", choice=choice)
     usage = {**chunk({}), "choices": [], "usage": USAGE}
     body = sse(chunk(ROLE, choice=choice), *thoughts, *words, end, usage)
-    return Said(body=body, text=TEXT, reasoning="Hm, ja.")
+    return Sample(body=body, text=TEXT, reasoning="Hm, ja.")
 
 
-def _vllm_tools() -> Said:
+def _vllm_tools() -> Sample:
     pieces = [more(0, text) for text in CITY]
     deltas = [begin(0, "chatcmpl-tool-1", "weather"), *pieces]
     chunks = [chunk(delta, choice={"logprobs": None}) for delta in deltas]
-    return Said(
+    return Sample(
         body=sse(chunk(ROLE), *chunks, chunk({"content": ""}, "tool_calls")),
         calls=(WEATHER,),
         finish="tool_calls",
     )
 
 
-def _sglang() -> Said:
+def _sglang() -> Sample:
     empty = {"role": None, "reasoning_content": None, "tool_calls": None}
     choice = {"logprobs": None, "matched_stop": None}
     words = [chunk({**empty, "content": text}, choice=choice, usage=None) for text in PIECES]
@@ -148,12 +150,12 @@ def _sglang() -> Said:
         for t in ("So, ", "so.")
     ]
     end = chunk({**empty, "content": None}, "stop", choice={"matched_stop": 151645})
-    return Said(
+    return Sample(
         body=sse(chunk({**empty, **ROLE}), *thoughts, *words, end), text=TEXT, reasoning="So, so."
     )
 
 
-def _llama_cpp() -> Said:
+def _llama_cpp() -> Sample:
     def at(delta: object, finish: object = None, **fields: Any) -> dict[str, Any]:
         choice = {"finish_reason": finish, "index": 0, "delta": delta}
         head = {"created": 1760000000, "id": "chatcmpl-x", "model": "gpt-3.5-turbo"}
@@ -166,10 +168,10 @@ def _llama_cpp() -> Said:
     words = [at({"content": text}) for text in PIECES]
     usage = {**at({}), "choices": [], "usage": USAGE, "timings": timings}
     body = sse(at({"role": "assistant", "content": None}), progress, *words, at({}, "stop"), usage)
-    return Said(body=body, text=TEXT)
+    return Sample(body=body, text=TEXT)
 
 
-def _ollama() -> Said:
+def _ollama() -> Sample:
     words = [
         chunk({"role": "assistant", "content": text}, system_fingerprint="fp_ollama")
         for text in PIECES
@@ -179,18 +181,18 @@ def _ollama() -> Said:
         for t in ("One ", "two.")
     ]
     end = chunk(ROLE, "stop", system_fingerprint="fp_ollama")
-    return Said(body=sse(*thoughts, *words, end), text=TEXT, reasoning="One two.")
+    return Sample(body=sse(*thoughts, *words, end), text=TEXT, reasoning="One two.")
 
 
-def _ollama_tool() -> Said:
+def _ollama_tool() -> Sample:
     whole = begin(0, "call_a1", "weather", '{"city":"Köln"}')
     other = begin(1, "call_a2", "clock", "{}")
     body = sse(chunk({**ROLE, **whole}), chunk({**ROLE, **other}), chunk(ROLE, "tool_calls"))
     calls = (("weather", '{"city":"Köln"}'), ("clock", "{}"))
-    return Said(body=body, calls=calls, finish="tool_calls")
+    return Sample(body=body, calls=calls, finish="tool_calls")
 
 
-def _lm_studio() -> Said:
+def _lm_studio() -> Sample:
     words = [
         chunk(
             {"role": "assistant", "content": text},
@@ -200,10 +202,10 @@ def _lm_studio() -> Said:
         for text in PIECES
     ]
     end = chunk({}, "stop", choice={"logprobs": None}, system_fingerprint="m")
-    return Said(body=sse(*words, end, dump=json.dumps), text=TEXT)
+    return Sample(body=sse(*words, end, dump=json.dumps), text=TEXT)
 
 
-def _tgi() -> Said:
+def _tgi() -> Sample:
     def at(content: str, finish: str | None = None) -> dict[str, Any]:
         value = chunk({"role": "assistant", "content": content, "tool_call_id": None}, finish)
         value["choices"][0]["logprobs"] = None
@@ -212,10 +214,10 @@ def _tgi() -> Said:
     words = [f"data:{compact(at(text))}\n\n" for text in PIECES]
     usage = {**at(""), "choices": [], "usage": USAGE}
     end = [f"data:{compact(value)}\n\n" for value in (at("", "eos_token"), usage)]
-    return Said(body=sse(": keep\n\n", *words, *end), text=TEXT, finish="eos_token")
+    return Sample(body=sse(": keep\n\n", *words, *end), text=TEXT, finish="eos_token")
 
 
-def _openrouter() -> Said:
+def _openrouter() -> Sample:
     def at(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
         native = {"native_finish_reason": finish and finish.upper(), "logprobs": None}
         return chunk(delta, finish, choice=native, provider="Some Provider")
@@ -237,10 +239,10 @@ def _openrouter() -> Said:
     comment = ": OPENROUTER PROCESSING\n\n"
     usage = {**at(ROLE), "usage": {**USAGE, "cost": 0.0012}}
     body = sse(comment, comment, *thoughts, hidden, *words, comment, at(ROLE, "stop"), usage)
-    return Said(body=body, text=TEXT, reasoning="Let me see.", media=True)
+    return Sample(body=body, text=TEXT, reasoning="Let me see.", media=True)
 
 
-def _openrouter_details_alone() -> Said:
+def _openrouter_details_alone() -> Sample:
     thoughts = [
         chunk({"reasoning_details": [{"type": kind, name: text, "index": 0}]})
         for kind, name, text in (
@@ -249,25 +251,25 @@ def _openrouter_details_alone() -> Said:
         )
     ]
     body = sse(*thoughts, *contents(*PIECES), chunk({}, "stop"))
-    return Said(body=body, text=TEXT, reasoning="First, then.")
+    return Sample(body=body, text=TEXT, reasoning="First, then.")
 
 
-def _openrouter_picture() -> Said:
+def _openrouter_picture() -> Sample:
     image = {"type": "image_url", "image_url": {"url": PICTURE}, "index": 0}
     body = sse(chunk({**ROLE, "images": [image]}), chunk(ROLE, "stop"))
-    return Said(body=body, media=True)
+    return Sample(body=body, media=True)
 
 
-def _deepseek() -> Said:
+def _deepseek() -> Sample:
     thoughts = [chunk({"content": None, "reasoning_content": t}) for t in ("Hm. ", "Gut.")]
     words = [chunk({"content": text, "reasoning_content": None}) for text in PIECES]
     first = chunk({"role": "assistant", "content": None, "reasoning_content": ""})
     end = chunk({"content": "", "reasoning_content": None}, "stop", usage=USAGE)
     body = sse(": keep-alive\n\n", first, *thoughts, *words, end)
-    return Said(body=body, text=TEXT, reasoning="Hm. Gut.")
+    return Sample(body=body, text=TEXT, reasoning="Hm. Gut.")
 
 
-def _mistral() -> Said:
+def _mistral() -> Sample:
     def thought(text: str) -> dict[str, Any]:
         part = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
         return chunk({"content": [part]}, p="abcd"[: len(text) % 4])
@@ -276,10 +278,10 @@ def _mistral() -> Said:
     words = [chunk({"content": text}, p="abcdefgh"[: len(text) % 8]) for text in PIECES[1:]]
     end = chunk({"content": ""}, "stop", usage=USAGE)
     body = sse(chunk(ROLE), thought("Well, "), thought("yes."), mixed, *words, end)
-    return Said(body=body, text=TEXT, reasoning="Well, yes.")
+    return Sample(body=body, text=TEXT, reasoning="Well, yes.")
 
 
-def _gemini() -> Said:
+def _gemini() -> Sample:
     def at(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
         choice: dict[str, Any] = {"delta": delta, "index": 0}
         if finish:
@@ -288,10 +290,10 @@ def _gemini() -> Said:
 
     words = [at({"content": text, "role": "assistant"}) for text in PIECES[:-1]]
     end = at({"content": PIECES[-1], "role": "assistant"}, "stop")
-    return Said(body=sse(*words, end, line="\n"), text=TEXT)
+    return Sample(body=sse(*words, end, line="\n"), text=TEXT)
 
 
-def _gemini_tools() -> Said:
+def _gemini_tools() -> Sample:
     extra = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
     first = begin(None, "function-call-1", "weather", '{"city":"Köln"}')
     first["tool_calls"][0] |= extra
@@ -302,32 +304,32 @@ def _gemini_tools() -> Said:
         more(None, ":1}"),
     ]
     body = sse(*(chunk({"role": "assistant", **delta}) for delta in deltas), chunk({}, "stop"))
-    return Said(body=body, calls=(("weather", '{"city":"Köln"}'), ("clock", '{"zone":1}')))
+    return Sample(body=body, calls=(("weather", '{"city":"Köln"}'), ("clock", '{"zone":1}')))
 
 
-def _gemini_tools_all_at_index_0() -> Said:
+def _gemini_tools_all_at_index_0() -> Sample:
     deltas = [
         begin(0, f"call-{city}", "weather", f'{{"city":"{city}"}}') for city in ("Köln", "Bonn")
     ]
     body = sse(*map(chunk, deltas), chunk({}, "tool_calls"))
     calls = (("weather", '{"city":"Köln"}'), ("weather", '{"city":"Bonn"}'))
-    return Said(body=body, calls=calls, finish="tool_calls")
+    return Sample(body=body, calls=calls, finish="tool_calls")
 
 
-def _negative_tool_index() -> Said:
+def _negative_tool_index() -> Sample:
     deltas = [begin(-1, "c", "weather"), *(more(-1, text) for text in CITY)]
     body = sse(*map(chunk, deltas), chunk({}, "tool_calls"))
-    return Said(body=body, calls=(WEATHER,), finish="tool_calls")
+    return Sample(body=body, calls=(WEATHER,), finish="tool_calls")
 
 
-def _groq() -> Said:
+def _groq() -> Sample:
     words = contents(*PIECES, system_fingerprint="fp_g")
     end = chunk({}, "stop", x_groq={"id": "req_1", "usage": {**USAGE, "queue_time": 0.01}})
     first = chunk(ROLE, x_groq={"id": "req_1"})
-    return Said(body=sse(first, *words, end), text=TEXT)
+    return Sample(body=sse(first, *words, end), text=TEXT)
 
 
-def _anthropic_compatible() -> Said:
+def _anthropic_compatible() -> Sample:
     deltas = [
         {"role": "assistant", "content": PIECES[0]},
         *({"content": text} for text in PIECES[1:]),
@@ -335,10 +337,10 @@ def _anthropic_compatible() -> Said:
         *(more(0, text) for text in CITY),
     ]
     body = sse(*map(chunk, deltas), chunk({}, "tool_calls"), line="\r\n")
-    return Said(body=body, text=TEXT, calls=(WEATHER,), finish="tool_calls")
+    return Sample(body=body, text=TEXT, calls=(WEATHER,), finish="tool_calls")
 
 
-def _minimax() -> Said:
+def _minimax() -> Sample:
     def at(**delta: Any) -> dict[str, Any]:
         return chunk({"name": "MiniMax AI", "audio_content": "", **delta}, input_sensitive=False)
 
@@ -350,28 +352,28 @@ def _minimax() -> Said:
     message = {"role": "assistant", "content": TEXT, "name": "MiniMax AI"}
     whole = {**chunk(None, "stop"), "object": "chat.completion", "usage": USAGE}
     whole["choices"] = [{"finish_reason": "stop", "index": 0, "message": message}]
-    return Said(body=sse(*thoughts, *words, whole), text=TEXT, reasoning="The user asks.")
+    return Sample(body=sse(*thoughts, *words, whole), text=TEXT, reasoning="The user asks.")
 
 
-def _message_in_each_chunk() -> Said:
+def _message_in_each_chunk() -> Sample:
     def at(text: str, finish: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "message": {"role": "assistant", "content": text}}
         return {**chunk(None), "choices": [{**choice, "finish_reason": finish}]}
 
-    return Said(body=sse(*map(at, PIECES), at("", "stop")), text=TEXT)
+    return Sample(body=sse(*map(at, PIECES), at("", "stop")), text=TEXT)
 
 
-def _finish_beside_each_text() -> Said:
-    return Said(body=sse(*(chunk({"content": text}, "stop") for text in PIECES)), text=TEXT)
+def _finish_beside_each_text() -> Sample:
+    return Sample(body=sse(*(chunk({"content": text}, "stop") for text in PIECES)), text=TEXT)
 
 
-def _digits_as_numbers() -> Said:
+def _digits_as_numbers() -> Sample:
     body = sse(chunk({"content": "4 + "}), chunk({"content": 2}), chunk({"content": " = "}),
                chunk({"content": 6}), chunk({"content": 0}), chunk({}, "stop"))  # fmt: skip
-    return Said(body=body, text="4 + 2 = 60")
+    return Sample(body=body, text="4 + 2 = 60")
 
 
-def _pings_and_statuses() -> Said:
+def _pings_and_statuses() -> Sample:
     status = {"type": "status", "message": "Searching the web", "status": "running"}
     named = f"event: ping\ndata: {compact({'type': 'ping'})}\n\n"
     parts: list[object] = [
@@ -384,25 +386,25 @@ def _pings_and_statuses() -> Said:
     ]
     words = contents(*PIECES)
     mixed = [part for pair in zip(parts, words, strict=True) for part in pair]
-    return Said(body=sse(chunk(ROLE), *mixed, status, chunk({}, "stop")), text=TEXT)
+    return Sample(body=sse(chunk(ROLE), *mixed, status, chunk({}, "stop")), text=TEXT)
 
 
-def _without_empty_lines() -> Said:
+def _without_empty_lines() -> Sample:
     body = sse(chunk(ROLE), *contents(*PIECES), chunk({}, "stop"))
-    return Said(body=body.replace(b"\n\n", b"\n"), text=TEXT)
+    return Sample(body=body.replace(b"\n\n", b"\n"), text=TEXT)
 
 
-def _lines_of_json() -> Said:
+def _lines_of_json() -> Sample:
     body = sse(*contents(*PIECES), chunk({}, "stop"), end="")
-    return Said(body=body.replace(b"\n\n", b"\n").replace(b"data: ", b""), text=TEXT)
+    return Sample(body=body.replace(b"\n\n", b"\n").replace(b"data: ", b""), text=TEXT)
 
 
-def _without_line_ends() -> Said:
+def _without_line_ends() -> Sample:
     body = sse(*contents(*PIECES), chunk({}, "stop"))
-    return Said(body=body.replace(b"}\n\ndata: {", b"}data: {"), text=TEXT)
+    return Sample(body=body.replace(b"}\n\ndata: {", b"}data: {"), text=TEXT)
 
 
-def _function_call() -> Said:
+def _function_call() -> Sample:
     deltas = [
         {
             "role": "assistant",
@@ -412,32 +414,32 @@ def _function_call() -> Said:
     ]
     deltas += [{"function_call": {"arguments": text}} for text in CITY]
     body = sse(*map(chunk, deltas), chunk({}, "function_call"))
-    return Said(body=body, calls=(WEATHER,), finish="function_call")
+    return Sample(body=body, calls=(WEATHER,), finish="function_call")
 
 
-def _completion_then_done() -> Said:
+def _completion_then_done() -> Sample:
     message = {"role": "assistant", "content": TEXT, "reasoning_content": "Hm."}
     value = {**chunk(None), "object": "chat.completion", "usage": USAGE}
     value["choices"] = [{"index": 0, "message": message, "finish_reason": "stop"}]
-    return Said(body=(compact(value) + DONE).encode(), text=TEXT, reasoning="Hm.")
+    return Sample(body=(compact(value) + DONE).encode(), text=TEXT, reasoning="Hm.")
 
 
-def _completion() -> Said:
+def _completion() -> Sample:
     tool = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": WEATHER[1]}}
     message = {"role": "assistant", "content": TEXT, "tool_calls": [tool]}
     value = {**chunk(None), "object": "chat.completion", "usage": USAGE}
     value["choices"] = [{"index": 0, "message": message, "finish_reason": "tool_calls"}]
     body = json.dumps(value, indent=2).encode()
-    return Said(body=body, text=TEXT, calls=(WEATHER,), finish="tool_calls")
+    return Sample(body=body, text=TEXT, calls=(WEATHER,), finish="tool_calls")
 
 
-def _empty() -> Said:
-    return Said(
+def _empty() -> Sample:
+    return Sample(
         body=sse(chunk(ROLE), chunk({}, "stop"), {**chunk({}), "choices": [], "usage": USAGE})
     )
 
 
-CORPUS: dict[str, Said] = {
+CORPUS: dict[str, Sample] = {
     name.removeprefix("_"): make()
     for name, make in list(globals().items())
     if name.startswith("_") and not name.startswith("__") and callable(make) and name != "_"
