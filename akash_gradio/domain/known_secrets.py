@@ -175,6 +175,8 @@ class _Pieces:
         spans: list[tuple[int, int]] = []
         for run in self._run.finditer(text):
             start, end = run.span()
+            if self._is_disjoint(text, start, end):  # nearly always
+                continue
             for i in range(start, end - PIECE + 1):
                 if text[i : i + PIECE] in self._short:
                     stop = i + PIECE
@@ -187,6 +189,13 @@ class _Pieces:
                 else:
                     spans.append((i, stop))
         return spans
+
+    def _is_disjoint(self, text: str, start: int, end: int) -> bool:
+        short = [text[i : i + PIECE] for i in range(start, end - PIECE + 1)]
+        if not self._short.isdisjoint(short):
+            return False
+        long = [text[i : i + PLAIN_PIECE] for i in range(start, end - PLAIN_PIECE + 1)]
+        return self._long.isdisjoint(long)
 
     def redact(self, text: str) -> str:
         """Return the text with each span replaced."""

@@ -21,7 +21,7 @@ from akash_gradio.domain.errors import (
     RequestRefused,
 )
 from akash_gradio.domain.events import ReasoningDelta, TextDelta, ToolCallDelta
-from akash_gradio.domain.known_secrets import KnownSecrets, StreamRedactor
+from akash_gradio.domain.known_secrets import MIN_SECRET_CHARACTERS, KnownSecrets, StreamRedactor
 from akash_gradio.gateway.passthrough.request import RawChunk, StreamItem
 
 _IDENTIFIER: Final = re.compile(r"[\w.:/@+=\[\]-]{1,128}", re.ASCII)
@@ -59,7 +59,9 @@ def safe_identifier(text: str, secrets: KnownSecrets) -> str:
         text: At most 128 letters, digits and `_.:/@+=[]-`.
         secrets: The secrets of the request.
     """
-    return text if _IDENTIFIER.fullmatch(text) and secrets.redact(text) == text else ""
+    if not _IDENTIFIER.fullmatch(text):
+        return ""
+    return text if len(text) < MIN_SECRET_CHARACTERS or secrets.redact(text) == text else ""
 
 
 class AnswerRedactor:
