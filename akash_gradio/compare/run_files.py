@@ -187,7 +187,11 @@ class RunFolder:
         """Lock a new run and mark it as active; see `mark`."""
         lock = FileLock.acquire(self.open() / f"{run_id}.lock")
         assert lock is not None, "the id is new"
-        mark(lock, active=True)
+        try:
+            mark(lock, active=True)
+        except OSError:
+            lock.release()
+            raise
         return lock
 
     def delete(self, run_id: str) -> None:

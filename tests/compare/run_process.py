@@ -15,6 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from akash_gradio.compare.journal import JournalError
 from akash_gradio.compare.run_store import RunStore, open_run_store
 from akash_gradio.domain.visitor import CURRENT_VISITOR, Visitor, VisitorKind
 from tests.compare.fakes import FakeGateway, answer, plan
@@ -74,10 +77,12 @@ async def die_while_deleting(runs: RunStore, after: int) -> None:
 
 
 async def delete_on_full_disk(runs: RunStore) -> None:
-    """Delete a run while no file can grow."""
+    """Delete a run while no file can grow, after another couldn't be started."""
     run_id = await finished_run(runs)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    with pytest.raises(JournalError, match="run_not_saved"):
+        await runs.start(plan("x"), "T")
     await runs.delete(run_id)
     report(run_id)
 
