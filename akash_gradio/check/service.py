@@ -60,11 +60,14 @@ class CheckService:
             The events of the check: `begin`, one `finding` per probe, and `end`.
 
         Raises:
-            CheckError: There is no such endpoint, or it is being checked already.
+            CheckError: There is no such endpoint, it is a Python function, or it is being checked
+                already.
         """
         endpoint = self._endpoint(alias)
         if endpoint is None:
             raise CheckError("check_endpoint_unknown", {"name": alias}, 422)
+        if not endpoint.entry.has_address:
+            raise CheckError("check_function", {"name": alias}, 422)
         if model is None and endpoint.models:
             model = endpoint.models[0].id
         target = target_of_endpoint(endpoint.entry, model, self._catalog)

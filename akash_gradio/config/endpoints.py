@@ -62,6 +62,11 @@ class EndpointSettings(BaseModel):
     model_map: dict[str, str] = Field(default_factory=dict)
 
     @property
+    def has_address(self) -> bool:
+        """Whether it is a server; False for a Python function."""
+        return True
+
+    @property
     def running_calls(self) -> int:
         """Calls that still run although their requests ended; only a Python function has some."""
         return 0

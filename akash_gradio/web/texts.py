@@ -726,6 +726,10 @@ ERRORS: Final[Mapping[str, ErrorText]] = {
     "check_running": ErrorText(
         "This endpoint is already being checked.", "Wait until that check ends."
     ),
+    "check_function": ErrorText(
+        "{name} is a Python function, so there is no server to check.",
+        "Send it a message: its receipt shows what it did, and the log shows its errors.",
+    ),
     "check_address_invalid": ErrorText("This endpoint can't be checked.", "{reason}"),
     "empty_message": ErrorText("The message is empty.", "Write a message first."),
     "invalid_prompt_set": ErrorText("These prompts can't be used yet.", "{detail}"),

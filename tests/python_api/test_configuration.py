@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 import akash_gradio as ag
+from akash_gradio.catalog.loader import Catalog
+from akash_gradio.check.probe import Level
+from akash_gradio.check.service import CheckService
+from akash_gradio.check.target_lookup import CheckError
 from akash_gradio.config.docs import KEYWORDS, keywords_module
 from akash_gradio.config.keywords import NOT_KEYWORDS, keyword_names
 from akash_gradio.config.settings import EmbeddedMode, Routing, variables
@@ -135,6 +139,14 @@ def test_a_decorated_function_stays_callable_and_has_a_card() -> None:
         return "Hi"
 
     assert ag.App(models=[bare]).settings.endpoints[0].models == ("bare",)
+
+
+def test_a_function_has_no_server_to_check() -> None:
+    app = ag.App(reply)
+    checks = CheckService(app.gateway.endpoint, Catalog())
+    with pytest.raises(CheckError) as raised:
+        checks.check_endpoint("reply", None, Level.QUICK)
+    assert raised.value.code == "check_function"
 
 
 def test_an_unknown_field_of_a_card_is_named() -> None:

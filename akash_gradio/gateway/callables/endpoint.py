@@ -44,6 +44,11 @@ class FunctionEndpoint(EndpointSettings):
         fields.setdefault("models", (model,))
         return cls(url="http://function.invalid", function=function, **fields)
 
+    @property
+    def has_address(self) -> bool:
+        """False: it is called in this process."""
+        return False
+
     def accepts_parameter(self, name: str) -> bool:
         """Return whether a sampling parameter is passed to the function."""
         return self.function.accepts(name)
