@@ -15,6 +15,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "run": "serve the page and /v1 (the default)",
     "serve": "serve the page and /v1, or /v1 alone with --no-ui",
     "check": "check whether an endpoint works, and what to change if it doesn't",
+    "doctor": "show what visitors could do with the current settings, and how to prevent it",
     "compare": "run a prompt set against several models and write a report",
     "catalog": "check the catalog of models, or create one from a models.ts file",
 }
