@@ -25,8 +25,6 @@ NOT_DECLARED = {"spaces", "IPython", "transformers"}
 """Imported only where they are: on a ZeroGPU Space, in a notebook, with an author's model."""
 IN_REQUIREMENTS_TXT = ("embedded", "redis")
 """The extras that a Space and the image install too."""
-EXTRAS_OF_OTHERS: set[str] = set()
-"""Locked packages that only an extra of a dependency requires."""
 USED_BY_UVICORN = {"uvloop"}
 
 
@@ -120,7 +118,6 @@ def test_a_lock_has_every_requirement_in_its_range(lock: str) -> None:
             for pin in pins[name]:
                 (pinned,) = pin.specifier
                 assert requirement.specifier.contains(pinned.version, prereleases=True), name
-    assert "pip-tools" not in pins
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -143,10 +140,8 @@ def test_a_lock_has_what_its_requirements_require_and_nothing_else(lock: str) ->
                 if child not in known:
                     known[child] = None
                     pending.append(child)
-    universal = {
-        name for name, entries in pins.items() if all(pin.marker is None for pin in entries)
-    }
-    assert universal <= known.keys() | EXTRAS_OF_OTHERS
+    everywhere = {name for name, entries in pins.items() if all(e.marker is None for e in entries)}
+    assert everywhere <= known.keys()
 
 
 def requires_of(name: str) -> list[str]:
