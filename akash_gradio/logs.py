@@ -104,7 +104,7 @@ def _secret_filter(settings: Settings) -> SecretFilter:
     known = [part for url in public for part in url_parts(url)]
     known += [secret for secret in secrets if "://" not in secret]
     for endpoint in settings.endpoints:
-        known += url_parts(endpoint.url)
+        known += url_parts(endpoint.url, every_parameter=True)
         if endpoint.api_key is not None:
             known += header_parts("authorization", endpoint.api_key.get_secret_value())
         for name, header in endpoint.custom_headers.items():

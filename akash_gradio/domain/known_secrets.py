@@ -77,8 +77,14 @@ def header_parts(name: str, value: str) -> Iterator[str]:
         yield from (cookie.partition("=")[2].strip() for cookie in value.split(";"))
 
 
-def url_parts(url: str) -> Iterator[str]:
-    """Yield the secrets in a URL: its user, its password, and what parameters with keys hold."""
+def url_parts(url: str, *, every_parameter: bool = False) -> Iterator[str]:
+    """Yield the secrets in a URL: its user, its password, and values of its query.
+
+    Args:
+        url: The URL.
+        every_parameter: Whether all parameters are secrets except versions, not only those whose
+            names mean a key or a password.
+    """
     try:
         parts = urlsplit(url)
         login = (parts.username or "", parts.password or "")
@@ -88,8 +94,13 @@ def url_parts(url: str) -> Iterator[str]:
         yield part
         yield unquote(part)
     for name, value in parse_qsl(parts.query):
-        if _SECRET_PARAMETER.search(name):
+        if (every_parameter or _SECRET_PARAMETER.search(name)) and not is_version_name(name):
             yield value
+
+
+def is_version_name(name: str) -> bool:
+    """Return whether a query parameter selects a version, so that it is no secret."""
+    return "version" in name.lower()
 
 
 def _decode_base64(text: str) -> str:
@@ -341,7 +352,7 @@ def endpoint_secrets(
         headers: Names and values of the custom headers, the model's too.
         url: Its base URL, whose query may hold a key.
     """
-    confidential = list(url_parts(url))
+    confidential = list(url_parts(url, every_parameter=True))
     public: list[str] = []
     if api_key:
         confidential += header_parts("authorization", api_key)

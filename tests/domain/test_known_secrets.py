@@ -135,8 +135,9 @@ def test_the_parts_of_a_header_are_secrets(name: str, value: str, parts: list[st
 @pytest.mark.parametrize(
     ("url", "parts"),
     [
-        ("https://host/v1?api-key=abc12345&v=2024-05-01", ["abc12345"]),
+        ("https://host/v1?api-key=abc12345&api-version=2024-05-01", ["abc12345"]),
         ("https://host/v1?sig=a%2Bb12345cd", ["a+b12345cd"]),
+        ("https://host/v1?api-version=2024-05-01&subscription=zz11122z", ["zz11122z"]),
         ("https://annalena:pass-w0rd@host/v1", ["annalena", "pass-w0rd"]),
     ],
 )
