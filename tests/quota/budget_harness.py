@@ -119,25 +119,25 @@ class Visitor:
 
     async def _chat(self) -> int:
         body = {"model": "m", "turns": [{"role": "user", "text": self._text()}]}
-        return await self._post("/page/reply", body)
+        return await self.post("/page/reply", body)
 
     async def _continue(self) -> int:
         turns = [
             {"role": "user", "text": self._text()},
             {"role": "assistant", "text": "An answer that was"},
         ]
-        return await self._post("/page/continue", {"model": "m", "turns": turns})
+        return await self.post("/page/continue", {"model": "m", "turns": turns})
 
     async def _lanes(self) -> int:
         turns = [{"role": "user", "text": self._text()}]
         lanes = [{"letter": letter, "model": "m", "turns": turns} for letter in "ABC"]
         run = f"{self._random.getrandbits(96):024x}"
-        return await self._post("/page/compare", {"run": run, "lanes": lanes})
+        return await self.post("/page/compare", {"run": run, "lanes": lanes})
 
     async def _run(self) -> int:
         prompts = "\n".join(json.dumps({"prompt": self._text()}) for _ in range(4))
         body = {"set": {"text": prompts, "name": "a.jsonl"}, "candidates": [{"model": "m"}]}
-        return await self._post("/page/sets/start", body, leaves=False)
+        return await self.post("/page/sets/start", body, leaves=False)
 
     async def _stream(self) -> int:
         return await self._completion(stream=True)
@@ -148,14 +148,15 @@ class Visitor:
     async def _completion(self, **fields: Any) -> int:
         messages = [{"role": "user", "content": self._text()}]
         body = {"model": "m", "messages": messages, "user": "key:", **fields}
-        return await self._post("/v1/chat/completions", body)
+        return await self.post("/v1/chat/completions", body)
 
     async def _get_cookie(self) -> None:
         head, _ = await self._request("GET", "/page/boot", b"", None)
         cookies = [value for name, value in head.get("headers", ()) if name == b"set-cookie"]
         self._cookie = cookies[0].partition(b";")[0] if cookies else b""
 
-    async def _post(self, path: str, body: object, *, leaves: bool = True) -> int:
+    async def post(self, path: str, body: object, *, leaves: bool = True) -> int:
+        """Send a request, perhaps leave at a random moment, and return its status or 0."""
         leaves = leaves and self._random.random() < 0.6
         leave_s = self._random.random() * 0.2 if leaves else None
         head, _ = await self._request("POST", path, json.dumps(body).encode(), leave_s)
