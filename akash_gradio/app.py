@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from akash_gradio.api.asgi_app import ApiApp
 from akash_gradio.api.metrics import Metrics
 from akash_gradio.api.routes import ApiDeps, api_routes
+from akash_gradio.api.worker_metrics import WorkerMetrics
 from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.auth.signing import Signer, stored_secret
 from akash_gradio.catalog.loader import Catalog, read_catalog
@@ -135,6 +138,8 @@ class App:
                 stack.push_async_callback(_cancel, supervising)
             if self.page is not None:
                 await stack.enter_async_context(self.page.deps.runs.runs)
+            if self.api.worker_metrics is not None:
+                await stack.enter_async_context(self.api.worker_metrics.serve())
             yield
 
     def _adopt_stored_secret(self, data_dir: Path) -> None:
@@ -154,8 +159,11 @@ class App:
 
         return Starlette(**_starlette_options(self, self.page))
 
-    def launch(self) -> None:
+    def launch(self, *, workers: int = 1) -> None:
         """Print the address and serve until the process is ended.
+
+        Args:
+            workers: How many processes serve `/v1`, if there is no page.
 
         Raises:
             SystemExit: The address can't be listened on, for example because the port is in use.
@@ -167,7 +175,7 @@ class App:
         if error := address_error(settings.server_name, settings.server_port):
             sys.exit(error)
         if self.page is None:
-            _serve_api(self)
+            _serve_api(self, workers)
         else:
             _serve_page(self, self.page)
 
@@ -340,8 +348,6 @@ def _build_embedded(settings: Settings, gateway: Gateway) -> EmbeddedEndpoint:
 
 def _with_page(app: App) -> App:
     """Add the page's parts to the application."""
-    from dataclasses import replace
-
     from akash_gradio.catalog.thumbnails import Thumbnails
     from akash_gradio.check.service import CheckService
     from akash_gradio.compare.run_limits import StorageLimits
@@ -463,20 +469,51 @@ def api_server_config(app: App) -> uvicorn.Config:
     )
 
 
-def _serve_api(app: App) -> None:
-    import uvicorn
-
+def _serve_api(app: App, workers: int) -> None:
     from akash_gradio.http.server import raise_file_limit
 
+    if workers > 1 and (error := _workers_error(app)):
+        sys.exit(error)
     drop_unused_record_fields()
     app.announce("/v1")
     raise_file_limit()
-    config = api_server_config(app)
-    config.load()
     # Exclude permanent objects from garbage collection; answers create hardly any cycles.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    uvicorn.Server(config).run()
+    if workers == 1:
+        _run_api_server(app)
+    else:
+        _run_workers(app, workers)
+
+
+def _run_api_server(app: App, sockets: Sequence[socket.socket] | None = None) -> None:
+    import uvicorn
+
+    uvicorn.Server(api_server_config(app)).run(None if sockets is None else list(sockets))
+
+
+def _workers_error(app: App) -> str:
+    if not hasattr(os, "fork"):
+        return "--workers needs Linux or macOS."
+    if app.embedded is not None:
+        return "--workers needs ENDPOINTS, or EMBEDDED=off: the embedded model runs in one process."
+    return ""
+
+
+def _run_workers(app: App, workers: int) -> None:
+    from akash_gradio.http.workers import Supervisor, bind_sockets
+
+    shared = "are shared through REDIS_URL" if app.shared else "hold per worker (see REDIS_URL)"
+    sys.stderr.write(f"{workers} workers; rate limits and budgets {shared}.\n")
+    with TemporaryDirectory(prefix="akash-gradio-") as folder:
+
+        def serve(worker: int, sockets: Sequence[socket.socket]) -> None:
+            metrics = WorkerMetrics(app.api.metrics.export, Path(folder), worker, workers)
+            served = replace(app, api=replace(app.api, worker_metrics=metrics))
+            _run_api_server(served, sockets)
+
+        sockets = bind_sockets(app.settings.server_name, app.settings.server_port, workers)
+        Supervisor(sockets, serve).run()
 
 
 def _serve_page(app: App, page: Page) -> None:

@@ -14,6 +14,7 @@ from akash_gradio.api.http_call import HttpCall
 from akash_gradio.api.metrics import CONTENT_TYPE, Metrics
 from akash_gradio.api.models import available_models, list_model_objects, unavailable_reason
 from akash_gradio.api.openapi import openapi_bytes
+from akash_gradio.api.worker_metrics import WorkerMetrics
 from akash_gradio.auth.api_keys import ApiKeyAuth
 from akash_gradio.catalog.loader import Catalog
 from akash_gradio.domain.errors import UnknownModel, UserError
@@ -48,6 +49,7 @@ class ApiDeps:
         auth: Authenticates API clients.
         limiter: Counts the requests of each API key.
         metrics: Metrics for Prometheus.
+        worker_metrics: The metrics of all worker processes, None if there is only this one.
         work: Runs what takes CPU time.
     """
 
@@ -57,6 +59,7 @@ class ApiDeps:
     limiter: RateLimiter
     metrics: Metrics
     work: WorkPool = field(default_factory=WorkPool)
+    worker_metrics: WorkerMetrics | None = None
 
 
 def api_routes(deps: ApiDeps) -> Mapping[str, ASGIApp]:
@@ -111,7 +114,9 @@ class _Handlers:
 
     async def export_metrics(self, call: HttpCall) -> None:
         self._deps.auth.authenticate_metrics(call.scope)
-        await call.respond(self._deps.metrics.export(), content_type=CONTENT_TYPE)
+        workers = self._deps.worker_metrics
+        body = self._deps.metrics.export() if workers is None else await workers.export_all()
+        await call.respond(body, content_type=CONTENT_TYPE)
 
     async def not_found(self, call: HttpCall) -> None:
         self._deps.auth.authenticate(call.scope)

@@ -21,7 +21,19 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         prog="akash-gradio serve", description="Serve the page and /v1, or /v1 alone."
     )
     parser.add_argument("--no-ui", action="store_true", help="serve /v1 alone, without the page")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that serve /v1 on the port, with --no-ui (default: 1)",
+    )
     add_address_options(parser)
     options = parser.parse_args(arguments)
+    if options.workers < 1:
+        parser.error("--workers must be at least 1")
+    if options.workers > 1 and not options.no_ui:
+        parser.error("--workers needs --no-ui: the page is served by one process")
     settings = apply_address_options(read_settings(environment), options)
-    create_app(settings, page=not options.no_ui, environment=environment).launch()
+    app = create_app(settings, page=not options.no_ui, environment=environment)
+    app.launch(workers=options.workers)

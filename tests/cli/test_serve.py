@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -9,10 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +23,7 @@ import pytest
 
 from akash_gradio import __version__
 from tests.browser.servers import free_port
-from tests.stubs import StubThread, wire
+from tests.stubs import Exchange, StubThread, wire
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 40.0
@@ -174,3 +176,164 @@ def test_options_without_a_command_are_those_of_run() -> None:
 
 def test_the_version_is_the_packages() -> None:
     assert run("--version").stdout == f"{__version__}\n"
+
+
+@contextmanager
+def serving_workers(
+    folder: Path, stub: StubThread, workers: int = 2, **variables: str
+) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    port = free_port()
+    variables = {"ENDPOINTS": json.dumps([{"url": stub.url, "models": ["m"]}]), **variables}
+    options = ("--host", "127.0.0.1", "--port", str(port), "--workers", str(workers))
+    process = start(folder, "serve", "--no-ui", *options, **variables)
+    try:
+        assert wait_for_health(port, process) == 200
+        yield port, process
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
+
+
+def workers_of(process: subprocess.Popen[str]) -> set[int]:
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return {int(pid) for pid in listed.split()}
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def metrics_of(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as response:
+        text: str = response.read().decode()
+    return text
+
+
+def ask(port: int) -> int:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    headers = {"content-type": "application/json"}
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    request = urllib.request.Request(url, body, headers)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return int(response.status)
+
+
+def answered(text: str) -> dict[str, float]:
+    """Return how many answers each worker has counted."""
+    pattern = r'akash_gradio_requests_total\{worker="(\d)",.*outcome="answered"\} (\S+)'
+    return {worker: float(count) for worker, count in re.findall(pattern, text)}
+
+
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@needs_proc
+def test_workers_answer_on_one_port_and_report_their_metrics_together(tmp_path: Path) -> None:
+    with StubThread() as stub, serving_workers(tmp_path, stub) as (port, process):
+        until(lambda: len(workers_of(process)) == 2, "two workers")
+        until(lambda: metrics_of(port).count("akash_gradio_in_flight{") == 2, "both report")
+        asked = 0
+        while len(answered(metrics_of(port))) < 2 and asked < 200:
+            asked += 1
+            assert ask(port) == 200
+        text = metrics_of(port)
+    assert sum(answered(text).values()) == asked
+    assert set(answered(text)) == {"1", "2"}  # each connection goes to either by chance
+    assert text.count("# TYPE akash_gradio_requests_total counter") == 1
+
+
+@needs_proc
+def test_a_killed_worker_is_restarted(tmp_path: Path) -> None:
+    with StubThread() as stub, serving_workers(tmp_path, stub) as (port, process):
+        until(lambda: len(workers_of(process)) == 2, "two workers")
+        killed = min(workers_of(process))
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: len(workers_of(process) - {killed}) == 2, "a new worker")
+        for _ in range(20):  # some of these connections waited for the new one
+            assert ask(port) == 200
+        process.terminate()
+        _, log = process.communicate(timeout=60)
+    assert re.search(r"WARNING worker\.restarted worker=\d outcome=-9\n", log)
+    assert "Traceback" not in log
+
+
+@needs_proc
+def test_sigterm_lets_the_streams_of_workers_end(tmp_path: Path) -> None:
+    gate = threading.Event()
+
+    async def wait(x: Exchange) -> None:
+        await x.open_stream()
+        await x.send(wire.text_event("one "))
+        while not gate.is_set():  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(0.02)
+        await x.send(wire.text_event("two") + wire.finish_event() + wire.DONE)
+        await x.end()
+
+    with StubThread(wait) as stub, serving_workers(tmp_path, stub) as (port, process):
+        until(lambda: len(workers_of(process)) == 2, "two workers")
+        client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any")
+        with client:
+            stream = client.chat.completions.create(
+                model="m", messages=[{"role": "user", "content": "hi"}], stream=True
+            )
+            words = [next(iter(stream)).choices[0].delta.content]
+            process.terminate()
+            time.sleep(0.3)
+            with pytest.raises(OSError):
+                ask(port)
+            gate.set()
+            words += [chunk.choices[0].delta.content for chunk in stream if chunk.choices]
+        _, log = process.communicate(timeout=60)
+    assert "".join(word or "" for word in words) == "one two"
+    assert process.returncode == 0
+    assert "Traceback" not in log
+
+
+def test_workers_say_whether_they_share_limits(tmp_path: Path) -> None:
+    with StubThread() as stub, serving_workers(tmp_path, stub) as (_, process):
+        process.terminate()
+        _, log = process.communicate(timeout=60)
+    assert "2 workers; rate limits and budgets hold per worker (see REDIS_URL).\n" in log
+
+
+@needs_proc
+def test_workers_end_with_a_killed_supervisor(tmp_path: Path) -> None:
+    with StubThread() as stub, serving_workers(tmp_path, stub) as (_, process):
+        until(lambda: len(workers_of(process)) == 2, "two workers")
+        workers = workers_of(process)
+        process.kill()
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "no worker")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "message"),
+    [
+        (["--no-ui", "--workers", "0"], {}, "--workers must be at least 1"),
+        (["--workers", "2"], {}, "--workers needs --no-ui: the page is served by one process"),
+        (["--no-ui", "--workers", "2"], {"EMBEDDED": "on"}, "--workers needs ENDPOINTS"),
+    ],
+)
+def test_workers_that_cannot_be_started_are_one_line(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str], message: str
+) -> None:
+    port = str(free_port())
+    process = start(tmp_path, "serve", "--port", port, *arguments, **variables)
+    _, log = process.communicate(timeout=START_TIMEOUT_S)
+    assert process.returncode in (1, 2)
+    assert message in log.splitlines()[-1]
+
+
+def test_a_port_in_use_is_one_line_with_workers_too(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        process = start(tmp_path, "serve", "--no-ui", "--port", str(port), "--workers", "2")
+        _, log = process.communicate(timeout=START_TIMEOUT_S)
+    assert process.returncode == 1
+    assert log.startswith(f"Port {port} is already in use.")
+    assert log.count("\n") == 1
