@@ -121,7 +121,7 @@ class Supervisor:
             status = 0
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
-        except BaseException as error:  # the process ends here: nobody else would report it
+        except BaseException as error:  # the process ends here, so it is reported here
             logger.error("worker.failed", extra={"worker": worker, "outcome": type(error).__name__})
         finally:
             sys.stderr.flush()
@@ -129,7 +129,7 @@ class Supervisor:
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True
-        for sockets in self._sockets:  # a connection would wait for nobody
+        for sockets in self._sockets:  # a new connection would wait in vain
             _close(sockets)
         for pid in self._workers:
             with suppress(ProcessLookupError):
