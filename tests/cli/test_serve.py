@@ -238,12 +238,12 @@ def test_workers_answer_on_one_port_and_report_their_metrics_together(tmp_path: 
     with StubThread() as stub, serving_workers(tmp_path, stub) as (port, process):
         until(lambda: len(workers_of(process)) == 2, "two workers")
         until(lambda: metrics_of(port).count("akash_gradio_in_flight{") == 2, "both report")
-        asked = 0
-        while len(answered(metrics_of(port))) < 2 and asked < 200:
-            asked += 1
+        requests = 0
+        while len(answered(metrics_of(port))) < 2 and requests < 200:
+            requests += 1
             assert ask(port) == 200
         text = metrics_of(port)
-    assert sum(answered(text).values()) == asked
+    assert sum(answered(text).values()) == requests
     assert set(answered(text)) == {"1", "2"}  # each connection goes to either by chance
     assert text.count("# TYPE akash_gradio_requests_total counter") == 1
 
