@@ -6,7 +6,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
+from akash_gradio.domain.errors import (
+    EndpointError,
+    EndpointRefused,
+    EndpointTimeout,
+    RequestRefused,
+)
 from akash_gradio.domain.failure_kinds import FailureKind
 from akash_gradio.gateway.breaker import (
     MAX_DOWN_IN_A_ROW,
@@ -197,7 +202,9 @@ class EndpointHealth:
     def record_rejection(self, model: str, probe: bool) -> None:
         """Record that it rejected a request as invalid, which shows that it works."""
         self._breaker.alive(probe)
-        self.model(model).alive(probe)
+        health = self.model(model)
+        health.alive(probe)
+        health.failed_in_a_row = 0
         self.worked = True
 
     def record_reachable(self, models: Collection[str]) -> None:
@@ -229,7 +236,8 @@ class EndpointHealth:
             default_rest_s: The pause after a rate limit that names none.
         """
         if verdict.scope is Scope.REQUEST:
-            self.record_rejection(model, probe)
+            if not isinstance(error, EndpointTimeout):  # which shows nothing about the server
+                self.record_rejection(model, probe)
             return
         self._remember(error)
         health = self.model(model)

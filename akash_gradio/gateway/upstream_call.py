@@ -123,7 +123,7 @@ class UpstreamCall:
         self.opening: list[StreamItem] = []
         self.status: int | None = None
         self._transport, self._timeouts = transport, timeouts
-        self._make_reader = make_reader
+        self._make_reader, self._left_s = make_reader, left_s
         self._phase = CONNECTING
         self._deadline = Deadline(timeouts.first_token_timeout_s, limit_s=left_s)
         self._headers: Mapping[str, str] = EMPTY_MAPPING
@@ -348,9 +348,12 @@ class UpstreamCall:
 
     def _timeout_error(self) -> EndpointTimeout:
         alias, timeouts = self.endpoint.alias, self._timeouts
+        silent = self._phase < STREAMING
         if self._deadline.limit_passed:
+            if silent and 2 * self._left_s > timeouts.request_timeout_s:
+                return EndpointTimeout(alias, "first_token", self._left_s)  # it had most of it
             return EndpointTimeout(alias, "request", timeouts.request_timeout_s)
-        if self._phase < STREAMING:
+        if silent:
             return EndpointTimeout(alias, "first_token", timeouts.first_token_timeout_s)
         return EndpointTimeout(alias, "idle", timeouts.idle_timeout_s)
 

@@ -553,6 +553,24 @@ def test_the_request_timeout_ends_an_attempt_before_its_first_token() -> None:
     run_in_virtual_time(run())
 
 
+def test_an_endpoint_that_is_silent_for_most_of_the_request_timeout_is_down() -> None:
+    async def run() -> None:
+        harness = virtual_harness(
+            entry_for("a"), entry_for("b"), FIRST_TOKEN_TIMEOUT=60, REQUEST_TIMEOUT=30
+        )
+        harness.network.defaults["a"] = HANGS
+        lost = 0
+        for _ in range(12):
+            try:
+                await harness.ask()
+            except AllEndpointsFailed:
+                lost += 1
+        assert lost <= 4
+        assert harness.status("a").state is EndpointState.DOWN
+
+    run_in_virtual_time(run())
+
+
 def test_the_request_timeout_interrupts_an_endless_answer() -> None:
     async def token() -> bytes:
         await asyncio.sleep(1)
