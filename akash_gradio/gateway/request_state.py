@@ -161,7 +161,6 @@ class RequestState:
     def wait_for(self, model: str, seconds: float) -> None:
         """Charge the wait to the budget, and return to the model after it."""
         self._wait_budget_s -= seconds
-        self._tried = {pair for pair in self._tried if pair[1] != model}
         self._position = self.models.index(model)
 
     def start_attempt(

@@ -115,16 +115,16 @@ class Selection:
             return Step(model=model, endpoint=endpoint)
         if not ready or not self.budget(model).can_afford(now):
             return None
-        round_number = state.rounds(model) + 1
-        pause_s = backoff_s(round_number, self._settings.retry_delay_ms, self._jitter())
+        pause_s = self._backoff_s(state, model)
         if now + pause_s >= state.deadline:
             return None
         state.start_round(model)
         return Step(model=model, wait_s=pause_s)
 
     def _wait_for_ready(self, state: RequestState, now: float) -> Step:
-        """Wait for the end of the first pause that an endpoint requested, if it is short enough."""
-        waits = [
+        """Wait for the end of a pause that an endpoint requested, or for a busy endpoint."""
+        waits = self._waits_for_busy(state) if state.has_attempts else []
+        waits += [
             (wait_s, model)
             for model in state.models
             if state.may_attempt(model)
@@ -137,14 +137,37 @@ class Selection:
         if not state.can_wait(wait_s) or now + wait_s >= state.deadline:
             raise self.final_error(state, now)
         state.wait_for(model, wait_s)
+        state.start_round(model)
         return Step(model=model, wait_s=wait_s)
 
+    def _waits_for_busy(self, state: RequestState) -> list[tuple[float, str]]:
+        """Return a backoff for each model with a busy endpoint that could take a failover."""
+        return [
+            (self._backoff_s(state, model), model)
+            for model in state.models
+            if state.may_attempt(model)
+            and any(
+                endpoint.busy
+                and not state.failures_at(endpoint.alias, model)
+                and not state.excluded(endpoint.alias, model)
+                for endpoint in self._serving(state, model)
+            )
+        ]
+
+    def _backoff_s(self, state: RequestState, model: str) -> float:
+        round_number = state.rounds(model) + 1
+        return backoff_s(round_number, self._settings.retry_delay_ms, self._jitter())
+
     def _candidates(self, state: RequestState, model: str) -> Sequence[Endpoint]:
+        serving = self._serving(state, model)
+        return [endpoint for endpoint in serving if not endpoint.drained and not endpoint.busy]
+
+    def _serving(self, state: RequestState, model: str) -> Sequence[Endpoint]:
         serving = self._pool.serving(model, state.pinned)
         refusal = state.refusal
         if isinstance(refusal, ContextExceeded):
-            serving = tuple(e for e in serving if may_do_better(refusal, e.token_limit(model)))
-        return [endpoint for endpoint in serving if not endpoint.drained and not endpoint.busy]
+            return [e for e in serving if may_do_better(refusal, e.token_limit(model))]
+        return serving
 
     def final_error(self, state: RequestState, now: float) -> AkashGradioError:
         """Return the error to raise when no attempt is left."""

@@ -237,6 +237,20 @@ async def test_the_error_states_that_all_endpoints_are_busy() -> None:
         assert (await harness.fail()).reason == "busy"
 
 
+async def test_a_failover_waits_for_a_busy_endpoint() -> None:
+    harness = Harness(entry_for("a"), entry_for("b", maxConcurrency=1, weight=9), RETRY_DELAY=1000)
+    harness.network.defaults["a"] = error_reply(401)
+    async with answering(harness, "m") as alias:
+        assert alias == "b"
+        error = await harness.fail()
+        assert isinstance(error, AllEndpointsFailed)
+        assert harness.clock.slept == [1, 2, 4]
+        stream = harness.gateway.stream(chat_request())
+        assert waits([await anext(stream)]) == [1]
+    async with aclosing(stream):
+        assert receipt_of([event async for event in stream]).endpoint == "b"
+
+
 @asynccontextmanager
 async def answering(harness: Harness, model: str) -> AsyncIterator[str]:
     """An answer held open after its first event; gives the endpoint's alias."""
