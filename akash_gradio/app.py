@@ -41,6 +41,7 @@ from akash_gradio.embedded.weights import embedded_model_id
 from akash_gradio.gateway import Gateway, open_gateway
 from akash_gradio.gateway.callables import FunctionEndpoint, FunctionTransport
 from akash_gradio.http.address import address_error, browser_host
+from akash_gradio.http.cross_origin import allow_cross_origin
 from akash_gradio.http.locality import locality_check
 from akash_gradio.logs import configure_logging, drop_unused_record_fields
 from akash_gradio.quota.admission import price_problems
@@ -153,11 +154,12 @@ class App:
 
         `launch` puts Gradio's routes beside them.
         """
+        origins = self.settings.allowed_origins
         if self.page is None:
-            return ApiApp(api_routes(self.api), self.lifespan)
+            return allow_cross_origin(ApiApp(api_routes(self.api), self.lifespan), origins)
         from starlette.applications import Starlette
 
-        return Starlette(**_starlette_options(self, self.page))
+        return allow_cross_origin(Starlette(**_starlette_options(self, self.page)), origins)
 
     def launch(self, *, workers: int = 1) -> None:
         """Print the address and serve until the process is ended.
@@ -534,7 +536,9 @@ def _launch_blocks(app: App, page: Page) -> Blocks:
     blocks = _build_blocks(app)
     blocks.launch(**_launch_options(app, page))
     raise_file_limit()
-    blocks.server.config.http_protocol_class = ServerProtocol
+    config = blocks.server.config
+    config.http_protocol_class = ServerProtocol
+    config.loaded_app = allow_cross_origin(config.loaded_app, app.settings.allowed_origins)
     return blocks
 
 
