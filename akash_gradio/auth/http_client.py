@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
+from akash_gradio.http.proxies import EnvironmentProxies
+
 if TYPE_CHECKING:
     import httpx
 
@@ -52,7 +54,13 @@ async def fetch(
     try:
         async with (
             asyncio.timeout(TIMEOUT_S),
-            httpx.AsyncClient(verify=tls, transport=transport, timeout=TIMEOUT_S) as client,
+            httpx.AsyncClient(
+                verify=tls,
+                transport=transport,
+                timeout=TIMEOUT_S,
+                proxy=EnvironmentProxies().for_url(url) or None,
+                trust_env=False,
+            ) as client,
             client.stream(
                 "GET" if form is None else "POST", url, data=form, headers=headers
             ) as response,

@@ -26,6 +26,7 @@ from akash_gradio.check.probe_request import (
 )
 from akash_gradio.check.target import Target
 from akash_gradio.gateway.content_encoding import InvalidEncoding, make_decoder
+from akash_gradio.http.proxies import EnvironmentProxies
 
 if TYPE_CHECKING:
     import httpx
@@ -49,12 +50,12 @@ class ProbeClient:
         url = urlsplit(self._target.entry.url)
         # Loading certificates takes a quarter of a second, so it's done only for https.
         self._tls = httpx.create_ssl_context() if url.scheme == "https" else None
-        is_loopback = is_private(url.hostname or "", loopback_only=True)
         self._client = httpx.AsyncClient(
             verify=self._tls or False,
             timeout=None,
             follow_redirects=False,
-            trust_env=not is_loopback,
+            proxy=EnvironmentProxies().for_url(self._target.entry.url) or None,
+            trust_env=False,
         )
         return self
 
@@ -97,7 +98,7 @@ class ProbeClient:
         """Resolve the name, connect, negotiate TLS and verify the certificate."""
         url = urlsplit(self._target.entry.url)
         host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
-        if _uses_proxy(url.scheme, host):
+        if EnvironmentProxies().for_url(self._target.entry.url):
             return ConnectionResult(proxy=True)
         started_at = self._clock()
         try:
@@ -206,24 +207,12 @@ def _days_left(writer: asyncio.StreamWriter) -> int | None:
     return int((ssl.cert_time_to_seconds(not_after) - time.time()) // SECONDS_PER_DAY)
 
 
-def _uses_proxy(scheme: str, host: str) -> bool:
-    import urllib.request
-
-    if is_private(host, loopback_only=True) or urllib.request.proxy_bypass(host):
-        return False
-    proxies = urllib.request.getproxies()
-    return bool(proxies.get(scheme) or proxies.get("all"))
-
-
-def is_private(host: str, *, loopback_only: bool = False) -> bool:
-    """Return whether a host is this machine or, unless `loopback_only`, on a private network.
+def is_private(host: str) -> bool:
+    """Return whether a host is this machine or on a private network.
 
     A name without a dot counts as private, as in a Compose network.
     """
-    if host == "localhost":
-        return True
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_address(host).is_private
     except ValueError:
-        return not loopback_only and "." not in host
-    return address.is_loopback or (not loopback_only and address.is_private)
+        return "." not in host

@@ -90,6 +90,21 @@ class EndpointSettings(BaseModel):
         )
         return f"{parts.scheme}://{parts.netloc}{parts.path}{'?' if query else ''}{query}"
 
+    def alternative(self) -> EndpointSettings | None:
+        """Return the endpoint to try when there is no API at its URL: with or without `/v1`.
+
+        Returns:
+            None if the path ends in another version.
+        """
+        base, mark, query = self.url.partition("?")
+        if base.endswith("/v1"):
+            other = base.removesuffix("/v1")
+        elif _VERSION.fullmatch(base.rpartition("/")[2]):
+            return None
+        else:
+            other = f"{base}/v1"
+        return self.model_copy(update={"url": f"{other}{mark}{query}"})
+
     @field_validator("url")
     @classmethod
     def _normalize_url(cls, url: str) -> str:
@@ -165,21 +180,6 @@ def base_url(url: str) -> str:
     is_complete = path != written or _has_version(path) or (path and parts.query)
     query = f"?{parts.query}" if parts.query else ""
     return f"{parts.scheme}://{parts.netloc}{path}{'' if is_complete else '/v1'}{query}"
-
-
-def alternative_url(url: str) -> str | None:
-    """Return the base URL to try when there is no API at this one: with or without `/v1`.
-
-    Args:
-        url: As `base_url` returned it.
-
-    Returns:
-        None if the path ends in another version.
-    """
-    base, mark, query = url.partition("?")
-    if base.endswith("/v1"):
-        return f"{base.removesuffix('/v1')}{mark}{query}"
-    return None if _VERSION.fullmatch(base.rpartition("/")[2]) else f"{base}/v1{mark}{query}"
 
 
 def _has_version(path: str) -> bool:

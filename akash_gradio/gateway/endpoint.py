@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from akash_gradio.config.endpoints import alternative_url
 from akash_gradio.domain.capabilities import Capabilities
 from akash_gradio.domain.errors import EndpointError, EndpointRefused, RequestRefused
 from akash_gradio.domain.failure_kinds import FailureKind
@@ -156,11 +155,11 @@ class Endpoint:
         """
         if not isinstance(error, EndpointRefused) or error.kind is not FailureKind.WRONG_URL:
             return False
-        other = alternative_url(self.entry.url)
+        other = self.entry.alternative()
         is_redirect = error.upstream_status < 400
         if other is None or is_redirect or self.health.worked:
             return False
-        self.entry = self.entry.model_copy(update={"url": other})
+        self.entry = other
         return True
 
     def name_wrong_address(self, error: EndpointError | RequestRefused, path: str) -> None:

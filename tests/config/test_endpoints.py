@@ -14,7 +14,6 @@ from pydantic import SecretStr, ValidationError
 from akash_gradio.config.endpoints import (
     EMBEDDED_ALIAS,
     EndpointSettings,
-    alternative_url,
     base_url,
     read_endpoints,
     read_short_form,
@@ -423,14 +422,15 @@ def test_an_address_is_shown_without_secret_values_of_its_query() -> None:
     ("url", "other"),
     [
         ("https://h/v1", "https://h"),
-        ("https://h", "https://h/v1"),
+        ("https://h/chat/completions", "https://h/v1"),
         ("https://h/v1?key=1", "https://h?key=1"),
         ("https://h/v1/openai", "https://h/v1/openai/v1"),
         ("https://h/api/v3", None),
     ],
 )
 def test_the_alternative_to_a_url_has_or_lacks_the_version(url: str, other: str | None) -> None:
-    assert alternative_url(url) == other
+    alternative = one(url=url).alternative()
+    assert (alternative and alternative.url) == other
 
 
 def test_the_short_form_does_not_look_up_variables() -> None:

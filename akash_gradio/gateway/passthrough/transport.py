@@ -7,7 +7,6 @@ host. docs/routing.md has the cost of a token.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from akash_gradio.gateway.passthrough.http_connection import Origin
 from akash_gradio.gateway.passthrough.sink import Sink
 from akash_gradio.gateway.public_addresses import AddressFilter
 from akash_gradio.gateway.transport import UpstreamResponse
+from akash_gradio.http.proxies import EnvironmentProxies
 
 if TYPE_CHECKING:
     from akash_gradio.config.endpoints import EndpointSettings
@@ -55,7 +55,7 @@ class HttpTransport:
     def __init__(self, allowed: AddressFilter | None = None) -> None:
         self._allowed = allowed
         self._tls: ssl.SSLContext | None = None
-        self._proxies: dict[str, str] | None = None
+        self._proxies: EnvironmentProxies | None = None
         self._pool = ConnectionPool(self._tls_context, allowed)
         self._proxy_client: ProxyClient | None = None
         self._heads: dict[tuple[int, str], tuple[EndpointSettings, bytes]] = {}
@@ -154,18 +154,11 @@ class HttpTransport:
 
     def _proxy_for(self, url: str) -> str:
         """Return the environment's proxy for this URL, "" for none or for this machine."""
-        import urllib.request
-
+        if self._allowed is not None:
+            return ""
         if self._proxies is None:
-            self._proxies = urllib.request.getproxies() if self._allowed is None else {}
-        if not self._proxies:
-            return ""
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if _is_loopback(host) or urllib.request.proxy_bypass(host):
-            return ""
-        proxy = self._proxies.get(parts.scheme) or self._proxies.get("all") or ""
-        return proxy if "://" in proxy or not proxy else f"http://{proxy}"
+            self._proxies = EnvironmentProxies()
+        return self._proxies.for_url(url)
 
 
 @lru_cache(maxsize=MAX_CACHED_HEADS)
