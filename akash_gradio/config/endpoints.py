@@ -23,7 +23,7 @@ from pydantic.alias_generators import to_camel
 from akash_gradio.config import messages
 from akash_gradio.config.messages import describe_field, describe_type, describe_value
 from akash_gradio.config.references import missing_variable, parse_reference
-from akash_gradio.domain.known_secrets import is_version_name
+from akash_gradio.domain.known_secrets import REMOVED, is_version_name
 from akash_gradio.domain.model import Problem
 
 EMBEDDED_ALIAS: Final = "this-computer"
@@ -85,7 +85,7 @@ class EndpointSettings(BaseModel):
         """Return `address` without the values of the query that may be secret, for the log."""
         parts = urlsplit(self.address(path))
         query = "&".join(
-            f"{name}={value if is_version_name(name) else '[hidden]'}"
+            f"{name}={value if is_version_name(name) else REMOVED}"
             for name, value in parse_qsl(parts.query, keep_blank_values=True)
         )
         return f"{parts.scheme}://{parts.netloc}{parts.path}{'?' if query else ''}{query}"

@@ -77,21 +77,20 @@ def test_a_connection_is_evaluated(
 
 
 @pytest.mark.parametrize(
-    ("host", "private", "loopback"),
+    ("host", "private"),
     [
-        ("localhost", True, True),
-        ("127.0.0.1", True, True),
-        ("::1", True, True),
-        ("10.1.2.3", True, False),
-        ("192.168.0.9", True, False),
-        ("vllm", True, False),
-        ("203.0.113.7.example.com", False, False),
-        ("8.8.8.8", False, False),
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("10.1.2.3", True),
+        ("192.168.0.9", True),
+        ("vllm", True),
+        ("203.0.113.7.example.com", False),
+        ("8.8.8.8", False),
     ],
 )
-def test_private_hosts_are_recognized(host: str, private: bool, loopback: bool) -> None:
+def test_private_hosts_are_recognized(host: str, private: bool) -> None:
     assert is_private(host) is private
-    assert is_private(host, loopback_only=True) is loopback
 
 
 def test_accepting_any_key_is_a_warning_only_on_a_public_network() -> None:

@@ -414,7 +414,7 @@ def test_the_query_of_a_url_is_kept_on_every_path() -> None:
 def test_an_address_is_shown_without_secret_values_of_its_query() -> None:
     endpoint = one(url="https://h/v1?api-version=1&key=planted&empty=")
     assert endpoint.shown_address("/models") == (
-        "https://h/v1/models?api-version=1&key=[hidden]&empty=[hidden]"
+        "https://h/v1/models?api-version=1&key=[removed]&empty=[removed]"
     )
 
 

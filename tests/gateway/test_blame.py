@@ -260,7 +260,7 @@ async def test_a_wrong_address_is_named_without_the_secrets_in_it(
     assert "planted" not in error.cause.detail
     addresses = [getattr(record, "address", "") for record in caplog.records]
     assert (
-        f"{stub.url.removesuffix('/v1')}/v9/chat/completions?api-version=7&key=[hidden]"
+        f"{stub.url.removesuffix('/v1')}/v9/chat/completions?api-version=7&key=[removed]"
         in addresses
     )
 
