@@ -274,12 +274,3 @@ def _request_headers(
 def _is_allowed(name: str, value: str) -> bool:
     plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
     return plain and name.lower() not in RESERVED_HEADERS and not set(value) & set("\r\n\0")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
