@@ -24,6 +24,7 @@ from akash_gradio.domain.model import Problem, ServedModel
 from akash_gradio.domain.ports import ChatGateway, EndpointState, EndpointStatus
 from akash_gradio.domain.progress import Progress
 from akash_gradio.domain.receipt import Attempt, Count, Receipt
+from akash_gradio.files.reader import FileReader
 from akash_gradio.http.locality import is_local_request
 from akash_gradio.quota.counters import LocalCounters
 from akash_gradio.quota.limiter import RateLimiter
@@ -304,6 +305,7 @@ def make_deps(
     checks: CheckService | None = None,
     is_operator: Callable[[Scope], bool] = is_local_request,
     work: WorkPool | None = None,
+    files: FileReader | None = None,
 ) -> WebDeps:
     """Return the dependencies of the page's routes, with defaults for what isn't given."""
     models = CatalogView(catalog=catalog or Catalog(), endpoints=gateway.endpoints)
@@ -324,6 +326,7 @@ def make_deps(
         ),
         runs=RunDeps(runs=runs, models=models, limiter=limiter, work=work, votes=votes),
         operator=OperatorDeps(endpoints=gateway.endpoints, checks=checks, is_operator=is_operator),
+        files=files or FileReader(),
     )
 
 
@@ -338,7 +341,14 @@ class ClientRequest:
         parts: The parts of the body; without any, the body never ends.
     """
 
-    def __init__(self, app: ASGIApp, path: str = "/", parts: Sequence[bytes] = (b"",)) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        path: str = "/",
+        parts: Sequence[bytes] = (b"",),
+        *,
+        media_type: bytes = b"application/json",
+    ) -> None:
         self._scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -349,7 +359,7 @@ class ClientRequest:
             "raw_path": path.encode(),
             "root_path": "",
             "query_string": b"",
-            "headers": [(b"content-type", b"application/json")],
+            "headers": [(b"content-type", media_type)],
             "client": ("127.0.0.1", 1),
             "server": ("test", 80),
         }
