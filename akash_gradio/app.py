@@ -354,6 +354,7 @@ def _with_page(app: App) -> App:
     from akash_gradio.check.service import CheckService
     from akash_gradio.compare.run_limits import StorageLimits
     from akash_gradio.compare.run_store import open_run_store
+    from akash_gradio.compare.task import evaluate_in
     from akash_gradio.compare.votes.factory import open_vote_store
     from akash_gradio.files.reader import FileReader
     from akash_gradio.web.deps import (
@@ -414,8 +415,14 @@ def _with_page(app: App) -> App:
         total_bytes=settings.run_storage_mb * 1_000_000,
         max_age_s=settings.run_retention_days * DAY_S,
     )
+    work = app.api.work
     runs = open_run_store(
-        settings.data_dir, gateway, catalog.get, lambda: security.running.closing, storage
+        settings.data_dir,
+        gateway,
+        catalog.get,
+        lambda: security.running.closing,
+        storage,
+        evaluate_in(work),
     )
     is_local = locality_check(published=settings.published)
     operator = OperatorDeps(
@@ -423,7 +430,6 @@ def _with_page(app: App) -> App:
         checks=CheckService(app.gateway.endpoint, catalog),
         is_operator=lambda scope: is_local(scope) or security.is_operator(scope),
     )
-    work = app.api.work
     deps = WebDeps(
         page=page_deps,
         chat=ChatDeps(gateway=gateway, models=models, work=work),

@@ -16,8 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from akash_gradio.app import App, Page, create_app
 from akash_gradio.auth.session import Session
-from akash_gradio.compare.run_limits import DEFAULT_STORAGE
-from akash_gradio.compare.run_store import RunStore
+from akash_gradio.compare.run_store import open_run_store
 from akash_gradio.config.settings import read_settings
 from akash_gradio.domain.errors import UserError
 from akash_gradio.web.routes import boot_view
@@ -120,7 +119,7 @@ async def test_runs_end_with_the_server(tmp_path: Path) -> None:
     gateway = FakeGateway(lambda _request: [never])
     app, page = build(API_ENDPOINT="", EMBEDDED="off")
     closing = page.deps.runs.runs._closing
-    runs = RunStore(tmp_path, gateway, lambda _model: None, closing, DEFAULT_STORAGE)
+    runs = open_run_store(tmp_path, gateway, lambda _model: None, closing)
     run_deps = replace(page.deps.runs, runs=runs)
     app = replace(app, page=replace(page, deps=replace(page.deps, runs=run_deps)))
     async with app.lifespan():

@@ -33,7 +33,7 @@ from akash_gradio.compare.run_limits import (
     check_storage,
 )
 from akash_gradio.compare.runner import Runner, RunState
-from akash_gradio.compare.task import CardLookup
+from akash_gradio.compare.task import CardLookup, EvaluateChecks, evaluate_here
 from akash_gradio.domain.errors import UserError
 from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.domain.visitor import CURRENT_VISITOR
@@ -73,10 +73,11 @@ class RunStore:
         get_card: CardLookup,
         closing: Callable[[], bool],
         limits: StorageLimits,
+        evaluate: EvaluateChecks,
     ) -> None:
         """Create a store without touching the disk; see `open_run_store`."""
         self._gateway, self._get_card, self._closing = gateway, get_card, closing
-        self._limits = limits
+        self._limits, self._evaluate = limits, evaluate
         self.is_persistent = folder is not None
         self._folder = RunFolder(folder)
         self._open: dict[str, OpenRun] = {}
@@ -311,7 +312,13 @@ class RunStore:
     # ─────────────────────────────────────────────────────────────────────────
 
     def _new_run(self, journal: Journal, lock: FileLock, owner: Owner | None = None) -> OpenRun:
-        runner = Runner(journal, self._gateway, self._get_card, closing=self._closing)
+        runner = Runner(
+            journal,
+            self._gateway,
+            self._get_card,
+            closing=self._closing,
+            evaluate=self._evaluate,
+        )
         return OpenRun(journal, runner, lock, owner)
 
     def _is_openable(self, run_id: str) -> bool:
@@ -395,6 +402,7 @@ def open_run_store(
     get_card: CardLookup,
     closing: Callable[[], bool] = lambda: False,
     limits: StorageLimits = DEFAULT_STORAGE,
+    evaluate: EvaluateChecks = evaluate_here,
 ) -> RunStore:
     """Return a store in DATA_DIR, or in a temporary folder, without touching the disk.
 
@@ -404,6 +412,7 @@ def open_run_store(
         get_card: Looks up a model's card, for its prices.
         closing: Returns whether the server is shutting down; then no call is started.
         limits: How much disk space runs may use, and for how long.
+        evaluate: Evaluates the checks of an answer.
     """
     folder = data_dir / "runs" if data_dir else None
-    return RunStore(folder, gateway, get_card, closing, limits)
+    return RunStore(folder, gateway, get_card, closing, limits, evaluate)

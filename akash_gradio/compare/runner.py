@@ -13,7 +13,7 @@ from typing import Any, Final
 from akash_gradio.compare.capacity import EndpointLoads, endpoint_shares
 from akash_gradio.compare.journal import Journal
 from akash_gradio.compare.rows import OK
-from akash_gradio.compare.task import CardLookup, run_task
+from akash_gradio.compare.task import CardLookup, EvaluateChecks, evaluate_here, run_task
 from akash_gradio.domain.ports import ChatGateway
 
 CALLS_PER_ENDPOINT: Final = 4
@@ -69,6 +69,7 @@ class Runner:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         closing: Callable[[], bool] = lambda: False,
+        evaluate: EvaluateChecks = evaluate_here,
     ) -> None:
         """Determine which tasks have no row yet.
 
@@ -80,7 +81,9 @@ class Runner:
             clock: Monotonic seconds.
             sleep: Pauses for some seconds.
             closing: No call is started while this returns True.
+            evaluate: Evaluates the checks of an answer.
         """
+        self._evaluate = evaluate
         self._journal, self._gateway, self._get_card = journal, gateway, get_card
         self._clock, self._sleep, self._closing = clock, sleep, closing
         self._loads = EndpointLoads(per_endpoint)
@@ -212,7 +215,14 @@ class Runner:
     async def _execute(self, number: int) -> None:
         task = self._journal.plan.task(number)
         stream = self._journal.plan.stream
-        row = await run_task(task, self._gateway, self._get_card, stream=stream, sleep=self._sleep)
+        row = await run_task(
+            task,
+            self._gateway,
+            self._get_card,
+            stream=stream,
+            sleep=self._sleep,
+            evaluate=self._evaluate,
+        )
         await self._journal.add(row)
         self._done += 1  # only when the row can be read
         self._failed += not row.ok

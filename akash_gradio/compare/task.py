@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from akash_gradio.compare.checks import CheckResult, passes
+from akash_gradio.compare.checks import Check, CheckResult, check_answer
 from akash_gradio.compare.plan import Task
 from akash_gradio.compare.rows import OK, Row
 from akash_gradio.domain.chat import ChatRequest, Conversation, Role, Turn
@@ -24,6 +24,7 @@ from akash_gradio.domain.events import Event, Finished, NotReasoning, ReasoningD
 from akash_gradio.domain.model import ModelCard
 from akash_gradio.domain.ports import ChatGateway
 from akash_gradio.domain.receipt import Receipt
+from akash_gradio.work.pool import WorkFailed, WorkPool
 
 MAX_WAIT_S: Final = 300.0
 """Total time that a task waits for endpoints that are busy, starting or rate-limiting, and for
@@ -32,7 +33,26 @@ BUSY_PAUSE_S: Final = 1.0
 """Pause before a busy or starting endpoint is tried again."""
 CardLookup = Callable[[str], ModelCard | None]
 """Catalog id → card."""
+EvaluateChecks = Callable[[Sequence[Check], str], Awaitable[tuple[CheckResult, ...]]]
+"""Evaluates the checks of an answer."""
 _ADDRESS: Final = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.I)
+
+
+async def evaluate_here(checks: Sequence[Check], answer: str) -> tuple[CheckResult, ...]:
+    """Evaluate the checks at once, for a command that serves one person."""
+    return check_answer(checks, answer)
+
+
+def evaluate_in(work: WorkPool) -> EvaluateChecks:
+    """Return a function that evaluates checks in a worker; those that take too long fail."""
+
+    async def evaluate(checks: Sequence[Check], answer: str) -> tuple[CheckResult, ...]:
+        try:
+            return await work.run(check_answer, checks, answer)
+        except (WorkFailed, LimitReached):
+            return tuple(CheckResult(check=check, passed=False) for check in checks)
+
+    return evaluate
 
 
 async def run_task(
@@ -42,6 +62,7 @@ async def run_task(
     *,
     stream: bool = True,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    evaluate: EvaluateChecks = evaluate_here,
 ) -> Row:
     """Send the task's request, retrying after temporary errors, and return the result.
 
@@ -51,6 +72,7 @@ async def run_task(
         get_card: Looks up a model's card, for its prices.
         stream: Whether to request a stream.
         sleep: Pauses for some seconds.
+        evaluate: Evaluates the prompt's checks.
 
     Returns:
         The row. A gateway error becomes its outcome; other exceptions are raised.
@@ -67,8 +89,8 @@ async def run_task(
                 waited_s += pause_s
                 await sleep(pause_s)
                 continue
-            return answer.row(task, get_card, began, error)
-        return answer.row(task, get_card, began)
+            return await answer.row(task, get_card, began, evaluate, error)
+        return await answer.row(task, get_card, began, evaluate)
 
 
 class _Answer:
@@ -91,10 +113,15 @@ class _Answer:
                 elif isinstance(event, Finished):
                     self._receipt = event.receipt
 
-    def row(
-        self, task: Task, get_card: CardLookup, began: str, error: AkashGradioError | None = None
+    async def row(
+        self,
+        task: Task,
+        get_card: CardLookup,
+        began: str,
+        evaluate: EvaluateChecks,
+        error: AkashGradioError | None = None,
     ) -> Row:
-        text = "".join(self._text)
+        text, checks = "".join(self._text), task.prompt.checks
         receipt = error.receipt if error else self._receipt
         return Row(
             number=task.number,
@@ -104,7 +131,7 @@ class _Answer:
             reasoning="".join(self._reasoning),
             error=_describe(error) if error else "",
             receipt=receipt,
-            checks=tuple(CheckResult(check=c, passed=passes(c, text)) for c in task.prompt.checks),
+            checks=await evaluate(checks, text) if checks else (),
             cost=cost_of(receipt, get_card(receipt.answering_model)) if receipt else None,
         )
 

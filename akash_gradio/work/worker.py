@@ -133,8 +133,13 @@ def _plain(value: Any) -> Any:
 
 
 def _set_timer(seconds: float) -> None:
+    """Limit the CPU time of the job; one that a C function doesn't return to stop ends the process.
+
+    The default action of SIGVTALRM, which nothing handles, is to end it.
+    """
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 2 * seconds)
 
 
 def _memory_bytes() -> int:

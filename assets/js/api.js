@@ -25,7 +25,18 @@ export const models = async () => json(await fetch(at("models"), { cache: "no-ca
 
 export const panel = async (model) => json(await fetch(at(`panel?model=${encodeURIComponent(model)}`)));
 
-export const render = async (texts) => json(await post("render", { texts }));
+const RENDERED_AT_ONCE = 500_000; // characters; the server refuses and formats less of larger requests
+
+/** Render texts, in several requests if they are long. */
+export async function render(texts) {
+  const blocks = [];
+  while (blocks.length < texts.length) {
+    let end = blocks.length;
+    for (let size = 0; end < texts.length && (size === 0 || size + texts[end].length <= RENDERED_AT_ONCE); end += 1) size += texts[end].length;
+    blocks.push(...(await json(await post("render", { texts: texts.slice(blocks.length, end) }))).blocks);
+  }
+  return { blocks };
+}
 
 /**
  * Read a PDF or a picture.

@@ -3,7 +3,7 @@
 
 import { openDialog } from "./dialogs.js";
 import { el, fill } from "./dom.js";
-import { errorMessage, isLarge, isTooLarge, toPicture, themeOf, withReadableLabels, withoutTags } from "./mermaid.js";
+import { errorMessage, isLarge, isTooLarge, toPicture, themeOf, withReadableLabels, withoutRequests, withoutTags } from "./mermaid.js";
 
 const RENDER_TIMEOUT_MS = 8000;
 const CACHE_SIZE = 60; // pictures in the cache; the oldest are dropped
@@ -68,7 +68,7 @@ class DiagramRenderer {
     document.body.append(container);
     try {
       mermaid.initialize(themeOf(getComputedStyle(document.documentElement), window.akashTheme.dark));
-      const { svg } = await withTimeout(mermaid.render(`diagram-${this.drawn.size}-${Date.now()}`, withoutTags(source), container), strings.diagram_slow);
+      const { svg } = await withTimeout(mermaid.render(`diagram-${this.drawn.size}-${Date.now()}`, withoutTags(withoutRequests(source)), container), strings.diagram_slow);
       return toPicture(withReadableLabels(new DOMParser().parseFromString(svg, "image/svg+xml"), hexOf));
     } catch (error) {
       return { error: error.slow ?? fill(strings.diagram_invalid, { why: errorMessage(error) }) };

@@ -27,6 +27,19 @@ export const isTooLarge = (source) => source.length > CHARACTERS_LIMIT;
  */
 export const withoutTags = (source) => source.replace(/(?<!<)<(?!br\s*\/?>)(?=[a-z!/?])/gi, "#lt;");
 
+/**
+ * Disarm what would make the library request a picture or a style from a host.
+ *
+ * Nodes can be pictures (`A@{ img: "https://…" }`, also in a quoted key with escapes), and styles may
+ * contain `url(…)`. The Content-Security-Policy would stop both, but only in the browser.
+ */
+export const withoutRequests = (source) =>
+  source
+    .split("\n")
+    .map((line) => (/\b(style|classDef|linkStyle)\b/i.test(line) ? line.replaceAll("\\", "").replace(/[\w-]*(url|image|image-set|src|cross-fade|element|paint)\s*\(/gi, "none(") : line))
+    .join("\n")
+    .replace(/@\{[^]*/, (rest) => rest.replaceAll("\\", "").replace(/\bimg\b/gi, "label"));
+
 /** Return the library's configuration in the page's colors. style: computed style with the page's tokens. */
 export function themeOf(style, dark) {
   const token = (name) => style.getPropertyValue(`--${name}`).trim();

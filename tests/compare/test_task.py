@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NoReturn
 
 import pytest
 
-from akash_gradio.compare.checks import Check, CheckKind
+from akash_gradio.compare.checks import Check, CheckKind, check_answer
 from akash_gradio.compare.plan import Lane, Task
 from akash_gradio.compare.prompt_set import Prompt
 from akash_gradio.compare.rows import Row, row_dict, row_from
-from akash_gradio.compare.task import BUSY_PAUSE_S, MAX_WAIT_S, run_task
+from akash_gradio.compare.task import BUSY_PAUSE_S, MAX_WAIT_S, evaluate_in, run_task
 from akash_gradio.domain.chat import ChatRequest, Sampling
 from akash_gradio.domain.errors import (
     AllEndpointsFailed,
@@ -22,7 +25,9 @@ from akash_gradio.domain.errors import (
 )
 from akash_gradio.domain.events import Finished, NotReasoning, Started, TextDelta
 from akash_gradio.domain.model import ModelCard
+from akash_gradio.work.pool import WorkFailed, WorkPool
 from tests.compare.fakes import FakeGateway, RecordingSleep, Step, answer, make_receipt
+from tests.work.fakes import WORK, DirectWork
 
 TASK = Task(
     number=7,
@@ -212,3 +217,30 @@ async def test_a_row_of_version_0_1_is_read() -> None:
     for attempt in receipt["attempts"]:
         attempt["why"] = attempt.pop("reason")
     assert row_from(data) == row
+
+
+async def test_the_checks_of_an_answer_are_evaluated_elsewhere_and_fail_if_that_fails() -> None:
+    check = Check(kind=CheckKind.CONTAINS, value="paris")
+    task = replace(TASK, prompt=replace(TASK.prompt, checks=(check,)))
+    row = await run_task(task, FakeGateway(succeed), CARDS.get, evaluate=evaluate_in(FailingWork()))
+    assert [result.passed for result in row.checks] == [False]
+    row = await run_task(task, FakeGateway(succeed), CARDS.get, evaluate=evaluate_in(WORK))
+    assert row.checks == check_answer((check,), row.answer)
+
+
+class FailingWork(DirectWork):
+    """Every job takes too long."""
+
+    async def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> NoReturn:
+        """See `WorkPool.run`."""
+        raise WorkFailed("time")
+
+
+async def test_a_pattern_that_takes_seconds_is_stopped_in_its_worker() -> None:
+    pattern = Check(kind=CheckKind.REGEX, value="(a|b)*a(a|b){900}z")
+    pool = WorkPool(bulk_workers=1, quick_workers=1)
+    try:
+        with pytest.raises(WorkFailed):
+            await pool.run_quickly(check_answer, (pattern,), "ab" * 1_000_000)
+    finally:
+        await pool.close()

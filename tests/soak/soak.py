@@ -16,8 +16,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ class Tally:
     complete: int = 0
     stopped: int = 0
     failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
 
 
 async def visit(client: httpx.AsyncClient, model: str, until: float, tally: Tally) -> None:
@@ -82,12 +84,14 @@ async def visit(client: httpx.AsyncClient, model: str, until: float, tally: Tall
                         break
             if stops:
                 tally.stopped += 1
-            elif json.loads(last.removeprefix("data: ")).get("error") is None:
+            elif (error := json.loads(last.removeprefix("data: ")).get("error")) is None:
                 tally.complete += 1
             else:
                 tally.failed += 1
-        except (httpx.HTTPError, ValueError):
+                tally.failures[error["code"]] += 1
+        except (httpx.HTTPError, ValueError) as problem:
             tally.failed += 1
+            tally.failures[type(problem).__name__] += 1
 
 
 async def visit_all(app: App, model: str, visitors: int, seconds: float) -> Tally:

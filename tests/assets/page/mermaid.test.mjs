@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { errorMessage, isLarge, isTooLarge, themeOf, withoutTags } from "../../../assets/js/mermaid.js";
+import { errorMessage, isLarge, isTooLarge, themeOf, withoutRequests, withoutTags } from "../../../assets/js/mermaid.js";
 
 const style = { getPropertyValue: (name) => ` ${name}-color` };
 
@@ -17,6 +17,21 @@ test("diagrams can't override the strict settings and the page's colors", () => 
 test("tags are escaped, and the diagram language's own < stays", () => {
   assert.equal(withoutTags('A["<img src=x onerror=alert(1)> a<br/>b</script>"]'), 'A["#lt;img src=x onerror=alert(1)> a<br/>b#lt;/script>"]');
   for (const own of ["Animal <|-- Dog", "A <--> B", "<<interface>> Shape", "A <-.-> B", "a < b", "1<2"]) assert.equal(withoutTags(own), own);
+});
+
+test("a diagram requests no picture and no style from a host", () => {
+  const sources = [
+    'flowchart TD\nA@{ img: "https://evil.example/a.png", label: "x" }',
+    'flowchart TD\nA@{\n  "\\x69mg": "https://evil.example/a.png"\n}',
+    "flowchart TD\nA; style A fill:url(https://evil.example/a.svg)",
+    "flowchart TD\nclassDef c mask-image:u\\72l (https://evil.example/a.svg)",
+    "flowchart TD\nlinkStyle 0 filter:-webkit-image-set('https://evil.example/a.svg' 1x)",
+  ];
+  for (const source of sources) {
+    const safe = withoutRequests(source);
+    assert.doesNotMatch(safe, /\bimg\b|url\s*\(|image-set|\\/i, safe);
+  }
+  for (const own of ["A[url(x)] --> B[img]", "style A fill:#f9f,stroke:rgb(1, 2, 3)", 'click A href "https://a.example"']) assert.equal(withoutRequests(own), own);
 });
 
 test("large diagrams wait for the visitor, and too large ones are rejected", () => {
