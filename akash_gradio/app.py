@@ -525,8 +525,13 @@ def _run_workers(app: App, workers: int) -> None:
 
 
 def _serve_page(app: App, page: Page) -> None:
-    from akash_gradio.http.server import serve_until_signaled, watch_sigterm
+    from akash_gradio.http.server import (
+        return_freed_memory,
+        serve_until_signaled,
+        watch_sigterm,
+    )
 
+    return_freed_memory()
     app.announce()
     sigterm = watch_sigterm()
     blocks = _launch_blocks(app, page)

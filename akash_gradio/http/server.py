@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
 import threading
 from contextlib import suppress
 from types import FrameType
@@ -14,6 +16,8 @@ from akash_gradio.http.shutdown import RunningRequests, wait_for_requests
 
 MAX_OPEN_FILES: Final = 65_536
 """Connections that may be open at once, as far as the system allows."""
+_MALLOC_OPTIONS: Final = {-3: 1_000_000, -1: 2_000_000, -8: 2}
+"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD in bytes, and M_ARENA_MAX."""
 JOIN_TIMEOUT_S: Final = 5
 """Time for idle connections and the lifespan to close, in seconds."""
 
@@ -77,3 +81,14 @@ def raise_file_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < limit:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def return_freed_memory() -> None:
+    """Let glibc return the memory of large bodies to the system as soon as they are freed.
+
+    Otherwise its thresholds grow with the bodies, and fragments of them stay. Source: mallopt(3).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for option, value in _MALLOC_OPTIONS.items():
+            mallopt(option, value)

@@ -156,6 +156,7 @@ def soak(visitors: int, seconds: float, warm_up_s: float = WARM_UP_S) -> Result:
             "TOKENS_PER_DAY": "1000000000",
             "TRUSTED_PROXIES": "1",
             **QUICK_RETRIES,
+            "CONNECT_TIMEOUT": "20",
         }
         with running_app(Path(folder), **variables) as app:
             server = Server(app, upstreams)
