@@ -30,6 +30,7 @@ from akash_gradio.check.health_tracker import HealthTracker
 from akash_gradio.config.access import OwnKeysMode
 from akash_gradio.config.endpoints import EMBEDDED_ALIAS
 from akash_gradio.config.extras import is_installed, missing_extras
+from akash_gradio.config.messages import UNKNOWN_FALLBACK, describe_value
 from akash_gradio.config.paths import ASSETS
 from akash_gradio.config.settings import Settings
 from akash_gradio.domain.model import ModelCard, Problem
@@ -393,6 +394,7 @@ def _with_page(app: App) -> App:
     notices = NoticeSource(
         endpoints=gateway.endpoints,
         problems=problems,
+        late_problems=lambda: _fallback_problems(app.gateway),
         progress=lambda: embedded.progress if embedded else None,
         secrets=settings.secret_names,
         is_space=bool(settings.space_id),
@@ -442,6 +444,13 @@ def _with_page(app: App) -> App:
     )
     page = Page(deps=deps, security=security)
     return replace(app, problems=problems, page=page)
+
+
+def _fallback_problems(gateway: Gateway) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(where="FALLBACK_MODEL", value=describe_value(model), hint=UNKNOWN_FALLBACK)
+        for model in gateway.unknown_fallbacks()
+    )
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

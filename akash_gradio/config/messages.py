@@ -54,6 +54,9 @@ URL_HOST: Final = "must have a valid host, as in https://host/v1"
 URL_CREDENTIALS: Final = "must not contain a user or password; put the key into apiKey"
 URL_FRAGMENT: Final = "must not contain a # or spaces after the ?"
 
+# FALLBACK_MODEL
+UNKNOWN_FALLBACK: Final = "no endpoint and no catalog entry has this model; correct the id"
+
 # COST_PER_DAY
 NO_PRICES: Final = (
     "can't be enforced for models without promptPrice and completionPrice in the catalog, so they "

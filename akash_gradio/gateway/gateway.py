@@ -441,10 +441,31 @@ class Gateway:
     def _discover(self, *, again: bool) -> set[asyncio.Task[None]]:
         return self._pool.discover(self._transport, self._timeouts.connect_timeout_s, again=again)
 
+    def unknown_fallbacks(self) -> tuple[str, ...]:
+        """Return the fallback models that no endpoint and no catalog entry has.
+
+        There are none as long as the models of an endpoint aren't known.
+        """
+        statuses = self.endpoints()
+        if any(status.models is None for status in statuses):
+            return ()
+        served = {model.id for status in statuses for model in status.models or ()}
+        return tuple(
+            model
+            for model in self._settings.fallback_models
+            if model not in served and self._cards(model) is None
+        )
+
     async def _keep_discovering(self, endpoint_added: asyncio.Event) -> None:
+        logged: set[str] = set()
         while True:
             endpoint_added.clear()
-            self._discover(again=True)
+            if lists := self._discover(again=True):
+                await asyncio.wait(lists)
+            for model in self.unknown_fallbacks():
+                if model not in logged:
+                    logged.add(model)
+                    logger.warning("fallback.unknown_model", extra={"model": model})
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.discovery_interval_s):
                     await endpoint_added.wait()

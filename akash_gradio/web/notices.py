@@ -40,6 +40,7 @@ class NoticeSource:
     Attributes:
         endpoints: Returns the state of every endpoint.
         problems: Mistakes in the configuration; they contain no secrets.
+        late_problems: Returns those that show only while the server runs.
         progress: Returns the progress of the embedded model, None if it doesn't run.
         secrets: The variable that holds an endpoint's key, by the endpoint's alias.
         is_space: Whether this is a Space on Hugging Face.
@@ -48,6 +49,7 @@ class NoticeSource:
 
     endpoints: Callable[[], tuple[EndpointStatus, ...]]
     problems: tuple[Problem, ...] = ()
+    late_problems: Callable[[], tuple[Problem, ...]] = tuple
     progress: Callable[[], Progress | None] = lambda: None
     secrets: Mapping[str, str] = field(default_factory=lambda: EMPTY_MAPPING)
     is_space: bool = False
@@ -60,7 +62,7 @@ class NoticeSource:
             *hosting_notices(
                 endpoints, self.secrets, is_space=self.is_space, is_isolated=self.is_isolated()
             ),
-            *service_notices(self.problems, endpoints, self.progress()),
+            *service_notices((*self.problems, *self.late_problems()), endpoints, self.progress()),
         )
 
     def is_loading(self) -> bool:

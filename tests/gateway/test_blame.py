@@ -265,6 +265,22 @@ async def test_a_wrong_address_is_named_without_the_secrets_in_it(
     )
 
 
+async def test_a_fallback_model_that_nothing_serves_is_logged_once_all_lists_are_known(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING, "akash_gradio"):
+        async with (
+            StubEndpoint(models=("m", "n")) as stub,
+            gateway_to(stub, fields={"models": None}, FALLBACK_MODEL="n,typo") as gateway,
+        ):
+            assert gateway.unknown_fallbacks() == ()  # the list isn't known yet
+            await gateway.discover()
+            await collect(gateway, chat_request())
+            assert gateway.unknown_fallbacks() == ("typo",)
+    warnings = [r for r in caplog.records if r.getMessage() == "fallback.unknown_model"]
+    assert [getattr(record, "model", "") for record in warnings] == ["typo"]
+
+
 @asynccontextmanager
 async def serving_stub(stub: StubEndpoint) -> AsyncIterator[Served]:
     async with serving(settings_for(entry(stub))) as served:

@@ -9,7 +9,7 @@ from akash_gradio.domain.ports import EndpointState
 from akash_gradio.domain.progress import Progress, Stage
 from akash_gradio.embedded.errors import Reason
 from akash_gradio.web import texts
-from akash_gradio.web.notices import hosting_notices, service_notices
+from akash_gradio.web.notices import NoticeSource, hosting_notices, service_notices
 from akash_gradio.web.templating import notice_html
 from tests.web.fakes import endpoint_status
 
@@ -100,3 +100,15 @@ def test_a_notice_reports_that_no_endpoint_responds() -> None:
     (notice,) = service_notices((), (down, down), None)
     assert notice.title == "No endpoint is available right now"
     assert service_notices((), (down, endpoint_status("m")), None) == ()
+
+
+def test_a_problem_that_shows_later_is_reported_with_the_others() -> None:
+    late = Problem(where="FALLBACK_MODEL", value="typo", hint="no endpoint has it")
+    found: list[Problem] = []
+    source = NoticeSource(
+        endpoints=lambda: (endpoint_status("m"),), late_problems=lambda: tuple(found)
+    )
+    assert source.current() == ()
+    found.append(late)
+    (notice,) = source.current()
+    assert notice.lines == (str(late),)
