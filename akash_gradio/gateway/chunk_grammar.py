@@ -104,6 +104,11 @@ class Choice:
     size_bytes: int = 0
 
     @property
+    def channel(self) -> Channel:
+        """The channel of a choice that is one text: content or reasoning."""
+        return self.state.text if self.text else self.state.reasoning
+
+    @property
     def has_output(self) -> bool:
         """Whether it adds anything to the answer."""
         return bool(self.text or self.reasoning or self.calls or self.media)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
+from zlib import crc32
 
 from akash_gradio.domain.errors import EndpointMalformed
 from akash_gradio.domain.events import (
@@ -102,12 +103,10 @@ class ChunkReader:
         """Whether the answer has reached its longest size."""
         return self._characters > ANSWER_CHARACTERS or self.output_bytes > ANSWER_BYTES
 
-    def may_add(self, size: int) -> bool:
-        """Return whether the answer stays below its longest size with that many more bytes."""
-        return (
-            self._characters + size <= ANSWER_CHARACTERS
-            and self.output_bytes + size <= ANSWER_BYTES
-        )
+    @property
+    def room_bytes(self) -> int:
+        """How many more bytes of text certainly stay below the longest size."""
+        return min(ANSWER_BYTES - self.output_bytes, ANSWER_CHARACTERS - self._characters)
 
     def read(self, chunk: object, events: list[Event]) -> None:
         """Append the events of a chunk. A chunk without choices may have none.
@@ -146,24 +145,27 @@ class ChunkReader:
             text: The text of this chunk.
             events: Receives the events.
         """
-        self.count_plain(choice, to_bytes(text), len(text))
+        data = to_bytes(text)
+        checksum = crc32(data, choice.channel.checksum)
+        self.count_plain(choice, checksum, len(data), len(text))
         if choice.text:
             self._read_content(text, False, events)
         else:
             self._read_reasoning(text, events)
 
-    def count_plain(self, choice: Choice, data: bytes, characters: int) -> None:
-        """Count such a chunk without creating events.
+    def count_plain(self, choice: Choice, checksum: int, size_bytes: int, characters: int) -> None:
+        """Count such chunks without creating events.
 
         Args:
             choice: The only choice of the earlier chunk.
-            data: The text in UTF-8.
-            characters: Its length.
+            checksum: The checksum of its channel with these chunks.
+            size_bytes: The size of their text in UTF-8.
+            characters: The length of their text.
         """
-        channel = choice.state.text if choice.text else choice.state.reasoning
-        channel.add(data)
+        choice.channel.checksum = checksum
+        choice.channel.size_bytes += size_bytes
         self._characters += characters
-        self.output_bytes += len(data)
+        self.output_bytes += size_bytes
         self.ends_with_finish = False
         self.unmarked_error = None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any, Final
+from zlib import crc32
 
 from akash_gradio.domain.errors import EndpointError, EndpointMalformed, RequestRefused
 from akash_gradio.domain.events import Event
@@ -71,6 +72,8 @@ class PassthroughReader:
         self._frame = EventFrame()
         self._framed: Choice | None = None
         """The choice of the event whose frame was learned."""
+        self._checksum = self._room_bytes = self._uncounted_bytes = 0
+        """Of the text so far with forwarded events; left until the longest size; to be counted."""
         self._rewritten: tuple[bytes, bytes] | None = None
         """What the client receives before and after the text, None if events stay as they are."""
         self._partial = bytearray()
@@ -90,6 +93,7 @@ class PassthroughReader:
     @property
     def ends_with_finish(self) -> bool:
         """Whether all choices have a finish reason, and no output followed."""
+        self._count_forwarded()
         return self.finish_reason is not None and self._parser.ends_with_finish
 
     @property
@@ -100,23 +104,28 @@ class PassthroughReader:
     @property
     def output_bytes(self) -> int:
         """The size of all output so far."""
+        self._count_forwarded()
         return self._parser.output_bytes
 
     def match_plain(self, data: bytes) -> RawChunk | None:
         """Return the bytes to forward if the data is plain events only, as most reads are."""
         framed = self._framed
-        if framed is None or not self.passthrough_ready or not data.endswith(b"\n\n"):
+        if framed is None or not self.passthrough_ready or data[-2:] != b"\n\n":
             return None
         text = self._frame.text(data, 0, len(data) - 2)
         if text is None:
-            texts = self._match_several(data)
+            is_single = data.find(b"\n\n") == len(data) - 2
+            texts = [] if is_single else self._match_several(data)
             return self._forward(data, texts, framed) if texts else None
-        if self._rewritten is None and text.isascii() and text.find(b"\\") < 0:  # nearly always
-            size = len(text)
-            if not self._parser.count_plain(framed, text, size):
-                return None
-            return RawChunk(data, size, 0) if framed.text else RawChunk(data, 0, size)
-        return self._forward(data, [text], framed)
+        if self._rewritten is not None or not text.isascii() or text.find(b"\\") >= 0:
+            return self._forward(data, [text], framed)
+        size = len(text)
+        if self._uncounted_bytes + size > self._room_bytes:
+            return None
+        # Nearly every token ends here; `_count_forwarded` counts all of them later.
+        self._checksum = crc32(text, self._checksum)
+        self._uncounted_bytes += size
+        return RawChunk(data, size) if framed.text else RawChunk(data, 0, size)
 
     def feed(self, data: bytes) -> Sequence[StreamItem]:
         """Return the parsed events of the data, and the bytes for the client.
@@ -153,6 +162,7 @@ class PassthroughReader:
 
     def close(self) -> Sequence[StreamItem]:
         """Return what is left at the end of the body. Raises as `ReplyReader.close` does."""
+        self._count_forwarded()
         if self._failure is not None:
             raise self._failure
         if self._partial and not self.done:
@@ -196,8 +206,11 @@ class PassthroughReader:
             data = b"".join(before + text + after for text in texts)
         decoded = "".join(map(decode_text, texts))
         encoded = decoded.encode()
-        if not self._parser.count_plain(framed, encoded, len(decoded)):
+        self._count_forwarded()
+        if len(encoded) > self._room_bytes:
             return None
+        self._parser.count_plain(framed, crc32(encoded, self._checksum), len(encoded), len(decoded))
+        self._update_counters(framed)
         if not data.isascii():
             data = _escape_line_ends(str(data, "utf-8")).encode()
         size = len(encoded)
@@ -212,7 +225,8 @@ class PassthroughReader:
             event = data[start:end]
             start = end
             self.passthrough_ready = not self._mid_event
-            chunk = self.match_plain(event)
+            # A single event was compared before.
+            chunk = self.match_plain(event) if len(event) < len(data) else None
             if chunk is not None:
                 items.append(chunk)
                 continue
@@ -224,6 +238,8 @@ class PassthroughReader:
                 self._failure, self.done = error, True  # `close` raises it, after the items
             else:
                 self._learn_frame(event)
+                if self._framed is not None:
+                    self._update_counters(self._framed)
         return _join_chunks(items)
 
     def _learn_frame(self, event: bytes) -> None:
@@ -234,16 +250,30 @@ class PassthroughReader:
         if not self._frame.learn(event, value, choice.raw, choice.text_field):
             return
         self._framed = choice
+        self._update_counters(choice)
         out = self._output.format(self._frame.marked, json.loads(self._frame.marked))
         before, _, after = out.partition(MARK.encode())
         is_same = (before, after) == (self._frame.before, self._frame.after + b"\n\n")
         self._rewritten = None if is_same else (before, after)
 
+    def _count_forwarded(self) -> None:
+        """Count the plain events that `match_plain` has forwarded."""
+        size, self._uncounted_bytes = self._uncounted_bytes, 0
+        if size and self._framed is not None:
+            self._parser.count_plain(self._framed, self._checksum, size, size)
+            self._update_counters(self._framed)
+
+    def _update_counters(self, framed: Choice) -> None:
+        """Copy what `match_plain` needs for each token."""
+        self._checksum, self._room_bytes = framed.channel.checksum, self._parser.room_bytes
+
     def _parse(self, data: bytes) -> Sequence[StreamItem]:
+        self._count_forwarded()
         events: Sequence[Event] = ()
         try:
             events = self._parser.feed(data)
         except (EndpointError, RequestRefused) as error:
+            self._update_state()
             chunks = self._output.take() if self._streaming else ()
             if not chunks:
                 raise
@@ -266,16 +296,16 @@ class PassthroughReader:
 
 def _join_chunks(items: list[StreamItem]) -> list[StreamItem]:
     """Return the items with all bytes in one chunk at the end, so that they are sent together."""
-    if len(items) < 2:
-        return items
     chunks = [item for item in items if type(item) is RawChunk]
+    if len(chunks) < 2:
+        return items
     joined = RawChunk(
         b"".join(chunk.data for chunk in chunks),
         sum(chunk.text_bytes for chunk in chunks),
         sum(chunk.reasoning_bytes for chunk in chunks),
     )
     events: list[StreamItem] = [item for item in items if type(item) is not RawChunk]
-    return [*events, joined] if joined.data else events
+    return [*events, joined]
 
 
 class _ChunkParser(ReplyReader):
@@ -305,12 +335,14 @@ class _ChunkParser(ReplyReader):
         """See `ChunkReader.last_chunk`."""
         return self._chunks.last_chunk
 
-    def count_plain(self, choice: Choice, data: bytes, characters: int) -> bool:
-        """Count a plain event; return False if the answer is so long that it has to be parsed."""
-        if not self._chunks.may_add(len(data)):
-            return False
-        self._chunks.count_plain(choice, data, characters)
-        return True
+    @property
+    def room_bytes(self) -> int:
+        """See `ChunkReader.room_bytes`."""
+        return self._chunks.room_bytes
+
+    def count_plain(self, choice: Choice, checksum: int, size_bytes: int, characters: int) -> None:
+        """See `ChunkReader.count_plain`."""
+        self._chunks.count_plain(choice, checksum, size_bytes, characters)
 
     def _handle_chunk(self, text: str, value: Any, events: list[Event]) -> None:
         try:

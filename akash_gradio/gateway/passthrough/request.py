@@ -60,9 +60,11 @@ class PassthroughRequest:
                 yield "".join(text for text in texts if isinstance(text, str))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawChunk:
     """Bytes for the client: whole events of a stream, or a whole JSON response.
+
+    It isn't frozen because one is created for each token, and that would double its cost.
 
     Attributes:
         data: The bytes.
