@@ -45,7 +45,7 @@ def test_an_answer_without_end_is_ended_at_the_longest_size(mode: str, field: st
 
 
 @pytest.mark.parametrize("mode", ["stream", "whole"])
-def test_a_client_of_v1_is_told_by_the_finish_reason_length(mode: str) -> None:
+def test_a_client_of_v1_receives_the_finish_reason_length(mode: str) -> None:
     sent = read(mode, endless("content")).sent
     if mode == "whole":
         assert json.loads(sent)["choices"][0]["finish_reason"] == "length"

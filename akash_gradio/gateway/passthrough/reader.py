@@ -273,6 +273,7 @@ class PassthroughReader:
         try:
             events = self._parser.feed(data)
         except (EndpointError, RequestRefused) as error:
+            self._parser.done = True
             self._update_state()
             chunks = self._output.take() if self._streaming else ()
             if not chunks:
