@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
+from weakref import WeakValueDictionary
 
 from akash_gradio.compare.file_lock import FileLock
 from akash_gradio.compare.journal import Journal, JournalError, journal_errors
@@ -82,8 +83,8 @@ class RunStore:
         self._folder = RunFolder(folder)
         self._open: dict[str, OpenRun] = {}
         self._starting: dict[str, Owner] = {}
-        self._files = asyncio.Lock()
-        """Held while files are opened, closed or deleted: each is used by one journal."""
+        self._files = WeakValueDictionary[str, asyncio.Lock]()
+        """Locks by id, held while the file is opened, closed or deleted."""
         self._maintaining: asyncio.Task[None] | None = None
         self._closing_idle: asyncio.Task[None] | None = None
 
@@ -128,16 +129,16 @@ class RunStore:
         if not self._is_openable(run_id):
             return None
         if run_id not in self._open:
-            async with self._files:
+            async with self._file(run_id):
                 if run_id not in self._open:
                     load = partial(self._load, run_id)
                     loaded = await _in_thread(load, if_cancelled=_close)
                     if loaded is None:
                         return None
                     self._open[run_id] = loaded
-                    await self._close_unused(MAX_OPEN_FILES)
         run = self._open.pop(run_id)
         self._open[run_id] = run  # most recently used last
+        await self._close_unused(MAX_OPEN_FILES)
         self._watch_idle()
         return run
 
@@ -186,7 +187,7 @@ class RunStore:
             return False
         if (active := self._open.get(run_id)) is not None:
             await active.stop()
-        async with self._files:
+        async with self._file(run_id):
             run = self._open.pop(run_id, None)
             if run is not None:
                 await run.stop()  # again, if it was resumed meanwhile
@@ -319,6 +320,8 @@ class RunStore:
             closing=self._closing,
             evaluate=self._evaluate,
         )
+        if owner is not None:
+            runner.prepare()
         return OpenRun(journal, runner, lock, owner)
 
     def _is_openable(self, run_id: str) -> bool:
@@ -350,8 +353,7 @@ class RunStore:
     async def _close_idle(self) -> None:
         while self._open:
             await asyncio.sleep(IDLE_CHECK_S)
-            async with self._files:
-                await self._close_unused(MAX_OPEN_FILES, time.monotonic() - MAX_IDLE_S)
+            await self._close_unused(MAX_OPEN_FILES, time.monotonic() - MAX_IDLE_S)
 
     async def _close_unused(self, most: int, used_before: float = 0.0) -> None:
         """Close inactive runs: the least recently used above a number, and those not used since.
@@ -365,10 +367,18 @@ class RunStore:
             for run_id, run in self._open.items()
             if not run.is_active and run_id not in self._starting
         ]
-        excess = unused[: max(0, len(self._open) - most)]
+        excess = unused[: max(0, len(unused) - most)]
         idle = [run_id for run_id in unused if self._open[run_id].journal.used_at < used_before]
         for run_id in dict.fromkeys([*excess, *idle]):
-            await asyncio.to_thread(self._open.pop(run_id).close)
+            file = self._file(run_id)
+            run = self._open.get(run_id)
+            if run is None or run.is_active or run_id in self._starting or file.locked():
+                continue  # it was used while another was closed
+            async with file:
+                await asyncio.to_thread(self._open.pop(run_id).close)
+
+    def _file(self, run_id: str) -> asyncio.Lock:
+        return self._files.setdefault(run_id, asyncio.Lock())
 
     def _discard(self, run_id: str, run: OpenRun) -> None:
         """Delete a run whose starter went away before it had its id."""

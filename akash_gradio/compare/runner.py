@@ -71,7 +71,7 @@ class Runner:
         closing: Callable[[], bool] = lambda: False,
         evaluate: EvaluateChecks = evaluate_here,
     ) -> None:
-        """Determine which tasks have no row yet.
+        """Count the rows so far; `prepare` does the rest.
 
         Args:
             journal: The plan, and where rows are written.
@@ -90,21 +90,24 @@ class Runner:
         outcomes = journal.outcomes()
         self._done, self._done_before = len(outcomes), len(outcomes)
         self._failed = sum(outcome != OK for outcome in outcomes.values())
-        self._order = journal.plan.order()
-        self._pending = self._pending_positions(outcomes)
+        self._total = journal.plan.calls
+        self._order: list[int] = []
+        self._pending: dict[int, deque[int]] = {}
         self._tasks: dict[asyncio.Task[None], Mapping[str, float]] = {}
-        self._state = RunState.WAITING if self._pending else RunState.DONE
+        self._state = RunState.WAITING if self._done < self._total else RunState.DONE
         self._changed = asyncio.Event()
         self._running_since = 0.0
         self._running_s = 0.0
 
-    def _pending_positions(self, outcomes: Mapping[int, str]) -> dict[int, deque[int]]:
-        """Return lane → positions in the order of its tasks without a row."""
+    def prepare(self) -> None:
+        """Order the tasks that have no row yet, before `run`. It takes seconds for a big plan."""
+        outcomes = self._journal.outcomes()
+        self._order = self._journal.plan.order()
         pending: dict[int, deque[int]] = defaultdict(deque)
         for position, number in enumerate(self._order):
             if number not in outcomes:
                 pending[self._journal.plan.lane_of(number)].append(position)
-        return pending
+        self._pending = pending
 
     async def run(self) -> RunState:
         """Execute tasks until each has a row or `stop` is called. Cancelling it stops the run too.
@@ -112,6 +115,8 @@ class Runner:
         Returns:
             DONE or STOPPED.
         """
+        if not self._order:
+            self.prepare()
         if self._state is RunState.WAITING:
             self._enter_running()
         try:
@@ -159,7 +164,7 @@ class Runner:
             state=self._state,
             done=self._done,
             failed=self._failed,
-            total=len(self._order),
+            total=self._total,
             in_flight=len(self._tasks),
             remaining_s=self._remaining_s(),
         )
@@ -240,5 +245,5 @@ class Runner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
-        complete = self._done == len(self._order)
+        complete = self._done == self._total
         self._leave_running(RunState.DONE if complete else RunState.STOPPED)

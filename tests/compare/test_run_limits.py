@@ -186,8 +186,7 @@ async def start_and_finish(runs: RunStore) -> str:
 
 
 async def close_files(runs: RunStore) -> None:
-    async with runs._files:
-        await runs._close_unused(0)
+    await runs._close_unused(0)
 
 
 async def test_a_run_expires_by_age_unless_it_is_used(

@@ -181,12 +181,27 @@ async def test_unused_files_are_closed(runs: RunStore, tmp_path: Path, gate: asy
     for _ in range(MAX_OPEN_FILES + 2):
         run_ids.append(await runs.start(plan("x"), "T"))
         await until_done(runs, run_ids[-1])
-    async with runs._files:
-        await runs._close_unused(0)
+    await runs._close_unused(0)
     assert not list((tmp_path / "runs").glob("*.lock"))
     for run_id in run_ids:
         assert await runs.find(run_id) is not None
         assert len(list((tmp_path / "runs").glob("*.lock"))) == len(runs._open) <= MAX_OPEN_FILES
+
+
+async def test_a_run_that_is_found_stays_open_beside_many_active_ones(
+    runs: RunStore, gate: asyncio.Event
+) -> None:
+    gate.set()
+    finished = await runs.start(plan("x"), "T")
+    await until_done(runs, finished)
+    await runs._close_unused(0)
+    gate.clear()
+    for number in range(MAX_ACTIVE_RUNS):
+        with requests_from(f"visitor-{number}"):
+            await runs.start(plan(), "T")
+    run = await runs.find(finished)
+    assert run is not None
+    assert len(list(run.journal.rows())) == 2
 
 
 async def test_the_summaries_of_a_finished_run_cover_all_rows(
