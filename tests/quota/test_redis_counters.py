@@ -204,6 +204,17 @@ async def test_a_cancelled_request_leaves_no_reservation(replicas: Replicas) -> 
         await replicas.two.flush()
 
 
+async def test_what_was_used_until_the_shutdown_is_sent(
+    replicas: Replicas, redis: RedisServer
+) -> None:
+    leaving = open_redis_counters(redis.url, LocalCounters(), replicas.clock)
+    async with leaving.open(Signer(), lambda: (), lambda *_: None):
+        for _ in range(20):
+            hold = await reserve(leaving, tokens(1000), output=30)
+            leaving.settle(hold, {"tokens:ann": 30})
+    assert (await reserve(replicas.one, tokens(1000), output=1000)).output_tokens == 400
+
+
 async def test_budgets_expire(replicas: Replicas, redis: RedisServer) -> None:
     hold = await reserve(replicas.one, tokens(100))
     replicas.one.settle(hold, {"tokens:ann": 1})
