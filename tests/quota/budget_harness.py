@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from akash_gradio.app import create_app
+from akash_gradio.quota.counters import LocalCounters
+from akash_gradio.quota.gateway import QuotaGateway
 from tests.stubs import Exchange, StubEndpoint, entry, settings_for, wire
 
 LONGEST: Final = 30
@@ -38,12 +40,14 @@ class Ledger:
         tokens: By visitor and surface, `visitor-3` and `key-3`.
         largest: The largest single request.
         requests: Number of requests.
+        held: What is still reserved after the last request.
             surfaces: Number of requests of visitors by surface and status.
     """
 
     tokens: Counter[str] = field(default_factory=Counter)
     largest: int = 0
     requests: int = 0
+    held: float = 0.0
     surfaces: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     @property
@@ -68,18 +72,21 @@ class Endpoint:
         length = choices * min(length, body.get("max_tokens") or length)
         ledger.tokens[who] += tokens_in
         ledger.requests += 1
-        produced, text = 0, self._random.choice(("1", " abc"))
+        # A short token, one of four bytes, or five of them in an event.
+        text, in_event = self._random.choice((("1", 1), (" abc", 1), (" abc" * 5, 5)))
+        produced = 0
         try:
             if body.get("stream"):
                 await x.open_stream()
                 await x.send(wire.role_event())
             await asyncio.sleep(self._random.random() * 0.3)
-            for _ in range(length):
-                produced += 1
-                ledger.tokens[who] += 1
+            while produced < length:
+                tokens = min(in_event, length - produced)
+                produced += tokens
+                ledger.tokens[who] += tokens
                 if body.get("stream"):
                     await x.send(wire.text_event(text))
-                await asyncio.sleep(TOKEN_S)
+                await asyncio.sleep(TOKEN_S * tokens)
             usage = {"prompt_tokens": tokens_in, "completion_tokens": length}
             if body.get("stream"):
                 await x.send(wire.finish_event() + wire.usage_event(usage) + wire.DONE)
@@ -267,7 +274,16 @@ async def spend(
         for app in apps:
             await app.page.deps.runs.runs.close()  # type: ignore[union-attr]
         await stub.wait_for_idle(within_s=60)
+        ledger.held = sum(_held_tokens(app.backend) for app in apps)
     return ledger
+
+
+def _held_tokens(backend: object) -> float:
+    """Return what is still reserved in this process."""
+    assert isinstance(backend, QuotaGateway)
+    counters: Any = backend._admission._counters
+    local: LocalCounters = getattr(counters, "_local", counters)
+    return sum(budget.held for budget in local._budgets.values())
 
 
 def problems_of(ledger: Ledger, *, share: int | None = None, total: int | None = None) -> list[str]:
@@ -287,4 +303,6 @@ def problems_of(ledger: Ledger, *, share: int | None = None, total: int | None =
         ]
     if total is not None and ledger.total > total + ledger.largest:
         problems.append(f"all used {ledger.total} of {total}")
+    if ledger.held > 1e-6:
+        problems.append(f"{ledger.held} are still reserved")
     return problems
