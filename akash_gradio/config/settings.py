@@ -151,7 +151,8 @@ class Settings(AccessSettings):
         "API keys of the clients of `/v1`: a comma-separated list, or JSON: "
         '`[{"name":"ann","key":"…","models":["id"],"limits":{"requestsPerMinute":60}}]`. '
         "The other limits are `tokensPerDay` and `costPerDay`. "
-        "Without keys, only requests from this machine are accepted.",
+        "Without keys, only requests from this machine are accepted, and none once anything shows "
+        "that the server is protected or published (docs/deployment.md).",
     )
     proxy_key: SecretStr | None = _variable(
         "PROXY_API_KEY",

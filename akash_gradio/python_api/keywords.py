@@ -143,7 +143,8 @@ class SettingsKeywords(TypedDict, total=False):
     """`GATEWAY_API_KEYS`: API keys of the clients of `/v1`: a comma-separated list, or JSON:
     `[{'name':'ann','key':'…','models':['id'],'limits':{'requestsPerMinute':60}}]`. The other
     limits are `tokensPerDay` and `costPerDay`. Without keys, only requests from this machine are
-    accepted.
+    accepted, and none once anything shows that the server is protected or published
+    (docs/deployment.md).
     """
     proxy_api_key: str | None
     """`PROXY_API_KEY`: Another API key for `/v1`, for deployments that already set this variable.
