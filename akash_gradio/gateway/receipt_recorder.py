@@ -71,6 +71,10 @@ class ReceiptRecorder:
         """The attempts whose outcome is known."""
         return tuple(self._attempts)
 
+    def estimate_prompt(self) -> int:
+        """Estimate the tokens of the prompt."""
+        return self._estimate_prompt()
+
     def start_attempt(
         self, endpoint: str, model: str, reason: str, parameters: Mapping[str, Any] = EMPTY_MAPPING
     ) -> None:
@@ -194,7 +198,7 @@ class ReceiptRecorder:
     def _tokens_in(self) -> Count:
         if self._usage.prompt_tokens is not None:
             return Count(tokens=self._usage.prompt_tokens, reported=True)
-        return Count(tokens=self._estimate_prompt(), reported=False)
+        return Count(tokens=self.estimate_prompt(), reported=False)
 
     def _tokens_out(self, finish: str) -> Count | None:
         """Return the tokens of the answer, reasoning included as in the endpoints' reports.

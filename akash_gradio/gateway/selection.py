@@ -109,6 +109,7 @@ class Selection:
         if untried and state.rounds(model) and not self.budget(model).can_afford(now):
             untried = [e for e in untried if not state.failures_at(e.alias, model)]
         if untried:
+            untried = _with_room(untried, model, state)
             if panic:  # whatever their priorities
                 untried = best_by_success(model, untried)
             endpoint = self._pool.choose(model, untried, best=state.has_attempts)
@@ -197,6 +198,19 @@ class Selection:
         model = state.requested_model
         known = self._cards(model) is not None
         return self._pool.unavailable_error(model, known=known, pinned=state.pinned)
+
+
+def _with_room(endpoints: list[Endpoint], model: str, state: RequestState) -> list[Endpoint]:
+    """Return the endpoints without those whose context is too short for the prompt.
+
+    The size of the prompt is an estimate, so all of them are returned if none remains.
+    """
+    limits = [endpoint.token_limit(model) for endpoint in endpoints]
+    if len(set(limits)) < 2:  # nearly always; the estimate costs time
+        return endpoints
+    tokens = state.recorder.estimate_prompt()
+    pairs = zip(endpoints, limits, strict=True)
+    return [e for e, limit in pairs if limit is None or limit > tokens] or endpoints
 
 
 def _seems_down(state: RequestState, endpoint: Endpoint, model: str) -> bool:

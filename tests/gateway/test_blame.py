@@ -171,6 +171,33 @@ async def test_an_endpoint_with_a_known_shorter_context_is_not_called() -> None:
     assert len([r for r in second.requests if r.method == "POST"]) == 0
 
 
+async def test_an_endpoint_whose_context_is_too_short_for_the_prompt_is_not_chosen() -> None:
+    def with_context(tokens: int) -> Handler:
+        async def handle(x: Exchange) -> None:
+            if x.request.path.endswith("/models"):
+                listed = {"data": [{"id": "m", "max_model_len": tokens}]}
+                await x.reply(json.dumps(listed).encode())
+            else:
+                await BEHAVIORS["perfect"].handler(x)
+
+        return handle
+
+    async with (
+        StubEndpoint(with_context(256), everywhere=True) as short,
+        StubEndpoint(with_context(8192), everywhere=True) as long,
+        gateway_to(short, long, fields={"models": None}) as gateway,
+    ):
+        await gateway.discover()
+        for _ in range(4):
+            await collect(gateway, chat_request(conversation=prompt("word " * 1000)))
+        assert (len(short.chats), len(long.chats)) == (0, 4)
+        for _ in range(4):
+            await collect(gateway, chat_request())
+        assert len(short.chats) >= 2
+        for _ in range(2):  # longer than both, by the estimate
+            await collect(gateway, chat_request(conversation=prompt("word " * 30_000)))
+
+
 async def test_a_wait_in_the_body_is_followed_and_passed_on_to_the_caller() -> None:
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "26s"}]
     body = [{"error": {"code": 429, "message": "quota", "details": details}}]
