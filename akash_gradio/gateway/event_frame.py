@@ -13,6 +13,10 @@ _TEXT: Final = re.compile(
     # The inside of a JSON string, without halves of surrogate pairs: two events may share one.
     rb'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}))++'
 )
+_PADDING_FIELD: Final = re.compile(rb'"(?:obfuscation|p)":\s*"[ !#-\[\]-~]*"')
+"""Padding of random length, which hides the length of the text: OpenAI, and Mistral's `p`. No
+reader uses these fields."""
+_PADDING: Final = re.compile(rb"[ !#-\[\]-~]*")
 MARK: Final = "\x7f\x7f"
 """Takes the place of the text when a frame is verified; it needs no escape in JSON."""
 _DECODER: Final = json.JSONDecoder()
@@ -27,13 +31,14 @@ class EventFrame:
     Attributes:
         before: The bytes before the text, b"" while no event was learned.
         after: The bytes after it, to the end of the event's line.
+        tail: The bytes after the padding, b"" without padding.
         marked: The JSON of the event, with `MARK` in place of the text.
     """
 
-    __slots__ = ("_tries", "after", "before", "marked")
+    __slots__ = ("_middle", "_tries", "after", "before", "marked", "tail")
 
     def __init__(self) -> None:
-        self.before = self.after = b""
+        self.before = self.after = self.tail = self._middle = b""
         self.marked = ""
         self._tries = 0
 
@@ -49,7 +54,11 @@ class EventFrame:
             None for an event with another frame, with an empty text or invalid UTF-8.
         """
         before, after = self.before, self.after
-        if not (before and data.startswith(before, start) and data.endswith(after, start, end)):
+        if not (before and data.startswith(before, start)):
+            return None
+        if self.tail:
+            after = self._padded_after(data, start + len(before), end)
+        if not after or not data.endswith(after, start, end):
             return None
         match = _TEXT.fullmatch(data, start + len(before), end - len(after))
         if match is None:
@@ -62,6 +71,15 @@ class EventFrame:
                 return None
         self._tries = 0
         return text
+
+    def _padded_after(self, data: bytes, start: int, end: int) -> bytes:
+        """Return what follows the text, with any padding; b"" if it doesn't fit."""
+        # The text has no quotation mark of its own, with which the middle begins.
+        at = data.find(self._middle, start, end)
+        padding_at, tail_at = at + len(self._middle), end - len(self.tail)
+        if at < 0 or padding_at > tail_at or not _PADDING.fullmatch(data, padding_at, tail_at):
+            return b""
+        return data[at:tail_at] + self.tail
 
     def learn(self, event: bytes, value: Any, choice: Any, name: str) -> bool:
         """Take the frame of an event around the text in its delta.
@@ -95,8 +113,17 @@ class EventFrame:
             marked = (str(before[5:], "utf-8") + MARK + str(after, "utf-8")).strip()
             if _has_mark_only_in(marked, value, delta, name):
                 self.before, self.after, self.marked = before, after, marked
+                self._take_padding()
                 return True
         return False
+
+    def _take_padding(self) -> None:
+        fields = list(_PADDING_FIELD.finditer(self.after))
+        self.tail = self._middle = b""
+        if len(fields) == 1:
+            field = fields[0]
+            opening = self.after.index(b'"', self.after.index(b":", field.start())) + 1
+            self._middle, self.tail = self.after[:opening], self.after[field.end() - 1 :]
 
 
 def _has_mark_only_in(marked: str, value: Any, delta: Any, name: str) -> bool:

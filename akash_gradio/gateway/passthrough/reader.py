@@ -255,6 +255,8 @@ class PassthroughReader:
         before, _, after = out.partition(MARK.encode())
         is_same = (before, after) == (self._frame.before, self._frame.after + b"\n\n")
         self._rewritten = None if is_same else (before, after)
+        if not is_same:
+            self._frame.tail = b""  # what is rewritten has a fixed padding
 
     def _count_forwarded(self) -> None:
         """Count the plain events that `match_plain` has forwarded."""

@@ -307,6 +307,40 @@ def test_text_before_an_error_in_the_same_read_is_forwarded() -> None:
         reader.close()
 
 
+@pytest.mark.parametrize("name", ["obfuscation", "p"])
+def test_padding_of_any_length_needs_no_parser(name: str) -> None:
+    parts = [
+        event(chunk({"content": f"{number}"}, **{name: "aB-9"[: number % 5]}))
+        for number in range(9)
+    ]
+    items = read([*parts, DONE])
+    assert raw_bytes(items) == b"".join(parts)
+    assert len([item for item in items if isinstance(item, TextDelta)]) == 1
+    renamed = forward(*parts, DONE, rename="mine")
+    assert renamed == b"".join(parts).replace(b'"model":"m"', b'"model":"mine"')
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'"b"},"x":{"p":"', b'"b","p":"', b'"b\\",', b'"b\\"},"finish_reason":null}],"p":"',
+        b'"b"},"finish_reason":"stop"}],"p":"',
+    ],
+)  # fmt: skip
+def test_padding_hides_nothing(odd: bytes) -> None:
+    first = event(chunk({"content": "a"})).replace(b"}\n\n", b',"p":"x"}\n\n')
+    second = first.replace(b'"a"', odd)
+    one, other = make_reader(), make_reader()
+    outcomes = []
+    for reader, reads in ((one, [first, second]), (other, [first + second])):
+        try:
+            outcomes.append(raw_bytes([item for data in reads for item in reader.feed(data)]))
+        except EndpointMalformed:
+            outcomes.append(first)
+    assert outcomes[0] == outcomes[1]
+    assert one.finish_reason == other.finish_reason
+
+
 def test_an_event_of_two_values_has_no_frame() -> None:
     two = text_event("a").replace(b"\n\n", b"") + text_event("a")
     assert text_in(forward(text_event("x"), two, two, DONE)) == "xaaaa"
