@@ -85,8 +85,8 @@ def test_a_card_shows_health_and_since_when_the_model_is_down(
     card = page.locator(f'.card[data-model="{upstream.model}"]')
     expect(card.locator(".health-numbers")).to_contain_text("tok/s")
     expect(card.locator(".spark path")).to_have_count(1)
-    upstream.stub.set_behavior("status_500")
-    for _ in range(2):
+    upstream.stub.set_behavior("closes_at_once")
+    for _ in range(3):
         page.request.post("./page/reply", data=request)
     reload_page(page)
     expect(card.locator(".state")).to_have_text(re.compile(r"^Down since \d\d:\d\d( [AP]M)?$"))
