@@ -187,7 +187,8 @@ class _Findings:
         lengths = (parse_lengths(message) for message in self.messages)
         too_long = next((found for found in lengths if found[0]), (False, None, None))
         return ErrorBody(
-            detail=redact(detail).strip()[:MAX_DETAIL_CHARACTERS],
+            # A key that is cut at the end of the longer text is not in the shorter one.
+            detail=redact(detail[: 4 * MAX_DETAIL_CHARACTERS]).strip()[:MAX_DETAIL_CHARACTERS],
             status=self.status,
             code=self.code,
             param=self.param,
