@@ -58,7 +58,9 @@ async def complete(
         ClientDisconnected: The client closed the connection before its body was complete.
     """
     client = auth.authenticate(call.scope)
-    body = await _read_body(call, client.name)
+    body = None if call.connection is None else call.connection.take_body()
+    if body is None:
+        body = await _read_body(call, client.name)
     if may_have_many_values(body):
         await _check_values(body, work)
     request = parse_chat_request(body, client.models)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from akash_gradio.domain.size_limits import UNCOUNTED_BODY_BYTES
 from akash_gradio.http.asgi import CONNECTION_EXTENSION, ASGIApp, Message, Scope
 
 if TYPE_CHECKING:
@@ -185,6 +186,13 @@ class ServerRequest:
             return False
         connection.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         return True
+
+    def take_body(self) -> bytes | None:
+        """See `ClientConnection.take_body`."""
+        if not self._body_ended or self._body_taken or len(self._body) > UNCOUNTED_BODY_BYTES:
+            return None
+        body, self._body, self._body_taken = bytes(self._body), b"", True
+        return body
 
     def try_respond(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
         """See `ClientConnection.try_respond`."""

@@ -520,3 +520,24 @@ async def test_a_closed_connection_leaves_nothing_for_the_garbage_collector() ->
         assert [reference() for reference in held] == [None, None]
     finally:
         gc.enable()
+
+
+async def test_only_a_small_body_that_was_received_is_taken_directly() -> None:
+    taken: list[bytes | None] = []
+
+    async def take(scope: Any, receive: Any, send: Any) -> None:
+        connection = client_connection(scope)
+        assert connection is not None
+        taken.append(connection.take_body())
+        body = b"" if taken[-1] is not None else await read_body(receive, limit_bytes=1 << 20)
+        assert connection.take_body() is None
+        await respond_by_messages(scope, send, body)
+
+    large = b"POST / HTTP/1.1\r\ncontent-length: 70000\r\n\r\n" + b"x" * 70_000
+    for pieces in ([FIRST], [FIRST[:-2], FIRST[-2:]], [large]):
+        connection, transport = connect(take)
+        for piece in pieces:
+            connection.data_received(piece)
+            await settle()
+        assert b" 200 OK" in transport.written
+    assert taken == [b"first", None, None]

@@ -37,6 +37,14 @@ class ClientConnection(Sink, DisconnectNotifier, Protocol):
     here passes through none.
     """
 
+    def take_body(self) -> bytes | None:
+        """Return the whole body if it was received already and is small.
+
+        Returns:
+            None if it has to be read through `receive`, which counts and limits it.
+        """
+        ...
+
     def try_respond(self, headers: Headers, body: bytes) -> bool:
         """Send a whole response with status 200.
 
