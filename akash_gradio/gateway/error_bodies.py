@@ -25,6 +25,7 @@ MAX_DETAIL_CHARACTERS: Final = 500
 _MAX_BODY_CHARACTERS: Final = 65_536
 _MAX_DEPTH: Final = 8
 _MAX_OBJECTS: Final = 100
+_MAX_MESSAGES: Final = 8
 _MAX_ITEMS: Final = 8
 """How much of an error object is read."""
 
@@ -202,7 +203,7 @@ class _Findings:
 
     def _read_message(self, text: str, depth: int) -> None:
         text = repair_surrogates(text[:_MAX_BODY_CHARACTERS]).strip()
-        if not text:
+        if not text or len(self.messages) == _MAX_MESSAGES:
             return
         self.messages.append(text)
         shown = len(self.shown)
