@@ -36,7 +36,7 @@ def test_every_reason_of_a_listing_has_a_text_unless_the_state_suffices() -> Non
     assert all(f'"{reason}"' in source for reason in reasons)
     silent = {"not_used_yet", "slow"}
     assert reasons - silent <= set(texts.UNAVAILABLE_REASONS)
-    assert set(texts.UNAVAILABLE_REASONS) <= (reasons - silent) | {"key"}
+    assert set(texts.UNAVAILABLE_REASONS) <= (reasons - silent) | {"key", "credit"}
 
 
 @pytest.mark.parametrize("state", list(EndpointState))
