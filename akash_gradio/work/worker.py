@@ -27,7 +27,7 @@ CANCEL_SIGNAL: Final[signal.Signals | None] = getattr(signal, "SIGUSR1", None)
 """Stops the job in progress; None on systems without it (Windows), where workers are killed."""
 MEMORY_LIMIT_BYTES: Final = 500_000_000
 """Address space of a worker."""
-MEMORY_KEPT_BYTES: Final = 200_000_000
+MEMORY_KEPT_BYTES: Final = 100_000_000
 """A worker that holds more after a job ends."""
 NICENESS: Final = 10
 """Added to the priority of the server, whose event loop comes first."""

@@ -175,7 +175,7 @@ def _replies() -> Iterator[Attack]:
     yield Attack(name="the longest text", body=body(long))
     picture = {"kind": "picture", "name": "p", "url": f"data:image/png;base64,{'A' * 1_500_000}"}
     yield Attack(name="pictures", body=body(chat({**turn("Hi"), "attachments": [picture] * 10})))
-    yield Attack(name="hostile answers", body=body(chat(turn("Hi"), model=HOSTILE)), count=8)
+    yield Attack(name="hostile answers", body=body(chat(turn("Hi"), model=HOSTILE)), count=4)
 
 
 def _continuations() -> Iterator[Attack]:

@@ -15,10 +15,11 @@ from akash_gradio.app import create_app
 from akash_gradio.config.settings import read_settings
 from akash_gradio.web.routes import page_routes
 from tests.soak.attacks import TEXTS, WORST_INPUTS, Attack, answering_with
-from tests.soak.latency import Measurement, Server, measure, problems_of, serving
+from tests.soak.latency import Server, measure, problems_of, serving
 
-TRIES = 3
-"""A busy machine delays tokens too; the best of these counts."""
+TRIES = 4
+BUSY_FACTOR = 3.0
+"""The delay of the quiet server is multiplied by it, since the attackers need the CPU as well."""
 SHORT_FORM = {
     "/page/reply": ("objects", "surrogates", "hostile answers"),
     "/page/continue": ("15 MB of a list", "list", "table"),
@@ -29,6 +30,7 @@ SHORT_FORM = {
     "/v1/chat/completions": ("numbers", "many"),
 }
 """The attacks of routes that have many; of other routes all run."""
+ALONE = (*SHORT_FORM, "/page/file/{kind}", "/page/compare/ranking")
 
 
 @pytest.fixture(scope="module")
@@ -53,25 +55,28 @@ def _short_form(route: str) -> list[tuple[str, Attack]]:
     return [(route, attack) for attack in attacks if names is None or attack.name in names]
 
 
-@pytest.mark.parametrize("route", [*SHORT_FORM, "/page/file/{kind}", "/page/compare/ranking"])
+@pytest.mark.parametrize("route", ALONE)
 def test_the_worst_input_of_a_route_delays_no_token(server: Server, route: str) -> None:
     attacks = _short_form(route)
     assert attacks
-    measured: list[Measurement] = []
+    assert problems_in(server, attacks, 3.0) == []
+
+
+def test_the_other_routes_delay_no_token(server: Server) -> None:
+    attacks = [a for route in WORST_INPUTS if route not in ALONE for a in _short_form(route)]
+    assert problems_in(server, attacks, len(attacks) * 0.5 + 2.0) == []
+
+
+def problems_in(server: Server, attacks: list[tuple[str, Attack]], seconds: float) -> list[str]:
+    """Return the problems of each try, or none if one try has none.
+
+    Each try has its own baseline, because a busy machine delays tokens too.
+    """
+    problems: list[str] = []
     for _ in range(TRIES):
-        measured.append(measure(server, attacks, 3.0))
-        if not problems_of(measured[-1], server.quiet_s):
-            return
-    pytest.fail(" / ".join(", ".join(problems_of(one, server.quiet_s)) for one in measured))
-
-
-def test_the_other_routes_together_delay_no_token(server: Server) -> None:
-    alone = {*SHORT_FORM, "/page/file/{kind}", "/page/compare/ranking"}
-    attacks = [
-        attack for route in WORST_INPUTS if route not in alone for attack in _short_form(route)
-    ]
-    measured = measure(server, attacks, len(attacks) * 0.5 + 2.0)
-    for _ in range(TRIES - 1):
-        if problems_of(measured, server.quiet_s):
-            measured = measure(server, attacks, len(attacks) * 0.5 + 2.0)
-    assert problems_of(measured, server.quiet_s) == []
+        quiet_s = measure(server, [], 2.0).p99_s
+        found = problems_of(measure(server, attacks, seconds), BUSY_FACTOR * quiet_s)
+        if not found:
+            return []
+        problems.append(f"{', '.join(found)}; quiet {quiet_s * 1000:.0f} ms")
+    return problems
