@@ -14,10 +14,8 @@ from akash_gradio.markdown.renderer import (
     Patch,
     TailJob,
     cost_chars,
-    render,
     render_all,
 )
-from akash_gradio.work.pool import JOB_CPU_S
 
 UNITS = {
     "list": "- a\n",
@@ -71,21 +69,6 @@ def best_cpu_s(text: str, tries: int = 3) -> float:
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_a_long_text_is_rendered_within_the_time_of_a_job(name: str) -> None:
-    began = time.process_time()
-    blocks = render(text_of(name, 300_000))
-    assert time.process_time() - began < 3 * JOB_CPU_S
-    assert sum(map(len, blocks)) < 60_000_000
-
-
-@pytest.mark.parametrize("name", ["list", "lazy quote", "wide table", "one paragraph"])
-def test_fifteen_megabytes_cost_hardly_more_than_one(name: str) -> None:
-    began = time.process_time()
-    render_all([text_of(name, 1_250_000)] * 12)
-    assert time.process_time() - began < 3 * JOB_CPU_S
-
-
-@pytest.mark.parametrize("name", UNITS)
 def test_what_is_rendered_on_the_event_loop_takes_milliseconds(name: str) -> None:
     size = INSTANT_COST_CHARS
     while size and not TailJob(text_of(name, size), {}, whole=True).is_instant:
@@ -95,7 +78,7 @@ def test_what_is_rendered_on_the_event_loop_takes_milliseconds(name: str) -> Non
 
 @pytest.mark.parametrize("name", UNITS)
 def test_every_patch_of_a_growing_text_has_a_bound(name: str) -> None:
-    text, step = text_of(name, 60_000), 1_000
+    text, step = text_of(name, 45_000), 1_500
     growing = GrowingMarkdown()
     sent = 0
     for at in range(0, len(text), step):
