@@ -78,7 +78,7 @@ def test_what_is_rendered_on_the_event_loop_takes_milliseconds(name: str) -> Non
 
 @pytest.mark.parametrize("name", UNITS)
 def test_every_patch_of_a_growing_text_has_a_bound(name: str) -> None:
-    text, step = text_of(name, 45_000), 1_500
+    text, step = text_of(name, 12_000), 600
     growing = GrowingMarkdown()
     sent = 0
     for at in range(0, len(text), step):
