@@ -98,10 +98,16 @@ function ownVersion(version, at) {
     receipt: readReceipt(version.receipt),
     thought_s: Number.isFinite(version.thought_s) ? version.thought_s : undefined,
     left_out: Number.isInteger(version.left_out) ? version.left_out : undefined,
-    ...Object.fromEntries(["stopped", "edited", "continued"].map((flag) => [flag, version[flag] === true])),
-    settings: plain(version.settings),
+    ...flagsOf(version),
+    settings: version.settings === undefined ? undefined : plain(version.settings),
     error: isText(version.error?.title) ? { title: version.error.title, hint: String(hintOf(version.error)), details: "", retry: true } : undefined,
   };
+}
+
+/** Return the flags that a version has; anything but true is false. */
+function flagsOf(version) {
+  const flags = ["stopped", "edited", "continued"].filter((flag) => flag in version);
+  return Object.fromEntries(flags.map((flag) => [flag, version[flag] === true]));
 }
 
 /** Return the receipt if it has every part that `receipt.js` needs. */
