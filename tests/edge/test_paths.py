@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from types import CodeType
@@ -65,14 +66,19 @@ async def send_to(page: Page, method: str, target: str, **headers: str) -> int:
     path, _, query = target.partition("?")
     lines = {"host": "localhost", **headers}
     scope: Scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1", "method": method,
         "scheme": "http", "path": unquote(path), "raw_path": path.encode(), "root_path": "",
         "query_string": query.encode(), "client": ("203.0.113.5", 1), "server": ("10.0.0.1", 7860),
         "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in lines.items()],
     }  # fmt: skip
 
+    messages: list[Message] = [{"type": "http.request", "body": b""}]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": b""}
+        if not messages:  # the client stays connected
+            await asyncio.Event().wait()
+        return messages.pop()
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
