@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.browser.servers import ROOT, App, free_port
+from tests.browser.servers import ROOT, App, free_port, wait_until
 
 NGINX: Final = shutil.which("nginx") or "/usr/sbin/nginx"
 
@@ -36,8 +37,18 @@ def running_nginx(folder: Path, *apps: App, path: str = "/") -> Iterator[str]:
     conf.write_text(text)
     process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(conf), "-g", "daemon off;"])
     try:
+        wait_until(lambda: _listens(process, port), 20, "nginx listening")
         yield f"http://127.0.0.1:{port}{path.rstrip('/')}"
     finally:
         process.send_signal(signal.SIGQUIT)
         process.terminate()
         process.wait(10)
+
+
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    assert process.poll() is None, "nginx ended; its messages are in error.log"
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
