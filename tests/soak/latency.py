@@ -129,13 +129,15 @@ def _resident_mb(process_id: int) -> float:
     return pages * 4096 / 1e6
 
 
-def problems_of(measured: Measurement, quiet_s: float) -> list[str]:
+def problems_of(
+    measured: Measurement, quiet_s: float, max_memory_mb: float = MAX_MEMORY_MB
+) -> list[str]:
     """List the limits that a measurement exceeds."""
     problems = []
     if len(measured.delays_s) < ENOUGH_DELAYS:
         problems.append(f"only {len(measured.delays_s)} patches")
     if measured.p99_s > MAX_DELAY_S + quiet_s:
         problems.append(f"tokens {measured.p99_s * 1000:.0f} ms late")
-    if measured.memory_mb > MAX_MEMORY_MB:
+    if measured.memory_mb > max_memory_mb:
         problems.append(f"{measured.memory_mb:.0f} MB in {measured.by_process_mb}")
     return problems
