@@ -11,20 +11,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-_OPENAI_PARAMETERS: Final = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_tokens",
-        "seed",
-        "stop",
-        "presence_penalty",
-        "frequency_penalty",
-        "tools",
-        "tool_choice",
-        "response_format",
-    }
+OPENAI_PARAMETERS: Final = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "seed",
+    "stop",
+    "presence_penalty",
+    "frequency_penalty",
+    "tools",
+    "tool_choice",
+    "response_format",
 )
+"""What every server and library of the OpenAI protocol accepts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +116,7 @@ def _llama_cpp(llama: Any) -> Adapted:
 
     path = str(getattr(llama, "model_path", "") or "llama.cpp")
     name = path.replace("\\", "/").rpartition("/")[2].removesuffix(".gguf")
-    return Adapted(name=name, call=call, accepted=_OPENAI_PARAMETERS)
+    return Adapted(name=name, call=call, accepted=frozenset(OPENAI_PARAMETERS))
 
 
 def _inference_client(client: Any) -> Adapted:
@@ -127,7 +126,7 @@ def _inference_client(client: Any) -> Adapted:
     return Adapted(
         name=str(getattr(client, "model", None) or "inference-client"),
         call=call,
-        accepted=_OPENAI_PARAMETERS,
+        accepted=frozenset(OPENAI_PARAMETERS),
     )
 
 

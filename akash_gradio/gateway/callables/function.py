@@ -8,26 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from akash_gradio.gateway.callables.adapters import adapt_object
+from akash_gradio.gateway.callables.adapters import OPENAI_PARAMETERS, adapt_object
 from akash_gradio.gateway.callables.cumulative import cumulative_to_deltas, to_history
 
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
 """OpenAI's `messages`: dicts with `role` and `content`."""
 
-PARAMETERS: Final = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "seed",
-    "stop",
-    "presence_penalty",
-    "frequency_penalty",
-    "model",
-    "tools",
-    "tool_choice",
-    "response_format",
-    "reasoning_effort",
-)
+PARAMETERS: Final = (*OPENAI_PARAMETERS, "model", "reasoning_effort")
 """What is passed to a function whose signature has a parameter of that name."""
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,

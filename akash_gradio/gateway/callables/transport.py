@@ -131,9 +131,9 @@ class _Call:
 
     async def start(self) -> None:
         """Start the function, in a thread of its own or as a task."""
-        self.entry.begin_call()
         context = contextvars.copy_context()
         context.run(self._prepare)
+        self.entry.begin_call()
         if self.function.is_async:
             self._task = asyncio.create_task(self._run_async(), context=context)
             return
